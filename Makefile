@@ -1,0 +1,37 @@
+# Two commands do everything on a machine with git, make and some Python with pip:
+#   make demo    set up, run the demo survey from wave to estimate, keep serving (EXIT=1: stop after printing)
+#   make test    set up, run the tests
+.PHONY: help setup demo test test-slow lint check clean
+
+help:
+	@printf '%s\n' \
+	 'make demo         set up, run the demo survey from wave to estimate, keep serving' \
+	 'make demo EXIT=1  the same, but stop after printing; status 0 only if every step happened' \
+	 'make test         set up, run the tests (at most ten minutes)' \
+	 'make test-slow    the tests that take longer: fits on the public cases' \
+	 'make lint         ruff and mypy' \
+	 'make check        what continuous integration runs' \
+	 'make clean        remove the virtual environment, caches and demo data'
+
+setup:
+	@.ci/setup
+
+demo: setup
+	@.venv/bin/hustings demo $(if $(EXIT),--exit) $(if $(PORT),--port $(PORT))
+
+test: setup
+	@.venv/bin/python -m pytest $(ARGS)
+
+test-slow: setup
+	@.venv/bin/python -m pytest -m slow --timeout 1800 $(ARGS)
+
+lint: setup
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+
+check:
+	@bash .ci/run
+
+clean:
+	rm -rf .venv .tools .cache .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
