@@ -1,0 +1,126 @@
+"""What can go wrong when work is scheduled and run.
+
+* JobsError
+  x SettingsError           the settings cannot be used
+    + UnknownSetting        a name that is no setting
+    + BadSetting            a value of the wrong type or out of range
+  x FitImpossible           there is nothing to fit, or it cannot be fitted as declared
+  x FitProcessFailed        the process that fits ended without a result
+    + FitTimedOut           it took longer than allowed and was ended
+    + FitOutOfMemory        it asked for more memory than allowed
+  x FitCancelled            somebody asked for the end of the fit
+  x WorkerStopping          the worker is shutting down and gives its job back
+  x SpoolError              a fit request or result on disk cannot be read
+  x BacktestImpossible      the folder declares nothing that can be scored
+  x DemoFailed              a step of the demo did not happen
+"""
+
+__all__ = [
+    "BacktestImpossible",
+    "BadSetting",
+    "DemoFailed",
+    "FitCancelled",
+    "FitImpossible",
+    "FitOutOfMemory",
+    "FitProcessFailed",
+    "FitTimedOut",
+    "JobsError",
+    "SettingsError",
+    "SpoolError",
+    "UnknownSetting",
+    "WorkerStopping",
+]
+
+
+class JobsError(Exception):
+    """Base class; a caller that catches this has caught every expected failure of a job."""
+
+
+class SettingsError(JobsError):
+    """The settings file or an environment variable cannot be used."""
+
+
+class UnknownSetting(SettingsError):
+    """A name that is no setting; ``nearest`` is the setting that was probably meant."""
+
+    def __init__(self, name: str, *, source: str, nearest: str | None) -> None:
+        self.name = name
+        self.source = source
+        self.nearest = nearest
+        hint = f"Did you mean {nearest}?" if nearest else "`hustings doctor` lists the settings."
+        super().__init__(f"{source}: there is no setting named {name!r}. {hint}")
+
+
+class BadSetting(SettingsError):
+    """A setting's value has the wrong type or is out of range."""
+
+    def __init__(self, name: str, value: object, *, source: str, expected: str) -> None:
+        self.name = name
+        self.value = value
+        self.source = source
+        super().__init__(f"{source}: {name} is {value!r}, but must be {expected}.")
+
+
+class FitImpossible(JobsError):
+    """A question cannot be fitted on what is stored; trying again would not help.
+
+    ``code`` is the code the job fails with.
+    """
+
+    def __init__(self, code: str, detail: str) -> None:
+        self.code = code
+        self.detail = detail
+        super().__init__(detail)
+
+
+class FitProcessFailed(JobsError):
+    """The fit process ended without a result. Another attempt may succeed unless ``retry`` is false."""
+
+    def __init__(self, code: str, detail: str, *, retry: bool) -> None:
+        self.code = code
+        self.detail = detail
+        self.retry = retry
+        super().__init__(detail)
+
+
+class FitTimedOut(FitProcessFailed):
+    """The fit took longer than ``fit_timeout_s`` and was ended."""
+
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__(
+            "fit-timed-out",
+            f"The fit was ended after {timeout_s:,.0f} s, the limit. Raise fit_timeout_s, or simplify the model.",
+            retry=False,
+        )
+
+
+class FitOutOfMemory(FitProcessFailed):
+    """The fit asked for more memory than ``fit_memory_mb``."""
+
+    def __init__(self, limit_mb: int, tail: str) -> None:
+        limit = f"the limit of {limit_mb:,} MB" if limit_mb else "what the machine has"
+        super().__init__(
+            "fit-out-of-memory",
+            f"The fit asked for more memory than {limit}. Raise fit_memory_mb, or lower fit_cores. {tail}".strip(),
+            retry=True,
+        )
+
+
+class FitCancelled(JobsError):
+    """Somebody asked for the end of the fit."""
+
+
+class WorkerStopping(JobsError):
+    """The worker was told to stop while a fit was running."""
+
+
+class SpoolError(JobsError):
+    """A fit request or result on disk is missing, damaged, or of another format version."""
+
+
+class BacktestImpossible(JobsError):
+    """A survey folder declares nothing that can be scored."""
+
+
+class DemoFailed(JobsError):
+    """A step of the demo did not happen; the message names the step and what was seen."""

@@ -1,0 +1,271 @@
+"""Everything an operator can set, in one table.
+
+A setting comes from, in rising order of precedence: its default, the settings
+file (``hustings.toml`` in the working folder, or the file that
+``HUSTINGS_SETTINGS`` names), the environment (``HUSTINGS_<NAME>``). Secrets are
+not settings: ``secrets_file`` says where they are kept. A name that is no
+setting is refused, with the one that was probably meant. A relative path is
+relative to the folder of the settings file, or to the working folder if there
+is no such file.
+"""
+
+import difflib
+import os
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+from jobs.errors import BadSetting, SettingsError, UnknownSetting
+
+__all__ = ["SettingRow", "Settings", "load_settings", "settings_table"]
+
+FILE_NAME = "hustings.toml"
+PREFIX = "HUSTINGS_"
+# Read elsewhere: the place of the settings file itself, and the folder of the public cases in tests.
+NOT_SETTINGS = frozenset({"HUSTINGS_SETTINGS", "HUSTINGS_CASES"})
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the table of settings says about one of them."""
+
+    meaning: str
+    least: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+def _user_cache() -> Path:
+    if chosen := os.environ.get("XDG_CACHE_HOME"):
+        return Path(chosen) / "hustings"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "hustings"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", str(Path.home() / "AppData" / "Local"))) / "hustings"
+    return Path.home() / ".cache" / "hustings"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings; ``settings_table()`` gives names, types, defaults and meanings."""
+
+    data_dir: Annotated[Path, About("Folder of the database file and the spool of running fits.")] = Path(
+        "hustings-data"
+    )
+    database_url: Annotated[
+        str, About("SQLAlchemy URL of the database. Empty: SQLite in data_dir/hustings.sqlite3.")
+    ] = ""
+    secrets_file: Annotated[
+        Path,
+        About(
+            "File of pepper and pseudonym keys, made with mode 0600 when first needed. Keep it out of backups."
+        ),
+    ] = Path("hustings-secrets.toml")
+    cache_dir: Annotated[
+        Path | None,
+        About("Folder of compiled model kernels, reused between fits. Empty: hustings in the user's cache folder."),
+    ] = None
+    host: Annotated[str, About("Address that the web server listens on.")] = "127.0.0.1"
+    port: Annotated[int, About("Port that the web server listens on; 0 takes a free one.", least=0)] = 8000
+    max_upload_mb: Annotated[int, About("Largest wave file that is accepted, in MB.", least=1)] = 64
+    min_people: Annotated[
+        int, About("People a group must have in the frame before its estimate is given.", least=1)
+    ] = 100
+    min_interviews: Annotated[
+        int, About("Interviews a group must have before an interview count or a raw figure is given.", least=1)
+    ] = 30
+    release_cache: Annotated[int, About("Releases whose draws the web server keeps in memory.", least=1)] = 8
+    refit_quiet_s: Annotated[
+        float, About("A refit waits until no wave has arrived for this many seconds ...", least=0)
+    ] = 2.0
+    refit_patience_s: Annotated[
+        float, About("... but never keeps the first wave waiting longer than this.", least=0)
+    ] = 30.0
+    engine: Annotated[str, About("How a model is fitted.", choices=("nuts",))] = "nuts"
+    nuts_chains: Annotated[int, About("Chains of a NUTS fit; the verdict needs two or more.", least=1)] = 4
+    nuts_tune: Annotated[int, About("Tuning steps per chain, thrown away.", least=10)] = 1000
+    nuts_draws: Annotated[int, About("Draws kept per chain.", least=10)] = 1000
+    nuts_target_accept: Annotated[float, About("Target acceptance of NUTS, in (0, 1).", least=0)] = 0.9
+    nuts_retry_target_accept: Annotated[
+        float, About("Target acceptance of the one retry after divergences or few effective draws.", least=0)
+    ] = 0.99
+    fit_cores: Annotated[int, About("Chains that one fit runs at the same time.", least=1)] = 2
+    fit_nice: Annotated[int, About("Niceness of a fit process, so that answers come before fits.", least=0)] = 10
+    fit_memory_mb: Annotated[
+        int, About("Address space allowed to a fit process, in MB; 0 is without a limit.", least=0)
+    ] = 0
+    fit_timeout_s: Annotated[float, About("A fit that takes longer is ended.", least=1)] = 3600.0
+    worker_poll_s: Annotated[float, About("Pause between two looks at an empty queue.", least=0.01)] = 0.3
+    lease_s: Annotated[
+        float, About("A job whose worker has been silent for this long is taken over by another worker.", least=1)
+    ] = 15.0
+    heartbeat_s: Annotated[float, About("Pause between two signs of life of a running job.", least=0.05)] = 1.0
+    max_attempts: Annotated[int, About("Attempts at a job before it is given up as crashed.", least=1)] = 3
+    retry_backoff_s: Annotated[
+        float, About("Pause before the second attempt; doubled for each further one.", least=0)
+    ] = 5.0
+    sweep_s: Annotated[
+        float, About("Pause between two searches for questions whose release lacks a wave and has no refit.", least=1)
+    ] = 3600.0
+    spool_keep_s: Annotated[float, About("Age at which leftovers of dead fit processes are deleted.", least=0)] = (
+        86400.0
+    )
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            value, about = getattr(self, one.name), _about(one.name)
+            if about.choices and value not in about.choices:
+                raise BadSetting(one.name, value, source="settings", expected=f"one of {', '.join(about.choices)}")
+            # `not (x >= limit)` rather than `x < limit`: NaN has to fail.
+            if about.least is not None and not value >= about.least:
+                raise BadSetting(one.name, value, source="settings", expected=f"{about.least:g} or more")
+        for name in ("nuts_target_accept", "nuts_retry_target_accept"):
+            if not 0 < getattr(self, name) < 1:
+                raise BadSetting(name, getattr(self, name), source="settings", expected="between 0 and 1")
+        if self.lease_s < 3 * self.heartbeat_s:
+            expected = f"3 heartbeats ({3 * self.heartbeat_s:g} s) or more"
+            raise BadSetting("lease_s", self.lease_s, source="settings", expected=expected)
+
+    @property
+    def store_url(self) -> str:
+        """The database URL in force."""
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'hustings.sqlite3'}"
+
+    @property
+    def kernel_cache(self) -> Path:
+        """The folder of compiled kernels in force."""
+        return self.cache_dir or _user_cache()
+
+    @property
+    def spool_dir(self) -> Path:
+        """The folder in which fit requests and results cross to the fit process and back."""
+        return self.data_dir / "spool"
+
+    @property
+    def quiet(self) -> timedelta:
+        """``refit_quiet_s`` as a duration."""
+        return timedelta(seconds=self.refit_quiet_s)
+
+    @property
+    def patience(self) -> timedelta:
+        """``refit_patience_s`` as a duration."""
+        return timedelta(seconds=self.refit_patience_s)
+
+    @property
+    def lease(self) -> timedelta:
+        """``lease_s`` as a duration."""
+        return timedelta(seconds=self.lease_s)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One line of the table of settings."""
+
+    name: str
+    type: str
+    default: str
+    meaning: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return PREFIX + self.name.upper()
+
+
+def settings_table() -> tuple[SettingRow, ...]:
+    """Every setting with type, default and meaning, in the order of the documentation."""
+    rows = []
+    for one in fields(Settings):
+        about = _about(one.name)
+        meaning = f"{about.meaning} One of: {', '.join(about.choices)}." if about.choices else about.meaning
+        default = "" if one.default is None else str(one.default)
+        rows.append(SettingRow(one.name, _kind(one.name), default, meaning))
+    return tuple(rows)
+
+
+def load_settings(path: Path | None = None, *, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings file, then the environment over it.
+
+    Parameters
+    ----------
+    path
+        Settings file. Default: what ``HUSTINGS_SETTINGS`` names, else
+        ``hustings.toml`` in the working folder if there is one.
+    environ
+        The environment; default ``os.environ``.
+
+    Raises
+    ------
+    UnknownSetting
+        If the file or a ``HUSTINGS_`` variable names no setting.
+    BadSetting
+        If a value has the wrong type or is out of range.
+    SettingsError
+        If a file that was named does not exist or is not TOML.
+    """
+    environ = os.environ if environ is None else environ
+    named = path or (Path(environ["HUSTINGS_SETTINGS"]) if environ.get("HUSTINGS_SETTINGS") else None)
+    file = named or Path(FILE_NAME)
+    values: dict[str, Any] = {}
+    if named is not None or file.is_file():
+        for name, value in _read_toml(file).items():
+            values[name] = _typed(_known(name, source=str(file)), value, source=str(file))
+    base = file.absolute().parent if file.is_file() else Path.cwd()
+    for variable, text in environ.items():
+        if variable.startswith(PREFIX) and variable not in NOT_SETTINGS:
+            name = _known(variable.removeprefix(PREFIX).lower(), source=f"environment variable {variable}")
+            values[name] = _typed(name, text, source=f"environment variable {variable}")
+    settings = {one.name: values.get(one.name, one.default) for one in fields(Settings)}
+    for name, value in settings.items():
+        if isinstance(value, Path):
+            settings[name] = base / value.expanduser()
+    return Settings(**settings)
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"The settings file {file} cannot be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The settings file {file} is not TOML: {error}.") from None
+
+
+def _known(name: str, *, source: str) -> str:
+    names = [one.name for one in fields(Settings)]
+    if name not in names:
+        nearest = difflib.get_close_matches(name, names, n=1)
+        raise UnknownSetting(name, source=source, nearest=nearest[0] if nearest else None)
+    return name
+
+
+def _about(name: str) -> About:
+    about: About = get_args(Settings.__annotations__[name])[1]
+    return about
+
+
+def _kind(name: str) -> str:
+    kind = get_args(Settings.__annotations__[name])[0]
+    return "path" if kind in (Path, Path | None) else {str: "text", int: "integer", float: "number"}[kind]
+
+
+def _typed(name: str, value: object, *, source: str) -> Any:
+    kind = _kind(name)
+    # A TOML boolean is an int to Python; it is no number to an operator.
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise BadSetting(name, value, source=source, expected=f"a {kind}")
+    try:
+        if kind == "integer" and not isinstance(value, float):
+            return int(value)
+        if kind == "number":
+            return float(value)
+        if kind == "text" and isinstance(value, str):
+            return value
+        if kind == "path" and isinstance(value, str) and value:
+            return Path(value)
+    except ValueError:
+        pass
+    raise BadSetting(name, value, source=source, expected=f"{'an' if kind == 'integer' else 'a'} {kind}")
