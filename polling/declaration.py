@@ -1,0 +1,252 @@
+"""The survey declaration: what ``survey.toml`` says, as values.
+
+``polling.survey_toml.parse_declaration`` makes one from the file, ``declaration_to_json`` / ``declaration_from_json``
+are the stored form. Paths of tables are relative to the survey folder (or to ``data_dir`` where one is given).
+
+===========================  =========================================================================================
+key in survey.toml           meaning
+===========================  =========================================================================================
+survey.id                    lowercase letters, digits, ``-`` and ``_``
+survey.title, universe       who is described by the estimates, in words
+survey.<fact>                disclosure items, text: see ``SURVEY_FACTS``
+columns.respondent           column with the respondent's id (optional; stored only as a keyed hash)
+columns.date                 column with the interview date, ISO ``2018-11-06`` (optional)
+columns.weight               column with the pollster's weight, above 0 (optional; stored, not in the likelihood)
+columns.<pollster>.<name>    what this pollster calls respondent, date, weight, the district, a demographic or a
+                             question; ``false``: it sends no such column (date and weight only)
+time.period                  ``day``, ``week`` (default), ``month`` or ``wave``
+time.window_days             only waves of the last so many days are used (default: every accepted wave)
+geography.district           name of the district column in waves and frame
+geography.column             what waves call it (default: the same)
+geography.districts          table with one row per district: code, name, parents, predictors, optional neighbours
+geography.parents            text columns of that table that are parent areas (default: all but code and name)
+geography.ignore             columns of that table that are not loaded, e.g. results that would leak the truth
+geography.recode             label sent by a pollster = district code
+geography.blank              ``fault`` (default) or ``exclude``: an interview without district
+demographics.<name>.column   what waves call it (default: the name)
+demographics.<name>.levels   every level, in order
+demographics.<name>.ordered  true if neighbouring levels are alike (default false)
+demographics.<name>.recode   label sent by a pollster = level
+demographics.<name>.blank    ``fault`` (default) or ``exclude``: stored, and left out of every count
+frame.file                   table of the population, one row per district and combination of levels
+frame.count                  its column with the number of people, at least 0
+frame.ignore                 columns of the frame that are not loaded
+questions.<id>.column        its column in waves (default: the id); a wave without the column did not ask it
+questions.<id>.text          the question as asked
+questions.<id>.kind          ``binary``, ``categorical``, ``ordinal`` or ``numeric``
+questions.<id>.options       the answers counted; a binary estimate is the share of the first
+questions.<id>.recode        label sent by a pollster = option
+questions.<id>.dont_know     labels that mean "don't know" (not counted); likewise ``refused`` and ``not_asked``
+questions.<id>.model         the formula
+questions.<id>.priors        term = prior, where it is not the default
+backtest.interviews          file pushed as waves when the survey is scored
+backtest.truth               table geography, option, share and optionally se
+backtest.benchmark           table geography, option, share: only ranks are comparable
+backtest.question            the question scored (default: the only one)
+backtest.option              the option of the truth compared with the first option (default: the same label)
+backtest.last_result         a predictor that was the last result: ``"name"`` or ``"1 - name"``
+backtest.keep.<column>       the value, or list of values, that an interview must have to be pushed
+backtest.wave_by             column that splits the file into waves (default: one wave)
+backtest.pollster            name of the pollster (default ``backtest``)
+backtest.pollster_column     column with the pollster's name, instead of that
+backtest.fieldwork_start     dates of the fieldwork, for interviews without date; likewise ``fieldwork_end``
+===========================  =========================================================================================
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+
+from polling.errors import QuestionNotFound
+
+__all__ = [
+    "SURVEY_FACTS",
+    "Backtest",
+    "Blank",
+    "Demographic",
+    "Geography",
+    "Kind",
+    "LastResult",
+    "Question",
+    "SurveyDeclaration",
+    "TimeRule",
+    "declaration_from_json",
+    "declaration_to_json",
+]
+
+SURVEY_FACTS = (
+    "sponsor",
+    "conducted_by",
+    "mode",
+    "sample_source",
+    "sampling",
+    "recruitment",
+    "languages",
+    "weighting",
+    "limitations",
+    "contact",
+    "source",
+    "license",
+)
+"""Items of the disclosure statement that only the survey's owner can supply (AAPOR, ESOMAR/WAPOR)."""
+
+type Blank = Literal["fault", "exclude"]
+type Kind = Literal["binary", "categorical", "ordinal", "numeric"]
+type Period = Literal["day", "week", "month", "wave"]
+
+
+@dataclass(frozen=True, slots=True)
+class Demographic:
+    """A characteristic known of respondents and of the population."""
+
+    name: str
+    column: str
+    levels: tuple[str, ...]
+    ordered: bool = False
+    recode: Mapping[str, str] = field(default_factory=dict)
+    """Label sent by a pollster -> level."""
+    blank: Blank = "fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Geography:
+    """The districts and where their table lies."""
+
+    district: str
+    """Canonical name of the district column, in frame, interviews and formulas."""
+    column: str
+    districts_file: str
+    parents: tuple[str, ...] | None = None
+    """None: every text column of the table but code and name."""
+    ignore: tuple[str, ...] = ()
+    recode: Mapping[str, str] = field(default_factory=dict)
+    blank: Blank = "fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked, how answers are coded and how they are modelled."""
+
+    id: str
+    column: str
+    text: str
+    kind: Kind
+    options: tuple[str, ...]
+    model: str
+    recode: Mapping[str, str] = field(default_factory=dict)
+    """Label sent by a pollster -> option."""
+    dont_know: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    not_asked: tuple[str, ...] = ()
+    priors: Mapping[str, str] = field(default_factory=dict)
+    """Term -> prior, both as written."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRule:
+    """What a period is and how far back waves count."""
+
+    period: Period = "week"
+    window_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LastResult:
+    """The predictor that was the last result of the same contest, for the first option."""
+
+    predictor: str
+    complement: bool = False
+    """True: one minus the predictor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """How the survey is scored against what happened."""
+
+    interviews: str
+    truth: str | None = None
+    benchmark: str | None = None
+    question: str | None = None
+    option: str | None = None
+    last_result: LastResult | None = None
+    keep: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    wave_by: str | None = None
+    pollster: str = "backtest"
+    pollster_column: str | None = None
+    fieldwork_start: dt.date | None = None
+    fieldwork_end: dt.date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyDeclaration:
+    """Everything that ``survey.toml`` says."""
+
+    id: str
+    title: str
+    universe: str
+    geography: Geography
+    demographics: tuple[Demographic, ...]
+    questions: tuple[Question, ...]
+    frame_file: str
+    frame_count: str = "count"
+    frame_ignore: tuple[str, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """``respondent``, ``date``, ``weight`` -> column in waves, where declared."""
+    pollster_columns: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+    """Pollster -> canonical name -> its column; None where it sends none."""
+    time: TimeRule = TimeRule()
+    backtest: Backtest | None = None
+
+    @property
+    def levels(self) -> dict[str, tuple[str, ...]]:
+        """Levels of every demographic, in declared order."""
+        return {demographic.name: demographic.levels for demographic in self.demographics}
+
+    @property
+    def ordered(self) -> frozenset[str]:
+        """Names of the demographics whose levels have an order."""
+        return frozenset(demographic.name for demographic in self.demographics if demographic.ordered)
+
+    @property
+    def cell_columns(self) -> tuple[str, ...]:
+        """The district and the demographics: what identifies a cell."""
+        return (self.geography.district, *(demographic.name for demographic in self.demographics))
+
+    def question(self, question_id: str) -> Question:
+        """The question of this id.
+
+        Raises
+        ------
+        QuestionNotFound
+            If the survey does not ask it.
+        """
+        for question in self.questions:
+            if question.id == question_id:
+                return question
+        raise QuestionNotFound(self.id, question_id, [question.id for question in self.questions])
+
+    def columns_of(self, pollster: str) -> dict[str, str]:
+        """Canonical name -> column in this pollster's waves.
+
+        Canonical names are ``respondent``, ``date``, ``weight`` (where declared), the district, the demographics
+        and the question ids.
+        """
+        names: dict[str, str | None] = {**self.columns, self.geography.district: self.geography.column}
+        names |= {demographic.name: demographic.column for demographic in self.demographics}
+        names |= {question.id: question.column for question in self.questions}
+        names |= self.pollster_columns.get(pollster, {})
+        return {name: column for name, column in names.items() if column is not None}
+
+
+def declaration_to_json(declaration: SurveyDeclaration) -> bytes:
+    """The canonical stored form: equal declarations give equal bytes, whatever the order of keys in the file."""
+    return msgspec.json.encode(declaration, order="deterministic")
+
+
+def declaration_from_json(content: bytes) -> SurveyDeclaration:
+    """Read what ``declaration_to_json`` wrote."""
+    return msgspec.json.decode(content, type=SurveyDeclaration)

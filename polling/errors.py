@@ -1,0 +1,183 @@
+"""What can go wrong between a survey, its waves and what is stored of them.
+
+* PollingError
+  x SurveyRejected      a survey folder has faults; carries them all
+  x SurveyExists        a survey of that id is already there
+  x SurveyNotFound      no such survey
+  x QuestionNotFound    the survey does not ask this
+  x WaveRejected        a wave has faults; carries them all, nothing was stored
+  x WaveConflict        the reference or the bytes are already taken by another wave
+  x WaveNotFound        no such wave in this survey
+  x FitNotFound         no such fit
+  x ReleaseNotFound     no such release, or nothing is released yet
+  x JobNotFound         no such job
+  x KeyRefused          an API key is malformed, unknown, expired, revoked or out of scope
+  x SecretsError        the secrets file is missing something, unsafe or unreadable
+  x PayloadDamaged      stored interviews cannot be read back
+  x SchemaOutdated      the database needs ``hustings db upgrade``
+  x SchemaTooNew        the database was written by a newer version
+  x LeaseLost           somebody else holds the lease or job by now; the effect must not happen
+"""
+
+# ruff: noqa: N818 (these are refusals with names of their own, not "errors")
+from collections.abc import Sequence
+
+from polling.faults import MAX_REPORTED_FAULTS, Fault
+
+__all__ = [
+    "FitNotFound",
+    "JobNotFound",
+    "KeyRefused",
+    "LeaseLost",
+    "PayloadDamaged",
+    "PollingError",
+    "QuestionNotFound",
+    "ReleaseNotFound",
+    "SchemaOutdated",
+    "SchemaTooNew",
+    "SecretsError",
+    "SurveyExists",
+    "SurveyNotFound",
+    "SurveyRejected",
+    "WaveConflict",
+    "WaveNotFound",
+    "WaveRejected",
+]
+
+
+class PollingError(Exception):
+    """Base class; a caller that catches this has caught every expected failure of this package."""
+
+
+class SurveyRejected(PollingError):
+    """A survey folder has faults. ``faults`` holds the first ones, ``n_faults`` counts all."""
+
+    def __init__(self, faults: Sequence[Fault], *, total: int | None = None) -> None:
+        self.faults = tuple(faults[:MAX_REPORTED_FAULTS])
+        self.n_faults = len(faults) if total is None else total
+        super().__init__(f"The survey has {_count(self.n_faults)}. {_first(self.faults)}")
+
+
+class SurveyExists(PollingError):
+    """A survey with this id was added before."""
+
+    def __init__(self, survey_id: str) -> None:
+        self.survey_id = survey_id
+        super().__init__(f"Survey '{survey_id}' exists already. Use `hustings survey update` to add a version of it.")
+
+
+class SurveyNotFound(PollingError):
+    """No survey has this id."""
+
+    def __init__(self, survey_id: str) -> None:
+        self.survey_id = survey_id
+        super().__init__(f"There is no survey '{survey_id}'. List the surveys you may see to find its id.")
+
+
+class QuestionNotFound(PollingError):
+    """The survey has no question with this id."""
+
+    def __init__(self, survey_id: str, question_id: str, known: Sequence[str] = ()) -> None:
+        self.survey_id = survey_id
+        self.question_id = question_id
+        asked = f" It asks {', '.join(known)}." if known else ""
+        super().__init__(f"Survey '{survey_id}' has no question '{question_id}'.{asked}")
+
+
+class WaveRejected(PollingError):
+    """A wave has faults; nothing of it was stored. ``faults`` holds the first ones, ``n_faults`` counts all."""
+
+    def __init__(self, faults: Sequence[Fault], n_rows: int, *, total: int | None = None) -> None:
+        self.faults = tuple(faults[:MAX_REPORTED_FAULTS])
+        self.n_rows = n_rows
+        self.n_faults = len(faults) if total is None else total
+        interviews = "1 interview" if n_rows == 1 else f"{n_rows:,} interviews"
+        super().__init__(f"The wave has {_count(self.n_faults)} in {interviews}. {_first(self.faults)}")
+
+
+class WaveConflict(PollingError):
+    """A wave's reference or bytes are taken by another wave of the same pollster."""
+
+    def __init__(self, reference: str, reason: str, *, existing_reference: str | None = None) -> None:
+        self.reference = reference
+        self.existing_reference = existing_reference
+        super().__init__(f"Wave '{reference}' conflicts with one received before: {reason}")
+
+
+class WaveNotFound(PollingError):
+    """The survey has no wave with this id."""
+
+    def __init__(self, survey_id: str, wave_id: str) -> None:
+        self.survey_id = survey_id
+        self.wave_id = wave_id
+        super().__init__(f"Survey '{survey_id}' has no wave '{wave_id}'.")
+
+
+class FitNotFound(PollingError):
+    """No fit has this id."""
+
+    def __init__(self, fit_id: str) -> None:
+        self.fit_id = fit_id
+        super().__init__(f"There is no fit '{fit_id}'.")
+
+
+class ReleaseNotFound(PollingError):
+    """No release has this id, or the question has none yet."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"There is no release {what}.")
+
+
+class JobNotFound(PollingError):
+    """No job has this id."""
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(f"There is no job '{job_id}'.")
+
+
+class KeyRefused(PollingError):
+    """An API key cannot be used for this. The message never repeats the key."""
+
+
+class SecretsError(PollingError):
+    """The secrets file cannot be used. The message never repeats a secret."""
+
+
+class PayloadDamaged(PollingError):
+    """Stored interviews cannot be read back."""
+
+
+class SchemaOutdated(PollingError):
+    """The database was written by an older version and was not upgraded."""
+
+    def __init__(self, found: str | None, needed: str) -> None:
+        self.found, self.needed = found, needed
+        state = "has no schema yet" if found is None else f"has schema {found}"
+        super().__init__(f"The database {state}, this version needs {needed}. Run `hustings db upgrade`.")
+
+
+class SchemaTooNew(PollingError):
+    """The database was written by a newer version."""
+
+    def __init__(self, found: str, known: str) -> None:
+        self.found, self.known = found, known
+        super().__init__(
+            f"The database has schema {found}, this version knows up to {known}. "
+            "Install the newer version of hustings, or restore the copy made before the upgrade."
+        )
+
+
+class LeaseLost(PollingError):
+    """A lease or job was taken over by another owner; what depended on it must not happen."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} is held by somebody else by now. Nothing was changed.")
+
+
+def _count(n: int) -> str:
+    return "1 fault" if n == 1 else f"{n:,} faults"
+
+
+def _first(faults: Sequence[Fault]) -> str:
+    return f"First: {faults[0]}" if faults else ""
