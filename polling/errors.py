@@ -17,6 +17,13 @@
   x SchemaOutdated      the database needs ``hustings db upgrade``
   x SchemaTooNew        the database was written by a newer version
   x LeaseLost           somebody else holds the lease or job by now; the effect must not happen
+  x FitRefused          a fit cannot become a release
+    + FitNotPublishable its verdict found problems
+    + FitSuperseded     a release that rests on newer data or a newer survey is served already
+  x DrawsNotFound       the draws or counts of a fit are not kept (any more)
+  x KeyNotFound         no API key has this prefix
+  x StoreError          the database cannot be opened, or is of a kind there is no store for
+    + UpgradeFailed     a schema upgrade failed; says what state the database is in
 """
 
 # ruff: noqa: N818 (these are refusals with names of their own, not "errors")
@@ -25,8 +32,13 @@ from collections.abc import Sequence
 from polling.faults import MAX_REPORTED_FAULTS, Fault
 
 __all__ = [
+    "DrawsNotFound",
     "FitNotFound",
+    "FitNotPublishable",
+    "FitRefused",
+    "FitSuperseded",
     "JobNotFound",
+    "KeyNotFound",
     "KeyRefused",
     "LeaseLost",
     "PayloadDamaged",
@@ -36,9 +48,11 @@ __all__ = [
     "SchemaOutdated",
     "SchemaTooNew",
     "SecretsError",
+    "StoreError",
     "SurveyExists",
     "SurveyNotFound",
     "SurveyRejected",
+    "UpgradeFailed",
     "WaveConflict",
     "WaveNotFound",
     "WaveRejected",
@@ -173,6 +187,51 @@ class LeaseLost(PollingError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} is held by somebody else by now. Nothing was changed.")
+
+
+class FitRefused(PollingError):
+    """A fit cannot become a release; what is served stays. Raised before anything is written."""
+
+
+class FitNotPublishable(FitRefused):
+    """The verdict of the fit found problems."""
+
+    def __init__(self, fit_id: str) -> None:
+        self.fit_id = fit_id
+        super().__init__(f"Fit '{fit_id}' has problems in its verdict and cannot be published. See its diagnostics.")
+
+
+class FitSuperseded(FitRefused):
+    """What is served already rests on newer data, or on a newer version of the survey."""
+
+    def __init__(self, fit_id: str, release_number: int, reason: str) -> None:
+        self.fit_id = fit_id
+        self.release_number = release_number
+        super().__init__(f"Fit '{fit_id}' is older than release {release_number}, which is served: {reason}.")
+
+
+class DrawsNotFound(PollingError):
+    """The draws, or the counts, of a fit are not kept."""
+
+    def __init__(self, fit_id: str, what: str) -> None:
+        self.fit_id = fit_id
+        super().__init__(f"No {what} are kept of fit '{fit_id}'. Refit the question to have them again.")
+
+
+class KeyNotFound(PollingError):
+    """No API key has this prefix."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        super().__init__(f"There is no API key with prefix '{prefix}'. `hustings key list` shows those that exist.")
+
+
+class StoreError(PollingError):
+    """The database cannot be opened, or there is no store for its kind."""
+
+
+class UpgradeFailed(StoreError):
+    """A schema upgrade failed. The message says what state the database is in."""
 
 
 def _count(n: int) -> str:

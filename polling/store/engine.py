@@ -1,0 +1,162 @@
+"""Open the database and hand out transactions.
+
+    with store.write() as session:   # one transaction; committed on clean exit, here and nowhere else
+        ...
+
+On SQLite a write starts with BEGIN IMMEDIATE: a transaction that reads first
+and writes later would otherwise fail half-way with "database is locked", however
+long the busy timeout is. Reads are one snapshot on both stores.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.orm import Session, sessionmaker
+
+from polling.errors import StoreError
+
+__all__ = ["Store", "open_store"]
+
+BUSY_TIMEOUT_MS = 30_000
+
+
+class Store:
+    """An open database; share it between threads, make one per process."""
+
+    def __init__(self, url: URL, *, reader: Engine, writer: Engine) -> None:
+        self.url = url
+        self._reader = reader
+        self._writer = writer
+        # Records outlive their session, so nothing may expire and reload behind a caller's back.
+        self._read_session = sessionmaker(reader, expire_on_commit=False)
+        self._write_session = sessionmaker(writer, expire_on_commit=False)
+
+    @property
+    def dialect(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return self._writer.dialect.name
+
+    @property
+    def path(self) -> Path | None:
+        """The file of an SQLite database; None on PostgreSQL."""
+        return Path(str(self.url.database)) if self.dialect == "sqlite" else None
+
+    @property
+    def writer(self) -> Engine:
+        """The engine itself, for migrations and for `hustings doctor`."""
+        return self._writer
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Run one transaction that may write; commit on clean exit, else roll everything back."""
+        with self._write_session() as session, session.begin():
+            # SQLAlchemy begins lazily; the lock has to be held before the first read.
+            session.connection()
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Read from one snapshot; writing is an error."""
+        with self._read_session() as session, session.begin():
+            session.connection()
+            yield session
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self._reader.dispose()
+        self._writer.dispose()
+
+
+def open_store(url: str) -> Store:
+    """Open the database at ``url``; its schema is neither made nor checked here.
+
+    Parameters
+    ----------
+    url
+        ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or
+        ``postgresql://user@host/name`` (psycopg 3 is the driver either way).
+
+    Raises
+    ------
+    StoreError
+        If the URL is not of these, or its driver is not installed.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        # The text may hold a password, so it is not repeated.
+        raise StoreError("the database URL cannot be read; write sqlite:///file.db or postgresql://user@host/name") from None
+    match parsed.drivername:
+        case "sqlite":
+            return _open_sqlite(parsed)
+        case "postgresql" | "postgresql+psycopg":
+            return _open_postgresql(parsed.set(drivername="postgresql+psycopg"))
+        case other:
+            raise StoreError(f"no store for {other!r} databases; write sqlite:///file.db or postgresql://user@host/name")
+
+
+def _open_sqlite(url: URL) -> Store:
+    if not url.database or url.database == ":memory:":
+        raise StoreError("an SQLite database in memory cannot be shared; name a file: sqlite:///file.db")
+    path = Path(url.database)
+    if not path.parent.is_dir():
+        raise StoreError(f"directory {path.parent} of database {path.name} does not exist; make it first")
+    if not path.exists():
+        # Survey answers lie here: readable by the owner only. SQLite gives its -wal and -shm the same mode.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    module = sqlite_module()
+    writer = create_engine(url, module=module)
+    reader = create_engine(url, module=module)
+    _prepare_sqlite(writer, begin="BEGIN IMMEDIATE", pragmas=())
+    _prepare_sqlite(reader, begin="BEGIN", pragmas=("query_only=ON",))
+    return Store(url, reader=reader, writer=writer)
+
+
+def sqlite_module() -> ModuleType:
+    """The newest SQLite at hand: several years of builds before 3.51.3 can corrupt a WAL when it is reset."""
+    try:
+        import pysqlite3.dbapi2 as module
+    except ImportError:
+        import sqlite3 as module  # type: ignore[no-redef]
+    return module  # type: ignore[no-any-return]
+
+
+def _prepare_sqlite(engine: Engine, *, begin: str, pragmas: tuple[str, ...]) -> None:
+    # synchronous=FULL: a wave that was acknowledged survives a power cut, not only a killed process.
+    # secure_delete: what is erased is overwritten. temp_store: no answers in temporary files.
+    every = (
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "journal_mode=WAL",
+        "foreign_keys=ON",
+        "synchronous=FULL",
+        "secure_delete=ON",
+        "temp_store=MEMORY",
+        *pragmas,
+    )
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: object) -> None:
+        # None: the driver begins nothing by itself, so that the BEGIN below is the only one.
+        connection.isolation_level = None
+        for pragma in every:
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+
+def _open_postgresql(url: URL) -> Store:
+    try:
+        writer = create_engine(url, pool_pre_ping=True)
+    except ModuleNotFoundError as error:
+        raise StoreError(f"PostgreSQL needs the package {error.name!r}: install hustings[postgres]") from None
+    # A second view of the same pool. Repeatable read, so that several statements see one state, as on SQLite.
+    reader = writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return Store(url, reader=reader, writer=writer)

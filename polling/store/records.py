@@ -1,0 +1,278 @@
+"""What the store answers and takes: plain values, free of any session.
+
+Times are aware UTC. ``Json`` members are what was stored, as Python lists and
+dictionaries. Blobs (payloads, draws, counts) are not part of records; they have
+their own functions, because few callers may or want to load them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+from polling.store.columns import Json
+
+if TYPE_CHECKING:
+    from polling.folder import SurveyBundle
+
+__all__ = [
+    "ApiKeyRecord",
+    "Claim",
+    "FitRecord",
+    "HeartbeatReply",
+    "JobRecord",
+    "NewFit",
+    "NewWave",
+    "OutboxEvent",
+    "QuestionStateRecord",
+    "ReleaseRecord",
+    "StoredSurvey",
+    "SurveyVersionRecord",
+    "WaveRecord",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyVersionRecord:
+    """One version of a survey, without its tables."""
+
+    survey_id: str
+    version: int
+    content_sha256: str
+    frame_sha256: str
+    districts_sha256: str
+    created_at: datetime
+    created: bool
+    """False if this content was the newest version already."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSurvey:
+    """One version of a survey with everything it declares."""
+
+    id: str
+    version: int
+    bundle: "SurveyBundle"
+    frame_sha256: str
+    districts_sha256: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewWave:
+    """A wave that passed every check, ready to be stored."""
+
+    survey_id: str
+    survey_version: int
+    """The version whose codebook the wave was checked against."""
+    pollster: str
+    reference: str
+    content_sha256: str
+    """Hash of the file as it was sent: what makes a repeated delivery the same."""
+    payload: bytes
+    """The declared columns as received (zstd Parquet)."""
+    payload_sha256: str
+    n_interviews: int
+    questions: tuple[str, ...]
+    """Ids of the questions it asked, in the order of the declaration."""
+    fieldwork_start: date | None
+    fieldwork_end: date | None
+    received_at: datetime
+    key_version: int
+    """Version of the survey's pseudonym key."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaveRecord:
+    """A stored wave, without its interviews."""
+
+    id: str
+    survey_id: str
+    survey_version: int
+    sequence: int
+    """Position in the survey's data history: 1, 2, ... in order of storing."""
+    pollster: str
+    reference: str
+    content_sha256: str
+    payload_sha256: str
+    n_interviews: int
+    questions: tuple[str, ...]
+    fieldwork_start: date | None
+    fieldwork_end: date | None
+    received_at: datetime
+    state: str
+    """``accepted``; withdrawn waves are not in any list of inputs."""
+    key_version: int
+    created: bool = False
+    """True only in the answer to the delivery that stored it."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """One piece of work. Four states decide; ``code`` and ``detail`` explain."""
+
+    id: str
+    kind: str
+    key: str
+    survey_id: str | None
+    question_id: str | None
+    state: str
+    """queued | running | succeeded | failed"""
+    asked: int
+    """How many requests this job answers."""
+    first_asked_at: datetime
+    last_asked_at: datetime
+    run_after: datetime
+    attempt: int
+    """0 before the first start."""
+    max_attempts: int
+    owner: str | None
+    lease_until: datetime | None
+    cancel_requested: bool
+    progress: Json
+    code: str | None
+    detail: str | None
+    fit_id: str | None
+    started_at: datetime | None
+    """Start of the latest attempt."""
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to work on a job, for as long as ``token`` is the job's token."""
+
+    job: JobRecord
+    owner: str
+    attempt: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatReply:
+    """What the worker learns when it says that it lives."""
+
+    cancel_requested: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewFit:
+    """A fit as it leaves the estimator, publishable or not."""
+
+    survey_id: str
+    survey_version: int
+    question_id: str
+    engine: str
+    seed: int
+    formula: str
+    priors: Json
+    settings: Json
+    """Engine settings that change the draws (tuning length, target acceptance ...)."""
+    versions: Json
+    """Versions of our code and of the libraries that made the draws."""
+    inputs: Json
+    """Ids and hashes of the waves, the frame and the districts."""
+    data_sequence: int
+    """``waves.data_sequence`` of the survey when the inputs were read: 0 without waves."""
+    data_through: date | None
+    """Last day of fieldwork among the inputs."""
+    n_interviews: int
+    n_cells: int
+    verdict: Json
+    publishable: bool
+    seconds: Json
+    design: Json = None
+    diagnostics: Json = None
+    counts: bytes | None = None
+    """Interviews per cell (Parquet). Special-category data: read by ``load_counts`` alone."""
+    draws: bytes | None = None
+    """Latent draws; None if the engine produced none."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitRecord:
+    """A stored fit, without design, diagnostics, counts and draws."""
+
+    id: str
+    survey_id: str
+    survey_version: int
+    question_id: str
+    engine: str
+    seed: int
+    formula: str
+    priors: Json
+    settings: Json
+    versions: Json
+    inputs: Json
+    inputs_sha256: str
+    data_sequence: int
+    data_through: date | None
+    n_interviews: int
+    n_cells: int
+    verdict: Json
+    publishable: bool
+    seconds: Json
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRecord:
+    """A published fit."""
+
+    id: str
+    survey_id: str
+    question_id: str
+    number: int
+    """1, 2, ... per question."""
+    fit_id: str
+    published_at: datetime
+    survey_version: int
+    engine: str
+    data_through: date | None
+    data_sequence: int
+    n_interviews: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionStateRecord:
+    """What is served for a question, and since when and why it is stale."""
+
+    survey_id: str
+    question_id: str
+    version: int
+    """Grows with every change of the other members."""
+    release_id: str | None
+    stale_since: datetime | None
+    stale_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyRecord:
+    """A key, by its keyed hash."""
+
+    id: str
+    prefix: str
+    key_hash: str
+    role: str
+    survey_id: str | None
+    """None: every survey."""
+    pollster: str | None
+    label: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+    def usable(self, now: datetime) -> bool:
+        """Tell whether the key is neither revoked nor expired at ``now``."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEvent:
+    """Something that happened, in the order of ``id``."""
+
+    id: int
+    kind: str
+    survey_id: str | None
+    payload: Mapping[str, Json] | Sequence[Json] | Json
+    created_at: datetime
