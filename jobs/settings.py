@@ -254,18 +254,19 @@ def _kind(name: str) -> str:
 
 def _typed(name: str, value: object, *, source: str) -> Any:
     kind = _kind(name)
+    expected = f"{'an' if kind == 'integer' else 'a'} {kind}"
     # A TOML boolean is an int to Python; it is no number to an operator.
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise BadSetting(name, value, source=source, expected=f"a {kind}")
+        raise BadSetting(name, value, source=source, expected=expected)
     try:
         if kind == "integer" and not isinstance(value, float):
             return int(value)
         if kind == "number":
             return float(value)
-        if kind == "text" and isinstance(value, str):
-            return value
-        if kind == "path" and isinstance(value, str) and value:
-            return Path(value)
     except ValueError:
-        pass
-    raise BadSetting(name, value, source=source, expected=f"{'an' if kind == 'integer' else 'a'} {kind}")
+        raise BadSetting(name, value, source=source, expected=expected) from None
+    if kind == "text" and isinstance(value, str):
+        return value
+    if kind == "path" and isinstance(value, str) and value:
+        return Path(value)
+    raise BadSetting(name, value, source=source, expected=expected)
