@@ -4,6 +4,7 @@
   x SurveyRejected      a survey folder has faults; carries them all
   x SurveyExists        a survey of that id is already there
   x SurveyNotFound      no such survey
+    + SurveyVersionNotFound  the survey has no such version
   x QuestionNotFound    the survey does not ask this
   x WaveRejected        a wave has faults; carries them all, nothing was stored
   x WaveConflict        the reference or the bytes are already taken by another wave
@@ -52,6 +53,7 @@ __all__ = [
     "SurveyExists",
     "SurveyNotFound",
     "SurveyRejected",
+    "SurveyVersionNotFound",
     "UpgradeFailed",
     "WaveConflict",
     "WaveNotFound",
@@ -86,6 +88,15 @@ class SurveyNotFound(PollingError):
     def __init__(self, survey_id: str) -> None:
         self.survey_id = survey_id
         super().__init__(f"There is no survey '{survey_id}'. List the surveys you may see to find its id.")
+
+
+class SurveyVersionNotFound(SurveyNotFound):
+    """The survey exists, this version of it does not."""
+
+    def __init__(self, survey_id: str, version: int) -> None:
+        super().__init__(survey_id)
+        self.version = version
+        self.args = (f"Survey '{survey_id}' has no version {version}.",)
 
 
 class QuestionNotFound(PollingError):

@@ -80,6 +80,11 @@ class FaultLog:
         self._kept += [Fault(self.file, row, column, value, reason, remedy) for row, value in rows]
         self.total += total
 
+    def extend(self, faults: Iterable[Fault], *, total: int) -> None:
+        """Take over ``faults``, the first of ``total``."""
+        self._kept += faults
+        self.total += total
+
     def merge(self, other: "FaultLog") -> None:
         """Take over the faults of another log."""
         self._kept += other._kept

@@ -1,0 +1,232 @@
+"""Convert interviews as received into the survey's own levels, options, dates and weights.
+
+Nothing is guessed. A label is a level or option, or the codebook recodes it, or it is a fault. Three things that look
+alike stay apart: a blank cell, a label declared to mean "don't know" (or refused), and a question that was not asked
+because the wave lacks its column. Payloads keep what was received, so a mended codebook restates old waves.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from polling.declaration import Demographic, Question, SurveyDeclaration
+from polling.faults import MAX_REPORTED_FAULTS, Fault, FaultLog, did_you_mean, listing
+
+__all__ = ["FIRST_ROW", "Conversion", "convert"]
+
+FIRST_ROW = 2
+"""The header is row 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """Interviews in the survey's own terms."""
+
+    interviews: pl.DataFrame
+    """One row per interview in the order received: ``row`` (UInt32), the district and the demographics (String),
+    ``date`` (Date), ``weight`` (Float64, > 0) where the wave has them, ``excluded`` (Boolean: a blank that is
+    declared to exclude the interview from counts), and per question of the survey ``<id>`` (the option as String, a
+    number for numeric questions, null unless answered) and ``<id>:status`` (answered, dont_know, refused, not_asked
+    or blank)."""
+    questions_asked: tuple[str, ...]
+    """Questions whose column the wave has."""
+    faults: tuple[Fault, ...]
+    """The first ones by row; a conversion with faults must not be counted."""
+    n_faults: int
+
+
+def convert(
+    received: pl.DataFrame,
+    declaration: SurveyDeclaration,
+    *,
+    pollster: str,
+    rows: Sequence[int] | None = None,
+    header: Sequence[str] | None = None,
+) -> Conversion:
+    """Apply the codebook to interviews as received.
+
+    Parameters
+    ----------
+    received
+        Declared columns as text, one row per interview; null is a blank cell.
+    declaration
+        The survey, with the codebook.
+    pollster
+        Who sent them; it may have its own names for columns.
+    rows
+        Record numbers for the faults, if they are not 2, 3, ...
+    header
+        All columns of the file, for hints; default: those received.
+
+    Returns
+    -------
+    Conversion
+        With every fault found, not just the first. The order of rows changes nothing but row numbers.
+    """
+    reading = _Reading(received, declaration, pollster, rows, header)
+    columns: dict[str, pl.Series] = {"row": reading.rows}
+    geography = declaration.geography
+    district = Demographic(
+        geography.district, geography.column, (), recode=geography.recode, blank=geography.blank
+    )  # its levels are the codes of the districts table, which the frame check and the counts know
+    excluded = pl.Series("excluded", [False] * received.height, dtype=pl.Boolean)
+    for item in (district, *declaration.demographics):
+        columns[item.name] = reading.level(item)
+        if item.blank == "exclude":
+            excluded = excluded | columns[item.name].is_null()
+    reading.check_respondents()
+    columns["date"] = reading.date()
+    columns["weight"] = reading.weight()
+    columns["excluded"] = excluded
+    asked = []
+    for question in declaration.questions:
+        columns[question.id], columns[f"{question.id}:status"] = reading.answer(question)
+        if reading.has(question.id):
+            asked.append(question.id)
+    interviews = pl.DataFrame([series.alias(name) for name, series in columns.items()])
+    return Conversion(interviews, tuple(asked), reading.log.reported(), reading.log.total)
+
+
+class _Reading:
+    """One wave while it is being converted: what was received, row numbers and the faults so far."""
+
+    def __init__(
+        self,
+        received: pl.DataFrame,
+        declaration: SurveyDeclaration,
+        pollster: str,
+        rows: Sequence[int] | None,
+        header: Sequence[str] | None,
+    ) -> None:
+        self.received = received
+        self.pollster = pollster
+        self.names = declaration.columns_of(pollster)
+        self.header = list(received.columns if header is None else header)
+        numbers = range(FIRST_ROW, received.height + FIRST_ROW) if rows is None else rows
+        self.rows = pl.Series("row", numbers, dtype=pl.UInt32)
+        self.log = FaultLog()
+
+    def has(self, name: str) -> bool:
+        return self.names.get(name) in self.received.columns
+
+    def level(self, item: Demographic) -> pl.Series:
+        """The level of each interview; null where blank."""
+        text = self._text(item.name)
+        if text is None:
+            self._missing(item.name)
+            return self._nulls(pl.String)
+        if item.levels:
+            meaning = {**item.recode, **{level: level for level in item.levels}}
+            level = _look_up(text, meaning)
+            unknown = text.is_not_null() & level.is_null()
+            remedy = f"Correct it, or add it to [demographics.{item.name}.recode]."
+            self._bad(unknown, item.name, f"not a level of {item.name} ({listing(item.levels)})", remedy)
+        else:
+            level = text.replace(dict(item.recode)) if item.recode else text
+        if item.blank == "fault":
+            remedy = 'Fill it in, or declare blank = "exclude" to leave such interviews out of the counts.'
+            self._bad(text.is_null(), item.name, f"{item.name} is blank", remedy)
+        return level
+
+    def check_respondents(self) -> None:
+        """Every interview has a respondent, each once. Ids are never shown."""
+        if "respondent" not in self.names:
+            return
+        text = self._text("respondent")
+        if text is None:
+            self._missing("respondent")
+            return
+        remedy = "Give every interview its respondent's id: without it the respondent could not be erased."
+        self._bad(text.is_null(), "respondent", "the respondent's id is blank", remedy, show=False)
+        first_rows = pl.DataFrame({"text": text, "row": self.rows}).select(pl.col("row").first().over("text"))["row"]
+        again = text.is_not_null() & (first_rows != self.rows)
+        for row, first in list(zip(self.rows.filter(again), first_rows.filter(again), strict=True))[
+            :MAX_REPORTED_FAULTS
+        ]:
+            reason = f"the same respondent as in row {first}"
+            self.log.add(reason, "Keep one interview per respondent.", row=row, column=self.names["respondent"])
+        self.log.total += max(0, int(again.sum()) - MAX_REPORTED_FAULTS)
+
+    def date(self) -> pl.Series:
+        """Interview dates; a column that is blank throughout says nothing, and the fieldwork dates stand."""
+        text = self._optional("date")
+        if text is None:
+            return self._nulls(pl.Date)
+        shaped = text.str.contains(r"^\d{4}-\d{2}-\d{2}$").fill_null(value=False)
+        date = text.set(~shaped, None).str.to_date("%Y-%m-%d", strict=False)
+        self._bad(date.is_null(), "date", "not a date", "Write dates as 2018-11-06, in every row or in none.")
+        return date
+
+    def weight(self) -> pl.Series:
+        """Weights; a column that is blank throughout says nothing."""
+        text = self._optional("weight")
+        if text is None:
+            return self._nulls(pl.Float64)
+        weight = text.cast(pl.Float64, strict=False)
+        usable = ((weight > 0) & weight.is_finite()).fill_null(value=False)
+        remedy = "Give a weight in every row or in none, with a point as decimal mark."
+        self._bad(~usable, "weight", "a weight must be a number above 0", remedy)
+        return weight
+
+    def answer(self, question: Question) -> tuple[pl.Series, pl.Series]:
+        """The option (or number) of each interview, and the status."""
+        statuses = {label: "dont_know" for label in question.dont_know}
+        statuses |= dict.fromkeys(question.refused, "refused") | dict.fromkeys(question.not_asked, "not_asked")
+        kind = pl.Float64 if question.kind == "numeric" else pl.String
+        text = self._text(question.id)
+        if text is None:
+            return self._nulls(kind), pl.Series(["not_asked"] * self.received.height, dtype=pl.String)
+        status = _look_up(text, statuses)
+        if question.kind == "numeric":
+            number = text.set(status.is_not_null(), None).cast(pl.Float64, strict=False)
+            answer = number.set(~number.is_finite().fill_null(value=True), None)
+            expected = "not a number"
+        else:
+            answer = _look_up(text, {**question.recode, **{option: option for option in question.options}})
+            expected = f"not an option of {question.id} ({listing(question.options)})"
+        unknown = text.is_not_null() & status.is_null() & answer.is_null()
+        remedy = f"Correct it, or declare it in [questions.{question.id}]: recode, dont_know, refused or not_asked."
+        self._bad(unknown, question.id, expected, remedy)
+        status = status.set(answer.is_not_null(), "answered").set(text.is_null(), "blank")
+        return answer, status
+
+    def _text(self, name: str) -> pl.Series | None:
+        """A column with nothing but blanks turned to null, or None where the wave lacks it."""
+        if not self.has(name):
+            return None
+        text = self.received[self.names[name]]
+        return text.set((text.str.strip_chars() == "").fill_null(value=False), None)
+
+    def _optional(self, name: str) -> pl.Series | None:
+        if name not in self.names:
+            return None
+        text = self._text(name)
+        if text is None:
+            self._missing(name)
+        return None if text is None or text.null_count() == len(text) else text
+
+    def _nulls(self, dtype: type[pl.DataType]) -> pl.Series:
+        return pl.Series([None] * self.received.height, dtype=dtype)
+
+    def _missing(self, name: str) -> None:
+        column = self.names[name]
+        what = "" if column == name else f" ({name})"
+        remedy = f"{did_you_mean(column, self.header)} Send it, or name it in [columns.{self.pollster}]."
+        self.log.add(f"the column{what} is missing", remedy, row=1, column=column)
+
+    def _bad(self, mask: pl.Series, name: str, reason: str, remedy: str, *, show: bool = True) -> None:
+        total = int(mask.sum())
+        if total == 0:
+            return
+        column = self.names[name]
+        rows = self.rows.filter(mask).head(MAX_REPORTED_FAULTS)
+        values = self.received[column].filter(mask).head(MAX_REPORTED_FAULTS)
+        first = [(row, value if show else None) for row, value in zip(rows, values, strict=True)]
+        self.log.add_many(first, reason, remedy, total=total, column=column)
+
+
+def _look_up(text: pl.Series, meaning: Mapping[str, str]) -> pl.Series:
+    if not meaning:
+        return pl.Series([None] * len(text), dtype=pl.String)
+    return text.replace_strict(list(meaning), list(meaning.values()), default=None, return_dtype=pl.String)

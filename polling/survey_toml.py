@@ -1,0 +1,191 @@
+"""Read ``survey.toml`` into a declaration, with every fault of the file.
+
+The keys are documented in ``polling.declaration``. What a value must be to make sense beside the others (recode
+targets, clashing names, number of options) is checked in ``polling.declaration_check``.
+"""
+
+from typing import cast
+
+from polling.declaration import (
+    SURVEY_FACTS,
+    Backtest,
+    Blank,
+    Demographic,
+    Geography,
+    Kind,
+    LastResult,
+    Question,
+    SurveyDeclaration,
+    TimeRule,
+)
+from polling.declaration_check import check_declaration
+from polling.faults import FaultLog, did_you_mean
+from polling.toml_section import Section, open_toml
+
+__all__ = ["parse_declaration"]
+
+_BLANK = ("fault", "exclude")
+_KINDS = ("binary", "categorical", "ordinal", "numeric")
+_PERIODS = ("week", "day", "month", "wave")
+_OWN_COLUMNS = ("respondent", "date", "weight")
+
+
+def parse_declaration(content: bytes, *, file: str = "survey.toml") -> tuple[SurveyDeclaration | None, FaultLog]:
+    """Read a survey declaration.
+
+    Parameters
+    ----------
+    content
+        The bytes of ``survey.toml``.
+    file
+        What the faults call it.
+
+    Returns
+    -------
+    tuple
+        The declaration and its faults. With faults the declaration is what could be read, good for checking the
+        tables in the same go and for nothing else; None if the file is not TOML at all.
+    """
+    log = FaultLog(file)
+    root = open_toml(content, log)
+    if root is None:
+        return None, log
+    survey = root.section("survey")
+    survey_id, title, universe = survey.text("id"), survey.text("title"), survey.text("universe")
+    facts = {name: value for name in SURVEY_FACTS if (value := survey.maybe_text(name))}
+    survey.close()
+
+    demographics = tuple(_demographic(name, section) for name, section in root.sections("demographics").items())
+    questions = tuple(_question(question_id, section) for question_id, section in root.sections("questions").items())
+    geography = _geography(root.section("geography"))
+    columns, pollster_columns = _columns(
+        root.section("columns", required=False),
+        (*_OWN_COLUMNS, geography.district, *(d.name for d in demographics), *(q.id for q in questions)),
+    )
+    frame = root.section("frame")
+    declaration = SurveyDeclaration(
+        id=survey_id,
+        title=title,
+        universe=universe,
+        facts=facts,
+        columns=columns,
+        pollster_columns=pollster_columns,
+        time=_time(root.section("time", required=False)),
+        geography=geography,
+        demographics=demographics,
+        frame_file=frame.text("file"),
+        frame_count=frame.maybe_text("count") or "count",
+        frame_ignore=frame.texts("ignore") or (),
+        questions=questions,
+        backtest=_backtest(root.section("backtest", required=False)) if "backtest" in root.names() else None,
+    )
+    frame.close()
+    if "backtest" not in root.names():
+        root.section("backtest", required=False)  # so that close() knows the name
+    root.close()
+    check_declaration(declaration, root)
+    return declaration, log
+
+
+def _columns(section: Section, names: tuple[str, ...]) -> tuple[dict[str, str], dict[str, dict[str, str | None]]]:
+    columns = {name: value for name in _OWN_COLUMNS if (value := section.maybe_text(name))}
+    pollster_columns: dict[str, dict[str, str | None]] = {}
+    for pollster in section.names():
+        if pollster in _OWN_COLUMNS:
+            continue
+        own = section.section(pollster)
+        pollster_columns[pollster] = {}
+        for name in own.names():
+            if name not in names:
+                own.fault(name, f"'{name}' is nothing that a pollster can send", did_you_mean(name, names))
+            elif name in ("date", "weight") and own.is_false(name):
+                pollster_columns[pollster][name] = None
+            elif column := own.text(name):
+                pollster_columns[pollster][name] = column
+    section.close()
+    return columns, pollster_columns
+
+
+def _time(section: Section) -> TimeRule:
+    rule = TimeRule(
+        period=section.choice("period", _PERIODS, default="week"),  # type: ignore[arg-type]
+        window_days=section.positive("window_days"),
+    )
+    section.close()
+    return rule
+
+
+def _geography(section: Section) -> Geography:
+    district = section.text("district")
+    geography = Geography(
+        district=district,
+        column=section.maybe_text("column") or district,
+        districts_file=section.text("districts"),
+        parents=section.texts("parents"),
+        ignore=section.texts("ignore") or (),
+        recode=section.labels("recode"),
+        blank=cast("Blank", section.choice("blank", _BLANK, default="fault")),
+    )
+    section.close()
+    return geography
+
+
+def _demographic(name: str, section: Section) -> Demographic:
+    demographic = Demographic(
+        name=name,
+        column=section.maybe_text("column") or name,
+        levels=section.texts("levels") or (),
+        ordered=section.flag("ordered"),
+        recode=section.labels("recode"),
+        blank=cast("Blank", section.choice("blank", _BLANK, default="fault")),
+    )
+    section.close()
+    return demographic
+
+
+def _question(question_id: str, section: Section) -> Question:
+    question = Question(
+        id=question_id,
+        column=section.maybe_text("column") or question_id,
+        text=section.text("text"),
+        kind=cast("Kind", section.choice("kind", _KINDS)),
+        options=section.texts("options") or (),
+        model=section.text("model"),
+        recode=section.labels("recode"),
+        dont_know=section.texts("dont_know") or (),
+        refused=section.texts("refused") or (),
+        not_asked=section.texts("not_asked") or (),
+        priors=section.labels("priors"),
+    )
+    section.close()
+    return question
+
+
+def _backtest(section: Section) -> Backtest:
+    keep = section.section("keep", required=False)
+    backtest = Backtest(
+        interviews=section.text("interviews"),
+        truth=section.maybe_text("truth"),
+        benchmark=section.maybe_text("benchmark"),
+        question=section.maybe_text("question"),
+        option=section.maybe_text("option"),
+        last_result=_last_result(section.maybe_text("last_result")),
+        keep={column: keep.texts(column) or () for column in keep.names()},
+        wave_by=section.maybe_text("wave_by"),
+        pollster=section.maybe_text("pollster") or "backtest",
+        pollster_column=section.maybe_text("pollster_column"),
+        fieldwork_start=section.date("fieldwork_start"),
+        fieldwork_end=section.date("fieldwork_end"),
+    )
+    section.close()
+    return backtest
+
+
+def _last_result(text: str | None) -> LastResult | None:
+    """``name`` or ``1 - name``."""
+    if text is None:
+        return None
+    one, minus, name = text.partition("-")
+    if minus and one.strip() == "1":
+        return LastResult(name.strip(), complement=True)
+    return LastResult(text.strip())
