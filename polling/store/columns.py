@@ -17,7 +17,7 @@ from sqlalchemy.types import TypeDecorator
 
 __all__ = ["CanonicalJson", "Json", "UtcDateTime", "canonical_json", "json_sha256"]
 
-type Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+type Json = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -38,7 +38,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         utc = value.astimezone(UTC)
         return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         if value is None:
             return None
         # SQLite gives back the naive text; PostgreSQL answers in the session's own time zone.

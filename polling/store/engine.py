@@ -11,6 +11,7 @@ long the busy timeout is. Reads are one snapshot on both stores.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,9 +22,11 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from polling.errors import StoreError
 
-__all__ = ["Store", "open_store"]
+__all__ = ["Store", "open_store", "sqlite_module"]
 
 BUSY_TIMEOUT_MS = 30_000
+
+_WRITE_URL = "write sqlite:///file.db or postgresql://user@host/name"
 
 
 class Store:
@@ -91,14 +94,14 @@ def open_store(url: str) -> Store:
         parsed = make_url(url)
     except ArgumentError:
         # The text may hold a password, so it is not repeated.
-        raise StoreError("the database URL cannot be read; write sqlite:///file.db or postgresql://user@host/name") from None
+        raise StoreError(f"the database URL cannot be read; {_WRITE_URL}") from None
     match parsed.drivername:
         case "sqlite":
             return _open_sqlite(parsed)
         case "postgresql" | "postgresql+psycopg":
             return _open_postgresql(parsed.set(drivername="postgresql+psycopg"))
         case other:
-            raise StoreError(f"no store for {other!r} databases; write sqlite:///file.db or postgresql://user@host/name")
+            raise StoreError(f"there is no store for {other!r} databases; {_WRITE_URL}")
 
 
 def _open_sqlite(url: URL) -> Store:
@@ -121,10 +124,9 @@ def _open_sqlite(url: URL) -> Store:
 def sqlite_module() -> ModuleType:
     """The newest SQLite at hand: several years of builds before 3.51.3 can corrupt a WAL when it is reset."""
     try:
-        import pysqlite3.dbapi2 as module
+        return import_module("pysqlite3.dbapi2")
     except ImportError:
-        import sqlite3 as module  # type: ignore[no-redef]
-    return module  # type: ignore[no-any-return]
+        return import_module("sqlite3")
 
 
 def _prepare_sqlite(engine: Engine, *, begin: str, pragmas: tuple[str, ...]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from polling.store.columns import Json
 
 if TYPE_CHECKING:
-    from polling.folder import SurveyBundle
+    from polling.bundle import SurveyBundle
 
 __all__ = [
     "ApiKeyRecord",
@@ -58,7 +58,7 @@ class StoredSurvey:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewWave:
     """A wave that passed every check, ready to be stored."""
 
@@ -71,13 +71,11 @@ class NewWave:
     """Hash of the file as it was sent: what makes a repeated delivery the same."""
     payload: bytes
     """The declared columns as received (zstd Parquet)."""
-    payload_sha256: str
     n_interviews: int
     questions: tuple[str, ...]
     """Ids of the questions it asked, in the order of the declaration."""
     fieldwork_start: date | None
     fieldwork_end: date | None
-    received_at: datetime
     key_version: int
     """Version of the survey's pseudonym key."""
 
@@ -103,8 +101,6 @@ class WaveRecord:
     state: str
     """``accepted``; withdrawn waves are not in any list of inputs."""
     key_version: int
-    created: bool = False
-    """True only in the answer to the delivery that stored it."""
 
 
 @dataclass(frozen=True, slots=True)

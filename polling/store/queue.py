@@ -1,0 +1,282 @@
+"""The queue of jobs, in the database of what they are about.
+
+Four states decide: queued, running, succeeded, failed. For a pair of kind and
+key at most one job is queued and at most one runs, by unique indexes. So a
+burst of requests is one job (debounce),
+
+    run_after = min(first_asked + patience, now + quiet),
+
+and a request that comes while the job runs is one more job after it.
+
+A worker claims a job with a lease and keeps it by heartbeats. Every claim has a
+new token. What a worker writes is checked against it in the same transaction:
+``finish`` and ``fail`` raise ``LeaseLost`` if somebody else took the job over,
+and the caller's transaction rolls back with all its effects.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from sqlalchemy import ColumnElement, Select, case, select, text, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, aliased
+
+from polling.errors import LeaseLost
+from polling.store.columns import Json
+from polling.store.dialect import insert_into
+from polling.store.job_list import explain, get_job, job_record, list_jobs
+from polling.store.records import Claim, HeartbeatReply, JobRecord
+from polling.store.tables import Job
+
+__all__ = [
+    "MAX_ATTEMPTS",
+    "ask",
+    "cancel",
+    "claim",
+    "explain",
+    "fail",
+    "finish",
+    "get_job",
+    "give_back",
+    "heartbeat",
+    "list_jobs",
+]
+
+MAX_ATTEMPTS = 3
+
+_FREE = {"owner": None, "token": None, "lease_until": None}
+
+
+def ask(
+    session: Session,
+    *,
+    kind: str,
+    key: str,
+    survey_id: str | None,
+    question_id: str | None,
+    now: datetime,
+    quiet: timedelta,
+    patience: timedelta,
+    max_attempts: int = MAX_ATTEMPTS,
+) -> JobRecord:
+    """Ask for work to be done; requests for the same work share one queued job.
+
+    Parameters
+    ----------
+    kind, key
+        What the work is. A queued job with both the same takes this request in.
+    quiet
+        The job starts when nobody has asked for this long ...
+    patience
+        ... but never later than this after the first request.
+    max_attempts
+        Starts, crashes included, after which the job has failed.
+    """
+    new = insert_into(session, Job).values(
+        id=uuid4().hex,
+        kind=kind,
+        key=key,
+        survey_id=survey_id,
+        question_id=question_id,
+        state="queued",
+        asked=1,
+        first_asked_at=now,
+        last_asked_at=now,
+        not_later_than=now + patience,
+        run_after=now + min(quiet, patience),
+        attempt=0,
+        max_attempts=max_attempts,
+        cancel_requested=False,
+    )
+    coming = new.excluded
+    # `not_later_than` is first_asked + patience, kept because the two stores add times differently.
+    limit = case((coming.not_later_than < Job.not_later_than, coming.not_later_than), else_=Job.not_later_than)
+    merged = new.on_conflict_do_update(
+        index_elements=[Job.kind, Job.key],
+        index_where=text("state = 'queued'"),
+        set_={
+            "asked": Job.asked + 1,
+            "last_asked_at": coming.last_asked_at,
+            "not_later_than": limit,
+            "run_after": case((coming.run_after < limit, coming.run_after), else_=limit),
+        },
+    )
+    fresh = session.scalars(merged.returning(Job), execution_options={"populate_existing": True})
+    return job_record(fresh.one())
+
+
+def claim(session: Session, *, owner: str, now: datetime, lease: timedelta) -> Claim | None:
+    """Take the job that is due longest, or one whose worker has died.
+
+    A job that died at its last attempt has failed with code ``crashed``.
+    """
+    while (dead := _next_expired(session, now)) is not None:
+        if dead.cancel_requested:
+            _end(session, dead, now, code="cancelled", detail="It was cancelled; its worker died before it could stop.")
+        elif dead.attempt >= dead.max_attempts:
+            detail = f"Its worker died in each of {dead.attempt} attempts; ask for it again once the cause is known."
+            _end(session, dead, now, code="crashed", detail=detail)
+        else:
+            return _take(session, dead, owner=owner, now=now, lease=lease)
+    due = _next_due(session, now)
+    return None if due is None else _take(session, due, owner=owner, now=now, lease=lease)
+
+
+def heartbeat(
+    session: Session, claim: Claim, *, now: datetime, lease: timedelta, progress: Json = None
+) -> HeartbeatReply:
+    """Keep a job for ``lease`` from now; learn whether it should stop.
+
+    Raises
+    ------
+    LeaseLost
+        If the job was taken over.
+    """
+    alive = update(Job).where(*_fence(claim)).values(lease_until=now + lease)
+    if progress is not None:
+        alive = alive.values(progress=progress)
+    cancel_requested = session.scalar(alive.returning(Job.cancel_requested))
+    if cancel_requested is None:
+        raise LeaseLost(f"Job '{claim.job.id}'")
+    return HeartbeatReply(cancel_requested=cancel_requested)
+
+
+def finish(
+    session: Session, claim: Claim, *, now: datetime, code: str, detail: str, fit_id: str | None = None
+) -> JobRecord:
+    """End a job well, in the transaction of its effects.
+
+    Raises
+    ------
+    LeaseLost
+        If the job was taken over; the caller's transaction must roll back.
+    """
+    return _leave(session, claim, state="succeeded", code=code, detail=detail, fit_id=fit_id, finished_at=now)
+
+
+def fail(
+    session: Session,
+    claim: Claim,
+    *,
+    now: datetime,
+    code: str,
+    detail: str,
+    retry_after: timedelta | None = None,
+    fit_id: str | None = None,
+) -> JobRecord:
+    """End a job badly, or put it back into the queue.
+
+    Parameters
+    ----------
+    retry_after
+        Try again after this time, if attempts are left. If a newer request for
+        the same work is queued, this job has failed and that one counts for both.
+
+    Raises
+    ------
+    LeaseLost
+        If the job was taken over; the caller's transaction must roll back.
+    """
+    if retry_after is not None and claim.attempt < claim.job.max_attempts:
+        back = {"code": code, "detail": detail, "attempt": claim.attempt}
+        return _put_back(session, claim, now=now, after=retry_after, values=back)
+    return _leave(session, claim, state="failed", code=code, detail=detail, fit_id=fit_id, finished_at=now)
+
+
+def give_back(session: Session, claim: Claim, *, now: datetime) -> JobRecord:
+    """Put a job back because its worker stops; the attempt is not counted.
+
+    Raises
+    ------
+    LeaseLost
+        If the job was taken over.
+    """
+    back = {"code": None, "detail": None, "attempt": claim.attempt - 1}
+    return _put_back(session, claim, now=now, after=timedelta(0), values=back)
+
+
+def cancel(session: Session, job_id: str, *, now: datetime) -> JobRecord:
+    """Cancel a queued job now, or ask the worker of a running one to stop; an ended job stays as it is.
+
+    Raises
+    ------
+    JobNotFound
+        If no job has this id.
+    """
+    get_job(session, job_id)
+    ended = {"state": "failed", "code": "cancelled", "detail": "It was cancelled before it started."}
+    queued = update(Job).where(Job.id == job_id, Job.state == "queued").values(**ended, finished_at=now)
+    session.execute(queued)
+    session.execute(update(Job).where(Job.id == job_id, Job.state == "running").values(cancel_requested=True))
+    return get_job(session, job_id)
+
+
+def _next_expired(session: Session, now: datetime) -> Job | None:
+    expired = select(Job).where(Job.state == "running", Job.lease_until <= now).order_by(Job.lease_until)
+    return _lock_first(session, expired)
+
+
+def _next_due(session: Session, now: datetime) -> Job | None:
+    running = aliased(Job)
+    same_work = select(running.id).where(running.kind == Job.kind, running.key == Job.key, running.state == "running")
+    due = select(Job).where(Job.state == "queued", Job.run_after <= now, ~same_work.exists())
+    return _lock_first(session, due.order_by(Job.run_after, Job.id))
+
+
+def _lock_first(session: Session, jobs: Select[Job]) -> Job | None:
+    # On SQLite the transaction holds the write lock already and FOR UPDATE is left out.
+    first = jobs.limit(1).with_for_update(of=Job, skip_locked=True)
+    return session.scalar(first.execution_options(populate_existing=True))
+
+
+def _take(session: Session, job: Job, *, owner: str, now: datetime, lease: timedelta) -> Claim:
+    token = uuid4().hex
+    job.state, job.owner, job.token, job.lease_until = "running", owner, token, now + lease
+    job.attempt += 1
+    job.started_at = now
+    job.progress = job.code = job.detail = None
+    session.flush()
+    return Claim(job=job_record(job), owner=owner, attempt=job.attempt, token=token)
+
+
+def _end(session: Session, job: Job, now: datetime, *, code: str, detail: str) -> None:
+    job.state, job.code, job.detail, job.finished_at = "failed", code, detail, now
+    job.owner = job.token = job.lease_until = None
+    session.flush()
+
+
+def _leave(session: Session, claim: Claim, **values: object) -> JobRecord:
+    if session.scalar(update(Job).where(*_fence(claim)).values(**_FREE, **values).returning(Job.id)) is None:
+        raise LeaseLost(f"Job '{claim.job.id}'")
+    return get_job(session, claim.job.id)
+
+
+def _put_back(
+    session: Session, claim: Claim, *, now: datetime, after: timedelta, values: Mapping[str, object]
+) -> JobRecord:
+    held = select(Job.cancel_requested).where(*_fence(claim)).with_for_update()
+    if session.scalar(held):
+        stopped = "It was cancelled while it was running."
+        return _leave(session, claim, state="failed", code="cancelled", detail=stopped, finished_at=now)
+    again = {"state": "queued", "run_after": now + after, "not_later_than": now + after, "progress": None}
+    try:
+        # A savepoint: only the index knows for sure that no newer request came meanwhile.
+        with session.begin_nested():
+            return _leave(session, claim, **values, **again)
+    except IntegrityError:
+        newer = update(Job).where(Job.kind == claim.job.kind, Job.key == claim.job.key, Job.state == "queued")
+        newer_id = session.scalar(newer.values(asked=Job.asked + claim.job.asked).returning(Job.id))
+        detail = f"{values['detail'] or 'Its worker stopped.'} Job {newer_id}, asked for later, does the work."
+        code = values["code"] or "stopped"
+        return _leave(session, claim, state="failed", code=code, detail=detail, finished_at=now)
+
+
+def _fence(claim: Claim) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Job.id == claim.job.id,
+        Job.owner == claim.owner,
+        Job.attempt == claim.attempt,
+        Job.token == claim.token,
+        Job.state == "running",
+    )

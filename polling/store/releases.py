@@ -1,0 +1,217 @@
+"""Releases: published fits, and what is served for each question now.
+
+Publishing is one transaction: the release, its number, the pointer to what is
+current, how stale that is, and the outbox row. A fit that rests on older data,
+or an older survey version, than what is served does not replace it. Staleness
+is cleared only as far as the fit's own data reach: a wave that arrived while
+the fit was running keeps the new release stale.
+"""
+
+from datetime import datetime
+from uuid import uuid4
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from sqlalchemy.sql import Select
+
+from polling.errors import FitNotPublishable, FitSuperseded, QuestionNotFound, ReleaseNotFound
+from polling.store import outbox
+from polling.store.columns import Json
+from polling.store.fits import get_fit
+from polling.store.records import FitRecord, QuestionStateRecord, ReleaseRecord
+from polling.store.tables import Fit, QuestionState, Release
+from polling.store.waves import waves_after
+
+__all__ = [
+    "current_release",
+    "get_release",
+    "list_question_states",
+    "list_releases",
+    "mark_stale",
+    "publish",
+    "question_state",
+]
+
+
+def publish(session: Session, *, fit_id: str, now: datetime) -> ReleaseRecord:
+    """Make a fit the one that is served.
+
+    The fit that is served already is not released a second time; its release
+    is returned, and its staleness brought up to date.
+
+    Raises
+    ------
+    FitNotFound
+        If no fit has this id.
+    FitNotPublishable
+        If its verdict has problems.
+    FitSuperseded
+        If what is served rests on newer data or a newer version of the survey.
+        Like the others it is raised before anything is written, so the caller
+        may catch it and go on with the transaction.
+    """
+    fit = get_fit(session, fit_id)
+    if not fit.publishable:
+        raise FitNotPublishable(fit_id)
+    state = _lock_state(session, fit.survey_id, fit.question_id)
+    current = None if state.release_id is None else get_release(session, state.release_id)
+    if current is not None and current.fit_id == fit_id:
+        _clear_stale(session, state, fit)
+        return current
+    _refuse_older(fit, current)
+    release = Release(
+        id=uuid4().hex,
+        survey_id=fit.survey_id,
+        question_id=fit.question_id,
+        number=state.last_number + 1,
+        fit_id=fit_id,
+        published_at=now,
+    )
+    session.add(release)
+    session.flush()
+    state.last_number = release.number
+    state.release_id = release.id
+    state.version += 1
+    _clear_stale(session, state, fit)
+    event: Json = {"question_id": fit.question_id, "release_id": release.id, "number": release.number, "fit_id": fit_id}
+    outbox.append(session, "release-published", fit.survey_id, event, now)
+    return _record(release, session.get_one(Fit, fit_id))
+
+
+def current_release(session: Session, survey_id: str, question_id: str) -> ReleaseRecord | None:
+    """What is served for a question, or None before its first release."""
+    now_served = (QuestionState.survey_id == survey_id) & (QuestionState.question_id == question_id)
+    row = session.execute(
+        _releases().join(QuestionState, QuestionState.release_id == Release.id).where(now_served)
+    ).one_or_none()
+    return None if row is None else _record(*row)
+
+
+def get_release(session: Session, release_id: str) -> ReleaseRecord:
+    """One release.
+
+    Raises
+    ------
+    ReleaseNotFound
+        If no release has this id.
+    """
+    row = session.execute(_releases().where(Release.id == release_id)).one_or_none()
+    if row is None:
+        raise ReleaseNotFound(f"'{release_id}'")
+    return _record(*row)
+
+
+def list_releases(session: Session, survey_id: str, question_id: str | None = None) -> list[ReleaseRecord]:
+    """Releases of a survey or of one of its questions, newest first."""
+    mine = _releases().where(Release.survey_id == survey_id)
+    if question_id is not None:
+        mine = mine.where(Release.question_id == question_id)
+    newest_first = mine.order_by(Release.published_at.desc(), Release.question_id, Release.number.desc())
+    return [_record(*row) for row in session.execute(newest_first)]
+
+
+def mark_stale(session: Session, survey_id: str, question_id: str, since: datetime, reason: str) -> None:
+    """Say that what is served for a question lacks something.
+
+    The oldest ``since`` is kept, the newest ``reason`` shown: first "a wave is
+    not in it yet", then perhaps "the refit was rejected", about the same wave.
+
+    Raises
+    ------
+    QuestionNotFound
+        If the survey never asked this.
+    """
+    state = _lock_state(session, survey_id, question_id)
+    oldest = since if state.stale_since is None else min(state.stale_since, since)
+    _set_stale(state, oldest, reason)
+    session.flush()
+
+
+def question_state(session: Session, survey_id: str, question_id: str) -> QuestionStateRecord:
+    """What is served for a question, and whether it is stale.
+
+    Raises
+    ------
+    QuestionNotFound
+        If the survey never asked this.
+    """
+    row = session.get(QuestionState, (survey_id, question_id), populate_existing=True)
+    if row is None:
+        raise QuestionNotFound(survey_id, question_id)
+    return _state_record(row)
+
+
+def list_question_states(session: Session, survey_id: str | None = None) -> list[QuestionStateRecord]:
+    """States of all questions: a few dozen small rows, cheap enough to poll for changes of ``version``."""
+    every = select(QuestionState).order_by(QuestionState.survey_id, QuestionState.question_id)
+    if survey_id is not None:
+        every = every.where(QuestionState.survey_id == survey_id)
+    return [_state_record(row) for row in session.scalars(every.execution_options(populate_existing=True))]
+
+
+def _lock_state(session: Session, survey_id: str, question_id: str) -> QuestionState:
+    row = session.get(QuestionState, (survey_id, question_id), with_for_update=True, populate_existing=True)
+    if row is None:
+        raise QuestionNotFound(survey_id, question_id)
+    return row
+
+
+def _refuse_older(fit: FitRecord, current: ReleaseRecord | None) -> None:
+    if current is None:
+        return
+    if fit.survey_version < current.survey_version:
+        reason = f"it uses version {fit.survey_version} of the survey, the release {current.survey_version}"
+        raise FitSuperseded(fit.id, current.number, reason)
+    if fit.data_sequence < current.data_sequence:
+        reason = f"its data end at change {fit.data_sequence} of the survey's data, the release's at "
+        raise FitSuperseded(fit.id, current.number, f"{reason}{current.data_sequence}")
+
+
+def _clear_stale(session: Session, state: QuestionState, fit: FitRecord) -> None:
+    missing = waves_after(session, fit.survey_id, fit.question_id, fit.data_sequence)
+    if missing:
+        newest = missing[-1]
+        others = "" if len(missing) == 1 else f" and {len(missing) - 1} more"
+        _set_stale(
+            state, missing[0].received_at, f"Wave {newest.reference} of {newest.pollster}{others} is not in it yet."
+        )
+    else:
+        _set_stale(state, None, None)
+    session.flush()
+
+
+def _set_stale(state: QuestionState, since: datetime | None, reason: str | None) -> None:
+    if (state.stale_since, state.stale_reason) != (since, reason):
+        state.stale_since, state.stale_reason = since, reason
+        state.version += 1
+
+
+def _releases() -> Select[Release, Fit]:
+    return select(Release, Fit).join(Fit, Release.fit_id == Fit.id).execution_options(populate_existing=True)
+
+
+def _record(release: Release, fit: Fit) -> ReleaseRecord:
+    return ReleaseRecord(
+        id=release.id,
+        survey_id=release.survey_id,
+        question_id=release.question_id,
+        number=release.number,
+        fit_id=release.fit_id,
+        published_at=release.published_at,
+        survey_version=fit.survey_version,
+        engine=fit.engine,
+        data_through=fit.data_through,
+        data_sequence=fit.data_sequence,
+        n_interviews=fit.n_interviews,
+    )
+
+
+def _state_record(row: QuestionState) -> QuestionStateRecord:
+    return QuestionStateRecord(
+        survey_id=row.survey_id,
+        question_id=row.question_id,
+        version=row.version,
+        release_id=row.release_id,
+        stale_since=row.stale_since,
+        stale_reason=row.stale_reason,
+    )
