@@ -1,0 +1,102 @@
+"""Posterior draws of the latents: what a release keeps, a few megabytes whatever the size of the frame."""
+
+import io
+import zipfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrp.design import Design
+from mrp.errors import DrawsError, ShapeMismatch
+
+if TYPE_CHECKING:
+    from xarray import DataTree
+
+__all__ = ["LatentDraws", "from_datatree"]
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LatentDraws:
+    """Draws of the linear predictor's latents, in the order of `mrp.design.Design.latent_names`."""
+
+    draws: NDArray[np.float32]
+    """On the scale of the link, shape (draw, latent); all draws of the first chain, then of the second, and so on."""
+    names: tuple[str, ...]
+    n_chains: int = 1
+    """Chains of equal length; 1 for independent draws."""
+    link: str = "logit"
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        if self.draws.ndim != 2 or self.draws.shape[1] != len(self.names):
+            raise ShapeMismatch("draws", f"(draw, {len(self.names)})", self.draws.shape)
+        if self.n_chains < 1 or self.draws.shape[0] % self.n_chains:
+            raise ShapeMismatch("draws", f"(a multiple of {self.n_chains} chains, latent)", self.draws.shape)
+
+    def to_bytes(self) -> bytes:
+        """A compressed npz archive without pickled objects."""
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer,
+            draws=self.draws.astype(np.float32),
+            names=np.array(self.names, dtype=np.str_),
+            n_chains=np.array(self.n_chains),
+            link=np.array(self.link),
+            format_version=np.array(self.format_version),
+        )
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "LatentDraws":
+        """Read what `to_bytes` wrote.
+
+        Raises
+        ------
+        DrawsError
+            If the bytes are not such an archive or have another format version.
+        """
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+                version = int(stored["format_version"])
+                if version != FORMAT_VERSION:
+                    raise DrawsError(f"the draws have format version {version}, this version reads {FORMAT_VERSION}")
+                return cls(
+                    draws=stored["draws"],
+                    names=tuple(str(name) for name in stored["names"]),
+                    n_chains=int(stored["n_chains"]),
+                    link=str(stored["link"]),
+                )
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise DrawsError(f"{len(content):,} bytes are not stored draws: {error}") from error
+
+
+def from_datatree(tree: "DataTree", design: Design) -> LatentDraws:
+    """Collect the latents from a fit.
+
+    Parameters
+    ----------
+    tree
+        A fit with the variables ``intercept``, ``coefficient`` (if the model has any) and one per varying term, named
+        as the term, in the group ``posterior`` with leading dimensions (chain, draw).
+    design
+        The design that was fitted.
+
+    Raises
+    ------
+    DrawsError
+        If a term of the design has no draws, or a draw is not finite.
+    """
+    posterior = tree["posterior"]
+    wanted = ["intercept", *(["coefficient"] if design.coefficient_names else []), *(e.term for e in design.effects)]
+    if missing := [name for name in wanted if name not in posterior]:
+        raise DrawsError(f"the fit has no draws of {', '.join(missing)}; it is not a fit of this design")
+    n_chains, n_draws = posterior.sizes["chain"], posterior.sizes["draw"]
+    parts = [np.asarray(posterior[name].to_numpy()).reshape(n_chains * n_draws, -1) for name in wanted]
+    draws = np.concatenate(parts, axis=1).astype(np.float32)
+    if not np.isfinite(draws).all():
+        raise DrawsError("the fit has draws that are not finite numbers; look at its diagnostics")
+    return LatentDraws(draws=draws, names=design.latent_names, n_chains=n_chains)
