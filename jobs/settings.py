@@ -60,9 +60,7 @@ class Settings:
     ] = ""
     secrets_file: Annotated[
         Path,
-        About(
-            "File of pepper and pseudonym keys, made with mode 0600 when first needed. Keep it out of backups."
-        ),
+        About("File of pepper and pseudonym keys, made with mode 0600 when first needed. Keep it out of backups."),
     ] = Path("hustings-secrets.toml")
     cache_dir: Annotated[
         Path | None,

@@ -75,7 +75,7 @@ def test_secrets_are_outside_the_data_folder_by_default(tmp_path, monkeypatch):
 def test_an_unknown_name_is_refused_with_the_nearest_one(tmp_path, environ):
     file = write(tmp_path, "" if environ else "refit_quite_s = 3\n")
 
-    with pytest.raises(UnknownSetting, match="refit_quite_s.*Did you mean refit_quiet_s") as refused:
+    with pytest.raises(UnknownSetting, match=r"refit_quite_s.*Did you mean refit_quiet_s") as refused:
         load_settings(file, environ=environ)
     assert refused.value.nearest == "refit_quiet_s"
 

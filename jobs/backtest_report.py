@@ -1,0 +1,73 @@
+"""What a backtest says: one JSON object, and a table of districts."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import polars as pl
+
+__all__ = ["BacktestReport", "ScoreRow"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    """Scores of one set of district estimates against the truth; None where they do not apply.
+
+    Errors are estimate - truth, in shares. Interval score and mean width are
+    those of 90% intervals.
+    """
+
+    rmse: float | None = None
+    mae: float | None = None
+    bias: float | None = None
+    correlation: float | None = None
+    """Pearson's, over districts; None if either side is constant."""
+    coverage: Mapping[str, float | None] | None = None
+    """Share of districts whose interval covers the truth, by the interval's probability."""
+    interval_score: float | None = None
+    mean_width: float | None = None
+    rank_correlation: float | None = None
+    """Spearman's with the benchmark, where there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestReport:
+    """A survey's estimates beside what happened."""
+
+    survey: str
+    question: str
+    option: str
+    engine: str
+    seed: int
+    n_interviews: int
+    n_cells: int
+    n_districts: int
+    """Districts that were scored, or all of them if there is no truth."""
+    national_mean: float
+    national_sd: float
+    scores: ScoreRow
+    baselines: Mapping[str, ScoreRow]
+    seconds: Mapping[str, float]
+    """``read``, ``fit``, ``poststratify``, ``total``."""
+    publishable: bool
+    problems: tuple[Mapping[str, str], ...]
+    districts: pl.DataFrame
+    """One row per district: n_interviews, raw, share, low, high, sd, truth where there is one, the baselines."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that ``hustings backtest --json`` prints; every score is a key of its own."""
+        return {
+            "survey": self.survey,
+            "question": self.question,
+            "option": self.option,
+            "engine": self.engine,
+            "seed": self.seed,
+            "n_interviews": self.n_interviews,
+            "n_cells": self.n_cells,
+            "n_districts": self.n_districts,
+            "national": {"mean": self.national_mean, "sd": self.national_sd},
+            **asdict(self.scores),
+            "seconds": dict(self.seconds),
+            "verdict": {"publishable": self.publishable, "problems": [dict(problem) for problem in self.problems]},
+            "baselines": {name: asdict(row) for name, row in self.baselines.items()},
+        }

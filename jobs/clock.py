@@ -1,0 +1,156 @@
+"""The clock: what has to happen from time to time.
+
+APScheduler with its memory store only tells the time. Every process may run a
+clock; a task is done by the one that holds the lease row ``clock``, and only if
+the database says that its last run is long enough ago. Lease, last run and the
+effect are one transaction, so that two clocks cannot both do it. Because last
+runs are in the database, a run that was missed while nothing ran is caught up
+at the next start. All times are UTC.
+"""
+
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from jobs.receive import REFIT, ask_refit
+from jobs.settings import Settings
+from polling.store import fits, leases, queue, surveys, waves
+from polling.store.engine import Store
+from polling.store.records import SurveyVersionRecord
+
+__all__ = ["HouseClock", "Task", "clean_spool", "house_tasks", "sweep"]
+
+LEASE = "clock"
+LEASE_TTL = timedelta(minutes=1)
+DAY = timedelta(days=1)
+
+log = logging.getLogger("hustings.clock")
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Something to do every ``every``."""
+
+    name: str
+    every: timedelta
+    run: Callable[[Session, datetime], None]
+    """What to do; its writes are part of the transaction that notes the run."""
+
+
+def house_tasks(settings: Settings) -> tuple[Task, ...]:
+    """The tasks of a running house."""
+    return (
+        Task("sweep", timedelta(seconds=settings.sweep_s), lambda session, now: sweep(session, settings, now=now)),
+        Task(
+            "clean-spool",
+            DAY,
+            lambda _session, now: clean_spool(
+                settings.spool_dir, older_than=now - timedelta(seconds=settings.spool_keep_s)
+            ),
+        ),
+    )
+
+
+class HouseClock:
+    """Does each task when it is due, in one process at a time."""
+
+    def __init__(self, store: Store, tasks: tuple[Task, ...], *, owner: str) -> None:
+        self.store = store
+        self.tasks = tasks
+        self.owner = owner
+        self._scheduler: Any = None
+
+    def start(self) -> None:
+        """Start ticking in a thread; tasks that are overdue run at once."""
+        from apscheduler.schedulers.background import BackgroundScheduler
+
+        # APScheduler's default drops a run that is more than a second late.
+        defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+        self._scheduler = BackgroundScheduler(timezone=UTC, job_defaults=defaults)
+        now = datetime.now(UTC)
+        for task in self.tasks:
+            self._scheduler.add_job(
+                self._tick,
+                "interval",
+                args=(task,),
+                id=task.name,
+                seconds=task.every.total_seconds(),
+                next_run_time=max(now, self.due(task, now)),
+            )
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Stop ticking; a task that runs is not waited for, its transaction is all or nothing."""
+        if self._scheduler is not None:
+            self._scheduler.shutdown(wait=False)
+            self._scheduler = None
+
+    def due(self, task: Task, now: datetime) -> datetime:
+        """When the task has to run next; ``now`` if it never ran."""
+        with self.store.read() as session:
+            last = leases.last_run(session, task.name)
+        return now if last is None else last + task.every
+
+    def tick(self, task: Task, now: datetime) -> bool:
+        """Do the task if it is due and this clock leads; tells whether it was done."""
+        with self.store.write() as session:
+            if leases.acquire_lease(session, LEASE, self.owner, now, LEASE_TTL) is None:
+                return False
+            last = leases.last_run(session, task.name)
+            # Timers fire a little early or late; another clock's run a moment ago still counts.
+            if last is not None and now < last + 0.9 * task.every:
+                return False
+            task.run(session, now)
+            leases.record_run(session, task.name, now)
+        return True
+
+    def _tick(self, task: Task) -> None:
+        try:
+            self.tick(task, datetime.now(UTC))
+        except Exception:  # the next tick tries again; the scheduler's thread must not end
+            log.exception("the task %s failed", task.name)
+
+
+def sweep(session: Session, settings: Settings, *, now: datetime) -> None:
+    """Ask again for every refit that is missing.
+
+    A question needs one if a wave that answers it is not in its current
+    release and no refit is waiting or running: the last one crashed, or was
+    cancelled. A fit that was rejected on the same data is not asked for again:
+    the same inputs and seed would give the same fit.
+    """
+    for survey in surveys.list_surveys(session):
+        open_jobs = queue.list_jobs(session, survey_id=survey.survey_id, states=("queued", "running"))
+        asked = {job.question_id for job in open_jobs if job.kind == REFIT}
+        answered = {
+            question_id: wave.sequence  # the newest wave of each, as they come in order
+            for wave in waves.list_waves(session, survey.survey_id)
+            for question_id in wave.questions
+        }
+        for question_id, sequence in answered.items():
+            if question_id not in asked and _lacks(session, survey, question_id, sequence):
+                ask_refit(session, settings, survey_id=survey.survey_id, question_id=question_id, now=now)
+                log.info("asked again for the refit of %s/%s", survey.survey_id, question_id)
+
+
+def clean_spool(spool_dir: Path, *, older_than: datetime) -> None:
+    """Delete what fit processes left behind when their worker was killed."""
+    if not spool_dir.is_dir():
+        return
+    for folder in spool_dir.glob("fit-*"):
+        if datetime.fromtimestamp(folder.stat().st_mtime, UTC) < older_than:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lacks(session: Session, survey: SurveyVersionRecord, question_id: str, sequence: int) -> bool:
+    """Tell whether no fit of the newest survey version has seen the wave ``sequence``."""
+    return not any(
+        fit.data_sequence >= sequence and fit.survey_version == survey.version
+        for fit in fits.list_fits(session, survey.survey_id, question_id)
+    )

@@ -1,0 +1,173 @@
+"""What crosses to the process that fits, and what comes back.
+
+Both are a folder of plain files under the spool (mode 0700): JSON, and Parquet
+for tables. Only counts per cell cross, never an interview or a respondent.
+A request is complete when ``request.json`` is there, a result when
+``result.json`` is: each is written last, and moved into place in one step.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from jobs.errors import SpoolError
+from mrp.electorate import Electorate
+from mrp.nuts import NutsSettings
+
+__all__ = ["FitProgress", "FitRequest", "FitResult"]
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FitProgress:
+    """How far a fit has come."""
+
+    stage: str
+    share: float
+    """Part of the work that is done, in [0, 1]."""
+    expected_end_s: float | None = None
+    """Seconds until the end, where that can be told."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As stored with the job."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class FitRequest:
+    """Everything a fit depends on."""
+
+    formula: str
+    priors: Mapping[str, str]
+    """Priors that differ from the defaults, by term."""
+    seed: int
+    engine: str
+    nuts: NutsSettings
+    electorate: Electorate
+    counts: pl.DataFrame
+    """One row per cell that was interviewed: district, demographics, ``n`` answers, ``y`` of them for the option."""
+
+    def write(self, folder: Path) -> None:
+        """Write the request into ``folder``, which exists."""
+        self.counts.write_parquet(folder / "counts.parquet")
+        self.electorate.frame.write_parquet(folder / "frame.parquet")
+        self.electorate.districts.write_parquet(folder / "districts.parquet")
+        _write_json(
+            folder / "request.json",
+            {
+                "format_version": FORMAT_VERSION,
+                "formula": self.formula,
+                "priors": dict(self.priors),
+                "seed": self.seed,
+                "engine": self.engine,
+                "nuts": asdict(self.nuts),
+                "district": self.electorate.district,
+                "demographics": {name: list(levels) for name, levels in self.electorate.demographics.items()},
+                "ordered": sorted(self.electorate.ordered),
+            },
+        )
+
+    @classmethod
+    def read(cls, folder: Path) -> "FitRequest":
+        """Read a request back.
+
+        Raises
+        ------
+        SpoolError
+            If it is missing, damaged, or of another format version.
+        """
+        head = _read_json(folder / "request.json")
+        try:
+            electorate = Electorate(
+                frame=pl.read_parquet(folder / "frame.parquet"),
+                districts=pl.read_parquet(folder / "districts.parquet"),
+                district=head["district"],
+                demographics={name: tuple(levels) for name, levels in head["demographics"].items()},
+                ordered=frozenset(head["ordered"]),
+            )
+            counts = pl.read_parquet(folder / "counts.parquet")
+        except (OSError, KeyError, pl.exceptions.PolarsError) as error:
+            raise SpoolError(f"The fit request in {folder} is damaged: {error}. Ask for the refit again.") from None
+        return cls(
+            formula=head["formula"],
+            priors=head["priors"],
+            seed=head["seed"],
+            engine=head["engine"],
+            nuts=NutsSettings(**head["nuts"]),
+            electorate=electorate,
+            counts=counts,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FitResult:
+    """What a finished fit left behind."""
+
+    draws: bytes
+    """Latent draws, see ``mrp.latents``."""
+    design: Any
+    verdict: Any
+    diagnostics: Any
+    """These three in their JSON forms."""
+    priors: Any
+    """All priors, in words."""
+    versions: Mapping[str, str]
+    """Versions of what computed it."""
+    seconds: Mapping[str, float]
+    """Duration of each stage."""
+
+    def write(self, folder: Path) -> None:
+        """Write the result into ``folder``; it is complete when this returns, and not before."""
+        (folder / "draws.npz").write_bytes(self.draws)
+        _write_json(
+            folder / "result.json",
+            {
+                "format_version": FORMAT_VERSION,
+                "design": self.design,
+                "verdict": self.verdict,
+                "diagnostics": self.diagnostics,
+                "priors": self.priors,
+                "versions": dict(self.versions),
+                "seconds": dict(self.seconds),
+            },
+        )
+
+    @classmethod
+    def read(cls, folder: Path) -> "FitResult":
+        """Read a result back.
+
+        Raises
+        ------
+        SpoolError
+            If it is missing, damaged, or of another format version.
+        """
+        head = _read_json(folder / "result.json")
+        head.pop("format_version")
+        try:
+            return cls(draws=(folder / "draws.npz").read_bytes(), **head)
+        except (OSError, TypeError) as error:
+            raise SpoolError(f"The fit result in {folder} is damaged: {error}. Ask for the refit again.") from None
+
+
+def _write_json(path: Path, value: Any) -> None:
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text(json.dumps(value), encoding="utf-8")
+    unfinished.replace(path)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SpoolError(f"{path} cannot be read: {error}. Ask for the refit again.") from None
+    if value.get("format_version") != FORMAT_VERSION:
+        raise SpoolError(
+            f"{path} has format version {value.get('format_version')!r}, this program writes {FORMAT_VERSION}. "
+            "Ask for the refit again."
+        )
+    return value

@@ -1,0 +1,237 @@
+"""Refit one question: from stored waves to a request, from a result to a release.
+
+This module knows both the store and the estimator. It holds no statistics and
+no SQL. The counts are made anew from every accepted wave with the *current*
+codebook, so that a mended codebook restates without a new delivery. The seed
+follows from a hash of the inputs: the same waves, survey, settings and engine
+give the same fit.
+
+A fit is saved whether or not it may be published. Saving, publishing and
+closing the job happen in one transaction which begins by checking that the job
+still belongs to this worker: no lease, no effect.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import polars as pl
+from sqlalchemy.orm import Session
+
+from jobs.errors import FitImpossible
+from jobs.fit_request import FitRequest, FitResult
+from jobs.settings import Settings
+from mrp.counts import collapse
+from mrp.electorate import Electorate
+from mrp.nuts import NutsSettings
+from mrp.verdict import FitVerdict
+from polling.bundle import SurveyBundle
+from polling.codebook import convert
+from polling.declaration import Question, SurveyDeclaration
+from polling.errors import FitSuperseded
+from polling.payload import from_payload
+from polling.store import fits, queue, releases, surveys, waves
+from polling.store.records import Claim, NewFit, StoredSurvey, WaveRecord
+
+__all__ = ["PreparedRefit", "electorate_of", "prepare_refit", "store_result"]
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRefit:
+    """A request with what the store has to know about it."""
+
+    request: FitRequest
+    survey: StoredSurvey
+    question: Question
+    waves: tuple[WaveRecord, ...]
+    """The waves whose interviews are in the counts."""
+    inputs: dict[str, Any]
+    """Ids and hashes of everything that the counts come from."""
+    data_sequence: int
+    data_through: date | None
+    n_interviews: int
+
+
+def electorate_of(bundle: SurveyBundle) -> Electorate:
+    """A survey's frame and districts, as the estimator takes them."""
+    declaration = bundle.declaration
+    return Electorate(
+        frame=bundle.frame,
+        districts=bundle.districts,
+        district=declaration.geography.district,
+        demographics=declaration.levels,
+        ordered=declaration.ordered,
+    )
+
+
+def prepare_refit(
+    session: Session, settings: Settings, *, survey_id: str, question_id: str, seed: int | None = None
+) -> PreparedRefit:
+    """Count the interviews of every accepted wave and build the request.
+
+    Parameters
+    ----------
+    seed
+        Fixes the seed; by default it follows from the inputs.
+
+    Raises
+    ------
+    SurveyNotFound, QuestionNotFound
+        If either does not exist (any more).
+    FitImpossible
+        If there is nothing to fit, or a stored wave no longer fits the codebook.
+    """
+    survey = surveys.get_survey(session, survey_id)
+    declaration = survey.bundle.declaration
+    question = declaration.question(question_id)
+    if question.kind != "binary":
+        raise FitImpossible(
+            "kind-not-supported", f"Question {question_id} is {question.kind}; only binary questions can be fitted."
+        )
+    loaded = [pair for pair in waves.load_payloads(session, survey_id) if question_id in pair[0].questions]
+    used, data_through = _in_window(loaded, declaration.time.window_days)
+    if not used:
+        raise FitImpossible("no-interviews", f"No stored wave answers question {question_id}. Push one that does.")
+    interviews = pl.concat([_converted(wave, payload, declaration, question_id) for wave, payload in used])
+    counts = collapse(interviews, by=declaration.cell_columns, answer=question_id, option=question.options[0])
+    if counts.is_empty():
+        raise FitImpossible("no-interviews", f"Nobody interviewed answered question {question_id} with an option.")
+    nuts = _nuts_settings(settings)
+    inputs = {
+        "waves": [{"id": wave.id, "payload_sha256": wave.payload_sha256} for wave, _ in used],
+        "frame_sha256": survey.frame_sha256,
+        "districts_sha256": survey.districts_sha256,
+        "counts_sha256": hashlib.sha256(_parquet(counts)).hexdigest(),
+        "option": question.options[0],
+        "window_days": declaration.time.window_days,
+    }
+    described = {"inputs": inputs, "formula": question.model, "priors": dict(question.priors), "nuts": asdict(nuts)}
+    request = FitRequest(
+        formula=question.model,
+        priors=question.priors,
+        seed=_seed({**described, "engine": settings.engine}) if seed is None else seed,
+        engine=settings.engine,
+        nuts=nuts,
+        electorate=electorate_of(survey.bundle),
+        counts=counts,
+    )
+    return PreparedRefit(
+        request=request,
+        survey=survey,
+        question=question,
+        waves=tuple(wave for wave, _ in used),
+        inputs=inputs,
+        data_sequence=waves.data_sequence(session, survey_id),
+        data_through=data_through,
+        n_interviews=int(counts["n"].sum()),
+    )
+
+
+def store_result(session: Session, claim: Claim, prepared: PreparedRefit, result: FitResult, *, now: datetime) -> str:
+    """Save the fit, publish it if it deserves that, and close the job. Returns the id of the fit.
+
+    Raises
+    ------
+    LeaseLost
+        If the job belongs to another worker by now; the caller's transaction is rolled back.
+    """
+    verdict = FitVerdict.from_json(result.verdict)
+    survey_id, question_id = prepared.survey.id, prepared.question.id
+    fit_id = fits.save_fit(session, _new_fit(prepared, result, publishable=verdict.publishable), now=now)
+    n_waves = len(prepared.waves)
+    basis = f"{prepared.n_interviews:,} interviews in {n_waves} wave{'s' if n_waves != 1 else ''}"
+    if not verdict.publishable:
+        reason = f"A fit on {basis} was not published: {_sentence(verdict)}"
+        releases.mark_stale(session, survey_id, question_id, now, reason)
+        queue.fail(session, claim, now=now, code="fit-rejected", detail=reason, fit_id=fit_id)
+        return fit_id
+    try:
+        release = releases.publish(session, fit_id=fit_id, now=now)
+    except FitSuperseded as superseded:
+        queue.finish(session, claim, now=now, code="superseded", detail=str(superseded), fit_id=fit_id)
+    else:
+        queue.finish(
+            session, claim, now=now, code="published", detail=f"Release {release.number}: {basis}.", fit_id=fit_id
+        )
+    return fit_id
+
+
+def _in_window(
+    loaded: list[tuple[WaveRecord, bytes]], window_days: int | None
+) -> tuple[list[tuple[WaveRecord, bytes]], date | None]:
+    """Keep the waves of the window, which ends on the last day of fieldwork and not today: the clock is no input."""
+    last = max((wave.fieldwork_end for wave, _ in loaded if wave.fieldwork_end), default=None)
+    if window_days is None or last is None:
+        return loaded, last
+    first = last - timedelta(days=window_days - 1)
+    return [(wave, payload) for wave, payload in loaded if (wave.fieldwork_end or last) >= first], last
+
+
+def _converted(wave: WaveRecord, payload: bytes, declaration: SurveyDeclaration, question_id: str) -> pl.DataFrame:
+    conversion = convert(from_payload(payload), declaration, pollster=wave.pollster)
+    if conversion.faults:
+        raise FitImpossible(
+            "wave-not-convertible",
+            f"Wave {wave.reference} of {wave.pollster} no longer fits the codebook: "
+            f"{conversion.faults[0]} Mend the codebook with `hustings survey update`.",
+        )
+    kept = conversion.interviews.filter(~pl.col("excluded"))
+    return kept.select(*declaration.cell_columns, question_id)
+
+
+def _new_fit(prepared: PreparedRefit, result: FitResult, *, publishable: bool) -> NewFit:
+    request = prepared.request
+    return NewFit(
+        survey_id=prepared.survey.id,
+        survey_version=prepared.survey.version,
+        question_id=prepared.question.id,
+        engine=request.engine,
+        seed=request.seed,
+        formula=request.formula,
+        priors=result.priors,
+        settings=asdict(request.nuts),
+        versions=dict(result.versions),
+        inputs=prepared.inputs,
+        data_sequence=prepared.data_sequence,
+        data_through=prepared.data_through,
+        n_interviews=prepared.n_interviews,
+        n_cells=request.counts.height,
+        verdict=result.verdict,
+        publishable=publishable,
+        seconds=dict(result.seconds),
+        design=result.design,
+        diagnostics=result.diagnostics,
+        counts=_parquet(request.counts),
+        draws=result.draws,
+    )
+
+
+def _nuts_settings(settings: Settings) -> NutsSettings:
+    return NutsSettings(
+        chains=settings.nuts_chains,
+        tune=settings.nuts_tune,
+        draws=settings.nuts_draws,
+        target_accept=settings.nuts_target_accept,
+        retry_target_accept=settings.nuts_retry_target_accept,
+        cores=settings.fit_cores,
+    )
+
+
+def _seed(described: dict[str, Any]) -> int:
+    canonical = json.dumps(described, sort_keys=True, separators=(",", ":"))
+    return int.from_bytes(hashlib.sha256(canonical.encode()).digest()[:4])
+
+
+def _parquet(table: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    table.write_parquet(buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _sentence(verdict: FitVerdict) -> str:
+    messages: Sequence[str] = [problem.message.rstrip(".") for problem in verdict.problems]
+    return "; ".join(messages) + "."

@@ -1,0 +1,87 @@
+"""Check, add and update surveys, with the estimator's judgement of their formulas.
+
+``polling`` reads the folder and knows nothing of models; ``mrp`` knows what a
+formula may say and nothing of folders. Here they meet.
+"""
+
+from datetime import datetime
+from pathlib import Path
+
+from jobs.receive import ask_refit
+from jobs.refit import electorate_of
+from jobs.settings import Settings
+from mrp.errors import MrpError
+from mrp.formula import check_formula
+from polling.bundle import SurveyBundle
+from polling.declaration import Question
+from polling.folder import load_survey_folder
+from polling.store import outbox, releases, surveys, waves
+from polling.store.engine import Store
+from polling.store.records import SurveyVersionRecord
+
+__all__ = ["add_survey", "formula_problems", "load_survey", "update_survey"]
+
+
+def load_survey(path: Path, *, data_dir: Path | None = None) -> SurveyBundle:
+    """Read and check a survey folder, formulas included.
+
+    Parameters
+    ----------
+    path
+        Folder of ``survey.toml``.
+    data_dir
+        Where its tables lie, if not there.
+
+    Raises
+    ------
+    SurveyRejected
+        With every fault that was found.
+    """
+    return load_survey_folder(path, data_dir=data_dir, check_formula=formula_problems)
+
+
+def add_survey(store: Store, bundle: SurveyBundle, *, now: datetime) -> SurveyVersionRecord:
+    """Store a survey as its first version; the same content again is the same version.
+
+    Raises
+    ------
+    SurveyExists
+        If a survey of this id has other content.
+    """
+    with store.write() as session:
+        version = surveys.add_survey(session, bundle, now=now)
+        if version.created:
+            outbox.append(session, "survey-added", version.survey_id, {"version": version.version}, now)
+    return version
+
+
+def update_survey(store: Store, settings: Settings, bundle: SurveyBundle, *, now: datetime) -> SurveyVersionRecord:
+    """Store a new version of a survey, and ask for a refit of every question that has waves.
+
+    Raises
+    ------
+    SurveyNotFound
+        If the survey was never added.
+    """
+    survey_id = bundle.declaration.id
+    with store.write() as session:
+        version = surveys.update_survey(session, bundle, now=now)
+        if not version.created:
+            return version
+        received = waves.list_waves(session, survey_id)
+        answered = {question_id for wave in received for question_id in wave.questions}
+        reason = f"Version {version.version} of the survey is not in it yet."
+        for question in bundle.declaration.questions:
+            if question.id in answered:
+                ask_refit(session, settings, survey_id=survey_id, question_id=question.id, now=now)
+                releases.mark_stale(session, survey_id, question.id, now, reason)
+        outbox.append(session, "survey-updated", survey_id, {"version": version.version}, now)
+    return version
+
+
+def formula_problems(question: Question, bundle: SurveyBundle) -> tuple[str, ...]:
+    """Everything that is wrong with a question's formula, in words; empty if nothing is."""
+    try:
+        return check_formula(question.model, electorate_of(bundle))
+    except MrpError as error:
+        return (str(error),)

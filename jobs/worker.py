@@ -1,0 +1,162 @@
+"""The worker: takes one job at a time from the queue and does it.
+
+A job belongs to a worker for as long as it shows signs of life. If the worker
+dies, the lease runs out and another worker takes the job over with a new
+attempt and token; what the first one still tries to write is then refused,
+so that a fit is published once. The loop can be turned once by a test:
+``turn`` does at most one job.
+"""
+
+import logging
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from jobs.errors import FitCancelled, FitImpossible, FitProcessFailed, JobsError, WorkerStopping
+from jobs.fit_request import FitProgress, FitResult
+from jobs.fit_run import run_fit
+from jobs.receive import REFIT
+from jobs.refit import prepare_refit, store_result
+from jobs.settings import Settings
+from mrp.errors import MrpError
+from polling.errors import LeaseLost, PollingError
+from polling.store import queue, releases
+from polling.store.engine import Store
+from polling.store.records import Claim
+
+__all__ = ["Clock", "RunFit", "Worker", "utc_now"]
+
+type Clock = Callable[[], datetime]
+type RunFit = Callable[..., FitResult]
+
+log = logging.getLogger("hustings.worker")
+
+
+def utc_now() -> datetime:
+    """The time, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+class Worker:
+    """Does the jobs of one database.
+
+    Parameters
+    ----------
+    store, settings
+        Where the jobs are and how they are done.
+    owner
+        Name of this worker in job and lease rows; unique per process by default.
+    seed
+        Fixes the seed of every fit; by default a seed follows from the inputs.
+    clock
+        Tells the time during a job.
+    fit
+        Runs one fit; see ``jobs.fit_run.run_fit``.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        *,
+        owner: str | None = None,
+        seed: int | None = None,
+        clock: Clock = utc_now,
+        fit: RunFit = run_fit,
+    ) -> None:
+        self.store = store
+        self.settings = settings
+        self.owner = owner or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
+        self._seed = seed
+        self._clock = clock
+        self._fit = fit
+        self._stop = threading.Event()
+
+    def run(self, stop: threading.Event) -> None:
+        """Do jobs until ``stop`` is set; a fit that is running then goes back to the queue.
+
+        Call it from the main thread of its process: the death signal that
+        takes a fit down with its worker is tied to the thread that started it.
+        """
+        self._stop = stop
+        log.info("worker %s is ready", self.owner)
+        while not stop.is_set():
+            try:
+                busy = self.turn(self._clock())
+            except Exception:  # a worker outlives a database that was away for a moment
+                log.exception("a turn of the worker failed")
+                busy = False
+            if not busy:
+                stop.wait(self.settings.worker_poll_s)
+
+    def turn(self, now: datetime) -> bool:
+        """Take at most one job from the queue and do it; tells whether there was one."""
+        with self.store.write() as session:
+            claim = queue.claim(session, owner=self.owner, now=now, lease=self.settings.lease)
+        if claim is None:
+            return False
+        try:
+            self._do(claim)
+        except LeaseLost as lost:
+            log.warning("job %s: %s", claim.job.id, lost)
+        return True
+
+    def _do(self, claim: Claim) -> None:
+        job = claim.job
+        if job.kind != REFIT or job.survey_id is None or job.question_id is None:
+            self._fail(claim, "unknown-kind", f"This worker does not know how to do a job of kind {job.kind}.")
+            return
+        log.info("refit of %s, attempt %d", job.key, claim.attempt)
+        try:
+            with self.store.read() as session:
+                prepared = prepare_refit(
+                    session, self.settings, survey_id=job.survey_id, question_id=job.question_id, seed=self._seed
+                )
+            result = self._fit(
+                prepared.request, self.settings, beat=lambda progress: self._beat(claim, progress), stop=self._stop
+            )
+            with self.store.write() as session:
+                store_result(session, claim, prepared, result, now=self._clock())
+        except WorkerStopping:
+            with self.store.write() as session:
+                queue.give_back(session, claim, now=self._clock())
+        except FitCancelled:
+            self._fail(claim, "cancelled", "The refit was cancelled while it ran.")
+        except FitImpossible as error:
+            self._fail(claim, error.code, error.detail)
+        except FitProcessFailed as error:
+            self._fail(claim, error.code, error.detail, retry_after=self._pause(claim) if error.retry else None)
+        except LeaseLost:
+            raise
+        except (PollingError, MrpError, JobsError) as error:
+            self._fail(claim, "refit-refused", str(error))
+        except Exception as error:
+            log.exception("job %s failed", job.id)
+            detail = f"An unexpected {type(error).__name__}; the log of the worker has the details."
+            self._fail(claim, "internal-error", detail, retry_after=self._pause(claim))
+
+    def _beat(self, claim: Claim, progress: FitProgress | None) -> bool:
+        with self.store.write() as session:
+            reply = queue.heartbeat(
+                session,
+                claim,
+                now=self._clock(),
+                lease=self.settings.lease,
+                progress=progress.to_json() if progress else None,
+            )
+        return reply.cancel_requested
+
+    def _fail(self, claim: Claim, code: str, detail: str, *, retry_after: timedelta | None = None) -> None:
+        job, now = claim.job, self._clock()
+        with self.store.write() as session:
+            ended = queue.fail(session, claim, now=now, code=code, detail=detail, retry_after=retry_after)
+            if ended.state == "failed" and job.survey_id and job.question_id:
+                releases.mark_stale(session, job.survey_id, job.question_id, now, f"The last refit failed: {detail}")
+        log.warning("job %s, attempt %d: %s: %s", job.id, claim.attempt, code, detail)
+
+    def _pause(self, claim: Claim) -> timedelta:
+        """Pause before the next attempt, doubled each time."""
+        return timedelta(seconds=self.settings.retry_backoff_s * 2 ** (claim.attempt - 1))
