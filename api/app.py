@@ -1,0 +1,117 @@
+"""The web application: routes, guards, dependencies, problems, description.
+
+``create_app`` makes one ready to be served, with the edge around it
+(``api.edge``). Handlers are plain functions run in threads; nothing here
+samples or loads PyMC, numba or pandas.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any
+
+from litestar import Litestar, Request, Router
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.handlers import BaseRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import ControllerRouterHandler
+
+from api.auth import Principal, check_policy, is_permitted, principal_of
+from api.docs import docs_routes
+from api.edge import Edge
+from api.problems import exception_handlers
+from api.release_cache import ReleaseCache
+from api.routes.estimates import estimates_routes
+from api.routes.health import health_routes
+from api.routes.jobs import jobs_routes
+from api.routes.releases import releases_routes
+from api.routes.surveys import surveys_routes
+from api.routes.waves import waves_routes
+from api.services import Services, utc_now
+from api.strict import is_strict
+from jobs.settings import Settings
+from polling.secrets import SecretsFile
+from polling.store.engine import open_store
+
+__all__ = ["build", "create_app", "handlers_of"]
+
+DESCRIPTION = """Push waves of interviews, read estimates by district and group with their uncertainty.
+
+Every route below needs an API key as `Authorization: Bearer hust_...`, except `/health` and `/ready`.
+A survey outside the key's scope is answered like one that does not exist. Refusals are RFC 9457 problems
+(`application/problem+json`) whose `type` is a stable slug; a fault of the service itself is a 500 of the same form.
+"""
+
+
+class _Unserved(Router):
+    """Takes the framework's own documentation routes and serves none: ``api.docs`` has ours."""
+
+    def register(self, value: ControllerRouterHandler) -> list[Any]:
+        del value
+        return []
+
+
+def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> Edge:
+    """Open the store and secrets that the settings name and build the application.
+
+    The database must have the current schema before requests are answered;
+    ``/ready`` says whether it has.
+    """
+    store = open_store(settings.store_url)
+    secrets = SecretsFile(settings.secrets_file)
+    releases = ReleaseCache(store, secrets, settings)
+    return Edge(build(Services(store, secrets, settings, releases, now)))
+
+
+def build(services: Services) -> Litestar:
+    """The application without its edge."""
+
+    async def provide_services() -> Services:
+        return services
+
+    async def provide_principal(request: Request[Any, Any, Any]) -> Principal:
+        return principal_of(request)
+
+    app = Litestar(
+        route_handlers=[
+            surveys_routes,
+            estimates_routes,
+            releases_routes,
+            waves_routes(services.settings),
+            jobs_routes,
+            health_routes,
+            docs_routes,
+        ],
+        guards=[is_permitted, is_strict],
+        dependencies={"services": Provide(provide_services), "principal": Provide(provide_principal)},
+        exception_handlers=exception_handlers,
+        state=State({"services": services}),
+        on_shutdown=[services.store.close],
+        request_max_body_size=1_000_000,
+        multipart_form_part_limit=16,
+        # Unexpected errors are logged by `api.problems`, without their messages.
+        logging_config=None,
+        openapi_config=OpenAPIConfig(
+            title="hustings",
+            version=version("hustings"),
+            description=DESCRIPTION,
+            components=Components(security_schemes={"key": SecurityScheme(type="http", scheme="bearer")}),
+            openapi_router=_Unserved("/schema", route_handlers=[], include_in_schema=False),
+            render_plugins=[],
+        ),
+        debug=False,
+    )
+    check_policy(handlers_of(app))
+    return app
+
+
+def handlers_of(app: Litestar) -> list[BaseRouteHandler]:
+    """Every handler that answers for itself; the framework's answers to OPTIONS are not among them."""
+    return [
+        handler
+        for route in app.routes
+        for handler in getattr(route, "route_handlers", ())
+        if "OPTIONS" not in getattr(handler, "http_methods", ())
+    ]

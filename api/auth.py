@@ -1,0 +1,150 @@
+"""Who may call which route.
+
+A key arrives as ``Authorization: Bearer hust_<prefix>_<secret>``. Its prefix
+finds the stored record, a keyed hash of the whole text is compared in constant
+time, then expiry, survey and role are checked, in this order: 401, 404, 403.
+A survey outside the key's scope is answered exactly like one that does not
+exist. ``ROLES`` is the whole policy; an application with a route that is
+neither there nor in ``PUBLIC`` does not start.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from litestar.concurrency import sync_to_thread
+from litestar.connection import ASGIConnection
+from litestar.exceptions import ImproperlyConfiguredException
+from litestar.handlers import BaseRouteHandler
+
+from api.errors import KeyMissing, KeyNotAccepted, RoleRefused
+from api.services import Services
+from polling.errors import KeyRefused, SurveyNotFound
+from polling.keys import hash_key, key_prefix
+from polling.store import keys as stored_keys
+
+__all__ = ["PUBLIC", "ROLES", "Principal", "check_policy", "is_permitted", "principal_of"]
+
+EVERYONE = frozenset({"pollster", "reader", "analyst", "dpo", "admin"})
+
+ROLES: dict[str, frozenset[str]] = {
+    "listSurveys": EVERYONE,
+    "getSurvey": EVERYONE,
+    "listDistricts": EVERYONE,
+    # The state of a question names waves of every pollster, so pollsters do not see it.
+    "listQuestions": EVERYONE - {"pollster"},
+    "receiveWave": frozenset({"pollster", "admin"}),
+    # A pollster sees its own waves, and jobs of questions that it asked.
+    "listWaves": frozenset({"pollster", "analyst", "dpo", "admin"}),
+    "getWave": frozenset({"pollster", "analyst", "dpo", "admin"}),
+    "listJobs": frozenset({"pollster", "analyst", "admin"}),
+    "getJob": frozenset({"pollster", "analyst", "admin"}),
+    "getEstimates": frozenset({"reader", "analyst", "admin"}),
+    "listReleases": EVERYONE - {"pollster"},
+    "getRelease": EVERYONE - {"pollster"},
+    "getDiagnostics": frozenset({"analyst", "admin"}),
+}
+"""Operation id of a route -> roles that may call it."""
+
+PUBLIC = frozenset({"health", "ready", "openapi", "docs", "docsFile"})
+"""Operations that need no key and tell nothing about any survey."""
+
+type Connection = ASGIConnection[Any, Any, Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is calling."""
+
+    key_id: str
+    role: str
+    survey_id: str | None
+    """The only survey the key may see; None means every survey."""
+    pollster: str | None
+    """The pollster that the key speaks for, if it speaks for one."""
+
+    def may_see(self, survey_id: str) -> bool:
+        """Whether a survey lies in the key's scope."""
+        return self.survey_id is None or self.survey_id == survey_id
+
+    @property
+    def only_pollster(self) -> str | None:
+        """The pollster whose waves alone may be shown, or None."""
+        return self.pollster if self.role == "pollster" else None
+
+
+async def is_permitted(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Guard of every route: authenticate, then check survey and role."""
+    operation = operation_id(handler)
+    if operation in PUBLIC or handler.opt.get("is_options"):
+        return
+    services: Services = connection.app.state.services
+    header = connection.headers.get("authorization")
+    principal = await sync_to_thread(authenticate, services, header, now=services.now())
+    survey_id = connection.path_params.get("survey_id")
+    if survey_id is not None and not principal.may_see(survey_id):
+        raise SurveyNotFound(survey_id)
+    if principal.role not in ROLES[operation]:
+        raise RoleRefused(principal.role, ROLES[operation])
+    connection.scope["user"] = principal
+
+
+def authenticate(services: Services, header: str | None, *, now: datetime) -> Principal:
+    """Find out whose key this is.
+
+    Raises
+    ------
+    KeyMissing
+        If there is no bearer key.
+    KeyNotAccepted
+        If it is malformed, unknown, revoked or expired. A wrong secret is
+        answered like an unknown prefix.
+    """
+    scheme, _, text = (header or "").strip().partition(" ")
+    if scheme.lower() != "bearer" or not text.strip():
+        raise KeyMissing
+    text = text.strip()
+    unknown = "This key is not known here. Check that it was copied whole, from its first to its last character."
+    try:
+        prefix = key_prefix(text)
+    except KeyRefused:
+        raise KeyNotAccepted(unknown) from None
+    with services.store.read() as session:
+        record = stored_keys.find_key_by_prefix(session, prefix)
+    if record is None or not hash_matches(text, record.key_hash, services):
+        raise KeyNotAccepted(unknown)
+    if record.revoked_at is not None:
+        raise KeyNotAccepted(f"Key {prefix} was revoked. Ask for a new one.")
+    if not record.usable(now):
+        raise KeyNotAccepted(f"Key {prefix} has expired. Ask for a new one.")
+    return Principal(record.id, record.role, record.survey_id, record.pollster)
+
+
+def principal_of(connection: Connection) -> Principal:
+    """The caller that the guard found."""
+    principal = connection.scope["user"]
+    assert isinstance(principal, Principal)
+    return principal
+
+
+def operation_id(handler: BaseRouteHandler) -> str:
+    """The operation id of a handler; empty if it has none."""
+    return str(getattr(handler, "operation_id", None) or "")
+
+
+def check_policy(handlers: Iterable[BaseRouteHandler]) -> None:
+    """Refuse to start with a route that nobody decided about.
+
+    Raises
+    ------
+    ImproperlyConfiguredException
+        If a handler's operation id is neither in ``ROLES`` nor in ``PUBLIC``,
+        or a guard is missing.
+    """
+    for handler in handlers:
+        operation = operation_id(handler)
+        if operation not in ROLES and operation not in PUBLIC:
+            raise ImproperlyConfiguredException(f"route {sorted(handler.paths)} ({operation!r}) has no roles in api.auth")
+        if is_permitted not in handler.guards:
+            raise ImproperlyConfiguredException(f"route {sorted(handler.paths)} ({operation!r}) is not guarded")

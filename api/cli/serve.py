@@ -1,0 +1,64 @@
+"""``hustings serve``: the HTTP interface with a worker beside it."""
+
+import logging
+import sys
+
+import click
+
+from api.cli.refusals import SERVICE, Refusal
+from api.cli.runtime import Runtime
+
+__all__ = ["configure_logging", "serve"]
+
+
+@click.command(short_help="Serve the HTTP interface, with a worker beside it.")
+@click.option("--host", help="Address to listen on. Default: the setting host.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one. Default: the setting port.")
+@click.option("--worker/--no-worker", default=True, show_default=True, help="Run a worker process too.")
+@click.option("--quiet", is_flag=True, help="No access log.")
+@click.pass_obj
+def serve(runtime: Runtime, host: str | None, port: int | None, worker: bool, quiet: bool) -> None:
+    """Serve the HTTP interface and, unless told otherwise, run a worker.
+
+    The data folder, the secrets file and the schema of a brand-new database are made on first start.
+    The address is printed once the first request was answered. SIGTERM or Ctrl-C ends both within five
+    seconds; a worker that dies is started again.
+    """
+    configure_logging(access=not quiet)
+    settings = runtime.settings
+    from api.server import free_address
+    from api.server import serve as run
+
+    try:
+        host, port = free_address(host or settings.host, settings.port if port is None else port)
+    except OSError as error:
+        place = f"{host or settings.host}:{settings.port if port is None else port}"
+        raise Refusal(
+            f"Cannot listen on {place}: {error.strerror or error}. Choose another with --port.", SERVICE
+        ) from None
+    runtime.store.close()  # the schema is there; the application opens its own connections
+    from api.app import create_app
+
+    app = create_app(settings)
+    command = worker_command(runtime) if worker else None
+    sys.exit(run(app, host=host, port=port, worker=command, on_ready=_announce))
+
+
+def worker_command(runtime: Runtime) -> list[str]:
+    """The command line of a worker with the same settings file, which ends with this process."""
+    settings = ["--settings", str(runtime.settings_file)] if runtime.settings_file else []
+    return [sys.executable, "-m", "api.cli", *settings, "worker", "--with-parent"]
+
+
+def configure_logging(*, access: bool = True) -> None:
+    """Log to standard error: our own messages, and warnings of libraries."""
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("hustings").setLevel(logging.INFO)
+    logging.getLogger("hustings.access").setLevel(logging.INFO if access else logging.WARNING)
+
+
+def _announce(address: str) -> None:
+    click.echo(f"hustings is serving at {address} (documentation: {address}/docs)")
+    sys.stdout.flush()

@@ -1,0 +1,148 @@
+"""What the HTTP edge itself refuses, before or beside the domain.
+
+* ApiError
+  x RequestRefused            the request says something that means nothing
+    + UnknownParameter        a query parameter that the route does not know
+    + RepeatedParameter       a query parameter given twice
+    + NulCharacter            a NUL, which one of the two databases cannot store
+    + NotMultipart            an upload that is not multipart/form-data
+    + BadUpload               a form field that cannot be used
+  x KeyMissing                no bearer key came with the request
+  x KeyNotAccepted            the key is unknown, revoked or expired
+  x RoleRefused               the key's role may not do this
+  x PollsterRefused           a pollster's key was used to speak for another pollster
+  x EstimateRefused           an estimate was asked for that cannot exist
+    + UnknownChoice           a level, district, group, option or release that the survey does not have
+    + IntervalOutOfRange      an interval outside (0, 1)
+  x NoReleaseYet              the question has no published fit
+"""
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "ApiError",
+    "BadUpload",
+    "EstimateRefused",
+    "IntervalOutOfRange",
+    "KeyMissing",
+    "KeyNotAccepted",
+    "NoReleaseYet",
+    "NotMultipart",
+    "NulCharacter",
+    "PollsterRefused",
+    "RepeatedParameter",
+    "RequestRefused",
+    "RoleRefused",
+    "UnknownChoice",
+    "UnknownParameter",
+]
+
+MAX_NAMED = 60
+
+
+class ApiError(Exception):
+    """Base class; a caller that catches this has caught every refusal made at the edge."""
+
+
+class RequestRefused(ApiError):
+    """The request is malformed."""
+
+
+class UnknownParameter(RequestRefused):
+    """A query parameter that the route does not know; ignoring it would answer another question."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.allowed = tuple(sorted(known))
+        nearest = difflib.get_close_matches(name, self.allowed, n=1, cutoff=0.5)
+        if not self.allowed:
+            hint = "This route takes no query parameters."
+        elif nearest:
+            hint = f"Did you mean {nearest[0]!r}? Known are {', '.join(self.allowed)}."
+        else:
+            hint = f"Known are {', '.join(self.allowed)}."
+        super().__init__(f"There is no query parameter {name[:80]!r} here. {hint}")
+
+
+class RepeatedParameter(RequestRefused):
+    """A query parameter given twice: either value might have been meant."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The query parameter {name!r} was given more than once. Give it once.")
+
+
+class NulCharacter(RequestRefused):
+    """A NUL character in a path, query or form field."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(f"There is a NUL character in the {place}. Remove it: no name or label contains one.")
+
+
+class NotMultipart(RequestRefused):
+    """An upload with another media type than multipart/form-data."""
+
+    def __init__(self, media_type: str) -> None:
+        given = repr(media_type[:80]) if media_type else "nothing"
+        super().__init__(f"A wave is sent as multipart/form-data, but the Content-Type says {given}.")
+
+
+class BadUpload(RequestRefused):
+    """A form field of an upload that is missing or cannot be used."""
+
+
+class KeyMissing(ApiError):
+    """No bearer key came with the request."""
+
+    def __init__(self) -> None:
+        super().__init__("Send an API key as 'Authorization: Bearer hust_...'. `hustings key create` makes one.")
+
+
+class KeyNotAccepted(ApiError):
+    """The key is unknown, revoked or expired."""
+
+
+class RoleRefused(ApiError):
+    """The key is good, but its role may not do this."""
+
+    def __init__(self, role: str, allowed: Iterable[str]) -> None:
+        self.allowed = tuple(sorted(allowed))
+        super().__init__(f"A key with the role {role!r} may not do this; it takes one of {', '.join(self.allowed)}.")
+
+
+class PollsterRefused(ApiError):
+    """A key speaks for one pollster and was used for another."""
+
+    def __init__(self, named: str, own: str) -> None:
+        super().__init__(
+            f"This key speaks for the pollster {own!r} and cannot push a wave for {named[:80]!r}. "
+            "Leave 'pollster' out, or use a key of that pollster."
+        )
+
+
+class EstimateRefused(ApiError):
+    """The question is clear, but no estimate can answer it."""
+
+
+class UnknownChoice(EstimateRefused):
+    """A value outside a closed list; ``allowed`` is the list."""
+
+    def __init__(self, what: str, value: str, allowed: Iterable[str]) -> None:
+        self.allowed = tuple(allowed)
+        named = ", ".join(self.allowed[:MAX_NAMED])
+        rest = len(self.allowed) - MAX_NAMED
+        nearest = difflib.get_close_matches(value, self.allowed, n=1)
+        hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+        super().__init__(
+            f"There is no {what} {value[:80]!r}.{hint} Allowed: {named}{f' and {rest} more' if rest > 0 else ''}."
+        )
+
+
+class IntervalOutOfRange(EstimateRefused):
+    """An interval's probability must lie strictly between 0 and 1."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__(f"interval must be above 0 and below 1, such as 0.9; got {value:g}.")
+
+
+class NoReleaseYet(ApiError):
+    """A question without a published fit; the message says what is being done about it."""

@@ -1,0 +1,297 @@
+"""The bodies that the HTTP interface sends, every field described.
+
+Dates are ISO 8601, times UTC with offset, shares lie in [0, 1]. The
+descriptions appear in the OpenAPI document.
+"""
+
+from datetime import date, datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+__all__ = [
+    "AreaEstimate",
+    "DemographicPayload",
+    "DiagnosticsPayload",
+    "DistrictList",
+    "DistrictPayload",
+    "EstimatesPayload",
+    "HealthPayload",
+    "JobLink",
+    "JobList",
+    "JobPayload",
+    "QuestionList",
+    "QuestionPayload",
+    "ReadyPayload",
+    "ReceivedWavePayload",
+    "ReleaseList",
+    "ReleasePayload",
+    "SurveyList",
+    "SurveyPayload",
+    "SurveySummary",
+    "WaveList",
+    "WavePayload",
+    "WithheldGroup",
+]
+
+SurveyId = Annotated[str, Meta(description="The survey's id, as in the URL.")]
+QuestionId = Annotated[str, Meta(description="The question's id, as in the URL.")]
+
+
+class HealthPayload(msgspec.Struct, frozen=True):
+    """The process is alive."""
+
+    status: Annotated[str, Meta(description="Always 'ok'.")]
+    version: Annotated[str, Meta(description="Version of the service.")]
+
+
+class ReadyPayload(msgspec.Struct, frozen=True):
+    """The service can answer."""
+
+    status: Annotated[str, Meta(description="Always 'ready'; a service that is not answers 503.")]
+    database: Annotated[str, Meta(description="Kind of database: sqlite or postgresql.")]
+
+
+class SurveySummary(msgspec.Struct, frozen=True):
+    """One survey that the key may see."""
+
+    id: SurveyId
+    title: Annotated[str, Meta(description="What the survey is called.")]
+    version: Annotated[int, Meta(description="Version of its declaration, from 1.")]
+    url: Annotated[str, Meta(description="Where to read more.")]
+
+
+class SurveyList(msgspec.Struct, frozen=True):
+    """The surveys that the key may see."""
+
+    surveys: list[SurveySummary]
+
+
+class DemographicPayload(msgspec.Struct, frozen=True):
+    """A demographic that estimates may be broken down by."""
+
+    id: Annotated[str, Meta(description="Name to use in `by`.")]
+    levels: Annotated[list[str], Meta(description="Its levels in declared order.")]
+    ordered: Annotated[bool, Meta(description="Whether the order of levels has a meaning.")]
+
+
+class SurveyPayload(msgspec.Struct, frozen=True):
+    """A survey's declaration."""
+
+    id: SurveyId
+    title: Annotated[str, Meta(description="What the survey is called.")]
+    universe: Annotated[str, Meta(description="Whom it speaks about.")]
+    version: Annotated[int, Meta(description="Version of its declaration, from 1.")]
+    facts: Annotated[dict[str, Any], Meta(description="Sponsor, mode, sample source and other declared facts.")]
+    district: Annotated[str, Meta(description="What a district is, e.g. 'state'.")]
+    levels: Annotated[list[str], Meta(description="Levels that `level` may name, from the whole to the district.")]
+    n_districts: Annotated[int, Meta(description="Number of districts.")]
+    n_people: Annotated[float, Meta(description="People in the poststratification frame.")]
+    demographics: Annotated[list[DemographicPayload], Meta(description="Demographics that `by` may name.")]
+    questions: Annotated[list[str], Meta(description="Ids of the questions.")]
+
+
+class QuestionPayload(msgspec.Struct, frozen=True):
+    """A question and the state of its estimates."""
+
+    id: QuestionId
+    text: Annotated[str, Meta(description="The wording.")]
+    kind: Annotated[str, Meta(description="binary, categorical, ordinal or numeric.")]
+    options: Annotated[list[str], Meta(description="The options; the first is the default of `option`.")]
+    model: Annotated[str, Meta(description="The model, as a formula.")]
+    release_id: Annotated[str | None, Meta(description="The release that is served now, if there is one.")]
+    stale_since: Annotated[datetime | None, Meta(description="Since when the release lacks something, or null.")]
+    stale_reason: Annotated[str | None, Meta(description="What it lacks and why, or null.")]
+    url: Annotated[str, Meta(description="Where its estimates are.")]
+
+
+class QuestionList(msgspec.Struct, frozen=True):
+    """The questions of a survey."""
+
+    survey: SurveyId
+    questions: list[QuestionPayload]
+
+
+class DistrictPayload(msgspec.Struct, frozen=True):
+    """One district."""
+
+    code: Annotated[str, Meta(description="Code to use in `districts`.")]
+    name: Annotated[str, Meta(description="Its name.")]
+    parents: Annotated[dict[str, str], Meta(description="The larger areas it lies in, by level.")]
+    predictors: Annotated[dict[str, float | None], Meta(description="Its district-level predictors.")]
+    n_people: Annotated[float, Meta(description="People in the frame.")]
+
+
+class DistrictList(msgspec.Struct, frozen=True):
+    """The districts of a survey, sorted by code."""
+
+    survey: SurveyId
+    district: Annotated[str, Meta(description="What a district is, e.g. 'state'.")]
+    districts: list[DistrictPayload]
+
+
+class JobLink(msgspec.Struct, frozen=True):
+    """A job that a wave asked for."""
+
+    id: Annotated[str, Meta(description="The job's id.")]
+    question: Annotated[str | None, Meta(description="The question it refits.")]
+    state: Annotated[str, Meta(description="queued, running, succeeded or failed.")]
+    url: Annotated[str, Meta(description="Where to follow it.")]
+
+
+class ReceivedWavePayload(msgspec.Struct, frozen=True):
+    """What the service did with an uploaded wave."""
+
+    wave_id: Annotated[str, Meta(description="The wave's id.")]
+    reference: Annotated[str, Meta(description="The pollster's own name for the wave.")]
+    pollster: Annotated[str, Meta(description="Who sent it.")]
+    n_interviews: Annotated[int, Meta(description="Interviews in the file.")]
+    created: Annotated[bool, Meta(description="False if this file was received before; nothing was stored again.")]
+    jobs: Annotated[list[JobLink], Meta(description="The refits that this wave waits for.")]
+
+
+class WavePayload(msgspec.Struct, frozen=True):
+    """A wave that was received."""
+
+    id: Annotated[str, Meta(description="The wave's id.")]
+    survey: SurveyId
+    survey_version: Annotated[int, Meta(description="The version of the survey that was in force.")]
+    pollster: Annotated[str, Meta(description="Who sent it.")]
+    reference: Annotated[str, Meta(description="The pollster's own name for the wave.")]
+    state: Annotated[str, Meta(description="accepted, or what became of it.")]
+    n_interviews: Annotated[int, Meta(description="Interviews in the file.")]
+    questions: Annotated[list[str], Meta(description="The questions that it asked.")]
+    fieldwork_start: Annotated[date | None, Meta(description="First day of interviewing.")]
+    fieldwork_end: Annotated[date | None, Meta(description="Last day of interviewing.")]
+    received_at: Annotated[datetime, Meta(description="When it was received.")]
+    content_sha256: Annotated[str, Meta(description="SHA-256 of the file as sent.")]
+    url: Annotated[str, Meta(description="Where it is.")]
+
+
+class WaveList(msgspec.Struct, frozen=True):
+    """Waves in order of arrival."""
+
+    survey: SurveyId
+    waves: list[WavePayload]
+
+
+class JobPayload(msgspec.Struct, frozen=True):
+    """A piece of work in the queue."""
+
+    id: Annotated[str, Meta(description="The job's id.")]
+    survey: Annotated[str | None, Meta(description="The survey it works for.")]
+    question: Annotated[str | None, Meta(description="The question it refits.")]
+    kind: Annotated[str, Meta(description="What it does, e.g. 'refit'.")]
+    state: Annotated[str, Meta(description="queued, running, succeeded or failed.")]
+    code: Annotated[str | None, Meta(description="How it ended, as a code.")]
+    detail: Annotated[str | None, Meta(description="The same in a sentence.")]
+    progress: Annotated[float | None, Meta(description="Share of the work done, in [0, 1].")]
+    stage: Annotated[str | None, Meta(description="What it is doing.")]
+    asked: Annotated[int, Meta(description="How often it was asked for before it started.")]
+    attempt: Annotated[int, Meta(description="Attempts so far.")]
+    run_after: Annotated[datetime | None, Meta(description="It does not start before this.")]
+    started_at: Annotated[datetime | None, Meta(description="When it started.")]
+    finished_at: Annotated[datetime | None, Meta(description="When it ended.")]
+    fit_id: Annotated[str | None, Meta(description="The fit that it made.")]
+    url: Annotated[str, Meta(description="Where to follow it.")]
+
+
+class JobList(msgspec.Struct, frozen=True):
+    """Jobs of a survey, newest first."""
+
+    survey: SurveyId
+    jobs: list[JobPayload]
+
+
+class ReleasePayload(msgspec.Struct, frozen=True):
+    """A published fit."""
+
+    id: Annotated[str, Meta(description="The release's id.")]
+    survey: SurveyId
+    question: QuestionId
+    number: Annotated[int, Meta(description="1 for the question's first release, and so on.")]
+    current: Annotated[bool, Meta(description="Whether it is the one served by default.")]
+    published_at: Annotated[datetime, Meta(description="When it was published.")]
+    data_through: Annotated[date | None, Meta(description="Last day of interviewing in its data.")]
+    fit_id: Annotated[str, Meta(description="The fit behind it.")]
+    engine: Annotated[str, Meta(description="How the model was fitted.")]
+    survey_version: Annotated[int, Meta(description="The version of the survey it used.")]
+    formula: Annotated[str, Meta(description="The model.")]
+    priors: Annotated[Any, Meta(description="The priors in words.")]
+    seed: Annotated[int, Meta(description="The seed, with which the fit can be repeated.")]
+    n_waves: Annotated[int, Meta(description="Waves it rests on.")]
+    n_interviews: Annotated[int | None, Meta(description="Interviews it rests on; null below the smallest count shown.")]
+    url: Annotated[str, Meta(description="Where it is.")]
+    estimates_url: Annotated[str, Meta(description="Where its estimates are.")]
+
+
+class ReleaseList(msgspec.Struct, frozen=True):
+    """The releases of a question, newest first."""
+
+    survey: SurveyId
+    question: QuestionId
+    releases: list[ReleasePayload]
+
+
+class DiagnosticsPayload(msgspec.Struct, frozen=True):
+    """Why a release should be believed."""
+
+    release_id: Annotated[str, Meta(description="The release's id.")]
+    fit_id: Annotated[str, Meta(description="The fit behind it.")]
+    engine: Annotated[str, Meta(description="How the model was fitted.")]
+    publishable: Annotated[bool, Meta(description="The verdict; always true for a release.")]
+    verdict: Annotated[Any, Meta(description="The problems that were found, each with code and message.")]
+    diagnostics: Annotated[Any, Meta(description="R-hat, ESS, Monte-Carlo error and the like, by parameter.")]
+    versions: Annotated[Any, Meta(description="Versions of the software that made the fit.")]
+    seconds: Annotated[Any, Meta(description="Time spent, by stage.")]
+
+
+class AreaEstimate(msgspec.Struct, frozen=True):
+    """The estimate for one area or group."""
+
+    area: Annotated[str, Meta(description="Code of the area; 'all' for the whole.")]
+    area_name: Annotated[str, Meta(description="Name of the area.")]
+    groups: Annotated[dict[str, str], Meta(description="The level of each demographic named in `by`.")]
+    share: Annotated[float, Meta(description="Posterior mean of the share who choose the option.")]
+    low: Annotated[float, Meta(description="Lower end of the central interval.")]
+    high: Annotated[float, Meta(description="Upper end of the central interval.")]
+    sd: Annotated[float, Meta(description="Posterior standard deviation.")]
+    mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `share`.")]
+    n_people: Annotated[float, Meta(description="People in the frame.")]
+    n_interviews: Annotated[
+        int | None,
+        Meta(description="Interviews behind it, perturbed for disclosure control; null below the smallest count shown."),
+    ]
+    flags: Annotated[list[str], Meta(description="no-interviews: a model estimate alone; few-interviews.")]
+
+
+class WithheldGroup(msgspec.Struct, frozen=True):
+    """A group for which no estimate is given."""
+
+    area: Annotated[str, Meta(description="Code of the area; 'all' for the whole.")]
+    area_name: Annotated[str, Meta(description="Name of the area.")]
+    groups: Annotated[dict[str, str], Meta(description="The level of each demographic named in `by`.")]
+    reason: Annotated[str, Meta(description="Why.")]
+
+
+class EstimatesPayload(msgspec.Struct, frozen=True):
+    """Estimates of one question from one release."""
+
+    survey: SurveyId
+    question: QuestionId
+    text: Annotated[str, Meta(description="The wording.")]
+    option: Annotated[str, Meta(description="The option whose share is given.")]
+    level: Annotated[str, Meta(description="nation, a parent level or district.")]
+    by: Annotated[list[str], Meta(description="Demographics of the breakdown.")]
+    interval: Annotated[float, Meta(description="Probability of the interval, e.g. 0.9.")]
+    release_id: Annotated[str, Meta(description="The release that answers.")]
+    release_number: Annotated[int, Meta(description="Its number.")]
+    published_at: Annotated[datetime, Meta(description="When it was published.")]
+    data_through: Annotated[date | None, Meta(description="Last day of interviewing in its data.")]
+    stale_since: Annotated[datetime | None, Meta(description="Since when it lacks something, or null.")]
+    stale_reason: Annotated[str | None, Meta(description="What it lacks and why, or null.")]
+    engine: Annotated[str, Meta(description="How the model was fitted.")]
+    survey_version: Annotated[int, Meta(description="The version of the survey it used.")]
+    estimates: Annotated[list[AreaEstimate], Meta(description="One per area and group, sorted.")]
+    withheld: Annotated[list[WithheldGroup], Meta(description="Groups too small to be answered.")]

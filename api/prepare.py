@@ -1,0 +1,43 @@
+"""Make the place ready on first use: folder, secrets, schema of a brand-new database.
+
+A database that already has tables is never changed here: an older schema is
+refused with the command that upgrades it, because an upgrade deserves a
+decision and a backup.
+"""
+
+import os
+
+from jobs.settings import Settings
+from polling.errors import SchemaOutdated
+from polling.store.engine import Store, open_store
+from polling.store.schema import require_current, upgrade
+
+__all__ = ["make_data_dir", "open_ready_store"]
+
+
+def make_data_dir(settings: Settings) -> None:
+    """Make the data folder, for its owner only: interviews lie in it."""
+    os.makedirs(settings.data_dir, mode=0o700, exist_ok=True)  # noqa: PTH103 (Path.mkdir ignores mode for parents)
+
+
+def open_ready_store(settings: Settings) -> Store:
+    """Open the database, with a schema if it is brand-new.
+
+    Raises
+    ------
+    SchemaOutdated, SchemaTooNew
+        If it has tables of another version.
+    """
+    make_data_dir(settings)
+    store = open_store(settings.store_url)
+    try:
+        require_current(store)
+    except SchemaOutdated as error:
+        if error.found is not None:
+            store.close()
+            raise
+        upgrade(store)
+    except Exception:
+        store.close()
+        raise
+    return store

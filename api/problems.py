@@ -1,0 +1,176 @@
+"""The one place where an error becomes an HTTP reply (RFC 9457 problem details).
+
+``PROBLEMS`` maps every expected error to a status, a ``type`` slug and a title;
+the error's own message is the ``detail``. The nearest class in the method
+resolution order decides, so that a new domain error is at worst answered by
+its base class. What is in no table is a bug: 500, logged without the message
+of the exception, which may quote an answer of a respondent.
+"""
+
+import logging
+import traceback
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from litestar.openapi import ResponseSpec
+from sqlalchemy.exc import OperationalError
+
+from api import errors
+from polling import errors as polling_errors
+
+__all__ = ["MEDIA_TYPE", "PROBLEMS", "Problem", "ProblemKind", "answer", "documented", "exception_handlers", "render"]
+
+MEDIA_TYPE = "application/problem+json"
+log = logging.getLogger("hustings.api")
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a request was not answered (RFC 9457)."""
+
+    type: Annotated[str, msgspec.Meta(description="A slug that names the kind of problem; it does not change.")]
+    title: Annotated[str, msgspec.Meta(description="The kind of problem in words.")]
+    status: Annotated[int, msgspec.Meta(description="The HTTP status again.")]
+    detail: Annotated[str, msgspec.Meta(description="What happened this time and what to do.")]
+    faults: Annotated[
+        list[dict[str, Any]] | None,
+        msgspec.Meta(description="All faults of an upload (at most 100): file, row, column, value, reason, remedy."),
+    ] = None
+    n_faults: Annotated[int | None, msgspec.Meta(description="How many faults there are in all.")] = None
+    n_rows: Annotated[int | None, msgspec.Meta(description="How many interviews the refused file has.")] = None
+    allowed: Annotated[list[str] | None, msgspec.Meta(description="What would have been accepted instead.")] = None
+
+
+class ProblemKind(msgspec.Struct, frozen=True):
+    """Status, slug and title of one kind of problem."""
+
+    status: int
+    type: str
+    title: str
+
+
+PROBLEMS: dict[type[Exception], ProblemKind] = {
+    errors.RequestRefused: ProblemKind(400, "bad-request", "The request cannot be understood"),
+    errors.UnknownParameter: ProblemKind(400, "unknown-parameter", "Unknown query parameter"),
+    errors.RepeatedParameter: ProblemKind(400, "repeated-parameter", "Query parameter given twice"),
+    errors.NulCharacter: ProblemKind(400, "nul-character", "NUL character in the request"),
+    errors.BadUpload: ProblemKind(400, "bad-upload", "The upload cannot be understood"),
+    errors.NotMultipart: ProblemKind(415, "unsupported-media-type", "The wrong media type"),
+    RecursionError: ProblemKind(400, "bad-request", "The request is nested too deeply"),
+    errors.KeyMissing: ProblemKind(401, "key-missing", "An API key is needed"),
+    errors.KeyNotAccepted: ProblemKind(401, "key-refused", "The API key is not accepted"),
+    polling_errors.KeyRefused: ProblemKind(401, "key-refused", "The API key is not accepted"),
+    errors.RoleRefused: ProblemKind(403, "role-refused", "The key's role may not do this"),
+    errors.PollsterRefused: ProblemKind(403, "pollster-refused", "The key speaks for another pollster"),
+    errors.EstimateRefused: ProblemKind(422, "bad-estimate-query", "There is no such estimate"),
+    errors.UnknownChoice: ProblemKind(422, "unknown-choice", "Not one of the possible values"),
+    errors.IntervalOutOfRange: ProblemKind(422, "interval-out-of-range", "The interval is out of range"),
+    errors.NoReleaseYet: ProblemKind(404, "no-release-yet", "Nothing is published yet"),
+    polling_errors.SurveyNotFound: ProblemKind(404, "survey-not-found", "No such survey"),
+    polling_errors.QuestionNotFound: ProblemKind(404, "question-not-found", "No such question"),
+    polling_errors.WaveNotFound: ProblemKind(404, "wave-not-found", "No such wave"),
+    polling_errors.ReleaseNotFound: ProblemKind(404, "release-not-found", "No such release"),
+    polling_errors.JobNotFound: ProblemKind(404, "job-not-found", "No such job"),
+    polling_errors.WaveConflict: ProblemKind(409, "wave-conflict", "The wave contradicts one received before"),
+    polling_errors.WaveRejected: ProblemKind(422, "wave-rejected", "The wave was not accepted"),
+    polling_errors.SchemaOutdated: ProblemKind(503, "database-not-ready", "The database cannot be used"),
+    polling_errors.SchemaTooNew: ProblemKind(503, "database-not-ready", "The database cannot be used"),
+    OperationalError: ProblemKind(503, "database-unreachable", "The database cannot be reached"),
+}
+
+HTTP_KINDS = {
+    400: ProblemKind(400, "bad-request", "The request cannot be understood"),
+    401: ProblemKind(401, "key-refused", "The API key is not accepted"),
+    403: ProblemKind(403, "forbidden", "This is not allowed"),
+    404: ProblemKind(404, "not-found", "There is nothing here"),
+    405: ProblemKind(405, "method-not-allowed", "This method is not allowed here"),
+    413: ProblemKind(413, "too-large", "The request is too large"),
+    415: ProblemKind(415, "unsupported-media-type", "The wrong media type"),
+    503: ProblemKind(503, "unavailable", "The service is not available"),
+}
+"""Kinds for the framework's own refusals, by status."""
+
+UNEXPECTED = ProblemKind(500, "internal-error", "Something went wrong in the service")
+
+DESCRIPTIONS = {
+    400: "The request cannot be understood: an unknown or repeated parameter, a value of the wrong type, a NUL.",
+    401: "No key, or a key that is unknown, revoked or expired.",
+    403: "The key's role or pollster may not do this.",
+    404: "There is no such thing, or it lies outside the key's surveys.",
+    409: "The wave contradicts one received before.",
+    413: "The file is larger than the service accepts.",
+    415: "The body is not multipart/form-data.",
+    422: "The request is clear, but cannot be carried out; the detail says why, and what is allowed.",
+    500: "A fault of the service; it has been logged.",
+    503: "The service cannot answer now.",
+}
+
+
+def documented(*statuses: int) -> dict[int, ResponseSpec]:
+    """The problems a route may answer, for its OpenAPI description."""
+    return {
+        status: ResponseSpec(
+            Problem, generate_examples=False, description=DESCRIPTIONS[status], media_type=MEDIA_TYPE
+        )
+        for status in statuses
+    }
+
+
+def answer(error: Exception) -> tuple[Problem, dict[str, str]]:
+    """The problem, and the headers, with which an error is answered."""
+    headers: dict[str, str] = {}
+    if isinstance(error, HTTPException):
+        kind = HTTP_KINDS.get(error.status_code, ProblemKind(error.status_code, "http-error", "The request failed"))
+        detail = _http_detail(error)
+        headers = dict(error.headers or {})
+    else:
+        kind = next((PROBLEMS[c] for c in type(error).__mro__ if c in PROBLEMS), UNEXPECTED)
+        detail = str(error)
+        if isinstance(error, RecursionError):
+            detail = "The body is nested too deeply to be read."
+        if isinstance(error, OperationalError):  # its message has the statement and its values
+            detail = "The database did not answer. Please try again."
+        if kind is UNEXPECTED:
+            detail = "The service has a fault. It has been logged; please try again later."
+    if kind.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    faults = getattr(error, "faults", None)
+    allowed = getattr(error, "allowed", None)
+    problem = Problem(
+        type=kind.type,
+        title=kind.title,
+        status=kind.status,
+        detail=detail,
+        faults=[msgspec.to_builtins(fault) for fault in faults] if faults is not None else None,
+        n_faults=getattr(error, "n_faults", None) if faults is not None else None,
+        n_rows=getattr(error, "n_rows", None),
+        allowed=list(allowed) if allowed is not None else None,
+    )
+    return problem, headers
+
+
+def render(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    """Answer an error; log it if it was not expected."""
+    problem, headers = answer(error)
+    if problem.status >= 500 and not isinstance(error, HTTPException):
+        log_unexpected(error, method=request.method, path=request.url.path)
+    return Response(problem, status_code=problem.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def log_unexpected(error: BaseException, *, method: str, path: str) -> None:
+    """Log where an error happened, not what it says: messages of parsers quote the data."""
+    frames = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
+    log.error("unexpected %s in %s %s\n%s", type(error).__qualname__, method, path, frames)
+
+
+exception_handlers: dict[int | type[Exception], Any] = {HTTPException: render, Exception: render}
+
+
+def _http_detail(error: HTTPException) -> str:
+    if not isinstance(error.extra, list):
+        return f"{error.detail}."
+    # Litestar's own list names the parameter; its headline names only the URL.
+    parts = [f"{one['key']}: {one['message']}" if one.get("key") else str(one["message"]) for one in error.extra]
+    return f"{'; '.join(parts)}."
+

@@ -1,0 +1,142 @@
+"""Releases in memory: latent draws, design, electorate, and the area draws made from them.
+
+A release never changes, so what was loaded once stays right. The cache keeps
+the last few releases (setting ``release_cache``) and, for each, the last few
+breakdowns; whatever is dropped can be made again from the store. Several
+threads asking for the same thing wait for one of them to make it.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from io import BytesIO
+
+import polars as pl
+
+from jobs.refit import electorate_of
+from jobs.settings import Settings
+from mrp.design import Design
+from mrp.electorate import Electorate
+from mrp.latents import LatentDraws
+from mrp.poststratify import AreaDraws, area_draws
+from polling.declaration import Question, SurveyDeclaration
+from polling.disclosure import perturb_counts
+from polling.secrets import SecretsFile
+from polling.store import fits, releases, surveys
+from polling.store.engine import Store
+from polling.store.records import ReleaseRecord
+
+__all__ = ["LoadedRelease", "ReleaseCache"]
+
+MAX_BREAKDOWNS = 32
+MAX_BREAKDOWN_MB = 200
+"""Area draws kept per release: how many breakdowns, and how much memory."""
+
+
+class _Once[K: Hashable, V]:
+    """A bounded mapping whose values are made once, the least recently used dropped first."""
+
+    def __init__(self, most: int, *, most_bytes: int | None = None, size: Callable[[V], int] = lambda _: 0) -> None:
+        self._most = most
+        self._most_bytes = most_bytes
+        self._size = size
+        self._values: OrderedDict[K, V] = OrderedDict()
+        self._making: dict[K, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: K, make: Callable[[], V]) -> V:
+        """The value of a key, made by one of the threads that ask for it."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key]
+            making = self._making.setdefault(key, threading.Lock())
+        with making:
+            with self._lock:
+                if key in self._values:
+                    return self._values[key]
+            value = make()
+            with self._lock:
+                self._values[key] = value
+                self._making.pop(key, None)
+                self._shrink()
+        return value
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def _shrink(self) -> None:
+        limit = self._most_bytes
+        while len(self._values) > 1 and (
+            len(self._values) > self._most
+            or (limit is not None and sum(map(self._size, self._values.values())) > limit)
+        ):
+            self._values.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRelease:
+    """A release ready to answer."""
+
+    release: ReleaseRecord
+    declaration: SurveyDeclaration
+    """The version of the survey that the fit used."""
+    question: Question
+    electorate: Electorate
+    design: Design
+    latents: LatentDraws
+    counts: pl.DataFrame
+    """Cells with interviews: district, demographics, ``n`` perturbed for disclosure control, ``interviewed``."""
+    _breakdowns: _Once[tuple[str, ...], AreaDraws] = field(
+        default_factory=lambda: _Once(
+            MAX_BREAKDOWNS, most_bytes=MAX_BREAKDOWN_MB * 1_000_000, size=lambda areas: areas.draws.nbytes
+        )
+    )
+
+    def areas(self, by: tuple[str, ...]) -> AreaDraws:
+        """Draws of the first option's share, for every area of a breakdown."""
+        return self._breakdowns.get(by, lambda: area_draws(self.latents, self.design, self.electorate, by=by))
+
+
+class ReleaseCache:
+    """The releases that one process keeps in memory."""
+
+    def __init__(self, store: Store, secrets: SecretsFile, settings: Settings) -> None:
+        self._store = store
+        self._secrets = secrets
+        self._settings = settings
+        self._loaded: _Once[str, LoadedRelease] = _Once(settings.release_cache)
+
+    def load(self, release_id: str) -> LoadedRelease:
+        """The release of this id, from memory or from the store.
+
+        Raises
+        ------
+        ReleaseNotFound
+            If there is none.
+        DrawsNotFound
+            If its draws are not kept any more.
+        """
+        return self._loaded.get(release_id, lambda: self._load(release_id))
+
+    def _load(self, release_id: str) -> LoadedRelease:
+        with self._store.read() as session:
+            release = releases.get_release(session, release_id)
+            survey = surveys.get_survey(session, release.survey_id, release.survey_version)
+            latents = LatentDraws.from_bytes(fits.load_draws(session, release.fit_id))
+            design = Design.from_json(fits.load_design(session, release.fit_id))
+            counts = pl.read_parquet(BytesIO(fits.load_counts(session, release.fit_id)))
+        declaration = survey.bundle.declaration
+        electorate = electorate_of(survey.bundle)
+        return LoadedRelease(
+            release=release,
+            declaration=declaration,
+            question=declaration.question(release.question_id),
+            electorate=electorate,
+            design=design,
+            latents=latents,
+            counts=perturb_counts(
+                counts, release_id=release.id, by=declaration.cell_columns, key=self._secrets.disclosure_key()
+            ),
+        )

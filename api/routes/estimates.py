@@ -1,0 +1,71 @@
+"""Read estimates."""
+
+from typing import Annotated, Any
+
+from litestar import Request, Response, Router, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
+
+from api.estimates import EstimateQuery, answer_query, entity_tag, find_served
+from api.payloads import EstimatesPayload
+from api.problems import documented
+from api.services import Services
+
+__all__ = ["estimates_routes"]
+
+
+@get(
+    "/v1/surveys/{survey_id:str}/questions/{question_id:str}/estimates",
+    operation_id="getEstimates",
+    summary="Estimates by area and group",
+    tags=["estimates"],
+    sync_to_thread=True,
+    responses=documented(400, 401, 403, 404, 422),
+)
+def get_estimates(
+    survey_id: FromPath[str],
+    question_id: FromPath[str],
+    request: Request[Any, Any, Any],
+    services: NamedDependency[Services],
+    level: Annotated[
+        str | None,
+        QueryParameter(description="nation, a parent level or district. Default: district if districts are named."),
+    ] = None,
+    districts: Annotated[str | None, QueryParameter(description="District codes, separated by commas.")] = None,
+    by: Annotated[str | None, QueryParameter(description="Demographics, separated by commas.")] = None,
+    interval: Annotated[
+        float, QueryParameter(description="Probability of the central interval, above 0 and below 1.")
+    ] = 0.9,
+    option: Annotated[str | None, QueryParameter(description="Whose share. Default: the first option.")] = None,
+    release: Annotated[str | None, QueryParameter(description="Id of a release. Default: the current one.")] = None,
+) -> Response[EstimatesPayload] | Response[None]:
+    """The share of an option in every area and group, with central interval, from the draws of one release.
+
+    The body depends on nothing but the release, its state and the query: it may be cached, and `ETag`
+    says when it has changed. A question without a release answers 404 `no-release-yet` and says why.
+    Groups that are too small for an answer are named in `withheld`.
+    """
+    query = EstimateQuery(
+        level=level, districts=_split(districts), by=_split(by), interval=interval, option=option or None
+    )
+    with services.store.read() as session:
+        served = find_served(session, survey_id, question_id, release)
+    tag = entity_tag(served, query, services.settings)
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
+    if _matches(request.headers.get("if-none-match"), tag):
+        return Response(None, status_code=304, headers=headers)
+    return Response(answer_query(services.releases, served, query, services.settings), headers=headers)
+
+
+def _split(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip()) if text else ()
+
+
+def _matches(header: str | None, tag: str) -> bool:
+    if not header:
+        return False
+    given = {part.strip().removeprefix("W/") for part in header.split(",")}
+    return tag in given or "*" in given
+
+
+estimates_routes = Router("/", route_handlers=[get_estimates])

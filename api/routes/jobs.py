@@ -1,0 +1,105 @@
+"""Follow the work that waves ask for."""
+
+from typing import Any
+
+from litestar import Router, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from sqlalchemy.orm import Session
+
+from api.auth import Principal
+from api.payloads import JobLink, JobList, JobPayload
+from api.problems import documented
+from api.services import Services
+from polling.errors import JobNotFound
+from polling.store import queue, surveys, waves
+from polling.store.records import JobRecord
+
+__all__ = ["describe_job", "job_link", "jobs_routes"]
+
+
+@get(
+    "/v1/surveys/{survey_id:str}/jobs",
+    operation_id="listJobs",
+    summary="Jobs of a survey",
+    tags=["jobs"],
+    sync_to_thread=True,
+    responses=documented(400, 401, 403, 404),
+)
+def list_jobs(
+    survey_id: FromPath[str], principal: NamedDependency[Principal], services: NamedDependency[Services]
+) -> JobList:
+    """Jobs, newest first. A pollster's key sees those of the questions that its own waves asked."""
+    with services.store.read() as session:
+        surveys.list_versions(session, survey_id)
+        visible = _visible_questions(session, survey_id, principal)
+        found = queue.list_jobs(session, survey_id=survey_id)
+    found = [job for job in found if visible is None or job.question_id in visible]
+    found.sort(key=lambda job: job.first_asked_at, reverse=True)
+    return JobList(survey=survey_id, jobs=[describe_job(job) for job in found])
+
+
+@get(
+    "/v1/surveys/{survey_id:str}/jobs/{job_id:str}",
+    operation_id="getJob",
+    summary="One job",
+    tags=["jobs"],
+    sync_to_thread=True,
+    responses=documented(400, 401, 403, 404),
+)
+def get_job(
+    survey_id: FromPath[str],
+    job_id: FromPath[str],
+    principal: NamedDependency[Principal],
+    services: NamedDependency[Services],
+) -> JobPayload:
+    """How far a job is, or how it ended."""
+    with services.store.read() as session:
+        surveys.list_versions(session, survey_id)
+        visible = _visible_questions(session, survey_id, principal)
+        job = queue.get_job(session, job_id)
+    if job.survey_id != survey_id or (visible is not None and job.question_id not in visible):
+        raise JobNotFound(job_id)
+    return describe_job(job)
+
+
+def describe_job(job: JobRecord) -> JobPayload:
+    """A job as it is shown."""
+    progress: dict[str, Any] = job.progress if isinstance(job.progress, dict) else {}
+    return JobPayload(
+        id=job.id,
+        survey=job.survey_id,
+        question=job.question_id,
+        kind=job.kind,
+        state=job.state,
+        code=job.code,
+        detail=job.detail,
+        progress=progress.get("share"),
+        stage=progress.get("stage"),
+        asked=job.asked,
+        attempt=job.attempt,
+        run_after=job.run_after,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        fit_id=job.fit_id,
+        url=_url(job),
+    )
+
+
+def job_link(job: JobRecord) -> JobLink:
+    """A job in one line."""
+    return JobLink(id=job.id, question=job.question_id, state=job.state, url=_url(job))
+
+
+def _url(job: JobRecord) -> str:
+    return f"/v1/surveys/{job.survey_id}/jobs/{job.id}"
+
+
+def _visible_questions(session: Session, survey_id: str, principal: Principal) -> frozenset[str] | None:
+    if principal.only_pollster is None:
+        return None
+    mine = waves.list_waves(session, survey_id, principal.only_pollster)
+    return frozenset(question for wave in mine for question in wave.questions)
+
+
+jobs_routes = Router("/", route_handlers=[list_jobs, get_job])

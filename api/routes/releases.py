@@ -1,0 +1,138 @@
+"""What was published, and why it should be believed."""
+
+from litestar import Router, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from sqlalchemy.orm import Session
+
+from api.payloads import DiagnosticsPayload, ReleaseList, ReleasePayload
+from api.problems import documented
+from api.services import Services
+from polling.errors import QuestionNotFound, ReleaseNotFound
+from polling.store import fits, releases, surveys
+from polling.store.records import ReleaseRecord
+
+__all__ = ["describe_release", "diagnostics_of", "find_release", "releases_routes"]
+
+
+@get(
+    "/v1/surveys/{survey_id:str}/questions/{question_id:str}/releases",
+    operation_id="listReleases",
+    summary="A question's releases",
+    tags=["releases"],
+    sync_to_thread=True,
+    responses=documented(400, 401, 403, 404),
+)
+def list_releases(
+    survey_id: FromPath[str], question_id: FromPath[str], services: NamedDependency[Services]
+) -> ReleaseList:
+    """Every release of a question, newest first; empty before the first one."""
+    floor = services.settings.min_interviews
+    with services.store.read() as session:
+        try:
+            releases.question_state(session, survey_id, question_id)
+        except QuestionNotFound:
+            surveys.get_survey(session, survey_id).bundle.declaration.question(question_id)
+            raise
+        found = releases.list_releases(session, survey_id, question_id)
+        described = [describe_release(session, one, min_interviews=floor) for one in found]
+    return ReleaseList(survey=survey_id, question=question_id, releases=described)
+
+
+@get(
+    "/v1/surveys/{survey_id:str}/releases/{release_id:str}",
+    operation_id="getRelease",
+    summary="One release",
+    tags=["releases"],
+    sync_to_thread=True,
+    responses=documented(400, 401, 403, 404),
+)
+def get_release(
+    survey_id: FromPath[str], release_id: FromPath[str], services: NamedDependency[Services]
+) -> ReleasePayload:
+    """When it was published and what it was made from: data, model, priors, seed."""
+    floor = services.settings.min_interviews
+    with services.store.read() as session:
+        return describe_release(session, find_release(session, survey_id, release_id), min_interviews=floor)
+
+
+@get(
+    "/v1/surveys/{survey_id:str}/releases/{release_id:str}/diagnostics",
+    operation_id="getDiagnostics",
+    summary="A release's diagnostics",
+    tags=["releases"],
+    sync_to_thread=True,
+    responses=documented(400, 401, 403, 404),
+)
+def get_diagnostics(
+    survey_id: FromPath[str], release_id: FromPath[str], services: NamedDependency[Services]
+) -> DiagnosticsPayload:
+    """The verdict on its fit, and the numbers behind the verdict."""
+    with services.store.read() as session:
+        return diagnostics_of(session, find_release(session, survey_id, release_id))
+
+
+def find_release(session: Session, survey_id: str, release_id: str) -> ReleaseRecord:
+    """A release of this survey.
+
+    Raises
+    ------
+    SurveyNotFound
+        If there is no such survey.
+    ReleaseNotFound
+        If there is no such release, or it is another survey's.
+    """
+    try:
+        release = releases.get_release(session, release_id)
+    except ReleaseNotFound:
+        surveys.list_versions(session, survey_id)
+        raise
+    if release.survey_id != survey_id:
+        surveys.list_versions(session, survey_id)
+        raise ReleaseNotFound(f"'{release_id}'")
+    return release
+
+
+def describe_release(session: Session, release: ReleaseRecord, *, min_interviews: int) -> ReleasePayload:
+    """A release with what its fit was made from."""
+    fit = fits.get_fit(session, release.fit_id)
+    state = releases.question_state(session, release.survey_id, release.question_id)
+    used = fit.inputs.get("waves", []) if isinstance(fit.inputs, dict) else []
+    base = f"/v1/surveys/{release.survey_id}"
+    return ReleasePayload(
+        id=release.id,
+        survey=release.survey_id,
+        question=release.question_id,
+        number=release.number,
+        current=state.release_id == release.id,
+        published_at=release.published_at,
+        data_through=release.data_through,
+        fit_id=release.fit_id,
+        engine=release.engine,
+        survey_version=release.survey_version,
+        formula=fit.formula,
+        priors=fit.priors,
+        seed=fit.seed,
+        n_waves=len(used) if isinstance(used, list) else 0,
+        n_interviews=release.n_interviews if release.n_interviews >= min_interviews else None,
+        url=f"{base}/releases/{release.id}",
+        estimates_url=f"{base}/questions/{release.question_id}/estimates?release={release.id}",
+    )
+
+
+def diagnostics_of(session: Session, release: ReleaseRecord) -> DiagnosticsPayload:
+    """The verdict on a release's fit, and what it rests on."""
+    fit = fits.get_fit(session, release.fit_id)
+    return DiagnosticsPayload(
+        release_id=release.id,
+        fit_id=fit.id,
+        engine=fit.engine,
+        publishable=fit.publishable,
+        verdict=fit.verdict,
+        diagnostics=fits.load_diagnostics(session, fit.id),
+        versions=fit.versions,
+        seconds=fit.seconds,
+    )
+
+
+releases_routes = Router("/", route_handlers=[list_releases, get_release, get_diagnostics])

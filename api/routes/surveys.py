@@ -1,0 +1,140 @@
+"""What may be asked: surveys, their questions and districts."""
+
+import polars as pl
+from litestar import Router, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from api.auth import Principal
+from api.estimates import levels_of
+from api.payloads import (
+    DemographicPayload,
+    DistrictList,
+    DistrictPayload,
+    QuestionList,
+    QuestionPayload,
+    SurveyList,
+    SurveyPayload,
+    SurveySummary,
+)
+from api.problems import documented
+from api.services import Services
+from polling.store import releases, surveys
+
+__all__ = ["surveys_routes"]
+
+
+@get(
+    "/v1/surveys",
+    operation_id="listSurveys",
+    summary="Surveys that the key may see",
+    tags=["surveys"],
+    sync_to_thread=True,
+    responses=documented(400, 401),
+)
+def list_surveys(principal: NamedDependency[Principal], services: NamedDependency[Services]) -> SurveyList:
+    """Every survey in the key's scope, by id."""
+    with services.store.read() as session:
+        visible = [one.survey_id for one in surveys.list_surveys(session) if principal.may_see(one.survey_id)]
+        found = [surveys.get_survey(session, survey_id) for survey_id in visible]
+    return SurveyList(
+        surveys=[SurveySummary(one.id, one.bundle.declaration.title, one.version, _url(one.id)) for one in found]
+    )
+
+
+@get(
+    "/v1/surveys/{survey_id:str}",
+    operation_id="getSurvey",
+    summary="A survey's declaration",
+    tags=["surveys"],
+    sync_to_thread=True,
+    responses=documented(400, 401, 404),
+)
+def get_survey(survey_id: FromPath[str], services: NamedDependency[Services]) -> SurveyPayload:
+    """Title, universe, levels, demographics and questions: what an estimate may be asked by."""
+    with services.store.read() as session:
+        survey = surveys.get_survey(session, survey_id)
+    declaration = survey.bundle.declaration
+    return SurveyPayload(
+        id=survey.id,
+        title=declaration.title,
+        universe=declaration.universe,
+        version=survey.version,
+        facts=dict(declaration.facts),
+        district=declaration.geography.district,
+        levels=list(levels_of(survey.bundle.parents)),
+        n_districts=survey.bundle.districts.height,
+        n_people=float(survey.bundle.frame["n_people"].sum()),
+        demographics=[DemographicPayload(one.name, list(one.levels), one.ordered) for one in declaration.demographics],
+        questions=[one.id for one in declaration.questions],
+    )
+
+
+@get(
+    "/v1/surveys/{survey_id:str}/questions",
+    operation_id="listQuestions",
+    summary="A survey's questions",
+    tags=["surveys"],
+    sync_to_thread=True,
+    responses=documented(400, 401, 403, 404),
+)
+def list_questions(survey_id: FromPath[str], services: NamedDependency[Services]) -> QuestionList:
+    """Every question with the release that is served for it and whether that is stale."""
+    with services.store.read() as session:
+        declaration = surveys.get_survey(session, survey_id).bundle.declaration
+        states = {one.question_id: one for one in releases.list_question_states(session, survey_id)}
+    return QuestionList(
+        survey=survey_id,
+        questions=[
+            QuestionPayload(
+                id=one.id,
+                text=one.text,
+                kind=one.kind,
+                options=list(one.options),
+                model=one.model,
+                release_id=states[one.id].release_id,
+                stale_since=states[one.id].stale_since,
+                stale_reason=states[one.id].stale_reason,
+                url=f"{_url(survey_id)}/questions/{one.id}/estimates",
+            )
+            for one in declaration.questions
+        ],
+    )
+
+
+@get(
+    "/v1/surveys/{survey_id:str}/districts",
+    operation_id="listDistricts",
+    summary="A survey's districts",
+    tags=["surveys"],
+    sync_to_thread=True,
+    responses=documented(400, 401, 404),
+)
+def list_districts(survey_id: FromPath[str], services: NamedDependency[Services]) -> DistrictList:
+    """Every district with the areas it lies in, what is known of it, and its people in the frame."""
+    with services.store.read() as session:
+        bundle = surveys.get_survey(session, survey_id).bundle
+    district = bundle.declaration.geography.district
+    people = bundle.frame.group_by(district).agg(pl.col("n_people").sum())
+    by_code = dict(people.iter_rows())
+    return DistrictList(
+        survey=survey_id,
+        district=district,
+        districts=[
+            DistrictPayload(
+                code=row["code"],
+                name=row["name"],
+                parents={name: row[name] for name in bundle.parents},
+                predictors={name: row[name] for name in bundle.predictors},
+                n_people=by_code.get(row["code"], 0.0),
+            )
+            for row in bundle.districts.sort("code").iter_rows(named=True)
+        ],
+    )
+
+
+def _url(survey_id: str) -> str:
+    return f"/v1/surveys/{survey_id}"
+
+
+surveys_routes = Router("/", route_handlers=[list_surveys, get_survey, list_questions, list_districts])

@@ -1,0 +1,184 @@
+"""Receive waves of interviews, and list them."""
+
+from datetime import date
+from typing import Annotated
+
+import msgspec
+from litestar import Response, Router, get, post
+from litestar.datastructures import UploadFile
+from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
+from litestar.params import FromPath, MultipartBody
+from msgspec import Meta
+
+from api.auth import Principal
+from api.errors import BadUpload, PollsterRefused
+from api.payloads import ReceivedWavePayload, WaveList, WavePayload
+from api.problems import documented
+from api.routes.jobs import job_link
+from api.services import Services
+from api.strict import refuse_nul
+from jobs.receive import receive_wave as receive
+from jobs.settings import Settings
+from polling.errors import WaveNotFound
+from polling.store import surveys, waves
+from polling.store.records import WaveRecord
+
+__all__ = ["WaveForm", "describe_wave", "waves_routes"]
+
+
+
+class WaveForm(msgspec.Struct):
+    """The form fields of an upload."""
+
+    file: Annotated[UploadFile, Meta(description="The interviews: CSV (UTF-8) or Parquet.")]
+    reference: Annotated[str, Meta(description="Your own name for the wave; the same one again is the same wave.")]
+    fieldwork_start: Annotated[str, Meta(description="First day of interviewing, as 2026-11-23.")]
+    fieldwork_end: Annotated[str, Meta(description="Last day of interviewing.")]
+    pollster: Annotated[str | None, Meta(description="Who sends it. Default: the pollster of the key.")] = None
+
+
+def waves_routes(settings: Settings) -> Router:
+    """The routes; the largest upload is a setting, and the framework takes it with the route."""
+
+    @post(
+        "/v1/surveys/{survey_id:str}/waves",
+        operation_id="receiveWave",
+        summary="Push a wave",
+        tags=["waves"],
+        status_code=202,
+        multipart=True,
+        # The form around the file needs a little room too.
+        request_max_body_size=settings.max_upload_mb * 1_000_000 + 100_000,
+        responses={
+            200: ResponseSpec(
+                ReceivedWavePayload, generate_examples=False, description="This file was received before."
+            ),
+            **documented(400, 401, 403, 404, 409, 413, 415, 422),
+        },
+        sync_to_thread=True,
+    )
+    def receive_wave(
+        survey_id: FromPath[str],
+        data: MultipartBody[WaveForm],
+        principal: NamedDependency[Principal],
+        services: NamedDependency[Services],
+    ) -> Response[ReceivedWavePayload]:
+        """Store a wave and ask for a refit of every question that it answers.
+
+        Answers 202 with the wave in `Location` and the refits to follow; 200 if this very file was received
+        before under this reference; 409 if the reference holds another file, or the file has another
+        reference; 422 with every fault of the file, and then nothing was stored.
+        """
+        received = receive(
+            services.store,
+            services.secrets,
+            services.settings,
+            survey_id=survey_id,
+            pollster=_pollster(data.pollster, principal),
+            reference=_text(data.reference, "reference"),
+            content=data.file.file.read(),
+            fieldwork_start=_day(data.fieldwork_start, "fieldwork_start"),
+            fieldwork_end=_day(data.fieldwork_end, "fieldwork_end"),
+            now=services.now(),
+        )
+        payload = ReceivedWavePayload(
+            wave_id=received.wave.id,
+            reference=received.wave.reference,
+            pollster=received.wave.pollster,
+            n_interviews=received.wave.n_interviews,
+            created=received.created,
+            jobs=[job_link(job) for job in received.jobs],
+        )
+        return Response(
+            payload, status_code=202 if received.created else 200, headers={"Location": _url(received.wave)}
+        )
+
+    return Router("/", route_handlers=[receive_wave, list_waves, get_wave])
+
+
+@get(
+    "/v1/surveys/{survey_id:str}/waves",
+    operation_id="listWaves",
+    summary="Waves of a survey",
+    tags=["waves"],
+    sync_to_thread=True,
+    responses=documented(400, 401, 403, 404),
+)
+def list_waves(
+    survey_id: FromPath[str], principal: NamedDependency[Principal], services: NamedDependency[Services]
+) -> WaveList:
+    """Waves in order of arrival. A pollster's key sees its own."""
+    with services.store.read() as session:
+        surveys.list_versions(session, survey_id)
+        found = waves.list_waves(session, survey_id, principal.only_pollster)
+    return WaveList(survey=survey_id, waves=[describe_wave(wave) for wave in found])
+
+
+@get(
+    "/v1/surveys/{survey_id:str}/waves/{wave_id:str}",
+    operation_id="getWave",
+    summary="One wave",
+    tags=["waves"],
+    sync_to_thread=True,
+    responses=documented(400, 401, 403, 404),
+)
+def get_wave(
+    survey_id: FromPath[str],
+    wave_id: FromPath[str],
+    principal: NamedDependency[Principal],
+    services: NamedDependency[Services],
+) -> WavePayload:
+    """What is known of a wave; never its interviews."""
+    with services.store.read() as session:
+        surveys.list_versions(session, survey_id)
+        wave = waves.get_wave(session, survey_id, wave_id)
+    if principal.only_pollster not in (None, wave.pollster):
+        raise WaveNotFound(survey_id, wave_id)
+    return describe_wave(wave)
+
+
+def describe_wave(wave: WaveRecord) -> WavePayload:
+    """A wave as it is shown."""
+    return WavePayload(
+        id=wave.id,
+        survey=wave.survey_id,
+        survey_version=wave.survey_version,
+        pollster=wave.pollster,
+        reference=wave.reference,
+        state=wave.state,
+        n_interviews=wave.n_interviews,
+        questions=list(wave.questions),
+        fieldwork_start=wave.fieldwork_start,
+        fieldwork_end=wave.fieldwork_end,
+        received_at=wave.received_at,
+        content_sha256=wave.content_sha256,
+        url=_url(wave),
+    )
+
+
+def _url(wave: WaveRecord) -> str:
+    return f"/v1/surveys/{wave.survey_id}/waves/{wave.id}"
+
+
+def _pollster(named: str | None, principal: Principal) -> str:
+    if principal.pollster is not None:
+        if named and named != principal.pollster:
+            raise PollsterRefused(named, principal.pollster)
+        return principal.pollster
+    if not named:
+        raise BadUpload("pollster is missing: this key speaks for no pollster, so the form has to name one.")
+    return _text(named, "pollster")
+
+
+def _text(text: str, name: str) -> str:
+    return refuse_nul(text, f"form field {name!r}")
+
+
+def _day(text: str, name: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise BadUpload(f"{name} must be a day such as 2026-11-23, got {text[:40]!r}.") from None
+
+

@@ -1,0 +1,28 @@
+"""What the handlers share: store, secrets, settings, clock, the releases in memory."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from api.release_cache import ReleaseCache
+from jobs.settings import Settings
+from polling.secrets import SecretsFile
+from polling.store.engine import Store
+
+__all__ = ["Services", "utc_now"]
+
+
+def utc_now() -> datetime:
+    """The time, aware and UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Made once per process by ``api.app.create_app``."""
+
+    store: Store
+    secrets: SecretsFile
+    settings: Settings
+    releases: ReleaseCache
+    now: Callable[[], datetime] = field(default=utc_now)

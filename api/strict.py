@@ -1,0 +1,55 @@
+"""Refuse what would otherwise be silently ignored or misread.
+
+A misspelt query parameter, one that is given twice, a NUL in a path or query,
+an upload that is not a form: each would answer another question than the one
+that was asked, or behave differently on the two databases.
+"""
+
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from litestar.connection import ASGIConnection
+from litestar.enums import RequestEncodingType
+from litestar.handlers import BaseRouteHandler
+from litestar.params import QueryParameter
+
+from api.errors import NotMultipart, NulCharacter, RepeatedParameter, UnknownParameter
+
+__all__ = ["is_strict", "query_parameters", "refuse_nul"]
+
+type Connection = ASGIConnection[Any, Any, Any, Any]
+
+
+def is_strict(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Guard of every route: see the module's purpose."""
+    if "\0" in connection.scope["path"]:
+        raise NulCharacter("path")
+    known = query_parameters(handler)
+    given = connection.query_params
+    for name in given:
+        if name not in known:
+            raise UnknownParameter(name, known)
+        values = given.getall(name)
+        if len(values) > 1:
+            raise RepeatedParameter(name)
+        refuse_nul(values[0], f"query parameter {name!r}")
+    if handler.opt.get("multipart"):
+        media_type = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type != RequestEncodingType.MULTI_PART:
+            raise NotMultipart(media_type)
+
+
+def query_parameters(handler: BaseRouteHandler) -> frozenset[str]:
+    """Names of the query parameters that a handler declares."""
+    hints = get_type_hints(handler.fn, include_extras=True)
+    names = set()
+    for name, hint in hints.items():
+        if get_origin(hint) is Annotated:
+            names |= {one.query or name for one in get_args(hint)[1:] if isinstance(one, QueryParameter)}
+    return frozenset(names)
+
+
+def refuse_nul(text: str, place: str) -> str:
+    """The text, unless it contains a NUL."""
+    if "\0" in text:
+        raise NulCharacter(place)
+    return text
