@@ -67,9 +67,10 @@ def convert(
     reading = _Reading(received, declaration, pollster, rows, header)
     columns: dict[str, pl.Series] = {"row": reading.rows}
     geography = declaration.geography
+    # A declaration whose folder was never loaded knows no codes; then any district is taken as it comes.
     district = Demographic(
-        geography.district, geography.column, (), recode=geography.recode, blank=geography.blank
-    )  # its levels are the codes of the districts table, which the frame check and the counts know
+        geography.district, geography.column, geography.codes, recode=geography.recode, blank=geography.blank
+    )
     excluded = pl.Series("excluded", [False] * received.height, dtype=pl.Boolean)
     for item in (district, *declaration.demographics):
         columns[item.name] = reading.level(item)
@@ -101,6 +102,7 @@ class _Reading:
     ) -> None:
         self.received = received
         self.pollster = pollster
+        self.geography = declaration.geography
         self.names = declaration.columns_of(pollster)
         self.header = list(received.columns if header is None else header)
         numbers = range(FIRST_ROW, received.height + FIRST_ROW) if rows is None else rows
@@ -120,8 +122,11 @@ class _Reading:
             meaning = {**item.recode, **{level: level for level in item.levels}}
             level = _look_up(text, meaning)
             unknown = text.is_not_null() & level.is_null()
-            remedy = f"Correct it, or add it to [demographics.{item.name}.recode]."
-            self._bad(unknown, item.name, f"not a level of {item.name} ({listing(item.levels)})", remedy)
+            is_district = item.name == self.geography.district
+            section = "geography" if is_district else f"demographics.{item.name}"
+            remedy = f"Correct it, or add it to [{section}.recode]."
+            what = "the code of a district" if is_district else f"a level of {item.name}"
+            self._bad(unknown, item.name, f"not {what} ({listing(item.levels)})", remedy)
         else:
             level = text.replace(dict(item.recode)) if item.recode else text
         if item.blank == "fault":
@@ -171,7 +176,7 @@ class _Reading:
 
     def answer(self, question: Question) -> tuple[pl.Series, pl.Series]:
         """The option (or number) of each interview, and the status."""
-        statuses = {label: "dont_know" for label in question.dont_know}
+        statuses = dict.fromkeys(question.dont_know, "dont_know")
         statuses |= dict.fromkeys(question.refused, "refused") | dict.fromkeys(question.not_asked, "not_asked")
         kind = pl.Float64 if question.kind == "numeric" else pl.String
         text = self._text(question.id)

@@ -124,6 +124,8 @@ class Geography:
     ignore: tuple[str, ...] = ()
     recode: Mapping[str, str] = field(default_factory=dict)
     blank: Blank = "fault"
+    codes: tuple[str, ...] = ()
+    """District codes in the order of the table: not a key of the file, filled in when the folder is loaded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from polling.declaration import Question, SurveyDeclaration
 from polling.faults import did_you_mean, listing
 from polling.toml_section import Section
 
-__all__ = ["RESERVED_NAMES", "check_declaration"]
+__all__ = ["RESERVED_NAMES", "check_declaration", "is_name"]
 
 RESERVED_NAMES = frozenset(
     {
@@ -40,6 +40,11 @@ def check_declaration(declaration: SurveyDeclaration, root: Section) -> None:
     _check_backtest(declaration, root)
 
 
+def is_name(name: str) -> bool:
+    """Whether a name can stand in a formula."""
+    return _NAME.fullmatch(name) is not None
+
+
 def _bad_id(section: Section, key: str, value: str) -> None:
     remedy = "Use up to 64 lowercase letters, digits, '-' and '_', beginning with a letter or digit."
     section.fault(key, "this cannot be an id", remedy, value=value)
@@ -56,7 +61,7 @@ def _check_names(declaration: SurveyDeclaration, root: Section) -> None:
     named += [(demographics, demographic.name, demographic.name) for demographic in declaration.demographics]
     taken: set[str] = set()
     for section, key, name in named:
-        if name and not _NAME.fullmatch(name):
+        if name and not is_name(name):
             section.fault(key, "this name cannot stand in a formula", "Use letters, digits and '_'.", value=name)
         if name in RESERVED_NAMES:
             section.fault(key, f"'{name}' is a word the program uses itself", "Choose another name.", value=name)

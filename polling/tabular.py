@@ -14,7 +14,7 @@ import polars as pl
 
 from polling.faults import FaultLog, listing
 
-__all__ = ["MAX_ROWS", "Table", "read_table"]
+__all__ = ["MAX_ROWS", "Table", "as_text", "read_table"]
 
 MAX_ROWS = 5_000_000
 """More rows than any poll or frame has; a few kilobytes of Parquet can claim billions."""
@@ -44,6 +44,8 @@ class Table:
     """One row per record; String columns from CSV (empty = null), the file's own types from Parquet."""
     header: tuple[str, ...]
     """All columns of the file, also those that were not asked for."""
+    typed: bool
+    """Whether the file says itself what is a number (Parquet) or holds text only (CSV)."""
     damaged_rows: frozenset[int] = field(default_factory=frozenset)
     """Records with too few or too many fields, already recorded as faults; header = 1."""
 
@@ -110,11 +112,9 @@ def _read_csv(text: str, log: FaultLog, expected: Collection[str], *, only: bool
     if not _header_is_usable(header, log):
         return None
 
-    damaged: dict[int, int] = {}
-    for row, record in enumerate(records[1:], start=2):
-        if len(record) != len(header):
-            damaged[row] = len(record)
-            record += [""] * (len(header) - len(record))
+    damaged = {row: len(record) for row, record in enumerate(records[1:], start=2) if len(record) != len(header)}
+    for row in damaged:
+        records[row - 1] += [""] * (len(header) - len(records[row - 1]))
     for row, width in list(damaged.items())[:100]:
         reason = "the line is empty" if width == 0 else f"the line has {width} fields, the header has {len(header)}"
         log.add(reason, f"Give every line {len(header)} fields; quote a field that holds the delimiter.", row=row)
@@ -126,7 +126,7 @@ def _read_csv(text: str, log: FaultLog, expected: Collection[str], *, only: bool
     }
     height = len(records) - 1
     data = pl.DataFrame(columns) if columns else pl.DataFrame(height=height)
-    return Table(data, tuple(name for name in header if name), frozenset(damaged))
+    return Table(data, tuple(name for name in header if name), typed=False, damaged_rows=frozenset(damaged))
 
 
 def _delimiter(text: str, expected: Collection[str]) -> str:
@@ -168,4 +168,22 @@ def _read_parquet(content: bytes, log: FaultLog, wanted: Collection[str] | None)
     if not header:
         log.add("the file has no columns", "Send one row per record and the declared columns.")
         return None
-    return Table(data, tuple(header))
+    return Table(data, tuple(header), typed=True)
+
+
+def as_text(series: pl.Series) -> pl.Series | None:
+    """A column of text, numbers or dates as String; None for lists, structures, bytes and times of day."""
+    dtype = series.dtype
+    if isinstance(dtype, pl.Datetime):
+        # Software without a date type writes midnights.
+        midnight = (series.dt.date().cast(dtype) == series.dt.replace_time_zone(None).cast(dtype)).all()
+        return series.dt.strftime("%Y-%m-%d" if midnight else "%Y-%m-%dT%H:%M:%S")
+    if dtype == pl.Date:
+        return series.dt.strftime("%Y-%m-%d")
+    if dtype.is_float():
+        # Whole numbers with blanks become floats in some software: 3.0 was the code 3.
+        whole = (series.is_null() | (series.is_finite() & (series == series.round()) & (series.abs() < 2**53))).all()
+        return series.cast(pl.Int64 if whole else dtype).cast(pl.String)
+    if dtype in (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Null) or dtype.is_integer() or dtype.is_decimal():
+        return series.cast(pl.String)
+    return None

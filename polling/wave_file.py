@@ -13,7 +13,7 @@ from polling.codebook import FIRST_ROW, Conversion, convert
 from polling.declaration import SurveyDeclaration
 from polling.errors import WaveRejected
 from polling.faults import FaultLog, listing
-from polling.tabular import Table, read_table
+from polling.tabular import Table, as_text, read_table
 
 __all__ = ["ReadWave", "read_wave"]
 
@@ -59,7 +59,7 @@ def read_wave(content: bytes, declaration: SurveyDeclaration, *, pollster: str) 
     table = read_table(content, log, expected=set(names.values()), only=True)
     if table is None:
         raise WaveRejected(log.reported(), 0, total=log.total)
-    received = _as_text(table, log)
+    received = _received(table, log)
     if received.height == 0:
         log.add("the wave holds no interviews", "Send one line per interview below the header.")
     questions = {question.id: names[question.id] for question in declaration.questions}
@@ -85,11 +85,11 @@ def read_wave(content: bytes, declaration: SurveyDeclaration, *, pollster: str) 
     return ReadWave(received, received.height, conversion.questions_asked, conversion)
 
 
-def _as_text(table: Table, log: FaultLog) -> pl.DataFrame:
+def _received(table: Table, log: FaultLog) -> pl.DataFrame:
     """Every column as String, "" as null; columns that are no text, number or date are faults and left out."""
     columns = []
     for series in table.data:
-        text = _series_as_text(series)
+        text = as_text(series)
         if text is None:
             reason = f"the column holds {series.dtype}"
             log.add(reason, "Send text, numbers or dates.", row=1, column=series.name)
@@ -102,20 +102,3 @@ def _as_text(table: Table, log: FaultLog) -> pl.DataFrame:
         log.total += max(0, int(nul.sum()) - 20)
         columns.append(text)
     return pl.DataFrame(columns) if columns else pl.DataFrame(height=table.data.height)
-
-
-def _series_as_text(series: pl.Series) -> pl.Series | None:
-    dtype = series.dtype
-    if isinstance(dtype, pl.Datetime):
-        # Software without a date type writes midnights.
-        midnight = (series.dt.date().cast(dtype) == series.dt.replace_time_zone(None).cast(dtype)).all()
-        return series.dt.strftime("%Y-%m-%d" if midnight else "%Y-%m-%dT%H:%M:%S")
-    if dtype == pl.Date:
-        return series.dt.strftime("%Y-%m-%d")
-    if dtype.is_float():
-        # Whole numbers with blanks become floats in some software: 3.0 was the code 3.
-        whole = (series.is_null() | (series.is_finite() & (series == series.round()) & (series.abs() < 2**53))).all()
-        return series.cast(pl.Int64 if whole else dtype).cast(pl.String)
-    if dtype in (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Null) or dtype.is_integer() or dtype.is_decimal():
-        return series.cast(pl.String)
-    return None

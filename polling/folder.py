@@ -1,0 +1,125 @@
+"""Load a survey folder: ``survey.toml`` and its tables, with every fault of all of them at once."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from polling.bundle import SurveyBundle
+from polling.declaration import Question, SurveyDeclaration
+from polling.district_table import check_districts
+from polling.errors import SurveyRejected
+from polling.faults import FaultLog, did_you_mean
+from polling.folder_files import read_folder_file, read_folder_table
+from polling.frame_table import check_frame, check_frame_districts
+from polling.survey_toml import parse_declaration
+
+__all__ = ["FormulaChecker", "SurveyBundle", "load_survey_folder"]
+
+FILE_NAME = "survey.toml"
+
+type FormulaChecker = Callable[[Question, SurveyBundle], tuple[str, ...]]
+"""Everything that is wrong with a question's formula for this survey, in words; empty if nothing is."""
+
+
+def load_survey_folder(
+    path: Path, *, data_dir: Path | None = None, check_formula: FormulaChecker | None = None
+) -> SurveyBundle:
+    """Load and check a survey.
+
+    Parameters
+    ----------
+    path
+        The folder, or its ``survey.toml``.
+    data_dir
+        Where the tables lie, if not in the folder.
+    check_formula
+        Says what is wrong with a formula. It is given, because what a formula may say belongs to the estimator,
+        and this package does not know it; None: formulas are not checked.
+
+    Returns
+    -------
+    SurveyBundle
+        Declaration (with the district codes filled in) and tables in canonical form.
+
+    Raises
+    ------
+    SurveyRejected
+        With every fault of the declaration and the tables, each with file, row, column and remedy.
+    """
+    folder, file = (path.parent, path.name) if path.is_file() else (path, FILE_NAME)
+    tables = data_dir or folder
+    declaration_log = FaultLog(file)
+    content = read_folder_file(folder, file, key=file, declaration_log=declaration_log)
+    if content is None:
+        raise SurveyRejected(declaration_log.reported(), total=declaration_log.total)
+    declaration, declaration_log = parse_declaration(content, file=file)
+    if declaration is None:
+        raise SurveyRejected(declaration_log.reported(), total=declaration_log.total)
+
+    geography = declaration.geography
+    districts_table, districts_log = read_folder_table(
+        tables, geography.districts_file, key="geography.districts", declaration_log=declaration_log
+    )
+    frame_table, frame_log = read_folder_table(
+        tables, declaration.frame_file, key="frame.file", declaration_log=declaration_log
+    )
+    districts = check_districts(districts_table, declaration, districts_log) if districts_table else None
+    frame = check_frame(frame_table, declaration, frame_log) if frame_table else None
+    if districts is not None:
+        if frame is not None:
+            check_frame_districts(frame, districts, declaration, frame_log, districts_log)
+        codes = tuple(code for code in districts["code"] if code is not None)
+        declaration = replace(declaration, geography=replace(geography, codes=codes))
+        _check_recode_targets(declaration, declaration_log)
+    _check_backtest_files(declaration, tables, declaration_log)
+
+    tables_are_sound = not (districts_log or frame_log)
+    if districts is not None and frame is not None and tables_are_sound:
+        bundle = SurveyBundle(declaration, frame, districts)
+        _check_last_result(bundle, declaration_log)
+        if check_formula is not None:
+            _check_formulas(bundle, check_formula, declaration_log)
+        if not declaration_log:
+            return bundle
+    for log in (districts_log, frame_log):
+        declaration_log.merge(log)
+    raise SurveyRejected(declaration_log.reported(), total=declaration_log.total)
+
+
+def _check_recode_targets(declaration: SurveyDeclaration, log: FaultLog) -> None:
+    codes = declaration.geography.codes
+    for label, target in declaration.geography.recode.items():
+        if target and target not in codes:
+            key = f"geography.recode.{label}"
+            log.add("the target is not the code of a district", did_you_mean(target, codes), column=key, value=target)
+
+
+def _check_backtest_files(declaration: SurveyDeclaration, tables: Path, log: FaultLog) -> None:
+    """The files are looked for, not read: a backtest reads them when it is run."""
+    backtest = declaration.backtest
+    if backtest is None:
+        return
+    for key in ("interviews", "truth", "benchmark"):
+        name = getattr(backtest, key)
+        if name and not (tables / name).is_file():
+            log.add("there is no such file", "Add it, or remove the key.", column=f"backtest.{key}", value=name)
+
+
+def _check_last_result(bundle: SurveyBundle, log: FaultLog) -> None:
+    backtest = bundle.declaration.backtest
+    if backtest is None or backtest.last_result is None:
+        return
+    name = backtest.last_result.predictor
+    if name not in bundle.predictors:
+        remedy = did_you_mean(name, bundle.predictors)
+        log.add("no predictor of the districts has this name", remedy, column="backtest.last_result", value=name)
+    elif not bundle.districts[name].is_between(0, 1).all():
+        reason = f"'{name}' is no share: it has values outside 0 and 1"
+        log.add(reason, "Give the last result as a share.", column="backtest.last_result")
+
+
+def _check_formulas(bundle: SurveyBundle, check_formula: FormulaChecker, log: FaultLog) -> None:
+    for question in bundle.declaration.questions:
+        for problem in check_formula(question, bundle):
+            reason, key = problem.rstrip("."), f"questions.{question.id}.model"
+            log.add(reason, "Correct the formula, or add what it names.", column=key, value=question.model)
