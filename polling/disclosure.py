@@ -1,0 +1,104 @@
+"""What may leave: perturbed counts, and the smallest groups that are answered.
+
+Exact counts of interviews can be subtracted from each other until one person is left. Every count of a cell and
+answer therefore gets noise of -1, 0 or +1 with probability 1/3 each,
+
+    shown = count + noise,   noise = HMAC-SHA256(key, release, cell, answer) mod 3 - 1,   0 stays 0,
+
+which is unbiased, cannot make a count negative, and is the same in every query of a release, so that asking again
+teaches nothing. Counts of groups are sums of shown counts, never noisy sums: parts always add up to the whole, and
+the difference of two groups has the noise of the cells between them. The variance of a group's count is 2/3 times the
+number of its occupied cells and answers. Thresholds apply to shown counts, because an exact threshold is a count too.
+"""
+
+import hmac
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+__all__ = ["DisclosureRules", "group_counts", "perturb_counts"]
+
+
+@dataclass(frozen=True, slots=True)
+class DisclosureRules:
+    """The smallest groups about which something is said."""
+
+    min_people: int = 100
+    """Model estimates need this many people in the frame, however many were interviewed."""
+    min_interviews: int = 30
+    """Raw and weighted figures and interview counts need this many shown interviews."""
+
+    def answers_estimate(self, n_people: float) -> bool:
+        """Whether a group is large enough for a model estimate."""
+        return n_people >= self.min_people
+
+    def shown_interviews(self, n_shown: int) -> int | None:
+        """The number of interviews that may be told, from a perturbed count; None where there are too few."""
+        return n_shown if n_shown >= self.min_interviews else None
+
+
+def perturb_counts(counts: pl.DataFrame, *, by: Sequence[str], release_id: str, key: bytes) -> pl.DataFrame:
+    """Perturb the counts of cells, once and for all of a release.
+
+    Parameters
+    ----------
+    counts
+        One row per cell: the ``by`` columns, ``n`` interviews and, where answers are counted, ``y`` with the first
+        option; 0 <= y <= n. Rows with the same cell are counted together first.
+    by
+        The columns that identify a cell, in any order.
+    release_id
+        The release whose counts these are. Another release has other noise.
+    key
+        The installation's disclosure key.
+
+    Returns
+    -------
+    polars.DataFrame
+        The ``by`` columns and ``n`` (and ``y``), perturbed, with 0 <= y <= n; one row per cell that was interviewed,
+        sorted, also where the count shown is 0. Not to be served cell by cell: group it first.
+    """
+    answers = ["y"] if "y" in counts.columns else []
+    cells = counts.group_by(list(by)).agg(pl.col("n", *answers).cast(pl.Int64).sum()).sort(list(by))
+    names = sorted(by)
+    keys = [json.dumps([release_id, *zip(names, row, strict=True)]) for row in cells.select(names).iter_rows()]
+    if not answers:
+        return cells.with_columns(n=_perturbed(cells["n"], keys, "n", key))
+    # Both answers are perturbed, and their sum is n: a share can neither leave [0, 1] nor contradict its counts.
+    yes = _perturbed(cells["y"], keys, "yes", key)
+    no = _perturbed(cells["n"] - cells["y"], keys, "no", key)
+    return cells.with_columns(n=yes + no, y=yes)
+
+
+def group_counts(perturbed: pl.DataFrame, *, by: Sequence[str], rules: DisclosureRules) -> pl.DataFrame:
+    """Counts of groups, as they may be told.
+
+    Parameters
+    ----------
+    perturbed
+        What ``perturb_counts`` made.
+    by
+        Columns that identify a group; empty: everybody.
+    rules
+        The thresholds.
+
+    Returns
+    -------
+    polars.DataFrame
+        The ``by`` columns, ``n`` and, if it is there, ``y``: sums over cells, null below ``min_interviews``.
+    """
+    numbers = [name for name in ("n", "y") if name in perturbed.columns]
+    sums = [pl.col(name).sum() for name in numbers]
+    groups = perturbed.group_by(list(by)).agg(sums).sort(list(by)) if by else perturbed.select(sums)
+    enough = pl.col("n") >= rules.min_interviews
+    return groups.with_columns(pl.when(enough).then(pl.col(name)).alias(name) for name in numbers)
+
+
+def _perturbed(counts: pl.Series, keys: Sequence[str], answer: str, key: bytes) -> pl.Series:
+    noise = [
+        0 if count == 0 else int.from_bytes(hmac.digest(key, f"{answer}:{cell}".encode(), "sha256")[:8]) % 3 - 1
+        for count, cell in zip(counts, keys, strict=True)
+    ]
+    return counts + pl.Series(noise, dtype=pl.Int64)

@@ -1,0 +1,193 @@
+"""Pepper, disclosure key and pseudonym keys, in one file outside the database and its backups.
+
+The file is TOML, made with mode 0600 when a secret is first needed, changed under a lock and replaced as a whole, so
+that two processes cannot make two keys for one survey and a crash cannot leave half a file. A file that its group or
+everybody may read is refused: whoever can read it can undo the pseudonyms.
+
+Losing the file means that every API key must be made anew and that respondents of old waves cannot be recognised in
+new ones. Back it up apart from the database.
+"""
+
+import fcntl
+import os
+import re
+import secrets
+import tempfile
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from polling.errors import SecretsError
+
+__all__ = ["PseudonymKey", "SecretsFile"]
+
+_KEY_BYTES = 32
+_SURVEY_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class PseudonymKey:
+    """The key of one survey's pseudonyms."""
+
+    version: int
+    """Counts from 1; stored with every wave."""
+    secret: bytes = field(repr=False)
+
+
+class SecretsFile:
+    """The secrets of one installation. Reads the file at every call: other processes may add keys."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __repr__(self) -> str:
+        return f"SecretsFile({str(self._path)!r})"
+
+    def pepper(self) -> bytes:
+        """Key of the stored hashes of API keys; made when first needed.
+
+        Raises
+        ------
+        SecretsError
+            If the file is unsafe, unreadable or damaged; likewise for the other methods.
+        """
+        return self._key("pepper")
+
+    def disclosure_key(self) -> bytes:
+        """Key of the perturbation of counts; made when first needed."""
+        return self._key("disclosure_key")
+
+    def pseudonym_key(self, survey_id: str, *, version: int | None = None) -> PseudonymKey:
+        """A survey's pseudonym key: the newest, made when first needed, or the version asked for."""
+        keys = self._pseudonym_keys(self._read(), survey_id)
+        if version is not None:
+            if version not in keys:
+                raise SecretsError(
+                    f"{self._path} has no version {version} of the pseudonym key of '{survey_id}', "
+                    f"only {sorted(keys) or 'none'}. Restore the file from its own backup."
+                )
+            return PseudonymKey(version, keys[version])
+        if not keys:
+            keys = self._pseudonym_keys(
+                self._change(lambda held: self._add_version(held, survey_id, only=True)), survey_id
+            )
+        newest = max(keys)
+        return PseudonymKey(newest, keys[newest])
+
+    def rotate_pseudonym_key(self, survey_id: str) -> PseudonymKey:
+        """Add a version of a survey's key. Old versions stay: old waves were pseudonymised with them."""
+        keys = self._pseudonym_keys(
+            self._change(lambda held: self._add_version(held, survey_id, only=False)), survey_id
+        )
+        newest = max(keys)
+        return PseudonymKey(newest, keys[newest])
+
+    def _key(self, name: str) -> bytes:
+        held = self._read()
+        if name not in held:
+            held = self._change(lambda other: other.setdefault(name, secrets.token_hex(_KEY_BYTES)))
+        return self._bytes(held[name], name)
+
+    def _add_version(self, held: dict[str, Any], survey_id: str, *, only: bool) -> None:
+        keys = held.setdefault("pseudonym_keys", {}).setdefault(survey_id, {})
+        if not (only and keys):  # another process was first
+            keys[f"v{1 + max((_version(name) for name in keys), default=0)}"] = secrets.token_hex(_KEY_BYTES)
+
+    def _pseudonym_keys(self, held: dict[str, Any], survey_id: str) -> dict[int, bytes]:
+        if not _SURVEY_ID.fullmatch(survey_id):
+            raise SecretsError(f"'{survey_id}' is no survey id, so it has no pseudonym key.")
+        keys = held.get("pseudonym_keys", {}).get(survey_id, {})
+        return {_version(name): self._bytes(text, f"pseudonym_keys.{survey_id}.{name}") for name, text in keys.items()}
+
+    def _bytes(self, text: object, name: str) -> bytes:
+        try:
+            key = bytes.fromhex(str(text))
+        except ValueError:
+            key = b""
+        if len(key) < 16:
+            raise SecretsError(f"'{name}' in {self._path} is damaged. Restore the file from its own backup.")
+        return key
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise SecretsError(f"The secrets file {self._path} cannot be read: {error.strerror}.") from error
+        with os.fdopen(descriptor, "rb") as file:
+            mode = os.fstat(file.fileno()).st_mode & 0o777
+            if mode & 0o077:
+                raise SecretsError(
+                    f"The secrets file {self._path} has mode {mode:04o}: others than its owner may use it. "
+                    f"Run `chmod 600 {self._path}`, and think about who may have read it."
+                )
+            content = file.read()
+        try:
+            held = tomllib.loads(content.decode())
+            shaped = all(isinstance(keys, dict) for keys in held.get("pseudonym_keys", {}).values())
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError, AttributeError):
+            shaped = False
+        if not shaped:
+            # Not chained: the decoder's message may quote a secret.
+            raise SecretsError(f"The secrets file {self._path} is damaged. Restore it from its own backup.") from None
+        return held
+
+    def _change(self, change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+        """Apply a change to the newest content under the lock, replace the file, return its content."""
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with self._lock():
+                held = self._read()
+                change(held)
+                self._replace(_render(held))
+        except OSError as error:
+            raise SecretsError(f"The secrets file {self._path} cannot be written: {error.strerror}.") from error
+        return held
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        # A file of its own: the secrets file is replaced, and a lock on the old one would lock nobody out.
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        descriptor = os.open(self._path.with_name(self._path.name + ".lock"), flags, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _replace(self, text: str) -> None:
+        descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")  # mode 0600
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, self._path)  # noqa: PTH105 (a plain name from mkstemp)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _version(name: str) -> int:
+    digits = name.removeprefix("v")
+    if not digits.isdecimal():
+        raise SecretsError(f"'{name}' is no version of a pseudonym key. Restore the secrets file from its own backup.")
+    return int(digits)
+
+
+def _render(held: dict[str, Any]) -> str:
+    lines = ["# Secrets of hustings. Keep this file outside the database and its backups, and back it up apart."]
+    lines += [f'{name} = "{value}"' for name, value in sorted(held.items()) if isinstance(value, str)]
+    for survey_id, keys in sorted(held.get("pseudonym_keys", {}).items()):
+        lines += ["", f"[pseudonym_keys.{survey_id}]"]
+        lines += [f'{name} = "{value}"' for name, value in sorted(keys.items(), key=lambda item: _version(item[0]))]
+    return "\n".join(lines) + "\n"
