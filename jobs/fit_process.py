@@ -58,12 +58,13 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
     MrpError
         If the model cannot be built from the request.
     """
-    from mrp.design import build_design
     from mrp.diagnostics import diagnose
+    from mrp.parity import term_parity
+
+    from mrp.design import build_design
     from mrp.latents import from_datatree
     from mrp.nuts import Progress, sample_nuts
-    from mrp.parity import term_parity
-    from mrp.priors import describe_priors, resolve_priors
+    from mrp.priors import parse_priors
     from mrp.verdict import judge_nuts
 
     clock = _StopWatch()
@@ -72,7 +73,8 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
         print(json.dumps(FitProgress(step.stage, step.share, step.expected_end_s).to_json()), file=progress)
 
     design = build_design(request.formula, request.electorate)
-    priors = resolve_priors(design, request.priors)
+    priors = parse_priors(request.priors)
+    priors.check(design)
     clock.lap("design")
     tree = sample_nuts(design, request.counts, priors, seed=request.seed, settings=request.nuts, on_progress=report)
     clock.lap("sample")
@@ -85,7 +87,7 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
         design=design.to_json(),
         verdict=verdict.to_json(),
         diagnostics=diagnostics,
-        priors=describe_priors(priors),
+        priors=priors.describe(design),
         versions=_versions(),
         seconds=clock.laps,
     )

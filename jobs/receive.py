@@ -17,10 +17,9 @@ import polars as pl
 from sqlalchemy.orm import Session
 
 from jobs.settings import Settings
-from polling.bundle import SurveyBundle
 from polling.declaration import SurveyDeclaration
 from polling.errors import WaveRejected
-from polling.faults import MAX_REPORTED_FAULTS, Fault, FaultLog, listing
+from polling.faults import Fault
 from polling.payload import to_payload
 from polling.pseudonyms import pseudonymise
 from polling.secrets import SecretsFile
@@ -94,8 +93,6 @@ def receive_wave(
     if faults:
         raise WaveRejected(faults, n_rows=0)
     read = read_wave(content, declaration, pollster=pollster)
-    if unknown := _unknown_districts(read, survey.bundle, pollster=pollster):
-        raise WaveRejected(unknown.reported(), read.n_interviews, total=unknown.total)
     answered = _answered(read, declaration)
     payload, key_version = _payload(read, declaration, secrets, survey_id=survey_id, pollster=pollster)
     with store.write() as session:
@@ -180,24 +177,6 @@ def _name_faults(pollster: str, reference: str, start: date, end: date) -> list[
             )
         )
     return faults
-
-
-def _unknown_districts(read: ReadWave, bundle: SurveyBundle, *, pollster: str) -> FaultLog:
-    """Interviews in districts that the survey does not have; they could never be counted."""
-    geography = bundle.declaration.geography
-    interviews = read.conversion.interviews
-    district = pl.col(geography.district)
-    unknown = interviews.filter(district.is_not_null() & ~district.is_in(bundle.districts["code"].to_list()))
-    log = FaultLog()
-    if unknown.height:
-        log.add_many(
-            unknown.select("row", geography.district).head(MAX_REPORTED_FAULTS).iter_rows(),
-            f"not a district of the survey ({listing(bundle.districts['code'])})",
-            "Correct it, or add it to [geography.recode].",
-            total=unknown.height,
-            column=bundle.declaration.columns_of(pollster)[geography.district],
-        )
-    return log
 
 
 def _answered(read: ReadWave, declaration: SurveyDeclaration) -> tuple[str, ...]:

@@ -84,9 +84,9 @@ class Settings:
     ] = 30.0
     engine: Annotated[str, About("How a model is fitted.", choices=("nuts",))] = "nuts"
     nuts_chains: Annotated[int, About("Chains of a NUTS fit; the verdict needs two or more.", least=1)] = 4
-    nuts_tune: Annotated[int, About("Tuning steps per chain, thrown away.", least=10)] = 1000
-    nuts_draws: Annotated[int, About("Draws kept per chain.", least=10)] = 1000
-    nuts_target_accept: Annotated[float, About("Target acceptance of NUTS, in (0, 1).", least=0)] = 0.9
+    nuts_tune: Annotated[int, About("Tuning steps per chain, thrown away.", least=10)] = 500
+    nuts_draws: Annotated[int, About("Draws kept per chain; the retry keeps twice as many.", least=10)] = 1000
+    nuts_target_accept: Annotated[float, About("Target acceptance of NUTS, in (0, 1).", least=0)] = 0.95
     nuts_retry_target_accept: Annotated[
         float, About("Target acceptance of the one retry after divergences or few effective draws.", least=0)
     ] = 0.99

@@ -10,8 +10,10 @@ from pathlib import Path
 from jobs.receive import ask_refit
 from jobs.refit import electorate_of
 from jobs.settings import Settings
+from mrp.design import build_design
 from mrp.errors import MrpError
 from mrp.formula import check_formula
+from mrp.priors import parse_priors
 from polling.bundle import SurveyBundle
 from polling.declaration import Question
 from polling.folder import load_survey_folder
@@ -80,8 +82,12 @@ def update_survey(store: Store, settings: Settings, bundle: SurveyBundle, *, now
 
 
 def formula_problems(question: Question, bundle: SurveyBundle) -> tuple[str, ...]:
-    """Everything that is wrong with a question's formula, in words; empty if nothing is."""
+    """Everything that is wrong with a question's formula or its priors, in words; empty if nothing is."""
     try:
-        return check_formula(question.model, electorate_of(bundle))
+        electorate = electorate_of(bundle)
+        if problems := check_formula(question.model, electorate):
+            return problems
+        parse_priors(question.priors).check(build_design(question.model, electorate))
     except MrpError as error:
         return (str(error),)
+    return ()
