@@ -21,7 +21,7 @@ from litestar.handlers import BaseRouteHandler
 from api.errors import KeyMissing, KeyNotAccepted, RoleRefused
 from api.services import Services
 from polling.errors import KeyRefused, SurveyNotFound
-from polling.keys import hash_key, key_prefix
+from polling.keys import key_matches, key_prefix
 from polling.store import keys as stored_keys
 
 __all__ = ["PUBLIC", "ROLES", "Principal", "check_policy", "is_permitted", "principal_of"]
@@ -112,7 +112,7 @@ def authenticate(services: Services, header: str | None, *, now: datetime) -> Pr
         raise KeyNotAccepted(unknown) from None
     with services.store.read() as session:
         record = stored_keys.find_key_by_prefix(session, prefix)
-    if record is None or not hash_matches(text, record.key_hash, services):
+    if record is None or not key_matches(text, record.key_hash, services.secrets.pepper()):
         raise KeyNotAccepted(unknown)
     if record.revoked_at is not None:
         raise KeyNotAccepted(f"Key {prefix} was revoked. Ask for a new one.")
@@ -145,6 +145,8 @@ def check_policy(handlers: Iterable[BaseRouteHandler]) -> None:
     for handler in handlers:
         operation = operation_id(handler)
         if operation not in ROLES and operation not in PUBLIC:
-            raise ImproperlyConfiguredException(f"route {sorted(handler.paths)} ({operation!r}) has no roles in api.auth")
+            raise ImproperlyConfiguredException(
+                f"route {sorted(handler.paths)} ({operation!r}) has no roles in api.auth"
+            )
         if is_permitted not in handler.guards:
-            raise ImproperlyConfiguredException(f"route {sorted(handler.paths)} ({operation!r}) is not guarded")
+            raise ImproperlyConfiguredException(f"{sorted(handler.paths)} ({operation!r}) is not guarded")

@@ -32,7 +32,7 @@ PAGE = """<!DOCTYPE html>
 <link rel="icon" type="image/png" href="/docs/favicon-32x32.png">
 </head>
 <body>
-<div id="swagger-ui">The interactive page needs JavaScript; the document itself is <a href="/openapi.json">here</a>.</div>
+<div id="swagger-ui">This page needs JavaScript; the document itself is <a href="/openapi.json">here</a>.</div>
 <script src="/docs/swagger-ui-bundle.js"></script>
 <script src="/docs/start.js"></script>
 </body>
@@ -104,7 +104,9 @@ def to_openapi_30(node: Any) -> Any:
         if isinstance(out.get(key), list) and {"type": "null"} in out[key]:
             rest = [one for one in out.pop(key) if one != {"type": "null"}]
             # A reference may have no siblings in 3.0, so even a single one stays in a list.
-            out |= {key: rest, "nullable": True} if len(rest) > 1 or "$ref" in rest[0] else {**rest[0], "nullable": True}
+            out |= (
+                {key: rest, "nullable": True} if len(rest) > 1 or "$ref" in rest[0] else {**rest[0], "nullable": True}
+            )
     if isinstance(out.get("type"), list):
         kinds = [one for one in out["type"] if one != "null"]
         out |= {"type": kinds[0] if kinds else "string", "nullable": "null" in out["type"]}

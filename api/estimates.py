@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import polars as pl
+from mrp.summary import summarise
 from sqlalchemy.orm import Session
 
 from api.errors import EstimateRefused, IntervalOutOfRange, NoReleaseYet, UnknownChoice
@@ -21,10 +22,8 @@ from api.payloads import AreaEstimate, EstimatesPayload, WithheldGroup
 from api.release_cache import LoadedRelease, ReleaseCache
 from jobs.settings import Settings
 from mrp.poststratify import AreaDraws
-from mrp.summary import summarise
 from polling.errors import QuestionNotFound, ReleaseNotFound
 from polling.store import queue, releases, surveys
-from polling.store.engine import Store
 from polling.store.records import QuestionStateRecord, ReleaseRecord
 
 __all__ = ["EstimateQuery", "Served", "answer_query", "entity_tag", "find_served", "levels_of"]
@@ -225,8 +224,8 @@ def _rows(
 def _interviews(counts: pl.DataFrame, by: Sequence[str]) -> dict[tuple[object, ...], int]:
     """Group -> perturbed interviews; a group without any interview is not there."""
     if not by:
-        return {(): int(counts["n_shown"].sum())} if counts.height else {}
-    grouped = counts.group_by(list(by)).agg(pl.col("n_shown").sum())
+        return {(): int(counts["n"].sum())} if counts.height else {}
+    grouped = counts.group_by(list(by)).agg(pl.col("n").sum())
     return {tuple(row[:-1]): int(row[-1]) for row in grouped.iter_rows()}
 
 
@@ -250,11 +249,11 @@ def _without_people(loaded: LoadedRelease, areas: AreaDraws, query: EstimateQuer
 
 
 def _why_none(session: Session, survey_id: str, question_id: str) -> str:
-    mine = [job for job in queue.list_jobs(session, survey_id=survey_id) if job.question_id == question_id]
+    mine = queue.list_jobs(session, survey_id=survey_id, question_id=question_id, limit=1)
     begin = f"Question '{question_id}' of survey '{survey_id}' has no release yet."
     if not mine:
         return f"{begin} No wave that asks it was received."
-    job = max(mine, key=lambda one: one.last_asked_at)
+    job = mine[0]
     if job.state == "queued":
         return f"{begin} Its first fit is waiting to start (job {job.id})."
     if job.state == "running":

@@ -221,7 +221,9 @@ class ReleasePayload(msgspec.Struct, frozen=True):
     priors: Annotated[Any, Meta(description="The priors in words.")]
     seed: Annotated[int, Meta(description="The seed, with which the fit can be repeated.")]
     n_waves: Annotated[int, Meta(description="Waves it rests on.")]
-    n_interviews: Annotated[int | None, Meta(description="Interviews it rests on; null below the smallest count shown.")]
+    n_interviews: Annotated[
+        int | None, Meta(description="Interviews it rests on; null below the smallest count shown.")
+    ]
     url: Annotated[str, Meta(description="Where it is.")]
     estimates_url: Annotated[str, Meta(description="Where its estimates are.")]
 
@@ -261,7 +263,9 @@ class AreaEstimate(msgspec.Struct, frozen=True):
     n_people: Annotated[float, Meta(description="People in the frame.")]
     n_interviews: Annotated[
         int | None,
-        Meta(description="Interviews behind it, perturbed for disclosure control; null below the smallest count shown."),
+        Meta(
+            description="Interviews behind it, perturbed for disclosure control; null below the smallest count shown."
+        ),
     ]
     flags: Annotated[list[str], Meta(description="no-interviews: a model estimate alone; few-interviews.")]
 

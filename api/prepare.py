@@ -7,6 +7,8 @@ decision and a backup.
 
 import os
 
+from sqlalchemy import inspect
+
 from jobs.settings import Settings
 from polling.errors import SchemaOutdated
 from polling.store.engine import Store, open_store
@@ -32,8 +34,8 @@ def open_ready_store(settings: Settings) -> Store:
     store = open_store(settings.store_url)
     try:
         require_current(store)
-    except SchemaOutdated as error:
-        if error.found is not None:
+    except SchemaOutdated:
+        if inspect(store.writer).get_table_names():
             store.close()
             raise
         upgrade(store)

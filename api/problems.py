@@ -72,6 +72,7 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     polling_errors.WaveNotFound: ProblemKind(404, "wave-not-found", "No such wave"),
     polling_errors.ReleaseNotFound: ProblemKind(404, "release-not-found", "No such release"),
     polling_errors.JobNotFound: ProblemKind(404, "job-not-found", "No such job"),
+    polling_errors.DrawsNotFound: ProblemKind(410, "draws-gone", "The draws of this release are not kept any more"),
     polling_errors.WaveConflict: ProblemKind(409, "wave-conflict", "The wave contradicts one received before"),
     polling_errors.WaveRejected: ProblemKind(422, "wave-rejected", "The wave was not accepted"),
     polling_errors.SchemaOutdated: ProblemKind(503, "database-not-ready", "The database cannot be used"),
@@ -99,6 +100,7 @@ DESCRIPTIONS = {
     403: "The key's role or pollster may not do this.",
     404: "There is no such thing, or it lies outside the key's surveys.",
     409: "The wave contradicts one received before.",
+    410: "The release is known, but its draws are not kept any more.",
     413: "The file is larger than the service accepts.",
     415: "The body is not multipart/form-data.",
     422: "The request is clear, but cannot be carried out; the detail says why, and what is allowed.",
@@ -110,9 +112,7 @@ DESCRIPTIONS = {
 def documented(*statuses: int) -> dict[int, ResponseSpec]:
     """The problems a route may answer, for its OpenAPI description."""
     return {
-        status: ResponseSpec(
-            Problem, generate_examples=False, description=DESCRIPTIONS[status], media_type=MEDIA_TYPE
-        )
+        status: ResponseSpec(Problem, generate_examples=False, description=DESCRIPTIONS[status], media_type=MEDIA_TYPE)
         for status in statuses
     }
 
@@ -173,4 +173,3 @@ def _http_detail(error: HTTPException) -> str:
     # Litestar's own list names the parameter; its headline names only the URL.
     parts = [f"{one['key']}: {one['message']}" if one.get("key") else str(one["message"]) for one in error.extra]
     return f"{'; '.join(parts)}."
-

@@ -87,7 +87,7 @@ class LoadedRelease:
     design: Design
     latents: LatentDraws
     counts: pl.DataFrame
-    """Cells with interviews: district, demographics, ``n`` perturbed for disclosure control, ``interviewed``."""
+    """Cells with interviews: district, demographics, parents, and ``n`` perturbed for disclosure control."""
     _breakdowns: _Once[tuple[str, ...], AreaDraws] = field(
         default_factory=lambda: _Once(
             MAX_BREAKDOWNS, most_bytes=MAX_BREAKDOWN_MB * 1_000_000, size=lambda areas: areas.draws.nbytes
@@ -136,7 +136,11 @@ class ReleaseCache:
             electorate=electorate,
             design=design,
             latents=latents,
-            counts=perturb_counts(
-                counts, release_id=release.id, by=declaration.cell_columns, key=self._secrets.disclosure_key()
-            ),
+            counts=_shown_counts(counts, electorate, release_id=release.id, key=self._secrets.disclosure_key()),
         )
+
+
+def _shown_counts(counts: pl.DataFrame, electorate: Electorate, *, release_id: str, key: bytes) -> pl.DataFrame:
+    shown = perturb_counts(counts, by=electorate.cell_columns, release_id=release_id, key=key)
+    parents = electorate.districts.select(pl.col("code").alias(electorate.district), *electorate.parents)
+    return shown.select(*electorate.cell_columns, "n").join(parents, on=electorate.district, how="left")

@@ -45,9 +45,7 @@ def free_address(host: str, port: int) -> tuple[str, int]:
         return host, int(probe.getsockname()[1])
 
 
-def serve(
-    app: ASGIApp, *, host: str, port: int, worker: Sequence[str] | None, on_ready: Callable[[str], None]
-) -> int:
+def serve(app: ASGIApp, *, host: str, port: int, worker: Sequence[str] | None, on_ready: Callable[[str], None]) -> int:
     """Serve until SIGTERM or SIGINT.
 
     Parameters

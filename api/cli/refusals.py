@@ -21,32 +21,41 @@ def refusal(error: Exception) -> Refusal | None:
 
     The packages with the errors are imported here, after something went wrong.
     """
+    if isinstance(error, click.ClickException | click.exceptions.Exit | click.Abort):
+        return None
     from sqlalchemy.exc import OperationalError
 
-    from api.errors import ApiError
+    if isinstance(error, OperationalError):
+        # The driver's first line says what; the statement and its values stay out.
+        return Refusal(f"The database did not answer: {str(error.orig).splitlines()[0]}.", SERVICE)
+    code = next((code for kinds, code in _codes() if isinstance(error, kinds)), None)
+    if code is None:
+        return None
+    return Refusal(with_faults(error) if hasattr(error, "n_faults") else str(error), code)
+
+
+def _codes() -> tuple[tuple[tuple[type[Exception], ...], int], ...]:
+    """Kinds of errors with their exit code; the first that fits decides."""
+    from api.errors import ApiError, UnknownChoice
     from jobs.errors import JobsError, SettingsError
     from mrp.errors import MrpError
     from polling import errors as polling
 
-    if isinstance(error, click.ClickException | click.exceptions.Exit | click.Abort):
-        return None
-    if isinstance(error, OperationalError):
-        # The driver's first line says what; the statement and its values stay out.
-        return Refusal(f"The database did not answer: {str(error.orig).splitlines()[0]}.", SERVICE)
-    if isinstance(error, polling.SchemaOutdated | polling.SchemaTooNew | polling.SecretsError | polling.StoreError):
-        return Refusal(str(error), SERVICE)
-    if isinstance(error, polling.SurveyRejected | polling.WaveRejected):
-        return Refusal(with_faults(error), NO)
-    if isinstance(error, polling.SurveyExists | polling.WaveConflict):
-        return Refusal(str(error), NO)
-    if isinstance(error, SettingsError):
-        return Refusal(str(error), USAGE)
-    not_found = (polling.SurveyNotFound, polling.QuestionNotFound, polling.WaveNotFound, polling.FitNotFound)
-    if isinstance(error, (*not_found, polling.JobNotFound, polling.ReleaseNotFound)):
-        return Refusal(str(error), USAGE)
-    if isinstance(error, polling.PollingError | JobsError | MrpError | ApiError):
-        return Refusal(str(error), NO)
-    return None
+    unusable = (polling.SchemaOutdated, polling.SchemaTooNew, polling.SecretsError, polling.StoreError)
+    misnamed = (
+        polling.SurveyNotFound,
+        polling.QuestionNotFound,
+        polling.WaveNotFound,
+        polling.FitNotFound,
+        polling.ReleaseNotFound,
+        polling.JobNotFound,
+        polling.KeyNotFound,
+        polling.KeyRefused,
+        SettingsError,
+        UnknownChoice,
+    )
+    refused = (polling.PollingError, JobsError, MrpError, ApiError)
+    return ((unusable, SERVICE), (misnamed, USAGE), (refused, NO))
 
 
 def with_faults(error: Exception) -> str:

@@ -16,8 +16,11 @@ __all__ = ["configure_logging", "serve"]
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one. Default: the setting port.")
 @click.option("--worker/--no-worker", default=True, show_default=True, help="Run a worker process too.")
 @click.option("--quiet", is_flag=True, help="No access log.")
+@click.option("--with-parent", is_flag=True, help="End when the process that started this one ends.")
 @click.pass_obj
-def serve(runtime: Runtime, host: str | None, port: int | None, worker: bool, quiet: bool) -> None:
+def serve(
+    runtime: Runtime, *, host: str | None, port: int | None, worker: bool, quiet: bool, with_parent: bool
+) -> None:
     """Serve the HTTP interface and, unless told otherwise, run a worker.
 
     The data folder, the secrets file and the schema of a brand-new database are made on first start.
@@ -25,6 +28,10 @@ def serve(runtime: Runtime, host: str | None, port: int | None, worker: bool, qu
     seconds; a worker that dies is started again.
     """
     configure_logging(access=not quiet)
+    if with_parent:
+        from api.cli.parent import end_with_parent
+
+        end_with_parent()
     settings = runtime.settings
     from api.server import free_address
     from api.server import serve as run

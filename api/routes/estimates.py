@@ -20,9 +20,10 @@ __all__ = ["estimates_routes"]
     summary="Estimates by area and group",
     tags=["estimates"],
     sync_to_thread=True,
-    responses=documented(400, 401, 403, 404, 422),
+    responses=documented(400, 401, 403, 404, 410, 422),
 )
 def get_estimates(
+    *,
     survey_id: FromPath[str],
     question_id: FromPath[str],
     request: Request[Any, Any, Any],

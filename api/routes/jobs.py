@@ -17,6 +17,8 @@ from polling.store.records import JobRecord
 
 __all__ = ["describe_job", "job_link", "jobs_routes"]
 
+MAX_LISTED = 200
+
 
 @get(
     "/v1/surveys/{survey_id:str}/jobs",
@@ -29,13 +31,12 @@ __all__ = ["describe_job", "job_link", "jobs_routes"]
 def list_jobs(
     survey_id: FromPath[str], principal: NamedDependency[Principal], services: NamedDependency[Services]
 ) -> JobList:
-    """Jobs, newest first. A pollster's key sees those of the questions that its own waves asked."""
+    """The last 200 jobs, newest first. A pollster's key sees those of the questions that its own waves asked."""
     with services.store.read() as session:
         surveys.list_versions(session, survey_id)
         visible = _visible_questions(session, survey_id, principal)
-        found = queue.list_jobs(session, survey_id=survey_id)
+        found = queue.list_jobs(session, survey_id=survey_id, limit=MAX_LISTED)
     found = [job for job in found if visible is None or job.question_id in visible]
-    found.sort(key=lambda job: job.first_asked_at, reverse=True)
     return JobList(survey=survey_id, jobs=[describe_job(job) for job in found])
 
 

@@ -27,7 +27,6 @@ from polling.store.records import WaveRecord
 __all__ = ["WaveForm", "describe_wave", "waves_routes"]
 
 
-
 class WaveForm(msgspec.Struct):
     """The form fields of an upload."""
 
@@ -180,5 +179,3 @@ def _day(text: str, name: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise BadUpload(f"{name} must be a day such as 2026-11-23, got {text[:40]!r}.") from None
-
-

@@ -1,0 +1,102 @@
+"""``hustings backtest``: score a survey folder against what happened."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from api.cli.output import as_json, print_table
+from api.cli.runtime import Runtime
+
+__all__ = ["backtest"]
+
+SCORES = ("rmse", "mae", "bias", "correlation", "interval_score", "mean_width", "rank_correlation")
+
+
+@click.command(short_help="Score a survey folder against what happened.")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option(
+    "--data",
+    "data_dir",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Where the tables lie, if not in the folder.",
+)
+@click.option("--question", help="Question to score. Default: the declared one, or the only one.")
+@click.option("--engine", type=click.Choice(["nuts"]), help="How to fit. Default: the setting engine.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of the fit. Default: follows from the inputs.")
+@click.option(
+    "--districts",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the table of districts here (.csv or .parquet).",
+)
+@as_json
+@click.pass_obj
+def backtest(
+    runtime: Runtime,
+    *,
+    folder: Path,
+    data_dir: Path | None,
+    question: str | None,
+    engine: str | None,
+    seed: int | None,
+    districts: Path | None,
+    json_: bool,
+) -> None:
+    """Push the survey's interviews through the same path as any wave, fit, and compare with the truth.
+
+    Works in a temporary store: nothing of the running service is touched. Exit code 1 if the fit is not
+    publishable; its scores are printed all the same.
+    """
+    from dataclasses import replace
+
+    from api.cli.follow import progress_bar
+    from jobs.backtest import backtest as run_backtest
+
+    if districts is not None and districts.suffix not in (".csv", ".parquet"):
+        raise click.BadParameter("write to a file that ends in .csv or .parquet", param_hint="--districts")
+    settings = replace(runtime.settings, engine=engine) if engine else runtime.settings
+    with progress_bar(quiet=json_) as show:
+        report = run_backtest(
+            folder,
+            data_dir,
+            settings=settings,
+            question=question,
+            seed=seed,
+            on_progress=lambda progress: show(progress.stage, progress.share),
+        )
+    if districts is not None:
+        if districts.suffix == ".csv":
+            report.districts.write_csv(districts)
+        else:
+            report.districts.write_parquet(districts)
+    if json_:
+        from json import dumps
+
+        click.echo(dumps(report.to_json()))
+    else:
+        _print(report.to_json())
+    if not report.publishable:
+        raise click.exceptions.Exit(1)
+
+
+def _print(report: dict[str, Any]) -> None:
+    verdict = report["verdict"]
+    data = f"{report['n_interviews']:,} interviews in {report['n_cells']:,} cells, {report['n_districts']} districts"
+    click.echo(f"{report['survey']}/{report['question']}, share of '{report['option']}': {data}")
+    click.echo(f"{report['engine']}, seed {report['seed']}")
+    click.echo(f"national {report['national']['mean']:.4f} (sd {report['national']['sd']:.4f})")
+    rows = [("model", *(_score(report.get(name)) for name in SCORES))]
+    for baseline, scores in report["baselines"].items():
+        rows.append((baseline, *(_score(scores.get(name)) for name in SCORES)))
+    print_table(("", *SCORES), rows)
+    if report["coverage"]:
+        covered = ", ".join(f"{_score(value)} of {float(key):.0%}" for key, value in report["coverage"].items())
+        click.echo(f"coverage: {covered} intervals")
+    click.echo(", ".join(f"{name} {value:.1f} s" for name, value in report["seconds"].items()))
+    click.echo("publishable" if verdict["publishable"] else "NOT publishable:")
+    for problem in verdict["problems"]:
+        click.echo(f"  {problem.get('message')}")
+
+
+def _score(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

@@ -1,0 +1,164 @@
+"""``hustings survey``: declare what is asked, of whom, and how it is modelled."""
+
+from pathlib import Path
+
+import click
+
+from api.cli.output import as_json, print_json, print_table
+from api.cli.runtime import Runtime
+
+__all__ = ["survey"]
+
+folder_argument = click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+data_option = click.option(
+    "--data",
+    "data_dir",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Where the tables of the survey lie, if not in its folder.",
+)
+
+
+@click.group(short_help="Check, add, update, list or show surveys.")
+def survey() -> None:
+    """A survey is a folder with survey.toml and its tables."""
+
+
+@survey.command()
+@folder_argument
+@data_option
+@as_json
+def check(folder: Path, data_dir: Path | None, json_: bool) -> None:
+    """List every fault of a survey folder; stores nothing.
+
+    Exit code 1 if there is a fault.
+    """
+    from jobs.survey import load_survey
+    from polling.errors import SurveyRejected
+
+    try:
+        bundle = load_survey(folder, data_dir=data_dir)
+    except SurveyRejected as error:
+        if json_:
+            print_json({"ok": False, "n_faults": error.n_faults, "faults": error.faults})
+            raise click.exceptions.Exit(1) from None
+        raise
+    declared = bundle.declaration
+    if json_:
+        print_json({"ok": True, "n_faults": 0, "faults": [], "survey": declared.id})
+        return
+    click.echo(
+        f"{declared.id}: no faults; {len(declared.questions)} questions, {bundle.districts.height} districts, "
+        f"{bundle.frame.height:,} cells, {bundle.frame['n_people'].sum():,.0f} people."
+    )
+
+
+@survey.command()
+@folder_argument
+@data_option
+@as_json
+@click.pass_obj
+def add(runtime: Runtime, folder: Path, data_dir: Path | None, json_: bool) -> None:
+    """Check a survey folder and store it as version 1.
+
+    The same content again is no fault; other content under the same id is (use update).
+    """
+    from jobs.survey import add_survey, load_survey
+
+    bundle = load_survey(folder, data_dir=data_dir)
+    version = add_survey(runtime.store, bundle, now=runtime.now())
+    _report(version, json_)
+
+
+@survey.command()
+@folder_argument
+@data_option
+@as_json
+@click.pass_obj
+def update(runtime: Runtime, folder: Path, data_dir: Path | None, json_: bool) -> None:
+    """Check a survey folder and store it as a new version; asks for the refits that it needs."""
+    from jobs.survey import load_survey, update_survey
+
+    bundle = load_survey(folder, data_dir=data_dir)
+    version = update_survey(runtime.store, runtime.settings, bundle, now=runtime.now())
+    _report(version, json_)
+
+
+@survey.command("list")
+@as_json
+@click.pass_obj
+def list_(runtime: Runtime, json_: bool) -> None:
+    """List the stored surveys."""
+    from polling.store import surveys
+
+    with runtime.store.read() as session:
+        found = [surveys.get_survey(session, one.survey_id) for one in surveys.list_surveys(session)]
+    rows = [
+        {
+            "id": one.id,
+            "title": one.bundle.declaration.title,
+            "version": one.version,
+            "questions": [question.id for question in one.bundle.declaration.questions],
+            "n_districts": one.bundle.districts.height,
+            "created_at": one.created_at,
+        }
+        for one in found
+    ]
+    if json_:
+        print_json({"surveys": rows})
+        return
+    print_table(
+        ("survey", "title", "version", "questions", "districts"),
+        [(row["id"], row["title"], row["version"], ", ".join(row["questions"]), row["n_districts"]) for row in rows],
+    )
+
+
+@survey.command()
+@click.argument("survey_id", metavar="SURVEY")
+@as_json
+@click.pass_obj
+def show(runtime: Runtime, survey_id: str, json_: bool) -> None:
+    """Show a survey's versions and the state of its questions."""
+    from polling.store import releases, surveys
+
+    with runtime.store.read() as session:
+        stored = surveys.get_survey(session, survey_id)
+        versions = surveys.list_versions(session, survey_id)
+        states = {one.question_id: one for one in releases.list_question_states(session, survey_id)}
+        current = {
+            question.id: releases.current_release(session, survey_id, question.id)
+            for question in stored.bundle.declaration.questions
+        }
+    declared = stored.bundle.declaration
+    if json_:
+        print_json(
+            {
+                "id": stored.id,
+                "title": declared.title,
+                "universe": declared.universe,
+                "version": stored.version,
+                "versions": versions,
+                "questions": [
+                    {"id": one.id, "text": one.text, "release": current[one.id], "state": states[one.id]}
+                    for one in declared.questions
+                ],
+            }
+        )
+        return
+    click.echo(f"{declared.title} ({stored.id}), version {stored.version} of {stored.created_at:%Y-%m-%d}")
+    click.echo(f"{declared.universe}: {stored.bundle.districts.height} districts ({declared.geography.district})")
+    rows = []
+    for question in declared.questions:
+        release, state = current[question.id], states[question.id]
+        rows.append((question.id, question.text, release.number if release else "none", state.stale_reason or ""))
+    print_table(("question", "text", "release", "stale because"), rows)
+
+
+def _report(version: object, json_: bool) -> None:
+    from polling.store.records import SurveyVersionRecord
+
+    assert isinstance(version, SurveyVersionRecord)
+    if json_:
+        print_json(version)
+        return
+    state = "stored" if version.created else "is there already, with the same content"
+    click.echo(f"{version.survey_id}: version {version.version} {state}.")

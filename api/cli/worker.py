@@ -1,0 +1,40 @@
+"""``hustings worker``: do jobs and keep the schedule, until told to stop."""
+
+import click
+
+from api.cli.runtime import Runtime
+
+__all__ = ["worker"]
+
+
+@click.command(short_help="Run a worker: refits, schedule.")
+@click.option("--with-parent", is_flag=True, help="End when the process that started this one ends.")
+@click.option("--once", is_flag=True, help="Do at most one job, then end.")
+@click.pass_obj
+def worker(runtime: Runtime, with_parent: bool, once: bool) -> None:
+    """Run a worker process. Any number may run; SIGTERM or Ctrl-C ends one, and its fit goes back to the queue."""
+    import signal
+    import threading
+
+    from api.cli.parent import end_with_parent
+    from api.cli.serve import configure_logging
+
+    configure_logging()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if with_parent:
+        end_with_parent()
+    from jobs.clock import HouseClock, house_tasks
+    from jobs.worker import Worker
+
+    at_work = Worker(runtime.store, runtime.settings)
+    if once:
+        at_work.turn(runtime.now())
+        return
+    clock = HouseClock(runtime.store, house_tasks(runtime.settings), owner=at_work.owner)
+    clock.start()
+    try:
+        at_work.run(stop)
+    finally:
+        clock.stop()
