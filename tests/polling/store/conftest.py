@@ -1,11 +1,11 @@
 """A small survey, its waves and fits, for tests of the store."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from polling.bundle import SurveyBundle
@@ -110,18 +110,5 @@ def survey_store(store: Store) -> Store:
     return store
 
 
-@pytest.fixture
-def in_write(store: Store) -> Callable[..., object]:
-    """Calls a function of the store in a transaction of its own."""
-
-    def call[**P, R](function: Callable[..., R], *args: object, **kwargs: object) -> R:
-        with store.write() as session:
-            return function(session, *args, **kwargs)
-
-    return call
-
-
-def only(session: Session, table: str) -> int:
-    from sqlalchemy import text
-
+def n_rows(session: Session, table: str) -> int:
     return int(session.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())

@@ -1,0 +1,146 @@
+"""Keys, events and leases."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import text
+
+from polling.errors import KeyNotFound, LeaseLost, SurveyNotFound
+from polling.store import keys, leases, outbox
+from polling.store.engine import Store
+from polling.store.records import ApiKeyRecord
+
+from .conftest import NOW, seconds
+
+TTL = seconds(4)
+
+
+def add_key(store: Store, prefix: str = "abc", **changes: object) -> ApiKeyRecord:
+    given = {"key_hash": "h", "role": "reader", "survey_id": "demo", "expires_at": NOW + seconds(60)} | changes
+    with store.write() as session:
+        return keys.add_key(session, prefix=prefix, now=NOW, **given)
+
+
+class TestKeys:
+    def test_a_key_is_found_by_its_prefix(self, survey_store: Store):
+        key = add_key(survey_store, role="pollster", pollster="Polly", label="laptop")
+        with survey_store.read() as session:
+            assert keys.find_key_by_prefix(session, "abc") == key
+            assert keys.find_key_by_prefix(session, "other") is None
+        assert (key.role, key.pollster, key.label) == ("pollster", "Polly", "laptop")
+
+    def test_a_key_is_usable_until_it_expires_or_is_revoked(self, survey_store: Store):
+        key = add_key(survey_store)
+        with survey_store.write() as session:
+            revoked = keys.revoke_key(session, "abc", now=NOW + seconds(5))
+        assert [key.usable(NOW + seconds(at)) for at in (0, 59, 60)] == [True, True, False]
+        assert not revoked.usable(NOW + seconds(6))
+
+    def test_revoking_again_keeps_the_first_moment(self, survey_store: Store):
+        add_key(survey_store)
+        with survey_store.write() as session:
+            keys.revoke_key(session, "abc", now=NOW + seconds(5))
+            assert keys.revoke_key(session, "abc", now=NOW + seconds(9)).revoked_at == NOW + seconds(5)
+
+    def test_keys_are_listed_oldest_first(self, survey_store: Store):
+        add_key(survey_store, "b", survey_id=None, role="admin")
+        add_key(survey_store, "a")
+        with survey_store.read() as session:
+            assert [key.prefix for key in keys.list_keys(session)] == ["a", "b"]
+            assert [key.prefix for key in keys.list_keys(session, "demo")] == ["a"]
+
+    def test_a_key_for_nothing_and_a_revocation_of_nothing_are_refused(self, survey_store: Store):
+        with pytest.raises(SurveyNotFound):
+            add_key(survey_store, survey_id="nothing")
+        with pytest.raises(KeyNotFound, match="no API key with prefix 'zzz'"), survey_store.write() as session:
+            keys.revoke_key(session, "zzz", now=NOW)
+
+
+class TestOutbox:
+    def test_events_are_read_in_order_after_an_id(self, survey_store: Store):
+        with survey_store.write() as session:
+            ids = [outbox.append(session, "wave-received", "demo", {"n": n}, NOW) for n in range(3)]
+        with survey_store.read() as session:
+            assert [event.payload for event in outbox.read_after(session, ids[0])] == [{"n": 1}, {"n": 2}]
+            assert [event.id for event in outbox.read_after(session, 0, limit=1)] == ids[:1]
+
+    def test_an_id_is_not_used_again_after_deletion(self, store: Store):
+        with store.write() as session:
+            last = outbox.append(session, "x", None, {}, NOW)
+            session.execute(text("DELETE FROM outbox"))
+        with store.write() as session:
+            assert outbox.append(session, "x", None, {}, NOW) > last
+
+    def test_a_follower_misses_no_event_of_writers_that_overlap(
+        self, store: Store, store_url: str, open_stores: Callable[[str], Store]
+    ):
+        follower = open_stores(store_url)
+
+        def write(n: int) -> None:
+            with store.write() as session:
+                outbox.append(session, "x", None, n, NOW)
+                # Time for another writer to overtake this one between its number and its commit.
+                session.execute(text("SELECT 1"))
+
+        seen: list[int] = []
+        after = 0
+        with ThreadPoolExecutor(4) as threads:
+            work = [threads.submit(write, n) for n in range(60)]
+            while True:
+                done = all(one.done() for one in work)
+                with follower.read() as session:
+                    events = outbox.read_after(session, after)
+                seen += [event.payload for event in events]
+                after = max([after, *(event.id for event in events)])
+                if done:
+                    break
+        assert sorted(seen) == list(range(60))
+
+
+class TestLeases:
+    def test_one_owner_at_a_time_with_growing_tokens(self, store: Store):
+        with store.write() as session:
+            assert leases.acquire_lease(session, "clock", "a", NOW, TTL) == 1
+            assert leases.acquire_lease(session, "clock", "b", NOW + seconds(3.9), TTL) is None
+            assert leases.acquire_lease(session, "clock", "b", NOW + seconds(4), TTL) == 2
+            assert leases.acquire_lease(session, "other", "a", NOW, TTL) == 1
+
+    def test_a_renewed_lease_lasts_longer(self, store: Store):
+        with store.write() as session:
+            leases.acquire_lease(session, "clock", "a", NOW, TTL)
+            leases.renew(session, "clock", owner="a", token=1, now=NOW + seconds(3), ttl=TTL)
+            assert leases.acquire_lease(session, "clock", "b", NOW + seconds(6), TTL) is None
+
+    def test_an_owner_who_overslept_can_do_nothing(self, store: Store):
+        with store.write() as session:
+            leases.acquire_lease(session, "clock", "a", NOW, TTL)
+            leases.check(session, "clock", owner="a", token=1)
+            leases.acquire_lease(session, "clock", "b", NOW + seconds(9), TTL)
+            with pytest.raises(LeaseLost):
+                leases.renew(session, "clock", owner="a", token=1, now=NOW + seconds(9), ttl=TTL)
+            with pytest.raises(LeaseLost):
+                leases.check(session, "clock", owner="a", token=1)
+            leases.release(session, "clock", owner="a", token=1, now=NOW + seconds(9))
+            leases.check(session, "clock", owner="b", token=2)
+
+    def test_a_released_lease_is_free_and_its_tokens_go_on(self, store: Store):
+        with store.write() as session:
+            leases.acquire_lease(session, "clock", "a", NOW, TTL)
+            leases.release(session, "clock", owner="a", token=1, now=NOW + seconds(1))
+            assert leases.acquire_lease(session, "clock", "b", NOW + seconds(1), TTL) == 2
+
+    def test_many_at_once_are_one_leader(self, store: Store):
+        def acquire(n: int) -> int | None:
+            with store.write() as session:
+                return leases.acquire_lease(session, "clock", f"w{n}", NOW, TTL)
+
+        with ThreadPoolExecutor(4) as threads:
+            assert sorted(map(bool, threads.map(acquire, range(12)))) == [False] * 11 + [True]
+
+    def test_the_last_run_is_remembered(self, store: Store):
+        with store.write() as session:
+            assert leases.last_run(session, "nightly") is None
+            leases.record_run(session, "nightly", NOW)
+            leases.record_run(session, "nightly", NOW + seconds(5))
+            assert leases.last_run(session, "nightly") == NOW + seconds(5)
