@@ -138,7 +138,7 @@ def _check_backtest(declaration: SurveyDeclaration, root: Section) -> None:
     start, end = backtest.fieldwork_start, backtest.fieldwork_end
     if start and end and end < start:
         section.fault("fieldwork_end", "the fieldwork ends before it starts", "Correct the dates.", value=end)
-    if (start is None) != (end is None):
+    if len({"fieldwork_start", "fieldwork_end"} & set(section.names())) == 1:
         section.fault(None, "one of fieldwork_start and fieldwork_end is missing", "Give both or neither.")
     for column, values in backtest.keep.items():
         if not values:

@@ -64,11 +64,11 @@ def check_frame_districts(
 ) -> None:
     """Every district of the frame is in the districts table, and the other way round."""
     name = declaration.geography.district
-    known, lived_in = set(districts["code"]), set(frame[name])
-    for code in sorted(lived_in - known - {None}):
+    known, lived_in = set(districts["code"].drop_nulls()), set(frame[name].drop_nulls())
+    for code in sorted(lived_in - known):
         remedy = f"Add it to {declaration.geography.districts_file}, or correct it. {did_you_mean(code, known)}"
         frame_log.add("the district is not in the districts table", remedy, column=name, value=code)
-    for code in sorted(known - lived_in - {None}):
+    for code in sorted(known - lived_in):
         remedy = f"Add its people to {declaration.frame_file}, or remove the district."
         log.add("the district has no cell in the frame", remedy, column="code", value=code)
 

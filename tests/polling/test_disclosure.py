@@ -1,0 +1,173 @@
+import itertools
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import norm
+
+from polling.disclosure import DisclosureRules, group_counts, perturb_counts
+
+KEY = b"k" * 32
+BY = ("ward", "age")
+EVERYTHING = DisclosureRules(min_people=0, min_interviews=0)
+
+
+def cells(*counts: tuple[int, int]) -> pl.DataFrame:
+    """Cells with (n, y), one ward per pair of ages."""
+    rows = [(f"w{i // 2}", f"a{i % 2}", n, y) for i, (n, y) in enumerate(counts)]
+    return pl.DataFrame(rows, schema=["ward", "age", "n", "y"], orient="row")
+
+
+def many(n: int, y: int, size: int) -> pl.DataFrame:
+    return cells(*[(n, y)] * size)
+
+
+def perturb(counts: pl.DataFrame, release_id: str = "r1", key: bytes = KEY) -> pl.DataFrame:
+    return perturb_counts(counts, by=BY, release_id=release_id, key=key)
+
+
+def test_noise_is_minus_one_nought_or_one_per_answer_and_every_one_occurs():
+    shown = perturb(many(10, 4, 300))
+
+    assert set(shown["y"]) == {3, 4, 5}
+    assert set(shown["n"] - shown["y"]) == {5, 6, 7}
+
+
+def test_nobody_stays_nobody():
+    shown = perturb(cells((0, 0), (5, 0), (5, 5)))
+
+    assert shown["n"][0] == 0
+    assert shown["y"][1] == 0
+    assert shown["y"][2] == shown["n"][2]
+
+
+def test_the_noise_is_unbiased():
+    # 20,000 answers with noise of variance 2/3: the mean's standard error is 0.0058, the test fails by chance 1 in 1e6.
+    size = 10_000
+    shown = perturb(many(3, 1, size))
+    limit = norm.isf(0.5e-6) * (2 / 3 / (2 * size)) ** 0.5
+
+    assert abs(shown["n"].sum() / size - 3) / 2 < limit
+    assert abs(shown["y"].sum() / size - 1) < limit * 2**0.5
+
+
+def test_each_noise_is_equally_frequent():
+    size = 9_000
+    frequency = perturb(many(3, 3, size))["y"].value_counts()
+    limit = norm.isf(0.5e-6) * (size * 1 / 3 * 2 / 3) ** 0.5
+
+    assert all(abs(n - size / 3) < limit for n in frequency["count"])
+
+
+def test_the_same_release_gives_the_same_noise_whatever_the_order_of_rows_and_columns():
+    counts = many(5, 2, 50)
+    turned = counts.reverse().select("y", "age", "n", "ward")
+
+    assert perturb(turned).equals(perturb(counts))
+    other_order = perturb_counts(turned, by=("age", "ward"), release_id="r1", key=KEY).select(*BY, "n", "y")
+    assert other_order.sort(BY).equals(perturb(counts))
+
+
+def test_another_release_or_key_gives_other_noise():
+    counts = many(5, 2, 50)
+
+    assert not perturb(counts, release_id="r2").equals(perturb(counts))
+    assert not perturb(counts, key=b"l" * 32).equals(perturb(counts))
+
+
+def test_the_noise_of_a_cell_does_not_depend_on_the_other_cells():
+    counts = many(5, 2, 50)
+
+    few = perturb(counts.head(10))
+
+    assert few.equals(perturb(counts).join(few.select(BY), on=BY, how="semi").sort(BY))
+
+
+def test_rows_of_one_cell_are_counted_before_they_are_perturbed():
+    counts = many(5, 2, 20)
+    split = pl.concat([counts.with_columns(n=pl.lit(3), y=pl.lit(2)), counts.with_columns(n=pl.lit(2), y=pl.lit(0))])
+
+    assert perturb(split.cast({"n": pl.Int64, "y": pl.Int64})).equals(perturb(counts))
+
+
+def test_names_that_run_together_are_different_cells():
+    wards, ages = zip(*[(f"{n}a", "bc") if run else (f"{n}ab", "c") for n in range(40) for run in (0, 1)], strict=True)
+    shown = perturb(pl.DataFrame({"ward": wards, "age": ages, "n": [5] * 80}))
+    apart = shown.filter(age="bc")["n"].to_list() != shown.filter(age="c")["n"].to_list()
+
+    assert shown.height == 80
+    assert apart
+
+
+def test_counts_without_answers_are_perturbed_alone():
+    shown = perturb(many(5, 2, 30).drop("y"))
+
+    assert shown.columns == ["ward", "age", "n"]
+    assert set(shown["n"]) == {4, 5, 6}
+
+
+COUNTS = st.lists(
+    st.integers(0, 5).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), min_size=1, max_size=30
+)
+
+
+@settings(deadline=None)
+@given(counts=COUNTS, release_id=st.text(max_size=3))
+def test_every_grouping_adds_up_to_the_same_whole_and_shares_stay_shares(counts, release_id: str):
+    shown = perturb(cells(*counts), release_id=release_id)
+    whole = group_counts(shown, by=(), rules=EVERYTHING)
+
+    for by in ((), ("ward",), ("age",), BY):
+        groups = group_counts(shown, by=by, rules=EVERYTHING)
+        assert groups["n"].sum() == whole["n"].sum() == shown["n"].sum()
+        assert groups["y"].sum() == whole["y"].sum()
+        assert (groups["y"] >= 0).all()
+        assert (groups["y"] <= groups["n"]).all()
+
+
+@settings(deadline=None)
+@given(counts=COUNTS)
+def test_the_shown_count_is_never_further_off_than_the_occupied_answers(counts):
+    shown = perturb(cells(*counts))
+    occupied = sum((y > 0) + (n - y > 0) for n, y in counts)
+
+    assert abs(shown["n"].sum() - sum(n for n, _ in counts)) <= occupied
+
+
+def test_groups_below_the_limit_are_null_and_the_limit_is_on_the_shown_count():
+    shown = pl.DataFrame({"ward": ["a", "b"], "age": ["x", "x"], "n": [30, 29], "y": [3, 4]})
+
+    groups = group_counts(shown, by=("ward",), rules=DisclosureRules())
+
+    assert groups.rows() == [("a", 30, 3), ("b", None, None)]
+
+
+def test_no_cells_make_no_groups():
+    shown = perturb(many(5, 2, 4).clear())
+
+    assert shown.height == 0
+    assert group_counts(shown, by=("ward",), rules=DisclosureRules()).height == 0
+    assert group_counts(shown, by=(), rules=DisclosureRules()).rows() == [(None, None)]
+
+
+@pytest.mark.parametrize(("n", "expected"), [(29, None), (30, 30), (0, None)])
+def test_an_interview_count_is_told_from_thirty_on(n: int, expected: int | None):
+    assert DisclosureRules().shown_interviews(n) == expected
+
+
+def test_an_estimate_needs_a_hundred_people_in_the_frame():
+    rules = DisclosureRules()
+
+    assert [rules.answers_estimate(n) for n in (99.9, 100.0)] == [False, True]
+
+
+def test_two_queries_cannot_be_subtracted_into_one_person():
+    # A ward of two cells: the whole minus one cell shows the other cell's perturbed count, not its true one.
+    counts = cells(*itertools.repeat((1, 1), 200))
+    shown = perturb(counts)
+    whole = group_counts(shown, by=("ward",), rules=EVERYTHING)
+    one = group_counts(shown.filter(age="a0"), by=("ward",), rules=EVERYTHING)
+    difference = whole.join(one, on="ward", suffix="_one").select(pl.col("n") - pl.col("n_one"))["n"]
+
+    assert set(difference) == {0, 1, 2}

@@ -1,0 +1,32 @@
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from polling.errors import PayloadDamaged
+from polling.payload import from_payload, to_payload
+
+CELLS = st.none() | st.text(alphabet=st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), max_size=5)
+
+
+@settings(deadline=None)
+@given(rows=st.lists(st.tuples(CELLS, CELLS), max_size=10))
+def test_a_payload_reads_back_as_it_was_and_equal_tables_have_equal_bytes(rows: list[tuple[str | None, str | None]]):
+    received = pl.DataFrame(rows, schema={"id": pl.String, "vote": pl.String}, orient="row")
+    content = to_payload(received)
+
+    assert from_payload(content).equals(received)
+    assert to_payload(received.clone()) == content
+
+
+def test_an_answer_is_not_readable_in_the_bytes_of_the_footer():
+    content = to_payload(pl.DataFrame({"vote": ["aardvark", "zebra"] + ["monkey"] * 500}))
+
+    assert content.count(b"aardvark") <= 1  # the value itself, not the smallest value of the column as well
+    assert content.count(b"zebra") <= 1
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"not a payload" * 10])
+def test_other_bytes_are_refused(content: bytes):
+    with pytest.raises(PayloadDamaged, match="cannot be read"):
+        from_payload(content)

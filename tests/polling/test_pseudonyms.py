@@ -1,0 +1,38 @@
+import hashlib
+import hmac
+
+import polars as pl
+import pytest
+
+from polling.pseudonyms import pseudonymise
+
+KEY = b"k" * 32
+
+
+def test_a_pseudonym_is_the_first_half_of_the_keyed_hash():
+    expected = hmac.new(KEY, "R-1é".encode(), hashlib.sha256).hexdigest()[:32]
+
+    assert pseudonymise(pl.Series("id", ["R-1é"]), KEY).to_list() == [expected]
+
+
+def test_order_name_length_and_blanks_stay():
+    result = pseudonymise(pl.Series("id", ["a", None, "a", "b"]), KEY)
+
+    assert result.name == "id"
+    assert result[0] == result[2] != result[3]
+    assert result[1] is None
+
+
+def test_no_respondents_have_no_pseudonyms():
+    assert pseudonymise(pl.Series("id", [], dtype=pl.String), KEY).dtype == pl.String
+
+
+def test_another_survey_has_unrelated_pseudonyms():
+    ids = pl.Series("id", ["a"])
+
+    assert pseudonymise(ids, KEY)[0] != pseudonymise(ids, b"l" * 32)[0]
+
+
+def test_a_short_key_keeps_no_secret():
+    with pytest.raises(ValueError, match="16 bytes"):
+        pseudonymise(pl.Series("id", ["a"]), b"short")
