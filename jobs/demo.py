@@ -112,6 +112,7 @@ def run_demo(
     report: DemoReport,
     interval: float = 0.9,
     patience_s: float = 900.0,
+    transport: httpx.BaseTransport | None = None,
 ) -> DemoResult:
     """Push all waves but the last at once, wait, read; push the last, wait, read.
 
@@ -123,6 +124,8 @@ def run_demo(
         At least two, oldest first.
     patience_s
         How long each round of refits may take.
+    transport
+        How the service is reached; by default over the network.
 
     Raises
     ------
@@ -130,7 +133,7 @@ def run_demo(
         At the first step that did not happen.
     """
     started = time.monotonic()
-    with httpx.Client(base_url=base_url, timeout=60.0) as http:
+    with httpx.Client(base_url=base_url, timeout=60.0, transport=transport) as http:
         service = _Service(http, keys, survey, interval)
         *burst, last = waves
         first = _round(service, burst, report, patience_s)

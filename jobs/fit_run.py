@@ -32,6 +32,8 @@ GRACE_S = 1.0
 """Time between SIGTERM and SIGKILL."""
 TICK_S = 0.05
 TAIL_CHARACTERS = 600
+# How numpy, C++, Rust and Python say that the address space is used up. A thread needs 8 MB of it for its stack.
+NO_MEMORY = ("MemoryError", "Cannot allocate memory", "bad_alloc", "memory allocation of", "spawn worker thread")
 # Exit codes of jobs.fit_process.
 REFUSED, OUT_OF_MEMORY = 3, 4
 
@@ -188,8 +190,8 @@ def _failure(code: int, folder: Path, settings: Settings) -> FitProcessFailed:
     if code == REFUSED:
         refusal = json.loads((folder / "refused.json").read_text(encoding="utf-8"))
         return FitProcessFailed(refusal["code"], refusal["detail"], retry=False)
-    if code == OUT_OF_MEMORY:
-        return FitOutOfMemory(settings.fit_memory_mb, "")
+    if code == OUT_OF_MEMORY or (settings.fit_memory_mb and any(words in text for words in NO_MEMORY)):
+        return FitOutOfMemory(settings.fit_memory_mb, tail)
     if code < 0:
         name = signal.Signals(-code).name
         hint = " The system may have run out of memory." if -code == signal.SIGKILL else ""
