@@ -148,5 +148,5 @@ def check_policy(handlers: Iterable[BaseRouteHandler]) -> None:
             raise ImproperlyConfiguredException(
                 f"route {sorted(handler.paths)} ({operation!r}) has no roles in api.auth"
             )
-        if is_permitted not in handler.guards:
+        if is_permitted not in handler.resolve_guards():
             raise ImproperlyConfiguredException(f"{sorted(handler.paths)} ({operation!r}) is not guarded")

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from io import BytesIO
+from typing import Any
 
 import polars as pl
 
@@ -125,7 +126,7 @@ class ReleaseCache:
             release = releases.get_release(session, release_id)
             survey = surveys.get_survey(session, release.survey_id, release.survey_version)
             latents = LatentDraws.from_bytes(fits.load_draws(session, release.fit_id))
-            design = Design.from_json(fits.load_design(session, release.fit_id))
+            design_json: Any = fits.load_design(session, release.fit_id)
             counts = pl.read_parquet(BytesIO(fits.load_counts(session, release.fit_id)))
         declaration = survey.bundle.declaration
         electorate = electorate_of(survey.bundle)
@@ -134,7 +135,7 @@ class ReleaseCache:
             declaration=declaration,
             question=declaration.question(release.question_id),
             electorate=electorate,
-            design=design,
+            design=Design.from_json(design_json),
             latents=latents,
             counts=_shown_counts(counts, electorate, release_id=release.id, key=self._secrets.disclosure_key()),
         )

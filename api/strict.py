@@ -5,7 +5,7 @@ an upload that is not a form: each would answer another question than the one
 that was asked, or behave differently on the two databases.
 """
 
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 from litestar.connection import ASGIConnection
 from litestar.enums import RequestEncodingType
@@ -19,7 +19,7 @@ __all__ = ["is_strict", "query_parameters", "refuse_nul"]
 type Connection = ASGIConnection[Any, Any, Any, Any]
 
 
-def is_strict(connection: Connection, handler: BaseRouteHandler) -> None:
+async def is_strict(connection: Connection, handler: BaseRouteHandler) -> None:
     """Guard of every route: see the module's purpose."""
     if "\0" in connection.scope["path"]:
         raise NulCharacter("path")
@@ -40,12 +40,8 @@ def is_strict(connection: Connection, handler: BaseRouteHandler) -> None:
 
 def query_parameters(handler: BaseRouteHandler) -> frozenset[str]:
     """Names of the query parameters that a handler declares."""
-    hints = get_type_hints(handler.fn, include_extras=True)
-    names = set()
-    for name, hint in hints.items():
-        if get_origin(hint) is Annotated:
-            names |= {one.query or name for one in get_args(hint)[1:] if isinstance(one, QueryParameter)}
-    return frozenset(names)
+    fields = handler.parsed_fn_signature.parameters.items()
+    return frozenset(name for name, field in fields if isinstance(field.kwarg_definition, QueryParameter))
 
 
 def refuse_nul(text: str, place: str) -> str:

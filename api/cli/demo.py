@@ -163,8 +163,8 @@ def _server(settings_file: Path, place: Path, port: int) -> Iterator[str]:
 @contextlib.contextmanager
 def _folder(data_dir: Path | None) -> Iterator[Path]:
     if data_dir is None:
-        with tempfile.TemporaryDirectory(prefix="hustings-demo-", ignore_cleanup_errors=True) as place:
-            yield Path(place)
+        with tempfile.TemporaryDirectory(prefix="hustings-demo-", ignore_cleanup_errors=True) as name:
+            yield Path(name)
         return
     place = data_dir.absolute()
     if place.exists() and any(place.iterdir()):

@@ -13,7 +13,7 @@ class Refusal(click.ClickException):
 
     def __init__(self, message: str, exit_code: int = NO) -> None:
         super().__init__(message)
-        self.exit_code = exit_code
+        self.exit_code = exit_code  # type: ignore[misc]  # click reads it from the instance
 
 
 def refusal(error: Exception) -> Refusal | None:

@@ -1,6 +1,7 @@
 """``hustings survey``: declare what is asked, of whom, and how it is modelled."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -92,7 +93,7 @@ def list_(runtime: Runtime, json_: bool) -> None:
 
     with runtime.store.read() as session:
         found = [surveys.get_survey(session, one.survey_id) for one in surveys.list_surveys(session)]
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "id": one.id,
             "title": one.bundle.declaration.title,

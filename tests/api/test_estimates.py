@@ -1,0 +1,284 @@
+"""Estimates over HTTP: the numbers, what they may be asked by, and what is not told."""
+
+import numpy as np
+import polars as pl
+import pytest
+from numpy.testing import assert_allclose
+
+from polling.store import fits, releases
+from tests.api.world import AGES, DISTRICTS, REGIONS, SILENT, SMALL, SURVEY, World, frame_table, wave_csv
+
+URL = f"/v1/surveys/{SURVEY}/questions/rail/estimates"
+
+
+def slow_shares(world: World, wanted: dict[str, str]) -> np.ndarray:
+    """Draws of the share in the cells that have these labels, by loops: the definition."""
+    names = list(world.fit.design.latent_names)
+    draws = world.fit.draws.astype(float)
+    people = total = 0.0
+    for district, gender, age, n in frame_table().iter_rows():
+        cell = {"district": district, "gender": gender, "age": age, "region": REGIONS[district]}
+        if any(cell[name] != label for name, label in wanted.items()):
+            continue
+        eta = draws[:, 0] + (-0.5 if gender == "woman" else 0.5) * draws[:, 1]
+        eta = eta + draws[:, names.index(f"(1|district)[{district}]")]
+        total = total + n / (1 + np.exp(-eta))
+        people += n
+    return np.asarray(total / people)
+
+
+def test_the_nation_is_the_population_weighted_mean_of_its_cells(served: World):
+    body = served.estimates(interval=0.8)
+
+    expected = slow_shares(served, {})
+    (nation,) = body["estimates"]
+    assert_allclose(nation["share"], expected.mean(), rtol=1e-5)
+    assert_allclose(nation["sd"], expected.std(ddof=1), rtol=0.01)
+    assert_allclose([nation["low"], nation["high"]], np.quantile(expected, [0.1, 0.9]), rtol=1e-3)
+    assert nation["n_people"] == frame_table()["n_people"].sum()
+    assert (nation["area"], nation["area_name"]) == ("all", "Adults of the town")
+
+
+@pytest.mark.parametrize(("level", "column", "n"), [("region", "region", 2), ("district", "district", 6)])
+def test_every_level_answers_with_its_own_areas(served: World, level: str, column: str, n: int):
+    body = served.estimates(level=level)
+
+    assert body["level"] == level
+    assert len(body["estimates"]) == n
+    for row in body["estimates"]:
+        assert_allclose(row["share"], slow_shares(served, {column: row["area"]}).mean(), rtol=1e-5)
+
+
+def test_groups_are_crossed_with_areas_in_declared_order(served: World):
+    body = served.estimates(level="region", by="age,gender")
+
+    assert [row["groups"] for row in body["estimates"][:3]] == [
+        {"age": "young", "gender": "woman"},
+        {"age": "young", "gender": "man"},
+        {"age": "middle", "gender": "woman"},
+    ]
+    for row in body["estimates"]:
+        assert_allclose(row["share"], slow_shares(served, {"region": row["area"], **row["groups"]}).mean(), rtol=1e-5)
+
+
+def test_chosen_districts_are_the_only_ones_and_make_the_level(served: World):
+    body = served.estimates(districts="D4,D2")
+
+    assert body["level"] == "district"
+    assert [row["area"] for row in body["estimates"]] == ["D2", "D4"]
+    assert body["estimates"][0]["area_name"] == "District 2"
+
+
+def test_the_name_of_the_districts_is_a_level_too(served: World):
+    assert len(served.estimates(level="district")["estimates"]) == len(DISTRICTS)
+
+
+def test_the_other_option_is_the_complement_of_the_first(served: World):
+    yes, no = served.estimates(option="yes"), served.estimates(option="no")
+
+    assert (yes["option"], no["option"]) == ("yes", "no")
+    assert_allclose(yes["estimates"][0]["share"] + no["estimates"][0]["share"], 1, rtol=1e-9)
+    assert_allclose(yes["estimates"][0]["low"], 1 - no["estimates"][0]["high"], rtol=1e-9)
+
+
+def test_the_answer_names_what_it_rests_on(served: World):
+    body = served.estimates()
+
+    assert (body["survey"], body["question"], body["text"]) == (SURVEY, "rail", "Should a rail line be built?")
+    assert (body["release_number"], body["engine"], body["survey_version"]) == (1, "nuts", 1)
+    assert body["data_through"] == "2026-02-25"
+    assert body["published_at"].startswith("2026-03-02T12:01:00")
+    assert (body["stale_since"], body["stale_reason"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "type_", "named"),
+    [
+        ({"level": "regoin"}, "unknown-choice", "Did you mean 'region'?"),
+        ({"districts": "D1,D9"}, "unknown-choice", "'D9'"),
+        ({"by": "gendre"}, "unknown-choice", "Did you mean 'gender'?"),
+        ({"option": "maybe"}, "unknown-choice", "Allowed: yes, no."),
+        ({"by": "age,age"}, "bad-estimate-query", "twice"),
+        ({"level": "region", "districts": "D1"}, "bad-estimate-query", "level=district only"),
+        ({"interval": "0"}, "interval-out-of-range", "above 0"),
+        ({"interval": "1"}, "interval-out-of-range", "below 1"),
+        ({"interval": "nan"}, "interval-out-of-range", "got nan"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused_with_what_can(served: World, parameters: dict, type_: str, named: str):
+    reply = served.get(URL, params=parameters)
+
+    assert (reply.status_code, reply.json()["type"]) == (422, type_)
+    assert named in reply.json()["detail"]
+
+
+def test_refusals_list_the_allowed_values_for_programs(served: World):
+    assert served.get(URL, params={"level": "x"}).json()["allowed"] == ["nation", "region", "district"]
+
+
+def test_a_group_of_few_people_is_withheld_with_the_reason(served: World):
+    body = served.estimates(level="district", by="gender,age")
+
+    (withheld,) = body["withheld"]
+    assert (withheld["area"], withheld["groups"]) == (SMALL[0], {"gender": SMALL[1], "age": SMALL[2]})
+    assert withheld["reason"] == "Fewer than 100 people in the frame."
+    assert all(row["n_people"] >= 100 for row in body["estimates"])
+    assert len(body["estimates"]) == 35
+
+
+def test_few_interviews_are_not_counted_out(served: World):
+    rows = {row["area"]: row for row in served.estimates(level="district")["estimates"]}
+
+    assert rows["D6"]["n_interviews"] is None
+    assert rows["D6"]["flags"] == ["few-interviews"]
+    assert rows["D1"]["n_interviews"] > 30
+    assert rows["D1"]["flags"] == []
+
+
+def test_a_district_without_interviews_is_answered_and_flagged(served: World):
+    rows = {row["area"]: row for row in served.estimates(level="district")["estimates"]}
+
+    assert rows[SILENT]["flags"] == ["no-interviews"]
+    assert rows[SILENT]["n_interviews"] is None
+    assert 0 < rows[SILENT]["low"] < rows[SILENT]["high"] < 1
+
+
+def test_of_a_group_it_is_not_said_that_nobody_was_interviewed(served: World):
+    rows = [row for row in served.estimates(districts=SILENT, by="gender")["estimates"]]
+
+    assert [row["flags"] for row in rows] == [["few-interviews"], ["few-interviews"]]
+
+
+def test_counts_of_parts_add_up_so_that_nothing_can_be_subtracted(served: World):
+    nation = served.estimates()["estimates"][0]["n_interviews"]
+    by_gender = [row["n_interviews"] for row in served.estimates(by="gender")["estimates"]]
+    by_region = [row["n_interviews"] for row in served.estimates(level="region")["estimates"]]
+
+    assert sum(by_gender) == sum(by_region) == nation
+    assert nation != 400  # perturbed: the file has 400
+    assert abs(nation - 400) < 40
+
+
+def test_the_body_is_the_same_every_time_and_has_a_validator(served: World):
+    first = served.get(URL, params={"level": "district"})
+    served.now += served.services.settings.patience
+    second = served.get(URL, params={"level": "district"})
+
+    assert first.content == second.content
+    assert first.headers["etag"] == second.headers["etag"]
+    assert first.headers["cache-control"].startswith("private")
+    assert first.headers["vary"] == "Authorization"
+
+
+def test_a_client_that_has_the_answer_gets_304(served: World):
+    tag = served.get(URL).headers["etag"]
+
+    reply = served.get(URL, headers={"If-None-Match": f'"other", W/{tag}'})
+
+    assert (reply.status_code, reply.content, reply.headers["etag"]) == (304, b"", tag)
+    assert served.get(URL, headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+def test_another_query_has_another_validator(served: World):
+    queries = [{}, {"level": "region"}, {"by": "age"}, {"interval": 0.8}, {"option": "no"}, {"districts": "D1"}]
+    assert len({served.get(URL, params=query).headers["etag"] for query in queries}) == len(queries)
+
+
+def test_a_wave_that_is_not_in_the_release_makes_it_stale_and_a_refit_makes_it_fresh(world: World):
+    world.release()
+    fresh = world.get(URL)
+    world.push("w2", wave_csv(start=1000))
+
+    stale = world.get(URL)
+    assert stale.json()["release_id"] == fresh.json()["release_id"]
+    assert stale.json()["stale_reason"] == "Wave w2 of Alpha is not in it yet."
+    assert stale.json()["stale_since"] is not None
+    assert stale.headers["etag"] != fresh.headers["etag"]
+
+    world.work()
+    body = world.get(URL).json()
+    assert (body["release_number"], body["stale_since"]) == (2, None)
+
+
+def test_an_older_release_still_answers_and_says_what_replaced_it(world: World):
+    first = world.release()
+    before = world.estimates()
+    second = world.release("w2", wave_csv(start=1000))
+
+    body = world.estimates(release=first.id)
+    assert body["estimates"] == before["estimates"]
+    assert body["stale_reason"] == "Release 2 replaced it."
+    assert body["stale_since"] == second.published_at.isoformat().replace("+00:00", "Z")
+
+
+def test_a_failed_fit_is_not_served_and_the_old_release_says_so(world: World):
+    first = world.release()
+    world.fit.problems = [{"code": "rhat", "message": "R-hat of intercept is 1.300, limit 1.01"}]
+    world.push("w2", wave_csv(start=1000))
+    world.work()
+
+    body = world.estimates()
+    assert body["release_id"] == first.id
+    assert "R-hat of intercept is 1.300" in body["stale_reason"]
+
+
+@pytest.mark.parametrize(
+    ("prepare", "sentence"),
+    [
+        (lambda world: None, "No wave that asks it was received."),
+        (lambda world: world.push(), "waiting to start"),
+        (lambda world: _reject(world), "ended without a release"),
+    ],
+)
+def test_a_question_without_release_says_why(world: World, prepare, sentence: str):
+    prepare(world)
+
+    reply = world.get(URL)
+
+    assert (reply.status_code, reply.json()["type"]) == (404, "no-release-yet")
+    assert sentence in reply.json()["detail"]
+
+
+def _reject(world: World) -> None:
+    world.fit.problems = [{"code": "rhat", "message": "R-hat is 2"}]
+    world.push()
+    world.work()
+
+
+def test_an_unknown_question_names_the_known_ones(served: World):
+    reply = served.get(f"/v1/surveys/{SURVEY}/questions/rial/estimates")
+
+    assert (reply.status_code, reply.json()["type"]) == (404, "question-not-found")
+    assert "rail" in reply.json()["detail"]
+
+
+def test_a_release_of_another_question_is_not_found(served: World):
+    release = served.estimates()["release_id"]
+    reply = served.get(f"/v1/surveys/{SURVEY}/questions/tax/estimates", params={"release": release})
+
+    assert (reply.status_code, reply.json()["type"]) == (404, "release-not-found")
+
+
+def test_a_release_whose_draws_are_gone_says_so(world: World):
+    release = world.release()
+    gone(world, release.id)
+
+    reply = world.get(URL)
+
+    assert (reply.status_code, reply.json()["type"]) == (410, "draws-gone")
+
+
+def gone(world: World, release_id: str) -> None:
+    """Delete the draws of a release, as retention will."""
+    from sqlalchemy import text
+
+    with world.store.write() as session:
+        fit_id = releases.get_release(session, release_id).fit_id
+        assert fits.load_draws(session, fit_id)
+        session.execute(text("DELETE FROM fit_draws WHERE fit_id = :fit_id"), {"fit_id": fit_id})
+
+
+def test_every_declared_level_of_age_is_answered(served: World):
+    assert [row["groups"]["age"] for row in served.estimates(by="age")["estimates"]] == list(AGES)
+
+
