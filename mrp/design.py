@@ -4,7 +4,7 @@
 
 The *latents* are ordered: intercept, coefficients, then the effects term by term. A two-level column is coded
 -0.5 / +0.5, more levels by sum-to-zero contrasts (the last level is minus the sum of the others); a numeric predictor
-is centred and scaled by its mean and standard deviation over the people of the frame; both constants stay in the design.
+is centred and scaled by its mean and standard deviation over the people of the frame, and keeps both constants.
 A design holds everything needed to code a row that has a district and demographics, so it can be stored with a fit.
 """
 

@@ -5,6 +5,7 @@ per standard deviation of its predictor, or per contrast of levels; the standard
 HalfNormal(0.5), which calls differences of a factor of e between levels unusual and twice that rare.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -125,15 +126,13 @@ def _parse(term: str, text: str) -> Normal | HalfNormal:
     called = _CALL.match(text)
     try:
         if called and called[1] == "normal" and called[3] is not None:
-            prior: Normal | HalfNormal = Normal(float(called[2]), float(called[3]))
-            scale = prior.sd
+            mean, scale = float(called[2]), float(called[3])
         elif called and called[1] == "half_normal" and called[3] is None:
-            prior = HalfNormal(float(called[2]))
-            scale = prior.scale
+            mean, scale = 0.0, float(called[2])
         else:
             raise ValueError("no such prior")
     except ValueError:
         raise PriorError(f"the prior of {term} is {text!r}; write normal(mean, sd) or half_normal(scale)") from None
-    if not 0 < scale < float("inf"):
-        raise PriorError(f"the prior of {term} is {text!r}; its scale must be above 0 and finite")
-    return prior
+    if not 0 < scale < math.inf or not math.isfinite(mean):
+        raise PriorError(f"the prior of {term} is {text!r}; it must be finite and its scale above 0")
+    return Normal(mean, scale) if called[1] == "normal" else HalfNormal(scale)

@@ -1,0 +1,211 @@
+"""Sample the model with NUTS: the reference engine.
+
+The sampler moves in the coordinates of `mrp.warm_start`; what comes back are draws of the model as `mrp.model` defines
+it. If the first run does not deserve publication, one more is made with smaller steps and more draws.
+
+References
+----------
+Hoffman and Gelman (2014), "The No-U-Turn sampler", JMLR 15, 1593-1623.
+Vehtari, Gelman, Simpson, Carpenter and Buerkner (2021), "Rank-normalization, folding, and localization: an improved
+R-hat for assessing convergence of MCMC", Bayesian Analysis 16(2), 667-718.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from mrp.collect import collect
+from mrp.counts import require_counts
+from mrp.design import Design
+from mrp.errors import CountsError, SamplingError
+from mrp.identified import Identified, identify
+from mrp.model import build_sampling_model
+from mrp.priors import Priors
+from mrp.progress import Progress, Reporter
+from mrp.verdict import judge_nuts
+from mrp.warm_start import WarmStart, warm_start
+
+if TYPE_CHECKING:
+    from xarray import DataTree
+
+__all__ = ["NutsSettings", "sample_nuts"]
+
+_POLL_SECONDS = 0.1
+# Shares of the whole at which a stage begins; sampling moves from the third to the fourth with its draws.
+_COMPILE, _SAMPLE, _COLLECT = 0.05, 0.35, 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class NutsSettings:
+    """How to sample; the defaults give a publishable fit of every survey that this version was tried on."""
+
+    chains: int = 4
+    tune: int = 500
+    """Warmup steps per chain, not kept."""
+    draws: int = 1000
+    """Draws per chain. The retry makes twice as many."""
+    target_accept: float = 0.95
+    retry_target_accept: float = 0.99
+    cores: int = 2
+    """Chains that run at the same time."""
+
+
+def sample_nuts(
+    design: Design,
+    counts: pl.DataFrame,
+    priors: Priors,
+    *,
+    seed: int,
+    settings: NutsSettings = NutsSettings(),
+    on_progress: Callable[[Progress], None] | None = None,
+) -> "DataTree":
+    """Draw from the posterior of a model.
+
+    Parameters
+    ----------
+    design, counts, priors
+        As for `mrp.model.build_model`. Counts finer than the design are added up first.
+    seed
+        Any integer >= 0. The same inputs, seed and versions give the same draws.
+    settings
+        Chains, steps and acceptance rates.
+    on_progress
+        Called in this thread, about every 0.1 s while sampling. If it raises, sampling is stopped.
+
+    Returns
+    -------
+    xarray.DataTree
+        ``posterior``: the variables of the model (chain, draw, ...). ``sampled``: the coordinates that the sampler
+        moved in, for the verdict. ``sample_stats``. Attributes: engine, seed, retried, chains, tune, draws,
+        target_accept, seconds (of each stage), versions.
+
+    Raises
+    ------
+    CountsError
+        If the counts cannot be fitted, or a cell of them is unknown to the design.
+    SamplingError
+        If the sampler cannot start.
+    """
+    report = Reporter(on_progress)
+    report("prepare", 0.0)
+    counts = _coarsest(design, counts)
+    priors.check(design)
+    identified = identify(design, priors)
+    start = warm_start(identified, design, counts, priors)
+    report("compile", _COMPILE)
+    compiled = _compile(identified, start, design, counts, priors)
+    report("sample", _SAMPLE)
+    first, second, mixing = np.random.SeedSequence(seed).spawn(3)
+    raw = _run(
+        compiled,
+        settings,
+        stage="sample",
+        draws=settings.draws,
+        target_accept=settings.target_accept,
+        seed=first,
+        report=report,
+    )
+    tree = collect(raw, identified=identified, start=start, design=design, priors=priors, seed=mixing)
+    retried = not judge_nuts(tree).publishable
+    if retried:
+        raw = _run(
+            compiled,
+            settings,
+            stage="sample again",
+            draws=2 * settings.draws,
+            target_accept=settings.retry_target_accept,
+            seed=second,
+            report=report,
+        )
+        tree = collect(raw, identified=identified, start=start, design=design, priors=priors, seed=mixing)
+    report("collect", _COLLECT)
+    tree.attrs = {
+        "engine": "nuts",
+        "seed": seed,
+        "retried": retried,
+        "chains": settings.chains,
+        "tune": settings.tune,
+        "draws": tree["posterior"].sizes["draw"],
+        "target_accept": settings.retry_target_accept if retried else settings.target_accept,
+        "seconds": report.seconds(),
+        "versions": {name: version(name) for name in ("pymc", "nutpie", "numpy")},
+    }
+    report("collect", 1.0)
+    return tree
+
+
+def _coarsest(design: Design, counts: pl.DataFrame) -> pl.DataFrame:
+    """Counts over the columns that the design reads: cells with the same prediction need not be told apart."""
+    require_counts(counts)
+    if not design.covers(counts).all():
+        unknown = counts.select(design.cell_columns).filter(~pl.Series(design.covers(counts)))
+        raise CountsError(
+            f"there are interviews in {' / '.join(map(str, unknown.row(0)))}, which the model does not know"
+        )
+    sums = [pl.col("n").sum(), pl.col("y").sum()]
+    if not design.cell_columns:
+        return counts.select(sums)
+    return counts.group_by(design.cell_columns).agg(sums).sort(design.cell_columns)
+
+
+def _compile(identified: Identified, start: WarmStart, design: Design, counts: pl.DataFrame, priors: Priors) -> Any:
+    import nutpie
+
+    model = build_sampling_model(identified, start, design, counts, priors)
+    # Starting values on the scale on which they are random: near the mode, in units of its standard deviations.
+    points: dict[Any, Any] = {"free": np.zeros(start.centre.size)}
+    if design.effects:
+        points |= {"z": np.zeros(start.pull.size), "sd": start.sd}
+    return nutpie.compile_pymc_model(model, initial_points=points)
+
+
+def _run(
+    compiled: Any,
+    settings: NutsSettings,
+    *,
+    stage: str,
+    draws: int,
+    target_accept: float,
+    seed: np.random.SeedSequence,
+    report: Reporter,
+) -> "DataTree":
+    import nutpie
+
+    total = settings.chains * (settings.tune + draws)
+    done = [0]
+    sampler = nutpie.sample(
+        compiled,
+        draws=draws,
+        tune=settings.tune,
+        chains=settings.chains,
+        cores=settings.cores,
+        seed=int(seed.generate_state(1)[0]),
+        target_accept=target_accept,
+        save_warmup=False,
+        progress_bar=False,
+        progress_rate=100,
+        # Called from a thread of the sampler; the number is read by the loop below.
+        progress_callback=lambda chains: done.__setitem__(0, sum(chain.finished_draws for chain in chains)),
+        blocking=False,
+    )
+    begin = time.monotonic()
+    try:
+        while True:
+            try:
+                result: DataTree = sampler.wait(timeout=_POLL_SECONDS)
+            except TimeoutError:
+                share = min(done[0] / total, 1.0)
+                left = (time.monotonic() - begin) * (1 - share) / share if share > 0.02 else None
+                report(stage, _SAMPLE + (_COLLECT - _SAMPLE) * share, left)
+            else:
+                return result
+    except RuntimeError as error:
+        raise SamplingError(f"the sampler stopped: {error}") from error
+    except BaseException:
+        sampler.cancel()
+        raise

@@ -1,0 +1,97 @@
+"""Decide whether a fit may be published.
+
+A verdict is a value, not a log line: it is stored with the fit, and only a publishable fit can become the one that is
+served. Every free parameter has to pass, in the model's own variables and in the coordinates the sampler moved in.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from xarray import DataTree
+
+__all__ = ["MAX_RHAT", "MIN_BFMI", "MIN_ESS", "FitVerdict", "Problem", "judge_nuts", "merge"]
+
+# Vehtari et al. (2021), section 4: R-hat below 1.01, and 100 effective draws for each of four chains.
+MAX_RHAT = 1.01
+MIN_ESS = 400
+# Betancourt (2016), "Diagnosing suboptimal cotangent disintegrations in Hamiltonian Monte Carlo".
+MIN_BFMI = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One reason not to publish."""
+
+    code: str
+    """One of "few-chains", "r-hat", "ess-bulk", "ess-tail", "divergences", "e-bfmi", "not-finite", "term-parity"."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class FitVerdict:
+    """All reasons not to publish a fit."""
+
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def publishable(self) -> bool:
+        return not self.problems
+
+    def to_json(self) -> dict[str, Any]:
+        """A value that ``json.dumps`` takes; the inverse of `from_json`."""
+        return {"publishable": self.publishable, "problems": [asdict(problem) for problem in self.problems]}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "FitVerdict":
+        """Read what `to_json` wrote."""
+        return cls(tuple(Problem(item["code"], item["message"]) for item in value["problems"]))
+
+
+def merge(*verdicts: FitVerdict) -> FitVerdict:
+    """A verdict with the problems of all."""
+    return FitVerdict(tuple(problem for verdict in verdicts for problem in verdict.problems))
+
+
+def judge_nuts(tree: "DataTree", parity: tuple[Problem, ...] = ()) -> FitVerdict:
+    """Judge a fit by NUTS.
+
+    Parameters
+    ----------
+    tree
+        As `mrp.nuts.sample_nuts` returns it.
+    parity
+        Problems that `mrp.parity.term_parity` found.
+
+    Returns
+    -------
+    FitVerdict
+        All problems found, not just the first. A number that is not finite counts as a failure.
+    """
+    from mrp.convergence import convergence, energy_fraction
+
+    n_chains = tree["posterior"].sizes["chain"]
+    if n_chains < 2:
+        return FitVerdict((Problem("few-chains", f"{n_chains} chain, need 2 or more"), *parity))
+    table = convergence(tree)
+    problems = list(parity)
+    # `not (x <= limit)` rather than `x > limit`: NaN has to fail.
+    if unusable := [row.name for row in table if not np.isfinite([row.mean, row.sd, row.r_hat]).all()]:
+        problems.append(Problem("not-finite", f"{len(unusable)} parameters have no finite summary, e.g. {unusable[0]}"))
+    worst = max(table, key=lambda row: np.nan_to_num(row.r_hat, nan=np.inf))
+    if not worst.r_hat <= MAX_RHAT:
+        problems.append(Problem("r-hat", f"R-hat of {worst.name} is {worst.r_hat:.3f}, limit {MAX_RHAT}"))
+    for part, sizes in (("bulk", [row.ess_bulk for row in table]), ("tail", [row.ess_tail for row in table])):
+        least = int(np.argmin(np.nan_to_num(sizes, nan=-1.0)))
+        if not sizes[least] >= MIN_ESS:
+            text = f"{part} ESS of {table[least].name} is {sizes[least]:.0f}, need {MIN_ESS}"
+            problems.append(Problem(f"ess-{part}", text))
+    if n_diverging := int(tree["sample_stats"]["diverging"].sum()):
+        problems.append(Problem("divergences", f"{n_diverging} divergences after warmup, limit 0"))
+    lowest = energy_fraction(tree).min()
+    if not lowest >= MIN_BFMI:
+        problems.append(Problem("e-bfmi", f"energy fraction of a chain is {lowest:.2f}, need {MIN_BFMI}"))
+    return FitVerdict(tuple(problems))
