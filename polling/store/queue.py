@@ -213,7 +213,9 @@ def cancel(session: Session, job_id: str, *, now: datetime) -> JobRecord:
 
 
 def _next_expired(session: Session, now: datetime) -> Job | None:
-    expired = select(Job).where(Job.state == "running", Job.lease_until <= now).order_by(Job.lease_until)
+    expired = (
+        select(Job).where(Job.state == "running", Job.lease_until <= now).order_by(Job.lease_until, Job.kind, Job.key)
+    )
     return _lock_first(session, expired)
 
 
@@ -221,7 +223,7 @@ def _next_due(session: Session, now: datetime) -> Job | None:
     running = aliased(Job)
     same_work = select(running.id).where(running.kind == Job.kind, running.key == Job.key, running.state == "running")
     due = select(Job).where(Job.state == "queued", Job.run_after <= now, ~same_work.exists())
-    return _lock_first(session, due.order_by(Job.run_after, Job.id))
+    return _lock_first(session, due.order_by(Job.run_after, Job.kind, Job.key))
 
 
 def _lock_first(session: Session, jobs: Select[Job]) -> Job | None:
