@@ -100,6 +100,7 @@ def build(services: Services) -> Litestar:
             components=Components(security_schemes={"key": SecurityScheme(type="http", scheme="bearer")}),
             openapi_router=_Unserved("/schema", route_handlers=[], include_in_schema=False),
             render_plugins=[],
+            use_handler_docstrings=True,
         ),
         debug=False,
     )

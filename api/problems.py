@@ -160,8 +160,9 @@ def render(request: Request[Any, Any, Any], error: Exception) -> Response[Proble
 
 def log_unexpected(error: BaseException, *, method: str, path: str) -> None:
     """Log where an error happened, not what it says: messages of parsers quote the data."""
-    frames = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
-    log.error("unexpected %s in %s %s\n%s", type(error).__qualname__, method, path, frames)
+    frames = traceback.extract_tb(error.__traceback__)
+    places = "".join(f"\n  {frame.filename}:{frame.lineno} in {frame.name}" for frame in frames)
+    log.error("unexpected %s in %s %s%s", type(error).__qualname__, method, path, places)
 
 
 exception_handlers: dict[int | type[Exception], Any] = {HTTPException: render, Exception: render}

@@ -155,8 +155,7 @@ def test_counts_of_parts_add_up_so_that_nothing_can_be_subtracted(served: World)
     by_region = [row["n_interviews"] for row in served.estimates(level="region")["estimates"]]
 
     assert sum(by_gender) == sum(by_region) == nation
-    assert nation != 400  # perturbed: the file has 400
-    assert abs(nation - 400) < 40
+    assert abs(nation - 400) <= 2 * frame_table().height  # noise of at most one per cell and answer
 
 
 def test_the_body_is_the_same_every_time_and_has_a_validator(served: World):

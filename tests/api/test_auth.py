@@ -1,0 +1,204 @@
+"""Who may call what: every route of the application with every kind of caller."""
+
+from datetime import timedelta
+
+import pytest
+from litestar import get
+from litestar.exceptions import ImproperlyConfiguredException
+from litestar.handlers import BaseRouteHandler
+
+from api.app import handlers_of
+from api.auth import PUBLIC, ROLES, check_policy, is_permitted, operation_id
+from polling.keys import new_key
+from polling.store import keys as stored_keys
+from tests.api.world import OTHER, RIVAL, SURVEY, World, wave_csv
+
+ALL_ROLES = ("pollster", "reader", "analyst", "dpo", "admin")
+
+PATHS = {
+    "listSurveys": "/v1/surveys",
+    "getSurvey": "/v1/surveys/{s}",
+    "listDistricts": "/v1/surveys/{s}/districts",
+    "listQuestions": "/v1/surveys/{s}/questions",
+    "receiveWave": "/v1/surveys/{s}/waves",
+    "listWaves": "/v1/surveys/{s}/waves",
+    "getWave": "/v1/surveys/{s}/waves/{wave}",
+    "listJobs": "/v1/surveys/{s}/jobs",
+    "getJob": "/v1/surveys/{s}/jobs/{job}",
+    "getEstimates": "/v1/surveys/{s}/questions/rail/estimates",
+    "listReleases": "/v1/surveys/{s}/questions/rail/releases",
+    "getRelease": "/v1/surveys/{s}/releases/{release}",
+    "getDiagnostics": "/v1/surveys/{s}/releases/{release}/diagnostics",
+}
+"""A path per guarded operation; the test below fails when one is missing."""
+
+IN_A_SURVEY = sorted(set(PATHS) - {"listSurveys"})
+
+
+def call(world: World, operation: str, headers: dict[str, str], survey: str = SURVEY):
+    """Call an operation; the ids in the path exist in the survey ``town``."""
+    ids = {
+        "wave": world.get(f"/v1/surveys/{SURVEY}/waves").json()["waves"][0]["id"],
+        "job": world.get(f"/v1/surveys/{SURVEY}/jobs").json()["jobs"][0]["id"],
+        "release": world.get(f"/v1/surveys/{SURVEY}/questions/rail/releases").json()["releases"][0]["id"],
+    }
+    path = PATHS[operation].format(s=survey, **ids)
+    if operation != "receiveWave":
+        return world.client.get(path, headers=headers)
+    form = {"reference": "w1", "fieldwork_start": "2026-02-20", "fieldwork_end": "2026-02-25"}
+    return world.client.post(path, headers=headers, data=form, files={"file": ("w.csv", wave_csv())})
+
+
+def test_every_route_is_guarded_and_in_the_table(served: World):
+    found = {operation_id(handler) for handler in handlers_of(served.app)}
+
+    assert found == set(ROLES) | PUBLIC
+    assert set(PATHS) == set(ROLES)
+    assert all(is_permitted in handler.resolve_guards() for handler in handlers_of(served.app))
+
+
+@pytest.mark.parametrize("name", ["", "newRoute"])
+def test_an_application_with_a_route_nobody_decided_about_does_not_start(name: str):
+    @get("/new", operation_id=name or None, guards=[is_permitted], sync_to_thread=False)
+    def new() -> None:
+        return None
+
+    with pytest.raises(ImproperlyConfiguredException, match="has no roles"):
+        check_policy([new])
+
+
+def test_an_application_with_an_unguarded_route_does_not_start():
+    @get("/new", operation_id="getSurvey", sync_to_thread=False)
+    def new() -> None:
+        return None
+
+    handler: BaseRouteHandler = new
+    with pytest.raises(ImproperlyConfiguredException, match="not guarded"):
+        check_policy([handler])
+
+
+@pytest.mark.parametrize("operation", sorted(PATHS))
+@pytest.mark.parametrize(
+    "header",
+    [
+        {},
+        {"Authorization": ""},
+        {"Authorization": "Bearer "},
+        {"Authorization": "Basic aHVzdDpodXN0"},
+    ],
+    ids=["none", "empty", "bearer-of-nothing", "basic"],
+)
+def test_without_a_key_nothing_is_answered(served: World, operation: str, header: dict[str, str]):
+    reply = call(served, operation, header)
+
+    assert (reply.status_code, reply.json()["type"]) == (401, "key-missing")
+    assert reply.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("operation", sorted(PATHS))
+@pytest.mark.parametrize("kind", ["garbage", "unknown", "wrong-secret", "miscopied", "revoked", "expired"])
+def test_a_key_that_is_not_accepted_opens_nothing(served: World, operation: str, kind: str):
+    reply = call(served, operation, {"Authorization": f"Bearer {bad_key(served, kind)}"})
+
+    assert (reply.status_code, reply.json()["type"]) == (401, "key-refused")
+    assert reply.headers["www-authenticate"] == "Bearer"
+
+
+def bad_key(world: World, kind: str) -> str:
+    name = f"bad {kind}"
+    if name not in world.keys:
+        world.keys[name] = make_bad_key(world, kind)
+    return world.keys[name]
+
+
+def make_bad_key(world: World, kind: str) -> str:
+    if kind == "garbage":
+        return "hust_x"
+    if kind == "unknown":
+        return new_key().text
+    good = world.key("admin", expires_at=world.now + timedelta(days=1))
+    prefix = good.split("_")[1]
+    if kind == "miscopied":
+        return good[:-7] + "0" + good[-6:]
+    if kind == "wrong-secret":
+        # A well-formed key with another key's prefix.
+        other = new_key().text
+        body = f"hust_{prefix}_" + other.split("_")[2][:32]
+        from polling.keys import _checksum
+
+        return body + _checksum(body)
+    if kind == "revoked":
+        with world.store.write() as session:
+            stored_keys.revoke_key(session, prefix, now=world.now)
+        return good
+    return world.key("admin", expires_at=world.now - timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("operation", sorted(PATHS))
+@pytest.mark.parametrize("role", ALL_ROLES)
+def test_a_role_may_do_what_the_table_says_and_nothing_else(served: World, operation: str, role: str):
+    reply = call(served, operation, served.bearer(role))
+
+    if role in ROLES[operation]:
+        # An admin's key speaks for no pollster, so its push has to name one: refused as a form, not as a role.
+        assert reply.status_code in ((200, 400) if operation == "receiveWave" else (200,))
+    else:
+        assert (reply.status_code, reply.json()["type"]) == (403, "role-refused")
+        assert reply.json()["allowed"] == sorted(ROLES[operation])
+
+
+@pytest.mark.parametrize("operation", IN_A_SURVEY)
+@pytest.mark.parametrize("role", ALL_ROLES)
+def test_another_survey_is_answered_like_one_that_does_not_exist(served: World, operation: str, role: str):
+    existing = call(served, operation, served.bearer(role), survey=OTHER)
+    missing = call(served, operation, served.bearer(role), survey="nowhere")
+
+    assert existing.status_code == missing.status_code == 404
+    assert existing.text.replace(OTHER, "nowhere") == missing.text
+    assert existing.json()["type"] == "survey-not-found"
+
+
+@pytest.mark.parametrize("operation", ["getWave", "getJob", "getRelease", "getDiagnostics"])
+def test_an_id_of_another_survey_is_not_found_with_a_key_for_every_survey(served: World, operation: str):
+    if "everything" not in served.keys:
+        served.keys["everything"] = served.key("admin", survey=None)
+
+    reply = call(served, operation, {"Authorization": f"Bearer {served.keys['everything']}"}, survey=OTHER)
+
+    assert reply.status_code == 404
+    assert reply.json()["type"] in ("wave-not-found", "job-not-found", "release-not-found")
+
+
+def test_the_list_of_surveys_has_only_those_in_scope(served: World):
+    everything = served.key("reader", survey=None)
+
+    assert [one["id"] for one in served.get("/v1/surveys", "reader").json()["surveys"]] == [SURVEY]
+    reply = served.client.get("/v1/surveys", headers={"Authorization": f"Bearer {everything}"})
+    assert [one["id"] for one in reply.json()["surveys"]] == [SURVEY, OTHER]
+
+
+def test_a_pollster_sees_its_own_waves_and_their_jobs_only(served: World):
+    rival = {"Authorization": f"Bearer {served.key('pollster', pollster=RIVAL)}"}
+
+    assert served.client.get(f"/v1/surveys/{SURVEY}/waves", headers=rival).json()["waves"] == []
+    assert served.client.get(f"/v1/surveys/{SURVEY}/jobs", headers=rival).json()["jobs"] == []
+    assert call(served, "getWave", rival).json()["type"] == "wave-not-found"
+    assert call(served, "getJob", rival).json()["type"] == "job-not-found"
+    assert call(served, "getWave", served.bearer("pollster")).status_code == 200
+    assert call(served, "getJob", served.bearer("pollster")).status_code == 200
+
+
+def test_a_revoked_key_stops_working_at_once(world: World):
+    text = world.key("reader")
+    header = {"Authorization": f"Bearer {text}"}
+    assert world.client.get("/v1/surveys", headers=header).status_code == 200
+
+    with world.store.write() as session:
+        stored_keys.revoke_key(session, text.split("_")[1], now=world.now)
+
+    assert "was revoked" in world.client.get("/v1/surveys", headers=header).json()["detail"]
+
+
+def test_the_scheme_may_be_written_in_any_case(served: World):
+    header = served.bearer("reader")["Authorization"].replace("Bearer", "bearer")
+    assert served.client.get("/v1/surveys", headers={"Authorization": header}).status_code == 200

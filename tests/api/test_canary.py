@@ -1,0 +1,46 @@
+"""An answer of a respondent and an API key never reach a log."""
+
+import logging
+
+import pytest
+
+from polling.payload import from_payload
+from polling.store import waves
+from tests.api.world import SURVEY, World, wave_csv
+
+CANARY = "canary-answer-4711"
+
+
+def test_answers_and_keys_stay_out_of_every_log(world: World, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.DEBUG)
+    faulty = wave_csv(30).decode().replace(",yes", f",{CANARY}", 1)
+    respondent = wave_csv(30, start=500).decode().replace("r507", "canary-respondent")
+
+    rejected = world.push("w0", faulty.encode())
+    world.push("w1", respondent.encode())
+    world.work()
+    world.get(f"/v1/surveys/{SURVEY}/questions/rail/estimates?option={CANARY}")
+    world.client.get("/v1/surveys", headers={"Authorization": "Bearer hust_abcdefgh_secret"})
+    world.client.get(f"/v1/surveys/{SURVEY}?{CANARY}=1", headers=world.bearer("admin"))
+
+    assert CANARY in rejected.text  # the sender is told what is wrong ...
+    assert CANARY not in caplog.text  # ... and nobody else
+    assert "canary-respondent" not in caplog.text
+    for key in world.keys.values():
+        assert key not in caplog.text
+        assert key.rsplit("_", 1)[1] not in caplog.text
+    assert "hust_abcdefgh_secret" not in caplog.text
+
+
+def test_the_database_holds_no_key_and_no_respondent_id(world: World):
+    respondent = wave_csv(30, start=500).decode().replace("r507", "canary-respondent")
+    world.push("w1", respondent.encode())
+    with world.store.read() as session:
+        ((_, payload),) = waves.load_payloads(session, SURVEY)
+
+    held = b"".join(path.read_bytes() for path in world.settings.data_dir.glob("hustings.db*"))
+
+    assert b"canary-respondent" not in held
+    assert "canary-respondent" not in from_payload(payload).write_csv()
+    for key in world.keys.values():
+        assert key.rsplit("_", 1)[1].encode() not in held
