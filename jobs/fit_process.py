@@ -58,12 +58,11 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
     MrpError
         If the model cannot be built from the request.
     """
-    from mrp.diagnostics import diagnose
-    from mrp.parity import term_parity
-
     from mrp.design import build_design
+    from mrp.diagnostics import diagnose
     from mrp.latents import from_datatree
     from mrp.nuts import Progress, sample_nuts
+    from mrp.parity import term_parity
     from mrp.priors import parse_priors
     from mrp.verdict import judge_nuts
 
@@ -79,7 +78,7 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
     tree = sample_nuts(design, request.counts, priors, seed=request.seed, settings=request.nuts, on_progress=report)
     clock.lap("sample")
     latents = from_datatree(tree, design)
-    verdict = judge_nuts(tree, parity=term_parity(design, latents))
+    verdict = judge_nuts(tree, parity=term_parity(design, request.electorate))
     diagnostics = diagnose(tree)
     clock.lap("judge")
     return FitResult(

@@ -206,7 +206,8 @@ def test_a_fit_dies_with_its_worker(request_, settings, tmp_path):
             textwrap.dedent(
                 f"""
                 import os, subprocess, sys, time
-                child = subprocess.Popen([sys.executable, "-m", "jobs.fit_process", {str(tmp_path)!r}, str(os.getpid())])
+                command = [sys.executable, "-m", "jobs.fit_process", {str(tmp_path)!r}, str(os.getpid())]
+                child = subprocess.Popen(command)
                 print(child.pid, flush=True)
                 time.sleep(60)
                 """

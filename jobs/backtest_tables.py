@@ -1,0 +1,119 @@
+"""The tables that a backtest compares: districts as estimated, as interviewed, and as they turned out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from jobs.errors import BacktestImpossible
+from mrp.poststratify import AreaDraws
+from mrp.summary import summarise
+from polling.declaration import Backtest, Question
+
+__all__ = ["Outcome", "district_estimates", "read_outcome", "read_table"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What happened, or what an independent source says, per district."""
+
+    codes: tuple[str, ...]
+    """Districts it is known for, sorted."""
+    share: NDArray[np.float64]
+    """Share of the option, in [0, 1], shape (district,)."""
+    se: NDArray[np.float64] | None
+    """Standard error of ``share`` where it was measured on a sample."""
+
+
+def read_table(path: Path) -> pl.DataFrame:
+    """Read a CSV (all columns as text) or Parquet table.
+
+    Raises
+    ------
+    BacktestImpossible
+        If it cannot be read.
+    """
+    try:
+        return pl.read_csv(path, infer_schema=False) if path.suffix == ".csv" else pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise BacktestImpossible(f"{path} cannot be read: {error}. Say where the tables lie.") from None
+
+
+def read_outcome(path: Path, declared: Backtest, question: Question, *, districts: pl.Series) -> Outcome:
+    """Read the rows of a truth or benchmark that belong to the first option of a question.
+
+    Parameters
+    ----------
+    path
+        Table with ``geography``, ``option``, ``share`` and optionally ``se``.
+    declared
+        May name the option as the table calls it.
+    question
+        Its first option is the default.
+    districts
+        Codes of the survey's districts.
+
+    Raises
+    ------
+    BacktestImpossible
+        If a column is missing, no row has the option, a district occurs
+        twice, or a district of the table is not one of the survey.
+    """
+    table = read_table(path)
+    if missing := [name for name in ("geography", "option", "share") if name not in table.columns]:
+        raise BacktestImpossible(f"{path.name} has no column {missing[0]!r}; it has {', '.join(table.columns)}.")
+    option = declared.option or question.options[0]
+    rows = table.filter(pl.col("option") == option).sort("geography")
+    if rows.is_empty():
+        known = ", ".join(sorted(table["option"].unique().drop_nulls()))
+        raise BacktestImpossible(
+            f"{path.name} has no option {option!r}; it has {known}. Name one in [backtest] option."
+        )
+    if (twice := rows.filter(pl.col("geography").is_duplicated())).height:
+        raise BacktestImpossible(f"{path.name} has more than one row for {twice['geography'][0]} and {option!r}.")
+    if (strange := rows.filter(~pl.col("geography").is_in(districts.to_list()))).height:
+        raise BacktestImpossible(f"{path.name} has {strange['geography'][0]!r}, which is no district of the survey.")
+    share = rows["share"].cast(pl.Float64)
+    if share.null_count() or not share.is_between(0, 1).all():
+        raise BacktestImpossible(f"{path.name} has shares of {option!r} outside 0 and 1, or none at all in some row.")
+    se = rows["se"].cast(pl.Float64).to_numpy() if "se" in rows.columns else None
+    return Outcome(tuple(rows["geography"]), share.to_numpy(), se)
+
+
+def district_estimates(
+    districts: pl.DataFrame, estimated: AreaDraws, counts: pl.DataFrame, *, district: str, interval: float = 0.9
+) -> pl.DataFrame:
+    """One row per district of the survey, in the order of the draws' areas.
+
+    Parameters
+    ----------
+    districts
+        ``code`` and ``name``.
+    estimated
+        Draws per district, shape (draw, district).
+    counts
+        ``n`` interviews and ``y`` of them for the option, per cell.
+    district
+        Name of the district column in draws and counts.
+    interval
+        Probability of the central interval.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``district``, ``name``, ``n_interviews``, ``raw`` (null where nobody
+        was interviewed), ``share``, ``low``, ``high``, ``sd``.
+    """
+    table = summarise(estimated, interval=interval).rename({district: "district"})
+    interviewed = counts.group_by(pl.col(district).alias("district")).agg(
+        pl.col("n").sum().alias("n_interviews"), (pl.col("y").sum() / pl.col("n").sum()).alias("raw")
+    )
+    names = districts.select(pl.col("code").alias("district"), "name")
+    return (
+        table.join(names, on="district", how="left", maintain_order="left")
+        .join(interviewed, on="district", how="left", maintain_order="left")
+        .with_columns(pl.col("n_interviews").fill_null(0))
+        .select("district", "name", "n_interviews", "raw", "share", "low", "high", "sd")
+    )
