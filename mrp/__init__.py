@@ -1,0 +1,87 @@
+"""Multilevel regression and poststratification: opinion in every district and group, from a poll of few.
+
+    from mrp import Electorate, build_design, collapse, sample_nuts, from_datatree, area_draws, summarise
+
+    design = build_design("income + (1|state) + (1|age:gender)", electorate)
+    counts = collapse(interviews, by=design.cell_columns, answer="vote", option="yes")
+    fit = sample_nuts(design, counts, Priors(), seed=1)
+    verdict = judge_nuts(fit, term_parity(design, electorate))
+    estimate = area_draws(from_datatree(fit, design), design, electorate, by=("state",))
+    table = summarise(estimate, interval=0.9)
+
+Nothing here reads a file, a clock, the environment or a global random generator. Importing it loads neither PyMC nor
+numba nor pandas; only the functions that parse a formula or sample do.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mrp.counts import collapse
+    from mrp.design import Design, build_design
+    from mrp.diagnostics import diagnose
+    from mrp.electorate import Electorate
+    from mrp.formula import check_formula
+    from mrp.latents import LatentDraws, from_datatree
+    from mrp.nuts import NutsSettings, sample_nuts
+    from mrp.parity import term_parity
+    from mrp.poststratify import AreaDraws, area_draws, poststratify
+    from mrp.priors import Priors, parse_priors
+    from mrp.scoring import score
+    from mrp.summary import summarise
+    from mrp.verdict import FitVerdict, judge_nuts
+
+__all__ = [
+    "AreaDraws",
+    "Design",
+    "Electorate",
+    "FitVerdict",
+    "LatentDraws",
+    "NutsSettings",
+    "Priors",
+    "area_draws",
+    "build_design",
+    "check_formula",
+    "collapse",
+    "diagnose",
+    "from_datatree",
+    "judge_nuts",
+    "parse_priors",
+    "poststratify",
+    "sample_nuts",
+    "score",
+    "summarise",
+    "term_parity",
+]
+
+_HOMES = {
+    "AreaDraws": "mrp.poststratify",
+    "Design": "mrp.design",
+    "Electorate": "mrp.electorate",
+    "FitVerdict": "mrp.verdict",
+    "LatentDraws": "mrp.latents",
+    "NutsSettings": "mrp.nuts",
+    "Priors": "mrp.priors",
+    "area_draws": "mrp.poststratify",
+    "build_design": "mrp.design",
+    "check_formula": "mrp.formula",
+    "collapse": "mrp.counts",
+    "diagnose": "mrp.diagnostics",
+    "from_datatree": "mrp.latents",
+    "judge_nuts": "mrp.verdict",
+    "parse_priors": "mrp.priors",
+    "poststratify": "mrp.poststratify",
+    "sample_nuts": "mrp.nuts",
+    "score": "mrp.scoring",
+    "summarise": "mrp.summary",
+    "term_parity": "mrp.parity",
+}
+
+
+def __getattr__(name: str) -> object:
+    # Looked up on first use: a process that only serves estimates need not load what fits and scores.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mrp' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

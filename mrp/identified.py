@@ -192,8 +192,7 @@ def _helmert(n: int) -> Floats:
     for j in range(1, n):
         basis[:j, j - 1] = 1
         basis[j, j - 1] = -j
-    basis /= np.linalg.norm(basis, axis=0)
-    return basis
+    return basis / np.sqrt(np.square(basis).sum(axis=0))
 
 
 def _part(effect: Floats, term: EffectCoding, total: EffectCoding) -> Floats:
@@ -216,11 +215,12 @@ def _spread(part: Floats, total: EffectCoding | None, term: EffectCoding) -> Flo
     inside = [f.name for f in term.factors if f.name in have]
     part = part.transpose(0, *(1 + have.index(name) for name in inside))
     shape = (len(f.levels) if f.name in have else 1 for f in term.factors)
-    return np.asarray(part.reshape(part.shape[0], *shape))
+    return part.reshape(part.shape[0], *shape)
 
 
 def _levels_of(slope: Floats) -> Floats:
-    return slope[:, None] * np.array([-0.5, 0.5])
+    levels: Floats = slope[:, None] * np.array([-0.5, 0.5])
+    return levels
 
 
 def _in_order(design: Design, identified: Identified, kept: Floats, slopes: Mapping[str, Floats]) -> Floats:

@@ -19,21 +19,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from mrp.collect import collect
 from mrp.counts import require_counts
 from mrp.design import Design
 from mrp.errors import CountsError, SamplingError
-from mrp.identified import Identified, identify
-from mrp.model import build_sampling_model
 from mrp.priors import Priors
 from mrp.progress import Progress, Reporter
 from mrp.verdict import judge_nuts
-from mrp.warm_start import WarmStart, warm_start
 
 if TYPE_CHECKING:
     from xarray import DataTree
 
-__all__ = ["NutsSettings", "sample_nuts"]
+    from mrp.identified import Identified
+    from mrp.warm_start import WarmStart
+
+__all__ = ["NutsSettings", "Progress", "sample_nuts"]
 
 _POLL_SECONDS = 0.1
 # Shares of the whole at which a stage begins; sampling moves from the third to the fourth with its draws.
@@ -91,6 +90,11 @@ def sample_nuts(
     SamplingError
         If the sampler cannot start.
     """
+    # Settings are read by processes that never sample: what sampling needs is loaded here.
+    from mrp.collect import collect
+    from mrp.identified import identify
+    from mrp.warm_start import warm_start
+
     report = Reporter(on_progress)
     report("prepare", 0.0)
     counts = _coarsest(design, counts)
@@ -153,8 +157,10 @@ def _coarsest(design: Design, counts: pl.DataFrame) -> pl.DataFrame:
     return counts.group_by(design.cell_columns).agg(sums).sort(design.cell_columns)
 
 
-def _compile(identified: Identified, start: WarmStart, design: Design, counts: pl.DataFrame, priors: Priors) -> Any:
+def _compile(identified: "Identified", start: "WarmStart", design: Design, counts: pl.DataFrame, priors: Priors) -> Any:
     import nutpie
+
+    from mrp.model import build_sampling_model
 
     model = build_sampling_model(identified, start, design, counts, priors)
     # Starting values on the scale on which they are random: near the mode, in units of its standard deviations.

@@ -1,0 +1,69 @@
+"""What an analyst needs to see of a fit: every parameter, the worst of them, and how the sampler went."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mrp.convergence import convergence, energy_fraction
+
+if TYPE_CHECKING:
+    from xarray import DataTree
+
+__all__ = ["diagnose"]
+
+_N_WORST = 5
+
+
+def diagnose(tree: "DataTree") -> dict[str, Any]:
+    """Diagnostics of a fit by NUTS.
+
+    Parameters
+    ----------
+    tree
+        As `mrp.nuts.sample_nuts` returns it.
+
+    Returns
+    -------
+    dict
+        A value that ``json.dumps`` takes, numbers that are not finite as None: ``parameters`` (one object per scalar of
+        the model: name, mean, sd, mcse, r_hat, ess_bulk, ess_tail), ``worst`` (the highest R-hat and the lowest ESS,
+        also among the sampler's own coordinates), ``divergences``, ``e_bfmi`` (per chain), ``tree_depth`` (mean, most,
+        and draws that reached the sampler's limit), ``acceptance``, ``chains``, ``draws``, and the fit's attributes.
+    """
+    table = convergence(tree)
+    stats = tree["sample_stats"]
+    depth = np.asarray(stats["depth"].to_numpy())
+    by_rhat = sorted(table, key=lambda row: -np.nan_to_num(row.r_hat, nan=np.inf))
+    by_ess = sorted(table, key=lambda row: np.nan_to_num(min(row.ess_bulk, row.ess_tail), nan=-1.0))
+    report = {
+        "chains": tree["posterior"].sizes["chain"],
+        "draws": tree["posterior"].sizes["draw"],
+        "divergences": int(stats["diverging"].sum()),
+        "e_bfmi": energy_fraction(tree).tolist(),
+        "tree_depth": {
+            "mean": float(depth.mean()),
+            "most": int(depth.max()),
+            "at_limit": int(stats["maxdepth_reached"].sum()) if "maxdepth_reached" in stats else 0,
+        },
+        "acceptance": float(stats["mean_tree_accept"].mean()) if "mean_tree_accept" in stats else None,
+        "worst": {
+            "r_hat": [asdict(row) for row in by_rhat[:_N_WORST]],
+            "ess": [asdict(row) for row in by_ess[:_N_WORST]],
+        },
+        "parameters": [asdict(row) for row in table if row.group == "posterior"],
+        "fit": dict(tree.attrs),
+    }
+    finite: dict[str, Any] = _finite(report)
+    return finite
+
+
+def _finite(value: Any) -> Any:
+    """The same value with NaN and infinities as None, which JSON does not have."""
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float | np.floating):
+        return float(value) if np.isfinite(value) else None
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,75 @@
+"""Check that every term of the model moves the prediction.
+
+A term that is fitted but forgotten in poststratification leaves no error behind, only estimates that are too flat. So
+every fit shifts each of its latents in turn and looks at the cells of the frame, through the function that serves
+estimates.
+"""
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from mrp.design import Design
+from mrp.electorate import Electorate
+from mrp.latents import LatentDraws
+from mrp.poststratify import area_draws
+from mrp.verdict import Problem
+
+__all__ = ["term_parity"]
+
+_SHIFT = 0.5
+# A shift of 0.5 moves a share of one half by 0.12; a predictor may be a hundredth of its scale from the mean.
+_LEAST_MOVE = 1e-4
+
+
+def term_parity(design: Design, electorate: Electorate) -> tuple[Problem, ...]:
+    """Shift each latent of a design in turn and see whether the cells it belongs to move, and only those.
+
+    Parameters
+    ----------
+    design
+        Of the fit that is about to be published.
+    electorate
+        Its cells with people are what is predicted.
+
+    Returns
+    -------
+    tuple of Problem
+        Empty if the intercept moves every cell, every coefficient moves some, and every level of a varying term moves
+        exactly the cells that frame and districts put at that level.
+    """
+    cells = _cells(design, electorate)
+    varying = {effect.term: effect for effect in design.effects}
+    problems = []
+    for term, block in design.blocks:
+        moved = _moves(design, electorate, block)
+        if term in varying:
+            factors = [pl.col(factor.name).cast(pl.String) for factor in varying[term].factors]
+            level = cells.select(pl.concat_str(factors, separator=":").alias("level"))["level"].to_numpy()
+            right = (moved == (level == np.array(varying[term].labels, dtype=object)[:, None])).all(axis=1)
+        else:
+            right = moved.all(axis=1) if term == "intercept" else moved.any(axis=1)
+        if not right.all():
+            latent = design.latent_names[block.start + int(np.argmin(right))]
+            text = f"{latent} does not move the cells of the frame it belongs to: the prediction is not the model's"
+            problems.append(Problem("term-parity", text))
+    return tuple(problems)
+
+
+def _cells(design: Design, electorate: Electorate) -> pl.DataFrame:
+    """The cells that predictions are compared for, with the parents of their districts."""
+    nothing = LatentDraws(np.zeros((1, design.n_latents), dtype=np.float32), design.latent_names)
+    cells = area_draws(nothing, design, electorate, by=design.cell_columns).areas
+    if design.district not in cells.columns:
+        return cells
+    parents = electorate.districts.select(pl.col("code").alias(design.district), *electorate.parents)
+    return cells.join(parents, on=design.district, how="left", maintain_order="left")
+
+
+def _moves(design: Design, electorate: Electorate, block: slice) -> NDArray[np.bool_]:
+    """Which latents of a block move which cells, shape (latent, cell)."""
+    size = block.stop - block.start
+    draws = np.zeros((1 + size, design.n_latents), dtype=np.float32)
+    draws[1 + np.arange(size), block.start + np.arange(size)] = _SHIFT
+    shares = area_draws(LatentDraws(draws, design.latent_names), design, electorate, by=design.cell_columns).draws
+    return np.asarray(np.abs(shares[1:] - shares[0]) > _LEAST_MOVE, dtype=np.bool_)
