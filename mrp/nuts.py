@@ -105,29 +105,19 @@ def sample_nuts(
     compiled = _compile(identified, start, design, counts, priors)
     report("sample", _SAMPLE)
     first, second, mixing = np.random.SeedSequence(seed).spawn(3)
-    raw = _run(
-        compiled,
-        settings,
-        stage="sample",
-        draws=settings.draws,
-        target_accept=settings.target_accept,
-        seed=first,
-        report=report,
-    )
-    tree = collect(raw, identified=identified, start=start, design=design, priors=priors, seed=mixing)
-    retried = not judge_nuts(tree).publishable
-    if retried:
+    tree, retried = None, False
+    for stage, draws, target_accept, chain_seed in (
+        ("sample", settings.draws, settings.target_accept, first),
+        ("sample again", 2 * settings.draws, settings.retry_target_accept, second),
+    ):
+        retried = tree is not None
         raw = _run(
-            compiled,
-            settings,
-            stage="sample again",
-            draws=2 * settings.draws,
-            target_accept=settings.retry_target_accept,
-            seed=second,
-            report=report,
+            compiled, settings, stage=stage, draws=draws, target_accept=target_accept, seed=chain_seed, report=report
         )
+        report("collect", _COLLECT)
         tree = collect(raw, identified=identified, start=start, design=design, priors=priors, seed=mixing)
-    report("collect", _COLLECT)
+        if judge_nuts(tree).publishable:
+            break
     tree.attrs = {
         "engine": "nuts",
         "seed": seed,
