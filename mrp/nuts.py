@@ -105,19 +105,18 @@ def sample_nuts(
     compiled = _compile(identified, start, design, counts, priors)
     report("sample", _SAMPLE)
     first, second, mixing = np.random.SeedSequence(seed).spawn(3)
-    tree, retried = None, False
-    for stage, draws, target_accept, chain_seed in (
-        ("sample", settings.draws, settings.target_accept, first),
-        ("sample again", 2 * settings.draws, settings.retry_target_accept, second),
-    ):
-        retried = tree is not None
+
+    def attempt(stage: str, draws: int, target_accept: float, chain_seed: np.random.SeedSequence) -> "DataTree":
         raw = _run(
             compiled, settings, stage=stage, draws=draws, target_accept=target_accept, seed=chain_seed, report=report
         )
         report("collect", _COLLECT)
-        tree = collect(raw, identified=identified, start=start, design=design, priors=priors, seed=mixing)
-        if judge_nuts(tree).publishable:
-            break
+        return collect(raw, identified=identified, start=start, design=design, priors=priors, seed=mixing)
+
+    tree = attempt("sample", settings.draws, settings.target_accept, first)
+    retried = not judge_nuts(tree).publishable
+    if retried:
+        tree = attempt("sample again", 2 * settings.draws, settings.retry_target_accept, second)
     tree.attrs = {
         "engine": "nuts",
         "seed": seed,
