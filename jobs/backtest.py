@@ -10,15 +10,19 @@ not publishable is scored all the same, and the report says so.
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import date, datetime
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
+from typing import Any, cast
 
 import polars as pl
 
 from jobs.backtest_report import BacktestReport
+from jobs.backtest_score import Outcomes, baseline_columns, baselines_of, model_estimates, score_against
+from jobs.backtest_tables import district_estimates, read_outcome
+from jobs.backtest_waves import BacktestPlan, PushedWave, plan_backtest, split_waves
 from jobs.errors import BacktestImpossible, FitProcessFailed
 from jobs.fit_request import FitProgress, FitRequest, FitResult
 from jobs.fit_run import run_fit
@@ -27,11 +31,12 @@ from jobs.refit import electorate_of
 from jobs.settings import Settings
 from jobs.survey import add_survey, load_survey
 from jobs.worker import Worker, utc_now
+from mrp.baselines import Baseline
 from mrp.design import Design
 from mrp.latents import LatentDraws
-from mrp.poststratify import area_draws
+from mrp.poststratify import AreaDraws, area_draws
+from mrp.verdict import FitVerdict
 from polling.bundle import SurveyBundle
-from polling.declaration import Backtest
 from polling.secrets import SecretsFile
 from polling.store import fits, queue
 from polling.store.engine import Store, open_store
@@ -39,9 +44,6 @@ from polling.store.records import FitRecord, JobRecord
 from polling.store.schema import upgrade
 
 __all__ = ["backtest"]
-
-# No column of a file can have these names.
-_POLLSTER, _WAVE = "\x00pollster", "\x00wave"
 
 
 def backtest(
@@ -88,9 +90,9 @@ def backtest(
     """
     started = time.perf_counter()
     bundle = load_survey(folder, data_dir=data_dir)
-    plan = _plan(bundle, question, interviews)
+    plan = plan_backtest(bundle, question, interviews)
     tables, arrival = data_dir or folder, now or utc_now()
-    waves = _waves(bundle, plan, tables, now=arrival)
+    waves = split_waves(bundle, plan, tables, now=arrival)
     with tempfile.TemporaryDirectory(prefix="hustings-backtest-") as place:
         apart = replace(
             settings,
@@ -114,21 +116,22 @@ def backtest(
     districts = area_draws(fit.draws, fit.design, electorate, by=(electorate.district,))
     nation = area_draws(fit.draws, fit.design, electorate)
     done = time.perf_counter()
-    table = district_table(bundle, plan.declared, plan.question, tables=tables, counts=fit.counts, districts=districts)
-    scores, baselines = score_table(table, ...)
+    outcomes = _outcomes(bundle, plan, tables)
+    asked = bundle.declaration.question(plan.question)
+    baselines = baselines_of(fit.counts, electorate, fit.design, asked, plan.declared.last_result)
+    verdict = FitVerdict.from_json(cast(dict[str, Any], fit.record.verdict))
     return BacktestReport(
         survey=bundle.declaration.id,
         question=plan.question,
-        option=bundle.declaration.question(plan.question).options[0],
+        option=asked.options[0],
         engine=fit.record.engine,
         seed=fit.record.seed,
         n_interviews=fit.record.n_interviews,
         n_cells=fit.record.n_cells,
-        n_districts=districts.areas.height,
         national_mean=float(nation.draws.mean()),
         national_sd=float(nation.draws.std(ddof=1)),
-        scores=scores,
-        baselines=baselines,
+        scores=score_against(outcomes, model_estimates(districts, district=electorate.district)),
+        baselines={name: score_against(outcomes, baseline) for name, baseline in baselines.items()},
         seconds={
             "read": round(read - started, 3),
             "fit": round(fitted - read, 3),
@@ -136,26 +139,9 @@ def backtest(
             "total": round(done - started, 3),
         },
         publishable=fit.record.publishable,
-        problems=tuple(fit.record.verdict["problems"]),
-        districts=table,
+        problems=tuple(asdict(problem) for problem in verdict.problems),
+        districts=_district_table(bundle, fit.counts, districts, outcomes, baselines),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    declared: Backtest
-    question: str
-    interviews: str
-    """Name of the file."""
-
-
-@dataclass(frozen=True, slots=True)
-class _PushedWave:
-    pollster: str
-    reference: str
-    content: bytes
-    fieldwork_start: date
-    fieldwork_end: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,76 +152,40 @@ class _Fitted:
     design: Design
 
 
-def _plan(bundle: SurveyBundle, question: str | None, interviews: str | None) -> _Plan:
-    declaration = bundle.declaration
-    declared = declaration.backtest
-    if declared is None:
-        raise BacktestImpossible(f"Survey {declaration.id} declares no [backtest]; name interviews and a truth there.")
-    wanted = question or declared.question
-    if wanted is None and len(declaration.questions) == 1:
-        wanted = declaration.questions[0].id
-    if wanted is None:
-        asked = ", ".join(one.id for one in declaration.questions)
-        raise BacktestImpossible(f"Survey {declaration.id} has several questions: {asked}. Say which one to score.")
-    return _Plan(declared, declaration.question(wanted).id, interviews or declared.interviews)
-
-
-def _waves(bundle: SurveyBundle, plan: _Plan, tables: Path, *, now: datetime) -> list[_PushedWave]:
-    """Split the file into the waves that its pollsters would have sent."""
-    declared = plan.declared
-    table = _read_table(tables / plan.interviews)
-    wanted = [*declared.keep, *filter(None, (declared.wave_by, declared.pollster_column))]
-    if missing := [column for column in wanted if column not in table.columns]:
-        raise BacktestImpossible(f"{plan.interviews} has no column {missing[0]!r}; it has {', '.join(table.columns)}.")
-    for column, values in declared.keep.items():
-        table = table.filter(pl.col(column).cast(pl.String).is_in(values))
-    if table.is_empty():
-        raise BacktestImpossible(f"No interview of {plan.interviews} has the values that [backtest.keep] asks for.")
-    split = table.with_columns(
-        (pl.col(declared.pollster_column).cast(pl.String) if declared.pollster_column else pl.lit(declared.pollster))
-        .fill_null(declared.pollster)
-        .alias(_POLLSTER),
-        (pl.col(declared.wave_by).cast(pl.String) if declared.wave_by else pl.lit(Path(plan.interviews).stem))
-        .fill_null("no wave")
-        .alias(_WAVE),
+def _outcomes(bundle: SurveyBundle, plan: BacktestPlan, tables: Path) -> Outcomes:
+    question, codes = bundle.declaration.question(plan.question), bundle.districts["code"]
+    truth, benchmark = (
+        read_outcome(tables / name, plan.declared, question, districts=codes) if name else None
+        for name in (plan.declared.truth, plan.declared.benchmark)
     )
-    waves = []
-    for (pollster, reference), part in split.group_by(_POLLSTER, _WAVE, maintain_order=True):
-        content = BytesIO()
-        part.drop(_POLLSTER, _WAVE).write_parquet(content)
-        start, end = _fieldwork(bundle, declared, part, str(pollster), now)
-        waves.append(_PushedWave(str(pollster), str(reference), content.getvalue(), start, end))
-    return waves
+    return Outcomes(truth, benchmark)
 
 
-def _read_table(path: Path) -> pl.DataFrame:
-    try:
-        if path.suffix == ".csv":
-            return pl.read_csv(path, infer_schema=False)
-        return pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise BacktestImpossible(f"{path} cannot be read: {error}. Name the folder of the tables.") from None
-
-
-def _fieldwork(
-    bundle: SurveyBundle, declared: Backtest, part: pl.DataFrame, pollster: str, now: datetime
-) -> tuple[date, date]:
-    """First and last day of interviewing: declared, or found in the interviews, or the day of the backtest."""
-    if declared.fieldwork_start and declared.fieldwork_end:
-        return declared.fieldwork_start, declared.fieldwork_end
-    column = bundle.declaration.columns_of(pollster).get("date")
-    if column in part.columns:
-        days = part[column].cast(pl.String).str.head(10).str.to_date(strict=False).drop_nulls()
-        if len(days):
-            first, last = days.min(), days.max()
-            assert isinstance(first, date)
-            assert isinstance(last, date)
-            return first, last
-    return now.date(), now.date()
+def _district_table(
+    bundle: SurveyBundle,
+    counts: pl.DataFrame,
+    estimated: AreaDraws,
+    outcomes: Outcomes,
+    baselines: Mapping[str, Baseline],
+) -> pl.DataFrame:
+    table = district_estimates(bundle.districts, estimated, counts, district=bundle.declaration.geography.district)
+    for name, outcome in (("truth", outcomes.truth), ("benchmark", outcomes.benchmark)):
+        if outcome is not None:
+            known = pl.DataFrame({"district": outcome.codes, name: outcome.share})
+            if outcome.se is not None:
+                known = known.with_columns(pl.Series(f"{name}_se", outcome.se))
+            table = table.join(known, on="district", how="left", maintain_order="left")
+    return baseline_columns(table, baselines)
 
 
 def _ingest(
-    store: Store, settings: Settings, bundle: SurveyBundle, waves: list[_PushedWave], plan: _Plan, *, now: datetime
+    store: Store,
+    settings: Settings,
+    bundle: SurveyBundle,
+    waves: list[PushedWave],
+    plan: BacktestPlan,
+    *,
+    now: datetime,
 ) -> JobRecord:
     """Store survey and waves; return the refit of the question, the only one left in the queue."""
     add_survey(store, bundle, now=now)
@@ -297,5 +247,5 @@ def _fit(
             record=fits.get_fit(session, done.fit_id),
             counts=pl.read_parquet(BytesIO(fits.load_counts(session, done.fit_id))),
             draws=LatentDraws.from_bytes(fits.load_draws(session, done.fit_id)),
-            design=Design.from_json(fits.load_design(session, done.fit_id)),
+            design=Design.from_json(cast(dict[str, Any], fits.load_design(session, done.fit_id))),
         )

@@ -17,6 +17,8 @@ class ScoreRow:
     those of 90% intervals.
     """
 
+    n_districts: int
+    """Districts that were scored; all with an estimate where there is no truth."""
     rmse: float | None = None
     mae: float | None = None
     bias: float | None = None
@@ -41,8 +43,6 @@ class BacktestReport:
     seed: int
     n_interviews: int
     n_cells: int
-    n_districts: int
-    """Districts that were scored, or all of them if there is no truth."""
     national_mean: float
     national_sd: float
     scores: ScoreRow
@@ -54,6 +54,11 @@ class BacktestReport:
     districts: pl.DataFrame
     """One row per district: n_interviews, raw, share, low, high, sd, truth where there is one, the baselines."""
 
+    @property
+    def n_districts(self) -> int:
+        """Districts that were scored; all of them where there is no truth."""
+        return self.scores.n_districts
+
     def to_json(self) -> dict[str, Any]:
         """The object that ``hustings backtest --json`` prints; every score is a key of its own."""
         return {
@@ -64,7 +69,7 @@ class BacktestReport:
             "seed": self.seed,
             "n_interviews": self.n_interviews,
             "n_cells": self.n_cells,
-            "n_districts": self.n_districts,
+            "n_districts": self.n_districts,  # also among the scores; here for the order of keys
             "national": {"mean": self.national_mean, "sd": self.national_sd},
             **asdict(self.scores),
             "seconds": dict(self.seconds),
