@@ -118,7 +118,7 @@ def _prepare(place: Path, steps: Any) -> Prepared:
                 now=utc_now(),
             )[0]
             for name, role in [
-                *((wave.pollster, "pollster") for wave in written.waves),
+                *((name, "pollster") for name in sorted({wave.pollster for wave in written.waves})),
                 ("the reader", "reader"),
                 ("the analyst", "analyst"),
             ]

@@ -23,11 +23,12 @@ def refusal(error: Exception) -> Refusal | None:
     """
     if isinstance(error, click.ClickException | click.exceptions.Exit | click.Abort):
         return None
-    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import DatabaseError, OperationalError
 
-    if isinstance(error, OperationalError):
+    # Other kinds of database errors are faults of the program.
+    if isinstance(error, OperationalError) or type(error) is DatabaseError:
         # The driver's first line says what; the statement and its values stay out.
-        return Refusal(f"The database did not answer: {str(error.orig).splitlines()[0]}.", SERVICE)
+        return Refusal(f"The database cannot be used: {str(error.orig).splitlines()[0]}.", SERVICE)
     code = next((code for kinds, code in _codes() if isinstance(error, kinds)), None)
     if code is None:
         return None

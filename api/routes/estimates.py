@@ -1,9 +1,10 @@
 """Read estimates."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from litestar import Request, Response, Router, get
 from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 
 from api.estimates import EstimateQuery, answer_query, entity_tag, find_served
@@ -20,7 +21,10 @@ __all__ = ["estimates_routes"]
     summary="Estimates by area and group",
     tags=["estimates"],
     sync_to_thread=True,
-    responses=documented(400, 401, 403, 404, 410, 422),
+    responses={
+        304: ResponseSpec(None, description="What If-None-Match names is still the answer."),
+        **documented(400, 401, 403, 404, 410, 422),
+    },
 )
 def get_estimates(
     *,
@@ -39,7 +43,7 @@ def get_estimates(
     ] = 0.9,
     option: Annotated[str | None, QueryParameter(description="Whose share. Default: the first option.")] = None,
     release: Annotated[str | None, QueryParameter(description="Id of a release. Default: the current one.")] = None,
-) -> Response[EstimatesPayload] | Response[None]:
+) -> Response[EstimatesPayload]:
     """The share of an option in every area and group, with central interval, from the draws of one release.
 
     The body depends on nothing but the release, its state and the query: it may be cached, and `ETag`
@@ -54,7 +58,7 @@ def get_estimates(
     tag = entity_tag(served, query, services.settings)
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
     if _matches(request.headers.get("if-none-match"), tag):
-        return Response(None, status_code=304, headers=headers)
+        return Response(cast("EstimatesPayload", None), status_code=304, headers=headers)
     return Response(answer_query(services.releases, served, query, services.settings), headers=headers)
 
 

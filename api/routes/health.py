@@ -13,7 +13,14 @@ from polling.store.schema import require_current
 __all__ = ["health_routes"]
 
 
-@get("/health", operation_id="health", summary="Is the process alive?", tags=["service"], sync_to_thread=False)
+@get(
+    "/health",
+    operation_id="health",
+    summary="Is the process alive?",
+    tags=["service"],
+    sync_to_thread=False,
+    responses=documented(400),
+)
 def health() -> HealthPayload:
     """Answers as long as the process runs; looks at nothing else."""
     return HealthPayload(status="ok", version=version("hustings"))
@@ -25,7 +32,7 @@ def health() -> HealthPayload:
     summary="Can the service answer?",
     tags=["service"],
     sync_to_thread=True,
-    responses=documented(503),
+    responses=documented(400, 503),
 )
 def ready(services: NamedDependency[Services]) -> ReadyPayload:
     """Whether the database can be reached and has the schema that this version needs."""

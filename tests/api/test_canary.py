@@ -23,13 +23,15 @@ def test_answers_and_keys_stay_out_of_every_log(world: World, caplog: pytest.Log
     world.client.get("/v1/surveys", headers={"Authorization": "Bearer hust_abcdefgh_secret"})
     world.client.get(f"/v1/surveys/{SURVEY}?{CANARY}=1", headers=world.bearer("admin"))
 
+    # The test's own HTTP client logs URLs; the service must not.
+    logged = "\n".join(one.getMessage() for one in caplog.records if not one.name.startswith("httpx"))
+    assert "POST /v1/surveys/town/waves 422" in logged
     assert CANARY in rejected.text  # the sender is told what is wrong ...
-    assert CANARY not in caplog.text  # ... and nobody else
-    assert "canary-respondent" not in caplog.text
+    assert CANARY not in logged  # ... and nobody else
+    assert "canary-respondent" not in logged
     for key in world.keys.values():
-        assert key not in caplog.text
-        assert key.rsplit("_", 1)[1] not in caplog.text
-    assert "hust_abcdefgh_secret" not in caplog.text
+        assert key.rsplit("_", 1)[1] not in logged
+    assert "hust_abcdefgh_secret" not in logged
 
 
 def test_the_database_holds_no_key_and_no_respondent_id(world: World):

@@ -1,7 +1,6 @@
 """Estimates over HTTP: the numbers, what they may be asked by, and what is not told."""
 
 import numpy as np
-import polars as pl
 import pytest
 from numpy.testing import assert_allclose
 
@@ -144,7 +143,7 @@ def test_a_district_without_interviews_is_answered_and_flagged(served: World):
 
 
 def test_of_a_group_it_is_not_said_that_nobody_was_interviewed(served: World):
-    rows = [row for row in served.estimates(districts=SILENT, by="gender")["estimates"]]
+    rows = served.estimates(districts=SILENT, by="gender")["estimates"]
 
     assert [row["flags"] for row in rows] == [["few-interviews"], ["few-interviews"]]
 
@@ -221,12 +220,18 @@ def test_a_failed_fit_is_not_served_and_the_old_release_says_so(world: World):
     assert "R-hat of intercept is 1.300" in body["stale_reason"]
 
 
+def _reject(world: World) -> None:
+    world.fit.problems = [{"code": "rhat", "message": "R-hat is 2"}]
+    world.push()
+    world.work()
+
+
 @pytest.mark.parametrize(
     ("prepare", "sentence"),
     [
         (lambda world: None, "No wave that asks it was received."),
         (lambda world: world.push(), "waiting to start"),
-        (lambda world: _reject(world), "ended without a release"),
+        (_reject, "ended without a release"),
     ],
 )
 def test_a_question_without_release_says_why(world: World, prepare, sentence: str):
@@ -236,12 +241,6 @@ def test_a_question_without_release_says_why(world: World, prepare, sentence: st
 
     assert (reply.status_code, reply.json()["type"]) == (404, "no-release-yet")
     assert sentence in reply.json()["detail"]
-
-
-def _reject(world: World) -> None:
-    world.fit.problems = [{"code": "rhat", "message": "R-hat is 2"}]
-    world.push()
-    world.work()
 
 
 def test_an_unknown_question_names_the_known_ones(served: World):
@@ -279,5 +278,3 @@ def gone(world: World, release_id: str) -> None:
 
 def test_every_declared_level_of_age_is_answered(served: World):
     assert [row["groups"]["age"] for row in served.estimates(by="age")["estimates"]] == list(AGES)
-
-

@@ -29,7 +29,11 @@ def test_districts_have_parents_predictors_and_people(served: World):
 
     assert [one["code"] for one in body["districts"]] == list(DISTRICTS)
     second = body["districts"][1]
-    assert (second["name"], second["parents"], second["predictors"]) == ("District 2", {"region": "North"}, {"income": 0.1})
+    assert (second["name"], second["parents"], second["predictors"]) == (
+        "District 2",
+        {"region": "North"},
+        {"income": 0.1},
+    )
     assert second["n_people"] == 6 * (400 + 10) + 3 * 50
 
 

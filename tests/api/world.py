@@ -165,9 +165,7 @@ class World:
         """A new key of this role."""
         if role == "pollster":
             about.setdefault("pollster", POLLSTER)
-        return create_key(
-            self.store, self.secrets, role=role, survey_id=survey, now=self.now, **about
-        )[0]
+        return create_key(self.store, self.secrets, role=role, survey_id=survey, now=self.now, **about)[0]
 
     def get(self, path: str, role: str = "admin", **options: Any) -> Any:
         """GET with a key of this role."""

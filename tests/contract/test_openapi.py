@@ -1,0 +1,167 @@
+"""Every status that ``openapi.json`` documents is provoked once, and no other is seen on the way."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import text
+
+from polling.errors import SchemaOutdated
+from polling.store.engine import open_store
+from tests.api.world import SURVEY, World, make_world, wave_csv
+
+BASE = f"/v1/surveys/{SURVEY}"
+RAIL = f"{BASE}/questions/rail"
+
+type Provoke = Callable[[World], Any]
+
+
+@pytest.fixture(scope="module")
+def world(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A service with one release, and another one whose draws are gone."""
+    folder = tmp_path_factory.mktemp("contract")
+    shutil.copy(_sqlite_template, folder / "hustings.db")
+    store = open_store(f"sqlite:///{folder}/hustings.db")
+    world = make_world(store, folder, max_upload_mb=1)
+    with world.client:
+        world.release(question="tax", content=wave_csv(questions=("rail", "tax")))
+        with store.write() as session:
+            gone = "DELETE FROM fit_draws WHERE fit_id IN (SELECT id FROM fit WHERE question_id = 'tax')"
+            session.execute(text(gone))
+        yield world
+    store.close()
+
+
+def first(world: World, path: str, name: str) -> str:
+    return str(world.get(path).json()[name][0]["url"])
+
+
+def wave(world: World) -> str:
+    return first(world, f"{BASE}/waves", "waves")
+
+
+def job(world: World) -> str:
+    return first(world, f"{BASE}/jobs", "jobs")
+
+
+def release(world: World) -> str:
+    return first(world, f"{RAIL}/releases", "releases")
+
+
+def plain(path: str | Callable[[World], str], *, forbidden: str | None = None, missing: str | None = None) -> dict:
+    """Provocations that every readable route shares."""
+
+    def at(world: World) -> str:
+        return path if isinstance(path, str) else path(world)
+
+    calls: dict[int, Provoke] = {
+        200: lambda world: world.get(at(world)),
+        400: lambda world: world.get(f"{at(world)}?nonsense=1"),
+        401: lambda world: world.client.get(at(world)),
+    }
+    if forbidden:
+        calls[403] = lambda world: world.get(at(world), forbidden)
+    if missing:
+        calls[404] = lambda world: world.get(missing)
+    return calls
+
+
+def push(world: World, **fields: Any) -> Any:
+    return world.push("contract", wave_csv(start=7000), **fields)
+
+
+def not_ready(world: World) -> Any:
+    def outdated(_: object) -> None:
+        raise SchemaOutdated("0001", "0002")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("api.routes.health.require_current", outdated)
+        return world.client.get("/ready")
+
+
+PROVOCATIONS: dict[str, dict[int, Provoke]] = {
+    "health": {200: lambda world: world.client.get("/health"), 400: lambda world: world.client.get("/health?x=1")},
+    "ready": {
+        200: lambda world: world.client.get("/ready"),
+        400: lambda world: world.client.get("/ready?x=1"),
+        503: not_ready,
+    },
+    "listSurveys": plain("/v1/surveys"),
+    "getSurvey": plain(BASE, missing="/v1/surveys/none"),
+    "listQuestions": plain(f"{BASE}/questions", forbidden="pollster", missing="/v1/surveys/none/questions"),
+    "listDistricts": plain(f"{BASE}/districts", missing="/v1/surveys/none/districts"),
+    "listWaves": plain(f"{BASE}/waves", forbidden="reader", missing="/v1/surveys/none/waves"),
+    "getWave": plain(wave, forbidden="reader", missing=f"{BASE}/waves/none"),
+    "listJobs": plain(f"{BASE}/jobs", forbidden="dpo", missing="/v1/surveys/none/jobs"),
+    "getJob": plain(job, forbidden="dpo", missing=f"{BASE}/jobs/none"),
+    "listReleases": plain(f"{RAIL}/releases", forbidden="pollster", missing=f"{BASE}/questions/none/releases"),
+    "getRelease": plain(release, forbidden="pollster", missing=f"{BASE}/releases/none"),
+    "getDiagnostics": plain(
+        lambda world: f"{release(world)}/diagnostics", forbidden="reader", missing=f"{BASE}/releases/none/diagnostics"
+    ),
+    "getEstimates": plain(f"{RAIL}/estimates", forbidden="dpo", missing=f"{BASE}/questions/bridge/estimates")
+    | {
+        304: lambda world: world.get(
+            f"{RAIL}/estimates", headers={"If-None-Match": world.get(f"{RAIL}/estimates").headers["etag"]}
+        ),
+        410: lambda world: world.get(f"{BASE}/questions/tax/estimates"),
+        422: lambda world: world.get(f"{RAIL}/estimates?level=moon"),
+    },
+    "receiveWave": {
+        202: push,
+        200: push,
+        400: lambda world: push(world, fieldwork_start="soon"),
+        401: lambda world: world.client.post(f"{BASE}/waves"),
+        403: lambda world: push(world, pollster="Somebody else"),
+        404: lambda world: push(world, survey="none"),
+        409: lambda world: world.push("contract", wave_csv(start=8000)),
+        413: lambda world: world.push("large", b"x" * 1_300_000),
+        415: lambda world: world.client.post(f"{BASE}/waves", headers=world.bearer("pollster"), json={}),
+        422: lambda world: world.push("faulty", b"id,rail\n1,2\n"),
+    },
+}
+
+
+def documented(world: World) -> dict[str, dict[str, Any]]:
+    document = world.client.get("/openapi.json").json()
+    return {one["operationId"]: one for path in document["paths"].values() for one in path.values()}
+
+
+def test_every_documented_status_has_a_provocation_and_nothing_else(world: World):
+    described = {name: {int(status) for status in one["responses"]} for name, one in documented(world).items()}
+
+    assert {name: set(calls) for name, calls in PROVOCATIONS.items()} == described
+
+
+@pytest.mark.parametrize(
+    ("operation", "status"), [(name, one) for name, calls in PROVOCATIONS.items() for one in calls]
+)
+def test_a_documented_status_can_be_provoked(world: World, operation: str, status: int):
+    reply = PROVOCATIONS[operation][status](world)
+
+    assert reply.status_code == status, reply.text
+    response = documented(world)[operation]["responses"][str(status)]
+    if status == 304:
+        assert reply.content == b""
+        return
+    media_type = reply.headers["content-type"].partition(";")[0]
+    assert media_type in response["content"]
+    body = reply.json()
+    schema = response["content"][media_type]["schema"]["$ref"].rsplit("/", 1)[1]
+    check(world, schema, body)
+    if status >= 400:
+        assert (body["status"], reply.headers["content-type"]) == (status, "application/problem+json")
+
+
+def check(world: World, schema: str, body: dict[str, Any]) -> None:
+    """The body has the described members and no other, and can be read back into its type."""
+    from api import payloads, problems
+
+    described = world.client.get("/openapi.json").json()["components"]["schemas"][schema]
+    assert set(body) <= set(described["properties"])
+    assert set(described.get("required", [])) <= set(body)
+    struct = getattr(payloads, schema, None) or getattr(problems, schema)
+    assert msgspec.to_builtins(msgspec.convert(body, struct)) == body
