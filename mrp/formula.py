@@ -129,7 +129,13 @@ def check_formula(formula: str, electorate: Electorate) -> tuple[str, ...]:
         parsed = parse_formula(formula)
     except FormulaError as error:
         return error.problems
-    return tuple(problem for term in parsed.terms for problem in _problems(term, electorate))
+    problems = [problem for term in parsed.terms for problem in _problems(term, electorate)]
+    seen: dict[frozenset[str], VaryingIntercept] = {}
+    for term in parsed.varying:
+        first = seen.setdefault(frozenset(term.factors), term)
+        if first is not term:
+            problems.append(f"{term} has the same factors as {first}; keep one")
+    return tuple(problems)
 
 
 def _read_term(item: Any) -> Term:
