@@ -17,32 +17,40 @@ __all__ = ["Steps", "print_next_steps", "print_result"]
 
 
 class Steps:
-    """One line per step; on a terminal, the step that is going on is rewritten in place."""
+    """One line per step; a step that goes on is told once, and on a terminal rewritten in place."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
         self._live = sys.stdout.isatty()
         self._last = ""
+        self._open = False
 
     def __call__(self, text: str, share: float | None) -> None:
-        if (share is not None and share < 1) or text.endswith((": queued", ": running")):
-            self._going_on(text, share or 0.0)
+        goes_on = text == self._last or (share is not None and share < 1)
+        if goes_on and (self._live or text == self._last):
+            self._rewrite(text, share)
             return
         self.close()
-        click.echo(f"[{time.monotonic() - self._started:5.1f} s] {text}")
+        click.echo(self._line(text))
         sys.stdout.flush()
+        self._last = text
 
     def close(self) -> None:
         """End a line that is being rewritten."""
-        if self._live and self._last:
+        if self._open:
             click.echo("\r\033[K", nl=False)
-        self._last = ""
+        self._open = False
 
-    def _going_on(self, text: str, share: float) -> None:
+    def _rewrite(self, text: str, share: float | None) -> None:
+        self._last = text
         if self._live:
-            self._last = text
-            click.echo(f"\r\033[K[{time.monotonic() - self._started:5.1f} s] {text} {share:.0%}", nl=False)
+            self._open = True
+            done = "" if share is None else f" {share:.0%}"
+            click.echo(f"\r\033[K{self._line(text)}{done}", nl=False)
             sys.stdout.flush()
+
+    def _line(self, text: str) -> str:
+        return f"[{time.monotonic() - self._started:5.1f} s] {text}"
 
 
 def print_result(result: "DemoResult") -> None:

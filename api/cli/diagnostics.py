@@ -9,6 +9,9 @@ from api.cli.runtime import Runtime
 
 __all__ = ["diagnostics"]
 
+COLUMNS = ("name", "mean", "sd", "mcse", "r_hat", "ess_bulk", "ess_tail")
+MAX_ROWS = 25
+
 
 @click.command(short_help="Show why a release should be believed.")
 @click.argument("survey_id", metavar="SURVEY")
@@ -49,15 +52,34 @@ def _print(fit: Any, numbers: Any) -> None:
     click.echo(f"{fit.n_interviews:,} interviews in {fit.n_cells:,} cells")
     for problem in (fit.verdict or {}).get("problems", []):
         click.echo(f"  {problem.get('code')}: {problem.get('message')}")
-    plain = {name: value for name, value in (numbers or {}).items() if not isinstance(value, list | dict)}
+    _print_numbers(numbers or {})
+
+
+def _print_numbers(numbers: dict[str, Any]) -> None:
+    plain = {name: value for name, value in numbers.items() if isinstance(value, str | int | float)}
+    # Short lists and flat objects, such as E-BFMI per chain and tree depth, on one line each.
+    plain |= {name: _in_line(value) for name, value in numbers.items() if _is_flat(value) and name != "fit"}
     if plain:
         print_table(("", ""), [(name, _number(value)) for name, value in plain.items()])
-    for name, value in (numbers or {}).items():
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            columns = list(value[0])
-            rows = [[_number(row.get(column)) for column in columns] for row in value[:25]]
-            click.echo(f"\n{name}{f' (25 of {len(value)})' if len(value) > 25 else ''}")
-            print_table(columns, rows)
+    worst = numbers.get("worst")
+    tables = {f"worst by {name}": rows for name, rows in worst.items()} if isinstance(worst, dict) else {}
+    if isinstance(numbers.get("parameters"), list):
+        tables["parameters"] = numbers["parameters"]
+    for name, rows in tables.items():
+        click.echo(f"\n{name}{f' (first {MAX_ROWS} of {len(rows)}; all with --json)' if len(rows) > MAX_ROWS else ''}")
+        columns = [column for column in COLUMNS if any(column in row for row in rows)]
+        print_table(columns, [[_number(row.get(column)) for column in columns] for row in rows[:MAX_ROWS]])
+
+
+def _is_flat(value: object) -> bool:
+    inner = list(value.values()) if isinstance(value, dict) else value
+    return isinstance(inner, list) and bool(inner) and not any(isinstance(one, list | dict) for one in inner)
+
+
+def _in_line(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_number(one)}" for name, one in value.items())
+    return ", ".join(str(_number(one)) for one in value)
 
 
 def _number(value: object) -> object:

@@ -8,6 +8,8 @@ import click
 
 __all__ = ["as_json", "percent", "print_json", "print_table", "short_time"]
 
+_PUNCTUATION = str.maketrans("", "", ",.+-")
+
 as_json = click.option("--json", "json_", is_flag=True, help="Print one JSON document instead of a table.")
 
 
@@ -26,7 +28,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, tit
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    headed = any(columns)
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold", show_header=headed)
     texts = [[_text(value) for value in row] for row in rows]
     for index, name in enumerate(columns):
         numeric = bool(texts) and all(_is_number(row[index]) for row in texts)
@@ -57,4 +60,4 @@ def _text(value: object) -> str:
 
 
 def _is_number(text: str) -> bool:
-    return text == "" or text.rstrip("%").replace(",", "").replace(".", "").replace("-", "").isdigit()
+    return text == "" or text.rstrip("%").translate(_PUNCTUATION).isdigit()

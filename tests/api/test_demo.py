@@ -66,8 +66,15 @@ def test_waiting_is_not_printed_line_by_line(capsys: pytest.CaptureFixture[str])
     steps = Steps()
     for share in (0.1, 0.2, 0.3):
         steps("refit of rail: sampling", share)
+    steps("refit of rail: collect", 1.0)
+    steps("refit of rail: collect", 1.0)
     steps("refit of rail: published", 1.0)
-    assert capsys.readouterr().out.count("\n") == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("] ")[1] for line in lines] == [
+        "refit of rail: sampling",
+        "refit of rail: collect",
+        "refit of rail: published",
+    ]
 
 
 def test_a_folder_with_other_things_is_not_emptied(tmp_path: Path):
