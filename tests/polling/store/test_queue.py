@@ -115,6 +115,20 @@ class TestClaiming:
         assert len(taken) == len(set(taken))
         assert {claimed.job.id for claimed in iter(lambda: claim(store, at=5), None)} | set(taken) == all_ids(store)
 
+    @pytest.mark.parametrize("store_kind", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True)
+    def test_a_claim_does_not_wait_for_another_claim(
+        self, store: Store, store_url: str, open_stores: Callable[[str], Store]
+    ):
+        """On SQLite it does: there is one writer at a time, for a millisecond."""
+        other = open_stores(store_url)
+        ask(store, key="a")
+        ask(store, key="b")
+        with store.write() as session:
+            first = claim_in(session, at=5)
+            with ThreadPoolExecutor(1) as threads:
+                second = threads.submit(claim, other, 5).result(timeout=20)
+        assert {first.job.key, second.job.key} == {"a", "b"}
+
     def test_one_job_and_many_claims_are_one_worker(
         self, store: Store, store_url: str, open_stores: Callable[[str], Store]
     ):
