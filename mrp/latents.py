@@ -74,8 +74,8 @@ class LatentDraws:
             raise DrawsError(f"{len(content):,} bytes are not stored draws: {error}") from error
 
 
-def from_datatree(tree: "DataTree", design: Design) -> LatentDraws:
-    """Collect the latents from a fit.
+def from_datatree(tree: "DataTree", design: Design, *, max_draws: int = 4000) -> LatentDraws:
+    """Collect the latents from a fit, thinned to what a release needs.
 
     Parameters
     ----------
@@ -84,6 +84,9 @@ def from_datatree(tree: "DataTree", design: Design) -> LatentDraws:
         as the term, in the group ``posterior`` with leading dimensions (chain, draw).
     design
         The design that was fitted.
+    max_draws
+        Of more draws, every second, third ... of each chain is kept: 4,000 leave a Monte-Carlo error below 2% of a
+        posterior sd.
 
     Raises
     ------
@@ -95,7 +98,11 @@ def from_datatree(tree: "DataTree", design: Design) -> LatentDraws:
     if missing := [name for name in wanted if name not in posterior]:
         raise DrawsError(f"the fit has no draws of {', '.join(missing)}; it is not a fit of this design")
     n_chains, n_draws = posterior.sizes["chain"], posterior.sizes["draw"]
-    parts = [np.asarray(posterior[name].to_numpy()).reshape(n_chains * n_draws, -1) for name in wanted]
+    step = -(-n_chains * n_draws // max(max_draws, n_chains))
+    kept = n_draws // step
+    # The last of every `step` draws: what remains of a chain at its start is dropped.
+    chosen = slice(n_draws - 1 - (kept - 1) * step, None, step)
+    parts = [np.asarray(posterior[name].to_numpy())[:, chosen].reshape(n_chains * kept, -1) for name in wanted]
     draws = np.concatenate(parts, axis=1).astype(np.float32)
     if not np.isfinite(draws).all():
         raise DrawsError("the fit has draws that are not finite numbers; look at its diagnostics")

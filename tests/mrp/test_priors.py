@@ -1,0 +1,67 @@
+import json
+
+import pytest
+
+from mrp.design import build_design
+from mrp.errors import PriorError
+from mrp.priors import HalfNormal, Normal, Priors, parse_priors
+from tests.mrp.worlds import FORMULA, electorate
+
+DESIGN = build_design(FORMULA, electorate())
+
+
+def test_the_defaults_hold_where_nothing_else_is_said():
+    priors = parse_priors({"(1|age)": "half_normal(1)", "lean": "normal(0.5, 2)"})
+
+    assert priors.for_sd("(1|age)") == HalfNormal(1)
+    assert priors.for_sd("(1|district)") == HalfNormal(0.5)
+    assert priors.for_predictor("lean") == Normal(0.5, 2)
+    assert priors.for_predictor("sex") == Normal(0, 1)
+
+
+def test_the_defaults_themselves_can_be_replaced():
+    priors = parse_priors({"intercept": "normal(-1, 2)", "coefficient": "normal(0, 3)", "sd": "half_normal(0.2)"})
+
+    assert priors == Priors(Normal(-1, 2), Normal(0, 3), HalfNormal(0.2))
+
+
+def test_priors_survive_json():
+    priors = parse_priors({"(1|sex:age)": "half_normal(0.25)", "intercept": "normal(-1, 2)"})
+
+    assert parse_priors(json.loads(json.dumps(priors.to_json()))) == priors
+
+
+@pytest.mark.parametrize(
+    "text", ["cauchy(0, 1)", "normal(0)", "half_normal(1, 2)", "normal(0, -1)", "normal(a, 1)", "half_normal(0)", ""]
+)
+def test_a_prior_that_is_not_understood_is_refused(text: str):
+    with pytest.raises(PriorError, match=r"the prior of lean is"):
+        parse_priors({"lean": text})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ({"income": "normal(0, 1)"}, "a prior for income, which is not a term; the terms are lean, sex"),
+        ({"lean": "half_normal(1)"}, r"a coefficient needs normal"),
+        ({"(1|age)": "normal(0, 1)"}, r"a standard deviation needs half_normal"),
+    ],
+)
+def test_a_prior_that_does_not_fit_the_model_is_refused(text: dict[str, str], message: str):
+    with pytest.raises(PriorError, match=message):
+        parse_priors(text).check(DESIGN)
+
+
+@pytest.mark.parametrize("text", [{"sd": "normal(0, 1)"}, {"intercept": "half_normal(1)"}])
+def test_a_default_of_the_wrong_kind_is_refused(text: dict[str, str]):
+    with pytest.raises(PriorError, match=r"needs? "):
+        parse_priors(text)
+
+
+def test_every_term_is_described_in_words():
+    words = Priors().describe(DESIGN)
+
+    assert list(words) == [name for name, _ in DESIGN.blocks]
+    assert words["lean"] == "normal(0, 1) per standard deviation over people"
+    assert words["sex"] == "normal(0, 1) per contrast of levels"
+    assert words["(1|age)"] == "normal(0, sd) with sd ~ half_normal(0.5)"
