@@ -75,9 +75,11 @@ class PostgresServer:
         store = open_store(self.url(name))
         try:
             require_current(store)
-            tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
             with store.write() as session:
-                session.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
+                # A few rows: deleting them is quicker than TRUNCATE, which makes new files.
+                for table in reversed(Base.metadata.sorted_tables):
+                    session.execute(table.delete())
+                session.execute(text("ALTER SEQUENCE outbox_id_seq RESTART"))
         except (PollingError, DBAPIError):
             self.execute(f"DROP DATABASE {name} WITH (FORCE)")
         else:

@@ -216,7 +216,7 @@ def test_any_sequence_of_events_leaves_the_queue_as_the_model_says():
     run_state_machine_as_test(
         QueueMachine,
         settings=settings(
-            max_examples=25,
+            max_examples=15,
             stateful_step_count=30,
             deadline=None,
             derandomize=True,
