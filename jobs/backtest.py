@@ -114,7 +114,8 @@ def backtest(
     fitted = time.perf_counter()
     electorate = electorate_of(bundle)
     districts = area_draws(fit.draws, fit.design, electorate, by=(electorate.district,))
-    nation = area_draws(fit.draws, fit.design, electorate)
+    people = districts.areas["n_people"].to_numpy()
+    nation = districts.draws @ (people / people.sum())  # what a second pass over all cells would give
     done = time.perf_counter()
     outcomes = _outcomes(bundle, plan, tables)
     asked = bundle.declaration.question(plan.question)
@@ -128,8 +129,8 @@ def backtest(
         seed=fit.record.seed,
         n_interviews=fit.record.n_interviews,
         n_cells=fit.record.n_cells,
-        national_mean=float(nation.draws.mean()),
-        national_sd=float(nation.draws.std(ddof=1)),
+        national_mean=float(nation.mean()),
+        national_sd=float(nation.std(ddof=1)),
         scores=score_against(outcomes, model_estimates(districts, district=electorate.district)),
         baselines={name: score_against(outcomes, baseline) for name, baseline in baselines.items()},
         seconds={

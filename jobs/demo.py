@@ -243,6 +243,7 @@ def _round(service: _Service, waves: Sequence[DemoWave], report: DemoReport, pat
 
 
 def _follow(service: _Service, job: Mapping[str, Any], pollster: str, report: DemoReport, deadline: float) -> None:
+    said = None
     while True:
         seen = service.job(job, pollster)
         if seen["state"] == "failed":
@@ -252,7 +253,10 @@ def _follow(service: _Service, job: Mapping[str, Any], pollster: str, report: De
             return
         if time.monotonic() > deadline:
             raise DemoFailed(f"The refit of {job['question']} was still {seen['state']} when patience ended.")
-        report(f"refit of {job['question']}: {seen.get('stage') or seen['state']}", seen.get("progress"))
+        news = (f"refit of {job['question']}: {seen.get('stage') or seen['state']}", seen.get("progress"))
+        if news != said:
+            report(*news)
+            said = news
         time.sleep(POLL_S)
 
 

@@ -24,6 +24,8 @@ from mrp.errors import MrpError
 __all__ = ["fit", "main"]
 
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
+SAMPLED = 0.95
+"""Share of the work that is done when the draws are there."""
 
 
 def main(arguments: list[str]) -> int:
@@ -69,7 +71,8 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
     clock = _StopWatch()
 
     def report(step: Progress) -> None:
-        print(json.dumps(FitProgress(step.stage, step.share, step.expected_end_s).to_json()), file=progress)
+        show = FitProgress(step.stage, step.share * SAMPLED, step.expected_end_s)
+        print(json.dumps(show.to_json()), file=progress)
 
     design = build_design(request.formula, request.electorate)
     priors = parse_priors(request.priors)
@@ -77,6 +80,7 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
     clock.lap("design")
     tree = sample_nuts(design, request.counts, priors, seed=request.seed, settings=request.nuts, on_progress=report)
     clock.lap("sample")
+    report(Progress("judge", 1.0, None))
     latents = from_datatree(tree, design)
     verdict = judge_nuts(tree, parity=term_parity(design, request.electorate))
     diagnostics = diagnose(tree)
