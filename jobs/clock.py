@@ -13,7 +13,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -22,13 +21,15 @@ from jobs.receive import REFIT, ask_refit
 from jobs.settings import Settings
 from polling.store import fits, leases, queue, surveys, waves
 from polling.store.engine import Store
-from polling.store.records import SurveyVersionRecord
+from polling.store.records import SurveyVersionRecord, WaveRecord
 
 __all__ = ["HouseClock", "Task", "clean_spool", "house_tasks", "sweep"]
 
 LEASE = "clock"
 LEASE_TTL = timedelta(minutes=1)
-DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+# Codes of jobs that would fail again on the same data and the same version of the survey.
+SETTLED = frozenset({"fit-refused", "kind-not-supported", "no-interviews", "refit-refused", "wave-not-convertible"})
 
 log = logging.getLogger("hustings.clock")
 
@@ -47,13 +48,7 @@ def house_tasks(settings: Settings) -> tuple[Task, ...]:
     """The tasks of a running house."""
     return (
         Task("sweep", timedelta(seconds=settings.sweep_s), lambda session, now: sweep(session, settings, now=now)),
-        Task(
-            "clean-spool",
-            DAY,
-            lambda _session, now: clean_spool(
-                settings.spool_dir, older_than=now - timedelta(seconds=settings.spool_keep_s)
-            ),
-        ),
+        Task("clean-spool", HOUR, lambda _session, now: clean_spool(settings, now=now)),
     )
 
 
@@ -122,35 +117,38 @@ def sweep(session: Session, settings: Settings, *, now: datetime) -> None:
 
     A question needs one if a wave that answers it is not in its current
     release and no refit is waiting or running: the last one crashed, or was
-    cancelled. A fit that was rejected on the same data is not asked for again:
-    the same inputs and seed would give the same fit.
+    cancelled. What failed for a reason that lies in the data or the survey is
+    not asked for again before one of them changes: the same inputs and seed
+    would give the same fit, or the same refusal.
     """
     for survey in surveys.list_surveys(session):
         open_jobs = queue.list_jobs(session, survey_id=survey.survey_id, states=("queued", "running"))
         asked = {job.question_id for job in open_jobs if job.kind == REFIT}
-        answered = {
-            question_id: wave.sequence  # the newest wave of each, as they come in order
+        newest = {
+            question_id: wave  # they come in order of arrival
             for wave in waves.list_waves(session, survey.survey_id)
             for question_id in wave.questions
         }
-        for question_id, sequence in answered.items():
-            if question_id not in asked and _lacks(session, survey, question_id, sequence):
+        for question_id, wave in newest.items():
+            if question_id not in asked and not _seen(session, survey, question_id, wave):
                 ask_refit(session, settings, survey_id=survey.survey_id, question_id=question_id, now=now)
                 log.info("asked again for the refit of %s/%s", survey.survey_id, question_id)
 
 
-def clean_spool(spool_dir: Path, *, older_than: datetime) -> None:
-    """Delete what fit processes left behind when their worker was killed."""
-    if not spool_dir.is_dir():
-        return
-    for folder in spool_dir.glob("fit-*"):
-        if datetime.fromtimestamp(folder.stat().st_mtime, UTC) < older_than:
+def clean_spool(settings: Settings, *, now: datetime) -> None:
+    """Delete what fit processes left behind when their worker was killed: it holds counts of interviews."""
+    too_old = now - timedelta(seconds=settings.fit_timeout_s) - HOUR
+    for folder in settings.spool_dir.glob("fit-*"):
+        if datetime.fromtimestamp(folder.stat().st_mtime, UTC) < too_old:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _lacks(session: Session, survey: SurveyVersionRecord, question_id: str, sequence: int) -> bool:
-    """Tell whether no fit of the newest survey version has seen the wave ``sequence``."""
-    return not any(
-        fit.data_sequence >= sequence and fit.survey_version == survey.version
+def _seen(session: Session, survey: SurveyVersionRecord, question_id: str, wave: WaveRecord) -> bool:
+    """Tell whether a fit of the newest survey version has seen the wave, or was refused for good."""
+    fitted = any(
+        fit.data_sequence >= wave.sequence and fit.survey_version == survey.version
         for fit in fits.list_fits(session, survey.survey_id, question_id)
     )
+    changed_at = max(survey.created_at, wave.received_at)
+    failed = queue.list_jobs(session, survey_id=survey.survey_id, states=("failed",), question_id=question_id)
+    return fitted or any(job.code in SETTLED and job.last_asked_at >= changed_at for job in failed)

@@ -108,9 +108,6 @@ class Settings:
     sweep_s: Annotated[
         float, About("Pause between two searches for questions whose release lacks a wave and has no refit.", least=1)
     ] = 3600.0
-    spool_keep_s: Annotated[float, About("Age at which leftovers of dead fit processes are deleted.", least=0)] = (
-        86400.0
-    )
 
     def __post_init__(self) -> None:
         for one in fields(self):

@@ -104,3 +104,11 @@ def furnish(written: WrittenSurvey, place: Path) -> Iterator[House]:
         yield House(store, SecretsFile(settings.secrets_file), settings, written)
     finally:
         store.close()
+
+
+def alive(pid: int) -> bool:
+    """Tell whether a process runs; one that ended and waits for its parent to notice does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False

@@ -2,11 +2,14 @@
 
 import os
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from jobs.clock import HouseClock, Task, clean_spool, house_tasks, sweep
+from jobs.errors import FitProcessFailed
+from jobs.survey import load_survey, update_survey
 from polling.store import leases, queue
 
 
@@ -134,22 +137,48 @@ def test_a_survey_without_waves_needs_nothing(house):
     assert swept(house) == set()
 
 
-def test_leftovers_of_dead_fits_are_deleted_when_they_are_old(tmp_path):
-    old, new = tmp_path / "fit-old", tmp_path / "fit-new"
-    for folder in (old, new):
-        folder.mkdir()
-        (folder / "counts.parquet").write_bytes(b"x")
-    two_days_ago = datetime.now(UTC) - timedelta(days=2)
-    os.utime(old, (two_days_ago.timestamp(), two_days_ago.timestamp()))
+def test_a_fit_that_was_refused_is_asked_for_again_only_when_something_changed(house):
+    house.push(1)
+    house.wait(2)
+    worker = house.worker(fit=refusing)
+    while worker.turn(house.now):
+        pass
+    house.wait(3600)
 
-    clean_spool(tmp_path, older_than=datetime.now(UTC) - timedelta(days=1))
+    assert swept(house) == set()
+    update_survey(house.store, house.settings, renamed(load_survey(house.written.path)), now=house.now)
+    assert {job.question_id for job in house.jobs("queued")} == {"rail", "voting_age"}
+
+
+def refusing(*_arguments, **_more):
+    raise FitProcessFailed("fit-refused", "x is constant", retry=False)
+
+
+def renamed(bundle):
+    return replace(bundle, declaration=replace(bundle.declaration, title="Another title"))
+
+
+def test_leftovers_of_dead_fits_are_deleted_when_no_fit_can_be_that_old(house):
+    old, new = house.settings.spool_dir / "fit-old", house.settings.spool_dir / "fit-new"
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+        (folder / "counts.parquet").write_bytes(b"x")
+    now = datetime.now(UTC)
+    long_ago = now.timestamp() - house.settings.fit_timeout_s - 4000
+    os.utime(old, (long_ago, long_ago))
+
+    clean_spool(house.settings, now=now)
 
     assert not old.exists()
     assert new.exists()
 
 
-def test_the_house_has_a_sweep_and_a_daily_cleaning(house):
+def test_a_house_in_which_nothing_was_fitted_has_no_spool_to_clean(house):
+    clean_spool(house.settings, now=datetime.now(UTC))
+
+
+def test_the_house_has_two_tasks(house):
     assert {task.name: task.every for task in house_tasks(house.settings)} == {
         "sweep": timedelta(hours=1),
-        "clean-spool": timedelta(days=1),
+        "clean-spool": timedelta(hours=1),
     }

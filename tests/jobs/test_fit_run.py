@@ -20,6 +20,7 @@ from jobs.fit_run import child_environment, run_fit, spool_folder
 from jobs.settings import Settings
 from mrp.electorate import Electorate
 from mrp.nuts import NutsSettings
+from tests.jobs.house import alive
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
@@ -56,13 +57,6 @@ def children() -> list[int]:
     for task in Path("/proc/self/task").iterdir():
         found += [int(pid) for pid in (task / "children").read_text().split()]
     return [pid for pid in found if "jobs.fit_process" in Path(f"/proc/{pid}/cmdline").read_text()]
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_a_request_comes_back_as_it_was_written(request_, tmp_path):

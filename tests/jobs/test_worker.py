@@ -1,12 +1,20 @@
 """The worker: one job a turn, published once, every end explained. The fit itself is a stand-in here."""
 
+import subprocess
+import sys
 import threading
 import time
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from jobs.errors import FitCancelled, FitOutOfMemory, FitProcessFailed, WorkerStopping
+from jobs.receive import ask_refit
+from jobs.worker import utc_now
 from polling.store import fits, queue, releases
+from tests.jobs.house import alive
 
 PROBLEM = {"code": "r-hat", "message": "R-hat of intercept is 1.2, limit 1.01"}
 
@@ -74,8 +82,6 @@ def test_the_same_inputs_give_the_same_seed_and_the_same_fit(house):
     worker.turn(house.now)
     question = house.jobs("succeeded")[0].question_id
     with house.store.write() as session:
-        from jobs.receive import ask_refit
-
         ask_refit(session, house.settings, survey_id="demo", question_id=question, now=house.now)
     house.wait(2)
     while worker.turn(house.now):
@@ -238,8 +244,6 @@ def test_an_unexpected_error_is_not_quoted_in_the_job(house):
 
 def test_a_question_nobody_answered_fails_at_once_with_a_reason(house):
     with house.store.write() as session:
-        from jobs.receive import ask_refit
-
         ask_refit(session, house.settings, survey_id="demo", question_id="rail", now=house.now)
     house.wait(2)
 
@@ -278,3 +282,53 @@ def test_the_loop_ends_soon_after_it_is_told_to(house):
     loop.join(2)
 
     assert not loop.is_alive()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="kills a process and looks for its child in /proc")
+def test_a_worker_killed_in_the_middle_of_a_real_fit_is_replaced_and_publishes_once(house):
+    settings = replace(house.settings, lease_s=1.5, heartbeat_s=0.2)
+    house.now = utc_now() - timedelta(seconds=5)
+    house.push(1)
+    worker = subprocess.Popen([sys.executable, "-c", WORKER, str(settings.data_dir)])
+    try:
+        for _ in range(200):
+            if house.jobs("running") and children_of(worker.pid):
+                break
+            time.sleep(0.05)
+        [fitting] = children_of(worker.pid)
+        [lost] = house.jobs("running")
+    finally:
+        worker.kill()
+        worker.wait()
+    house.settings = settings
+    other = house.worker(clock=utc_now)
+    deadline = time.monotonic() + 10
+    while house.jobs("queued", "running") and time.monotonic() < deadline:
+        if not other.turn(utc_now()):
+            time.sleep(0.1)
+
+    assert not alive(fitting)
+    taken_over = {job.id: job for job in house.jobs("succeeded")}[lost.id]
+    assert taken_over.attempt == 2
+    with house.store.read() as session:
+        assert len(releases.list_releases(session, "demo", lost.question_id)) == 1
+
+
+WORKER = """
+import sys, threading
+from dataclasses import replace
+from pathlib import Path
+from jobs.settings import Settings
+from jobs.worker import Worker
+from polling.store.engine import open_store
+
+settings = replace(Settings(), data_dir=Path(sys.argv[1]), lease_s=1.5, heartbeat_s=0.2)
+Worker(open_store(settings.store_url), settings).run(threading.Event())
+"""
+
+
+def children_of(pid):
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
