@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from jobs.refit import electorate_of
@@ -31,8 +32,11 @@ from polling.store.records import ReleaseRecord
 __all__ = ["LoadedRelease", "ReleaseCache"]
 
 MAX_BREAKDOWNS = 32
-MAX_BREAKDOWN_MB = 200
+MAX_BREAKDOWN_MB = 64
 """Area draws kept per release: how many breakdowns, and how much memory."""
+MAX_BODIES = 2000
+MAX_BODIES_MB = 50
+"""Encoded answers kept: an entity tag names one answer for ever."""
 
 
 class _Once[K: Hashable, V]:
@@ -97,7 +101,27 @@ class LoadedRelease:
 
     def areas(self, by: tuple[str, ...]) -> AreaDraws:
         """Draws of the first option's share, for every area of a breakdown."""
+        district = self.electorate.district
+        if by in {(), *((parent,) for parent in self.electorate.parents)}:
+            # Larger areas are sums of districts: one pass over the cells serves every level.
+            return self._breakdowns.get(by, lambda: self._merged(self.areas((district,)), by))
         return self._breakdowns.get(by, lambda: area_draws(self.latents, self.design, self.electorate, by=by))
+
+    def _merged(self, districts: AreaDraws, by: tuple[str, ...]) -> AreaDraws:
+        """Draws of larger areas: theta[s, a] = sum_d N[d] * theta[s, d] / sum_d N[d], d in districts of a."""
+        parents = self.electorate.districts.select(pl.col("code").alias(self.electorate.district), *by)
+        table = districts.areas.join(parents, on=self.electorate.district, how="left", maintain_order="left")
+        groups = (
+            table.with_row_index("column")
+            .group_by(by or pl.lit("all").alias("area"))
+            .agg(pl.col("n_people"), pl.col("column"))
+            .sort(by or "area")
+        )
+        draws = np.empty((districts.draws.shape[0], groups.height))
+        for area, (n_people, column) in enumerate(groups.select("n_people", "column").iter_rows()):
+            draws[:, area] = districts.draws[:, column] @ (np.array(n_people) / sum(n_people))
+        areas = groups.select(*by, pl.col("n_people").list.sum())
+        return AreaDraws(areas=areas, draws=draws, n_chains=districts.n_chains)
 
 
 class ReleaseCache:
@@ -108,6 +132,7 @@ class ReleaseCache:
         self._secrets = secrets
         self._settings = settings
         self._loaded: _Once[str, LoadedRelease] = _Once(settings.release_cache)
+        self._bodies: _Once[str, bytes] = _Once(MAX_BODIES, most_bytes=MAX_BODIES_MB * 1_000_000, size=len)
 
     def load(self, release_id: str) -> LoadedRelease:
         """The release of this id, from memory or from the store.
@@ -120,6 +145,10 @@ class ReleaseCache:
             If its draws are not kept any more.
         """
         return self._loaded.get(release_id, lambda: self._load(release_id))
+
+    def body(self, tag: str, make: Callable[[], bytes]) -> bytes:
+        """The encoded answer that an entity tag names, made once."""
+        return self._bodies.get(tag, make)
 
     def _load(self, release_id: str) -> LoadedRelease:
         with self._store.read() as session:
