@@ -298,10 +298,12 @@ def report(**changes: Any) -> Any:
 
     from jobs.backtest_report import BacktestReport, ScoreRow
 
-    scores = ScoreRow(rmse=0.04, mae=0.03, bias=0.0, coverage={"0.9": 0.88}, interval_score=0.2, mean_width=0.1)
+    scores = ScoreRow(
+        n_districts=6, rmse=0.04, mae=0.03, bias=0.0, coverage={"0.9": 0.88}, interval_score=0.2, mean_width=0.1
+    )
     told: dict[str, Any] = {
         "survey": SURVEY, "question": "rail", "option": "yes", "engine": "nuts", "seed": 1, "n_interviews": 400,
-        "n_cells": 36, "n_districts": 6, "national_mean": 0.5, "national_sd": 0.01, "scores": scores,
+        "n_cells": 36, "national_mean": 0.5, "national_sd": 0.01, "scores": scores,
         "baselines": {"raw": scores}, "seconds": {"read": 0.1, "fit": 1.0, "poststratify": 0.1, "total": 1.2},
         "publishable": True, "problems": (), "districts": pl.DataFrame({"district": ["D1"], "share": [0.5]}),
     }  # fmt: skip
