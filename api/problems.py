@@ -77,6 +77,7 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     polling_errors.WaveRejected: ProblemKind(422, "wave-rejected", "The wave was not accepted"),
     polling_errors.SchemaOutdated: ProblemKind(503, "database-not-ready", "The database cannot be used"),
     polling_errors.SchemaTooNew: ProblemKind(503, "database-not-ready", "The database cannot be used"),
+    polling_errors.SecretsError: ProblemKind(503, "secrets-unusable", "The secrets file cannot be used"),
     OperationalError: ProblemKind(503, "database-unreachable", "The database cannot be reached"),
 }
 
@@ -131,6 +132,8 @@ def answer(error: Exception) -> tuple[Problem, dict[str, str]]:
             detail = "The body is nested too deeply to be read."
         if isinstance(error, OperationalError):  # its message has the statement and its values
             detail = "The database did not answer. Please try again."
+        if isinstance(error, polling_errors.SecretsError):  # its message has a path of the server
+            detail = "The service cannot read its secrets. `hustings doctor` says why."
         if kind is UNEXPECTED:
             detail = "The service has a fault. It has been logged; please try again later."
     if kind.status == 401:

@@ -44,6 +44,7 @@ def serve(
             f"Cannot listen on {place}: {error.strerror or error}. Choose another with --port.", SERVICE
         ) from None
     runtime.store.close()  # the schema is there; the application opens its own connections
+    runtime.secrets.pepper()  # made now, or refused now, rather than at the first request
     from api.app import create_app
 
     app = create_app(settings)

@@ -35,8 +35,9 @@ def health() -> HealthPayload:
     responses=documented(400, 503),
 )
 def ready(services: NamedDependency[Services]) -> ReadyPayload:
-    """Whether the database can be reached and has the schema that this version needs."""
+    """Whether the database can be reached and has the schema that this version needs, and secrets can be read."""
     require_current(services.store)
+    services.secrets.pepper()
     return ReadyPayload(status="ready", database=services.store.dialect)
 
 

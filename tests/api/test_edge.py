@@ -150,6 +150,27 @@ def test_an_error_outside_the_application_is_still_a_problem(caplog: pytest.LogC
     assert "canary" not in reply.text + caplog.text
 
 
+@pytest.mark.parametrize("path", ["/health", "/v1/surveys", URL])
+def test_options_lists_the_methods_and_needs_no_key(served: World, path: str):
+    reply = served.client.options(path)
+
+    assert reply.status_code == 204
+    assert "GET" in reply.headers["allow"]
+    assert reply.content == b""
+
+
+def test_secrets_that_others_can_read_are_not_used(world: World, caplog: pytest.LogCaptureFixture):
+    headers = world.bearer("reader")
+    world.settings.secrets_file.chmod(0o644)
+
+    assert world.client.get("/ready").json()["type"] == "secrets-unusable"
+    reply = world.client.get("/v1/surveys", headers=headers)
+
+    assert (reply.status_code, reply.json()["type"]) == (503, "secrets-unusable")
+    assert str(world.settings.secrets_file) not in reply.text
+    assert "SecretsError" in caplog.text
+
+
 def test_health_says_that_the_process_lives(served: World):
     reply = served.client.get("/health")
     assert (reply.status_code, reply.json()["status"]) == (200, "ok")

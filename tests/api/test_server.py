@@ -49,6 +49,7 @@ def test_it_makes_its_place_answers_and_ends_well(tmp_path: Path, number: signal
         assert httpx.get(f"{address}/health").json()["status"] == "ok"
         assert httpx.get(f"{address}/ready").json()["status"] == "ready"
         assert (tmp_path / "data").stat().st_mode & 0o077 == 0
+        assert (tmp_path / "secrets.toml").stat().st_mode & 0o077 == 0
 
         asked = time.monotonic()
         process.send_signal(number)
