@@ -1,7 +1,9 @@
 """``hustings demo``: the main job from wave to estimate, on an invented electorate."""
 
 import contextlib
+import fcntl
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -67,6 +69,7 @@ def run(place: Path, *, port: int, keep_serving: bool) -> None:
     steps = Steps()
     prepared = _prepare(place, steps)
     with _server(prepared.settings_file, place, port) as address:
+        _write_variables(place / "env", address, prepared)
         steps(f"serving at {address}", None)
         try:
             result = run_demo(
@@ -138,6 +141,23 @@ def _prepare(place: Path, steps: Any) -> Prepared:
     )
 
 
+def _write_variables(file: Path, address: str, prepared: Prepared) -> None:
+    """What a shell needs to talk to the demo: address, keys, and the wave that nobody has pushed yet."""
+    extra = prepared.extra
+    variables = {
+        "URL": address,
+        "POLLSTER_KEY": prepared.pollsters[extra.pollster],
+        "READER_KEY": prepared.reader,
+        "ANALYST_KEY": prepared.analyst,
+        "WAVE": extra.path,
+        "WAVE_REFERENCE": extra.reference,
+        "WAVE_START": extra.fieldwork_start,
+        "WAVE_END": extra.fieldwork_end,
+    }
+    file.touch(mode=0o600)
+    file.write_text("".join(f"{name}={shlex.quote(str(value))}\n" for name, value in variables.items()))
+
+
 @contextlib.contextmanager
 def _server(settings_file: Path, place: Path, port: int) -> Iterator[str]:
     command = [sys.executable, "-m", "api.cli", "--settings", str(settings_file)]
@@ -167,13 +187,20 @@ def _folder(data_dir: Path | None) -> Iterator[Path]:
             yield Path(name)
         return
     place = data_dir.absolute()
-    if place.exists() and any(place.iterdir()):
-        if not (place / MARK).exists():
-            raise Refusal(f"{place} is not empty and was not made by the demo. Name another folder.", 2)
-        shutil.rmtree(place)
+    if place.exists() and any(place.iterdir()) and not (place / MARK).exists():
+        raise Refusal(f"{place} is not empty and was not made by the demo. Name another folder.", 2)
     place.mkdir(parents=True, mode=0o700, exist_ok=True)
-    (place / MARK).touch()
-    yield place
+    with (place / MARK).open("a") as mark:
+        try:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Refusal(f"A demo is running in {place}. End it first, or name another folder.", 2) from None
+        for old in place.iterdir():
+            if old.is_dir():
+                shutil.rmtree(old)
+            elif old.name != MARK:
+                old.unlink()
+        yield place
 
 
 def _environment() -> dict[str, str]:

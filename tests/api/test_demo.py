@@ -1,13 +1,14 @@
 """The demo command: its folder, its environment, what it prints. `make demo` runs the whole of it."""
 
 import re
+import subprocess
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from api.cli.demo import Prepared, _environment, _folder, _prepare
+from api.cli.demo import Prepared, _environment, _folder, _prepare, _write_variables
 from api.cli.demo_report import Steps, print_next_steps, print_result
 from api.cli.refusals import Refusal
 from jobs.demo import DemoResult, Revision, Topline
@@ -91,6 +92,29 @@ def test_a_folder_of_an_earlier_demo_is_emptied_and_kept(tmp_path: Path):
             assert not (place / "left").exists()
             (place / "left").touch()
     assert (chosen / "left").exists()
+
+
+def test_a_folder_in_use_is_left_alone(tmp_path: Path):
+    with _folder(tmp_path / "demo") as place:
+        (place / "in-use").touch()
+        with pytest.raises(Refusal, match="A demo is running"), _folder(tmp_path / "demo"):
+            pass
+        assert (place / "in-use").exists()
+
+
+def test_a_shell_gets_address_keys_and_the_next_wave(tmp_path: Path):
+    path = tmp_path / "a b.csv"
+    extra = SimpleNamespace(
+        path=path, reference="wave-4", pollster="Alpha", fieldwork_start=date(2026, 2, 20), fieldwork_end=None
+    )
+    prepared = Prepared(Path("/x"), "demo", (), extra, {"Alpha": "hust_p"}, "hust_r", "hust_a")
+
+    _write_variables(tmp_path / "env", "http://127.0.0.1:9", prepared)
+
+    code = '. "$0"; echo "$URL $POLLSTER_KEY $READER_KEY $ANALYST_KEY $WAVE_REFERENCE $WAVE_START $WAVE"'
+    said = subprocess.run(["sh", "-c", code, tmp_path / "env"], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == f"http://127.0.0.1:9 hust_p hust_r hust_a wave-4 2026-02-20 {path}"
+    assert (tmp_path / "env").stat().st_mode & 0o077 == 0
 
 
 def test_a_temporary_folder_is_removed():
