@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from api.cli import COMMANDS, cli
+from jobs.settings import Settings
 from jobs.worker import Worker
+from polling.store.engine import open_store
 from polling.store.schema import REVISIONS
 from tests.api.world import POLLSTER, RIVAL, SURVEY, KnownFit, wave_csv, write_survey
 
@@ -172,10 +176,31 @@ def test_a_fit_that_is_not_publishable_ends_with_1(run: Run, town: Path, monkeyp
 
 
 def test_waiting_for_a_worker_that_is_not_there_ends_with_3(run: Run, town: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("api.cli.follow.UNATTENDED_S", 0.1)
+    monkeypatch.setattr("api.cli.follow.UNATTENDED", timedelta(seconds=0.1))
     push(run, town)
 
-    assert "no worker takes it" in run("fit", "now", SURVEY, "rail", code=3).output
+    assert "no worker is there" in run("fit", "now", SURVEY, "rail", code=3).output
+
+
+def test_a_fit_that_a_worker_does_is_waited_for(run: Run, town: Path, tmp_path: Path):
+    push(run, town)
+    done = threading.Event()
+
+    def work() -> None:
+        store = open_store(f"sqlite:///{tmp_path}/data/hustings.sqlite3")
+        worker = Worker(store, Settings(data_dir=tmp_path / "data"), fit=KnownFit())
+        while not done.wait(0.1):
+            worker.turn(datetime.now(UTC))
+        store.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        result = run("fit", "now", SURVEY, "rail", "--json")
+    finally:
+        done.set()
+        thread.join()
+    assert json.loads(result.output)["code"] == "published"
 
 
 @pytest.mark.parametrize(
@@ -234,8 +259,6 @@ def test_a_database_of_another_version_is_refused_and_not_touched(run: Run, tmp_
 
 
 def set_revision(folder: Path, revision: str | None) -> None:
-    from polling.store.engine import open_store
-
     store = open_store(f"sqlite:///{folder}/data/hustings.sqlite3")
     with store.writer.begin() as connection:
         if revision is None:
