@@ -3,8 +3,8 @@
 This module knows both the store and the estimator. It holds no statistics and
 no SQL. The counts are made anew from every accepted wave with the *current*
 codebook, so that a mended codebook restates without a new delivery. The seed
-follows from a hash of the inputs: the same waves, survey, settings and engine
-give the same fit.
+follows from a hash of counts, frame, districts, model and settings: the same
+interviews give the same fit, in another database too.
 
 A fit is saved whether or not it may be published. Saving, publishing and
 closing the job happen in one transaction which begins by checking that the job
@@ -105,11 +105,13 @@ def prepare_refit(
         "waves": [{"id": wave.id, "payload_sha256": wave.payload_sha256} for wave, _ in used],
         "frame_sha256": survey.frame_sha256,
         "districts_sha256": survey.districts_sha256,
-        "counts_sha256": hashlib.sha256(_parquet(counts)).hexdigest(),
+        "counts_sha256": hashlib.sha256(counts.write_csv().encode()).hexdigest(),
         "option": question.options[0],
         "window_days": declaration.time.window_days,
     }
-    described = {"inputs": inputs, "formula": question.model, "priors": dict(question.priors), "nuts": asdict(nuts)}
+    # Ids and pseudonyms differ between installations; what the likelihood sees does not.
+    seen = {name: value for name, value in inputs.items() if name != "waves"}
+    described = {**seen, "formula": question.model, "priors": dict(question.priors), "nuts": asdict(nuts)}
     request = FitRequest(
         formula=question.model,
         priors=question.priors,

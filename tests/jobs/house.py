@@ -97,6 +97,7 @@ class House:
 def furnish(written: WrittenSurvey, place: Path) -> Iterator[House]:
     """The survey in a fresh SQLite database, without waves."""
     settings = replace(Settings(), data_dir=place, secrets_file=place / "secrets.toml")
+    place.mkdir(exist_ok=True)
     store = open_store(settings.store_url)
     upgrade(store)
     add_survey(store, load_survey(written.path), now=NOON)

@@ -14,7 +14,7 @@ from jobs.errors import FitCancelled, FitOutOfMemory, FitProcessFailed, WorkerSt
 from jobs.receive import ask_refit
 from jobs.worker import utc_now
 from polling.store import fits, queue, releases
-from tests.jobs.house import alive
+from tests.jobs.house import alive, furnish
 
 PROBLEM = {"code": "r-hat", "message": "R-hat of intercept is 1.2, limit 1.01"}
 
@@ -90,6 +90,18 @@ def test_the_same_inputs_give_the_same_seed_and_the_same_fit(house):
     with house.store.read() as session:
         assert len(fits.list_fits(session, "demo", question)) == 1
         assert len(releases.list_releases(session, "demo", question)) == 1
+
+
+def test_the_same_interviews_give_the_same_seed_in_another_database(house, written, tmp_path):
+    due(house)
+    house.worker().turn(house.now)
+    with furnish(written, tmp_path / "other") as other:
+        due(other)
+        assert [other.worker().turn(other.now) for _ in range(2)] == [True, True]
+
+        seeds = {request.formula + str(request.counts["y"].sum()): request.seed for request in other.fit.requests}
+    [mine] = house.fit.requests
+    assert seeds[mine.formula + str(mine.counts["y"].sum())] == mine.seed
 
 
 def test_a_fit_that_fails_is_kept_and_explained_and_not_served(house):
