@@ -42,22 +42,11 @@ def convergence(tree: "DataTree") -> list[ParameterSummary]:
     ----------
     Vehtari, Gelman, Simpson, Carpenter and Buerkner (2021), Bayesian Analysis 16(2), 667-718.
     """
-    from arviz_stats.base import array_stats
-
     rows = []
     for group, name, values in _scalars(tree):
-        rows.append(
-            ParameterSummary(
-                name=name,
-                group=group,
-                mean=float(values.mean()),
-                sd=float(values.std()),
-                mcse=float(array_stats.mcse(values, chain_axis=0, draw_axis=1, method="mean")),
-                r_hat=float(array_stats.rhat(values, chain_axis=0, draw_axis=1)),
-                ess_bulk=float(array_stats.ess(values, chain_axis=0, draw_axis=1, method="bulk")),
-                ess_tail=float(array_stats.ess(values, chain_axis=0, draw_axis=1, method="tail", prob=(0.05, 0.95))),
-            )
-        )
+        # A parameter that never moves has the R-hat 0/0, which the verdict counts as a failure: no warning is needed.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rows.append(_summary(group, name, values))
     return rows
 
 
@@ -86,3 +75,18 @@ def _scalars(tree: "DataTree") -> Iterator[tuple[str, str, NDArray[np.float64]]]
                 labels = [f"{variable}[{label}]" for label in dims[0]]
             for j, label in enumerate(labels):
                 yield group, label, flat[:, :, j]
+
+
+def _summary(group: str, name: str, values: NDArray[np.float64]) -> ParameterSummary:
+    from arviz_stats.base import array_stats
+
+    return ParameterSummary(
+        name=name,
+        group=group,
+        mean=float(values.mean()),
+        sd=float(values.std()),
+        mcse=float(array_stats.mcse(values, chain_axis=0, draw_axis=1, method="mean")),
+        r_hat=float(array_stats.rhat(values, chain_axis=0, draw_axis=1)),
+        ess_bulk=float(array_stats.ess(values, chain_axis=0, draw_axis=1, method="bulk")),
+        ess_tail=float(array_stats.ess(values, chain_axis=0, draw_axis=1, method="tail", prob=(0.05, 0.95))),
+    )

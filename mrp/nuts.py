@@ -53,6 +53,21 @@ class NutsSettings:
     cores: int = 2
     """Chains that run at the same time."""
 
+    def check(self) -> None:
+        """Refuse settings that no sampler can start with.
+
+        Raises
+        ------
+        SamplingError
+            Naming the setting, its value and its limit.
+        """
+        for name, least in (("chains", 1), ("tune", 1), ("draws", 4), ("cores", 1)):
+            if getattr(self, name) < least:
+                raise SamplingError(f"{name} is {getattr(self, name)}; NUTS needs at least {least}")
+        for name in ("target_accept", "retry_target_accept"):
+            if not 0 < getattr(self, name) < 1:
+                raise SamplingError(f"{name} is {getattr(self, name)}; it must be above 0 and below 1, such as 0.95")
+
 
 def sample_nuts(
     design: Design,
@@ -88,7 +103,7 @@ def sample_nuts(
     CountsError
         If the counts cannot be fitted, or a cell of them is unknown to the design.
     SamplingError
-        If the sampler cannot start.
+        If the settings make no sense, or the sampler cannot start.
     """
     # Settings are read by processes that never sample: what sampling needs is loaded here.
     from mrp.collect import collect
@@ -97,13 +112,13 @@ def sample_nuts(
 
     report = Reporter(on_progress)
     report("prepare", 0.0)
+    settings.check()
     counts = _coarsest(design, counts)
     priors.check(design)
     identified = identify(design, priors)
     start = warm_start(identified, design, counts, priors)
     report("compile", _COMPILE)
     compiled = _compile(identified, start, design, counts, priors)
-    report("sample", _SAMPLE)
     first, second, mixing = np.random.SeedSequence(seed).spawn(3)
 
     def attempt(stage: str, draws: int, target_accept: float, chain_seed: np.random.SeedSequence) -> "DataTree":
@@ -171,6 +186,7 @@ def _run(
 ) -> "DataTree":
     import nutpie
 
+    report(stage, _SAMPLE)
     total = settings.chains * (settings.tune + draws)
     done = [0]
     sampler = nutpie.sample(

@@ -51,7 +51,9 @@ def summarise(estimate: AreaDraws, *, interval: float = 0.9) -> pl.DataFrame:
     if not 0 < interval < 1:
         raise ValueError(f"interval must be above 0 and below 1, got {interval}; write 0.9 for 90%")
     draws = estimate.draws
-    low, high = np.quantile(draws, [(1 - interval) / 2, (1 + interval) / 2], axis=0)
+    tails = [(1 - interval) / 2, (1 + interval) / 2]
+    # A quantile over no areas at all is not defined for NumPy.
+    low, high = np.quantile(draws, tails, axis=0) if draws.size else np.empty((2, draws.shape[1]))
     sd = draws.std(axis=0)
     return estimate.areas.with_columns(
         pl.Series("share", draws.mean(axis=0), dtype=pl.Float64),
@@ -87,7 +89,7 @@ def effective_draws(draws: NDArray[np.float64], *, n_chains: int = 1) -> NDArray
     if n_chains < 1 or n_draws % n_chains:
         raise ShapeMismatch("draws", f"(a multiple of {n_chains} chains, area)", draws.shape)
     half = n_draws // n_chains // 2
-    if half < 2:
+    if half < 2 or n_areas == 0:
         return np.full(n_areas, float(n_draws))
     chains = draws.reshape(n_chains, -1, n_areas)
     # An odd draw in the middle of a chain belongs to neither half.

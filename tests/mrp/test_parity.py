@@ -1,0 +1,55 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+import mrp.poststratify
+from mrp.design import Design, build_design
+from mrp.parity import term_parity
+from tests.mrp.worlds import FORMULA, electorate
+
+WORLD = electorate()
+DESIGN = build_design(FORMULA + " + region + (1|region)", WORLD)
+
+
+@pytest.mark.parametrize("formula", [FORMULA, "1", "lean", "sex + age", "region + (1|region:age)", "(1|age)"])
+def test_every_term_of_a_sound_model_moves_the_prediction(formula: str):
+    assert term_parity(build_design(formula, WORLD), WORLD) == ()
+
+
+@pytest.mark.parametrize("term", range(4))
+def test_an_effect_that_poststratification_forgets_is_found(term: int, monkeypatch):
+    """The fault that gave the check its reason: a term is in the likelihood and not in the prediction."""
+    add_terms = mrp.poststratify._add_terms
+
+    def forgetful(eta, by_latent, x, index):
+        add_terms(eta, by_latent, x, np.delete(index, term, axis=1))
+
+    monkeypatch.setattr("mrp.poststratify._add_terms", forgetful)
+
+    (problem,) = term_parity(DESIGN, WORLD)
+    assert problem.code == "term-parity"
+    assert problem.message.startswith(DESIGN.effects[term].term)
+
+
+def test_a_coefficient_that_poststratification_forgets_is_found(monkeypatch):
+    add_terms = mrp.poststratify._add_terms
+
+    def forgetful(eta, by_latent, x, index):
+        blinded = x.copy()
+        blinded[:, 0] = 0
+        add_terms(eta, by_latent, blinded, index)
+
+    monkeypatch.setattr("mrp.poststratify._add_terms", forgetful)
+
+    assert [problem.message.split()[0] for problem in term_parity(DESIGN, WORLD)] == ["lean"]
+
+
+def test_levels_that_are_mixed_up_are_found():
+    age = DESIGN.effects[1]
+    swapped = dataclasses.replace(age.factors[0], index=age.factors[0].index[::-1].copy())
+    effects = (DESIGN.effects[0], dataclasses.replace(age, factors=(swapped,)), *DESIGN.effects[2:])
+    wrong: Design = dataclasses.replace(DESIGN, effects=effects)
+
+    (problem,) = term_parity(wrong, WORLD)
+    assert problem.message.startswith("(1|age)[18-29]")
