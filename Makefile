@@ -17,7 +17,7 @@ setup:
 	@.ci/setup
 
 demo: setup
-	@.venv/bin/hustings demo $(if $(EXIT),--exit) $(if $(PORT),--port $(PORT))
+	@.venv/bin/hustings demo --data-dir .demo $(if $(EXIT),--exit) $(if $(PORT),--port $(PORT))
 
 test: setup
 	@.venv/bin/python -m pytest $(ARGS)

@@ -1,0 +1,70 @@
+"""What the README promises is there: settings, problems, commands, and the notebook example runs as it stands."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from api.cli import cli as command_line
+from api.problems import HTTP_KINDS, PROBLEMS, UNEXPECTED
+from fixtures import write_demo
+from jobs.settings import settings_table
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_every_setting_is_listed_with_its_default_and_meaning():
+    missing = [row.name for row in settings_table() if f"| `{row.name}` |" not in README or row.meaning not in README]
+    assert missing == []
+
+
+def test_no_setting_is_listed_that_does_not_exist():
+    section = README.split("## Settings")[1].split("## Problems")[0]
+    listed = re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE)
+    assert listed == [row.name for row in settings_table()]
+
+
+def test_every_type_of_problem_is_listed_and_no_other():
+    kinds = {(kind.status, kind.type) for kind in [*PROBLEMS.values(), *HTTP_KINDS.values(), UNEXPECTED]}
+    section = README.split("## Problems")[1].split("## Glossary")[0]
+    listed = re.findall(r"^\| (\d+) \| `([\w-]+)` \|", section, flags=re.MULTILINE)
+    assert {(int(status), kind) for status, kind in listed} == kinds
+
+
+def test_every_command_shown_exists():
+    shown = {
+        tuple(word for word in shlex.split(line.split("#")[0])[1:3] if re.fullmatch("[a-z]+", word))
+        for line in "\n".join(blocks("sh")).splitlines()
+        if line.startswith("hustings ")
+    }
+    assert ("survey", "check") in shown
+    for words in shown:
+        group: click.Command = command_line
+        with click.Context(group, info_name="hustings") as context:
+            for word in words:
+                command = group.get_command(context, word) if isinstance(group, click.Group) else None
+                if command is None:
+                    break
+                group = command
+        assert group is not command_line, words
+
+
+def test_the_notebook_example_runs_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    write_demo(tmp_path / ".demo" / "survey")
+    monkeypatch.chdir(tmp_path)
+    (example,) = blocks("python")
+
+    exec(compile(example, "README.md", "exec"), {})
+
+    verdict, table = capsys.readouterr().out.split("\n", 1)
+    assert verdict == "FitVerdict(problems=())"
+    assert "mc_error" in table
