@@ -124,6 +124,11 @@ def area_draws(latents: LatentDraws, design: Design, electorate: Electorate, *, 
     frame = _labelled(electorate, by)
     covered = design.covers(frame)
     _require_covered(frame, covered)
+    # Cells that agree in what the model reads have the same share: their people are added up first.
+    columns = list(dict.fromkeys((*by, *design.cell_columns)))
+    if columns:
+        frame = frame.group_by(columns, maintain_order=True).agg(pl.col("n_people").cast(pl.Float64).sum())
+        frame = frame.filter(pl.col("n_people") > 0)
     groups = _group(frame, by)
     rows = design.rows(frame.select(design.cell_columns)[groups.cell]) if design.cell_columns else None
     by_latent = np.ascontiguousarray(latents.draws.T)
