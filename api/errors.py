@@ -17,7 +17,7 @@
   x NoReleaseYet              the question has no published fit
 """
 
-# ruff: noqa: N818 (these are refusals with names of their own, not "errors")
+
 import difflib
 from collections.abc import Iterable
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import polars as pl
-from mrp.summary import summarise
 from sqlalchemy.orm import Session
 
 from api.errors import EstimateRefused, IntervalOutOfRange, NoReleaseYet, UnknownChoice
@@ -22,6 +21,7 @@ from api.payloads import AreaEstimate, EstimatesPayload, WithheldGroup
 from api.release_cache import LoadedRelease, ReleaseCache
 from jobs.settings import Settings
 from mrp.poststratify import AreaDraws
+from mrp.summary import summarise
 from polling.errors import QuestionNotFound, ReleaseNotFound
 from polling.store import queue, releases, surveys
 from polling.store.records import QuestionStateRecord, ReleaseRecord

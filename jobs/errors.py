@@ -15,7 +15,7 @@
   x DemoFailed              a step of the demo did not happen
 """
 
-# ruff: noqa: N818 (these are refusals with names of their own, not "errors")
+
 __all__ = [
     "BacktestImpossible",
     "BadSetting",

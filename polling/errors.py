@@ -27,7 +27,7 @@
     + UpgradeFailed     a schema upgrade failed; says what state the database is in
 """
 
-# ruff: noqa: N818 (these are refusals with names of their own, not "errors")
+
 from collections.abc import Sequence
 
 from polling.faults import MAX_REPORTED_FAULTS, Fault
