@@ -17,7 +17,6 @@
   x NoReleaseYet              the question has no published fit
 """
 
-
 import difflib
 from collections.abc import Iterable
 

@@ -15,7 +15,6 @@
   x DemoFailed              a step of the demo did not happen
 """
 
-
 __all__ = [
     "BacktestImpossible",
     "BadSetting",

@@ -27,7 +27,6 @@
     + UpgradeFailed     a schema upgrade failed; says what state the database is in
 """
 
-
 from collections.abc import Sequence
 
 from polling.faults import MAX_REPORTED_FAULTS, Fault
