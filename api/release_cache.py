@@ -121,7 +121,7 @@ class LoadedRelease:
         for area, (n_people, column) in enumerate(groups.select("n_people", "column").iter_rows()):
             draws[:, area] = districts.draws[:, column] @ (np.array(n_people) / sum(n_people))
         areas = groups.select(*by, pl.col("n_people").list.sum())
-        return AreaDraws(areas=areas, draws=draws, n_chains=districts.n_chains)
+        return AreaDraws(areas=areas, draws=draws, n_chains=districts.n_chains, points=districts.points)
 
 
 class ReleaseCache:

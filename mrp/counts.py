@@ -6,9 +6,10 @@ follows cells and not interviews.
 
 import polars as pl
 
+from mrp.design import Design
 from mrp.errors import CountsError
 
-__all__ = ["collapse", "require_counts"]
+__all__ = ["coarsest", "collapse", "require_counts"]
 
 
 def collapse(interviews: pl.DataFrame, *, by: tuple[str, ...], answer: str, option: str) -> pl.DataFrame:
@@ -54,6 +55,38 @@ def collapse(interviews: pl.DataFrame, *, by: tuple[str, ...], answer: str, opti
     if not by:
         return answered.select(counted)
     return answered.group_by(by).agg(counted).sort(by)
+
+
+def coarsest(design: Design, counts: pl.DataFrame) -> pl.DataFrame:
+    """Add up cells that a design does not tell apart: they have the same prediction.
+
+    Parameters
+    ----------
+    design
+        Codes the cells.
+    counts
+        `Design.cell_columns` and perhaps more, ``n``, ``y``.
+
+    Returns
+    -------
+    polars.DataFrame
+        `Design.cell_columns`, ``n``, ``y``; sorted, so that the order of the input does not matter.
+
+    Raises
+    ------
+    CountsError
+        If the counts cannot be fitted, or interviews are in a cell that the design does not know.
+    """
+    require_counts(counts)
+    if not design.covers(counts).all():
+        unknown = counts.select(design.cell_columns).filter(~pl.Series(design.covers(counts)))
+        raise CountsError(
+            f"there are interviews in {' / '.join(map(str, unknown.row(0)))}, which the model does not know"
+        )
+    sums = [pl.col("n").sum(), pl.col("y").sum()]
+    if not design.cell_columns:
+        return counts.select(sums)
+    return counts.group_by(design.cell_columns).agg(sums).sort(design.cell_columns)
 
 
 def require_counts(counts: pl.DataFrame) -> None:

@@ -3,7 +3,7 @@
 import io
 import zipfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,24 +30,31 @@ class LatentDraws:
     """Chains of equal length; 1 for independent draws."""
     link: str = "logit"
     format_version: int = FORMAT_VERSION
+    points: NDArray[np.int32] | None = None
+    """For draws that share standard deviations, as those of `mrp.laplace` do: which ones, shape (draw,)."""
 
     def __post_init__(self) -> None:
         if self.draws.ndim != 2 or self.draws.shape[1] != len(self.names):
             raise ShapeMismatch("draws", f"(draw, {len(self.names)})", self.draws.shape)
         if self.n_chains < 1 or self.draws.shape[0] % self.n_chains:
             raise ShapeMismatch("draws", f"(a multiple of {self.n_chains} chains, latent)", self.draws.shape)
+        if self.points is not None and self.points.shape != self.draws.shape[:1]:
+            raise ShapeMismatch("points", f"({self.draws.shape[0]},)", self.points.shape)
 
     def to_bytes(self) -> bytes:
         """A compressed npz archive without pickled objects."""
+        arrays: dict[str, NDArray[Any]] = {
+            "draws": self.draws.astype(np.float32),
+            "names": np.array(self.names, dtype=np.str_),
+            "n_chains": np.array(self.n_chains),
+            "link": np.array(self.link),
+            "format_version": np.array(self.format_version),
+        }
+        if self.points is not None:
+            arrays["points"] = self.points.astype(np.int32)
         buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer,
-            draws=self.draws.astype(np.float32),
-            names=np.array(self.names, dtype=np.str_),
-            n_chains=np.array(self.n_chains),
-            link=np.array(self.link),
-            format_version=np.array(self.format_version),
-        )
+        # mypy takes the names of arrays for those of options.
+        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
         return buffer.getvalue()
 
     @classmethod
@@ -69,6 +76,7 @@ class LatentDraws:
                     names=tuple(str(name) for name in stored["names"]),
                     n_chains=int(stored["n_chains"]),
                     link=str(stored["link"]),
+                    points=stored.get("points"),
                 )
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise DrawsError(f"{len(content):,} bytes are not stored draws: {error}") from error
@@ -106,4 +114,7 @@ def from_datatree(tree: "DataTree", design: Design, *, max_draws: int = 4000) ->
     draws = np.concatenate(parts, axis=1).astype(np.float32)
     if not np.isfinite(draws).all():
         raise DrawsError("the fit has draws that are not finite numbers; look at its diagnostics")
-    return LatentDraws(draws=draws, names=design.latent_names, n_chains=n_chains)
+    points = None
+    if "point" in tree["sample_stats"]:
+        points = np.asarray(tree["sample_stats"]["point"].to_numpy()[:, chosen].reshape(-1), dtype=np.int32)
+    return LatentDraws(draws=draws, names=design.latent_names, n_chains=n_chains, points=points)

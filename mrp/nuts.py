@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from mrp.counts import require_counts
+from mrp.counts import coarsest
 from mrp.design import Design
-from mrp.errors import CountsError, SamplingError
+from mrp.errors import SamplingError
 from mrp.priors import Priors
 from mrp.progress import Progress, Reporter
 from mrp.verdict import judge_nuts
@@ -113,7 +113,7 @@ def sample_nuts(
     report = Reporter(on_progress)
     report("prepare", 0.0)
     settings.check()
-    counts = _coarsest(design, counts)
+    counts = coarsest(design, counts)
     priors.check(design)
     identified = identify(design, priors)
     start = warm_start(identified, design, counts, priors)
@@ -145,20 +145,6 @@ def sample_nuts(
     }
     report("collect", 1.0)
     return tree
-
-
-def _coarsest(design: Design, counts: pl.DataFrame) -> pl.DataFrame:
-    """Counts over the columns that the design reads: cells with the same prediction need not be told apart."""
-    require_counts(counts)
-    if not design.covers(counts).all():
-        unknown = counts.select(design.cell_columns).filter(~pl.Series(design.covers(counts)))
-        raise CountsError(
-            f"there are interviews in {' / '.join(map(str, unknown.row(0)))}, which the model does not know"
-        )
-    sums = [pl.col("n").sum(), pl.col("y").sum()]
-    if not design.cell_columns:
-        return counts.select(sums)
-    return counts.group_by(design.cell_columns).agg(sums).sort(design.cell_columns)
 
 
 def _compile(identified: "Identified", start: "WarmStart", design: Design, counts: pl.DataFrame, priors: Priors) -> Any:

@@ -37,6 +37,8 @@ class AreaDraws:
     """Shares in [0, 1], shape (draw, area)."""
     n_chains: int = 1
     """Chains of equal length that the draws come from, one after the other; 1 for independent draws."""
+    points: NDArray[np.int32] | None = None
+    """As in `mrp.latents.LatentDraws`, shape (draw,)."""
 
 
 def poststratify(
@@ -148,7 +150,12 @@ def area_draws(latents: LatentDraws, design: Design, electorate: Electorate, *, 
         share *= weight[start:stop, None]
         areas, first = np.unique(area_of[start:stop], return_index=True)
         total[areas] += np.add.reduceat(share, first, axis=0)
-    return AreaDraws(areas=_plain(groups.areas, by), draws=np.ascontiguousarray(total.T), n_chains=latents.n_chains)
+    return AreaDraws(
+        areas=_plain(groups.areas, by),
+        draws=np.ascontiguousarray(total.T),
+        n_chains=latents.n_chains,
+        points=latents.points,
+    )
 
 
 def cell_shares(latents: LatentDraws, design: Design, table: pl.DataFrame) -> NDArray[np.float32]:

@@ -60,11 +60,17 @@ def summarise(estimate: AreaDraws, *, interval: float = 0.9) -> pl.DataFrame:
         pl.Series("sd", sd, dtype=pl.Float64),
         pl.Series("low", low, dtype=pl.Float64),
         pl.Series("high", high, dtype=pl.Float64),
-        pl.Series("mc_error", sd / np.sqrt(effective_draws(draws, n_chains=estimate.n_chains)), dtype=pl.Float64),
+        pl.Series(
+            "mc_error",
+            sd / np.sqrt(effective_draws(draws, n_chains=estimate.n_chains, points=estimate.points)),
+            dtype=pl.Float64,
+        ),
     )
 
 
-def effective_draws(draws: NDArray[np.float64], *, n_chains: int = 1) -> NDArray[np.float64]:
+def effective_draws(
+    draws: NDArray[np.float64], *, n_chains: int = 1, points: NDArray[np.int32] | None = None
+) -> NDArray[np.float64]:
     """Number of independent draws with the same Monte-Carlo error of the mean.
 
     Parameters
@@ -73,6 +79,9 @@ def effective_draws(draws: NDArray[np.float64], *, n_chains: int = 1) -> NDArray
         Shape (draw, area); chains of equal length one after the other.
     n_chains
         Number of those chains.
+    points
+        Draws with the same number share standard deviations and are no chain, shape (draw,): whole points are then
+        what is independent.
 
     Returns
     -------
@@ -88,6 +97,8 @@ def effective_draws(draws: NDArray[np.float64], *, n_chains: int = 1) -> NDArray
     n_draws, n_areas = draws.shape
     if n_chains < 1 or n_draws % n_chains:
         raise ShapeMismatch("draws", f"(a multiple of {n_chains} chains, area)", draws.shape)
+    if points is not None:
+        return _effective_clusters(draws, points)
     half = n_draws // n_chains // 2
     if half < 2 or n_areas == 0:
         return np.full(n_areas, float(n_draws))
@@ -99,6 +110,21 @@ def effective_draws(draws: NDArray[np.float64], *, n_chains: int = 1) -> NDArray
         effective[start : start + _CHUNK] = _effective(split[:, :, start : start + _CHUNK])
     effective *= n_draws / (2 * half * n_chains)
     return effective
+
+
+def _effective_clusters(draws: NDArray[np.float64], points: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Effective size of draws in clusters, shape (draw, area) → (area,).
+
+    The mean has the variance sum_p (sum of p's deviations)^2 / S^2: the sandwich estimator of survey sampling.
+    """
+    order = np.argsort(points, kind="stable")
+    first = np.flatnonzero(np.diff(points[order], prepend=points[order[0]] - 1))
+    away = draws[order] - draws.mean(axis=0)
+    mean_variance = (np.add.reduceat(away, first, axis=0) ** 2).sum(axis=0) / len(draws) ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        effective = (away**2).mean(axis=0) / mean_variance
+    # Chance can make clusters look better than independent draws; what does not vary has no error.
+    return np.where(np.isfinite(effective), np.minimum(effective, len(draws)), float(len(draws)))
 
 
 def _effective(chains: NDArray[np.float64]) -> NDArray[np.float64]:

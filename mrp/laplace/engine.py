@@ -17,8 +17,8 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from mrp.counts import coarsest
 from mrp.design import Design
-from mrp.nuts import _coarsest as coarsest
 from mrp.priors import Priors
 from mrp.progress import Progress, Reporter
 
@@ -133,7 +133,8 @@ def _smooth(log_weight: Floats, array_stats: Any) -> tuple[Floats, float]:
     """Normalised, Pareto-smoothed weights and the shape k-hat of their tail; -inf if they are all equal."""
     if np.ptp(log_weight) < 1e-9:
         return np.full(len(log_weight), 1 / len(log_weight)), -np.inf
-    smoothed, k_hat = array_stats.psislw(log_weight.copy())
+    # It takes log densities of what is left out, as in cross-validation, which are minus log weights.
+    smoothed, k_hat = array_stats.psislw(-log_weight)
     weight: Floats = np.exp(smoothed - logsumexp(smoothed))
     return weight, float(k_hat)
 
