@@ -61,12 +61,9 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
         If the model cannot be built from the request.
     """
     from mrp.design import build_design
-    from mrp.diagnostics import diagnose
-    from mrp.latents import from_datatree
-    from mrp.nuts import Progress, sample_nuts
-    from mrp.parity import term_parity
+    from mrp.fit import fit_model
     from mrp.priors import parse_priors
-    from mrp.verdict import judge_nuts
+    from mrp.progress import Progress
 
     clock = _StopWatch()
 
@@ -78,17 +75,26 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
     priors = parse_priors(request.priors)
     priors.check(design)
     clock.lap("design")
-    tree = sample_nuts(design, request.counts, priors, seed=request.seed, settings=request.nuts, on_progress=report)
-    clock.lap("sample")
+    fitted = fit_model(
+        design,
+        request.electorate,
+        request.counts,
+        priors,
+        engine=request.engine,
+        seed=request.seed,
+        nuts=request.nuts,
+        laplace=request.laplace,
+        on_progress=report,
+    )
+    clock.lap("fit")
     report(Progress("judge", 1.0, None))
-    latents = from_datatree(tree, design)
-    verdict = judge_nuts(tree, parity=term_parity(design, request.electorate))
-    diagnostics = diagnose(tree)
-    clock.lap("judge")
+    diagnostics = fitted.diagnostics()
+    clock.lap("diagnose")
     return FitResult(
-        draws=latents.to_bytes(),
+        engine=fitted.engine,
+        draws=fitted.latents.to_bytes(),
         design=design.to_json(),
-        verdict=verdict.to_json(),
+        verdict=fitted.verdict.to_json(),
         diagnostics=diagnostics,
         priors=priors.describe(design),
         versions=_versions(),

@@ -10,17 +10,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from jobs.errors import SpoolError
 from mrp.electorate import Electorate
+from mrp.laplace.engine import LaplaceSettings
 from mrp.nuts import NutsSettings
+
+if TYPE_CHECKING:
+    from mrp.fit import Engine
 
 __all__ = ["FitProgress", "FitRequest", "FitResult"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,9 @@ class FitRequest:
     priors: Mapping[str, str]
     """Priors that differ from the defaults, by term."""
     seed: int
-    engine: str
+    engine: "Engine"
     nuts: NutsSettings
+    laplace: LaplaceSettings
     electorate: Electorate
     counts: pl.DataFrame
     """One row per cell that was interviewed: district, demographics, ``n`` answers, ``y`` of them for the option."""
@@ -66,6 +71,7 @@ class FitRequest:
                 "seed": self.seed,
                 "engine": self.engine,
                 "nuts": asdict(self.nuts),
+                "laplace": asdict(self.laplace),
                 "district": self.electorate.district,
                 "demographics": {name: list(levels) for name, levels in self.electorate.demographics.items()},
                 "ordered": sorted(self.electorate.ordered),
@@ -99,6 +105,7 @@ class FitRequest:
             seed=head["seed"],
             engine=head["engine"],
             nuts=NutsSettings(**head["nuts"]),
+            laplace=LaplaceSettings(**head["laplace"]),
             electorate=electorate,
             counts=counts,
         )
@@ -108,6 +115,8 @@ class FitRequest:
 class FitResult:
     """What a finished fit left behind."""
 
+    engine: str
+    """The engine that made it, which may not be the one that was asked for; see ``mrp.fit``."""
     draws: bytes
     """Latent draws, see ``mrp.latents``."""
     design: Any
@@ -128,6 +137,7 @@ class FitResult:
             folder / "result.json",
             {
                 "format_version": FORMAT_VERSION,
+                "engine": self.engine,
                 "design": self.design,
                 "verdict": self.verdict,
                 "diagnostics": self.diagnostics,

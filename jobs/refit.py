@@ -17,7 +17,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 from sqlalchemy.orm import Session
@@ -27,6 +27,7 @@ from jobs.fit_request import FitRequest, FitResult
 from jobs.settings import Settings
 from mrp.counts import collapse
 from mrp.electorate import Electorate
+from mrp.laplace.engine import LaplaceSettings
 from mrp.nuts import NutsSettings
 from mrp.verdict import FitVerdict
 from polling.bundle import SurveyBundle
@@ -36,6 +37,9 @@ from polling.errors import FitSuperseded
 from polling.payload import from_payload
 from polling.store import fits, queue, releases, surveys, waves
 from polling.store.records import Claim, NewFit, StoredSurvey, WaveRecord
+
+if TYPE_CHECKING:
+    from mrp.fit import Engine
 
 __all__ = ["PreparedRefit", "electorate_of", "prepare_refit", "store_result"]
 
@@ -100,7 +104,7 @@ def prepare_refit(
     counts = collapse(interviews, by=declaration.cell_columns, answer=question_id, option=question.options[0])
     if counts.is_empty():
         raise FitImpossible("no-interviews", f"Nobody interviewed answered question {question_id} with an option.")
-    nuts = _nuts_settings(settings)
+    nuts, laplace = _nuts_settings(settings), _laplace_settings(settings)
     inputs = {
         "waves": [{"id": wave.id, "payload_sha256": wave.payload_sha256} for wave, _ in used],
         "frame_sha256": survey.frame_sha256,
@@ -111,13 +115,15 @@ def prepare_refit(
     }
     # Ids and pseudonyms differ between installations; what the likelihood sees does not.
     seen = {name: value for name, value in inputs.items() if name != "waves"}
-    described = {**seen, "formula": question.model, "priors": dict(question.priors), "nuts": asdict(nuts)}
+    described = {**seen, "formula": question.model, "priors": dict(question.priors)}
+    described |= {"nuts": asdict(nuts), "laplace": asdict(laplace)}
     request = FitRequest(
         formula=question.model,
         priors=question.priors,
         seed=_seed({**described, "engine": settings.engine}) if seed is None else seed,
-        engine=settings.engine,
+        engine=cast("Engine", settings.engine),  # the settings have checked it
         nuts=nuts,
+        laplace=laplace,
         electorate=electorate_of(survey.bundle),
         counts=counts,
     )
@@ -191,11 +197,11 @@ def _new_fit(prepared: PreparedRefit, result: FitResult, *, publishable: bool) -
         survey_id=prepared.survey.id,
         survey_version=prepared.survey.version,
         question_id=prepared.question.id,
-        engine=request.engine,
+        engine=result.engine,
         seed=request.seed,
         formula=request.formula,
         priors=result.priors,
-        settings=asdict(request.nuts),
+        settings={"nuts": asdict(request.nuts), "laplace": asdict(request.laplace), "engine": request.engine},
         versions=dict(result.versions),
         inputs=prepared.inputs,
         data_sequence=prepared.data_sequence,
@@ -221,6 +227,10 @@ def _nuts_settings(settings: Settings) -> NutsSettings:
         retry_target_accept=settings.nuts_retry_target_accept,
         cores=settings.fit_cores,
     )
+
+
+def _laplace_settings(settings: Settings) -> LaplaceSettings:
+    return LaplaceSettings(points=settings.laplace_points, draws=settings.laplace_draws, threads=settings.fit_cores)
 
 
 def _seed(described: dict[str, Any]) -> int:

@@ -82,7 +82,12 @@ class Settings:
     refit_patience_s: Annotated[
         float, About("... but never keeps the first wave waiting longer than this.", least=0)
     ] = 30.0
-    engine: Annotated[str, About("How a model is fitted.", choices=("nuts",))] = "nuts"
+    engine: Annotated[
+        str,
+        About("How a model is fitted: laplace in seconds, nuts as the reference.", choices=("laplace", "nuts")),
+    ] = "nuts"
+    laplace_points: Annotated[int, About("Sets of standard deviations that a Laplace fit keeps.", least=50)] = 400
+    laplace_draws: Annotated[int, About("Draws that a Laplace fit spreads over them.", least=100)] = 2000
     nuts_chains: Annotated[int, About("Chains of a NUTS fit; the verdict needs two or more.", least=1)] = 4
     nuts_tune: Annotated[int, About("Tuning steps per chain, thrown away.", least=10)] = 500
     nuts_draws: Annotated[int, About("Draws kept per chain; the retry keeps twice as many.", least=10)] = 1000

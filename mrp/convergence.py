@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from xarray import DataTree
 
-__all__ = ["ParameterSummary", "convergence", "energy_fraction"]
+__all__ = ["ParameterSummary", "convergence", "energy_fraction", "scalars"]
 
 # The names of the groups whose variables have to converge.
 _GROUPS = ("posterior", "sampled")
@@ -43,10 +43,11 @@ def convergence(tree: "DataTree") -> list[ParameterSummary]:
     Vehtari, Gelman, Simpson, Carpenter and Buerkner (2021), Bayesian Analysis 16(2), 667-718.
     """
     rows = []
-    for group, name, values in _scalars(tree):
-        # A parameter that never moves has the R-hat 0/0, which the verdict counts as a failure: no warning is needed.
-        with np.errstate(divide="ignore", invalid="ignore"):
-            rows.append(_summary(group, name, values))
+    for group in _GROUPS:
+        for name, values in scalars(tree[group]) if group in tree.children else ():
+            # A parameter that never moves has the R-hat 0/0, which the verdict counts as a failure: no warning needed.
+            with np.errstate(divide="ignore", invalid="ignore"):
+                rows.append(_summary(group, name, values))
     return rows
 
 
@@ -60,21 +61,17 @@ def energy_fraction(tree: "DataTree") -> NDArray[np.float64]:
     return steps / energy.var(axis=1)
 
 
-def _scalars(tree: "DataTree") -> Iterator[tuple[str, str, NDArray[np.float64]]]:
-    for group in _GROUPS:
-        if group not in tree.children:
-            continue
-        for variable, array in tree[group].data_vars.items():
-            values = np.asarray(array.to_numpy(), dtype=np.float64)
-            flat = values.reshape(*values.shape[:2], -1)
-            labels: Any = [str(variable)]
-            if values.ndim > 2:
-                dims = [
-                    array.coords[d].to_numpy() if d in array.coords else range(array.sizes[d]) for d in array.dims[2:]
-                ]
-                labels = [f"{variable}[{label}]" for label in dims[0]]
-            for j, label in enumerate(labels):
-                yield group, label, flat[:, :, j]
+def scalars(group: Any) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """Every scalar of a group of a fit: name, such as "(1|age)[65+]", and draws, shape (chain, draw)."""
+    for variable, array in group.data_vars.items():
+        values = np.asarray(array.to_numpy(), dtype=np.float64)
+        flat = values.reshape(*values.shape[:2], -1)
+        labels: Any = [str(variable)]
+        if values.ndim > 2:
+            dims = [array.coords[d].to_numpy() if d in array.coords else range(array.sizes[d]) for d in array.dims[2:]]
+            labels = [f"{variable}[{label}]" for label in dims[0]]
+        for j, label in enumerate(labels):
+            yield label, flat[:, :, j]
 
 
 def _summary(group: str, name: str, values: NDArray[np.float64]) -> ParameterSummary:

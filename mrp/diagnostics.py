@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mrp.convergence import convergence, energy_fraction
+from mrp.convergence import convergence, energy_fraction, scalars
+from mrp.summary import effective_draws
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -16,21 +17,25 @@ _N_WORST = 5
 
 
 def diagnose(tree: "DataTree") -> dict[str, Any]:
-    """Diagnostics of a fit by NUTS.
+    """Diagnostics of a fit.
 
     Parameters
     ----------
     tree
-        As `mrp.nuts.sample_nuts` returns it.
+        As `mrp.nuts.sample_nuts` or `mrp.laplace.engine.fit_laplace` returns it.
 
     Returns
     -------
     dict
-        A value that ``json.dumps`` takes, numbers that are not finite as None: ``parameters`` (one object per scalar of
+        A value that ``json.dumps`` takes, numbers that are not finite as None. Of a fit by the Laplace engine:
+        ``parameters`` (name, mean, sd, mcse), ``draws``, and the fit's attributes, k-hats and effective sizes among
+        them. Of a fit by NUTS: ``parameters`` (one object per scalar of
         the model: name, mean, sd, mcse, r_hat, ess_bulk, ess_tail), ``worst`` (the highest R-hat and the lowest ESS,
         also among the sampler's own coordinates), ``divergences``, ``e_bfmi`` (per chain), ``tree_depth`` (mean, most,
         and draws that reached the sampler's limit), ``acceptance``, ``chains``, ``draws``, and the fit's attributes.
     """
+    if tree.attrs.get("engine") == "laplace":
+        return _diagnose_laplace(tree)
     table = convergence(tree)
     stats = tree["sample_stats"]
     depth = np.asarray(stats["depth"].to_numpy())
@@ -56,6 +61,20 @@ def diagnose(tree: "DataTree") -> dict[str, Any]:
     }
     finite: dict[str, Any] = _finite(report)
     return finite
+
+
+def _diagnose_laplace(tree: "DataTree") -> dict[str, Any]:
+    facts = {name: value for name, value in tree.attrs.items() if not isinstance(value, dict)}
+    points = np.asarray(tree["sample_stats"]["point"].to_numpy()).ravel()
+    parameters = []
+    for name, values in scalars(tree["posterior"]):
+        effective = effective_draws(values.reshape(-1, 1), points=points)[0]
+        sd = float(values.std())
+        parameters.append(
+            {"name": name, "mean": float(values.mean()), "sd": sd, "mcse": sd / float(np.sqrt(effective))}
+        )
+    report: dict[str, Any] = _finite({**facts, "parameters": parameters, "fit": dict(tree.attrs)})
+    return report
 
 
 def _finite(value: Any) -> Any:

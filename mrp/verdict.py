@@ -4,22 +4,40 @@ A verdict is a value, not a log line: it is stored with the fit, and only a publ
 served. Every free parameter has to pass, in the model's own variables and in the coordinates the sampler moved in.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mrp.poststratify import AreaDraws
+from mrp.summary import effective_draws
+
 if TYPE_CHECKING:
     from xarray import DataTree
 
-__all__ = ["MAX_RHAT", "MIN_BFMI", "MIN_ESS", "FitVerdict", "Problem", "judge_nuts", "merge"]
+__all__ = [
+    "MAX_K_HAT",
+    "MAX_MC_ERROR",
+    "MAX_RHAT",
+    "MIN_BFMI",
+    "MIN_ESS",
+    "FitVerdict",
+    "Problem",
+    "judge_laplace",
+    "judge_nuts",
+    "merge",
+]
 
 # Vehtari et al. (2021), section 4: R-hat below 1.01, and 100 effective draws for each of four chains.
 MAX_RHAT = 1.01
 MIN_ESS = 400
 # Betancourt (2016), "Diagnosing suboptimal cotangent disintegrations in Hamiltonian Monte Carlo".
 MIN_BFMI = 0.3
+# Vehtari et al. (2024), section 3.3: above 0.7 the error of importance sampling shrinks too slowly to be trusted.
+MAX_K_HAT = 0.7
+MAX_MC_ERROR = 0.1
+"""Monte-Carlo error of an estimate, in its posterior standard deviations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +45,8 @@ class Problem:
     """One reason not to publish."""
 
     code: str
-    """One of "few-chains", "r-hat", "ess-bulk", "ess-tail", "divergences", "e-bfmi", "not-finite", "term-parity"."""
+    """One of "few-chains", "r-hat", "ess-bulk", "ess-tail", "divergences", "e-bfmi", "k-hat", "mc-error", "not-finite",
+    "term-parity"."""
     message: str
 
 
@@ -94,4 +113,45 @@ def judge_nuts(tree: "DataTree", parity: tuple[Problem, ...] = ()) -> FitVerdict
     lowest = energy_fraction(tree).min()
     if not lowest >= MIN_BFMI:
         problems.append(Problem("e-bfmi", f"energy fraction of a chain is {lowest:.2f}, need {MIN_BFMI}"))
+    return FitVerdict(tuple(problems))
+
+
+def judge_laplace(tree: "DataTree", estimates: Sequence[AreaDraws], parity: tuple[Problem, ...] = ()) -> FitVerdict:
+    """Judge a fit by the Laplace engine.
+
+    Parameters
+    ----------
+    tree
+        As `mrp.laplace.engine.fit_laplace` returns it. A fit whose Newton steps do not converge never gets this far.
+    estimates
+        Draws of the estimates that will be served: their Monte-Carlo error is part of the verdict.
+    parity
+        Problems that `mrp.parity.term_parity` found.
+
+    Returns
+    -------
+    FitVerdict
+        All problems found, not just the first. A number that is not finite counts as a failure.
+
+    References
+    ----------
+    Vehtari, Simpson, Gelman, Yao and Gabry (2024), "Pareto smoothed importance sampling", JMLR 25.
+    """
+    problems = list(parity)
+    for stage, name in (("sd", "standard deviations"), ("joint", "latents")):
+        k_hat = tree.attrs[f"k_hat_{stage}"]
+        # Minus infinity is right where all weights are equal; NaN has to fail.
+        if not k_hat <= MAX_K_HAT:
+            text = f"Pareto k-hat of the importance weights of the {name} is {k_hat:.2f}, limit {MAX_K_HAT}"
+            problems.append(Problem("k-hat", text))
+    for one in estimates:
+        if not np.isfinite(one.draws).all():
+            problems.append(Problem("not-finite", "estimates have draws that are not finite numbers"))
+            continue
+        error = 1 / np.sqrt(effective_draws(one.draws, n_chains=one.n_chains, points=one.points))
+        worst = int(np.argmax(error))
+        if not error[worst] <= MAX_MC_ERROR:
+            area = " / ".join(map(str, one.areas.drop("n_people").row(worst))) if one.areas.width > 1 else "the nation"
+            text = f"Monte-Carlo error of {area} is {error[worst]:.2f} posterior sds, limit {MAX_MC_ERROR}"
+            problems.append(Problem("mc-error", text))
     return FitVerdict(tuple(problems))

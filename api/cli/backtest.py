@@ -22,7 +22,7 @@ SCORES = ("rmse", "mae", "bias", "correlation", "interval_score", "mean_width", 
     help="Where the tables lie, if not in the folder.",
 )
 @click.option("--question", help="Question to score. Default: the declared one, or the only one.")
-@click.option("--engine", type=click.Choice(["nuts"]), help="How to fit. Default: the setting engine.")
+@click.option("--engine", type=click.Choice(["laplace", "nuts"]), help="How to fit. Default: the setting engine.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of the fit. Default: follows from the inputs.")
 @click.option(
     "--districts",

@@ -132,6 +132,7 @@ class KnownFit:
         self.draws = rng.normal(0.2, 0.4, (self.n_draws, self.design.n_latents)).astype(np.float32)
         latents = LatentDraws(draws=self.draws, names=self.design.latent_names, n_chains=4)
         return FitResult(
+            engine="nuts",
             draws=latents.to_bytes(),
             design=self.design.to_json(),
             verdict={"problems": self.problems},

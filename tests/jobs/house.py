@@ -44,6 +44,7 @@ class FakeFit:
         draws = rng.normal(0.0, 0.1, (40, design.n_latents)).astype(np.float32)
         self.before_end()
         return FitResult(
+            engine="nuts",
             draws=LatentDraws(draws=draws, names=design.latent_names, n_chains=4).to_bytes(),
             design=design.to_json(),
             verdict={"problems": self.problems},

@@ -19,6 +19,7 @@ from jobs.fit_request import FitProgress, FitRequest, FitResult
 from jobs.fit_run import child_environment, run_fit, spool_folder
 from jobs.settings import Settings
 from mrp.electorate import Electorate
+from mrp.laplace.engine import LaplaceSettings
 from mrp.nuts import NutsSettings
 from tests.jobs.house import alive
 
@@ -35,6 +36,7 @@ def request_() -> FitRequest:
         priors={},
         seed=1,
         engine="nuts",
+        laplace=LaplaceSettings(points=60, draws=200),
         nuts=NutsSettings(chains=2, tune=50, draws=50, target_accept=0.8, retry_target_accept=0.9, cores=2),
         electorate=Electorate(
             frame=cells.with_columns(n_people=pl.Series([10.0, 20.0, 30.0, 40.0])),
@@ -72,7 +74,7 @@ def test_a_request_comes_back_as_it_was_written(request_, tmp_path):
 
 def test_a_result_comes_back_as_it_was_written(tmp_path):
     result = FitResult(
-        b"draws", {"a": 1}, {"problems": []}, {}, {"intercept": "normal"}, {"pymc": "6"}, {"sample": 1.5}
+        "nuts", b"draws", {"a": 1}, {"problems": []}, {}, {"intercept": "normal"}, {"pymc": "6"}, {"sample": 1.5}
     )
     result.write(tmp_path)
 

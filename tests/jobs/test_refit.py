@@ -62,7 +62,7 @@ def test_the_fit_keeps_what_it_rests_on(fitted):
     assert len(fit.inputs["waves"]) == 2
     assert fit.inputs["frame_sha256"] == survey.frame_sha256
     assert {"pymc", "nutpie", "hustings", "python"} <= set(fit.versions)
-    assert {"design", "sample", "judge"} <= set(fit.seconds)
+    assert {"design", "fit", "diagnose"} <= set(fit.seconds)
     assert set(fit.priors) >= {"intercept", "(1|district)"}
 
 

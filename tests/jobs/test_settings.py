@@ -95,7 +95,7 @@ def test_other_variables_of_the_environment_are_nobodys_business(tmp_path):
         ("data_dir = 3", "a path"),
         ('data_dir = ""', "a path"),
         ("host = 1", "a text"),
-        ('engine = "magic"', "one of nuts"),
+        ('engine = "magic"', "one of laplace, nuts"),
         ("nuts_target_accept = 1.0", "between 0 and 1"),
         ("lease_s = 2\nheartbeat_s = 1", "3 heartbeats"),
     ],

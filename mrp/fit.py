@@ -1,0 +1,106 @@
+"""Fit a model with the engine asked for, judge the fit, and turn to NUTS where the fast engine does not pass.
+
+The Laplace engine checks itself against the exact density; where it finds that it cannot be trusted, the same model is
+sampled with NUTS, and the fit says that it was and why. Nothing is published on the strength of having been fast.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import polars as pl
+
+from mrp.design import Design
+from mrp.diagnostics import diagnose
+from mrp.electorate import Electorate
+from mrp.errors import SamplingError
+from mrp.laplace.engine import LaplaceSettings, fit_laplace
+from mrp.latents import LatentDraws, from_datatree
+from mrp.nuts import NutsSettings, sample_nuts
+from mrp.parity import term_parity
+from mrp.poststratify import AreaDraws, area_draws
+from mrp.priors import Priors
+from mrp.progress import Progress
+from mrp.verdict import FitVerdict, Problem, judge_laplace, judge_nuts
+
+if TYPE_CHECKING:
+    from xarray import DataTree
+
+__all__ = ["Engine", "FittedModel", "default_estimates", "fit_model"]
+
+type Engine = Literal["laplace", "nuts"]
+
+
+@dataclass(frozen=True, slots=True)
+class FittedModel:
+    """A fit with everything that decides on its publication."""
+
+    tree: "DataTree"
+    latents: LatentDraws
+    verdict: FitVerdict
+    engine: Engine
+    """The engine that made it: "nuts" if the Laplace engine was asked for and did not pass."""
+    escalated: tuple[Problem, ...] = ()
+    """Why the Laplace engine did not pass; empty if it did or was not asked."""
+
+    def diagnostics(self) -> dict[str, Any]:
+        """As `mrp.diagnostics.diagnose`, with the reasons for an escalation."""
+        return diagnose(self.tree) | {"escalated": [problem.message for problem in self.escalated]}
+
+
+def fit_model(
+    design: Design,
+    electorate: Electorate,
+    counts: pl.DataFrame,
+    priors: Priors,
+    *,
+    engine: Engine,
+    seed: int,
+    nuts: NutsSettings = NutsSettings(),
+    laplace: LaplaceSettings = LaplaceSettings(),
+    on_progress: Callable[[Progress], None] | None = None,
+) -> FittedModel:
+    """Fit, judge, and fit again with NUTS if the Laplace engine does not pass.
+
+    Parameters
+    ----------
+    design, counts, priors
+        As for `mrp.model.build_model`.
+    electorate
+        Whose estimates will be served: their Monte-Carlo error and the parity of terms are part of the verdict.
+    engine
+        "laplace" (seconds) or "nuts" (the reference).
+    seed
+        Any integer >= 0.
+    on_progress
+        As for the engines. If it raises, the fit is stopped.
+
+    Raises
+    ------
+    CountsError, PriorError
+        If the model cannot be fitted on these counts.
+    SamplingError
+        If NUTS cannot start.
+    """
+    parity = term_parity(design, electorate)
+    escalated: tuple[Problem, ...] = ()
+    if engine == "laplace":
+        try:
+            tree = fit_laplace(design, counts, priors, seed=seed, settings=laplace, on_progress=on_progress)
+        except SamplingError as error:
+            escalated = (Problem("newton", str(error)),)
+        else:
+            latents = from_datatree(tree, design)
+            verdict = judge_laplace(tree, default_estimates(latents, design, electorate), parity)
+            # NUTS predicts with the same design: it cannot mend a term that does not move the prediction.
+            if verdict.publishable or parity:
+                return FittedModel(tree, latents, verdict, "laplace")
+            escalated = verdict.problems
+    tree = sample_nuts(design, counts, priors, seed=seed, settings=nuts, on_progress=on_progress)
+    return FittedModel(tree, from_datatree(tree, design), judge_nuts(tree, parity), "nuts", escalated)
+
+
+def default_estimates(latents: LatentDraws, design: Design, electorate: Electorate) -> tuple[AreaDraws, ...]:
+    """Draws of what every release is asked first: the nation, all districts, every demographic by itself."""
+    breakdowns = [(), (electorate.district,), *((name,) for name in electorate.demographics)]
+    return tuple(area_draws(latents, design, electorate, by=by) for by in breakdowns)

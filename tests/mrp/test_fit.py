@@ -1,0 +1,79 @@
+"""Fit and judge: the fast engine where it passes, NUTS where it does not."""
+
+import pytest
+
+from mrp.fit import default_estimates, fit_model
+from mrp.laplace.engine import LaplaceSettings
+from mrp.nuts import NutsSettings
+from mrp.priors import Priors
+from mrp.progress import Progress
+from mrp.verdict import Problem, judge_laplace
+
+
+def test_a_laplace_fit_that_passes_is_the_fit(fitted):
+    model = fit_model(fitted.design, fitted.electorate, fitted.counts, Priors(), engine="laplace", seed=1)
+
+    assert model.verdict.publishable
+    assert (model.engine, model.escalated) == ("laplace", ())
+    assert model.latents.points is not None
+    report = model.diagnostics()
+    assert report["escalated"] == []
+    assert report["k_hat_joint"] < 0.7
+    assert {row["name"] for row in report["parameters"]} >= {"intercept", "sd (1|age)", "(1|age)[65+]"}
+    assert all(row["mcse"] < 0.1 * row["sd"] for row in report["parameters"])
+
+
+def test_a_laplace_fit_that_does_not_pass_is_made_again_with_nuts_and_says_why(fitted):
+    few = LaplaceSettings(points=60, draws=50)
+    short = NutsSettings(chains=2, tune=200, draws=100)
+    stages: list[str] = []
+
+    def note(step: Progress) -> None:
+        stages.append(step.stage)
+
+    model = fit_model(
+        fitted.design,
+        fitted.electorate,
+        fitted.counts,
+        Priors(),
+        engine="laplace",
+        seed=1,
+        laplace=few,
+        nuts=short,
+        on_progress=note,
+    )
+
+    assert model.engine == "nuts"
+    # 50 draws cannot put the error below a tenth of a standard deviation.
+    assert {problem.code for problem in model.escalated} == {"mc-error"}
+    assert "limit 0.1" in model.diagnostics()["escalated"][0]
+    assert stages.index("explore") < stages.index("sample")
+    assert model.latents.points is None
+
+
+def test_nuts_is_used_when_it_is_asked_for(fitted):
+    short = NutsSettings(chains=2, tune=200, draws=100)
+    model = fit_model(fitted.design, fitted.electorate, fitted.counts, Priors(), engine="nuts", seed=1, nuts=short)
+
+    assert (model.engine, model.escalated) == ("nuts", ())
+    assert model.tree.attrs["engine"] == "nuts"
+    # 200 draws cannot have 400 effective ones: the fit is judged like any other.
+    assert not model.verdict.publishable
+
+
+@pytest.mark.parametrize("stage", ["k_hat_sd", "k_hat_joint"])
+@pytest.mark.parametrize("value", [0.71, float("inf"), float("nan")])
+def test_weights_that_cannot_be_trusted_fail_the_verdict(fitted, stage: str, value: float):
+    model = fit_model(fitted.design, fitted.electorate, fitted.counts, Priors(), engine="laplace", seed=1)
+    model.tree.attrs[stage] = value
+
+    verdict = judge_laplace(model.tree, default_estimates(model.latents, fitted.design, fitted.electorate))
+
+    assert [problem.code for problem in verdict.problems] == ["k-hat"]
+
+
+def test_a_term_that_does_not_move_the_prediction_fails_the_verdict(fitted):
+    model = fit_model(fitted.design, fitted.electorate, fitted.counts, Priors(), engine="laplace", seed=1)
+    lost = Problem("term-parity", "(1|age) is lost")
+
+    assert judge_laplace(model.tree, (), (lost,)).problems == (lost,)
