@@ -20,6 +20,7 @@ Geweke (1989), "Bayesian inference in econometric models using Monte Carlo integ
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,9 @@ _MOVES = 30
 _MAX_ROUNDS = 8
 # Efficiency of a round, ESS over points, from which its surrogate is good enough for the last round.
 _ENOUGH = 0.85
+# Of the last round, below which it is repeated: some point showed the surrogate to be wrong, and is known by then.
+_TOLERABLE = 0.65
+_MAX_LAST_ROUNDS = 3
 # Powers: of seven normal dimensions, 0.7 costs a quarter of the effective points, 0.85 a twelfth.
 _EXPLORING, _KEPT = 0.7, 0.85
 
@@ -109,14 +113,17 @@ def explore(
         some = sd[: max(60, 2 * n_features)]
         if _efficiency(known.add(some) - surrogate(some)) >= _ENOUGH:
             break
-    report(0.5)
-    surrogate = known.surrogate()
-    proposal = known.log_density(surrogate, _KEPT)
-    sd = _draw_surrogate(rng, proposal, centre, covariance, max(_WALKERS, 2 * n_points))[:n_points]
-    value = known.add(sd, report=lambda share: report(0.55 + 0.45 * share))
+    for attempt in range(_MAX_LAST_ROUNDS):
+        left = 0.5 ** (attempt + 1)  # half of it goes to this round, since few need another
+        proposal = known.log_density(known.surrogate(), _KEPT)
+        sd = _draw_surrogate(rng, proposal, centre, covariance, max(_WALKERS, 2 * n_points))[:n_points]
+        value = known.add(sd, report=partial(_within, report, 1 - left, 1 - left / 2))
+        log_weight = value + known.log_prior(sd) - proposal(sd)
+        if _efficiency(log_weight) >= _TOLERABLE:
+            break
     return Exploration(
         sd=sd,
-        log_weight=value + known.log_prior(sd) - proposal(sd),
+        log_weight=log_weight,
         modes=tuple(known.modes[-n_points:]),
         n_evaluations=known.n_evaluations,
         n_newton_steps=known.n_newton_steps,
@@ -184,6 +191,10 @@ class _Known:
         self.n_evaluations += 1
         self.n_newton_steps += mode.n_steps
         return mode
+
+
+def _within(report: Callable[[float], None], begin: float, end: float, share: float) -> None:
+    report(begin + (end - begin) * share)
 
 
 def _efficiency(log_weight: Floats) -> float:
