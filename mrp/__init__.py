@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from mrp.diagnostics import diagnose
     from mrp.electorate import Electorate
     from mrp.formula import check_formula
+    from mrp.grouping import Grouping
     from mrp.latents import LatentDraws, from_datatree
     from mrp.nuts import NutsSettings, sample_nuts
     from mrp.parity import term_parity
-    from mrp.poststratify import AreaDraws, area_draws, poststratify
+    from mrp.poststratify import AreaDraws, area_draws, area_draws_many, poststratify
     from mrp.priors import Priors, parse_priors
     from mrp.scoring import score
     from mrp.summary import summarise
@@ -36,10 +37,12 @@ __all__ = [
     "Design",
     "Electorate",
     "FitVerdict",
+    "Grouping",
     "LatentDraws",
     "NutsSettings",
     "Priors",
     "area_draws",
+    "area_draws_many",
     "build_design",
     "check_formula",
     "collapse",
@@ -59,10 +62,12 @@ _HOMES = {
     "Design": "mrp.design",
     "Electorate": "mrp.electorate",
     "FitVerdict": "mrp.verdict",
+    "Grouping": "mrp.grouping",
     "LatentDraws": "mrp.latents",
     "NutsSettings": "mrp.nuts",
     "Priors": "mrp.priors",
     "area_draws": "mrp.poststratify",
+    "area_draws_many": "mrp.poststratify",
     "build_design": "mrp.design",
     "check_formula": "mrp.formula",
     "collapse": "mrp.counts",

@@ -10,25 +10,20 @@ computed once per posterior draw ``s``. Averaging over draws comes last, in
 
 import itertools
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import sparse
 
-from mrp.design import Design, DesignRows
+from mrp.cell_pass import add_up, area_weights, inverse_logit, linear_predictor
+from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.errors import DrawsError, FrameError, ShapeMismatch, UncoveredPopulation
 from mrp.grouping import Grouping, cells_of, group_cells
 from mrp.latents import LatentDraws
 
 __all__ = ["AreaDraws", "area_draws", "area_draws_many", "cell_shares", "poststratify"]
-
-# Numbers held at a time while cells are turned into areas: 2 million float32 are 8 MB, about a level-2 cache, which
-# is twice as fast as chunks of a hundred megabytes.
-_CHUNK = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +102,6 @@ def area_draws(
     where: Mapping[str, tuple[str, ...]] | None = None,
     merge: Mapping[str, Mapping[str, tuple[str, ...]]] | None = None,
     at: Mapping[str, str] | None = None,
-    threads: int = 1,
 ) -> AreaDraws:
     """Draws for areas and groups straight from the latents: `area_draws_many` of one grouping.
 
@@ -121,7 +115,7 @@ def area_draws(
     >>> area_draws(latents, design, electorate, by=("state",), where={"gender": ("Female",)})  # doctest: +SKIP
     """
     grouping = Grouping(by, where or {}, merge or {})
-    return area_draws_many(latents, design, electorate, (grouping,), at=at, threads=threads)[0]
+    return area_draws_many(latents, design, electorate, (grouping,), at=at)[0]
 
 
 def area_draws_many(
@@ -131,7 +125,6 @@ def area_draws_many(
     groupings: Sequence[Grouping],
     *,
     at: Mapping[str, str] | None = None,
-    threads: int = 1,
 ) -> tuple[AreaDraws, ...]:
     """Draws for several breakdowns of the population in one pass over its cells.
 
@@ -146,8 +139,6 @@ def area_draws_many(
         The breakdowns.
     at
         Where the model reads a column that the population does not have, such as a period: the level to look at.
-    threads
-        Threads that share the draws. More than one pays from some ten million numbers (cells times draws) on.
 
     Returns
     -------
@@ -159,35 +150,32 @@ def area_draws_many(
     DrawsError
         If the latents are those of another design.
     FrameError
-        If a grouping cannot be made of this population; see `mrp.grouping`.
+        If a grouping cannot be made of this population (see `mrp.grouping`), or the model reads a column that is
+        neither in the population nor in ``at``.
     UncoveredPopulation
         If people that a grouping counts live at a level that the model has not seen.
     """
     _require_design(latents, design)
     at = at or {}
+    if not groupings:
+        return ()
+    known = {*electorate.cell_columns, *at}
+    if unknown := [column for column in design.cell_columns if column not in known]:
+        raise FrameError(f"the model reads {unknown[0]!r}, which the population does not have; give its level in at")
     # Cells that agree in what the model reads have the same share: their people are added up first.
     columns = dict.fromkeys((*(c for grouping in groupings for c in grouping.columns), *design.cell_columns))
     cells = cells_of(electorate, tuple(columns), at)
     grouped = [group_cells(cells, grouping, electorate) for grouping in groupings]
     # Cells of one area next to each other: then a chunk of cells touches few areas. Cells in no group are left out.
-    finest = max(grouped, key=lambda one: one.areas.height, default=None)
-    order = np.argsort(finest.group if finest else np.arange(0), kind="stable")
-    order = order[np.any([one.group[order] >= 0 for one in grouped], axis=0)] if grouped else order
+    finest = max(grouped, key=lambda one: one.areas.height)
+    order = np.argsort(finest.group, kind="stable")
+    order = order[np.any([one.group[order] >= 0 for one in grouped], axis=0)]
     cells = cells[order]
     _require_covered(cells, design.covers(cells))
     rows = design.rows(cells) if design.cell_columns else None
-    weights = _weights(cells["n_people"].to_numpy(), [(one.group[order], one.areas) for one in grouped])
+    weights = area_weights(cells["n_people"].to_numpy(), [(one.group[order], one.areas) for one in grouped])
     total = np.zeros((weights.shape[0], latents.draws.shape[0]))
-    spans = np.linspace(0, latents.draws.shape[0], max(1, threads) + 1).astype(int)
-    jobs = [slice(int(a), int(b)) for a, b in itertools.pairwise(spans)]
-    if len(jobs) == 1:
-        _add_up(total, latents.draws, rows, weights)
-    else:
-        # NumPy and SciPy let other threads run while they work on arrays.
-        with ThreadPoolExecutor(len(jobs)) as pool:
-            done = [pool.submit(_add_up, total[:, job], latents.draws[job], rows, weights) for job in jobs]
-            for one in done:
-                one.result()
+    add_up(total, latents.draws, rows, weights)
     np.clip(total, 0, 1, out=total)
     ends = itertools.accumulate(one.areas.height for one in grouped)
     return tuple(
@@ -209,9 +197,8 @@ def cell_shares(latents: LatentDraws, design: Design, table: pl.DataFrame) -> ND
     _require_design(latents, design)
     rows = design.rows(table)
     by_latent = np.ascontiguousarray(latents.draws.T)
-    eta = np.repeat(by_latent[:1], table.height, axis=0)
-    _add_terms(eta, by_latent, rows.x, rows.index)
-    return np.ascontiguousarray(_inverse_logit(eta).T)
+    eta = np.empty((table.height, latents.draws.shape[0]), dtype=np.float32)
+    return np.ascontiguousarray(inverse_logit(linear_predictor(by_latent, rows, 0, table.height, out=eta)).T)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,60 +255,3 @@ def _require_design(latents: LatentDraws, design: Design) -> None:
         )
     if latents.link != "logit":
         raise DrawsError(f"the draws have the link {latents.link!r}; this version knows 'logit'")
-
-
-def _weights(n_people: NDArray[np.float64], grouped: list[tuple[NDArray[np.int32], pl.DataFrame]]) -> sparse.csc_array:
-    """Share of each area's people who live in each cell, all breakdowns one below the other, shape (area, cell)."""
-    row, cell, weight, offset = [np.empty(0, dtype=np.int32)], [np.empty(0, dtype=np.int64)], [np.empty(0)], 0
-    for group, areas in grouped:
-        member = np.flatnonzero(group >= 0)
-        row.append(group[member] + np.int32(offset))
-        cell.append(member)
-        weight.append(n_people[member] / areas["n_people"].to_numpy()[group[member]])
-        offset += areas.height
-    entries = (np.concatenate(weight).astype(np.float32), (np.concatenate(row), np.concatenate(cell)))
-    return sparse.csc_array(entries, shape=(offset, n_people.size))
-
-
-def _add_up(
-    total: NDArray[np.float64], draws: NDArray[np.float32], rows: DesignRows | None, weights: sparse.csc_array
-) -> None:
-    """Add the weighted shares of all cells to ``total``, shape (area, draw), in place."""
-    by_latent = np.ascontiguousarray(draws.T)
-    n_cells, n_draws = weights.shape[1], draws.shape[0]
-    step = max(1, _CHUNK // max(n_draws, 1))
-    for start in range(0, n_cells, step):
-        stop = min(start + step, n_cells)
-        eta = np.repeat(by_latent[:1], stop - start, axis=0)
-        if rows is not None:
-            _add_terms(eta, by_latent, rows.x[start:stop], rows.index[start:stop])
-        share = _inverse_logit(eta)
-        # Only the areas of these cells. Within a chunk sums are in float32: rounding, 1e-6, is far below Monte-Carlo
-        # error; chunks are added up in float64.
-        first, last = weights.indptr[start], weights.indptr[stop]
-        areas, position = np.unique(weights.indices[first:last], return_inverse=True)
-        pointers = weights.indptr[start : stop + 1] - first
-        here = sparse.csc_array((weights.data[first:last], position, pointers), shape=(areas.size, stop - start))
-        total[areas] += here @ share
-
-
-def _inverse_logit(eta: NDArray[np.float32]) -> NDArray[np.float32]:
-    """1 / (1 + exp(-eta)), in place: NumPy's exp of float32 is vectorised, SciPy's expit is not (a seventh the speed)."""
-    np.negative(eta, out=eta)
-    with np.errstate(over="ignore"):  # exp(89) is infinite in float32, and 1 / inf the right answer
-        np.exp(eta, out=eta)
-    eta += 1
-    return np.reciprocal(eta, out=eta)
-
-
-def _add_terms(
-    eta: NDArray[np.float32],
-    by_latent: NDArray[np.float32],
-    x: NDArray[np.float64],
-    index: NDArray[np.int32],
-) -> None:
-    """Add coefficients and effects to ``eta``, shape (cell, draw), in place."""
-    if x.shape[1]:
-        eta += x.astype(np.float32) @ by_latent[1 : 1 + x.shape[1]]
-    for k in range(index.shape[1]):
-        eta += by_latent[index[:, k]]

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-import mrp.poststratify
+import mrp.cell_pass
 from mrp.design import Design, build_design
 from mrp.parity import term_parity
 from tests.mrp.worlds import FORMULA, electorate
@@ -20,12 +20,12 @@ def test_every_term_of_a_sound_model_moves_the_prediction(formula: str):
 @pytest.mark.parametrize("term", range(4))
 def test_an_effect_that_poststratification_forgets_is_found(term: int, monkeypatch):
     """The fault that gave the check its reason: a term is in the likelihood and not in the prediction."""
-    add_terms = mrp.poststratify._add_terms
+    add_terms = mrp.cell_pass._add_terms
 
     def forgetful(eta, by_latent, x, index):
         add_terms(eta, by_latent, x, np.delete(index, term, axis=1))
 
-    monkeypatch.setattr("mrp.poststratify._add_terms", forgetful)
+    monkeypatch.setattr("mrp.cell_pass._add_terms", forgetful)
 
     (problem,) = term_parity(DESIGN, WORLD)
     assert problem.code == "term-parity"
@@ -33,14 +33,14 @@ def test_an_effect_that_poststratification_forgets_is_found(term: int, monkeypat
 
 
 def test_a_coefficient_that_poststratification_forgets_is_found(monkeypatch):
-    add_terms = mrp.poststratify._add_terms
+    add_terms = mrp.cell_pass._add_terms
 
     def forgetful(eta, by_latent, x, index):
         blinded = x.copy()
         blinded[:, 0] = 0
         add_terms(eta, by_latent, blinded, index)
 
-    monkeypatch.setattr("mrp.poststratify._add_terms", forgetful)
+    monkeypatch.setattr("mrp.cell_pass._add_terms", forgetful)
 
     assert [problem.message.split()[0] for problem in term_parity(DESIGN, WORLD)] == ["lean"]
 
