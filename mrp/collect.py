@@ -77,10 +77,26 @@ def collect(
     return xr.DataTree.from_dict(
         {
             "posterior": xr.Dataset(posterior, coords=coords),
-            "sampled": sampled.to_dataset(),
+            "sampled": _named(sampled.to_dataset(), identified, start, design),
             "sample_stats": raw["sample_stats"].to_dataset(),
         }
     )
+
+
+def _named(sampled: Any, identified: Identified, start: WarmStart, design: Design) -> Any:
+    """The sampler's coordinates with labels that a verdict can quote to somebody who knows the formula."""
+    directions = [
+        f"{coding.term.removeprefix('total')} direction {i + 1}"
+        for coding, basis in zip(identified.design.effects, start.bases, strict=True)
+        for i in range(basis.shape[1])
+    ]
+    labels = {
+        "free": [f"direction {i + 1} of intercept and coefficients" for i in range(start.centre.size)],
+        "z": directions,
+        "sd": [effect.term for effect in design.effects],
+    }
+    coords = {sampled[name].dims[2]: labels[name] for name in labels if name in sampled}
+    return sampled.assign_coords(coords)
 
 
 def _totals(

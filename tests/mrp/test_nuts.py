@@ -153,3 +153,12 @@ def test_pymc_on_the_definition_gives_the_same_posterior(fitted):
         error = np.hypot(row.mcse, theirs[name].mcse)
         assert abs(row.mean - theirs[name].mean) < 4.5 * error, name
         assert abs(np.log(row.sd / theirs[name].sd)) < 0.15, name
+
+
+def test_a_verdict_names_the_sampler_s_coordinates_by_the_terms_they_belong_to(fitted):
+    from mrp.convergence import convergence
+
+    names = {row.name for row in convergence(fitted.tree) if row.group == "sampled"}
+
+    assert {"sd[(1|age)]", "z[(age) direction 1]"} <= names
+    assert "free[direction 1 of intercept and coefficients]" in names
