@@ -68,3 +68,7 @@ def test_the_notebook_example_runs_as_it_stands(
     verdict, table = capsys.readouterr().out.split("\n", 1)
     assert verdict == "FitVerdict(problems=())"
     assert "mc_error" in table
+
+
+def test_nothing_is_left_to_be_filled_in():
+    assert re.findall(r"@@|TODO|TBD|XXX", README) == []
