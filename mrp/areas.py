@@ -1,0 +1,57 @@
+"""Find areas in draws, and make sure that two sets of draws may be compared draw by draw."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from mrp.errors import DrawsError, FrameError
+from mrp.poststratify import AreaDraws
+
+__all__ = ["area_names", "column_of", "complement", "require_joint", "require_same_areas"]
+
+
+def area_names(estimate: AreaDraws) -> tuple[Mapping[str, str], ...]:
+    """What each column of the draws is about, e.g. ``{"state": "GA", "age": "65+"}``; ``{}`` for the whole."""
+    return tuple(estimate.areas.drop("n_people").iter_rows(named=True))
+
+
+def column_of(estimate: AreaDraws, area: Mapping[str, str]) -> int:
+    """Column of an area's draws.
+
+    Raises
+    ------
+    FrameError
+        If no area, or more than one, is meant.
+    """
+    found = [i for i, name in enumerate(area_names(estimate)) if name == dict(area)]
+    if len(found) != 1:
+        asked = ", ".join(f"{column} {level}" for column, level in area.items()) or "the whole population"
+        by = ", ".join(estimate.areas.columns[:-1]) or "nothing"
+        raise FrameError(f"the estimate has no single area {asked}; it has {estimate.areas.height} areas by {by}")
+    return found[0]
+
+
+def complement(estimate: AreaDraws) -> AreaDraws:
+    """Shares of everything but the option: the other option of a binary question."""
+    return AreaDraws(estimate.areas, 1 - estimate.draws, estimate.n_chains, estimate.points)
+
+
+def require_same_areas(first: AreaDraws, second: AreaDraws) -> None:
+    """Raise `FrameError` unless the columns of both are about the same areas."""
+    if area_names(first) != area_names(second):
+        raise FrameError(
+            f"the estimates are for other areas ({first.areas.height} by {', '.join(first.areas.columns[:-1])} and "
+            f"{second.areas.height} by {', '.join(second.areas.columns[:-1])}); ask both for the same breakdown"
+        )
+
+
+def require_joint(first: AreaDraws, second: AreaDraws) -> None:
+    """Raise `DrawsError` unless draw ``s`` of one belongs to draw ``s`` of the other."""
+    same_points = (first.points is None) == (second.points is None) and (
+        first.points is None or second.points is None or np.array_equal(first.points, second.points)
+    )
+    if len(first.draws) != len(second.draws) or first.n_chains != second.n_chains or not same_points:
+        raise DrawsError(
+            f"the draws ({len(first.draws):,} and {len(second.draws):,}) are not joint draws of one fit; "
+            "compare fits by `change_between_fits` or `revision`"
+        )
