@@ -9,7 +9,6 @@ at the next start. All times are UTC.
 """
 
 import logging
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,11 +18,12 @@ from sqlalchemy.orm import Session
 
 from jobs.receive import REFIT, ask_refit
 from jobs.settings import Settings
+from jobs.spool import clean_spool
 from polling.store import fits, leases, queue, surveys, waves
 from polling.store.engine import Store
 from polling.store.records import SurveyVersionRecord, WaveRecord
 
-__all__ = ["HouseClock", "Task", "clean_spool", "house_tasks", "sweep"]
+__all__ = ["HouseClock", "Task", "house_tasks", "sweep"]
 
 LEASE = "clock"
 LEASE_TTL = timedelta(minutes=1)
@@ -133,14 +133,6 @@ def sweep(session: Session, settings: Settings, *, now: datetime) -> None:
             if question_id not in asked and not _seen(session, survey, question_id, wave):
                 ask_refit(session, settings, survey_id=survey.survey_id, question_id=question_id, now=now)
                 log.info("asked again for the refit of %s/%s", survey.survey_id, question_id)
-
-
-def clean_spool(settings: Settings, *, now: datetime) -> None:
-    """Delete what fit processes left behind when their worker was killed: it holds counts of interviews."""
-    too_old = now - timedelta(seconds=settings.fit_timeout_s) - HOUR
-    for folder in settings.spool_dir.glob("fit-*"):
-        if datetime.fromtimestamp(folder.stat().st_mtime, UTC) < too_old:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _seen(session: Session, survey: SurveyVersionRecord, question_id: str, wave: WaveRecord) -> bool:

@@ -1,7 +1,7 @@
 """What crosses to the process that fits, and what comes back.
 
-Both are a folder of plain files under the spool (mode 0700): JSON, and Parquet
-for tables. Only counts per cell cross, never an interview or a respondent.
+Both are a folder of plain files under the spool (mode 0700, files 0600): JSON,
+and Parquet for tables. Only counts per cell cross, never an interview or a respondent.
 A request is complete when ``request.json`` is there, a result when
 ``result.json`` is: each is written last, and moved into place in one step.
 """
@@ -59,9 +59,9 @@ class FitRequest:
 
     def write(self, folder: Path) -> None:
         """Write the request into ``folder``, which exists."""
-        self.counts.write_parquet(folder / "counts.parquet")
-        self.electorate.frame.write_parquet(folder / "frame.parquet")
-        self.electorate.districts.write_parquet(folder / "districts.parquet")
+        self.counts.write_parquet(_private(folder / "counts.parquet"))
+        self.electorate.frame.write_parquet(_private(folder / "frame.parquet"))
+        self.electorate.districts.write_parquet(_private(folder / "districts.parquet"))
         _write_json(
             folder / "request.json",
             {
@@ -132,7 +132,7 @@ class FitResult:
 
     def write(self, folder: Path) -> None:
         """Write the result into ``folder``; it is complete when this returns, and not before."""
-        (folder / "draws.npz").write_bytes(self.draws)
+        _private(folder / "draws.npz").write_bytes(self.draws)
         _write_json(
             folder / "result.json",
             {
@@ -164,8 +164,14 @@ class FitResult:
             raise SpoolError(f"The fit result in {folder} is damaged: {error}. Ask for the refit again.") from None
 
 
+def _private(path: Path) -> Path:
+    """An empty file that only its owner may use, there before it holds anything."""
+    path.touch(mode=0o600)
+    return path
+
+
 def _write_json(path: Path, value: Any) -> None:
-    unfinished = path.with_suffix(".part")
+    unfinished = _private(path.with_suffix(".part"))
     unfinished.write_text(json.dumps(value), encoding="utf-8")
     unfinished.replace(path)
 

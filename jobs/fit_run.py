@@ -4,29 +4,28 @@ Sampling holds the interpreter and both cores for minutes; in a process of its
 own it cannot slow a heartbeat, cannot take the worker down with it, and can be
 ended at once. The child reports its progress as JSON lines, which a thread
 collects here; what it writes to stderr is kept, and its end is quoted if the
-child dies. Compiled kernels are kept between fits in ``Settings.kernel_cache``.
+child dies. Compiled kernels are kept between fits in ``Settings.kernel_cache``;
+other temporary files lie in the folder of the fit and go with it.
 """
 
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 from jobs.errors import FitCancelled, FitOutOfMemory, FitProcessFailed, FitTimedOut, WorkerStopping
 from jobs.fit_request import FitProgress, FitRequest, FitResult
 from jobs.settings import Settings
+from jobs.spool import spool_folder
 
-__all__ = ["child_environment", "run_fit", "spool_folder"]
+__all__ = ["child_environment", "run_fit"]
 
 GRACE_S = 1.0
 """Time between SIGTERM and SIGKILL."""
@@ -67,13 +66,16 @@ def run_fit(
     """
     with spool_folder(settings.spool_dir) as folder:
         request.write(folder)
+        temporary = folder / "tmp"
+        temporary.mkdir()
         with (folder / "stderr").open("wb") as stderr:
             child = subprocess.Popen(
                 [sys.executable, "-m", "jobs.fit_process", str(folder), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env=child_environment(settings),
+                env=child_environment(settings) | {"TMPDIR": str(temporary)},
+                umask=0o077,
                 # A process group of its own: a Ctrl-C in the terminal is for the worker to handle,
                 # and a signal from here also reaches the compilers that the child starts.
                 start_new_session=True,
@@ -115,18 +117,6 @@ def child_environment(settings: Settings) -> dict[str, str]:
         "HUSTINGS_FIT_NICE": str(settings.fit_nice),
         "HUSTINGS_FIT_MEMORY_MB": str(settings.fit_memory_mb),
     }
-
-
-@contextmanager
-def spool_folder(spool_dir: Path) -> Iterator[Path]:
-    """A folder that only this user can enter, deleted afterwards whatever happened."""
-    spool_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    spool_dir.chmod(0o700)
-    folder = Path(tempfile.mkdtemp(prefix="fit-", dir=spool_dir))  # mkdtemp makes it 0700
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 class _ProgressReader(threading.Thread):

@@ -21,6 +21,7 @@ from jobs.fit_run import run_fit
 from jobs.receive import REFIT
 from jobs.refit import prepare_refit, store_result
 from jobs.settings import Settings
+from jobs.spool import clean_spool
 from mrp.errors import MrpError
 from polling.errors import LeaseLost, PollingError
 from polling.store import queue, releases
@@ -82,6 +83,7 @@ class Worker:
         takes a fit down with its worker is tied to the thread that started it.
         """
         self._stop = stop
+        clean_spool(self.settings, now=self._clock())  # a worker that was killed could not do it
         log.info("worker %s is ready", self.owner)
         while not stop.is_set():
             try:

@@ -1,13 +1,12 @@
 """The clock: due tasks once, by one process, and caught up after a pause."""
 
-import os
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobs.clock import HouseClock, Task, clean_spool, house_tasks, sweep
+from jobs.clock import HouseClock, Task, house_tasks, sweep
 from jobs.errors import FitProcessFailed
 from jobs.survey import load_survey, update_survey
 from polling.store import leases, queue
@@ -156,25 +155,6 @@ def refusing(*_arguments, **_more):
 
 def renamed(bundle):
     return replace(bundle, declaration=replace(bundle.declaration, title="Another title"))
-
-
-def test_leftovers_of_dead_fits_are_deleted_when_no_fit_can_be_that_old(house):
-    old, new = house.settings.spool_dir / "fit-old", house.settings.spool_dir / "fit-new"
-    for folder in (old, new):
-        folder.mkdir(parents=True)
-        (folder / "counts.parquet").write_bytes(b"x")
-    now = datetime.now(UTC)
-    long_ago = now.timestamp() - house.settings.fit_timeout_s - 4000
-    os.utime(old, (long_ago, long_ago))
-
-    clean_spool(house.settings, now=now)
-
-    assert not old.exists()
-    assert new.exists()
-
-
-def test_a_house_in_which_nothing_was_fitted_has_no_spool_to_clean(house):
-    clean_spool(house.settings, now=datetime.now(UTC))
 
 
 def test_the_house_has_two_tasks(house):
