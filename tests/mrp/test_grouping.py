@@ -165,3 +165,26 @@ def test_a_level_merged_into_a_group_of_its_own_name_stays_in_it():
     expected = reference(("age",), {}, same)
     assert found.keys() == expected.keys()
     assert_allclose(found["65+",][1], expected["65+",][1], atol=2e-6)
+
+
+def by_period() -> Electorate:
+    """The same people in each of two periods."""
+    frame = pl.concat([WORLD.frame.with_columns(period=pl.lit(period)) for period in ("p1", "p2")])
+    return Electorate(frame, WORLD.districts, "district", {**WORLD.demographics, "period": ("p1", "p2")})
+
+
+def test_a_model_with_periods_is_asked_at_one_of_them():
+    design = build_design("lean + (1|district) + (1|period) + (1|period:age)", by_period())
+    latents = LatentDraws(
+        np.random.default_rng(6).normal(0, 0.5, (5, design.n_latents)).astype(np.float32), design.latent_names
+    )
+    for period in ("p1", "p2"):
+        at_once = area_draws(latents, design, by_period(), by=("region", "age"), where={"period": (period,)})
+        found = area_draws(latents, design, WORLD, by=("region", "age"), at={"period": period})
+        assert found.areas.drop("n_people").equals(at_once.areas.drop("n_people"))
+        assert_allclose(found.draws, at_once.draws, atol=2e-6)
+
+    with pytest.raises(FrameError, match=r"the model reads 'period', .*; give its level in at"):
+        area_draws(latents, design, WORLD)
+    with pytest.raises(UncoveredPopulation):
+        area_draws(latents, design, WORLD, at={"period": "p3"})
