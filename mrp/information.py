@@ -1,0 +1,100 @@
+"""How much of an estimate is data, and how much is the model?
+
+    n_effective  = (sum_i w_i)^2 / sum_i w_i^2                       Kish: interviews with equal weights worth as much
+    n_equivalent = m (1 - m) / v                                     interviews that alone would be as precise
+    pooling      = clip(1 - n_effective / n_equivalent, 0, 1)        1 where there are no interviews
+
+with the posterior mean m and variance v of the share. Pooling near 0: the area's own interviews carry the estimate;
+near 1: it is borrowed from other areas and predictors.
+
+The Monte-Carlo error of n_equivalent is that of the variance, n_equivalent sd(e) / (v sqrt(ess(e))), e = (theta - m)^2.
+
+References
+----------
+Kish (1965), "Survey Sampling", Wiley. Gelman and Pardoe (2006), Technometrics 48(2), 241-251, on pooling.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrp.areas import area_names
+from mrp.errors import CountsError, ShapeMismatch
+from mrp.poststratify import AreaDraws
+from mrp.summary import effective_draws
+
+__all__ = ["Information", "information", "kish"]
+
+type Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Information:
+    """Where one area's estimate comes from."""
+
+    area: Mapping[str, str]
+    n_effective: float
+    """Effective number of its own interviews."""
+    n_equivalent: float
+    """Interviews that the posterior is worth; infinite if it has no variance."""
+    n_equivalent_mc_error: float
+    pooling: float
+    """In [0, 1]."""
+
+
+def information(estimate: AreaDraws, n_effective: Floats) -> tuple[Information, ...]:
+    """Compare every area's posterior with its own interviews.
+
+    Parameters
+    ----------
+    estimate
+        Draws for areas.
+    n_effective
+        Effective interviews (`kish`; their number where weights are equal) in each area, >= 0, shape (area,).
+
+    Raises
+    ------
+    ShapeMismatch
+        If ``n_effective`` has another number of areas.
+    CountsError
+        If one of them is negative or not finite.
+    """
+    draws = estimate.draws
+    if n_effective.shape != (draws.shape[1],):
+        raise ShapeMismatch("n_effective", f"({draws.shape[1]},)", n_effective.shape)
+    if not (np.isfinite(n_effective) & (n_effective >= 0)).all():
+        raise CountsError("effective numbers of interviews must be finite and >= 0")
+    if not draws.size:
+        return ()
+    mean, variance = draws.mean(axis=0), draws.var(axis=0)
+    squared = (draws - mean) ** 2
+    ess = effective_draws(squared, n_chains=estimate.n_chains, points=estimate.points)
+    # What does not vary is known as if from infinitely many interviews; draws of float32 vary by their rounding.
+    known = variance <= (1e-7 * np.abs(mean)) ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        equivalent = np.where(known, np.inf, mean * (1 - mean) / variance)
+        error = np.where(known, 0.0, equivalent * squared.std(axis=0) / variance / np.sqrt(ess))
+        pooling = np.where(n_effective == 0, 1.0, np.clip(1 - n_effective / equivalent, 0, 1))
+    columns = (n_effective, equivalent, error, pooling)
+    return tuple(
+        Information(name, *map(float, numbers)) for name, *numbers in zip(area_names(estimate), *columns, strict=True)
+    )
+
+
+def kish(weight: Floats) -> float:
+    """Effective number of interviews with these weights, (sum w)^2 / sum w^2; 0 of none.
+
+    Raises
+    ------
+    CountsError
+        If a weight is negative or not finite.
+    """
+    if not (np.isfinite(weight) & (weight >= 0)).all():
+        raise CountsError("weights must be finite and >= 0")
+    largest = weight.max(initial=0.0)
+    if largest == 0:
+        return 0.0
+    scaled = weight / largest  # squares of very large or small weights would not fit
+    return float(scaled.sum() ** 2 / (scaled**2).sum())
