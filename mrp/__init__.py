@@ -9,6 +9,10 @@
     estimate = area_draws(from_datatree(fit, design), design, electorate, by=("state",))
     table = summarise(estimate, interval=0.9)
 
+What else can be asked of estimates is in `mrp.contrast`, `mrp.change`, `mrp.revision`, `mrp.chances` (above a
+threshold, in the lead, ranks), `mrp.seats`, `mrp.information` (how much is data) and `mrp.mix_and_mind`; raw and
+weighted figures beside a model's in `mrp.direct` and `mrp.raking`.
+
 Nothing here reads a file, a clock, the environment or a global random generator. Importing it loads neither PyMC nor
 numba nor pandas; only the functions that parse a formula or sample do.
 """
