@@ -14,7 +14,9 @@
   x EstimateRefused           an estimate was asked for that cannot exist
     + UnknownChoice           a level, district, group, option or release that the survey does not have
     + IntervalOutOfRange      an interval outside (0, 1)
+    + TooManyGroups           a breakdown finer than the setting max_groups allows
   x NoReleaseYet              the question has no published fit
+  x ServiceBusy               as many answers are being computed as the service can hold
 """
 
 import difflib
@@ -34,6 +36,8 @@ __all__ = [
     "RepeatedParameter",
     "RequestRefused",
     "RoleRefused",
+    "ServiceBusy",
+    "TooManyGroups",
     "UnknownChoice",
     "UnknownParameter",
 ]
@@ -144,5 +148,22 @@ class IntervalOutOfRange(EstimateRefused):
         super().__init__(f"interval must be above 0 and below 1, such as 0.9; got {value:g}.")
 
 
+class TooManyGroups(EstimateRefused):
+    """A breakdown with more groups than one answer may have."""
+
+    def __init__(self, n_groups: int, limit: int) -> None:
+        super().__init__(
+            f"This breakdown has {n_groups:,} groups; one answer has at most {limit:,} (setting max_groups). "
+            "Name fewer demographics in by, take a higher level, or name some districts at a time."
+        )
+
+
 class NoReleaseYet(ApiError):
     """A question without a published fit; the message says what is being done about it."""
+
+
+class ServiceBusy(ApiError):
+    """Nothing is wrong with the request, but others came first."""
+
+    def __init__(self) -> None:
+        super().__init__("The service is computing as many answers as it can. Please try again in a few seconds.")

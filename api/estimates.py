@@ -10,23 +10,28 @@ counts perturbed once per release and cell.
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import polars as pl
-from sqlalchemy.orm import Session
+from numpy.typing import NDArray
 
-from api.errors import EstimateRefused, IntervalOutOfRange, NoReleaseYet, UnknownChoice
+from api.breakdown import Breakdown, find_breakdown, summarise_groups
+from api.errors import EstimateRefused, IntervalOutOfRange, TooManyGroups, UnknownChoice
 from api.payloads import AreaEstimate, EstimatesPayload, WithheldGroup
 from api.release_cache import LoadedRelease, ReleaseCache
+from api.served import Served
 from jobs.settings import Settings
-from mrp.poststratify import AreaDraws
-from mrp.summary import summarise
-from polling.errors import QuestionNotFound, ReleaseNotFound
-from polling.store import queue, releases, surveys
-from polling.store.records import QuestionStateRecord, ReleaseRecord
 
-__all__ = ["EstimateQuery", "Served", "answer_query", "entity_tag", "find_served", "levels_of"]
+__all__ = [
+    "EstimateQuery",
+    "Prepared",
+    "answer_query",
+    "entity_tag",
+    "levels_of",
+    "prepare_query",
+]
 
 NATION, DISTRICT = "nation", "district"
 
@@ -44,52 +49,10 @@ class EstimateQuery:
     """None: the first option."""
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
-    """The release that answers, and how stale it is."""
-
-    release: ReleaseRecord
-    state: QuestionStateRecord
-    stale_since: datetime | None
-    stale_reason: str | None
-
-
-def find_served(session: Session, survey_id: str, question_id: str, release_id: str | None = None) -> Served:
-    """Find the release that answers: the current one, or the one asked for.
-
-    Raises
-    ------
-    SurveyNotFound, QuestionNotFound
-        If either does not exist.
-    ReleaseNotFound
-        If the question has no release of this id.
-    NoReleaseYet
-        If nothing is published for the question.
-    """
-    try:
-        state = releases.question_state(session, survey_id, question_id)
-    except QuestionNotFound:
-        # The survey itself says more: that it does not exist, or what it asks.
-        surveys.get_survey(session, survey_id).bundle.declaration.question(question_id)
-        raise
-    if release_id is None:
-        if state.release_id is None:
-            raise NoReleaseYet(_why_none(session, survey_id, question_id))
-        return Served(releases.get_release(session, state.release_id), state, state.stale_since, state.stale_reason)
-    release = releases.get_release(session, release_id)
-    if (release.survey_id, release.question_id) != (survey_id, question_id):
-        raise ReleaseNotFound(f"'{release_id}'")
-    if release.id == state.release_id:
-        return Served(release, state, state.stale_since, state.stale_reason)
-    later = releases.list_releases(session, survey_id, question_id)
-    successor = min((one for one in later if one.number > release.number), key=lambda one: one.number)
-    return Served(release, state, successor.published_at, f"Release {successor.number} replaced it.")
-
-
 def entity_tag(served: Served, query: EstimateQuery, settings: Settings) -> str:
     """A strong validator: the same for the same answer, other for any other."""
     basis = (
-        1,  # version of this form of the answer
+        2,  # version of this form of the answer
         served.release.id,
         served.state.version,
         served.stale_since,
@@ -100,8 +63,30 @@ def entity_tag(served: Served, query: EstimateQuery, settings: Settings) -> str:
     return f'"{hashlib.sha256(repr(basis).encode()).hexdigest()[:32]}"'
 
 
-def answer_query(cache: ReleaseCache, served: Served, query: EstimateQuery, settings: Settings) -> EstimatesPayload:
-    """Compute every estimate that was asked for.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A query whose every word is understood, and the groups that it asks for; no draws are made yet."""
+
+    served: Served
+    query: EstimateQuery
+    loaded: LoadedRelease
+    level: str
+    area_column: str | None
+    option: str
+    breakdown: Breakdown
+    wanted: NDArray[np.bool_]
+    """Which groups of the breakdown were asked for, shape (group,)."""
+    answered: NDArray[np.bool_]
+    """Which of them have enough people, shape (group,)."""
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the answer takes seconds."""
+        return not self.loaded.keeps(int(self.answered.sum()))
+
+
+def prepare_query(cache: ReleaseCache, served: Served, query: EstimateQuery, settings: Settings) -> Prepared:
+    """Understand a query, and find its groups.
 
     Raises
     ------
@@ -109,8 +94,10 @@ def answer_query(cache: ReleaseCache, served: Served, query: EstimateQuery, sett
         If the level, a district, a demographic or the option does not exist; it names those that do.
     IntervalOutOfRange
         If the interval is not in (0, 1).
+    TooManyGroups
+        If there are more groups than the setting ``max_groups`` allows.
     EstimateRefused
-        If districts are named together with another level.
+        If districts are named together with another level, or a demographic is named twice.
     """
     if not 0 < query.interval < 1:
         raise IntervalOutOfRange(query.interval)
@@ -121,32 +108,38 @@ def answer_query(cache: ReleaseCache, served: Served, query: EstimateQuery, sett
         _one_of("demographic", name, loaded.electorate.demographics)
     if len(set(query.by)) < len(query.by):
         raise EstimateRefused(f"by names a demographic twice: {', '.join(query.by)}.")
-    by = (area_column, *query.by) if area_column else query.by
-    areas = _chosen(loaded.areas(by), query, area_column)
-    if option != loaded.question.options[0]:
-        areas = replace(areas, draws=1 - areas.draws)
-    estimates, withheld = _rows(loaded, areas, query, area_column, settings)
-    if area_column == loaded.electorate.district and not query.by:
-        withheld += _without_people(loaded, areas, query)
-    release = served.release
+    breakdown = find_breakdown(loaded, (area_column, *query.by) if area_column else query.by)
+    groups = breakdown.groups
+    wanted = np.ones(groups.height, dtype=np.bool_)
+    if query.districts and area_column is not None:
+        wanted = groups[area_column].is_in(query.districts).to_numpy()
+    if (n_wanted := int(wanted.sum())) > settings.max_groups:
+        raise TooManyGroups(n_wanted, settings.max_groups)
+    answered = wanted & (groups["n_people"].to_numpy() >= settings.min_people)
+    return Prepared(served, query, loaded, level, area_column, option, breakdown, wanted, answered)
+
+
+def answer_query(prepared: Prepared, settings: Settings) -> EstimatesPayload:
+    """Compute every estimate that was asked for."""
+    loaded, query, release = prepared.loaded, prepared.query, prepared.served.release
     return EstimatesPayload(
         survey=release.survey_id,
         question=release.question_id,
         text=loaded.question.text,
-        option=option,
-        level=level,
+        option=prepared.option,
+        level=prepared.level,
         by=list(query.by),
         interval=query.interval,
         release_id=release.id,
         release_number=release.number,
         published_at=release.published_at,
         data_through=release.data_through,
-        stale_since=served.stale_since,
-        stale_reason=served.stale_reason,
+        stale_since=prepared.served.stale_since,
+        stale_reason=prepared.served.stale_reason,
         engine=release.engine,
         survey_version=release.survey_version,
-        estimates=estimates,
-        withheld=withheld,
+        estimates=_estimates(prepared, settings),
+        withheld=_withheld(prepared, settings),
     )
 
 
@@ -175,31 +168,21 @@ def _one_of(what: str, value: str, allowed: Iterable[str]) -> str:
     return value
 
 
-def _chosen(areas: AreaDraws, query: EstimateQuery, area_column: str | None) -> AreaDraws:
-    if not query.districts or area_column is None:
-        return areas
-    kept = areas.areas.with_row_index("column").filter(pl.col(area_column).is_in(query.districts))
-    return replace(areas, areas=kept.drop("column"), draws=areas.draws[:, kept["column"].to_numpy()])
-
-
-def _rows(
-    loaded: LoadedRelease, areas: AreaDraws, query: EstimateQuery, area_column: str | None, settings: Settings
-) -> tuple[list[AreaEstimate], list[WithheldGroup]]:
-    if areas.areas.is_empty():
-        return [], []
-    by = [*([area_column] if area_column else []), *query.by]
-    interviews = _interviews(loaded.counts, by)
-    names = _area_names(loaded, area_column)
+def _estimates(prepared: Prepared, settings: Settings) -> list[AreaEstimate]:
+    loaded, query = prepared.loaded, prepared.query
+    interviews = _interviews(loaded.counts, prepared.breakdown.by)
+    names = _area_names(loaded, prepared.area_column)
+    summaries = summarise_groups(
+        loaded,
+        prepared.breakdown,
+        prepared.answered,
+        interval=query.interval,
+        complement=prepared.option != loaded.question.options[0],
+    )
     estimates: list[AreaEstimate] = []
-    withheld: list[WithheldGroup] = []
-    for row in summarise(areas, interval=query.interval).iter_rows(named=True):
-        area = row[area_column] if area_column else "all"
-        groups = {name: row[name] for name in query.by}
-        if row["n_people"] < settings.min_people:
-            reason = f"Fewer than {settings.min_people} people in the frame."
-            withheld.append(WithheldGroup(area, names[area], groups, reason))
-            continue
-        n_shown = interviews.get(tuple(row[name] for name in by))
+    for row in (row for summary in summaries for row in summary.iter_rows(named=True)):
+        area, groups = _names_of(prepared, row)
+        n_shown = interviews.get(tuple(row[name] for name in prepared.breakdown.by))
         is_shown = n_shown is not None and n_shown >= settings.min_interviews
         # That nobody was interviewed is said of whole areas only: of a small group it would be about one person.
         flag = "no-interviews" if n_shown is None and not query.by else "few-interviews"
@@ -218,7 +201,23 @@ def _rows(
                 flags=[] if is_shown else [flag],
             )
         )
-    return estimates, withheld
+    return estimates
+
+
+def _withheld(prepared: Prepared, settings: Settings) -> list[WithheldGroup]:
+    names = _area_names(prepared.loaded, prepared.area_column)
+    reason = f"Fewer than {settings.min_people} people in the frame."
+    small = prepared.breakdown.groups.filter(pl.Series(prepared.wanted & ~prepared.answered))
+    withheld = []
+    for row in small.iter_rows(named=True):
+        area, groups = _names_of(prepared, row)
+        withheld.append(WithheldGroup(area, names[area], groups, reason))
+    return withheld + _without_people(prepared)
+
+
+def _names_of(prepared: Prepared, row: dict[str, Any]) -> tuple[str, dict[str, str]]:
+    area = row[prepared.area_column] if prepared.area_column else "all"
+    return area, {name: row[name] for name in prepared.query.by}
 
 
 def _interviews(counts: pl.DataFrame, by: Sequence[str]) -> dict[tuple[object, ...], int]:
@@ -238,24 +237,15 @@ def _area_names(loaded: LoadedRelease, area_column: str | None) -> dict[str, str
     return {name: name for name in loaded.electorate.levels(area_column)}
 
 
-def _without_people(loaded: LoadedRelease, areas: AreaDraws, query: EstimateQuery) -> list[WithheldGroup]:
-    answered = set(areas.areas[loaded.electorate.district].to_list())
-    names = _area_names(loaded, loaded.electorate.district)
-    wanted = query.districts or loaded.electorate.codes
+def _without_people(prepared: Prepared) -> list[WithheldGroup]:
+    """The districts asked for of which the frame has nobody."""
+    electorate = prepared.loaded.electorate
+    if prepared.area_column != electorate.district or prepared.query.by:
+        return []
+    populated = set(prepared.breakdown.groups[electorate.district].to_list())
+    names = _area_names(prepared.loaded, electorate.district)
+    wanted = prepared.query.districts or electorate.codes
     return [
         WithheldGroup(code, names[code], {}, "Nobody lives there according to the frame.")
-        for code in sorted(set(wanted) - answered)
+        for code in sorted(set(wanted) - populated)
     ]
-
-
-def _why_none(session: Session, survey_id: str, question_id: str) -> str:
-    mine = queue.list_jobs(session, survey_id=survey_id, question_id=question_id, limit=1)
-    begin = f"Question '{question_id}' of survey '{survey_id}' has no release yet."
-    if not mine:
-        return f"{begin} No wave that asks it was received."
-    job = mine[0]
-    if job.state == "queued":
-        return f"{begin} Its first fit is waiting to start (job {job.id})."
-    if job.state == "running":
-        return f"{begin} Its first fit is running (job {job.id})."
-    return f"{begin} The last fit ended without a release: {job.detail or job.code} (job {job.id})"

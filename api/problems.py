@@ -66,6 +66,7 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     errors.EstimateRefused: ProblemKind(422, "bad-estimate-query", "There is no such estimate"),
     errors.UnknownChoice: ProblemKind(422, "unknown-choice", "Not one of the possible values"),
     errors.IntervalOutOfRange: ProblemKind(422, "interval-out-of-range", "The interval is out of range"),
+    errors.TooManyGroups: ProblemKind(422, "too-many-groups", "The breakdown is too fine for one answer"),
     errors.NoReleaseYet: ProblemKind(404, "no-release-yet", "Nothing is published yet"),
     polling_errors.SurveyNotFound: ProblemKind(404, "survey-not-found", "No such survey"),
     polling_errors.QuestionNotFound: ProblemKind(404, "question-not-found", "No such question"),
@@ -78,6 +79,7 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     polling_errors.SchemaOutdated: ProblemKind(503, "database-not-ready", "The database cannot be used"),
     polling_errors.SchemaTooNew: ProblemKind(503, "database-not-ready", "The database cannot be used"),
     polling_errors.SecretsError: ProblemKind(503, "secrets-unusable", "The secrets file cannot be used"),
+    errors.ServiceBusy: ProblemKind(503, "busy", "Too many answers are being computed"),
     OperationalError: ProblemKind(503, "database-unreachable", "The database cannot be reached"),
 }
 
@@ -138,6 +140,8 @@ def answer(error: Exception) -> tuple[Problem, dict[str, str]]:
             detail = "The service has a fault. It has been logged; please try again later."
     if kind.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, errors.ServiceBusy):
+        headers["Retry-After"] = "5"
     faults = getattr(error, "faults", None)
     allowed = getattr(error, "allowed", None)
     problem = Problem(
@@ -156,7 +160,7 @@ def answer(error: Exception) -> tuple[Problem, dict[str, str]]:
 def render(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """Answer an error; log it if it was not expected."""
     problem, headers = answer(error)
-    if problem.status >= 500 and not isinstance(error, HTTPException):
+    if problem.status >= 500 and not isinstance(error, HTTPException | errors.ServiceBusy):
         log_unexpected(error, method=request.method, path=request.url.path)
     return Response(problem, status_code=problem.status, headers=headers, media_type=MEDIA_TYPE)
 

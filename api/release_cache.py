@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from api.slots import Slots
 from jobs.refit import electorate_of
 from jobs.settings import Settings
 from mrp.design import Design
@@ -32,15 +33,19 @@ from polling.store.records import ReleaseRecord
 __all__ = ["LoadedRelease", "ReleaseCache"]
 
 MAX_BREAKDOWNS = 32
-MAX_BREAKDOWN_MB = 64
-"""Area draws kept per release: how many breakdowns, and how much memory."""
+MAX_BREAKDOWNS_MB = 64
+MAX_BREAKDOWN_MB = 32
+"""Area draws kept per release: how many breakdowns, how much memory for all of them and for one."""
 MAX_BODIES = 2000
 MAX_BODIES_MB = 50
 """Encoded answers kept: an entity tag names one answer for ever."""
 
 
 class _Once[K: Hashable, V]:
-    """A bounded mapping whose values are made once, the least recently used dropped first."""
+    """A bounded mapping whose values are made once, the least recently used dropped first.
+
+    A value that alone is larger than the limit is handed out, but not kept.
+    """
 
     def __init__(self, most: int, *, most_bytes: int | None = None, size: Callable[[V], int] = lambda _: 0) -> None:
         self._most = most
@@ -49,6 +54,13 @@ class _Once[K: Hashable, V]:
         self._values: OrderedDict[K, V] = OrderedDict()
         self._making: dict[K, threading.Lock] = {}
         self._lock = threading.Lock()
+
+    def find(self, key: K) -> V | None:
+        """The value of a key, if it is there."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+            return self._values.get(key)
 
     def get(self, key: K, make: Callable[[], V]) -> V:
         """The value of a key, made by one of the threads that ask for it."""
@@ -61,11 +73,17 @@ class _Once[K: Hashable, V]:
             with self._lock:
                 if key in self._values:
                     return self._values[key]
-            value = make()
+            try:
+                value = make()
+            except BaseException:
+                with self._lock:
+                    self._making.pop(key, None)
+                raise
             with self._lock:
-                self._values[key] = value
                 self._making.pop(key, None)
-                self._shrink()
+                if self._most_bytes is None or self._size(value) <= self._most_bytes:
+                    self._values[key] = value
+                    self._shrink()
         return value
 
     def __len__(self) -> int:
@@ -95,14 +113,20 @@ class LoadedRelease:
     """Cells with interviews: district, demographics, parents, and ``n`` perturbed for disclosure control."""
     _breakdowns: _Once[tuple[str, ...], AreaDraws] = field(
         default_factory=lambda: _Once(
-            MAX_BREAKDOWNS, most_bytes=MAX_BREAKDOWN_MB * 1_000_000, size=lambda areas: areas.draws.nbytes
+            MAX_BREAKDOWNS, most_bytes=MAX_BREAKDOWNS_MB * 1_000_000, size=lambda areas: areas.draws.nbytes
         )
     )
 
+    def keeps(self, n_groups: int) -> bool:
+        """Whether the draws of so many groups are few enough to be kept."""
+        n_bytes: int = n_groups * self.latents.draws.shape[0] * 8
+        return n_bytes <= MAX_BREAKDOWN_MB * 1_000_000
+
     def areas(self, by: tuple[str, ...]) -> AreaDraws:
-        """Draws of the first option's share, for every area of a breakdown."""
+        """Draws of the first option's share, for every area of a breakdown that is coarse enough to be kept."""
         district = self.electorate.district
-        if by in {(), *((parent,) for parent in self.electorate.parents)}:
+        larger = {(), *((parent,) for parent in self.electorate.parents)}
+        if by in larger and self.keeps(self.electorate.districts.height):
             # Larger areas are sums of districts: one pass over the cells serves every level.
             return self._breakdowns.get(by, lambda: self._merged(self.areas((district,)), by))
         return self._breakdowns.get(by, lambda: area_draws(self.latents, self.design, self.electorate, by=by))
@@ -132,6 +156,10 @@ class ReleaseCache:
         self._secrets = secrets
         self._settings = settings
         self._loaded: _Once[str, LoadedRelease] = _Once(settings.release_cache)
+        self.slots = Slots(4, waiting=28)
+        """For answers whose draws are kept, or could be: milliseconds."""
+        self.large_slots = Slots(2, waiting=6)
+        """For answers of many groups: seconds, and tens of megabytes each."""
         self._bodies: _Once[str, bytes] = _Once(MAX_BODIES, most_bytes=MAX_BODIES_MB * 1_000_000, size=len)
 
     def load(self, release_id: str) -> LoadedRelease:
@@ -145,6 +173,10 @@ class ReleaseCache:
             If its draws are not kept any more.
         """
         return self._loaded.get(release_id, lambda: self._load(release_id))
+
+    def find_body(self, tag: str) -> bytes | None:
+        """The encoded answer that an entity tag names, if it is still there."""
+        return self._bodies.find(tag)
 
     def body(self, tag: str, make: Callable[[], bytes]) -> bytes:
         """The encoded answer that an entity tag names, made once."""

@@ -75,6 +75,9 @@ class Settings:
     min_interviews: Annotated[
         int, About("Interviews a group must have before an interview count or a raw figure is given.", least=1)
     ] = 30
+    max_groups: Annotated[int, About("Groups that one answer may have; a finer breakdown is refused.", least=1)] = (
+        20_000
+    )
     release_cache: Annotated[int, About("Releases whose draws the web server keeps in memory.", least=1)] = 8
     refit_quiet_s: Annotated[
         float, About("A refit waits until no wave has arrived for this many seconds ...", least=0)

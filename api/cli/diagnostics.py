@@ -24,7 +24,7 @@ def diagnostics(
     runtime: Runtime, *, survey_id: str, question_id: str, release_id: str | None, fit_id: str | None, json_: bool
 ) -> None:
     """Print the verdict on a fit and the numbers behind it. Exit code 1 if the fit is not publishable."""
-    from api.estimates import find_served
+    from api.served import find_served
     from polling.errors import FitNotFound
     from polling.store import fits
 

@@ -35,8 +35,9 @@ def estimates(
     json_: bool,
 ) -> None:
     """Print estimates from the stored draws of a release: the same numbers as the HTTP interface."""
-    from api.estimates import EstimateQuery, answer_query, find_served
+    from api.estimates import EstimateQuery, answer_query, prepare_query
     from api.release_cache import ReleaseCache
+    from api.served import find_served
 
     query = EstimateQuery(
         level=level, districts=_split(districts), by=_split(by), interval=interval, option=option_ or None
@@ -44,7 +45,7 @@ def estimates(
     cache = ReleaseCache(runtime.store, runtime.secrets, runtime.settings)
     with runtime.store.read() as session:
         served = find_served(session, survey_id, question_id, release_id)
-    answer = answer_query(cache, served, query, runtime.settings)
+    answer = answer_query(prepare_query(cache, served, query, runtime.settings), runtime.settings)
     if json_:
         print_json(answer)
         return

@@ -8,9 +8,10 @@ from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 from msgspec.json import encode
 
-from api.estimates import EstimateQuery, answer_query, entity_tag, find_served
+from api.estimates import EstimateQuery, answer_query, entity_tag, prepare_query
 from api.payloads import EstimatesPayload
 from api.problems import documented
+from api.served import find_served
 from api.services import Services
 
 __all__ = ["estimates_routes"]
@@ -24,7 +25,7 @@ __all__ = ["estimates_routes"]
     sync_to_thread=True,
     responses={
         304: ResponseSpec(None, description="What If-None-Match names is still the answer."),
-        **documented(400, 401, 403, 404, 410, 422),
+        **documented(400, 401, 403, 404, 410, 422, 503),
     },
 )
 def get_estimates(
@@ -49,7 +50,8 @@ def get_estimates(
 
     The body depends on nothing but the release, its state and the query: it may be cached, and `ETag`
     says when it has changed. A question without a release answers 404 `no-release-yet` and says why.
-    Groups that are too small for an answer are named in `withheld`.
+    Groups that are too small for an answer are named in `withheld`. A breakdown with more groups than the
+    service answers at a time is 422 `too-many-groups`; 503 `busy` means to try again in a few seconds.
     """
     query = EstimateQuery(
         level=level, districts=_split(districts), by=_split(by), interval=interval, option=option or None
@@ -60,9 +62,11 @@ def get_estimates(
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
     if _matches(request.headers.get("if-none-match"), tag):
         return Response(cast("EstimatesPayload", None), status_code=304, headers=headers)
-    body = services.releases.body(
-        tag, lambda: encode(answer_query(services.releases, served, query, services.settings))
-    )
+    if (body := services.releases.find_body(tag)) is None:
+        prepared = prepare_query(services.releases, served, query, services.settings)
+        slots = services.releases.large_slots if prepared.is_large else services.releases.slots
+        with slots.take():
+            body = services.releases.body(tag, lambda: encode(answer_query(prepared, services.settings)))
     # Encoded here, once; the annotation is what the OpenAPI document is made from.
     return Response(cast("EstimatesPayload", body), media_type=MediaType.JSON, headers=headers)
 

@@ -41,13 +41,13 @@ def test_the_least_recently_used_is_dropped():
     assert made == ["b"]
 
 
-def test_memory_is_bounded_but_one_value_is_always_kept():
+def test_memory_is_bounded_and_a_value_above_the_limit_is_handed_out_but_not_kept():
     once: _Once[str, bytes] = _Once(10, most_bytes=100, size=len)
     for key in ("a", "b", "c"):
         once.get(key, lambda: b"x" * 60)
     assert len(once) == 1
-    once.get("big", lambda: b"x" * 1000)
-    assert len(once) == 1
+    assert len(once.get("big", lambda: b"x" * 1000)) == 1000
+    assert (len(once), once.find("big"), once.find("c")) == (1, None, b"x" * 60)
 
 
 def test_what_fails_is_tried_again():

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
+from api.slots import Slots
 from polling.errors import SchemaOutdated
 from polling.store.engine import open_store
 from tests.api.world import SURVEY, World, make_world, wave_csv
@@ -82,6 +83,12 @@ def not_ready(world: World) -> Any:
         return world.client.get("/ready")
 
 
+def busy(world: World) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.services.releases, "slots", Slots(0, waiting=0))
+        return world.get(f"{RAIL}/estimates?interval=0.123")
+
+
 PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     "health": {200: lambda world: world.client.get("/health"), 400: lambda world: world.client.get("/health?x=1")},
     "ready": {
@@ -109,6 +116,7 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
         ),
         410: lambda world: world.get(f"{BASE}/questions/tax/estimates"),
         422: lambda world: world.get(f"{RAIL}/estimates?level=moon"),
+        503: busy,
     },
     "receiveWave": {
         202: push,

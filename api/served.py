@@ -1,0 +1,68 @@
+"""Find the release that answers for a question, and say what is known of it, or why there is none."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from api.errors import NoReleaseYet
+from polling.errors import QuestionNotFound, ReleaseNotFound
+from polling.store import queue, releases, surveys
+from polling.store.records import QuestionStateRecord, ReleaseRecord
+
+__all__ = ["Served", "find_served"]
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The release that answers, and how stale it is."""
+
+    release: ReleaseRecord
+    state: QuestionStateRecord
+    stale_since: datetime | None
+    stale_reason: str | None
+
+
+def find_served(session: Session, survey_id: str, question_id: str, release_id: str | None = None) -> Served:
+    """Find the release that answers: the current one, or the one asked for.
+
+    Raises
+    ------
+    SurveyNotFound, QuestionNotFound
+        If either does not exist.
+    ReleaseNotFound
+        If the question has no release of this id.
+    NoReleaseYet
+        If nothing is published for the question.
+    """
+    try:
+        state = releases.question_state(session, survey_id, question_id)
+    except QuestionNotFound:
+        # The survey itself says more: that it does not exist, or what it asks.
+        surveys.get_survey(session, survey_id).bundle.declaration.question(question_id)
+        raise
+    if release_id is None:
+        if state.release_id is None:
+            raise NoReleaseYet(_why_none(session, survey_id, question_id))
+        return Served(releases.get_release(session, state.release_id), state, state.stale_since, state.stale_reason)
+    release = releases.get_release(session, release_id)
+    if (release.survey_id, release.question_id) != (survey_id, question_id):
+        raise ReleaseNotFound(f"'{release_id}'")
+    if release.id == state.release_id:
+        return Served(release, state, state.stale_since, state.stale_reason)
+    later = releases.list_releases(session, survey_id, question_id)
+    successor = min((one for one in later if one.number > release.number), key=lambda one: one.number)
+    return Served(release, state, successor.published_at, f"Release {successor.number} replaced it.")
+
+
+def _why_none(session: Session, survey_id: str, question_id: str) -> str:
+    mine = queue.list_jobs(session, survey_id=survey_id, question_id=question_id, limit=1)
+    begin = f"Question '{question_id}' of survey '{survey_id}' has no release yet."
+    if not mine:
+        return f"{begin} No wave that asks it was received."
+    job = mine[0]
+    if job.state == "queued":
+        return f"{begin} Its first fit is waiting to start (job {job.id})."
+    if job.state == "running":
+        return f"{begin} Its first fit is running (job {job.id})."
+    return f"{begin} The last fit ended without a release: {job.detail or job.code} (job {job.id})"

@@ -1,0 +1,99 @@
+"""Fine breakdowns: the same numbers in pieces, no draws of what is not told, a limit that says how to stay below it."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from numpy.testing import assert_allclose
+
+from api import breakdown, release_cache
+from mrp import poststratify
+from tests.api.world import SURVEY, World
+
+URL = f"/v1/surveys/{SURVEY}/questions/rail/estimates"
+FINE = {"level": "district", "by": "gender,age"}
+
+
+@pytest.fixture
+def in_pieces(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Nothing is kept and five groups are a piece; what was made: cells in, groups out."""
+    made: list[tuple[int, int]] = []
+
+    def area_draws(latents: Any, design: Any, electorate: Any, **options: Any) -> Any:
+        areas = poststratify.area_draws(latents, design, electorate, **options)
+        made.append((electorate.frame.height, areas.draws.shape[1]))
+        return areas
+
+    monkeypatch.setattr(breakdown, "area_draws", area_draws)
+    monkeypatch.setattr(breakdown, "PIECE_MB", 5 * 200 * 8 / 1_000_000)
+    monkeypatch.setattr(release_cache, "MAX_BREAKDOWN_MB", 0.002)
+    return made
+
+
+def ask(world: World, **parameters: Any) -> Any:
+    """The estimates without the memory of earlier answers."""
+    world.services.releases._bodies._values.clear()
+    return world.estimates(**parameters)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        FINE,
+        FINE | {"option": "no"},
+        {"level": "region", "by": "age"},
+        {"by": "gender,age"},
+        {"level": "district"},
+        {"level": "region"},
+        {"districts": "D6,D2", "by": "age"},
+    ],
+)
+def test_pieces_give_the_numbers_of_the_whole(
+    served: World, parameters: dict[str, str], request: pytest.FixtureRequest
+):
+    whole = ask(served, **parameters)
+    made = request.getfixturevalue("in_pieces")
+    pieces = ask(served, **parameters)
+
+    assert made
+    assert pieces["withheld"] == whole["withheld"]
+    for one, other in zip(pieces["estimates"], whole["estimates"], strict=True):
+        numbers = ("share", "low", "high", "sd", "mc_error", "n_people")
+        assert_allclose([one.pop(name) for name in numbers], [other.pop(name) for name in numbers], rtol=1e-4)
+        assert one == other
+
+
+def test_no_piece_is_larger_than_allowed(served: World, in_pieces: list[tuple[int, int]]):
+    ask(served, **FINE)
+
+    assert [n_groups for _, n_groups in in_pieces] == [5] * 7
+
+
+def test_no_draws_are_made_of_other_districts_or_of_groups_that_are_withheld(
+    served: World, in_pieces: list[tuple[int, int]]
+):
+    body = ask(served, districts="D6", by="gender,age")
+
+    assert (len(body["estimates"]), len(body["withheld"])) == (5, 1)
+    assert in_pieces == [(5, 5)]
+
+
+def test_a_fine_breakdown_is_not_kept(served: World, in_pieces: list[tuple[int, int]]):
+    loaded = served.services.releases.load(served.estimates()["release_id"])
+    loaded._breakdowns._values.clear()
+    ask(served, **FINE)
+
+    assert len(loaded._breakdowns) == 0
+
+
+def test_a_breakdown_above_the_limit_is_refused_with_what_to_do(world: World, in_pieces: list[tuple[int, int]]):
+    world.release()
+    limited = World(world.store, world.secrets, replace(world.settings, max_groups=35), now=world.now)
+
+    reply = limited.get(URL, params=FINE)
+
+    assert (reply.status_code, reply.json()["type"]) == (422, "too-many-groups")
+    assert "36 groups; one answer has at most 35" in reply.json()["detail"]
+    assert "name some districts" in reply.json()["detail"]
+    assert in_pieces == []
+    assert len(limited.estimates(districts="D6,D1", by="gender,age")["estimates"]) == 11
