@@ -14,11 +14,12 @@ from mrp.design import Design
 from mrp.diagnostics import diagnose
 from mrp.electorate import Electorate
 from mrp.errors import SamplingError
+from mrp.grouping import Grouping
 from mrp.laplace.engine import LaplaceSettings, fit_laplace
 from mrp.latents import LatentDraws, from_datatree
 from mrp.nuts import NutsSettings, sample_nuts
 from mrp.parity import term_parity
-from mrp.poststratify import AreaDraws, area_draws
+from mrp.poststratify import AreaDraws, area_draws_many
 from mrp.priors import Priors
 from mrp.progress import Progress
 from mrp.verdict import FitVerdict, Problem, judge_laplace, judge_nuts
@@ -103,4 +104,4 @@ def fit_model(
 def default_estimates(latents: LatentDraws, design: Design, electorate: Electorate) -> tuple[AreaDraws, ...]:
     """Draws of what every release is asked first: the nation, all districts, every demographic by itself."""
     breakdowns = [(), (electorate.district,), *((name,) for name in electorate.demographics)]
-    return tuple(area_draws(latents, design, electorate, by=by) for by in breakdowns)
+    return area_draws_many(latents, design, electorate, [Grouping(by=by) for by in breakdowns])
