@@ -20,9 +20,25 @@ _CHUNK = 200_000
 
 
 def area_weights(
-    n_people: NDArray[np.float64], grouped: list[tuple[NDArray[np.int32], pl.DataFrame]]
+    n_people: NDArray[np.float64],
+    grouped: list[tuple[NDArray[np.int32], pl.DataFrame]],
+    *,
+    dtype: type[np.float32 | np.float64] = np.float32,
 ) -> sparse.csc_array:
-    """Share of each area's people who live in each cell, all breakdowns one below the other, shape (area, cell)."""
+    """Share of each area's people who live in each cell.
+
+    Parameters
+    ----------
+    n_people
+        Shape (cell,).
+    grouped
+        Breakdowns: the area of each cell (-1: none), and the table of areas with their ``n_people``.
+
+    Returns
+    -------
+    scipy.sparse.csc_array
+        All breakdowns one below the other, shape (area, cell); no entry for a cell that is in no area.
+    """
     row, cell, weight, offset = [np.empty(0, dtype=np.int32)], [np.empty(0, dtype=np.int64)], [np.empty(0)], 0
     for group, areas in grouped:
         member = np.flatnonzero(group >= 0)
@@ -30,7 +46,7 @@ def area_weights(
         cell.append(member)
         weight.append(n_people[member] / areas["n_people"].to_numpy()[group[member]])
         offset += areas.height
-    entries = (np.concatenate(weight).astype(np.float32), (np.concatenate(row), np.concatenate(cell)))
+    entries = (np.concatenate(weight).astype(dtype), (np.concatenate(row), np.concatenate(cell)))
     return sparse.csc_array(entries, shape=(offset, n_people.size))
 
 

@@ -84,13 +84,11 @@ def poststratify(
     """
     if cell_share.ndim != 2 or cell_share.shape[1] != frame.height:
         raise ShapeMismatch("cell_share", f"(draw, {frame.height})", cell_share.shape)
-    groups = _group(frame, by)
+    areas, group, n_people = _areas_of(frame, by)
     _require_covered(frame, np.isfinite(cell_share).all(axis=0))
-    draws = np.empty((cell_share.shape[0], groups.areas.height))
-    for area, (start, stop) in enumerate(groups.spans()):
-        cells = groups.cell[start:stop]
-        draws[:, area] = cell_share[:, cells] @ groups.weight[start:stop]
-    return AreaDraws(areas=groups.areas, draws=draws)
+    # Cells without people have no entry among the weights, so that their draws may be missing.
+    weights = area_weights(n_people, [(group, areas)], dtype=np.float64)
+    return AreaDraws(areas=areas, draws=np.ascontiguousarray((weights @ cell_share.T).T))
 
 
 def area_draws(
@@ -201,22 +199,8 @@ def cell_shares(latents: LatentDraws, design: Design, table: pl.DataFrame) -> ND
     return np.ascontiguousarray(inverse_logit(linear_predictor(by_latent, rows, 0, table.height, out=eta)).T)
 
 
-@dataclass(frozen=True, slots=True)
-class _Groups:
-    """Populated cells in the order of their areas."""
-
-    areas: pl.DataFrame
-    cell: NDArray[np.int64]
-    weight: NDArray[np.float64]
-    """Share of its area's people in each of ``cell``."""
-    starts: NDArray[np.int64]
-    """First position in ``cell`` of each area, and the end."""
-
-    def spans(self) -> list[tuple[int, int]]:
-        return [(int(a), int(b)) for a, b in zip(self.starts[:-1], self.starts[1:], strict=True)]
-
-
-def _group(frame: pl.DataFrame, by: tuple[str, ...]) -> _Groups:
+def _areas_of(frame: pl.DataFrame, by: tuple[str, ...]) -> tuple[pl.DataFrame, NDArray[np.int32], NDArray[np.float64]]:
+    """Areas with people, sorted; the area of each cell, -1 where nobody lives; the people of each cell."""
     for column in (*by, "n_people"):
         if column not in frame.columns:
             raise FrameError(f"the frame has no column {column!r}; it has {', '.join(frame.columns)}")
@@ -231,11 +215,10 @@ def _group(frame: pl.DataFrame, by: tuple[str, ...]) -> _Groups:
         .agg(pl.col("n_people").sum(), pl.col("cell"))
         .sort(by or "area")
     )
-    cell = areas["cell"].explode(empty_as_null=False).cast(pl.Int64).to_numpy()
-    length = areas["cell"].list.len().to_numpy().astype(np.int64)
-    weight = n_people[cell] / np.repeat(areas["n_people"].to_numpy(), length)
-    starts = np.concatenate([[0], np.cumsum(length)])
-    return _Groups(areas.select(*by, "n_people"), cell, weight, starts)
+    group = np.full(frame.height, -1, dtype=np.int32)
+    members = areas["cell"].explode(empty_as_null=False).to_numpy()
+    group[members] = np.repeat(np.arange(areas.height), areas["cell"].list.len().to_numpy())
+    return areas.select(*by, "n_people"), group, n_people
 
 
 def _require_covered(frame: pl.DataFrame, covered: NDArray[np.bool_]) -> None:
