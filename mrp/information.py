@@ -7,7 +7,8 @@
 with the posterior mean m and variance v of the share. Pooling near 0: the area's own interviews carry the estimate;
 near 1: it is borrowed from other areas and predictors.
 
-The Monte-Carlo error of n_equivalent is that of the variance, n_equivalent sd(e) / (v sqrt(ess(e))), e = (theta - m)^2.
+The Monte-Carlo error of n_equivalent is that of the variance, n_equivalent sd(e) / (v sqrt(ess(e))), e = (theta - m)^2,
+and that of pooling follows: n_effective / n_equivalent^2 times as much.
 
 References
 ----------
@@ -42,6 +43,7 @@ class Information:
     n_equivalent_mc_error: float
     pooling: float
     """In [0, 1]."""
+    pooling_mc_error: float
 
 
 def information(estimate: AreaDraws, n_effective: Floats) -> tuple[Information, ...]:
@@ -77,7 +79,7 @@ def information(estimate: AreaDraws, n_effective: Floats) -> tuple[Information, 
         equivalent = np.where(known, np.inf, mean * (1 - mean) / variance)
         error = np.where(known, 0.0, equivalent * squared.std(axis=0) / variance / np.sqrt(ess))
         pooling = np.where(n_effective == 0, 1.0, np.clip(1 - n_effective / equivalent, 0, 1))
-    columns = (n_effective, equivalent, error, pooling)
+    columns = (n_effective, equivalent, error, pooling, n_effective * error / equivalent**2)
     return tuple(
         Information(name, *map(float, numbers)) for name, *numbers in zip(area_names(estimate), *columns, strict=True)
     )

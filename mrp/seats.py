@@ -20,6 +20,7 @@ from mrp.chances import stacked
 from mrp.errors import ShapeMismatch
 from mrp.poststratify import AreaDraws
 from mrp.quantity import Probability, Quantity, probabilities, quantities
+from mrp.summary import effective_draws
 
 __all__ = ["OptionSeats", "SeatForecast", "seats"]
 
@@ -34,6 +35,9 @@ class OptionSeats:
     seats: Quantity
     distribution: Floats
     """Probability of 0, 1, 2, ... seats, shape (all seats + 1,)."""
+    distribution_mc_error: Floats
+    """Standard error of each from the finite number of draws, as if every number of seats had the effective draws of
+    their mean; shape (all seats + 1,)."""
     p_majority: Probability
     """Of more than half of the seats."""
     p_most: Probability
@@ -90,8 +94,9 @@ def seats(
     sizes = quantities(count.T, source, interval=interval)
     p_majority = probabilities(majority.T.astype(np.float64), source, behind=count.T)
     p_most = probabilities((most / most.sum(axis=0)).T, source, behind=count.T)
+    effective = effective_draws(count.T, n_chains=source.n_chains, points=source.points)
     forecast = tuple(
-        OptionSeats(name, sizes[o], _distribution(count[o], total), p_majority[o], p_most[o])
+        OptionSeats(name, sizes[o], *_distribution(count[o], total, effective[o]), p_majority[o], p_most[o])
         for o, name in enumerate(options)
     )
     tips = _tipping(share, won, majority, per_district, total)
@@ -109,8 +114,11 @@ def _winner(share: Floats) -> NDArray[np.int64]:
     return np.asarray(np.argmax(np.cumsum(best, axis=0) == turn, axis=0), dtype=np.int64)
 
 
-def _distribution(count: Floats, total: int) -> Floats:
-    return np.bincount(count.astype(np.int64), minlength=total + 1) / count.size
+def _distribution(count: Floats, total: int, effective: float) -> tuple[Floats, Floats]:
+    share = np.bincount(count.astype(np.int64), minlength=total + 1) / count.size
+    n = min(effective, count.size)
+    q = (n * share + 0.5) / (n + 1)  # as in mrp.quantity: what no draw shows is not impossible
+    return share, np.sqrt(q * (1 - q) / n)
 
 
 def _tipping(

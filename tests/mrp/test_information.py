@@ -36,6 +36,8 @@ def test_a_posterior_of_interviews_alone_is_worth_them_and_pools_nothing():
     low, high = stats.chi2.interval(0.999, 200)
     assert low * 0.85 < np.square(z).sum() < high * 1.15
     assert np.mean([one.pooling for one in found]) < 0.03
+    for one in found[:5]:
+        assert one.pooling_mc_error == pytest.approx(one.n_equivalent_mc_error / 400, rel=0.3)
 
 
 def test_pooling_by_hand():
@@ -49,7 +51,8 @@ def test_pooling_by_hand():
 
 def test_a_share_without_variance_is_worth_infinitely_many_interviews():
     (one,) = information(estimate_of(np.full((10, 1), 0.3)), np.array([5.0]))
-    assert (one.n_equivalent, one.pooling, one.n_equivalent_mc_error) == (np.inf, 1, 0)
+    assert (one.n_equivalent, one.pooling) == (np.inf, 1)
+    assert (one.n_equivalent_mc_error, one.pooling_mc_error) == (0, 0)
 
 
 def test_numbers_that_are_no_numbers_of_interviews_are_refused():

@@ -122,3 +122,22 @@ def test_seats_that_make_no_sense_are_refused():
         seats(options, n_seats=np.array([1, -1, 1]))
     with pytest.raises(FrameError, match="at least two"):
         seats({"yes": options["yes"]})
+
+
+def test_half_of_the_seats_is_no_majority_and_no_district_tips_it():
+    forecast = seats(binary([[0.9, 0.1], [0.8, 0.3]]))
+    for option in forecast.options:
+        assert (option.p_majority.value, option.p_most.value) == (0, 0.5)
+    assert [p.value for _, p in forecast.tipping] == [0, 0]
+
+
+def test_stated_errors_of_the_distribution_are_the_errors_made():
+    """200 forecasts of 4 even districts from 500 draws: 0 to 4 seats are binomial; 1 in 1,000, and 15%."""
+    rng = np.random.default_rng(7)
+    truth = stats.binom.pmf(np.arange(5), 4, 0.5)
+    z = []
+    for _ in range(200):
+        yes = seats(binary(rng.normal(0.5, 0.05, (500, 4)))).options[0]
+        z.append((yes.distribution[2] - truth[2]) / yes.distribution_mc_error[2])
+    low, high = stats.chi2.interval(0.999, 200)
+    assert low * 0.85 < np.square(z).sum() < high * 1.15
