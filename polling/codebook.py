@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from polling.declaration import Demographic, Question, SurveyDeclaration
-from polling.faults import MAX_REPORTED_FAULTS, Fault, FaultLog, did_you_mean, listing
+from polling.faults import MAX_REPORTED_FAULTS, Fault, FaultLog, did_you_mean, listing, near
 
 __all__ = ["FIRST_ROW", "Conversion", "convert"]
 
@@ -32,7 +32,7 @@ class Conversion:
     questions_asked: tuple[str, ...]
     """Questions whose column the wave has."""
     faults: tuple[Fault, ...]
-    """The first ones by row; a conversion with faults must not be counted."""
+    """All of them, equal ones together, see ``polling.faults``; a conversion with faults must not be counted."""
     n_faults: int
 
 
@@ -146,12 +146,13 @@ class _Reading:
         self._bad(text.is_null(), "respondent", "the respondent's id is blank", remedy, show=False)
         first_rows = pl.DataFrame({"text": text, "row": self.rows}).select(pl.col("row").first().over("text"))["row"]
         again = text.is_not_null() & (first_rows != self.rows)
-        for row, first in list(zip(self.rows.filter(again), first_rows.filter(again), strict=True))[
-            :MAX_REPORTED_FAULTS
-        ]:
-            reason = f"the same respondent as in row {first}"
-            self.log.add(reason, "Keep one interview per respondent.", row=row, column=self.names["respondent"])
-        self.log.total += max(0, int(again.sum()) - MAX_REPORTED_FAULTS)
+        rows, firsts, column = self.rows.filter(again), first_rows.filter(again), self.names["respondent"]
+        remedy = "Keep one interview per respondent."
+        for row, first in zip(rows.head(MAX_REPORTED_FAULTS), firsts, strict=False):
+            self.log.add(f"the same respondent as in row {first}", remedy, row=row, column=column)
+        if len(rows) > MAX_REPORTED_FAULTS:
+            reason = "the same respondent as in an earlier row"
+            self.log.add_rows(rows.slice(MAX_REPORTED_FAULTS), None, reason, remedy, column=column)
 
     def date(self) -> pl.Series:
         """Interview dates; a column that is blank throughout says nothing, and the fieldwork dates stand."""
@@ -217,18 +218,17 @@ class _Reading:
     def _missing(self, name: str) -> None:
         column = self.names[name]
         what = "" if column == name else f" ({name})"
-        remedy = f"{did_you_mean(column, self.header)} Send it, or name it in [columns.{self.pollster}]."
+        # Without a header the first line is an interview; it is only quoted if it names a column that was expected.
+        has_header = bool(set(self.names.values()) & set(self.header))
+        hint = did_you_mean(column, self.header) if has_header else near(column, self.header)
+        remedy = f"{hint or 'Begin with a header.'} Send it, or name it in [columns.{self.pollster}]."
         self.log.add(f"the column{what} is missing", remedy, row=1, column=column)
 
     def _bad(self, mask: pl.Series, name: str, reason: str, remedy: str, *, show: bool = True) -> None:
-        total = int(mask.sum())
-        if total == 0:
-            return
-        column = self.names[name]
-        rows = self.rows.filter(mask).head(MAX_REPORTED_FAULTS)
-        values = self.received[column].filter(mask).head(MAX_REPORTED_FAULTS)
-        first = [(row, value if show else None) for row, value in zip(rows, values, strict=True)]
-        self.log.add_many(first, reason, remedy, total=total, column=column)
+        if mask.any():
+            column = self.names[name]
+            values = self.received[column].filter(mask) if show else None
+            self.log.add_rows(self.rows.filter(mask), values, reason, remedy, column=column)
 
 
 def _look_up(text: pl.Series, meaning: Mapping[str, str]) -> pl.Series:

@@ -19,6 +19,7 @@ time.window_days             only waves of the last so many days are used (defau
 geography.district           name of the district column in waves and frame
 geography.column             what waves call it (default: the same)
 geography.districts          table with one row per district: code, name, parents, predictors, optional neighbours
+                             (codes with semicolons between them, ``D2;D5``, or in Parquet a list; each names the other)
 geography.parents            text columns of that table that are parent areas (default: all but code and name)
 geography.ignore             columns of that table that are not loaded, e.g. results that would leak the truth
 geography.recode             label sent by a pollster = district code

@@ -12,6 +12,7 @@ from polling.tabular import Table
 __all__ = ["check_districts"]
 
 _NEIGHBOURS = "neighbours"
+_HOW_TO_NAME_THEM = "Write codes of districts with semicolons between them, as in D2;D5 (in Parquet: a list of codes)."
 
 
 def check_districts(table: Table, declaration: SurveyDeclaration, log: FaultLog) -> pl.DataFrame | None:
@@ -132,14 +133,19 @@ def _neighbours(series: pl.Series, code: pl.Series, log: FaultLog) -> pl.Series 
             series.fill_null("").str.split(";").list.eval(pl.element().str.strip_chars().filter(pl.element() != ""))
         )
     if series.dtype != pl.List(pl.String):
-        log.add("the column is no list of codes", "Write codes with semicolons between them.", column=_NEIGHBOURS)
+        log.add(
+            "the column is no list of codes",
+            "Write codes with semicolons between them, as in D2;D5.",
+            column=_NEIGHBOURS,
+        )
         return None
     lists = [sorted(set(codes or ())) for codes in series.to_list()]
     of = dict(zip(code.to_list(), lists, strict=True))
     for row, (own, codes) in enumerate(zip(code, lists, strict=True), start=FIRST_ROW):
         for other in codes:
             if other not in of:
-                log.add("the neighbour is not a district", "Correct it.", row=row, column=_NEIGHBOURS, value=other)
+                reason = "the neighbour is not a district"
+                log.add(reason, _HOW_TO_NAME_THEM, row=row, column=_NEIGHBOURS, value=other)
             elif other == own:
                 log.add("a district is its own neighbour", "Remove it.", row=row, column=_NEIGHBOURS, value=other)
             elif own not in of[other]:

@@ -65,11 +65,11 @@ class PollingError(Exception):
 
 
 class SurveyRejected(PollingError):
-    """A survey folder has faults. ``faults`` holds the first ones, ``n_faults`` counts all."""
+    """A survey folder has faults. ``faults`` stand for all, equal ones together; ``n_faults`` counts them."""
 
     def __init__(self, faults: Sequence[Fault], *, total: int | None = None) -> None:
         self.faults = tuple(faults[:MAX_REPORTED_FAULTS])
-        self.n_faults = len(faults) if total is None else total
+        self.n_faults = sum(fault.count for fault in faults) if total is None else total
         super().__init__(f"The survey has {_count(self.n_faults)}. {_first(self.faults)}")
 
 
@@ -109,12 +109,12 @@ class QuestionNotFound(PollingError):
 
 
 class WaveRejected(PollingError):
-    """A wave has faults; nothing of it was stored. ``faults`` holds the first ones, ``n_faults`` counts all."""
+    """A wave has faults; nothing was stored. ``faults`` stand for all, equal ones together; ``n_faults`` counts."""
 
     def __init__(self, faults: Sequence[Fault], n_rows: int, *, total: int | None = None) -> None:
         self.faults = tuple(faults[:MAX_REPORTED_FAULTS])
         self.n_rows = n_rows
-        self.n_faults = len(faults) if total is None else total
+        self.n_faults = sum(fault.count for fault in faults) if total is None else total
         interviews = "1 interview" if n_rows == 1 else f"{n_rows:,} interviews"
         super().__init__(f"The wave has {_count(self.n_faults)} in {interviews}. {_first(self.faults)}")
 

@@ -120,9 +120,9 @@ def _check_duplicates(frame: pl.DataFrame, cell: tuple[str, ...], log: FaultLog)
 def _fault_rows(
     mask: pl.Series, column: str, reason: str, remedy: str, log: FaultLog, *, shown: pl.Series | None = None
 ) -> None:
-    for row in rows_where(mask):
-        value = None if shown is None else shown[row - FIRST_ROW]
-        log.add(reason, remedy, row=row, column=column, value=value)
+    if mask.any():
+        rows = mask.arg_true() + FIRST_ROW
+        log.add_rows(rows, None if shown is None else shown.filter(mask), reason, remedy, column=column)
 
 
 def _rows(n: int) -> str:

@@ -109,16 +109,19 @@ def _read_csv(text: str, log: FaultLog, expected: Collection[str], *, only: bool
     if not header:
         log.add("the first line is empty", "Begin with the header.", row=1)
         return None
-    if not _header_is_usable(header, log):
+    # A file without header would be quoted with the answers of its first interview.
+    quoted = not only or any(name in expected for name in header)
+    if not _header_is_usable(header, log, quoted=quoted):
         return None
 
     damaged = {row: len(record) for row, record in enumerate(records[1:], start=2) if len(record) != len(header)}
     for row in damaged:
         records[row - 1] += [""] * (len(header) - len(records[row - 1]))
-    for row, width in list(damaged.items())[:100]:
+    for width in sorted(set(damaged.values())):
         reason = "the line is empty" if width == 0 else f"the line has {width} fields, the header has {len(header)}"
-        log.add(reason, f"Give every line {len(header)} fields; quote a field that holds the delimiter.", row=row)
-    log.total += max(0, len(damaged) - 100)
+        remedy = f"Give every line {len(header)} fields; quote a field that holds the delimiter."
+        rows = pl.Series([row for row, other in damaged.items() if other == width], dtype=pl.UInt32)
+        log.add_rows(rows, None, reason, remedy)
     wanted = [(place, name) for place, name in enumerate(header) if name and (not only or name in expected)]
     columns = {
         name: pl.Series(name, [record[place] or None for record in records[1:]], dtype=pl.String)
@@ -142,12 +145,12 @@ def _delimiter(text: str, expected: Collection[str]) -> str:
     return max(_DELIMITERS, key=sense)
 
 
-def _header_is_usable(header: Sequence[str], log: FaultLog) -> bool:
+def _header_is_usable(header: Sequence[str], log: FaultLog, *, quoted: bool) -> bool:
     twice = sorted({name for name in header if name and header.count(name) > 1})
     for name in twice:
         places = [str(place) for place, other in enumerate(header, start=1) if other == name]
         reason = f"the header names it {len(places)} times, in columns {listing(places)}"
-        log.add(reason, "Rename or remove all but one.", row=1, column=name)
+        log.add(reason, "Rename or remove all but one.", row=1, column=name if quoted else None)
     return not twice
 
 

@@ -1,5 +1,10 @@
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from polling.errors import SurveyRejected, WaveRejected
-from polling.faults import MAX_REPORTED_FAULTS, Fault, FaultLog, did_you_mean, listing
+from polling.faults import MAX_REPORTED_FAULTS, MAX_ROWS, Fault, FaultLog, did_you_mean, listing
 
 
 def test_a_fault_reads_as_place_reason_value_and_remedy():
@@ -31,13 +36,64 @@ def test_faults_are_reported_by_file_then_by_row_whatever_the_order_of_discovery
     assert frame.total == 3
 
 
-def test_only_the_first_faults_are_reported_and_all_are_counted():
+def test_equal_faults_are_one_with_the_first_rows_and_their_number():
     log = FaultLog()
     for row in range(250, 0, -1):
         log.add("bad", "", row=row)
 
-    assert [fault.row for fault in log.reported()] == list(range(1, MAX_REPORTED_FAULTS + 1))
+    (fault,) = log.reported()
+    assert (fault.row, fault.rows, fault.count) == (1, tuple(range(1, MAX_ROWS + 1)), 250)
     assert log.total == 250
+    assert str(fault).startswith("rows 1, 2, 3, 4, 5 and 245 more: bad")
+
+
+def test_a_few_rows_are_all_named_and_faults_without_row_are_numbered():
+    log = FaultLog("frame.csv")
+    log.add_rows(pl.Series([4, 7]), None, "blank", "Fill it in.", column="age")
+    log.add("no file", "Add it.")
+    log.add("no file", "Add it.")
+
+    assert [str(fault) for fault in log.reported()] == [
+        "frame.csv, 2 times: no file. Add it.",
+        "frame.csv, rows 4, 7, column 'age': blank. Fill it in.",
+    ]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 3), st.integers(0, 400), st.integers(1, 9)), max_size=600)
+)
+def test_what_is_reported_stands_for_all_and_leaves_no_kind_out(found: list[tuple[str, int, int, int]]):
+    log = FaultLog()
+    for file, column, value, row in found:
+        other = FaultLog(file)
+        other.add(f"reason {column}", "", row=row, column=str(column), value=str(value))
+        log.merge(other)
+
+    told = log.reported()
+
+    assert len(told) <= MAX_REPORTED_FAULTS
+    assert sum(fault.count for fault in told) == log.total == len(found)
+    assert {(fault.file, fault.column) for fault in told} == {(file, str(column)) for file, column, _, _ in found}
+
+
+@pytest.mark.parametrize("differing", ["reason", "remedy", "column"])
+def test_whatever_differs_the_report_is_bounded(differing: str):
+    log = FaultLog("frame.csv")
+    for n in range(5000):
+        told = {"reason": "bad", "remedy": "", "column": "age"} | {differing: str(n)}
+        log.add(told["reason"], told["remedy"], row=n, column=told["column"])
+
+    assert 1 <= len(log.reported()) <= MAX_REPORTED_FAULTS
+    assert sum(fault.count for fault in log.reported()) == 5000
+
+
+def test_more_different_values_than_can_be_reported_are_counted_together():
+    log = FaultLog()
+    rows = pl.Series(range(2, 5002))
+    log.add_rows(rows, rows.cast(pl.String), "not a date", "", column="day")
+
+    assert log.total == sum(fault.count for fault in log.reported()) == 5000
+    assert log.reported()[-1].value is None
 
 
 def test_a_log_without_faults_is_false():

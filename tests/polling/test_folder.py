@@ -311,3 +311,18 @@ def test_a_frame_is_accepted_exactly_if_cells_are_unique_and_every_level_and_dis
     inhabited = any(cell[3] > 0 for cell in cells)
     assert (not log) == (unique and complete and inhabited)
     assert frame["n_people"].sum() == sum(cell[3] for cell in cells)
+
+
+def test_every_kind_of_fault_is_told_however_often_one_occurs(folder):
+    header, *_ = (folder.path / "districts.csv").read_text().splitlines()
+    many = [f"{n},Name,Up,0.4,North of {n - 1}" for n in range(10, 500)]
+    folder.write("districts.csv", "\n".join([header, *many]) + "\n")
+    folder.change("frame.csv", "18-34,F,10", "18-34,F,-10")
+
+    with pytest.raises(SurveyRejected) as caught:
+        load_survey_folder(folder.path)
+
+    faults = caught.value.faults
+    assert "the count is negative" in [fault.reason for fault in faults]
+    assert sum(fault.count for fault in faults) == caught.value.n_faults > 900
+    assert any(fault.column == "neighbours" and "semicolons" in fault.remedy for fault in faults)

@@ -151,14 +151,11 @@ def test_a_respondent_twice_is_a_fault_and_no_id_is_ever_shown(town: SurveyDecla
 
     faults = faults_of(content, town)
 
-    assert [(fault.row, fault.reason) for fault in faults] == [
-        (4, "the same respondent as in row 2"),
-        (5, "the same respondent as in row 2"),
-    ]
+    assert [(fault.rows, fault.reason) for fault in faults] == [((4, 5), "the same respondent as in row 2")]
     assert "secret" not in "".join(str(fault) for fault in faults)
 
 
-def test_the_first_hundred_faults_are_shown_and_all_are_counted(town: SurveyDeclaration):
+def test_equal_faults_are_told_once_with_their_rows_and_number(town: SurveyDeclaration):
     content = csv(*(f"{n},2024-05-01,1,01,old,Q,Lab,yes" for n in range(1000)))
 
     with pytest.raises(WaveRejected) as caught:
@@ -166,7 +163,53 @@ def test_the_first_hundred_faults_are_shown_and_all_are_counted(town: SurveyDecl
 
     assert caught.value.n_rows == 1000
     assert caught.value.n_faults == 2000
-    assert [fault.row for fault in caught.value.faults] == [n for n in range(2, 52) for _ in range(2)]
+    told = [(fault.column, fault.value, fault.rows, fault.count) for fault in caught.value.faults]
+    rows = tuple(range(2, 102))
+    assert told == [("age", "old", rows, 1000), ("sex", "Q", rows, 1000)]
+    assert "rows 2, 3, 4, 5, 6 and 995 more, column 'age'" in str(caught.value)
+
+
+def test_one_frequent_mistake_hides_no_other(town: SurveyDeclaration):
+    content = csv(*(f"{n},2024-05-01,1,01,{n} years,F,Lab,yes" for n in range(1990)), "x,2024-05-01,0,01,35+,F,Lab,no")
+
+    with pytest.raises(WaveRejected) as caught:
+        read_wave(content, town, pollster="Any")
+
+    faults = caught.value.faults
+    assert len(faults) <= 100
+    assert sum(fault.count for fault in faults) == caught.value.n_faults == 1991
+    assert [fault.row for fault in faults if fault.column == "w"] == [1992]
+
+
+def test_a_file_without_header_is_not_quoted(town: SurveyDeclaration):
+    content = b"secret-person,2024-05-01,1,01,18-34,F,Lab,Lab\nb,2024-05-02,1,02,35+,M,Con,no\n"
+
+    text = " ".join(str(fault) for fault in faults_of(content, town))
+
+    assert "secret" not in text
+    assert "Lab" not in text
+
+
+def test_a_file_without_header_and_without_twins_is_told_to_begin_with_one(town: SurveyDeclaration):
+    faults = faults_of(b"secret-person,2024-05-01,1,01,18-34,F,Lab,yes\n", town)
+
+    assert "secret" not in " ".join(str(fault) for fault in faults)
+    assert any("Begin with a header." in fault.remedy for fault in faults)
+
+
+def test_an_interview_outside_fieldwork_is_a_fault(town: SurveyDeclaration):
+    line = "{},{},1,01,18-34,F,Lab,yes"
+    days = ("2024-05-01", "1925-05-01", "2024-05-03", "2099-05-02", "1925-05-01")
+    content = csv(*(line.format(n, day) for n, day in enumerate(days)))
+
+    with pytest.raises(WaveRejected) as caught:
+        read_wave(content, town, pollster="Any", fieldwork=(date(2024, 5, 1), date(2024, 5, 3)))
+
+    assert [(fault.column, fault.value, fault.rows) for fault in caught.value.faults] == [
+        ("day", "1925-05-01", (3, 6)),
+        ("day", "2099-05-02", (5,)),
+    ]
+    assert read_wave(content, town, pollster="Any").n_interviews == 5
 
 
 def test_a_gigantic_wrong_value_does_not_make_a_gigantic_message(town: SurveyDeclaration):
