@@ -4,6 +4,7 @@
   x SettingsError           the settings cannot be used
     + UnknownSetting        a name that is no setting
     + BadSetting            a value of the wrong type or out of range
+    + BadSettings           several of these at once
   x FitImpossible           there is nothing to fit, or it cannot be fitted as declared
   x FitProcessFailed        the process that fits ended without a result
     + FitTimedOut           it took longer than allowed and was ended
@@ -15,9 +16,12 @@
   x DemoFailed              a step of the demo did not happen
 """
 
+from collections.abc import Sequence
+
 __all__ = [
     "BacktestImpossible",
     "BadSetting",
+    "BadSettings",
     "DemoFailed",
     "FitCancelled",
     "FitImpossible",
@@ -59,6 +63,14 @@ class BadSetting(SettingsError):
         self.value = value
         self.source = source
         super().__init__(f"{source}: {name} is {value!r}, but must be {expected}.")
+
+
+class BadSettings(SettingsError):
+    """More than one setting cannot be used; ``errors`` are the single refusals."""
+
+    def __init__(self, errors: Sequence[UnknownSetting | BadSetting]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("\n".join([f"{len(self.errors)} settings cannot be used.", *(f"  {e}" for e in self.errors)]))
 
 
 class FitImpossible(JobsError):

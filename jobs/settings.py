@@ -19,13 +19,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-from jobs.errors import BadSetting, SettingsError, UnknownSetting
+from jobs.errors import BadSetting, BadSettings, SettingsError, UnknownSetting
 
 __all__ = ["SettingRow", "Settings", "load_settings", "settings_table"]
 
 FILE_NAME = "hustings.toml"
 PREFIX = "HUSTINGS_"
 # Read elsewhere: the place of the settings file itself, and the folder of the public cases in tests.
+PROBABILITIES = frozenset({"nuts_target_accept", "nuts_retry_target_accept"})
 NOT_SETTINGS = frozenset({"HUSTINGS_SETTINGS", "HUSTINGS_CASES"})
 
 
@@ -119,15 +120,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for one in fields(self):
-            value, about = getattr(self, one.name), _about(one.name)
-            if about.choices and value not in about.choices:
-                raise BadSetting(one.name, value, source="settings", expected=f"one of {', '.join(about.choices)}")
-            # `not (x >= limit)` rather than `x < limit`: NaN has to fail.
-            if about.least is not None and not value >= about.least:
-                raise BadSetting(one.name, value, source="settings", expected=f"{about.least:g} or more")
-        for name in ("nuts_target_accept", "nuts_retry_target_accept"):
-            if not 0 < getattr(self, name) < 1:
-                raise BadSetting(name, getattr(self, name), source="settings", expected="between 0 and 1")
+            _require_in_range(one.name, getattr(self, one.name), source="settings")
         if self.lease_s < 3 * self.heartbeat_s:
             expected = f"3 heartbeats ({3 * self.heartbeat_s:g} s) or more"
             raise BadSetting("lease_s", self.lease_s, source="settings", expected=expected)
@@ -206,21 +199,34 @@ def load_settings(path: Path | None = None, *, environ: Mapping[str, str] | None
         If the file or a ``HUSTINGS_`` variable names no setting.
     BadSetting
         If a value has the wrong type or is out of range.
+    BadSettings
+        If there is more than one such fault; it tells all of them.
     SettingsError
         If a file that was named does not exist or is not TOML.
     """
     environ = os.environ if environ is None else environ
     named = path or (Path(environ["HUSTINGS_SETTINGS"]) if environ.get("HUSTINGS_SETTINGS") else None)
     file = named or Path(FILE_NAME)
-    values: dict[str, Any] = {}
+    given: list[tuple[str, object, str]] = []
     if named is not None or file.is_file():
-        for name, value in _read_toml(file).items():
-            values[name] = _typed(_known(name, source=str(file)), value, source=str(file))
+        given += [(name, value, str(file)) for name, value in _read_toml(file).items()]
     base = file.absolute().parent if file.is_file() else Path.cwd()
     for variable, text in environ.items():
         if variable.startswith(PREFIX) and variable not in NOT_SETTINGS:
-            name = _known(variable.removeprefix(PREFIX).lower(), source=f"environment variable {variable}")
-            values[name] = _typed(name, text, source=f"environment variable {variable}")
+            given.append((variable.removeprefix(PREFIX).lower(), text, f"environment variable {variable}"))
+    values: dict[str, Any] = {}
+    refused: list[UnknownSetting | BadSetting] = []
+    for name, value, source in given:
+        try:
+            _require_known(name, source=source)
+            values[name] = _typed(name, value, source=source)
+            _require_in_range(name, values[name], source=source)
+        except (UnknownSetting, BadSetting) as error:
+            refused.append(error)
+    if len(refused) == 1:
+        raise refused[0]
+    if refused:
+        raise BadSettings(refused)
     settings = {one.name: values.get(one.name, one.default) for one in fields(Settings)}
     for name, value in settings.items():
         if isinstance(value, Path):
@@ -237,12 +243,22 @@ def _read_toml(file: Path) -> dict[str, Any]:
         raise SettingsError(f"The settings file {file} is not TOML: {error}.") from None
 
 
-def _known(name: str, *, source: str) -> str:
+def _require_known(name: str, *, source: str) -> None:
     names = [one.name for one in fields(Settings)]
     if name not in names:
         nearest = difflib.get_close_matches(name, names, n=1)
         raise UnknownSetting(name, source=source, nearest=nearest[0] if nearest else None)
-    return name
+
+
+def _require_in_range(name: str, value: Any, *, source: str) -> None:
+    about = _about(name)
+    if about.choices and value not in about.choices:
+        raise BadSetting(name, value, source=source, expected=f"one of {', '.join(about.choices)}")
+    # `not (x >= limit)` rather than `x < limit`: NaN has to fail.
+    if about.least is not None and not value >= about.least:
+        raise BadSetting(name, value, source=source, expected=f"{about.least:g} or more")
+    if name in PROBABILITIES and not 0 < value < 1:
+        raise BadSetting(name, value, source=source, expected="between 0 and 1")
 
 
 def _about(name: str) -> About:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.errors import BadSetting, SettingsError, UnknownSetting
+from jobs.errors import BadSetting, BadSettings, SettingsError, UnknownSetting
 from jobs.settings import Settings, load_settings, settings_table
 
 
@@ -103,6 +103,17 @@ def test_other_variables_of_the_environment_are_nobodys_business(tmp_path):
 def test_a_bad_value_is_refused_with_what_was_expected(tmp_path, line, expected):
     with pytest.raises(BadSetting, match=expected):
         load_settings(write(tmp_path, line), environ={})
+
+
+def test_every_bad_setting_of_file_and_environment_is_told_at_once(tmp_path):
+    file = write(tmp_path, 'prot = 1\nport = "many"\nmin_people = 0\nhost = "::1"\n')
+
+    with pytest.raises(BadSettings) as refused:
+        load_settings(file, environ={"HUSTINGS_ENGINE": "magic"})
+
+    assert [type(one) for one in refused.value.errors] == [UnknownSetting, BadSetting, BadSetting, BadSetting]
+    for said in ("4 settings", "Did you mean port?", "port is 'many'", "1 or more", "variable HUSTINGS_ENGINE: engine"):
+        assert said in str(refused.value)
 
 
 def test_a_named_file_that_is_missing_is_an_error(tmp_path):
