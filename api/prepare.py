@@ -14,12 +14,17 @@ from polling.errors import SchemaOutdated
 from polling.store.engine import Store, open_store
 from polling.store.schema import require_current, upgrade
 
-__all__ = ["make_data_dir", "open_ready_store"]
+__all__ = ["is_brand_new", "make_data_dir", "open_ready_store"]
 
 
 def make_data_dir(settings: Settings) -> None:
     """Make the data folder, for its owner only: interviews lie in it."""
     os.makedirs(settings.data_dir, mode=0o700, exist_ok=True)  # noqa: PTH103 (Path.mkdir ignores mode for parents)
+
+
+def is_brand_new(store: Store) -> bool:
+    """Whether the database has no tables at all."""
+    return not inspect(store.writer).get_table_names()
 
 
 def open_ready_store(settings: Settings) -> Store:
@@ -35,7 +40,7 @@ def open_ready_store(settings: Settings) -> Store:
     try:
         require_current(store)
     except SchemaOutdated:
-        if inspect(store.writer).get_table_names():
+        if not is_brand_new(store):
             store.close()
             raise
         upgrade(store)

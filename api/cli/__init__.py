@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from api.cli.output import JSON_ASKED
 from api.cli.refusals import refusal
 from api.cli.runtime import Runtime
 
@@ -60,7 +61,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            if (refused := refusal(error)) is None:
+            if (refused := refusal(error, json=ctx.meta.get(JSON_ASKED, False))) is None:
                 raise
             raise refused from None
 

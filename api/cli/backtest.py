@@ -1,12 +1,16 @@
 """``hustings backtest``: score a survey folder against what happened."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from api.cli.output import as_json, print_table
+from api.cli.refusals import NO
 from api.cli.runtime import Runtime
+
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = ["backtest"]
 
@@ -54,6 +58,8 @@ def backtest(
 
     if districts is not None and districts.suffix not in (".csv", ".parquet"):
         raise click.BadParameter("write to a file that ends in .csv or .parquet", param_hint="--districts")
+    if districts is not None and not districts.absolute().parent.is_dir():
+        raise click.BadParameter(f"there is no folder {districts.absolute().parent}", param_hint="--districts")
     settings = replace(runtime.settings, engine=engine) if engine else runtime.settings
     with progress_bar(quiet=json_) as show:
         report = run_backtest(
@@ -64,19 +70,26 @@ def backtest(
             seed=seed,
             on_progress=lambda progress: show(progress.stage, progress.share),
         )
-    if districts is not None:
-        if districts.suffix == ".csv":
-            report.districts.write_csv(districts)
-        else:
-            report.districts.write_parquet(districts)
     if json_:
         from json import dumps
 
         click.echo(dumps(report.to_json()))
     else:
         _print(report.to_json())
+    if districts is not None:
+        _write(report.districts, districts)
     if not report.publishable:
         raise click.exceptions.Exit(1)
+
+
+def _write(table: "pl.DataFrame", file: Path) -> None:
+    write = table.write_csv if file.suffix == ".csv" else table.write_parquet
+    try:
+        write(file)
+    except OSError as error:
+        # Not a Refusal: the one document of --json was printed already.
+        click.echo(f"Error: {file} cannot be written: {error.strerror or error}.", err=True)
+        raise click.exceptions.Exit(NO) from None
 
 
 def _print(report: dict[str, Any]) -> None:

@@ -39,6 +39,7 @@ def upgrade(runtime: Runtime) -> None:
 @click.pass_obj
 def status(runtime: Runtime, json_: bool) -> None:
     """Show which schema the database has. Exit code 3 if it cannot be used as it is."""
+    from api.prepare import is_brand_new
     from polling.errors import SchemaOutdated, SchemaTooNew
     from polling.store.engine import open_store
     from polling.store.schema import REVISIONS, current_revision, require_current
@@ -53,7 +54,10 @@ def status(runtime: Runtime, json_: bool) -> None:
         store = open_store(settings.store_url)
         try:
             found = current_revision(store)
-            require_current(store)
+            if is_brand_new(store):
+                problem = "The database is empty. The first command that uses it, or `hustings db upgrade`, makes it."
+            else:
+                require_current(store)
         except (SchemaOutdated, SchemaTooNew) as error:
             problem = str(error)
         finally:

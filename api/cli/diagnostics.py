@@ -24,6 +24,8 @@ def diagnostics(
     runtime: Runtime, *, survey_id: str, question_id: str, release_id: str | None, fit_id: str | None, json_: bool
 ) -> None:
     """Print the verdict on a fit and the numbers behind it. Exit code 1 if the fit is not publishable."""
+    from api.cli.refusals import NO, Refusal
+    from api.errors import NoReleaseYet
     from api.served import find_served
     from polling.errors import FitNotFound
     from polling.store import fits
@@ -32,7 +34,13 @@ def diagnostics(
         raise click.UsageError("name a release or a fit, not both")
     with runtime.store.read() as session:
         if fit_id is None:
-            fit_id = find_served(session, survey_id, question_id, release_id).release.fit_id
+            try:
+                fit_id = find_served(session, survey_id, question_id, release_id).release.fit_id
+            except NoReleaseYet as error:
+                if not (unpublished := fits.list_fits(session, survey_id, question_id)):
+                    raise
+                command = f"hustings diagnostics {survey_id} {question_id} --fit {unpublished[0].id}"
+                raise Refusal(f"{error} Its diagnostics: `{command}`.", NO) from None
         fit = fits.get_fit(session, fit_id)
         if (fit.survey_id, fit.question_id) != (survey_id, question_id):
             raise FitNotFound(fit_id)

@@ -6,11 +6,22 @@ from typing import Any
 
 import click
 
-__all__ = ["as_json", "percent", "print_json", "print_table", "short_time"]
+__all__ = ["JSON_ASKED", "as_json", "percent", "print_json", "print_table", "short_time"]
 
 _PUNCTUATION = str.maketrans("", "", ",.+-")
 
-as_json = click.option("--json", "json_", is_flag=True, help="Print one JSON document instead of a table.")
+JSON_ASKED = "hustings.json"
+"""Where the context keeps whether JSON was asked for: a refusal is a document then too."""
+
+
+def _remember(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
+    ctx.meta[JSON_ASKED] = value
+    return value
+
+
+as_json = click.option(
+    "--json", "json_", is_flag=True, callback=_remember, help="Print one JSON document instead of a table."
+)
 
 
 def print_json(value: Any) -> None:
