@@ -160,6 +160,9 @@ def answer(error: Exception) -> tuple[Problem, dict[str, str]]:
 def render(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """Answer an error; log it if it was not expected."""
     problem, headers = answer(error)
+    if problem.status == 413:
+        limit = request.route_handler.opt.get("too_large", "It is larger than this route accepts.")
+        problem = msgspec.structs.replace(problem, detail=limit)
     if problem.status >= 500 and not isinstance(error, HTTPException | errors.ServiceBusy):
         log_unexpected(error, method=request.method, path=request.url.path)
     return Response(problem, status_code=problem.status, headers=headers, media_type=MEDIA_TYPE)

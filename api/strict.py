@@ -7,12 +7,12 @@ that was asked, or behave differently on the two databases.
 
 from typing import Any
 
-from litestar.connection import ASGIConnection
+from litestar.connection import ASGIConnection, Request
 from litestar.enums import RequestEncodingType
 from litestar.handlers import BaseRouteHandler
 from litestar.params import QueryParameter
 
-from api.errors import NotMultipart, NulCharacter, RepeatedParameter, UnknownParameter
+from api.errors import ApiError, NotMultipart, NulCharacter, RepeatedParameter, UnknownParameter
 
 __all__ = ["is_strict", "query_parameters", "refuse_nul"]
 
@@ -32,10 +32,18 @@ async def is_strict(connection: Connection, handler: BaseRouteHandler) -> None:
         if len(values) > 1:
             raise RepeatedParameter(name)
         refuse_nul(values[0], f"query parameter {name!r}")
-    if handler.opt.get("multipart"):
+    if check_form := handler.opt.get("form"):
         media_type = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != RequestEncodingType.MULTI_PART:
             raise NotMultipart(media_type)
+        if isinstance(connection, Request):
+            # All at once; the framework would name the first only, and ignore what it does not know.
+            form = await connection.form()
+            try:
+                check_form(form.multi_items())
+            except ApiError:
+                await form.close()
+                raise
 
 
 def query_parameters(handler: BaseRouteHandler) -> frozenset[str]:

@@ -1,15 +1,11 @@
 """Receive waves of interviews, and list them."""
 
 from datetime import date
-from typing import Annotated
 
-import msgspec
 from litestar import Response, Router, get, post
-from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, MultipartBody
-from msgspec import Meta
 
 from api.auth import Principal
 from api.errors import BadUpload, PollsterRefused
@@ -17,24 +13,14 @@ from api.payloads import ReceivedWavePayload, WaveList, WavePayload
 from api.problems import documented
 from api.routes.jobs import job_link
 from api.services import Services
-from api.strict import refuse_nul
+from api.wave_form import WaveForm, check_form
 from jobs.receive import receive_wave as receive
 from jobs.settings import Settings
 from polling.errors import WaveNotFound
 from polling.store import surveys, waves
 from polling.store.records import WaveRecord
 
-__all__ = ["WaveForm", "describe_wave", "waves_routes"]
-
-
-class WaveForm(msgspec.Struct):
-    """The form fields of an upload."""
-
-    file: Annotated[UploadFile, Meta(description="The interviews: CSV (UTF-8) or Parquet.")]
-    reference: Annotated[str, Meta(description="Your own name for the wave; the same one again is the same wave.")]
-    fieldwork_start: Annotated[str, Meta(description="First day of interviewing, as 2026-11-23.")]
-    fieldwork_end: Annotated[str, Meta(description="Last day of interviewing.")]
-    pollster: Annotated[str | None, Meta(description="Who sends it. Default: the pollster of the key.")] = None
+__all__ = ["describe_wave", "waves_routes"]
 
 
 def waves_routes(settings: Settings) -> Router:
@@ -46,7 +32,8 @@ def waves_routes(settings: Settings) -> Router:
         summary="Push a wave",
         tags=["waves"],
         status_code=202,
-        multipart=True,
+        form=check_form,
+        too_large=f"A wave file may have {settings.max_upload_mb:,} MB at most (setting max_upload_mb).",
         # The form around the file needs a little room too.
         request_max_body_size=settings.max_upload_mb * 1_000_000 + 100_000,
         responses={
@@ -75,10 +62,10 @@ def waves_routes(settings: Settings) -> Router:
             services.settings,
             survey_id=survey_id,
             pollster=_pollster(data.pollster, principal),
-            reference=_text(data.reference, "reference"),
+            reference=data.reference,
             content=data.file.file.read(),
-            fieldwork_start=_day(data.fieldwork_start, "fieldwork_start"),
-            fieldwork_end=_day(data.fieldwork_end, "fieldwork_end"),
+            fieldwork_start=date.fromisoformat(data.fieldwork_start),
+            fieldwork_end=date.fromisoformat(data.fieldwork_end),
             now=services.now(),
         )
         payload = ReceivedWavePayload(
@@ -167,15 +154,4 @@ def _pollster(named: str | None, principal: Principal) -> str:
         return principal.pollster
     if not named:
         raise BadUpload("pollster is missing: this key speaks for no pollster, so the form has to name one.")
-    return _text(named, "pollster")
-
-
-def _text(text: str, name: str) -> str:
-    return refuse_nul(text, f"form field {name!r}")
-
-
-def _day(text: str, name: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise BadUpload(f"{name} must be a day such as 2026-11-23, got {text[:40]!r}.") from None
+    return named

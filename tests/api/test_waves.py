@@ -1,5 +1,7 @@
 """Pushing a wave over HTTP."""
 
+from typing import Any
+
 import pytest
 
 from tests.api.world import POLLSTER, SURVEY, World, wave_csv
@@ -64,8 +66,9 @@ def test_every_fault_of_a_file_is_in_one_reply_and_nothing_is_stored(world: Worl
     ("fields", "status", "type_", "says"),
     [
         ({"fieldwork_start": "yesterday"}, 400, "bad-upload", "fieldwork_start must be a day"),
-        ({"fieldwork_end": None}, 400, "bad-request", "fieldwork_end"),
-        ({"reference": None}, 400, "bad-request", "reference"),
+        ({"fieldwork_end": None}, 400, "bad-upload", "fieldwork_end is missing"),
+        ({"reference": None}, 400, "bad-upload", "reference is missing"),
+        ({"refrence": "w2"}, 400, "bad-upload", "there is no field 'refrence' (the fields are file, reference,"),
         ({"reference": "a\0b"}, 400, "nul-character", "reference"),
         ({"pollster": "Somebody else"}, 403, "pollster-refused", "speaks for the pollster 'Alpha'"),
         ({"reference": " "}, 422, "wave-rejected", "1 fault"),
@@ -85,8 +88,37 @@ def test_a_form_without_a_file_is_refused(world: World):
         f"/v1/surveys/{SURVEY}/waves", headers=world.bearer("pollster"), files={k: (None, v) for k, v in form.items()}
     )
 
-    assert (reply.status_code, reply.json()["type"]) == (400, "bad-request")
-    assert "file" in reply.json()["detail"]
+    assert (reply.status_code, reply.json()["type"]) == (400, "bad-upload")
+    assert reply.json()["detail"] == "The form cannot be used: file is missing."
+
+
+def test_everything_that_is_wrong_with_a_form_is_in_one_reply(world: World):
+    form: dict[str, Any] = {
+        "file": (None, "id,rail"),
+        "reference": ("w1.txt", b"w1"),
+        "fieldwork_start": (None, "23 Nov"),
+        "wave": (None, "1"),
+    }
+    reply = world.client.post(f"/v1/surveys/{SURVEY}/waves", headers=world.bearer("pollster"), files=form)
+
+    assert (reply.status_code, reply.json()["type"]) == (400, "bad-upload")
+    detail = reply.json()["detail"]
+    for said in (
+        "fieldwork_end is missing",
+        "no field 'wave'",
+        "file must be a file",
+        "reference must be text",
+        "fieldwork_start must be a day such as 2026-11-23, got '23 Nov'",
+    ):
+        assert said in detail
+    assert "<class" not in detail
+
+
+def test_a_field_given_twice_is_refused(world: World):
+    form = [("reference", (None, "a")), ("reference", (None, "b")), ("file", ("w.csv", wave_csv()))]
+    reply = world.client.post(f"/v1/surveys/{SURVEY}/waves", headers=world.bearer("pollster"), files=form)
+
+    assert "reference was given more than once" in reply.json()["detail"]
 
 
 def test_an_admin_names_the_pollster(world: World):
@@ -122,6 +154,7 @@ def test_a_file_over_the_limit_is_refused(world: World):
     reply = world.push(content=b"x" * (limit + 200_000))
 
     assert (reply.status_code, reply.json()["type"]) == (413, "too-large")
+    assert f"{world.settings.max_upload_mb} MB at most (setting max_upload_mb)" in reply.json()["detail"]
 
 
 def test_waves_are_listed_in_order_of_arrival(world: World):
