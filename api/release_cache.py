@@ -158,8 +158,8 @@ class ReleaseCache:
         self._loaded: _Once[str, LoadedRelease] = _Once(settings.release_cache)
         self.slots = Slots(4, waiting=28)
         """For answers whose draws are kept, or could be: milliseconds."""
-        self.large_slots = Slots(2, waiting=6)
-        """For answers of many groups: seconds, and tens of megabytes each."""
+        self.large_slots = Slots(2, waiting=2)
+        """For answers of many groups: seconds, and tens of megabytes each. A few threads always stay free of them."""
         self._bodies: _Once[str, bytes] = _Once(MAX_BODIES, most_bytes=MAX_BODIES_MB * 1_000_000, size=len)
 
     def load(self, release_id: str) -> LoadedRelease:
