@@ -34,6 +34,7 @@ ROLES: dict[str, frozenset[str]] = {
     "listDistricts": EVERYONE,
     # The state of a question names waves of every pollster, so pollsters do not see it.
     "listQuestions": EVERYONE - {"pollster"},
+    "getQuestion": EVERYONE - {"pollster"},
     "receiveWave": frozenset({"pollster", "admin"}),
     # A pollster sees its own waves, and jobs of questions that it asked.
     "listWaves": frozenset({"pollster", "analyst", "dpo", "admin"}),

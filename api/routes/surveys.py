@@ -19,7 +19,9 @@ from api.payloads import (
 )
 from api.problems import documented
 from api.services import Services
+from polling.declaration import Question
 from polling.store import releases, surveys
+from polling.store.records import QuestionStateRecord
 
 __all__ = ["surveys_routes"]
 
@@ -83,23 +85,25 @@ def list_questions(survey_id: FromPath[str], services: NamedDependency[Services]
     with services.store.read() as session:
         declaration = surveys.get_survey(session, survey_id).bundle.declaration
         states = {one.question_id: one for one in releases.list_question_states(session, survey_id)}
-    return QuestionList(
-        survey=survey_id,
-        questions=[
-            QuestionPayload(
-                id=one.id,
-                text=one.text,
-                kind=one.kind,
-                options=list(one.options),
-                model=one.model,
-                release_id=states[one.id].release_id,
-                stale_since=states[one.id].stale_since,
-                stale_reason=states[one.id].stale_reason,
-                url=f"{_url(survey_id)}/questions/{one.id}/estimates",
-            )
-            for one in declaration.questions
-        ],
-    )
+    questions = [_question(survey_id, one, states[one.id]) for one in declaration.questions]
+    return QuestionList(survey=survey_id, questions=questions)
+
+
+@get(
+    "/v1/surveys/{survey_id:str}/questions/{question_id:str}",
+    operation_id="getQuestion",
+    summary="One question",
+    tags=["surveys"],
+    sync_to_thread=True,
+    responses=documented(400, 401, 403, 404),
+)
+def get_question(
+    survey_id: FromPath[str], question_id: FromPath[str], services: NamedDependency[Services]
+) -> QuestionPayload:
+    """A question with the release that is served for it and whether that is stale."""
+    with services.store.read() as session:
+        question = surveys.get_survey(session, survey_id).bundle.declaration.question(question_id)
+        return _question(survey_id, question, releases.question_state(session, survey_id, question_id))
 
 
 @get(
@@ -133,8 +137,22 @@ def list_districts(survey_id: FromPath[str], services: NamedDependency[Services]
     )
 
 
+def _question(survey_id: str, question: Question, state: QuestionStateRecord) -> QuestionPayload:
+    return QuestionPayload(
+        id=question.id,
+        text=question.text,
+        kind=question.kind,
+        options=list(question.options),
+        model=question.model,
+        release_id=state.release_id,
+        stale_since=state.stale_since,
+        stale_reason=state.stale_reason,
+        url=f"{_url(survey_id)}/questions/{question.id}/estimates",
+    )
+
+
 def _url(survey_id: str) -> str:
     return f"/v1/surveys/{survey_id}"
 
 
-surveys_routes = Router("/", route_handlers=[list_surveys, get_survey, list_questions, list_districts])
+surveys_routes = Router("/", route_handlers=[list_surveys, get_survey, list_questions, get_question, list_districts])

@@ -20,6 +20,7 @@ PATHS = {
     "getSurvey": "/v1/surveys/{s}",
     "listDistricts": "/v1/surveys/{s}/districts",
     "listQuestions": "/v1/surveys/{s}/questions",
+    "getQuestion": "/v1/surveys/{s}/questions/rail",
     "receiveWave": "/v1/surveys/{s}/waves",
     "listWaves": "/v1/surveys/{s}/waves",
     "getWave": "/v1/surveys/{s}/waves/{wave}",

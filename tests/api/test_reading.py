@@ -22,6 +22,15 @@ def test_questions_tell_what_is_served_for_them(served: World):
     assert rail["options"] == ["yes", "no"]
     assert served.get(rail["url"]).status_code == 200
     assert (tax["release_id"], tax["stale_reason"]) == (None, None)
+    assert served.get(f"{BASE}/questions/rail").json() == rail
+    assert served.get(f"{BASE}/questions/tax").json() == tax
+
+
+def test_an_unknown_question_is_not_found_and_the_known_ones_are_named(served: World):
+    reply = served.get(f"{BASE}/questions/rial")
+
+    assert (reply.status_code, reply.json()["type"]) == (404, "question-not-found")
+    assert "rail" in reply.json()["detail"]
 
 
 def test_districts_have_parents_predictors_and_people(served: World):

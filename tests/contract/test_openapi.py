@@ -99,6 +99,7 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     "listSurveys": plain("/v1/surveys"),
     "getSurvey": plain(BASE, missing="/v1/surveys/none"),
     "listQuestions": plain(f"{BASE}/questions", forbidden="pollster", missing="/v1/surveys/none/questions"),
+    "getQuestion": plain(RAIL, forbidden="pollster", missing=f"{BASE}/questions/none"),
     "listDistricts": plain(f"{BASE}/districts", missing="/v1/surveys/none/districts"),
     "listWaves": plain(f"{BASE}/waves", forbidden="reader", missing="/v1/surveys/none/waves"),
     "getWave": plain(wave, forbidden="reader", missing=f"{BASE}/waves/none"),
