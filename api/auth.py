@@ -114,7 +114,7 @@ def authenticate(services: Services, header: str | None, *, now: datetime) -> Pr
         raise KeyNotAccepted(unknown) from None
     with services.store.read() as session:
         record = stored_keys.find_key_by_prefix(session, prefix)
-    if record is None or not key_matches(text, record.key_hash, services.secrets.pepper()):
+    if record is None or not key_matches(text, record.key_hash, services.secrets.pepper(used=True)):
         raise KeyNotAccepted(unknown)
     if record.revoked_at is not None:
         raise KeyNotAccepted(f"Key {prefix} was revoked. Ask for a new one.")

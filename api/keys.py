@@ -2,13 +2,15 @@
 
 from datetime import datetime
 
+from sqlalchemy.orm import Session
+
 from polling.keys import KeyScope, Role, hash_key, new_key
 from polling.secrets import SecretsFile
 from polling.store import keys as stored_keys
 from polling.store.engine import Store
 from polling.store.records import ApiKeyRecord
 
-__all__ = ["create_key"]
+__all__ = ["create_key", "key_pepper", "keys_in_use"]
 
 
 def create_key(
@@ -35,14 +37,17 @@ def create_key(
         If role, survey and pollster do not go together.
     SurveyNotFound
         If there is no such survey.
+    SecretsError
+        If the secrets file cannot be used, or keys are stored and it lacks their pepper.
     """
     scope = KeyScope(Role(role), survey_id, pollster, expires_at)
     key = new_key()
+    pepper = key_pepper(store, secrets)
     with store.write() as session:
         record = stored_keys.add_key(
             session,
             prefix=key.prefix,
-            key_hash=hash_key(key.text, secrets.pepper()),
+            key_hash=hash_key(key.text, pepper),
             role=str(scope.role),
             survey_id=survey_id,
             pollster=pollster,
@@ -51,3 +56,21 @@ def create_key(
             now=now,
         )
     return key.text, record
+
+
+def key_pepper(store: Store, secrets: SecretsFile) -> bytes:
+    """The pepper of the stored keys; made only while there is no key that it could fail.
+
+    Raises
+    ------
+    SecretsError
+        If the secrets file cannot be used, or keys are in use and it lacks their pepper.
+    """
+    with store.read() as session:
+        used = keys_in_use(session)
+    return secrets.pepper(used=used)
+
+
+def keys_in_use(session: Session) -> bool:
+    """Whether a key is stored that was not revoked: losing the pepper would make it useless."""
+    return any(key.revoked_at is None for key in stored_keys.list_keys(session))

@@ -6,23 +6,27 @@ write transaction stores the wave, asks for a refit of every question that the
 wave answers, says that what is served lacks this wave, and tells the outbox.
 No wave without its refit, no refit without its wave.
 
-The same reference and bytes, sent again, give the same answer again.
+The same reference, bytes and dates, sent again, give the same answer again.
+Other dates, the same bytes under another reference, or the same respondents in
+another form are a conflict: see ``polling.store.waves``, ``jobs.respondents``.
 """
 
 import hashlib
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from functools import partial
 
 import polars as pl
 from sqlalchemy.orm import Session
 
+from jobs.respondents import refuse_repeated
 from jobs.settings import Settings
 from polling.declaration import SurveyDeclaration
 from polling.errors import WaveRejected
-from polling.faults import Fault
+from polling.faults import FaultLog
 from polling.payload import to_payload
 from polling.pseudonyms import pseudonymise
-from polling.secrets import SecretsFile
+from polling.secrets import PseudonymKey, SecretsFile
 from polling.store import outbox, queue, releases, surveys, waves
 from polling.store.engine import Store
 from polling.store.records import JobRecord, NewWave, WaveRecord
@@ -31,6 +35,8 @@ from polling.wave_file import ReadWave, read_wave
 __all__ = ["REFIT", "ReceivedWave", "ask_refit", "receive_wave", "refit_key"]
 
 MAX_NAME = 200
+TIME_ZONES = timedelta(days=1)
+"""Where it is tomorrow already, fieldwork may have ended."""
 REFIT = "refit"
 """The kind of job that fits one question and publishes the result."""
 
@@ -44,6 +50,8 @@ class ReceivedWave:
     """False if the same bytes were received before under the same reference; nothing was stored again."""
     jobs: tuple[JobRecord, ...]
     """The refits that this wave asked for, in the order of the survey's questions."""
+    first_of_pollster: bool = False
+    """True if the survey had no wave of this pollster before: a new pollster, or its name mistyped."""
 
 
 def receive_wave(
@@ -69,7 +77,8 @@ def receive_wave(
     content
         The file as sent, CSV or Parquet.
     fieldwork_start, fieldwork_end
-        First and last day of interviewing.
+        First and last day of interviewing; not after the day of ``now`` (plus one, for time zones). Interviews
+        with a date lie within them.
     now
         Time of arrival (UTC, aware).
 
@@ -80,21 +89,39 @@ def receive_wave(
     WaveRejected
         With every fault of the file; nothing was stored.
     WaveConflict
-        If the reference was used for other bytes, or the bytes for another reference.
+        If the reference was used for other bytes or dates, the bytes for another reference, or the respondents
+        are those of another wave.
+    SecretsError
+        If waves are stored and the secrets file lacks the key of their pseudonyms.
     """
     sha256 = hashlib.sha256(content).hexdigest()
     with store.read() as session:
         survey = surveys.get_survey(session, survey_id)
         known = waves.find_wave(session, survey_id, pollster, reference)
         if known is not None and known.content_sha256 == sha256:
+            waves.require_same_fieldwork(known, fieldwork_start, fieldwork_end)
             return ReceivedWave(known, created=False, jobs=_jobs_of(session, known))
+        used = waves.key_version_used(session, survey_id)
     declaration = survey.bundle.declaration
-    faults = _name_faults(pollster, reference, fieldwork_start, fieldwork_end)
-    if faults:
-        raise WaveRejected(faults, n_rows=0)
-    read = read_wave(content, declaration, pollster=pollster)
+    faults = _form_faults(pollster, reference, fieldwork_start, fieldwork_end, now=now)
+    read = _read(content, declaration, pollster=pollster, fieldwork=(fieldwork_start, fieldwork_end), faults=faults)
     answered = _answered(read, declaration)
-    payload, key_version = _payload(read, declaration, secrets, survey_id=survey_id, pollster=pollster)
+    key = secrets.pseudonym_key(survey_id, used=used)
+    received, pseudonyms = _pseudonymised(read, declaration, key, pollster=pollster)
+    refuse = partial(
+        refuse_repeated,
+        declaration=declaration,
+        pseudonyms=pseudonyms,
+        pollster=pollster,
+        reference=reference,
+        content_sha256=sha256,
+        questions=answered,
+        fieldwork=(fieldwork_start, fieldwork_end),
+        key_version=key.version,
+    )
+    payload = to_payload(received)
+    with store.read() as session:  # the slow part of the comparison, outside the write transaction
+        seen = refuse(session, after=0)
     with store.write() as session:
         wave, created = waves.add_wave(
             session,
@@ -109,19 +136,21 @@ def receive_wave(
                 questions=answered,
                 fieldwork_start=fieldwork_start,
                 fieldwork_end=fieldwork_end,
-                key_version=key_version,
+                key_version=key.version,
             ),
             now=now,
         )
         if not created:  # the same file arrived twice at the same moment
             return ReceivedWave(wave, created=False, jobs=_jobs_of(session, wave))
+        refuse(session, after=seen)  # those that arrived meanwhile
+        first = len(waves.list_waves(session, survey_id, pollster)) == 1
         asked = []
         for question_id in answered:
             asked.append(ask_refit(session, settings, survey_id=survey_id, question_id=question_id, now=now))
             reason = f"Wave {reference} of {pollster} is not in it yet."
             releases.mark_stale(session, survey_id, question_id, now, reason)
         outbox.append(session, "wave-received", survey_id, {"wave_id": wave.id, "questions": list(answered)}, now)
-    return ReceivedWave(wave, created=True, jobs=tuple(asked))
+    return ReceivedWave(wave, created=True, jobs=tuple(asked), first_of_pollster=first)
 
 
 def refit_key(survey_id: str, question_id: str) -> str:
@@ -155,28 +184,43 @@ def _jobs_of(session: Session, wave: WaveRecord) -> tuple[JobRecord, ...]:
     return tuple(found)
 
 
-def _name_faults(pollster: str, reference: str, start: date, end: date) -> list[Fault]:
+def _form_faults(pollster: str, reference: str, start: date, end: date, *, now: datetime) -> FaultLog:
     """What is wrong with what is said about the wave, as distinct from what is in it."""
-    faults = []
+    faults = FaultLog()
     for name, value in (("pollster", pollster), ("reference", reference)):
         if not value.strip() or len(value) > MAX_NAME or not value.isprintable():
-            faults.append(
-                Fault(
-                    None, None, name, value, f"the {name} is not usable", f"Give 1 to {MAX_NAME} printable characters."
-                )
-            )
+            remedy = f"Give 1 to {MAX_NAME} printable characters."
+            faults.add(f"the {name} is not usable", remedy, column=name, value=value)
     if end < start:
-        faults.append(
-            Fault(
-                None,
-                None,
-                "fieldwork_end",
-                end.isoformat(),
-                f"fieldwork ends before it starts on {start}",
-                "Exchange the dates, or correct one.",
-            )
-        )
+        reason = f"fieldwork ends before it starts on {start}"
+        faults.add(reason, "Exchange the dates, or correct one.", column="fieldwork_end", value=end.isoformat())
+    if end > (latest := now.date() + TIME_ZONES):
+        reason = f"fieldwork cannot end after {latest}, the day after the wave arrived"
+        faults.add(reason, "Correct the date, or send the wave later.", column="fieldwork_end", value=end.isoformat())
     return faults
+
+
+def _read(
+    content: bytes,
+    declaration: SurveyDeclaration,
+    *,
+    pollster: str,
+    fieldwork: tuple[date, date],
+    faults: FaultLog,
+) -> ReadWave:
+    """The wave, or every fault of the form and of the file together."""
+    if any(fault.column == "pollster" for fault in faults.reported()):  # whose columns these are is not known
+        raise WaveRejected(faults.reported(), n_rows=0)
+    # Dates that contradict themselves would make a fault of every interview.
+    days = fieldwork if fieldwork[0] <= fieldwork[1] else None
+    try:
+        read = read_wave(content, declaration, pollster=pollster, fieldwork=days)
+    except WaveRejected as rejected:
+        faults.extend(rejected.faults, total=rejected.n_faults)
+        raise WaveRejected(faults.reported(), rejected.n_rows, total=faults.total) from None
+    if faults:
+        raise WaveRejected(faults.reported(), read.n_interviews, total=faults.total)
+    return read
 
 
 def _answered(read: ReadWave, declaration: SurveyDeclaration) -> tuple[str, ...]:
@@ -187,13 +231,12 @@ def _answered(read: ReadWave, declaration: SurveyDeclaration) -> tuple[str, ...]
     )
 
 
-def _payload(
-    read: ReadWave, declaration: SurveyDeclaration, secrets: SecretsFile, *, survey_id: str, pollster: str
-) -> tuple[bytes, int]:
-    """The interviews as received, respondents replaced by pseudonyms, and the version of the key."""
-    key = secrets.pseudonym_key(survey_id)
-    received = read.received
+def _pseudonymised(
+    read: ReadWave, declaration: SurveyDeclaration, key: PseudonymKey, *, pollster: str
+) -> tuple[pl.DataFrame, frozenset[str]]:
+    """The interviews as received, respondents replaced by pseudonyms, and these; none if the survey has no such id."""
     column = declaration.columns_of(pollster).get("respondent")
-    if column in received.columns:
-        received = received.with_columns(pseudonymise(received[column], key.secret))
-    return to_payload(received), key.version
+    if column not in read.received.columns:
+        return read.received, frozenset()
+    pseudonyms = pseudonymise(read.received[column], key.secret)
+    return read.received.with_columns(pseudonyms), frozenset(pseudonyms.drop_nulls())

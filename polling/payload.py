@@ -4,12 +4,14 @@ Bytes are the same for the same table, so that a payload's hash identifies its c
 """
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import polars as pl
 
 from polling.errors import PayloadDamaged
 
-__all__ = ["from_payload", "to_payload"]
+__all__ = ["from_payload", "payload_column", "to_payload"]
 
 
 def to_payload(received: pl.DataFrame) -> bytes:
@@ -30,8 +32,34 @@ def from_payload(content: bytes) -> pl.DataFrame:
     PayloadDamaged
         If the bytes are not a payload.
     """
+    return _read(content)
+
+
+def payload_column(content: bytes, name: str) -> list[str]:
+    """One column of a payload without its blanks, and nothing else of it read; empty if there is no such column.
+
+    Raises
+    ------
+    PayloadDamaged
+        If the bytes are not a payload.
+    """
+    return _read(content, name)[name].drop_nulls().to_list() if name in _names(content) else []
+
+
+def _names(content: bytes) -> list[str]:
+    with _damage(content):
+        return list(pl.read_parquet_schema(io.BytesIO(content)))
+
+
+def _read(content: bytes, *columns: str) -> pl.DataFrame:
+    with _damage(content):
+        return pl.read_parquet(io.BytesIO(content), columns=list(columns) or None)
+
+
+@contextmanager
+def _damage(content: bytes) -> Iterator[None]:
     try:
-        return pl.read_parquet(io.BytesIO(content))
+        yield
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise PayloadDamaged(
             f"A payload of {len(content):,} bytes cannot be read. Restore the database from a backup."

@@ -4,8 +4,10 @@ The file is TOML, made with mode 0600 when a secret is first needed, changed und
 that two processes cannot make two keys for one survey and a crash cannot leave half a file. A file that its group or
 everybody may read is refused: whoever can read it can undo the pseudonyms.
 
-Losing the file means that every API key must be made anew and that respondents of old waves cannot be recognised in
-new ones. Back it up apart from the database.
+A secret is made only while nothing depends on it. Callers say what does (``used``): once API keys or waves are stored,
+a file that lacks their secret is lost, or its path is mistyped, and a new secret would make two strangers of one
+respondent. Such a file is refused. Losing it for good means that every API key must be made anew and that respondents
+of old waves cannot be recognised in new ones. Back it up apart from the database.
 """
 
 import fcntl
@@ -46,23 +48,40 @@ class SecretsFile:
     def __repr__(self) -> str:
         return f"SecretsFile({str(self._path)!r})"
 
-    def pepper(self) -> bytes:
-        """Key of the stored hashes of API keys; made when first needed.
+    def pepper(self, *, used: bool = False) -> bytes:
+        """Key of the stored hashes of API keys.
+
+        Parameters
+        ----------
+        used
+            False: it is made if the file lacks it. True: hashes made with it are stored.
 
         Raises
         ------
         SecretsError
-            If the file is unsafe, unreadable or damaged; likewise for the other methods.
+            If the file is unsafe, unreadable or damaged, or lacks a secret that is used; likewise for the other
+            methods.
         """
-        return self._key("pepper")
+        return self._key("pepper", used="the stored API keys" if used else None)
 
     def disclosure_key(self) -> bytes:
-        """Key of the perturbation of counts; made when first needed."""
-        return self._key("disclosure_key")
+        """Key of the perturbation of counts; made when first needed, in a file that exists: counts come after waves."""
+        if not self._path.exists():
+            raise self._lost("disclosure_key", "the stored waves")
+        return self._key("disclosure_key", used=None)
 
-    def pseudonym_key(self, survey_id: str, *, version: int | None = None) -> PseudonymKey:
-        """A survey's pseudonym key: the newest, made when first needed, or the version asked for."""
+    def pseudonym_key(self, survey_id: str, *, version: int | None = None, used: int = 0) -> PseudonymKey:
+        """A survey's pseudonym key: the newest, or the version asked for.
+
+        Parameters
+        ----------
+        used
+            The newest version with which stored waves were pseudonymised, 0 for none. The file must hold it or a newer
+            one; a key is made only if there is neither key nor wave.
+        """
         keys = self._pseudonym_keys(self._read(), survey_id)
+        if max(keys, default=0) < used:
+            raise self._lost(f"pseudonym_keys.{survey_id}.v{used}", f"the stored waves of '{survey_id}'")
         if version is not None:
             if version not in keys:
                 raise SecretsError(
@@ -85,11 +104,20 @@ class SecretsFile:
         newest = max(keys)
         return PseudonymKey(newest, keys[newest])
 
-    def _key(self, name: str) -> bytes:
+    def _key(self, name: str, *, used: str | None) -> bytes:
         held = self._read()
         if name not in held:
+            if used:
+                raise self._lost(name, used)
             held = self._change(lambda other: other.setdefault(name, secrets.token_hex(_KEY_BYTES)))
         return self._bytes(held[name], name)
+
+    def _lost(self, name: str, used: str) -> SecretsError:
+        what = f"has no '{name}'" if self._path.exists() else "does not exist"
+        return SecretsError(
+            f"The secrets file {self._path} {what}, and {used} were made with it. "
+            "Correct the setting secrets_file, or restore the file from its own backup."
+        )
 
     def _add_version(self, held: dict[str, Any], survey_id: str, *, only: bool) -> None:
         keys = held.setdefault("pseudonym_keys", {}).setdefault(survey_id, {})

@@ -92,7 +92,7 @@ def _database(runtime: Runtime) -> tuple[bool, str]:
 
     settings = runtime.settings
     file = settings.data_dir / "hustings.sqlite3"
-    if not settings.database_url and not file.exists():
+    if _is_to_be_made(runtime):
         return True, f"{file} does not exist yet; it is made at the first start"
     store = open_store(settings.store_url)
     try:
@@ -104,10 +104,43 @@ def _database(runtime: Runtime) -> tuple[bool, str]:
 
 def _secrets(runtime: Runtime) -> tuple[bool, str]:
     file = runtime.settings.secrets_file
-    if not file.exists():
-        return True, f"{file} does not exist yet; it is made when first needed"
-    mode = file.stat().st_mode & 0o777
-    return mode & 0o077 == 0, f"{file}, mode {mode:04o}{'' if mode & 0o077 == 0 else ': others can read it; chmod 600'}"
+    mode = file.stat().st_mode & 0o777 if file.exists() else 0o600
+    if mode & 0o077:
+        return False, f"{file}, mode {mode:04o}: others can read it; chmod 600"
+    if (missing := _missing_secret(runtime)) is not None:
+        return False, missing
+    return True, f"{file}, mode {mode:04o}" if file.exists() else f"{file} does not exist yet; made when first needed"
+
+
+def _missing_secret(runtime: Runtime) -> str | None:
+    """What the file lacks of the secrets on which stored keys and waves depend."""
+    from api.keys import keys_in_use
+    from polling.errors import SecretsError
+    from polling.secrets import SecretsFile
+    from polling.store import surveys, waves
+    from polling.store.engine import open_store
+
+    if _is_to_be_made(runtime) or not _tried(lambda: _database(runtime))[0]:
+        return None  # the check of the database says why
+    secrets = SecretsFile(runtime.settings.secrets_file)
+    store = open_store(runtime.settings.store_url)
+    try:
+        with store.read() as session:
+            if keys_in_use(session):
+                secrets.pepper(used=True)
+            for survey in surveys.list_surveys(session):
+                if version := waves.key_version_used(session, survey.survey_id):
+                    secrets.pseudonym_key(survey.survey_id, used=version)
+    except SecretsError as error:
+        return str(error)
+    finally:
+        store.close()
+    return None
+
+
+def _is_to_be_made(runtime: Runtime) -> bool:
+    settings = runtime.settings
+    return not settings.database_url and not (settings.data_dir / "hustings.sqlite3").exists()
 
 
 def _hidden(name: str, value: object) -> str:

@@ -43,9 +43,11 @@ def serve(
         raise Refusal(
             f"Cannot listen on {place}: {error.strerror or error}. Choose another with --port.", SERVICE
         ) from None
-    runtime.store.close()  # the schema is there; the application opens its own connections
-    runtime.secrets.pepper()  # made now, or refused now, rather than at the first request
     from api.app import create_app
+    from api.keys import key_pepper
+
+    key_pepper(runtime.store, runtime.secrets)  # made now, or refused now, rather than at the first request
+    runtime.store.close()  # the schema is there; the application opens its own connections
 
     app = create_app(settings)
     command = worker_command(runtime) if worker else None

@@ -5,6 +5,7 @@ from importlib.metadata import version
 from litestar import Router, get
 from litestar.di import NamedDependency
 
+from api.keys import key_pepper
 from api.payloads import HealthPayload, ReadyPayload
 from api.problems import documented
 from api.services import Services
@@ -37,7 +38,7 @@ def health() -> HealthPayload:
 def ready(services: NamedDependency[Services]) -> ReadyPayload:
     """Whether the database can be reached and has the schema that this version needs, and secrets can be read."""
     require_current(services.store)
-    services.secrets.pepper()
+    key_pepper(services.store, services.secrets)
     return ReadyPayload(status="ready", database=services.store.dialect)
 
 

@@ -2,14 +2,14 @@
 
 One rule decides about a repeated delivery, per survey and pollster:
 
-=============  ==========  ==================================
+=============  ==========  ===========================================================================
 reference      bytes       answer
-=============  ==========  ==================================
+=============  ==========  ===========================================================================
 new            new         stored
-known          the same    the wave stored before
+known          the same    the wave stored before; WaveConflict if it was said to have other fieldwork
 known          other       WaveConflict
 new            known       WaveConflict naming the reference
-=============  ==========  ==================================
+=============  ==========  ===========================================================================
 
 Every wave gets the next number of its survey's data history, ``sequence``. A
 fit notes how far the history went when its inputs were read, so that "older"
@@ -17,10 +17,10 @@ is a comparison of two integers and not of clocks.
 """
 
 import hashlib
-from datetime import datetime
+from datetime import date, datetime
 from uuid import uuid4
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from polling.errors import SurveyNotFound, WaveConflict, WaveNotFound
@@ -33,9 +33,11 @@ __all__ = [
     "data_sequence",
     "find_wave",
     "get_wave",
+    "key_version_used",
     "list_waves",
     "load_payload",
     "load_payloads",
+    "require_same_fieldwork",
     "waves_after",
 ]
 
@@ -62,7 +64,7 @@ def add_wave(session: Session, new: NewWave, *, now: datetime) -> tuple[WaveReco
     SurveyNotFound
         If there is no such survey.
     WaveConflict
-        If the reference holds other bytes, or the bytes have another reference.
+        If the reference holds other bytes or another fieldwork, or the bytes have another reference.
     """
     # The lock makes two deliveries of one file meet here one after the other, and numbers follow the order of commits.
     if session.scalar(select(Survey.id).where(Survey.id == new.survey_id).with_for_update()) is None:
@@ -94,6 +96,23 @@ def add_wave(session: Session, new: NewWave, *, now: datetime) -> tuple[WaveReco
     return _record(row), True
 
 
+def require_same_fieldwork(wave: WaveRecord, start: date | None, end: date | None) -> None:
+    """Refuse a repeated delivery that says other dates: keeping the first ones without a word would lose a correction.
+
+    Raises
+    ------
+    WaveConflict
+        Naming both.
+    """
+    if (wave.fieldwork_start, wave.fieldwork_end) != (start, end):
+        raise WaveConflict(
+            wave.reference,
+            f"the same file was received with fieldwork {wave.fieldwork_start} to {wave.fieldwork_end}, now it comes "
+            f"with {start} to {end}. The dates of a stored wave are not changed; repeat the first ones to see it.",
+            existing_reference=wave.reference,
+        )
+
+
 def get_wave(session: Session, survey_id: str, wave_id: str) -> WaveRecord:
     """One wave of a survey.
 
@@ -106,6 +125,11 @@ def get_wave(session: Session, survey_id: str, wave_id: str) -> WaveRecord:
     if row is None:
         raise WaveNotFound(survey_id, wave_id)
     return _record(row)
+
+
+def key_version_used(session: Session, survey_id: str) -> int:
+    """The newest version of the survey's pseudonym key that a stored wave depends on; 0 if there is no wave."""
+    return session.scalar(select(func.max(Wave.key_version)).where(Wave.survey_id == survey_id)) or 0
 
 
 def list_waves(session: Session, survey_id: str, pollster: str | None = None) -> list[WaveRecord]:
@@ -160,6 +184,7 @@ def data_sequence(session: Session, survey_id: str) -> int:
 def _known(session: Session, new: NewWave) -> WaveRecord | None:
     if (wave := find_wave(session, new.survey_id, new.pollster, new.reference)) is not None:
         if wave.content_sha256 == new.content_sha256:
+            require_same_fieldwork(wave, new.fieldwork_start, new.fieldwork_end)
             return wave
         raise WaveConflict(
             new.reference,

@@ -1,10 +1,13 @@
 """Receive a wave: all of it or nothing, once, with its refits."""
 
 from datetime import date, timedelta
+from io import BytesIO
 
+import polars as pl
 import pytest
 
-from polling.errors import SurveyNotFound, WaveConflict, WaveRejected
+from jobs.respondents import refuse_repeated
+from polling.errors import SecretsError, SurveyNotFound, WaveConflict, WaveRejected
 from polling.payload import from_payload
 from polling.store import outbox, releases, waves
 
@@ -109,12 +112,125 @@ def test_a_district_that_the_survey_does_not_have_is_a_fault(house):
         ({"reference": "wave\x001"}, "reference"),
         ({"pollster": "n" * 201}, "pollster"),
         ({"fieldwork_start": date(2025, 9, 6), "fieldwork_end": date(2025, 9, 5)}, "fieldwork_end"),
+        ({"fieldwork_end": date(2025, 10, 8)}, "fieldwork_end"),
+        ({"fieldwork_end": date(2035, 9, 5)}, "fieldwork_end"),
     ],
 )
 def test_what_is_said_about_a_wave_is_checked_too(house, changes, column):
     with pytest.raises(WaveRejected) as refused:
         house.push(1, **changes)
     assert [fault.column for fault in refused.value.faults] == [column]
+
+
+def test_fieldwork_may_end_tomorrow_where_it_is_tomorrow_already(house):
+    assert house.push(1, fieldwork_end=date(2025, 10, 7)).created
+
+
+def test_an_interview_outside_fieldwork_is_a_fault_told_with_those_of_the_form(house):
+    with pytest.raises(WaveRejected) as refused:
+        house.push(1, reference=" ", fieldwork_start=date(2025, 9, 2))
+
+    assert {fault.column for fault in refused.value.faults} == {"reference", "date"}
+    assert {fault.value for fault in refused.value.faults} == {" ", "2025-09-01"}
+    assert refused.value.n_rows == 200
+    assert stored_waves(house) == []
+
+
+def test_the_same_file_with_other_dates_is_a_conflict_that_names_both(house):
+    house.push(1)
+
+    with pytest.raises(WaveConflict, match=r"2025-09-01 to 2025-09-05.* 2025-08-31 to 2025-09-05"):
+        house.push(1, fieldwork_start=date(2025, 8, 31))
+    assert len(stored_waves(house)) == 1
+
+
+def test_the_first_wave_of_a_pollster_is_called_so(house):
+    assert house.push(1).first_of_pollster
+    assert not house.push(1).first_of_pollster
+    waves_of = [wave.pollster for wave in house.written.waves]
+    assert house.push(2).first_of_pollster == (waves_of[1] != waves_of[0])
+
+
+def parquet(house, number: int = 1) -> bytes:
+    """The interviews of a wave in another form."""
+    buffer = BytesIO()
+    pl.read_csv(house.written.waves[number - 1].path, infer_schema=False).write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def test_the_same_interviews_in_another_form_would_count_twice(house):
+    house.push(1)
+    text = house.written.waves[0].path.read_text()
+    forms = [b"\xef\xbb\xbf" + text.encode(), text.replace(",", ";").encode(), parquet(house)]
+    forms.append(text.rsplit("\n", 30)[0].encode())  # some of them
+
+    for content in forms:
+        with pytest.raises(WaveConflict, match="of its respondents are in 'wave-1' too") as refused:
+            house.push(1, reference="again", content=content)
+        assert refused.value.existing_reference == "wave-1"
+        assert text.splitlines()[1].split(",")[0] not in str(refused.value)
+    assert len(stored_waves(house)) == 1
+    assert len(house.jobs()) == 2
+
+
+def test_a_panel_may_be_interviewed_again_later(house):
+    house.push(1)
+    text = house.written.waves[0].path.read_text()
+    for day in range(1, 6):
+        text = text.replace(f"2025-09-0{day}", f"2025-09-1{day}")
+
+    again = house.push(
+        1,
+        reference="second",
+        content=text.encode(),
+        fieldwork_start=date(2025, 9, 11),
+        fieldwork_end=date(2025, 9, 15),
+    )
+
+    assert again.created
+
+
+def test_a_questionnaire_may_come_in_parts(house):
+    columns = pl.read_csv(house.written.waves[0].path, infer_schema=False)
+    house.push(1, content=columns.drop("rail").write_csv().encode())
+
+    assert house.push(1, reference="part-2", content=columns.drop("voting_age").write_csv().encode()).created
+
+
+def test_a_repeated_wave_that_arrives_meanwhile_is_noticed_in_the_transaction(house, monkeypatch):
+    calls: list[int] = []
+
+    def meanwhile(session: object, **more: object) -> int:
+        seen = refuse_repeated(session, **more)
+        calls.append(seen)
+        if len(calls) == 1:
+            house.push(1)
+        return seen
+
+    monkeypatch.setattr("jobs.receive.refuse_repeated", meanwhile)
+
+    with pytest.raises(WaveConflict, match="too, whose fieldwork"):
+        house.push(1, reference="again", content=parquet(house))
+    assert [wave.reference for wave in stored_waves(house)] == ["wave-1"]
+
+
+def test_a_lost_secrets_file_is_not_replaced_while_waves_depend_on_it(house):
+    house.push(1)
+    house.settings.secrets_file.unlink()
+
+    with pytest.raises(SecretsError, match="restore the file"):
+        house.push(2)
+    assert not house.settings.secrets_file.exists()
+    assert len(stored_waves(house)) == 1
+
+
+def test_another_file_without_the_surveys_key_is_refused_too(house):
+    house.push(1)
+    house.settings.secrets_file.unlink()
+    house.secrets.pepper()
+
+    with pytest.raises(SecretsError, match="v1"):
+        house.push(2)
 
 
 def test_a_survey_that_does_not_exist_is_refused(house):

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polling.errors import PayloadDamaged
-from polling.payload import from_payload, to_payload
+from polling.payload import from_payload, payload_column, to_payload
 
 CELLS = st.none() | st.text(alphabet=st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), max_size=5)
 
@@ -30,3 +30,12 @@ def test_an_answer_is_not_readable_in_the_bytes_of_the_footer():
 def test_other_bytes_are_refused(content: bytes):
     with pytest.raises(PayloadDamaged, match="cannot be read"):
         from_payload(content)
+
+
+def test_one_column_is_read_without_its_blanks():
+    payload = to_payload(pl.DataFrame({"id": ["a", None, "b"], "vote": ["Lab", "Con", None]}))
+
+    assert payload_column(payload, "id") == ["a", "b"]
+    assert payload_column(payload, "other") == []
+    with pytest.raises(PayloadDamaged):
+        payload_column(b"nothing", "id")

@@ -82,6 +82,35 @@ def test_a_version_that_is_not_there_is_not_made_up(path: Path):
     assert not path.exists()
 
 
+def test_a_secret_that_is_used_is_not_made_anew(path: Path):
+    held = SecretsFile(path)
+    for ask in (
+        lambda: held.pepper(used=True),
+        held.disclosure_key,
+        lambda: held.pseudonym_key("town", used=1),
+    ):
+        with pytest.raises(SecretsError, match=r"does not exist.*restore the file"):
+            ask()
+    assert not path.exists()
+
+    held.rotate_pseudonym_key("country")
+    with pytest.raises(SecretsError, match="has no 'pepper', and the stored API keys were made with it"):
+        held.pepper(used=True)
+    with pytest.raises(SecretsError, match=r"has no 'pseudonym_keys\.town\.v1'"):
+        held.pseudonym_key("town", used=1)
+
+
+def test_an_older_copy_of_the_file_is_recognised_by_the_version_it_lacks(path: Path):
+    held = SecretsFile(path)
+    assert held.pseudonym_key("town").version == 1
+    assert held.pseudonym_key("town", used=1).version == 1
+
+    with pytest.raises(SecretsError, match="v2"):
+        held.pseudonym_key("town", used=2)
+    held.rotate_pseudonym_key("town")
+    assert held.pseudonym_key("town", used=2).version == 2
+
+
 @pytest.mark.parametrize("survey_id", ["", "A", "a.b", "a]\nb", "ä"])
 def test_what_is_no_survey_id_has_no_key(path: Path, survey_id: str):
     with pytest.raises(SecretsError, match="no survey id"):

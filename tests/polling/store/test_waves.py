@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 
 import pytest
 
@@ -49,6 +50,21 @@ def test_the_same_bytes_under_another_reference_conflict_and_name_it(survey_stor
     with pytest.raises(WaveConflict, match="received as 'w1'") as caught:
         receive(survey_store, "w2", content_sha256=new_wave("w1").content_sha256)
     assert caught.value.existing_reference == "w1"
+
+
+def test_a_repeated_delivery_with_other_dates_conflicts_and_names_both(survey_store: Store):
+    receive(survey_store)
+    with pytest.raises(WaveConflict, match=r"2026-02-27 to 2026-03-01.*2026-02-26 to 2026-03-01"):
+        receive(survey_store, fieldwork_start=date(2026, 2, 26))
+
+
+def test_the_newest_key_version_that_waves_depend_on(survey_store: Store):
+    with survey_store.read() as session:
+        assert waves.key_version_used(session, "demo") == 0
+    receive(survey_store, "w1", key_version=2)
+    receive(survey_store, "w2")
+    with survey_store.read() as session:
+        assert waves.key_version_used(session, "demo") == 2
 
 
 def test_pollsters_and_surveys_do_not_share_references_or_bytes(survey_store: Store):
