@@ -11,6 +11,7 @@ from polling.errors import SurveyRejected
 from polling.faults import FaultLog, did_you_mean
 from polling.folder_files import read_folder_file, read_folder_table
 from polling.frame_table import check_frame, check_frame_districts
+from polling.sketch import sketch_survey
 from polling.survey_toml import parse_declaration
 
 __all__ = ["FormulaChecker", "SurveyBundle", "load_survey_folder"]
@@ -44,7 +45,8 @@ def load_survey_folder(
     Raises
     ------
     SurveyRejected
-        With every fault of the declaration and the tables, each with file, row, column and remedy.
+        With every fault of the declaration and the tables, each with file, row, column and remedy. Formulas beside
+        faulty tables are checked for what they name; see ``polling.sketch``.
     """
     folder, file = (path.parent, path.name) if path.is_file() else (path, FILE_NAME)
     tables = data_dir or folder
@@ -81,6 +83,11 @@ def load_survey_folder(
             _check_formulas(bundle, check_formula, declaration_log)
         if not declaration_log:
             return bundle
+    elif (sketch := sketch_survey(declaration, districts_table)) is not None:
+        if districts_table is not None:
+            _check_last_result(sketch, declaration_log)
+        if check_formula is not None:
+            _check_formulas(sketch, check_formula, declaration_log)
     for log in (districts_log, frame_log):
         declaration_log.merge(log)
     raise SurveyRejected(declaration_log.reported(), total=declaration_log.total)

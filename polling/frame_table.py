@@ -28,7 +28,7 @@ def check_frame(table: Table, declaration: SurveyDeclaration, log: FaultLog) -> 
     polars.DataFrame or None
         District and demographics (String) and ``n_people`` (Float64), sorted; None if a column is missing.
     """
-    cell = tuple(name for name in declaration.cell_columns if name)
+    cell = tuple(dict.fromkeys(name for name in declaration.cell_columns if name))  # a name twice is a fault already
     count, ignored = declaration.frame_count, declaration.frame_ignore
     complete = has_columns(table, (*cell, count), ignored, ignore_key="frame.ignore", log=log)
     for name in table.header:
