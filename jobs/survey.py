@@ -12,7 +12,7 @@ from jobs.refit import electorate_of
 from jobs.settings import Settings
 from mrp.design import build_design
 from mrp.errors import MrpError
-from mrp.formula import check_formula
+from mrp.formula_check import check_formula
 from mrp.priors import parse_priors
 from polling.bundle import SurveyBundle
 from polling.declaration import Question

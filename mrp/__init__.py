@@ -3,7 +3,7 @@
     from mrp import Electorate, build_design, collapse, sample_nuts, from_datatree, area_draws, summarise
 
     design = build_design("income + (1|state) + (1|age:gender)", electorate)
-    counts = collapse(interviews, by=design.cell_columns, answer="vote", option="yes")
+    counts = collapse(interviews, by=design.count_columns, answer="vote", option="yes")
     fit = sample_nuts(design, counts, Priors(), seed=1)
     verdict = judge_nuts(fit, term_parity(design, electorate))
     estimate = area_draws(from_datatree(fit, design), design, electorate, by=("state",))
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mrp.design import Design, build_design
     from mrp.diagnostics import diagnose
     from mrp.electorate import Electorate
-    from mrp.formula import check_formula
+    from mrp.formula_check import check_formula
     from mrp.grouping import Grouping
     from mrp.latents import LatentDraws, from_datatree
     from mrp.nuts import NutsSettings, sample_nuts
@@ -73,7 +73,7 @@ _HOMES = {
     "area_draws": "mrp.poststratify",
     "area_draws_many": "mrp.poststratify",
     "build_design": "mrp.design",
-    "check_formula": "mrp.formula",
+    "check_formula": "mrp.formula_check",
     "collapse": "mrp.counts",
     "diagnose": "mrp.diagnostics",
     "from_datatree": "mrp.latents",

@@ -96,20 +96,30 @@ def linear_predictor(
     """
     out[:] = by_latent[0]
     if rows is not None:
-        _add_terms(out, by_latent, rows.x[start:stop], rows.index[start:stop])
+        _add_terms(out, by_latent, rows.x[start:stop], rows.index[start:stop], rows.weight[start:stop])
     return out
 
 
 def _add_terms(
-    eta: NDArray[np.float32], by_latent: NDArray[np.float32], x: NDArray[np.float64], index: NDArray[np.int32]
+    eta: NDArray[np.float32],
+    by_latent: NDArray[np.float32],
+    x: NDArray[np.float64],
+    index: NDArray[np.int32],
+    weight: NDArray[np.float64],
 ) -> None:
     """Add coefficients and effects to ``eta``, shape (cell, draw), in place."""
     if x.shape[1]:
         eta += x.astype(np.float32) @ by_latent[1 : 1 + x.shape[1]]
     term = np.empty_like(eta)
     for k in range(index.shape[1]):
+        own = weight[:, k].astype(np.float32)
+        if not own.any():  # a nuisance effect
+            continue
         # Positions are valid by construction: "clip" spares NumPy a copy.
-        eta += np.take(by_latent, index[:, k], axis=0, out=term, mode="clip")
+        np.take(by_latent, index[:, k], axis=0, out=term, mode="clip")
+        if (own != 1).any():  # a slope
+            term *= own[:, None]
+        eta += term
 
 
 def inverse_logit(eta: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,11 +1,14 @@
 """Code the terms of a model: which numbers the levels of a column stand for.
 
 Every term reads columns of a cell (its district, its demographics). What a district brings along, a predictor or a
-parent area, becomes a table over district codes, so that a coded term needs nothing else to code a new row.
+parent area, becomes a table over district codes, so that a coded term needs nothing else to code a new row. Period,
+pollster and mode are columns of the counts alone.
 """
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -13,9 +16,11 @@ from numpy.typing import NDArray
 
 from mrp.electorate import Electorate
 from mrp.errors import FormulaError
-from mrp.formula import VaryingIntercept
+from mrp.formula import slope_name
+from mrp.structure import walk_basis, zero_sum_basis
+from mrp.terms import Autoregression, GroupTerm, Nuisance, VaryingIntercept, VaryingSlopes, Walk
 
-__all__ = ["EffectCoding", "FactorCoding", "PredictorCoding", "code_effect", "code_predictor"]
+__all__ = ["EffectCoding", "EffectKind", "FactorCoding", "PredictorCoding", "code_effect", "code_predictor", "code_slope"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ class PredictorCoding:
 
 @dataclass(frozen=True, slots=True)
 class FactorCoding:
-    """How one factor of a varying intercept is read from a column of a cell."""
+    """How one factor of a term is read from a column of a cell."""
 
     name: str
     key: str
@@ -46,12 +51,24 @@ class FactorCoding:
     """Position in ``levels`` for each level of ``key``, shape (level of ``key``,)."""
 
 
+type EffectKind = Literal["independent", "slopes", "correlated slopes", "rw1", "rw2", "ar1", "zero-sum"]
+
+
 @dataclass(frozen=True, slots=True)
 class EffectCoding:
-    """A varying intercept: one effect for every combination of the levels of its factors, interviewed or not."""
+    """Effects of one term: for every combination of the levels of its factors, interviewed or not.
+
+    A term with slopes has several columns of effects per combination, one for each number that a row is coded by.
+    """
 
     term: str
     factors: tuple[FactorCoding, ...]
+    kind: EffectKind = "independent"
+    """How the effects hang together a priori. A walk goes over the levels of the last factor."""
+    slopes: tuple[PredictorCoding, ...] = ()
+    """What the effects are slopes of; empty for effects that are added as they are."""
+    intercept: bool = True
+    """Whether a term with slopes has an intercept as well, its first column."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -59,14 +76,53 @@ class EffectCoding:
         return tuple(len(factor.levels) for factor in self.factors)
 
     @property
-    def size(self) -> int:
-        """Number of effects: the product of ``shape``."""
+    def columns(self) -> tuple[str, ...]:
+        """One name per column of effects: "1" for an intercept, else the coefficient, e.g. "region[South]"."""
+        names = tuple(name for slope in self.slopes for name in slope.coefficients)
+        return ("1", *names) if self.intercept else names
+
+    @property
+    def n_groups(self) -> int:
+        """Number of combinations of levels."""
         return int(np.prod(self.shape))
 
     @property
+    def size(self) -> int:
+        """Number of effects: combinations times columns, the columns of a combination side by side."""
+        return self.n_groups * len(self.columns)
+
+    @property
+    def nuisance(self) -> bool:
+        """Whether the effects are left out of the prediction."""
+        return self.kind == "zero-sum"
+
+    @property
     def labels(self) -> tuple[str, ...]:
-        """Names of the combinations, the last factor running fastest, e.g. "Female:White"."""
-        return tuple(":".join(levels) for levels in itertools.product(*(factor.levels for factor in self.factors)))
+        """Names of the effects, the last factor running fastest, e.g. "Female:White", then the column if it has some."""
+        levels = (":".join(levels) for levels in itertools.product(*(factor.levels for factor in self.factors)))
+        if not self.slopes:
+            return tuple(levels)
+        return tuple(f"{level}, {column}" for level in levels for column in self.columns)
+
+    @property
+    def basis(self) -> NDArray[np.float64] | None:
+        """Effects from independent coordinates, shape (effect, coordinate); None where they are the same thing."""
+        n = self.shape[-1]
+        if self.kind in ("rw1", "rw2"):
+            return np.kron(np.eye(self.size // n), walk_basis(n, 1 if self.kind == "rw1" else 2))
+        return zero_sum_basis(n) if self.kind == "zero-sum" else None
+
+    @property
+    def n_coordinates(self) -> int:
+        """Number of independent numbers that the effects are made of."""
+        basis = self.basis
+        return self.size if basis is None else basis.shape[1]
+
+    @property
+    def n_correlations(self) -> int:
+        """Number of correlations or autocorrelations in the prior."""
+        n = len(self.columns)
+        return {"correlated slopes": n * (n - 1) // 2, "ar1": 1}.get(self.kind, 0)
 
 
 def code_predictor(name: str, electorate: Electorate) -> PredictorCoding:
@@ -92,8 +148,36 @@ def _contrasts(levels: tuple[str, ...]) -> tuple[tuple[str, ...], NDArray[np.flo
     return levels[:-1], np.vstack([np.eye(len(levels) - 1), -np.ones(len(levels) - 1)])
 
 
-def code_effect(term: VaryingIntercept, electorate: Electorate) -> EffectCoding:
-    return EffectCoding(str(term), tuple(code_factor(name, electorate) for name in term.factors))
+def code_effect(
+    term: GroupTerm, electorate: Electorate, *, observed: Mapping[str, tuple[str, ...]] | None = None
+) -> EffectCoding:
+    """Code one term that is not a coefficient; ``observed`` has the levels of period, pollster and mode."""
+    observed = observed or {}
+
+    def factors(*names: str) -> tuple[FactorCoding, ...]:
+        return tuple(_observed_factor(name, observed) or code_factor(name, electorate) for name in names)
+
+    match term:
+        case VaryingIntercept():
+            return EffectCoding(str(term), factors(*term.factors))
+        case VaryingSlopes():
+            slopes = tuple(code_predictor(name, electorate) for name in term.predictors)
+            together = term.correlated and term.intercept + sum(len(slope.coefficients) for slope in slopes) > 1
+            kind: EffectKind = "correlated slopes" if together else "slopes"
+            return EffectCoding(str(term), factors(*term.factors), kind, slopes, term.intercept)
+        case Walk():
+            return EffectCoding(str(term), factors(*term.factors, term.name), "rw1" if term.order == 1 else "rw2")
+        case Autoregression():
+            return EffectCoding(str(term), factors(term.name), "ar1")
+        case Nuisance():
+            return EffectCoding(str(term), factors(term.name), "zero-sum")
+
+
+def code_slope(term: Walk, electorate: Electorate, observed: Mapping[str, tuple[str, ...]]) -> PredictorCoding:
+    """The straight line of a second-order walk, from -0.5 at the first level to 0.5 at the last."""
+    factor = _observed_factor(term.name, observed) or code_factor(term.name, electorate)
+    values = np.linspace(-0.5, 0.5, len(factor.levels))[:, None]
+    return PredictorCoding(slope_name(term), factor.key, (slope_name(term),), values)
 
 
 def code_factor(name: str, electorate: Electorate) -> FactorCoding:
@@ -104,3 +188,9 @@ def code_factor(name: str, electorate: Electorate) -> FactorCoding:
         index = np.array([at[parent[code]] for code in electorate.codes], dtype=np.int32)
         return FactorCoding(name, electorate.district, levels, index)
     return FactorCoding(name, name, levels, np.arange(len(levels), dtype=np.int32))
+
+
+def _observed_factor(name: str, observed: Mapping[str, tuple[str, ...]]) -> FactorCoding | None:
+    if name not in observed:
+        return None
+    return FactorCoding(name, name, observed[name], np.arange(len(observed[name]), dtype=np.int32))

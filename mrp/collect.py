@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mrp.design import Design
 from mrp.identified import Identified, restore
-from mrp.model import sd_name
+from mrp.posterior import posterior_dataset
 from mrp.priors import Priors
 from mrp.warm_start import WarmStart
 
@@ -64,19 +64,11 @@ def collect(
         sd=sd,
         rng=np.random.default_rng(seed),
     )
-    posterior: dict[str, Any] = {"intercept": (("chain", "draw"), restored.intercept.reshape(shape))}
-    coords: dict[str, Any] = {"chain": np.arange(shape[0]), "draw": np.arange(shape[1])}
-    if design.coefficient_names:
-        posterior["coefficient"] = (("chain", "draw", "predictor"), restored.coefficient.reshape(*shape, -1))
-        coords["predictor"] = list(design.coefficient_names)
-    for k, effect in enumerate(design.effects):
-        dim = f"{effect.term} level"
-        posterior[sd_name(effect.term)] = (("chain", "draw"), sd[:, k].reshape(shape))
-        posterior[effect.term] = (("chain", "draw", dim), restored.effects[k].reshape(*shape, -1))
-        coords[dim] = list(effect.labels)
+    latents = np.column_stack([restored.intercept, restored.coefficient, *restored.effects])
+    posterior = posterior_dataset(design, latents.reshape(*shape, -1), sd.reshape(*shape, -1))
     return xr.DataTree.from_dict(
         {
-            "posterior": xr.Dataset(posterior, coords=coords),
+            "posterior": posterior,
             "sampled": _named(sampled.to_dataset(), identified, start, design),
             "sample_stats": raw["sample_stats"].to_dataset(),
         }

@@ -9,7 +9,7 @@ import polars as pl
 from mrp.design import Design
 from mrp.errors import CountsError
 
-__all__ = ["coarsest", "collapse", "require_counts"]
+__all__ = ["coarsest", "collapse", "require_columns", "require_counts"]
 
 
 def collapse(interviews: pl.DataFrame, *, by: tuple[str, ...], answer: str, option: str) -> pl.DataFrame:
@@ -20,7 +20,7 @@ def collapse(interviews: pl.DataFrame, *, by: tuple[str, ...], answer: str, opti
     interviews
         One row per interview, with the columns ``by`` and ``answer`` (the option's label; null: no answer to count).
     by
-        The columns that make a cell, usually `mrp.design.Design.cell_columns`. Empty: one cell.
+        The columns that make a cell, usually `mrp.design.Design.count_columns`. Empty: one cell.
     answer
         Name of the column of answers.
     option
@@ -65,12 +65,12 @@ def coarsest(design: Design, counts: pl.DataFrame) -> pl.DataFrame:
     design
         Codes the cells.
     counts
-        `Design.cell_columns` and perhaps more, ``n``, ``y``.
+        `Design.count_columns` and perhaps more, ``n``, ``y``.
 
     Returns
     -------
     polars.DataFrame
-        `Design.cell_columns`, ``n``, ``y``; sorted, so that the order of the input does not matter.
+        `Design.count_columns`, ``n``, ``y``; sorted, so that the order of the input does not matter.
 
     Raises
     ------
@@ -78,15 +78,29 @@ def coarsest(design: Design, counts: pl.DataFrame) -> pl.DataFrame:
         If the counts cannot be fitted, or interviews are in a cell that the design does not know.
     """
     require_counts(counts)
+    require_columns(design, counts)
     if not design.covers(counts).all():
-        unknown = counts.select(design.cell_columns).filter(~pl.Series(design.covers(counts)))
+        unknown = counts.select(design.count_columns).filter(~pl.Series(design.covers(counts)))
         raise CountsError(
             f"there are interviews in {' / '.join(map(str, unknown.row(0)))}, which the model does not know"
         )
     sums = [pl.col("n").sum(), pl.col("y").sum()]
-    if not design.cell_columns:
+    if not design.count_columns:
         return counts.select(sums)
-    return counts.group_by(design.cell_columns).agg(sums).sort(design.cell_columns)
+    return counts.group_by(design.count_columns).agg(sums).sort(design.count_columns)
+
+
+def require_columns(design: Design, counts: pl.DataFrame) -> None:
+    """Refuse counts without the period, pollster or mode that a design reads.
+
+    Raises
+    ------
+    CountsError
+        Naming the column. Without it the rows would be coded as a prediction.
+    """
+    for column in design.observed:
+        if column not in counts.columns:
+            raise CountsError(f"the model reads {column}; count interviews by {', '.join(design.count_columns)}")
 
 
 def require_counts(counts: pl.DataFrame) -> None:

@@ -1,30 +1,37 @@
 """Turn a formula and an electorate into the numbers of the linear predictor.
 
-    eta[i] = intercept + sum_j x[i, j] coefficient[j] + sum_k effect_k[index[i, k]]
+    eta[i] = intercept + sum_j x[i, j] coefficient[j] + sum_k weight[i, k] effect[index[i, k]]
 
-The *latents* are ordered: intercept, coefficients, then the effects term by term. A two-level column is coded
+with weight 1 but for slopes, whose weight is the coded predictor. The *latents* are ordered: intercept, coefficients,
+then the effects term by term. A two-level column is coded
 -0.5 / +0.5, more levels by sum-to-zero contrasts (the last level is minus the sum of the others); a numeric predictor
 is centred and scaled by its mean and standard deviation over the people of the frame, and keeps both constants.
 A design holds everything needed to code a row that has a district and demographics, so it can be stored with a fit.
+
+Rows of counts also have the period, pollster and mode that the model reads. A row without them is a prediction: for the
+period of the design, by nobody in particular, so that nuisance effects are left out.
 """
 
 import itertools
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from mrp.coding import EffectCoding, FactorCoding, PredictorCoding, code_effect, code_predictor
+from mrp.coding import EffectCoding, FactorCoding, PredictorCoding, code_effect, code_predictor, code_slope
 from mrp.electorate import Electorate
 from mrp.errors import DrawsError, FormulaError, FrameError
-from mrp.formula import check_formula, parse_formula
+from mrp.formula import parse_formula
+from mrp.formula_check import check_formula
+from mrp.periods import period_grid
+from mrp.terms import OBSERVED, Walk
 
 __all__ = ["Design", "DesignRows", "build_design"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +41,9 @@ class DesignRows:
     x: NDArray[np.float64]
     """Coded predictors, shape (row, coefficient)."""
     index: NDArray[np.int32]
-    """Position of the row's effect among all latents, shape (row, varying term)."""
+    """Positions of the row's effects among all latents, shape (row, entry): an entry for every column of every term."""
+    weight: NDArray[np.float64]
+    """What those effects are multiplied by: 1, the value of a slope's predictor, or 0 for what is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +53,23 @@ class Design:
     formula: str
     district: str
     keys: Mapping[str, tuple[str, ...]]
-    """The cell columns the model reads, with their levels."""
+    """The columns of the frame that the model reads, with their levels."""
     predictors: tuple[PredictorCoding, ...]
     effects: tuple[EffectCoding, ...]
+    observed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of period, pollster and mode those that the model reads, with their levels; periods on a regular grid."""
+    period: str | None = None
+    """The period that is predicted, if the model reads periods."""
 
     @property
     def cell_columns(self) -> tuple[str, ...]:
-        """Columns that interviews must be counted by; two cells that agree in these have the same prediction."""
+        """Columns of the frame that the model reads; two cells that agree in these have the same prediction."""
         return tuple(self.keys)
+
+    @property
+    def count_columns(self) -> tuple[str, ...]:
+        """Columns that interviews must be counted by: ``cell_columns``, then what the model reads of an interview."""
+        return (*self.keys, *self.observed)
 
     @property
     def coefficient_names(self) -> tuple[str, ...]:
@@ -81,48 +99,66 @@ class Design:
     def n_latents(self) -> int:
         return 1 + len(self.coefficient_names) + sum(effect.size for effect in self.effects)
 
+    def at_period(self, period: str) -> "Design":
+        """The same model, predicting another period of its grid.
+
+        Raises
+        ------
+        FrameError
+            If the model does not read periods, or does not know this one.
+        """
+        grid = self.observed.get("period")
+        if grid is None:
+            raise FrameError(f"the model {self.formula!r} has no term of period: its prediction is for all periods")
+        if period not in grid:
+            raise FrameError(f"period {period!r} is not one of the {len(grid)} of the model, {grid[0]} to {grid[-1]}")
+        return replace(self, period=period)
+
     def rows(self, table: pl.DataFrame) -> DesignRows:
         """Code the rows of a table of cells or counts.
 
         Parameters
         ----------
         table
-            Any table with the columns ``cell_columns``.
+            Any table with the columns ``cell_columns``, and those of ``observed`` unless it is to be predicted.
 
         Raises
         ------
         FrameError
             If a column is missing, or holds a level the model has not seen; see `covers`.
         """
-        position = {}
-        for key, levels in self.keys.items():
-            codes = self._codes(table, key)
-            if (unknown := codes < 0).any():
-                value = table[key][int(np.argmax(unknown))]
-                raise FrameError(
-                    f"{int(unknown.sum()):,} rows have {key} {value!r}, which is not one of the {len(levels)} levels "
-                    "of the model; fit it on every level of the frame"
-                )
-            position[key] = codes
+        position = self._positions(table)
         x = np.empty((table.height, len(self.coefficient_names)))
         column = 0
         for predictor in self.predictors:
             width = len(predictor.coefficients)
             x[:, column : column + width] = predictor.values[position[predictor.key]]
             column += width
-        index = np.empty((table.height, len(self.effects)), dtype=np.int32)
-        for k, (effect, offset) in enumerate(zip(self.effects, self.offsets, strict=True)):
+        n_entries = sum(len(effect.columns) for effect in self.effects)
+        index = np.empty((table.height, n_entries), dtype=np.int32)
+        weight = np.ones((table.height, n_entries))
+        entry = 0
+        for effect, offset in zip(self.effects, self.offsets, strict=True):
+            width = len(effect.columns)
+            own = slice(entry, entry + width)
+            entry += width
+            if effect.nuisance and any(factor.key not in position for factor in effect.factors):
+                index[:, own], weight[:, own] = offset, 0.0
+                continue
             at = np.zeros(table.height, dtype=np.int32)
             for factor in effect.factors:
                 at = at * len(factor.levels) + factor.index[position[factor.key]]
-            index[:, k] = at + offset
-        return DesignRows(x=x, index=index)
+            index[:, own] = offset + width * at[:, None] + np.arange(width, dtype=np.int32)
+            if effect.slopes:
+                slopes = [slope.values[position[slope.key]] for slope in effect.slopes]
+                weight[:, own] = np.concatenate([np.ones((table.height, int(effect.intercept))), *slopes], axis=1)
+        return DesignRows(x=x, index=index, weight=weight)
 
     def covers(self, table: pl.DataFrame) -> NDArray[np.bool_]:
         """Which rows have only levels that the model knows, shape (row,)."""
         known = np.ones(table.height, dtype=np.bool_)
-        for key in self.keys:
-            known &= self._codes(table, key) >= 0
+        for key, levels in self._read(table).items():
+            known &= self._codes(table, key, levels) >= 0
         return known
 
     def to_json(self) -> dict[str, Any]:
@@ -132,20 +168,15 @@ class Design:
             "formula": self.formula,
             "district": self.district,
             "keys": {key: list(levels) for key, levels in self.keys.items()},
-            "predictors": [
-                {
-                    "name": predictor.name,
-                    "key": predictor.key,
-                    "coefficients": list(predictor.coefficients),
-                    "values": predictor.values.tolist(),
-                    "centre": predictor.centre,
-                    "scale": predictor.scale,
-                }
-                for predictor in self.predictors
-            ],
+            "observed": {key: list(levels) for key, levels in self.observed.items()},
+            "period": self.period,
+            "predictors": [_predictor_json(predictor) for predictor in self.predictors],
             "effects": [
                 {
                     "term": effect.term,
+                    "kind": effect.kind,
+                    "intercept": effect.intercept,
+                    "slopes": [_predictor_json(slope) for slope in effect.slopes],
                     "factors": [
                         {"name": f.name, "key": f.key, "levels": list(f.levels), "index": f.index.tolist()}
                         for f in effect.factors
@@ -164,7 +195,7 @@ class Design:
         DrawsError
             If the value is of another format version.
         """
-        if value.get("format_version") != FORMAT_VERSION:
+        if value.get("format_version") not in (1, FORMAT_VERSION):
             raise DrawsError(
                 f"the design has format version {value.get('format_version')!r}, this version reads {FORMAT_VERSION}; "
                 "refit the question"
@@ -173,17 +204,7 @@ class Design:
             formula=value["formula"],
             district=value["district"],
             keys={key: tuple(levels) for key, levels in value["keys"].items()},
-            predictors=tuple(
-                PredictorCoding(
-                    name=item["name"],
-                    key=item["key"],
-                    coefficients=tuple(item["coefficients"]),
-                    values=np.asarray(item["values"], dtype=np.float64),
-                    centre=item["centre"],
-                    scale=item["scale"],
-                )
-                for item in value["predictors"]
-            ),
+            predictors=tuple(_predictor(item) for item in value["predictors"]),
             effects=tuple(
                 EffectCoding(
                     term=item["term"],
@@ -191,23 +212,54 @@ class Design:
                         FactorCoding(f["name"], f["key"], tuple(f["levels"]), np.asarray(f["index"], dtype=np.int32))
                         for f in item["factors"]
                     ),
+                    # Version 1 had varying intercepts only.
+                    kind=item.get("kind", "independent"),
+                    slopes=tuple(_predictor(slope) for slope in item.get("slopes", ())),
+                    intercept=item.get("intercept", True),
                 )
                 for item in value["effects"]
             ),
+            observed={key: tuple(levels) for key, levels in value.get("observed", {}).items()},
+            period=value.get("period"),
         )
 
-    def _codes(self, table: pl.DataFrame, key: str) -> NDArray[np.int64]:
+    def _read(self, table: pl.DataFrame) -> dict[str, tuple[str, ...]]:
+        """The columns of a table that the model reads, with their levels."""
+        return {**self.keys, **{key: levels for key, levels in self.observed.items() if key in table.columns}}
+
+    def _positions(self, table: pl.DataFrame) -> dict[str, NDArray[np.int64]]:
+        """Position of each row's level in each column that the model reads, those of the predicted period included."""
+        position = {}
+        for key, levels in self._read(table).items():
+            codes = self._codes(table, key, levels)
+            if (unknown := codes < 0).any():
+                value = table[key][int(np.argmax(unknown))]
+                raise FrameError(
+                    f"{int(unknown.sum()):,} rows have {key} {value!r}, which is not one of the {len(levels)} levels "
+                    "of the model; fit it on every level of the frame"
+                )
+            position[key] = codes
+        if self.period is not None and "period" not in position:
+            position["period"] = np.full(table.height, self.observed["period"].index(self.period))
+        return position
+
+    def _codes(self, table: pl.DataFrame, key: str, levels: tuple[str, ...]) -> NDArray[np.int64]:
         """Position of each row's level, -1 where it is unknown or missing."""
         if key not in table.columns:
             raise FrameError(
                 f"the table has no column {key!r}, which the model reads; it has {', '.join(table.columns)}"
             )
-        levels = pl.Enum(self.keys[key])
-        codes = table[key].cast(pl.String).cast(levels, strict=False).to_physical().cast(pl.Int64)
+        codes = table[key].cast(pl.String).cast(pl.Enum(levels), strict=False).to_physical().cast(pl.Int64)
         return codes.fill_null(-1).to_numpy()
 
 
-def build_design(formula: str, electorate: Electorate) -> Design:
+def build_design(
+    formula: str,
+    electorate: Electorate,
+    *,
+    observed: Mapping[str, Sequence[str]] | None = None,
+    period: str | None = None,
+) -> Design:
     """Code every term of a formula for an electorate.
 
     Parameters
@@ -216,17 +268,62 @@ def build_design(formula: str, electorate: Electorate) -> Design:
         See `mrp.formula`.
     electorate
         Gives the levels, the predictors of the districts, and the people that the centring constants are averaged over.
+    observed
+        Levels of "period", "pollster" and "mode" that the counts have, as far as the formula reads them; see
+        `mrp.periods.period_grid` for labels of periods.
+    period
+        The period to predict, one of the grid. Default: the last one with interviews.
 
     Raises
     ------
     FormulaError
         With everything that is wrong with the formula.
+    FrameError
+        If there is no such period.
     """
-    if problems := check_formula(formula, electorate):
+    if problems := check_formula(formula, electorate, observed=observed or {}):
         raise FormulaError(formula, problems)
     parsed = parse_formula(formula)
-    predictors = tuple(code_predictor(term.name, electorate) for term in parsed.predictors)
-    effects = tuple(code_effect(term, electorate) for term in parsed.varying)
+    named = {name for term in parsed.terms for name in term.names}
+    levels = {
+        name: period_grid(observed[name]) if name == "period" else tuple(sorted(set(observed[name])))
+        for name in OBSERVED
+        if observed and name in observed and name in named and name not in electorate.cell_columns
+    }
+    slopes = [term for term in parsed.groups if isinstance(term, Walk) and term.order == 2]
+    predictors = (
+        *(code_predictor(term.name, electorate) for term in parsed.predictors),
+        *(code_slope(term, electorate, levels) for term in slopes),
+    )
+    effects = (code_effect(term, electorate, observed=levels) for term in parsed.groups)
+    # A single pollster or period has no effect that sums to zero; others will come.
+    effects = tuple(effect for effect in effects if effect.n_coordinates)
     used = {p.key for p in predictors} | {f.key for e in effects for f in e.factors}
+    used |= {slope.key for effect in effects for slope in effect.slopes}
     keys = {column: electorate.levels(column) for column in electorate.cell_columns if column in used}
-    return Design(formula=formula, district=electorate.district, keys=keys, predictors=predictors, effects=effects)
+    design = Design(
+        formula, electorate.district, keys, predictors, effects, levels, levels["period"][-1] if "period" in levels else None
+    )
+    return design if period is None else design.at_period(period)
+
+
+def _predictor_json(predictor: PredictorCoding) -> dict[str, Any]:
+    return {
+        "name": predictor.name,
+        "key": predictor.key,
+        "coefficients": list(predictor.coefficients),
+        "values": predictor.values.tolist(),
+        "centre": predictor.centre,
+        "scale": predictor.scale,
+    }
+
+
+def _predictor(item: Mapping[str, Any]) -> PredictorCoding:
+    return PredictorCoding(
+        name=item["name"],
+        key=item["key"],
+        coefficients=tuple(item["coefficients"]),
+        values=np.asarray(item["values"], dtype=np.float64),
+        centre=item["centre"],
+        scale=item["scale"],
+    )

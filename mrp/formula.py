@@ -1,60 +1,45 @@
 """Read a model formula: what opinion is allowed to depend on.
 
-    rep_share_2016 + region + (1|state) + (1|gender:ethnicity)
+    rep_share_2016 + (1|state) + (1 + gender|educ) + rw1(age) + ar1(period) + house(pollster)
 
-``x`` is a coefficient of a district predictor, a parent area or a demographic; ``(1|g)`` and ``(1|g:h)`` are varying
-intercepts, the latter for every combination of levels. The meaning is that of lme4. An intercept is always there.
+=========================  ============================================================================================
+``x``                      coefficient of a district predictor, a parent area or a demographic
+``(1|g)``, ``(1|g:h)``     varying intercepts, the latter for every combination of levels
+``(x|g)``                  the same as ``(1 + x|g)``: intercepts and slopes that vary together; ``(0 + x|g)`` slopes
+                           alone, ``(x||g)`` without correlations
+``rw1(x)``, ``rw2(x)``     random walk over an ordered demographic or ``period``; ``rw2`` brings its slope as a coefficient
+``rw1(x|g)``               one such walk for every level of ``g``, with a common standard deviation
+``ar1(period)``            effects of periods that remember a part of the one before
+``house(pollster)``,       how people were asked: fitted, summing to zero, left out of the prediction
+``mode(mode)``
+=========================  ============================================================================================
+
+What looks like lme4 means what lme4 means. An intercept is always there.
 """
 
+import re
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from mrp.electorate import Electorate
 from mrp.errors import FormulaError
+from mrp.terms import Autoregression, GroupTerm, Nuisance, Predictor, Term, VaryingIntercept, VaryingSlopes, Walk
 
-__all__ = ["Formula", "Predictor", "Term", "VaryingIntercept", "check_formula", "parse_formula"]
+__all__ = ["Formula", "parse_formula"]
 
-_UNDERSTOOD = "understood are x, (1|g) and (1|g:h)"
-
-
-@dataclass(frozen=True, slots=True)
-class Predictor:
-    """A coefficient, or one per contrast when the column has levels."""
-
-    name: str
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The columns this term reads."""
-        return (self.name,)
-
-    def __str__(self) -> str:
-        return self.name
-
-
-@dataclass(frozen=True, slots=True)
-class VaryingIntercept:
-    """One effect per combination of levels, drawn from a normal with an unknown standard deviation."""
-
-    factors: tuple[str, ...]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The columns this term reads."""
-        return self.factors
-
-    def __str__(self) -> str:
-        return f"(1|{':'.join(self.factors)})"
-
-
-type Term = Predictor | VaryingIntercept
+_UNDERSTOOD = (
+    "understood are x, (1|g), (1|g:h), (x|g), (x||g), rw1(x), rw2(x), rw1(x|g), ar1(period), house(pollster), mode(mode)"
+)
+_BARRED = re.compile(r"\(([^()|]*)(\|\|?)([^()|]*)\)")
+_CALL = re.compile(r"(rw1|rw2|ar1|house|mode)\(([^()]*)\)")
+_NAME = re.compile(r"[^\W\d]\w*")
+# A '+' that is not inside parentheses, which no term has more than one pair of.
+_PLUS = re.compile(r"\+(?![^(]*\))")
 
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """The terms of a model: predictors first, each kind in the order written."""
+    """The terms of a model: predictors first, then the others, in the order written."""
 
     text: str
     terms: tuple[Term, ...]
@@ -64,8 +49,20 @@ class Formula:
         return tuple(term for term in self.terms if isinstance(term, Predictor))
 
     @property
-    def varying(self) -> tuple[VaryingIntercept, ...]:
-        return tuple(term for term in self.terms if isinstance(term, VaryingIntercept))
+    def groups(self) -> tuple[GroupTerm, ...]:
+        """The terms whose effects are drawn from a distribution with unknown parameters."""
+        return tuple(term for term in self.terms if not isinstance(term, Predictor))
+
+    @property
+    def term_names(self) -> tuple[str, ...]:
+        """Every name that a prior can be given to: the terms, and the slope that a second-order walk brings."""
+        slopes = [slope_name(term) for term in self.groups if isinstance(term, Walk) and term.order == 2]
+        return (*(str(term) for term in self.predictors), *slopes, *(str(term) for term in self.groups))
+
+
+def slope_name(term: Walk) -> str:
+    """Name of the coefficient that a second-order walk brings."""
+    return f"slope({term.name})"
 
 
 def parse_formula(formula: str) -> Formula:
@@ -81,106 +78,110 @@ def parse_formula(formula: str) -> Formula:
     FormulaError
         If it cannot be read or has a term that this version does not fit. All such terms are named.
     """
-    # formulae brings pandas with it: it must not be loaded by those who only serve estimates.
-    from formulae import model_description
-
     if "~" in formula:
         raise FormulaError(formula, ("write the right-hand side only, without '~'",))
     if not formula.strip():
         raise FormulaError(formula, ("it is empty; write 1 for a model of one constant",))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            described: Any = model_description(formula)
-    except Exception as error:  # the parser has half a dozen unrelated error classes
-        raise FormulaError(formula, (f"cannot be read ({error}); {_UNDERSTOOD}",)) from error
     terms: dict[str, Term] = {}
     problems: list[str] = []
-    has_intercept = False
-    for item in described.terms:
-        if type(item).__name__ == "Intercept":
-            has_intercept = True
+    plain: list[str] = []
+    for written in _PLUS.split(formula):
+        piece = written.strip()
+        if not (_BARRED.fullmatch(piece) or _CALL.fullmatch(piece)):
+            plain.append(piece)
             continue
         try:
-            term = _read_term(item)
+            found = _call(piece) if _CALL.fullmatch(piece) else _barred(piece)
+        except ValueError as error:
+            problems.append(str(error))
+        else:
+            terms |= {str(term): term for term in found}
+    try:
+        described = _described(" + ".join(plain) or "1")
+    except ValueError as error:
+        raise FormulaError(formula, (*problems, str(error))) from error
+    for item in described:
+        if type(item).__name__ == "Intercept":
+            continue
+        try:
+            term = _coefficient(item)
         except ValueError as error:
             problems.append(str(error))
         else:
             terms[str(term)] = term
-    if not has_intercept:
+    if not any(type(item).__name__ == "Intercept" for item in described):
         problems.append("the intercept cannot be removed; leave out '0' and '-1'")
     if problems:
         raise FormulaError(formula, tuple(problems))
-    ordered = sorted(terms.values(), key=lambda term: isinstance(term, VaryingIntercept))
+    ordered = sorted(terms.values(), key=lambda term: not isinstance(term, Predictor))
     return Formula(text=formula, terms=tuple(ordered))
 
 
-def check_formula(formula: str, electorate: Electorate) -> tuple[str, ...]:
-    """Everything that stops a formula from being fitted on an electorate, in words; empty if nothing does.
+def _described(formula: str) -> list[Any]:
+    # formulae brings pandas with it: it must not be loaded by those who only serve estimates.
+    from formulae import model_description
 
-    Parameters
-    ----------
-    formula
-        As for `parse_formula`.
-    electorate
-        The districts and demographics that the terms may name.
-    """
     try:
-        parsed = parse_formula(formula)
-    except FormulaError as error:
-        return error.problems
-    problems = [problem for term in parsed.terms for problem in _problems(term, electorate)]
-    seen: dict[frozenset[str], VaryingIntercept] = {}
-    for term in parsed.varying:
-        first = seen.setdefault(frozenset(term.factors), term)
-        if first is not term:
-            problems.append(f"{term} has the same factors as {first}; keep one")
-    return tuple(problems)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return list(model_description(formula).terms)
+    except Exception as error:  # the parser has half a dozen unrelated error classes
+        raise ValueError(f"cannot be read ({error}); {_UNDERSTOOD}") from error
 
 
-def _read_term(item: Any) -> Term:
+def _call(piece: str) -> list[Term]:
+    """A term written as a function of a column."""
+    matched = _CALL.fullmatch(piece)
+    assert matched is not None  # the caller has looked
+    call, (name, *groups) = matched[1], [part.strip() for part in matched[2].split("|")]
+    factors = tuple(factor.strip() for group in groups for factor in group.split(":"))
+    if len(groups) > 1 or not all(_NAME.fullmatch(part) for part in (name, *factors)):
+        raise ValueError(f"{piece} cannot be read; {_UNDERSTOOD}")
+    if factors and call != "rw1":
+        raise ValueError(f"{piece}: only rw1 can be given by group; {_UNDERSTOOD}")
+    if call in ("rw1", "rw2"):
+        return [Walk(name, 1 if call == "rw1" else 2, factors)]
+    wanted = {"ar1": "period", "house": "pollster", "mode": "mode"}[call]
+    if name != wanted:
+        raise ValueError(f"{piece} is not supported; write {call}({wanted})")
+    return [Autoregression(name) if call == "ar1" else Nuisance(call, name)]
+
+
+def _barred(piece: str) -> list[Term]:
+    """Varying intercepts and slopes; several where the grouping is nested, as in (1|a/b)."""
+    matched = _BARRED.fullmatch(piece)
+    assert matched is not None  # the caller has looked
+    left, bar, right = matched.groups()
+    by_factors: dict[tuple[str, ...], list[Any]] = {}
+    for item in _described(f"({left}|{right})"):
+        if type(item).__name__ == "GroupSpecificTerm":
+            by_factors.setdefault(_names(item.factor.components), []).append(item.expr)
+    terms: list[Term] = []
+    for factors, expressions in by_factors.items():
+        intercept = any(type(one).__name__ == "Intercept" for one in expressions)
+        slopes = tuple(_single(one) for one in expressions if type(one).__name__ != "Intercept")
+        if slopes:
+            terms.append(VaryingSlopes(factors, slopes, intercept, correlated=bar == "|"))
+        else:
+            terms.append(VaryingIntercept(factors))
+    return terms
+
+
+def _coefficient(item: Any) -> Term:
     if type(item).__name__ == "GroupSpecificTerm":
-        factors = tuple(_names(item.factor.components))
-        if type(item.expr).__name__ != "Intercept":
-            slope = ":".join(_names(item.expr.components))
-            raise ValueError(f"({slope}|{':'.join(factors)}) is a varying slope, which is not supported; {_UNDERSTOOD}")
-        return VaryingIntercept(factors)
-    names = tuple(_names(item.components))
+        raise ValueError(f"{item.name} has more parentheses than it needs; {_UNDERSTOOD}")
+    return Predictor(_single(item))
+
+
+def _single(item: Any) -> str:
+    names = _names(item.components)
     if len(names) > 1:
         raise ValueError(f"{':'.join(names)} is an interaction of coefficients, which is not supported; {_UNDERSTOOD}")
-    return Predictor(names[0])
+    return names[0]
 
 
-def _names(components: list[Any]) -> Iterator[str]:
+def _names(components: list[Any]) -> tuple[str, ...]:
     for part in components:
         if type(part).__name__ != "Variable":
             raise ValueError(f"{getattr(part, 'name', part)} is not supported; {_UNDERSTOOD}")
-        yield str(part.name)
-
-
-def _problems(term: Term, electorate: Electorate) -> Iterator[str]:
-    factors = (electorate.district, *electorate.parents, *electorate.demographics)
-    where = "" if term.names == (str(term),) else f" in {term}"
-    known = factors if isinstance(term, VaryingIntercept) else (*factors[1:], *electorate.predictors)
-    for name in term.names:
-        if name in known:
-            if name not in electorate.predictors and len(electorate.levels(name)) < 2:
-                yield f"{name}{where} has one level ({electorate.levels(name)[0]}), so it cannot explain anything"
-        elif name in electorate.predictors:
-            yield f"{name}{where} is numeric; varying intercepts need levels: one of {', '.join(known)}"
-        elif name == electorate.district:
-            yield f"{name} is the district itself; write (1|{name})"
-        else:
-            yield f"{name}{where} names nothing; this electorate has {', '.join((*factors, *electorate.predictors))}"
-    if isinstance(term, Predictor) and term.name in electorate.predictors:
-        yield from _predictor_problems(term.name, electorate)
-
-
-def _predictor_problems(name: str, electorate: Electorate) -> Iterator[str]:
-    values = electorate.districts.select("code", name).sort("code")
-    missing = values.filter(values[name].is_null() | ~values[name].is_finite())["code"].to_list()
-    if missing:
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        yield f"{name} has no value in {', '.join(missing[:3])}{more}"
-    elif values[name].n_unique() < 2:
-        yield f"{name} is the same in every district, so it cannot explain anything"
+    return tuple(str(part.name) for part in components)

@@ -21,7 +21,7 @@ Gelman (2005), "Analysis of variance: why it is more important than ever", Annal
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from mrp.coding import EffectCoding, FactorCoding
 from mrp.design import Design
 from mrp.priors import Priors
+from mrp.structure import zero_sum_basis
 
 __all__ = ["Identified", "Restored", "identify", "restore"]
 
@@ -99,10 +100,8 @@ def identify(design: Design, priors: Priors) -> Identified:
             # A coefficient b puts -b/2 and b/2 on its levels: variance prior.sd^2 / 4 each, where a total of
             # variance v over two levels puts v / 2.
             fixed[1 + merged[predictor.name]] = prior.sd**2 / 2
-    reduced = Design(
-        formula=design.formula,
-        district=design.district,
-        keys=design.keys,
+    reduced = replace(
+        design,
         predictors=tuple(p for p in design.predictors if p.name not in merged),
         effects=tuple(EffectCoding(f"total({':'.join(t)})", tuple(factors[n] for n in t)) for t in totals),
     )
@@ -182,17 +181,8 @@ def restore(
 def _zero_sum_basis(factors: list[FactorCoding]) -> Floats:
     basis: Floats = np.ones((1, 1))
     for factor in factors:
-        basis = np.asarray(np.kron(basis, _helmert(len(factor.levels))))
+        basis = np.asarray(np.kron(basis, zero_sum_basis(len(factor.levels))))
     return basis
-
-
-def _helmert(n: int) -> Floats:
-    """Orthonormal columns that sum to zero, shape (n, n - 1)."""
-    basis: Floats = np.zeros((n, n - 1))
-    for j in range(1, n):
-        basis[:j, j - 1] = 1
-        basis[j, j - 1] = -j
-    return basis / np.sqrt(np.square(basis).sum(axis=0))
 
 
 def _part(effect: Floats, term: EffectCoding, total: EffectCoding) -> Floats:

@@ -1,8 +1,14 @@
 r"""The model, as PyMC reads it.
 
     y[c] ~ Binomial(n[c], logit^-1(eta[c]))
-    eta[c] = intercept + sum_j x[c, j] coefficient[j] + sum_k effect_k[index[c, k]]
-    effect_k ~ Normal(0, sd_k)                                independent over the levels of term k
+    eta[c] = intercept + sum_j x[c, j] coefficient[j] + sum_k weight[c, k] effect_k[index[c, k]]
+
+    (1|g)        effect ~ Normal(0, sd)                                    independent over levels
+    (x|g)        (effect_1, effect_2 ...) of a level ~ Normal(0, S)        S from sds and correlations
+    (x||g)       the same with correlations zero
+    rw1, rw2     effect = basis v,  v ~ Normal(0, sd)                      see `mrp.structure`
+    ar1          effect ~ Normal(0, sd^2 r^|i - j|)                        over periods i and j
+    house, mode  effect ~ Normal(0, sd) given that it sums to zero
 
 `build_model` is the definition. `build_sampling_model` is the same posterior in other coordinates (see
 `mrp.identified` and `mrp.warm_start`), which is what NUTS moves in.
@@ -14,21 +20,19 @@ import numpy as np
 import polars as pl
 from scipy.linalg import block_diag
 
-from mrp.counts import require_counts
+from mrp.coding import EffectCoding
+from mrp.counts import require_columns, require_counts
 from mrp.design import Design
+from mrp.hyper import TermHypers, correlation_name, hyper_space, sd_name
 from mrp.identified import Identified
 from mrp.priors import Priors
+from mrp.structure import correlation_root
 from mrp.warm_start import WarmStart
 
 if TYPE_CHECKING:
     import pymc as pm
 
-__all__ = ["build_model", "build_sampling_model", "sd_name"]
-
-
-def sd_name(term: str) -> str:
-    """Name of the standard deviation of a varying term, e.g. "sd (1|state)"."""
-    return f"sd {term}"
+__all__ = ["build_model", "build_sampling_model", "hyper_coords", "hyper_variables"]
 
 
 def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Model":
@@ -46,8 +50,9 @@ def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Mod
     Returns
     -------
     pymc.Model
-        Variables ``intercept``, ``coefficient`` (dims "predictor"), for every varying term "sd (1|g)" and "(1|g)"
-        (dims "(1|g) level"), and ``y`` (dims "cell").
+        Variables ``intercept``, ``coefficient`` (dims "predictor"), for every other term its effects, named as the term
+        (dims "(1|g) level"), its sd ("sd (1|g)"; dims "... column" for a term with several) and its correlation
+        ("correlation (x|g)", "autocorrelation ar1(period)"), and ``y`` (dims "cell").
 
     Raises
     ------
@@ -57,10 +62,11 @@ def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Mod
     import pymc as pm
 
     require_counts(counts)
+    require_columns(design, counts)
     priors.check(design)
     rows = design.rows(counts)
     levels = {f"{effect.term} level": effect.labels for effect in design.effects}
-    coords = {"cell": np.arange(counts.height), "predictor": design.coefficient_names, **levels}
+    coords = {"cell": np.arange(counts.height), "predictor": design.coefficient_names, **levels, **hyper_coords(design)}
     with pm.Model(coords=coords) as model:
         eta: Any = pm.Normal("intercept", priors.intercept.mean, priors.intercept.sd)
         if design.coefficient_names:
@@ -69,12 +75,73 @@ def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Mod
                 "coefficient", np.array([p.mean for p in own]), np.array([p.sd for p in own]), dims="predictor"
             )
             eta = eta + pm.math.dot(rows.x, coefficient)
-        for k, (effect, offset) in enumerate(zip(design.effects, design.offsets, strict=True)):
-            sd = pm.HalfNormal(sd_name(effect.term), priors.for_sd(effect.term).scale)
-            value = pm.Normal(effect.term, 0.0, sd, dims=f"{effect.term} level")
-            eta = eta + value[rows.index[:, k] - offset]
+        space = hyper_space(design, priors)
+        entry = 0
+        for effect, offset, hypers in zip(design.effects, design.offsets, space.terms, strict=True):
+            value = _effect(effect, hypers)
+            for _ in effect.columns:
+                eta = eta + rows.weight[:, entry] * value[rows.index[:, entry] - offset]
+                entry += 1
         pm.Binomial("y", n=counts["n"].to_numpy(), logit_p=eta, observed=counts["y"].to_numpy(), dims="cell")
     return model
+
+
+def _effect(effect: EffectCoding, hypers: TermHypers) -> Any:
+    """The effects of one term, as an expression of shape (effect,), in the model that is being built."""
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    sd, partial = hyper_variables(effect, hypers)
+    dims = f"{effect.term} level"
+    match effect.kind:
+        case "independent":
+            return pm.Normal(effect.term, 0.0, sd[0], dims=dims)
+        case "zero-sum":
+            return pm.ZeroSumNormal(effect.term, sigma=sd[0], dims=dims)
+        case "rw1" | "rw2":
+            basis = effect.basis
+            coordinate = pm.Normal(f"{effect.term} coordinate", 0.0, sd[0], shape=effect.n_coordinates)
+            return pm.Deterministic(effect.term, pt.dot(basis, coordinate), dims=dims)
+        case "ar1":
+            steps = np.abs(np.subtract.outer(np.arange(effect.size), np.arange(effect.size)))
+            return pm.MvNormal(effect.term, np.zeros(effect.size), cov=sd[0] ** 2 * partial[0] ** steps, dims=dims)
+        case "slopes" | "correlated slopes":
+            k = len(effect.columns)
+            root = correlation_root(partial, k) if len(partial) else np.eye(k).tolist()
+            chol = pt.stack([pt.stack([sd[i] * root[i][j] for j in range(k)]) for i in range(k)])
+            by_level = pm.MvNormal(
+                f"{effect.term} by level", np.zeros(k), chol=chol, dims=(f"{effect.term} group", f"{effect.term} column")
+            )
+            return pm.Deterministic(effect.term, by_level.ravel(), dims=dims)
+
+
+def hyper_variables(effect: EffectCoding, hypers: TermHypers) -> tuple[list[Any], list[Any]]:
+    """Sds and partial correlations of one term, as variables of the model that is being built."""
+    import pymc as pm
+
+    name, several = sd_name(effect.term), len(effect.columns) > 1
+    sd = pm.HalfNormal(name, hypers.scale, dims=f"{effect.term} column" if several else None)
+    sds = [sd[j] for j in range(len(effect.columns))] if several else [sd]
+    if not hypers.shapes:
+        return sds, []
+    a, b = np.array(hypers.shapes).T
+    name, several = correlation_name(effect.term), len(hypers.shapes) > 1
+    dims = f"{effect.term} pair" if several else None
+    unit = pm.Beta(f"unit {name}", a if several else a[0], b if several else b[0], dims=dims)
+    partial = pm.Deterministic(name, 2 * unit - 1, dims=dims)
+    return sds, [partial[j] for j in range(len(hypers.shapes))] if several else [partial]
+
+
+def hyper_coords(design: Design) -> dict[str, Any]:
+    """Coordinates of the parameters that come several at a time."""
+    coords: dict[str, Any] = {}
+    for effect in design.effects:
+        columns = effect.columns
+        if effect.slopes:
+            coords[f"{effect.term} column"] = columns
+            coords[f"{effect.term} group"] = range(effect.n_groups)
+            coords[f"{effect.term} pair"] = [f"{one}, {two}" for i, two in enumerate(columns) for one in columns[:i]]
+    return coords
 
 
 def build_sampling_model(

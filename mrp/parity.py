@@ -5,10 +5,13 @@ every fit shifts each of its latents in turn and looks at the cells of the frame
 estimates.
 """
 
+import itertools
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from mrp.coding import EffectCoding
 from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.latents import LatentDraws
@@ -35,18 +38,16 @@ def term_parity(design: Design, electorate: Electorate) -> tuple[Problem, ...]:
     Returns
     -------
     tuple of Problem
-        Empty if the intercept moves every cell, every coefficient moves some, and every level of a varying term moves
-        exactly the cells that frame and districts put at that level.
+        Empty if the intercept moves every cell, every coefficient moves some, every level of another term moves exactly
+        the cells that frame, districts and predicted period put at that level, and nuisance terms move nothing.
     """
     cells = _cells(design, electorate)
-    varying = {effect.term: effect for effect in design.effects}
+    effects = {effect.term: effect for effect in design.effects}
     problems = []
     for term, block in design.blocks:
         moved = _moves(design, electorate, block)
-        if term in varying:
-            factors = [pl.col(factor.name).cast(pl.String) for factor in varying[term].factors]
-            level = cells.select(pl.concat_str(factors, separator=":").alias("level"))["level"].to_numpy()
-            right = (moved == (level == np.array(varying[term].labels, dtype=object)[:, None])).all(axis=1)
+        if term in effects:
+            right = _right(effects[term], moved, cells)
         else:
             right = moved.all(axis=1) if term == "intercept" else moved.any(axis=1)
         if not right.all():
@@ -56,10 +57,26 @@ def term_parity(design: Design, electorate: Electorate) -> tuple[Problem, ...]:
     return tuple(problems)
 
 
+def _right(effect: EffectCoding, moved: NDArray[np.bool_], cells: pl.DataFrame) -> NDArray[np.bool_]:
+    """Whether each effect of a term moves the cells that it should, shape (effect,)."""
+    if effect.nuisance:
+        return ~moved.any(axis=1)
+    factors = [pl.col(factor.name).cast(pl.String) for factor in effect.factors]
+    level = cells.select(pl.concat_str(factors, separator=":").alias("level"))["level"].to_numpy()
+    names = [":".join(levels) for levels in itertools.product(*(factor.levels for factor in effect.factors))]
+    belongs = np.repeat(level == np.array(names, dtype=object)[:, None], len(effect.columns), axis=0)
+    if not effect.slopes:
+        return np.asarray((moved == belongs).all(axis=1))
+    # A slope does not move cells where its predictor is zero, but some of a level, and none of another.
+    return np.asarray(~(moved & ~belongs).any(axis=1) & (moved.any(axis=1) | (belongs.sum(axis=1) < 2)))
+
+
 def _cells(design: Design, electorate: Electorate) -> pl.DataFrame:
     """The cells that predictions are compared for, with the parents of their districts."""
     nothing = LatentDraws(np.zeros((1, design.n_latents), dtype=np.float32), design.latent_names)
     cells = area_draws(nothing, design, electorate, by=design.cell_columns).areas
+    if design.period is not None:
+        cells = cells.with_columns(period=pl.lit(design.period))
     if design.district not in cells.columns:
         return cells
     parents = electorate.districts.select(pl.col("code").alias(design.district), *electorate.parents)

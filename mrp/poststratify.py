@@ -136,7 +136,8 @@ def area_draws_many(
     groupings
         The breakdowns.
     at
-        Where the model reads a column that the population does not have, such as a period: the level to look at.
+        Where the model reads a column that the population does not have: the level to look at. A period is by default
+        that of the design.
 
     Returns
     -------
@@ -157,6 +158,8 @@ def area_draws_many(
     at = at or {}
     if not groupings:
         return ()
+    if "period" in at and "period" in design.observed:
+        design = design.at_period(at["period"])
     known = {*electorate.cell_columns, *at}
     if unknown := [column for column in design.cell_columns if column not in known]:
         raise FrameError(f"the model reads {unknown[0]!r}, which the population does not have; give its level in at")
@@ -170,7 +173,7 @@ def area_draws_many(
     order = order[np.any([one.group[order] >= 0 for one in grouped], axis=0)]
     cells = cells[order]
     _require_covered(cells, design.covers(cells))
-    rows = design.rows(cells) if design.cell_columns else None
+    rows = design.rows(cells) if design.predictors or design.effects else None
     weights = area_weights(cells["n_people"].to_numpy(), [(one.group[order], one.areas) for one in grouped])
     total = np.zeros((weights.shape[0], latents.draws.shape[0]))
     add_up(total, latents.draws, rows, weights)

@@ -1,9 +1,10 @@
-r"""The latents given the standard deviations, and the likelihood of the standard deviations.
+r"""The latents given the parameters of their prior, and the likelihood of those parameters.
 
-    log p(y | sd) ~ max_z [ log p(y | z) + log p(z | sd) ] - 1/2 log det H,       H: negative Hessian at the mode
+    log p(y | h) ~ max_z [ log p(y | z) + log p(z | h) ] - 1/2 log det H,       H: negative Hessian at the mode
 
 up to a constant: the Laplace approximation. The largest varying term is kept apart from the rest, because its levels
-are independent of each other given the rest (see `mrp.laplace.kernels`).
+are independent of each other given the rest (see `mrp.laplace.kernels`). The parameters ``h`` are standard deviations,
+then correlations (`mrp.hyper`).
 """
 
 from dataclasses import dataclass
@@ -11,11 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy import linalg
 
+from mrp.coding import EffectCoding
 from mrp.design import Design
 from mrp.errors import SamplingError
+from mrp.hyper import TermHypers, hyper_space
 from mrp.laplace import kernels
 from mrp.priors import Priors
+from mrp.structure import autoregressive_precision, correlation_root
 
 __all__ = ["Conditional", "Mode"]
 
@@ -49,55 +54,75 @@ class Conditional:
 
     def __init__(self, design: Design, counts: pl.DataFrame, priors: Priors) -> None:
         rows = design.rows(counts)
-        sizes = [effect.size for effect in design.effects]
-        largest = int(np.argmax(sizes)) if sizes else None
-        rest = [k for k in range(len(sizes)) if k != largest]
-        n_free = 1 + rows.x.shape[1]
-        starts = n_free + np.concatenate([[0], np.cumsum([sizes[k] for k in rest])]).astype(np.int64)
-        self.n_terms = len(sizes)
-        self.n_rest = int(starts[-1])
-        self.n_own = sizes[largest] if largest is not None else 0
-        self._largest = largest
-        # Where each latent of the design is found in (rest, own).
+        effects = design.effects
+        independent = [k for k, effect in enumerate(effects) if effect.kind == "independent"]
+        largest = max(independent, key=lambda k: effects[k].size, default=None)
+        bases = {k: basis for k, effect in enumerate(effects) if (basis := effect.basis) is not None}
+        # Coordinates of structured effects come last; see `mrp.laplace.kernels`.
+        rest = sorted((k for k in range(len(effects)) if k != largest), key=lambda k: k in bases)
+        own_prior = [priors.for_predictor(p.name) for p in design.predictors for _ in p.coefficients]
+        n_free = 1 + len(own_prior)
+        sizes = [effects[k].size for k in rest]
+        widths = [bases[k].shape[1] if k in bases else effects[k].size for k in rest]
+        starts = n_free + np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        at = n_free + np.concatenate([[0], np.cumsum(widths)]).astype(np.int64)
+        self.n_rest = int(at[-1])
+        self.n_own = effects[largest].size if largest is not None else 0
+        self._basis = np.ascontiguousarray(linalg.block_diag(*(bases[k] for k in rest if k in bases)))
+        if not any(k in bases for k in rest):
+            self._basis = np.empty((0, 0))
+        self._first = self.n_rest - self._basis.shape[1]
+        self._space = hyper_space(design, priors)
+        self._blocks = [
+            _Block(effects[k], self._space.terms[k], slice(int(start), int(start + width)))
+            for k, start, width in zip(rest, at, widths, strict=False)
+        ]
+        self._own_sd = self._space.terms[largest].sds.start if largest is not None else None
+        # Where each latent of the design is found in (rest with effects for coordinates, own).
         place = np.arange(design.n_latents)
         for k, start in zip(rest, starts, strict=False):
-            place[design.offsets[k] : design.offsets[k] + sizes[k]] = start + np.arange(sizes[k])
+            place[design.offsets[k] : design.offsets[k] + effects[k].size] = start + np.arange(effects[k].size)
         if largest is not None:
-            at = design.offsets[largest]
-            place[at : at + self.n_own] = self.n_rest + np.arange(self.n_own)
+            place[design.offsets[largest] : design.offsets[largest] + self.n_own] = starts[-1] + np.arange(self.n_own)
         self._place = place
-        # One entry per latent of rest: the term whose sd it has, -1 for those with a prior of their own.
-        self._term = np.full(self.n_rest, -1)
-        for k, start in zip(rest, starts, strict=False):
-            self._term[start : start + sizes[k]] = k
-        own_prior = [priors.for_predictor(p.name) for p in design.predictors for _ in p.coefficients]
         self._mean = np.zeros(self.n_rest)
         self._mean[:n_free] = [priors.intercept.mean, *(p.mean for p in own_prior)]
-        self._fixed = np.zeros(self.n_rest)
-        self._fixed[:n_free] = [priors.intercept.sd**-2, *(p.sd**-2 for p in own_prior)]
+        self._fixed = np.array([priors.intercept.sd**-2, *(p.sd**-2 for p in own_prior)])
 
-        own_index = place[rows.index[:, largest]] - self.n_rest if largest is not None else np.zeros(counts.height, int)
+        entries = np.cumsum([0, *(len(effect.columns) for effect in effects)])
+        columns = [entry for k in rest for entry in range(entries[k], entries[k + 1])]
+        own_index = np.zeros(counts.height, dtype=np.int64)
+        if largest is not None:
+            own_index = place[rows.index[:, entries[largest]]] - starts[-1]
         # Cells of one district together: its part of the Hessian stays in the processor's cache.
         order = np.argsort(own_index, kind="stable")
         n, y = (counts[name].cast(pl.Float64).to_numpy()[order] for name in ("n", "y"))
         self._data = (
             np.ascontiguousarray(np.column_stack([np.ones(counts.height), rows.x])[order]),
-            np.ascontiguousarray(place[rows.index[:, rest]][order].astype(np.int64)),
+            np.ascontiguousarray(place[rows.index[:, columns]][order].astype(np.int64)),
+            np.ascontiguousarray(rows.weight[:, columns][order]),
             np.ascontiguousarray(own_index[order].astype(np.int64)),
             n,
             y,
+            self._basis,
         )
         share = (y.sum() + 1) / (n.sum() + 2)
         self._start = self._mean.copy()
         self._start[0] = np.log(share / (1 - share))
 
-    def mode(self, sd: Floats, near: Mode | None = None) -> Mode:
+    @property
+    def n_coordinates(self) -> int:
+        """Number of independent numbers that the latents are made of."""
+        return self.n_rest + self.n_own
+
+    def mode(self, hypers: Floats, near: Mode | None = None) -> Mode:
         """Find the most probable latents.
 
         Parameters
         ----------
-        sd
-            Standard deviation of each varying term, > 0, shape (varying term,).
+        hypers
+            Natural values of the parameters of the prior, as in `mrp.hyper.HyperSpace`: the standard deviation of each
+            varying term, > 0, then the correlations; shape (parameter,).
         near
             Where to start: the mode for other standard deviations.
 
@@ -106,28 +131,28 @@ class Conditional:
         SamplingError
             If Newton's method does not get there.
         """
-        return self._climb(sd, near)[0]
+        return self._climb(hypers, near)[0]
 
-    def draw(self, sd: Floats, near: Mode, noise: Floats) -> tuple[Floats, Floats]:
+    def draw(self, hypers: Floats, near: Mode, noise: Floats) -> tuple[Floats, Floats]:
         """Draw latents from the normal distribution around the mode.
 
         Parameters
         ----------
-        sd, near
+        hypers, near
             As for `mode`.
         noise
-            Standard normal numbers, shape (draw, latent).
+            Standard normal numbers, shape (draw, coordinate).
 
         Returns
         -------
         latents
             In the order of `mrp.design.Design.latent_names`, shape (draw, latent).
         log_ratio
-            Log of the exact p(y, latents | sd) over the normal density of the draw, up to the same constant as
+            Log of the exact p(y, latents | hypers) over the normal density of the draw, up to the same constant as
             `Mode.log_likelihood`, shape (draw,).
         """
-        mode, factor, b, d = self._climb(sd, near)
-        precision, own_precision, normaliser = self._prior(sd)
+        mode, factor, b, d = self._climb(hypers, near)
+        precision, own_precision, normaliser = self._prior(hypers)
         rest = np.empty((len(noise), self.n_rest))
         own = np.empty((len(noise), self.n_own))
         log_ratio = kernels.draw(
@@ -138,40 +163,75 @@ class Conditional:
             self._data,
             (rest, own),
         )
-        return np.concatenate([rest, own], axis=1)[:, self._place], log_ratio + normaliser
+        structured = rest[:, self._first :] @ self._basis.T
+        return np.concatenate([rest[:, : self._first], structured, own], axis=1)[:, self._place], log_ratio + normaliser
 
-    def log_joint(self, latents: Floats, sd: Floats) -> Floats:
-        """Exact log p(y, latents | sd) of each row of ``latents``, up to the constant of `Mode.log_likelihood`."""
-        precision, own_precision, normaliser = self._prior(sd)
+    def log_joint(self, latents: Floats, hypers: Floats) -> Floats:
+        """Exact log p(y, latents | hypers) of each row of ``latents``, up to the constant of `Mode.log_likelihood`."""
+        precision, own_precision, normaliser = self._prior(hypers)
         ordered = np.empty_like(latents)
         ordered[:, self._place] = latents
+        n_effects = latents.shape[1] - self.n_own
+        rest = ordered[:, : self._first]
+        if self._basis.size:
+            coordinates = linalg.lstsq(self._basis, ordered[:, self._first : n_effects].T)[0].T
+            rest = np.concatenate([rest, coordinates], axis=1)
+        prior = (self._mean, precision, own_precision)
         return normaliser + np.array(
             [
-                kernels.log_joint(
-                    row[: self.n_rest], row[self.n_rest :], self._mean, precision, own_precision, *self._data
-                )
-                for row in ordered
+                kernels.log_joint(np.ascontiguousarray(r), np.ascontiguousarray(o), prior, self._data)
+                for r, o in zip(rest, ordered[:, n_effects:], strict=True)
             ]
         )
 
-    def _prior(self, sd: Floats) -> tuple[Floats, float, float]:
-        """Precision of rest (its diagonal), precision of own, log normaliser of both."""
-        precision = self._fixed.copy()
-        varying = self._term >= 0
-        precision[varying] = sd[self._term[varying]] ** -2.0
-        own = float(sd[self._largest] ** -2.0) if self._largest is not None else 1.0
-        return precision, own, 0.5 * float(np.log(precision).sum() + self.n_own * np.log(own))
+    def _prior(self, hypers: Floats) -> tuple[Floats, float, float]:
+        """Precision matrix of rest, precision of own, log normaliser of both."""
+        precision = np.zeros((self.n_rest, self.n_rest))
+        n_free = self._fixed.size
+        precision[np.arange(n_free), np.arange(n_free)] = self._fixed
+        log_det = float(np.log(self._fixed).sum())
+        for block in self._blocks:
+            log_det += block.fill(precision, hypers)
+        own = float(hypers[self._own_sd] ** -2.0) if self._own_sd is not None else 1.0
+        return precision, own, 0.5 * float(log_det + self.n_own * np.log(own))
 
-    def _climb(self, sd: Floats, near: Mode | None) -> tuple[Mode, Floats, Floats, Floats]:
-        precision, own_precision, normaliser = self._prior(sd)
+    def _climb(self, hypers: Floats, near: Mode | None) -> tuple[Mode, Floats, Floats, Floats]:
+        precision, own_precision, normaliser = self._prior(hypers)
         start = (near.rest, near.own) if near else (self._start, np.zeros(self.n_own))
         prior = (self._mean, precision, own_precision)
         rest, own, value, factor, b, d, steps = kernels.climb(*start, prior, self._data, _TOLERANCE, _MAX_STEPS)
         if steps > _MAX_STEPS or not np.isfinite(value):
             raise SamplingError(
                 f"Newton's method did not find the mode of the latents in {_MAX_STEPS} steps at standard deviations "
-                f"{np.array2string(sd, precision=3)}; fit with NUTS"
+                f"{np.array2string(hypers, precision=3)}; fit with NUTS"
             )
         log_det = np.log(np.diag(factor)).sum() + 0.5 * np.log(d).sum()
         mode = Mode(rest=rest, own=own, log_likelihood=float(value + normaliser - log_det), n_steps=steps)
         return mode, factor, b, d
+
+
+class _Block:
+    """The prior of one term among the coordinates of rest."""
+
+    def __init__(self, effect: EffectCoding, hypers: TermHypers, at: slice) -> None:
+        self._kind = effect.kind
+        self._hypers = hypers
+        width = {"slopes": len(effect.columns), "correlated slopes": len(effect.columns), "ar1": effect.size}
+        own = np.arange(at.start, at.stop).reshape(-1, width.get(effect.kind, 1))
+        self._rows, self._columns = own[:, :, None], own[:, None, :]
+        self._n, self._width = own.shape
+
+    def fill(self, precision: Floats, hypers: Floats) -> float:
+        """Write the block's part of the precision matrix; returns the log determinant of that."""
+        sd, partial = hypers[self._hypers.sds], hypers[self._hypers.correlations]
+        if self._kind == "ar1":
+            block = autoregressive_precision(self._width, partial[0]) / sd[0] ** 2
+            log_det = -2 * self._width * np.log(sd[0]) - (self._width - 1) * np.log1p(-(partial[0] ** 2))
+        elif self._kind == "correlated slopes":
+            root = sd[:, None] * np.array(correlation_root(partial, self._width))
+            inverse = np.linalg.inv(root)
+            block, log_det = inverse.T @ inverse, -2 * np.log(np.diag(root)).sum()
+        else:
+            block, log_det = np.diag(sd**-2.0), -2 * np.log(sd).sum()
+        precision[self._rows, self._columns] = block
+        return float(self._n * log_det)

@@ -19,6 +19,8 @@ from scipy.special import logsumexp
 
 from mrp.counts import coarsest
 from mrp.design import Design
+from mrp.hyper import hyper_space
+from mrp.posterior import posterior_dataset
 from mrp.priors import Priors
 from mrp.progress import Progress, Reporter
 
@@ -78,6 +80,7 @@ def fit_laplace(
     SamplingError
         If Newton's method does not converge.
     """
+    import xarray as xr
     from arviz_stats.base import array_stats
 
     from mrp.laplace.conditional import Conditional
@@ -87,12 +90,12 @@ def fit_laplace(
     report("prepare", 0.0)
     priors.check(design)
     conditional = Conditional(design, coarsest(design, counts), priors)
-    scale = np.array([priors.for_sd(effect.term).scale for effect in design.effects])
+    space = hyper_space(design, priors)
     rng = np.random.default_rng(seed)
     with ThreadPoolExecutor(settings.threads) as threads:
         found = explore(
             conditional,
-            scale,
+            space,
             n_points=settings.points,
             rng=rng,
             threads=threads,
@@ -102,19 +105,24 @@ def fit_laplace(
         weight, k_hat_sd = _smooth(found.log_weight, array_stats)
         point = _resample(weight, settings.draws, rng)
         used, n_of = np.unique(point, return_counts=True)
-        noise = rng.standard_normal((settings.draws, design.n_latents))
+        noise = rng.standard_normal((settings.draws, conditional.n_coordinates))
         parts = np.split(noise, np.cumsum(n_of)[:-1])
-        drawn = list(threads.map(conditional.draw, found.sd[used], [found.modes[i] for i in used], parts))
+        drawn = list(threads.map(conditional.draw, found.hypers[used], [found.modes[i] for i in used], parts))
     latents = np.concatenate([latent for latent, _ in drawn])
     gap = np.concatenate([ratio - found.modes[i].log_likelihood for i, (_, ratio) in zip(used, drawn, strict=True)])
     joint_weight, k_hat_joint = _smooth(gap, array_stats)
     kept = _resample(joint_weight, settings.draws, rng)
     point = np.repeat(used, n_of)[kept]
-    tree = _tree(design, latents[kept], found.sd[point], point)
+    tree = xr.DataTree.from_dict(
+        {
+            "posterior": posterior_dataset(design, latents[kept][None], found.hypers[point][None]),
+            "sample_stats": xr.Dataset({"point": (("chain", "draw"), point[None])}),
+        }
+    )
     tree.attrs = {
         "engine": "laplace",
         "seed": seed,
-        "points": len(found.sd),
+        "points": len(found.hypers),
         "draws": settings.draws,
         "k_hat_sd": k_hat_sd,
         "k_hat_joint": k_hat_joint,
@@ -143,28 +151,3 @@ def _resample(weight: Floats, n: int, rng: np.random.Generator) -> NDArray[np.in
     """Systematic resampling: positions, ascending, each drawn ``n weight`` times up to rounding."""
     position = np.searchsorted(np.cumsum(weight), (rng.random() + np.arange(n)) / n)
     return np.minimum(position, len(weight) - 1)
-
-
-def _tree(design: Design, latents: Floats, sd: Floats, point: NDArray[np.int64]) -> "DataTree":
-    import xarray as xr
-
-    from mrp.model import sd_name
-
-    n = len(latents)
-    posterior: dict[str, Any] = {"intercept": (("chain", "draw"), latents[None, :, 0])}
-    coords: dict[str, Any] = {"chain": [0], "draw": np.arange(n)}
-    n_free = 1 + len(design.coefficient_names)
-    if design.coefficient_names:
-        posterior["coefficient"] = (("chain", "draw", "predictor"), latents[None, :, 1:n_free])
-        coords["predictor"] = list(design.coefficient_names)
-    for k, (effect, offset) in enumerate(zip(design.effects, design.offsets, strict=True)):
-        dim = f"{effect.term} level"
-        posterior[sd_name(effect.term)] = (("chain", "draw"), sd[None, :, k])
-        posterior[effect.term] = (("chain", "draw", dim), latents[None, :, offset : offset + effect.size])
-        coords[dim] = list(effect.labels)
-    return xr.DataTree.from_dict(
-        {
-            "posterior": xr.Dataset(posterior, coords=coords),
-            "sample_stats": xr.Dataset({"point": (("chain", "draw"), point[None])}),
-        }
-    )

@@ -1,6 +1,6 @@
-r"""Explore the posterior of the standard deviations.
+r"""Explore the posterior of the parameters of the priors: standard deviations and correlations.
 
-The exact log density log p(y | sd) + log p(sd) costs milliseconds a point. So: find the mode, evaluate a spread of
+The exact log density log p(y | h) + log p(h) costs milliseconds a point. So: find the mode, evaluate a spread of
 points around it, fit a surrogate, draw from the *surrogate*, evaluate some of those draws exactly, and repeat until
 weighted draws of a round would serve nearly as well as draws from the exact posterior. A last, larger round is kept,
 with the importance weights exact over surrogate, which remove what error is left. All draws are from the surrogate
@@ -28,14 +28,14 @@ from scipy import linalg, optimize
 from scipy.special import logsumexp
 
 from mrp.errors import SamplingError
+from mrp.hyper import HyperSpace
 from mrp.laplace.conditional import Conditional, Mode
 from mrp.laplace.surrogate import Surrogate
 
-__all__ = ["Exploration", "explore"]
+__all__ = ["Exploration", "explore", "most_probable"]
 
 type Floats = NDArray[np.float64]
 
-_LOG_SD_BOUNDS = (np.log(1e-3), np.log(20.0))
 _DEGREES = 6.0
 _WALKERS = 400
 _CANDIDATES = 3000
@@ -52,10 +52,10 @@ _EXPLORING, _KEPT = 0.7, 0.85
 
 @dataclass(frozen=True, slots=True)
 class Exploration:
-    """Weighted draws of the standard deviations."""
+    """Weighted draws of the parameters."""
 
-    sd: Floats
-    """Shape (point, term)."""
+    hypers: Floats
+    """Natural values, see `mrp.hyper.HyperSpace`; shape (point, parameter)."""
     log_weight: Floats
     """Log of exact over surrogate density, not normalised, shape (point,)."""
     modes: tuple[Mode, ...]
@@ -66,21 +66,21 @@ class Exploration:
 
 def explore(
     conditional: Conditional,
-    scale: Floats,
+    space: HyperSpace,
     *,
     n_points: int,
     rng: np.random.Generator,
     threads: ThreadPoolExecutor,
     report: Callable[[float], None],
 ) -> Exploration:
-    """Draw standard deviations from their posterior.
+    """Draw the parameters of the priors from their posterior.
 
     Parameters
     ----------
     conditional
         Gives the exact likelihood.
-    scale
-        Scale of the half-normal prior of each standard deviation, shape (term,).
+    space
+        The parameters and their priors.
     n_points
         Points of the last round.
     rng
@@ -95,34 +95,36 @@ def explore(
     SamplingError
         If Newton's method fails at some point.
     """
-    if not scale.size:
-        mode = conditional.mode(scale)
+    if not space.size:
+        mode = conditional.mode(np.empty(0))
         return Exploration(np.empty((1, 0)), np.zeros(1), (mode,), 1, mode.n_steps)
-    known = _Known(conditional, scale, threads)
+    known = _Known(conditional, space, threads)
     centre, spread = known.find_mode()
-    known.offset = 0.3 * centre
+    known.offset = 0.3 * centre[: space.n_sds]
     report(0.1)
-    n_features = (scale.size + 1) * (scale.size + 2) // 2
-    centre, covariance = 1.15 * centre, np.diag(centre) @ spread @ np.diag(centre) + np.diag((0.35 * centre) ** 2)
-    known.add(_draw_t(rng, centre, covariance, max(60, 3 * n_features)))
+    n_features = (space.size + 1) * (space.size + 2) // 2
+    unit = np.concatenate([centre[: space.n_sds], np.ones(space.size - space.n_sds)])
+    centre = np.concatenate([1.15 * centre[: space.n_sds], centre[space.n_sds :]])
+    covariance = np.diag(unit) @ spread @ np.diag(unit) + np.diag((0.35 * unit) ** 2)
+    known.add(_draw_t(rng, space, centre, covariance, max(60, 3 * n_features)))
     for round_ in range(_MAX_ROUNDS):
         report(0.2 + 0.3 * round_ / _MAX_ROUNDS)
         surrogate = known.surrogate()
-        sd = _draw_surrogate(rng, known.log_density(surrogate, _EXPLORING), centre, covariance, _WALKERS)
-        centre, covariance = sd.mean(axis=0), 1.3 * np.cov(sd, rowvar=False).reshape(scale.size, scale.size)
-        some = sd[: max(60, 2 * n_features)]
-        if _efficiency(known.add(some) - surrogate(some)) >= _ENOUGH:
+        walkers = _draw_surrogate(rng, space, known.log_density(surrogate, _EXPLORING), centre, covariance, _WALKERS)
+        centre, covariance = walkers.mean(axis=0), 1.3 * np.cov(walkers, rowvar=False).reshape(space.size, space.size)
+        some = walkers[: max(60, 2 * n_features)]
+        if _efficiency(known.add(some) - surrogate(known.coordinates(some))) >= _ENOUGH:
             break
     for attempt in range(_MAX_LAST_ROUNDS):
         left = 0.5 ** (attempt + 1)  # half of it goes to this round, since few need another
         proposal = known.log_density(known.surrogate(), _KEPT)
-        sd = _draw_surrogate(rng, proposal, centre, covariance, max(_WALKERS, 2 * n_points))[:n_points]
-        value = known.add(sd, report=partial(_within, report, 1 - left, 1 - left / 2))
-        log_weight = value + known.log_prior(sd) - proposal(sd)
+        drawn = _draw_surrogate(rng, space, proposal, centre, covariance, max(_WALKERS, 2 * n_points))[:n_points]
+        value = known.add(drawn, report=partial(_within, report, 1 - left, 1 - left / 2))
+        log_weight = value + space.log_prior(drawn) - proposal(drawn)
         if _efficiency(log_weight) >= _TOLERABLE:
             break
     return Exploration(
-        sd=sd,
+        hypers=space.natural(drawn),
         log_weight=log_weight,
         modes=tuple(known.modes[-n_points:]),
         n_evaluations=known.n_evaluations,
@@ -130,64 +132,77 @@ def explore(
     )
 
 
-class _Known:
-    """The exact values so far."""
+def most_probable(conditional: Conditional, space: HyperSpace) -> Floats:
+    """Natural values of the most probable parameters, on the free scale."""
+    if not space.size:
+        return np.empty(0)
+    with ThreadPoolExecutor(1) as threads:
+        return space.natural(_Known(conditional, space, threads).find_mode()[0])
 
-    def __init__(self, conditional: Conditional, scale: Floats, threads: ThreadPoolExecutor) -> None:
-        self._conditional, self._scale, self._threads = conditional, scale, threads
-        self.sd = np.empty((0, scale.size))
+
+class _Known:
+    """The exact values so far, at working values of the parameters."""
+
+    def __init__(self, conditional: Conditional, space: HyperSpace, threads: ThreadPoolExecutor) -> None:
+        self._conditional, self._space, self._threads = conditional, space, threads
+        self.points = np.empty((0, space.size))
         self.value = np.empty(0)
         self.modes: list[Mode] = []
-        self.offset = scale
+        self.offset = space.scale
         self.n_evaluations = self.n_newton_steps = 0
         self._last: Mode | None = None
 
-    def log_prior(self, sd: Floats) -> Floats:
-        result: Floats = -0.5 * ((sd / self._scale) ** 2).sum(axis=-1)
-        return result
+    def coordinates(self, working: Floats) -> Floats:
+        """Where the surrogate is smooth: log(sd + offset), atanh of correlations."""
+        n = self._space.n_sds
+        return np.concatenate([np.log(working[:, :n] + self.offset), working[:, n:]], axis=1)
 
     def log_density(self, surrogate: Surrogate, power: float) -> Callable[[Floats], Floats]:
         """Log posterior density by a surrogate, times ``power``."""
-        return lambda sd: power * (surrogate(sd) + self.log_prior(sd))
+        return lambda working: power * (surrogate(self.coordinates(working)) + self._space.log_prior(working))
 
     def find_mode(self) -> tuple[Floats, Floats]:
-        """Most probable standard deviations on the log scale, and the covariance of their logs there."""
+        """Most probable parameters on the free scale, as working values, and their covariance there."""
 
-        def minus_log_density(log_sd: Floats) -> float:
-            sd = np.exp(np.clip(log_sd, *_LOG_SD_BOUNDS))
-            self._last = self._evaluate(sd, self._last)
-            return -float(self._last.log_likelihood + self.log_prior(sd) + log_sd.sum())
+        def minus_log_density(free: Floats) -> float:
+            working = self._space.working(free)
+            self._last = self._evaluate(working, self._last)
+            return -float(
+                self._last.log_likelihood + self._space.log_prior(working) + free[: self._space.n_sds].sum()
+            )
 
         found = optimize.minimize(
-            minus_log_density, np.log(0.5 * self._scale), method="BFGS", options={"gtol": 3e-2, "eps": 1e-3}
+            minus_log_density, self._space.start(), method="BFGS", options={"gtol": 3e-2, "eps": 1e-3}
         )
         spread = np.asarray(found.hess_inv)
         # A direction in which BFGS has not learnt the curvature keeps the identity it started with: cut it.
         values, vectors = linalg.eigh((spread + spread.T) / 2)
-        return np.exp(np.clip(found.x, *_LOG_SD_BOUNDS)), (vectors * np.clip(values, 1e-3, 1.0)) @ vectors.T
+        return self._space.working(found.x), (vectors * np.clip(values, 1e-3, 1.0)) @ vectors.T
 
-    def add(self, sd: Floats, report: Callable[[float], None] = lambda _: None) -> Floats:
-        """Evaluate the rows of ``sd``, each from the mode of the nearest point known; returns log likelihoods."""
-        starts: Sequence[Mode | None] = [self._last] * len(sd)
+    def add(self, points: Floats, report: Callable[[float], None] = lambda _: None) -> Floats:
+        """Evaluate the rows of ``points``, each from the mode of the nearest known; returns log likelihoods."""
+        starts: Sequence[Mode | None] = [self._last] * len(points)
         if len(self.modes):
-            x, known = np.log(sd + self.offset), np.log(self.sd + self.offset)
+            x, known = self.coordinates(points), self.coordinates(self.points)
             starts = [self.modes[int(np.argmin(((known - row) ** 2).sum(axis=1)))] for row in x]
+        natural = self._space.natural(points)
         modes: list[Mode] = []
-        for at in range(0, len(sd), 50):  # in portions, so that a request to stop is heard
-            modes += self._threads.map(self._conditional.mode, sd[at : at + 50], starts[at : at + 50])
-            report(min(1.0, (at + 50) / len(sd)))
+        for at in range(0, len(points), 50):  # in portions, so that a request to stop is heard
+            modes += self._threads.map(self._conditional.mode, natural[at : at + 50], starts[at : at + 50])
+            report(min(1.0, (at + 50) / len(points)))
         value = np.array([mode.log_likelihood for mode in modes])
-        self.sd, self.value = np.concatenate([self.sd, sd]), np.concatenate([self.value, value])
+        self.points, self.value = np.concatenate([self.points, points]), np.concatenate([self.value, value])
         self.modes += modes
-        self.n_evaluations += len(sd)
+        self.n_evaluations += len(points)
         self.n_newton_steps += sum(mode.n_steps for mode in modes)
         return value
 
     def surrogate(self) -> Surrogate:
-        return Surrogate(self.sd, self.value, relevance=self.value + self.log_prior(self.sd), offset=self.offset)
+        relevance = self.value + self._space.log_prior(self.points)
+        return Surrogate(self.coordinates(self.points), self.value, relevance=relevance)
 
-    def _evaluate(self, sd: Floats, near: Mode | None) -> Mode:
-        mode = self._conditional.mode(sd, near)
+    def _evaluate(self, working: Floats, near: Mode | None) -> Mode:
+        mode = self._conditional.mode(self._space.natural(working), near)
         self.n_evaluations += 1
         self.n_newton_steps += mode.n_steps
         return mode
@@ -203,23 +218,27 @@ def _efficiency(log_weight: Floats) -> float:
     return float(1 / np.sum(weight**2) / len(weight))
 
 
-def _draw_t(rng: np.random.Generator, centre: Floats, covariance: Floats, n: int) -> Floats:
-    """Draws of a multivariate t, those with a negative component thrown away."""
-    low, high = np.exp(_LOG_SD_BOUNDS)
+def _draw_t(rng: np.random.Generator, space: HyperSpace, centre: Floats, covariance: Floats, n: int) -> Floats:
+    """Draws of a multivariate t, those out of bounds thrown away."""
     root = linalg.cholesky(covariance, lower=True)
     kept: list[Floats] = []
     while sum(map(len, kept)) < n:
         spread = np.sqrt(_DEGREES / rng.chisquare(_DEGREES, 2 * n))
         draws = centre + (rng.standard_normal((2 * n, len(centre))) @ root.T) * spread[:, None]
-        kept.append(draws[((draws > low) & (draws < high)).all(axis=1)])
+        kept.append(draws[space.inside(draws)])
     return np.concatenate(kept)[:n]
 
 
 def _draw_surrogate(
-    rng: np.random.Generator, log_density: Callable[[Floats], Floats], centre: Floats, covariance: Floats, n: int
+    rng: np.random.Generator,
+    space: HyperSpace,
+    log_density: Callable[[Floats], Floats],
+    centre: Floats,
+    covariance: Floats,
+    n: int,
 ) -> Floats:
-    """About ``n`` nearly independent draws from ``log_density`` over standard deviations, in random order."""
-    candidates = _draw_t(rng, centre, covariance, max(_CANDIDATES, 4 * n))
+    """About ``n`` nearly independent draws from ``log_density`` over working values, in random order."""
+    candidates = _draw_t(rng, space, centre, covariance, max(_CANDIDATES, 4 * n))
     value = log_density(candidates)
     away = linalg.solve_triangular(linalg.cholesky(covariance, lower=True), (candidates - centre).T, lower=True)
     log_t = -0.5 * (_DEGREES + len(centre)) * np.log1p((away**2).sum(axis=0) / _DEGREES)
@@ -227,9 +246,10 @@ def _draw_surrogate(
     n += n % 2
     pick = np.searchsorted(np.cumsum(weight), (rng.random() + np.arange(n)) / n)
     pick = rng.permutation(np.minimum(pick, len(weight) - 1))
-    x = np.log(candidates[pick])
-    # Walkers move on the log scale, where a step cannot leave the positive numbers; hence the Jacobian.
-    current = value[pick] + x.sum(axis=1)
+    x = space.free(candidates[pick])
+    # Walkers move on the free scale, where a step cannot leave the positive numbers; hence the Jacobian.
+    current = value[pick] + space.log_volume(candidates[pick])
+    low, high = space.free(np.stack(space.bounds))
     half = n // 2
     for _ in range(_MOVES):
         for first in (0, half):
@@ -238,11 +258,12 @@ def _draw_surrogate(
             one, two = rng.integers(0, half, (2, half)) + others
             step = 2.38 / np.sqrt(2 * len(centre)) * rng.uniform(0.3, 1.1, half)
             moved = x[own] + step[:, None] * (x[one] - x[two]) + 1e-4 * rng.standard_normal((half, len(centre)))
-            inside = ((moved > _LOG_SD_BOUNDS[0]) & (moved < _LOG_SD_BOUNDS[1])).all(axis=1)
-            new = np.where(inside, log_density(np.exp(np.clip(moved, *_LOG_SD_BOUNDS))) + moved.sum(axis=1), -np.inf)
+            inside = ((moved > low) & (moved < high)).all(axis=1)
+            working = space.working(moved)
+            new = np.where(inside, log_density(working) + space.log_volume(working), -np.inf)
             accepted = np.log(rng.random(half)) < new - current[own]
             x[own][accepted] = moved[accepted]
             current[own][accepted] = new[accepted]
     if not np.isfinite(x).all():
         raise SamplingError("the surrogate of the standard deviations is not finite; fit with NUTS")
-    return np.exp(x[rng.permutation(n)])
+    return space.working(x[rng.permutation(n)])

@@ -6,9 +6,13 @@ the rest, and ``rest``. The negative Hessian of the log joint density is then
     [ A   B' ]      A: rest by rest          S = A - B' diag(1/d) B      Schur complement, shape (rest, rest)
     [ B   D  ]      D = diag(d): own         B: own by rest
 
-and a step costs cells + rest^2 own + rest^3 instead of cells + (rest + own)^3. The prior is independent:
-``prior = (mean of rest, precision of rest, precision of own)``. ``data = (x, rest_index, own_index, n, y)``, with x of
-shape (cell, predictor), rest_index (cell, other varying term) and one position in own per cell.
+and a step costs cells + rest^2 own + rest^3 instead of cells + (rest + own)^3. The last of rest are coordinates of
+structured effects, which are ``basis`` times them: cells are added up by effect, one number per term and cell, and the
+sums are carried over to the coordinates.
+
+``prior = (mean of rest, precision matrix of rest, precision of own)``. ``data = (x, index, weight, own_index, n, y,
+basis)``, with x of shape (cell, predictor), index and weight (cell, entry) of the effects of rest, and one position in
+own per cell.
 
 Importing this module imports numba; the machine code is cached on disk.
 """
@@ -23,20 +27,35 @@ _FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 
 @nb.njit(cache=True, nogil=True, fastmath=_FAST)
-def log_joint(rest, own, mean, precision, own_precision, x, rest_index, own_index, n, y):
+def _effects(rest, basis):
+    """Rest with structured effects in place of their coordinates."""
+    if basis.shape[0] == 0:
+        return rest
+    first = rest.shape[0] - basis.shape[1]
+    out = np.empty(first + basis.shape[0])
+    out[:first] = rest[:first]
+    out[first:] = basis @ rest[first:]
+    return out
+
+
+@nb.njit(cache=True, nogil=True, fastmath=_FAST)
+def log_joint(rest, own, prior, data):
     """Log likelihood (without binomial coefficients) plus log prior (without normaliser)."""
+    mean, precision, own_precision = prior
+    x, index, weight, own_index, n, y, basis = data
+    effect = _effects(rest, basis)
     total = 0.0
     for c in range(x.shape[0]):
         eta = 0.0
         for j in range(x.shape[1]):
-            eta += x[c, j] * rest[j]
-        for k in range(rest_index.shape[1]):
-            eta += rest[rest_index[c, k]]
+            eta += x[c, j] * effect[j]
+        for k in range(index.shape[1]):
+            eta += weight[c, k] * effect[index[c, k]]
         if own.shape[0] > 0:
             eta += own[own_index[c]]
         total += y[c] * eta - n[c] * (np.log1p(np.exp(-abs(eta))) + max(eta, 0.0))
-    for i in range(rest.shape[0]):
-        total -= 0.5 * precision[i] * (rest[i] - mean[i]) ** 2
+    away = rest - mean
+    total -= 0.5 * (away @ (precision @ away))
     for i in range(own.shape[0]):
         total -= 0.5 * own_precision * own[i] ** 2
     return total
@@ -46,38 +65,39 @@ def log_joint(rest, own, mean, precision, own_precision, x, rest_index, own_inde
 def _derivatives(rest, own, prior, data):
     """Gradient and negative Hessian of the log joint density: gradients of rest and own, A (lower), B, d."""
     mean, precision, own_precision = prior
-    x, rest_index, own_index, n, y = data
+    x, index, weight, own_index, n, y, basis = data
+    effect = _effects(rest, basis)
     p = x.shape[1]
-    q = rest_index.shape[1]
-    a = np.diag(precision)
-    b = np.zeros((own.shape[0], rest.shape[0]))
+    q = index.shape[1]
+    a = np.zeros((effect.shape[0], effect.shape[0]))
+    b = np.zeros((own.shape[0], effect.shape[0]))
     d = np.full(own.shape[0], own_precision)
-    g_rest = -precision * (rest - mean)
+    g = np.zeros(effect.shape[0])
     g_own = -own_precision * own
     for c in range(x.shape[0]):
         eta = 0.0
         for j in range(p):
-            eta += x[c, j] * rest[j]
+            eta += x[c, j] * effect[j]
         for k in range(q):
-            eta += rest[rest_index[c, k]]
+            eta += weight[c, k] * effect[index[c, k]]
         if own.shape[0] > 0:
             eta += own[own_index[c]]
         share = 1 / (1 + np.exp(-eta))
         r = y[c] - n[c] * share
         w = n[c] * share * (1 - share)
         for j in range(p):
-            g_rest[j] += r * x[c, j]
+            g[j] += r * x[c, j]
             wx = w * x[c, j]
             for i in range(j + 1):
                 a[j, i] += wx * x[c, i]
             for k in range(q):
-                a[rest_index[c, k], j] += wx
+                a[index[c, k], j] += wx * weight[c, k]
         for k in range(q):
-            row = rest_index[c, k]
-            g_rest[row] += r
-            a[row, row] += w
-            for m in range(k):  # later terms have later positions: always the lower triangle
-                a[row, rest_index[c, m]] += w
+            row = index[c, k]
+            wk = w * weight[c, k]
+            g[row] += r * weight[c, k]
+            for m in range(k + 1):  # later entries have later positions: always the lower triangle
+                a[row, index[c, m]] += wk * weight[c, m]
         if own.shape[0] > 0:
             o = own_index[c]
             g_own[o] += r
@@ -85,8 +105,33 @@ def _derivatives(rest, own, prior, data):
             for j in range(p):
                 b[o, j] += w * x[c, j]
             for k in range(q):
-                b[o, rest_index[c, k]] += w
-    return g_rest, g_own, a, b, d
+                b[o, index[c, k]] += w * weight[c, k]
+    if basis.shape[0] > 0:
+        g, a, b = _coordinates(g, a, b, basis)
+    return g - precision @ (rest - mean), g_own, a + precision, b, d
+
+
+@nb.njit(cache=True, nogil=True)
+def _coordinates(g, a, b, basis):
+    """Gradient and curvature by effect, carried over to the coordinates of structured effects."""
+    first = a.shape[0] - basis.shape[0]
+    size = first + basis.shape[1]
+    turned = np.ascontiguousarray(basis.T)
+    g_new = np.empty(size)
+    g_new[:first] = g[:first]
+    g_new[first:] = turned @ np.ascontiguousarray(g[first:])
+    corner = np.ascontiguousarray(a[first:, first:])
+    for i in range(corner.shape[0]):
+        for j in range(i):
+            corner[j, i] = corner[i, j]
+    a_new = np.zeros((size, size))
+    a_new[:first, :first] = a[:first, :first]
+    a_new[first:, :first] = turned @ np.ascontiguousarray(a[first:, :first])
+    a_new[first:, first:] = turned @ (corner @ basis)
+    b_new = np.empty((b.shape[0], size))
+    b_new[:, :first] = b[:, :first]
+    b_new[:, first:] = np.ascontiguousarray(b[:, first:]) @ basis
+    return g_new, a_new, b_new
 
 
 @nb.njit(cache=True, nogil=True)
@@ -131,9 +176,7 @@ def climb(rest, own, prior, data, tolerance, max_steps):
     not arrive. The factor belongs to the point before the last step, which is closer than ``tolerance`` in log density:
     that makes it no worse a proposal, and saves an evaluation.
     """
-    x, rest_index, own_index, n, y = data
-    mean, precision, own_precision = prior
-    value = log_joint(rest, own, mean, precision, own_precision, x, rest_index, own_index, n, y)
+    value = log_joint(rest, own, prior, data)
     steps = 0
     while True:
         g_rest, g_own, a, b, d = _derivatives(rest, own, prior, data)
@@ -147,7 +190,7 @@ def climb(rest, own, prior, data, tolerance, max_steps):
         while True:
             new_rest = rest + length * step_rest
             new_own = own + length * step_own
-            new_value = log_joint(new_rest, new_own, mean, precision, own_precision, x, rest_index, own_index, n, y)
+            new_value = log_joint(new_rest, new_own, prior, data)
             if new_value >= value + 0.1 * length * gain or length < 1e-3 or gain < tolerance:
                 break
             length *= 0.5
@@ -164,8 +207,6 @@ def draw(mode, factors, noise, prior, data, out):
 
     The factor 2 pi of the normal density is left out on both sides.
     """
-    x, rest_index, own_index, n, y = data
-    mean, precision, own_precision = prior
     rest, own = mode
     factor, b, d = factors
     noise_rest, noise_own = noise
@@ -182,6 +223,6 @@ def draw(mode, factors, noise, prior, data, out):
         if d.shape[0] > 0:
             out_own[s] = own - (b @ shift) / d + noise_own[s] / np.sqrt(d)
         log_q = log_det - 0.5 * (noise_rest[s] @ noise_rest[s]) - 0.5 * (noise_own[s] @ noise_own[s])
-        value = log_joint(out_rest[s], out_own[s], mean, precision, own_precision, x, rest_index, own_index, n, y)
+        value = log_joint(out_rest[s], out_own[s], prior, data)
         ratio[s] = value - log_q
     return ratio

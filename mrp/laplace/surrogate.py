@@ -1,6 +1,6 @@
-r"""A cheap stand-in for the likelihood of the standard deviations, learnt from a few hundred exact values.
+r"""A cheap stand-in for the likelihood of the parameters, learnt from a few hundred exact values.
 
-    f(sd) = quadratic(x) + Gaussian process(x),       x = log(sd + c), centred and scaled
+    f(sd) = quadratic(x) + Gaussian process(x),       x = log(sd + c) or atanh(correlation), centred and scaled
 
 with c a fraction of the most probable sd: near zero, where an effect vanishes and the likelihood stops changing, x
 stops changing too. The process has a squared exponential kernel whose length and height maximise the marginal
@@ -29,24 +29,20 @@ _CHUNK = 4000
 
 
 class Surrogate:
-    """Approximate log likelihood of standard deviations.
+    """Approximate log likelihood of standard deviations and correlations.
 
     Parameters
     ----------
-    sd
-        Where it is known, shape (point, term).
+    x
+        Where it is known, shape (point, parameter).
     value
         Log likelihood there, shape (point,).
     relevance
         Log posterior density there, which decides how closely each value is followed, shape (point,).
-    offset
-        c, > 0, shape (term,).
     """
 
-    def __init__(self, sd: Floats, value: Floats, *, relevance: Floats, offset: Floats) -> None:
-        self._offset = offset
+    def __init__(self, x: Floats, value: Floats, *, relevance: Floats) -> None:
         self._top = float(value.max())
-        x = np.log(sd + offset)
         weight = np.exp(np.clip((relevance - relevance.max()) / 4, -8, 0))
         self._centre = np.average(x, axis=0, weights=weight)
         self._scale = np.sqrt(np.average((x - self._centre) ** 2, axis=0, weights=weight)) + 1e-6
@@ -72,9 +68,9 @@ class Surrogate:
                 if evidence > best:
                     best, self._length, self._process = evidence, length, base * height * solved
 
-    def __call__(self, sd: Floats) -> Floats:
-        """Approximate log likelihood at the rows of ``sd``, shape (point,)."""
-        x = (np.log(sd + self._offset) - self._centre) / self._scale
+    def __call__(self, x: Floats) -> Floats:
+        """Approximate log likelihood at the rows of ``x``, shape (point,)."""
+        x = (x - self._centre) / self._scale
         out = np.empty(len(x))
         for start in range(0, len(x), _CHUNK):
             part = x[start : start + _CHUNK]

@@ -3,7 +3,9 @@ import pytest
 
 from mrp.electorate import Electorate
 from mrp.errors import FormulaError
-from mrp.formula import Predictor, VaryingIntercept, check_formula, parse_formula
+from mrp.formula import parse_formula
+from mrp.formula_check import check_formula
+from mrp.terms import Predictor, VaryingIntercept
 from tests.mrp.worlds import FORMULA, electorate
 
 WORLD = electorate()
@@ -35,11 +37,16 @@ def test_a_term_written_twice_counts_once():
         ("", "it is empty"),
         ("y ~ lean", "right-hand side only"),
         ("lean + +", "cannot be read"),
-        ("(lean||age)", "cannot be read"),
         ("0 + lean", "the intercept cannot be removed"),
         ("lean:age", "interaction of coefficients"),
-        ("(lean|age)", "varying slope"),
-        ("rw1(age)", r"rw1\(age\) is not supported; understood are x, \(1\|g\)"),
+        ("(lean:sex|age)", "interaction of coefficients"),
+        ("((1|age))", "more parentheses than it needs"),
+        ("log(lean)", r"log\(lean\) is not supported; understood are x, \(1\|g\)"),
+        ("rw1(age + sex)", "cannot be read"),
+        ("rw1(age|sex|district)", "cannot be read"),
+        ("rw2(age|sex)", "only rw1 can be given by group"),
+        ("house(mode)", r"write house\(pollster\)"),
+        ("ar1(age)", r"write ar1\(period\)"),
     ],
 )
 def test_what_is_not_understood_is_refused_and_what_is_understood_named(formula: str, message: str):

@@ -22,8 +22,8 @@ def test_an_effect_that_poststratification_forgets_is_found(term: int, monkeypat
     """The fault that gave the check its reason: a term is in the likelihood and not in the prediction."""
     add_terms = mrp.cell_pass._add_terms
 
-    def forgetful(eta, by_latent, x, index):
-        add_terms(eta, by_latent, x, np.delete(index, term, axis=1))
+    def forgetful(eta, by_latent, x, index, weight):
+        add_terms(eta, by_latent, x, np.delete(index, term, axis=1), np.delete(weight, term, axis=1))
 
     monkeypatch.setattr("mrp.cell_pass._add_terms", forgetful)
 
@@ -35,10 +35,10 @@ def test_an_effect_that_poststratification_forgets_is_found(term: int, monkeypat
 def test_a_coefficient_that_poststratification_forgets_is_found(monkeypatch):
     add_terms = mrp.cell_pass._add_terms
 
-    def forgetful(eta, by_latent, x, index):
+    def forgetful(eta, by_latent, x, index, weight):
         blinded = x.copy()
         blinded[:, 0] = 0
-        add_terms(eta, by_latent, blinded, index)
+        add_terms(eta, by_latent, blinded, index, weight)
 
     monkeypatch.setattr("mrp.cell_pass._add_terms", forgetful)
 

@@ -1,0 +1,145 @@
+"""Does a formula fit an electorate? Everything that stops it, in words, at once."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from mrp.electorate import Electorate
+from mrp.errors import FormulaError
+from mrp.formula import parse_formula
+from mrp.terms import OBSERVED, Autoregression, GroupTerm, Nuisance, Predictor, Term, VaryingIntercept, VaryingSlopes, Walk
+
+__all__ = ["check_formula"]
+
+
+def check_formula(
+    formula: str, electorate: Electorate, *, observed: Mapping[str, Sequence[str]] | None = None
+) -> tuple[str, ...]:
+    """Everything that stops a formula from being fitted on an electorate, in words; empty if nothing does.
+
+    Parameters
+    ----------
+    formula
+        As for `mrp.formula.parse_formula`.
+    electorate
+        The districts and demographics that the terms may name.
+    observed
+        Levels of "period", "pollster" and "mode", those that the counts have. None: not known yet, so that a term of
+        theirs is taken on trust.
+    """
+    try:
+        parsed = parse_formula(formula)
+    except FormulaError as error:
+        return error.problems
+    problems = [problem for term in parsed.terms for problem in _problems(term, electorate, observed)]
+    seen: dict[object, GroupTerm] = {}
+    for term in parsed.groups:
+        for claim in _claims(term):
+            first = seen.setdefault(claim, term)
+            if first is not term:
+                problems.append(f"{term} has the same factors as {first}; keep one")
+                break
+    return tuple(problems)
+
+
+def _claims(term: GroupTerm) -> Iterator[object]:
+    """What only one term can be, so that two with the same claim cannot be told apart."""
+    if isinstance(term, VaryingIntercept):
+        yield frozenset(term.factors)
+    elif isinstance(term, VaryingSlopes):
+        if term.intercept:
+            yield frozenset(term.factors)
+        for name in term.predictors:
+            yield name, frozenset(term.factors)
+    elif isinstance(term, Walk | Autoregression):
+        yield "over", term.name, frozenset(term.factors if isinstance(term, Walk) else ())
+    else:
+        yield term.call
+
+
+def _problems(
+    term: Term, electorate: Electorate, observed: Mapping[str, Sequence[str]] | None
+) -> Iterator[str]:
+    where = "" if term.names == (str(term),) else f" in {term}"
+    factors = (electorate.district, *electorate.parents, *electorate.demographics)
+    if isinstance(term, Predictor):
+        yield from _coefficient_problems(term.name, where, electorate)
+    elif isinstance(term, VaryingSlopes):
+        for name in term.predictors:
+            found = list(_coefficient_problems(name, where, electorate))
+            yield from found or _constant_problems(name, term, electorate)
+    elif isinstance(term, Walk):
+        yield from _order_problems(term, electorate, observed)
+    elif isinstance(term, Autoregression | Nuisance):
+        yield from _observed_problems(term.name, where, electorate, observed)
+    if isinstance(term, VaryingIntercept | VaryingSlopes | Walk):
+        for name in term.factors:
+            if name == "period" and name not in factors:
+                yield from _observed_problems(name, where, electorate, observed)
+            elif name in OBSERVED and name not in factors:
+                yield f"{name}{where} says how people were asked; write {'house' if name == 'pollster' else name}({name})"
+            elif name in electorate.predictors:
+                yield f"{name}{where} is numeric; varying intercepts need levels: one of {', '.join(factors)}"
+            else:
+                yield from _level_problems(name, where, electorate)
+
+
+def _coefficient_problems(name: str, where: str, electorate: Electorate) -> Iterator[str]:
+    if name in electorate.predictors:
+        yield from _predictor_problems(name, electorate)
+    elif name == electorate.district:
+        yield f"{name}{where} is the district itself; write (1|{name})"
+    else:
+        yield from _level_problems(name, where, electorate)
+
+
+def _level_problems(name: str, where: str, electorate: Electorate) -> Iterator[str]:
+    known = (electorate.district, *electorate.parents, *electorate.demographics)
+    if name not in known:
+        yield f"{name}{where} names nothing; this electorate has {', '.join((*known, *electorate.predictors))}"
+    elif len(electorate.levels(name)) < 2:
+        yield f"{name}{where} has one level ({electorate.levels(name)[0]}), so it cannot explain anything"
+
+
+def _predictor_problems(name: str, electorate: Electorate) -> Iterator[str]:
+    values = electorate.districts.select("code", name).sort("code")
+    missing = values.filter(values[name].is_null() | ~values[name].is_finite())["code"].to_list()
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        yield f"{name} has no value in {', '.join(missing[:3])}{more}"
+    elif values[name].n_unique() < 2:
+        yield f"{name} is the same in every district, so it cannot explain anything"
+
+
+def _constant_problems(name: str, term: VaryingSlopes, electorate: Electorate) -> Iterator[str]:
+    """A slope needs a predictor that differs among those who share it."""
+    of_district = name in electorate.predictors or name in electorate.parents
+    if name in term.factors or (of_district and electorate.district in term.factors):
+        same = ":".join(term.factors)
+        yield f"{name} in {term} is the same throughout each {same}, so its slope cannot be told from the intercept"
+
+
+def _order_problems(
+    term: Walk, electorate: Electorate, observed: Mapping[str, Sequence[str]] | None
+) -> Iterator[str]:
+    name = term.name
+    ordered = ", ".join((*sorted(electorate.ordered), "period"))
+    if name == "period" and name not in electorate.demographics:
+        yield from _observed_problems(name, f" in {term}", electorate, observed)
+    elif name in term.factors:
+        yield f"{term} walks over {name} by {name}; leave one out"
+    elif name in electorate.ordered:
+        if len(electorate.levels(name)) <= term.order:
+            yield f"{name} in {term} has {len(electorate.levels(name))} levels, needs {term.order + 1} or more"
+    elif name in (electorate.district, *electorate.parents, *electorate.demographics):
+        yield f"{name} in {term} has no order; declare it as ordered, or write (1|{name}). Ordered are {ordered}"
+    else:
+        yield f"{name} in {term} names nothing that has an order; ordered are {ordered}"
+
+
+def _observed_problems(
+    name: str, where: str, electorate: Electorate, observed: Mapping[str, Sequence[str]] | None
+) -> Iterator[str]:
+    if name in (*electorate.cell_columns, *electorate.parents, *electorate.predictors):
+        yield f"{name}{where} is a column of the electorate; rename it, so that {name} means what interviews have"
+    elif observed is not None and not observed.get(name):
+        has = ", ".join(observed) or "neither period, pollster nor mode"
+        yield f"{name}{where} is not known of the interviews, which have {has}; count by {name}, or leave the term out"

@@ -1,0 +1,120 @@
+"""The terms that a formula is made of, and how each is written."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = [
+    "OBSERVED",
+    "Autoregression",
+    "GroupTerm",
+    "Nuisance",
+    "Predictor",
+    "Term",
+    "VaryingIntercept",
+    "VaryingSlopes",
+    "Walk",
+]
+
+OBSERVED = ("period", "pollster", "mode")
+"""What is known of an interview and not of a person: columns of the counts, not of the frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Predictor:
+    """A coefficient, or one per contrast when the column has levels."""
+
+    name: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns this term reads."""
+        return (self.name,)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class VaryingIntercept:
+    """One effect per combination of levels, drawn from a normal with an unknown standard deviation."""
+
+    factors: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns this term reads."""
+        return self.factors
+
+    def __str__(self) -> str:
+        return f"(1|{':'.join(self.factors)})"
+
+
+@dataclass(frozen=True, slots=True)
+class VaryingSlopes:
+    """Coefficients, perhaps with an intercept, that differ between the combinations of levels."""
+
+    factors: tuple[str, ...]
+    predictors: tuple[str, ...]
+    intercept: bool
+    correlated: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns this term reads."""
+        return (*self.predictors, *self.factors)
+
+    def __str__(self) -> str:
+        bar = "|" if self.correlated else "||"
+        return f"({'+'.join(('1' if self.intercept else '0', *self.predictors))}{bar}{':'.join(self.factors)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A random walk over ordered levels, one for every combination of ``factors`` if there are any."""
+
+    name: str
+    order: Literal[1, 2]
+    factors: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns this term reads."""
+        return (*self.factors, self.name)
+
+    def __str__(self) -> str:
+        return f"rw{self.order}({self.name}{'|' + ':'.join(self.factors) if self.factors else ''})"
+
+
+@dataclass(frozen=True, slots=True)
+class Autoregression:
+    """Effects of periods that remember a part of the one before."""
+
+    name: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns this term reads."""
+        return (self.name,)
+
+    def __str__(self) -> str:
+        return f"ar1({self.name})"
+
+
+@dataclass(frozen=True, slots=True)
+class Nuisance:
+    """Effects of how people were asked: in the likelihood, summing to zero, not in the prediction."""
+
+    call: str
+    name: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns this term reads."""
+        return (self.name,)
+
+    def __str__(self) -> str:
+        return f"{self.call}({self.name})"
+
+
+type GroupTerm = VaryingIntercept | VaryingSlopes | Walk | Autoregression | Nuisance
+type Term = Predictor | GroupTerm
