@@ -20,7 +20,15 @@ from mrp.formula import slope_name
 from mrp.structure import walk_basis, zero_sum_basis
 from mrp.terms import Autoregression, GroupTerm, Nuisance, VaryingIntercept, VaryingSlopes, Walk
 
-__all__ = ["EffectCoding", "EffectKind", "FactorCoding", "PredictorCoding", "code_effect", "code_predictor", "code_slope"]
+__all__ = [
+    "EffectCoding",
+    "EffectKind",
+    "FactorCoding",
+    "PredictorCoding",
+    "code_effect",
+    "code_predictor",
+    "code_slope",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +106,7 @@ class EffectCoding:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of the effects, the last factor running fastest, e.g. "Female:White", then the column if it has some."""
+        """Names of the effects, the last factor running fastest, e.g. "Female:White"; with slopes "HS, lean"."""
         levels = (":".join(levels) for levels in itertools.product(*(factor.levels for factor in self.factors)))
         if not self.slopes:
             return tuple(levels)
@@ -109,7 +117,7 @@ class EffectCoding:
         """Effects from independent coordinates, shape (effect, coordinate); None where they are the same thing."""
         n = self.shape[-1]
         if self.kind in ("rw1", "rw2"):
-            return np.kron(np.eye(self.size // n), walk_basis(n, 1 if self.kind == "rw1" else 2))
+            return np.asarray(np.kron(np.eye(self.size // n), walk_basis(n, 1 if self.kind == "rw1" else 2)))
         return zero_sum_basis(n) if self.kind == "zero-sum" else None
 
     @property

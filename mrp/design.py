@@ -295,14 +295,20 @@ def build_design(
         *(code_predictor(term.name, electorate) for term in parsed.predictors),
         *(code_slope(term, electorate, levels) for term in slopes),
     )
-    effects = (code_effect(term, electorate, observed=levels) for term in parsed.groups)
+    coded = (code_effect(term, electorate, observed=levels) for term in parsed.groups)
     # A single pollster or period has no effect that sums to zero; others will come.
-    effects = tuple(effect for effect in effects if effect.n_coordinates)
+    effects = tuple(effect for effect in coded if effect.n_coordinates)
     used = {p.key for p in predictors} | {f.key for e in effects for f in e.factors}
     used |= {slope.key for effect in effects for slope in effect.slopes}
     keys = {column: electorate.levels(column) for column in electorate.cell_columns if column in used}
     design = Design(
-        formula, electorate.district, keys, predictors, effects, levels, levels["period"][-1] if "period" in levels else None
+        formula,
+        electorate.district,
+        keys,
+        predictors,
+        effects,
+        levels,
+        levels["period"][-1] if "period" in levels else None,
     )
     return design if period is None else design.at_period(period)
 

@@ -7,7 +7,7 @@
 ``(1|g)``, ``(1|g:h)``     varying intercepts, the latter for every combination of levels
 ``(x|g)``                  the same as ``(1 + x|g)``: intercepts and slopes that vary together; ``(0 + x|g)`` slopes
                            alone, ``(x||g)`` without correlations
-``rw1(x)``, ``rw2(x)``     random walk over an ordered demographic or ``period``; ``rw2`` brings its slope as a coefficient
+``rw1(x)``, ``rw2(x)``     random walk over an ordered demographic or ``period``; ``rw2`` with its slope as coefficient
 ``rw1(x|g)``               one such walk for every level of ``g``, with a common standard deviation
 ``ar1(period)``            effects of periods that remember a part of the one before
 ``house(pollster)``,       how people were asked: fitted, summing to zero, left out of the prediction
@@ -28,7 +28,8 @@ from mrp.terms import Autoregression, GroupTerm, Nuisance, Predictor, Term, Vary
 __all__ = ["Formula", "parse_formula"]
 
 _UNDERSTOOD = (
-    "understood are x, (1|g), (1|g:h), (x|g), (x||g), rw1(x), rw2(x), rw1(x|g), ar1(period), house(pollster), mode(mode)"
+    "understood are x, (1|g), (1|g:h), (x|g), (x||g), rw1(x), rw2(x), rw1(x|g), ar1(period), house(pollster) and "
+    "mode(mode)"
 )
 _BARRED = re.compile(r"\(([^()|]*)(\|\|?)([^()|]*)\)")
 _CALL = re.compile(r"(rw1|rw2|ar1|house|mode)\(([^()]*)\)")
@@ -82,39 +83,45 @@ def parse_formula(formula: str) -> Formula:
         raise FormulaError(formula, ("write the right-hand side only, without '~'",))
     if not formula.strip():
         raise FormulaError(formula, ("it is empty; write 1 for a model of one constant",))
-    terms: dict[str, Term] = {}
     problems: list[str] = []
-    plain: list[str] = []
-    for written in _PLUS.split(formula):
-        piece = written.strip()
-        if not (_BARRED.fullmatch(piece) or _CALL.fullmatch(piece)):
-            plain.append(piece)
-            continue
-        try:
-            found = _call(piece) if _CALL.fullmatch(piece) else _barred(piece)
-        except ValueError as error:
-            problems.append(str(error))
-        else:
-            terms |= {str(term): term for term in found}
+    special, plain = _special(formula, problems)
     try:
         described = _described(" + ".join(plain) or "1")
     except ValueError as error:
         raise FormulaError(formula, (*problems, str(error))) from error
-    for item in described:
-        if type(item).__name__ == "Intercept":
-            continue
+    terms = {str(term): term for term in special}
+    coefficients = [item for item in described if type(item).__name__ != "Intercept"]
+    for item in coefficients:
         try:
             term = _coefficient(item)
         except ValueError as error:
             problems.append(str(error))
         else:
             terms[str(term)] = term
-    if not any(type(item).__name__ == "Intercept" for item in described):
+    if len(coefficients) == len(described):
         problems.append("the intercept cannot be removed; leave out '0' and '-1'")
     if problems:
         raise FormulaError(formula, tuple(problems))
     ordered = sorted(terms.values(), key=lambda term: not isinstance(term, Predictor))
     return Formula(text=formula, terms=tuple(ordered))
+
+
+def _special(formula: str, problems: list[str]) -> tuple[list[Term], list[str]]:
+    """The terms with a bar or a call, problems with them added to ``problems``, and the pieces that are left."""
+    terms: list[Term] = []
+    plain: list[str] = []
+    for written in _PLUS.split(formula):
+        piece = written.strip()
+        try:
+            if call := _CALL.fullmatch(piece):
+                terms.append(_call(call))
+            elif bar := _BARRED.fullmatch(piece):
+                terms += _barred(bar)
+            else:
+                plain.append(piece)
+        except ValueError as error:
+            problems.append(str(error))
+    return terms, plain
 
 
 def _described(formula: str) -> list[Any]:
@@ -129,10 +136,9 @@ def _described(formula: str) -> list[Any]:
         raise ValueError(f"cannot be read ({error}); {_UNDERSTOOD}") from error
 
 
-def _call(piece: str) -> list[Term]:
+def _call(matched: re.Match[str]) -> Term:
     """A term written as a function of a column."""
-    matched = _CALL.fullmatch(piece)
-    assert matched is not None  # the caller has looked
+    piece = matched[0]
     call, (name, *groups) = matched[1], [part.strip() for part in matched[2].split("|")]
     factors = tuple(factor.strip() for group in groups for factor in group.split(":"))
     if len(groups) > 1 or not all(_NAME.fullmatch(part) for part in (name, *factors)):
@@ -140,17 +146,15 @@ def _call(piece: str) -> list[Term]:
     if factors and call != "rw1":
         raise ValueError(f"{piece}: only rw1 can be given by group; {_UNDERSTOOD}")
     if call in ("rw1", "rw2"):
-        return [Walk(name, 1 if call == "rw1" else 2, factors)]
+        return Walk(name, 1 if call == "rw1" else 2, factors)
     wanted = {"ar1": "period", "house": "pollster", "mode": "mode"}[call]
     if name != wanted:
         raise ValueError(f"{piece} is not supported; write {call}({wanted})")
-    return [Autoregression(name) if call == "ar1" else Nuisance(call, name)]
+    return Autoregression(name) if call == "ar1" else Nuisance(call, name)
 
 
-def _barred(piece: str) -> list[Term]:
+def _barred(matched: re.Match[str]) -> list[Term]:
     """Varying intercepts and slopes; several where the grouping is nested, as in (1|a/b)."""
-    matched = _BARRED.fullmatch(piece)
-    assert matched is not None  # the caller has looked
     left, bar, right = matched.groups()
     by_factors: dict[tuple[str, ...], list[Any]] = {}
     for item in _described(f"({left}|{right})"):

@@ -5,7 +5,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from mrp.electorate import Electorate
 from mrp.errors import FormulaError
 from mrp.formula import parse_formula
-from mrp.terms import OBSERVED, Autoregression, GroupTerm, Nuisance, Predictor, Term, VaryingIntercept, VaryingSlopes, Walk
+from mrp.terms import (
+    OBSERVED,
+    Autoregression,
+    GroupTerm,
+    Nuisance,
+    Predictor,
+    Term,
+    VaryingIntercept,
+    VaryingSlopes,
+    Walk,
+)
 
 __all__ = ["check_formula"]
 
@@ -55,9 +65,7 @@ def _claims(term: GroupTerm) -> Iterator[object]:
         yield term.call
 
 
-def _problems(
-    term: Term, electorate: Electorate, observed: Mapping[str, Sequence[str]] | None
-) -> Iterator[str]:
+def _problems(term: Term, electorate: Electorate, observed: Mapping[str, Sequence[str]] | None) -> Iterator[str]:
     where = "" if term.names == (str(term),) else f" in {term}"
     factors = (electorate.district, *electorate.parents, *electorate.demographics)
     if isinstance(term, Predictor):
@@ -75,7 +83,8 @@ def _problems(
             if name == "period" and name not in factors:
                 yield from _observed_problems(name, where, electorate, observed)
             elif name in OBSERVED and name not in factors:
-                yield f"{name}{where} says how people were asked; write {'house' if name == 'pollster' else name}({name})"
+                call = "house" if name == "pollster" else name
+                yield f"{name}{where} says how people were asked; write {call}({name})"
             elif name in electorate.predictors:
                 yield f"{name}{where} is numeric; varying intercepts need levels: one of {', '.join(factors)}"
             else:
@@ -117,9 +126,7 @@ def _constant_problems(name: str, term: VaryingSlopes, electorate: Electorate) -
         yield f"{name} in {term} is the same throughout each {same}, so its slope cannot be told from the intercept"
 
 
-def _order_problems(
-    term: Walk, electorate: Electorate, observed: Mapping[str, Sequence[str]] | None
-) -> Iterator[str]:
+def _order_problems(term: Walk, electorate: Electorate, observed: Mapping[str, Sequence[str]] | None) -> Iterator[str]:
     name = term.name
     ordered = ", ".join((*sorted(electorate.ordered), "period"))
     if name == "period" and name not in electorate.demographics:

@@ -86,7 +86,7 @@ class HyperSpace:
 
     def natural(self, working: Floats) -> Floats:
         """Natural from working values, along the last axis."""
-        return np.concatenate([working[..., : self.n_sds], np.tanh(working[..., self.n_sds :])], axis=-1)
+        return np.asarray(np.concatenate([working[..., : self.n_sds], np.tanh(working[..., self.n_sds :])], axis=-1))
 
     def free(self, working: Floats) -> Floats:
         """Free from working values, along the last axis."""
@@ -95,7 +95,7 @@ class HyperSpace:
     def working(self, free: Floats) -> Floats:
         """Working from free values, those beyond the bounds cut."""
         inside = np.concatenate([np.exp(free[..., : self.n_sds]), free[..., self.n_sds :]], axis=-1)
-        return np.clip(inside, *self.bounds)
+        return np.asarray(np.clip(inside, *self.bounds))
 
     def inside(self, working: Floats) -> NDArray[np.bool_]:
         """Which rows are within the bounds."""

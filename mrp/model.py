@@ -110,7 +110,10 @@ def _effect(effect: EffectCoding, hypers: TermHypers) -> Any:
             root = correlation_root(partial, k) if len(partial) else np.eye(k).tolist()
             chol = pt.stack([pt.stack([sd[i] * root[i][j] for j in range(k)]) for i in range(k)])
             by_level = pm.MvNormal(
-                f"{effect.term} by level", np.zeros(k), chol=chol, dims=(f"{effect.term} group", f"{effect.term} column")
+                f"{effect.term} by level",
+                np.zeros(k),
+                chol=chol,
+                dims=(f"{effect.term} group", f"{effect.term} column"),
             )
             return pm.Deterministic(effect.term, by_level.ravel(), dims=dims)
 

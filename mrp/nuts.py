@@ -1,7 +1,8 @@
 """Sample the model with NUTS: the reference engine.
 
-The sampler moves in the coordinates of `mrp.warm_start`; what comes back are draws of the model as `mrp.model` defines
-it. If the first run does not deserve publication, one more is made with smaller steps and more draws.
+The sampler moves in the coordinates of `mrp.warm_start`, or of `mrp.whitened` if there are terms other than
+coefficients and varying intercepts; what comes back are draws of the model as `mrp.model` defines it. If the first run
+does not deserve publication, one more is made with smaller steps and more draws.
 
 References
 ----------
@@ -13,6 +14,7 @@ R-hat for assessing convergence of MCMC", Bayesian Analysis 16(2), 667-718.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -22,15 +24,13 @@ import polars as pl
 from mrp.counts import coarsest
 from mrp.design import Design
 from mrp.errors import SamplingError
+from mrp.hyper import hyper_space
 from mrp.priors import Priors
 from mrp.progress import Progress, Reporter
 from mrp.verdict import judge_nuts
 
 if TYPE_CHECKING:
     from xarray import DataTree
-
-    from mrp.identified import Identified
-    from mrp.warm_start import WarmStart
 
 __all__ = ["NutsSettings", "Progress", "sample_nuts"]
 
@@ -106,27 +106,21 @@ def sample_nuts(
         If the settings make no sense, or the sampler cannot start.
     """
     # Settings are read by processes that never sample: what sampling needs is loaded here.
-    from mrp.collect import collect
-    from mrp.identified import identify
-    from mrp.warm_start import warm_start
-
     report = Reporter(on_progress)
     report("prepare", 0.0)
     settings.check()
     counts = coarsest(design, counts)
     priors.check(design)
-    identified = identify(design, priors)
-    start = warm_start(identified, design, counts, priors)
-    report("compile", _COMPILE)
-    compiled = _compile(identified, start, design, counts, priors)
     first, second, mixing = np.random.SeedSequence(seed).spawn(3)
+    form = _of_intercepts if all(effect.kind == "independent" for effect in design.effects) else _of_any_terms
+    compiled, collected = form(design, counts, priors, report, mixing)
 
     def attempt(stage: str, draws: int, target_accept: float, chain_seed: np.random.SeedSequence) -> "DataTree":
         raw = _run(
             compiled, settings, stage=stage, draws=draws, target_accept=target_accept, seed=chain_seed, report=report
         )
         report("collect", _COLLECT)
-        return collect(raw, identified=identified, start=start, design=design, priors=priors, seed=mixing)
+        return collected(raw)
 
     tree = attempt("sample", settings.draws, settings.target_accept, first)
     retried = not judge_nuts(tree).publishable
@@ -147,17 +141,43 @@ def sample_nuts(
     return tree
 
 
-def _compile(identified: "Identified", start: "WarmStart", design: Design, counts: pl.DataFrame, priors: Priors) -> Any:
+def _of_intercepts(
+    design: Design, counts: pl.DataFrame, priors: Priors, report: Reporter, seed: np.random.SeedSequence
+) -> tuple[Any, Callable[["DataTree"], "DataTree"]]:
+    """Compiled model of varying intercepts, and what makes draws of the definition of its draws."""
     import nutpie
 
+    from mrp.collect import collect
+    from mrp.identified import identify
     from mrp.model import build_sampling_model
+    from mrp.warm_start import warm_start
 
+    identified = identify(design, priors)
+    start = warm_start(identified, design, counts, priors)
+    report("compile", _COMPILE)
     model = build_sampling_model(identified, start, design, counts, priors)
     # Starting values on the scale on which they are random: near the mode, in units of its standard deviations.
     points: dict[Any, Any] = {"free": np.zeros(start.centre.size)}
     if design.effects:
         points |= {"z": np.zeros(start.pull.size), "sd": start.sd}
-    return nutpie.compile_pymc_model(model, initial_points=points)
+    compiled = nutpie.compile_pymc_model(model, initial_points=points)
+    return compiled, partial(collect, identified=identified, start=start, design=design, priors=priors, seed=seed)
+
+
+def _of_any_terms(
+    design: Design, counts: pl.DataFrame, priors: Priors, report: Reporter, _seed: np.random.SeedSequence
+) -> tuple[Any, Callable[["DataTree"], "DataTree"]]:
+    """The same for a model with other terms."""
+    import nutpie
+
+    from mrp.whitened import build_whitened_model, collect_whitened, starting_points, whiten
+
+    whitening = whiten(design, counts, priors)
+    report("compile", _COMPILE)
+    model = build_whitened_model(whitening, design, counts, priors)
+    points = starting_points(whitening, design, priors, model)
+    compiled = nutpie.compile_pymc_model(model, initial_points=points)
+    return compiled, partial(collect_whitened, design=design, space=hyper_space(design, priors))
 
 
 def _run(

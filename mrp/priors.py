@@ -3,8 +3,9 @@
 On the logit scale: the intercept is Normal(0, 1.5), which puts shares between 5% and 95%; a coefficient is Normal(0, 1)
 per standard deviation of its predictor, or per contrast of levels; the standard deviation of a varying intercept is
 HalfNormal(0.5), which calls differences of a factor of e between levels unusual and twice that rare. The same holds for
-every other sd: structured effects are scaled so that it means the same. Correlations of slopes are LKJ(2), which favours
-none; the autocorrelation of periods is 2 Beta(5, 2) - 1, which expects opinion to last: 0.43 on average, seldom below 0.
+every other sd: structured effects are scaled so that it means the same. Correlations of slopes are LKJ(2), which
+favours none; the autocorrelation r of periods has (r + 1) / 2 ~ Beta(5, 2), which expects opinion to last: 0.43 on
+average, seldom below 0.
 """
 
 import math
@@ -142,10 +143,10 @@ class Priors:
             else:
                 self.for_predictor(name)
         for name in self.correlation_by_term:
-            term = groups.get(name)
-            if isinstance(term, Autoregression):
+            group = groups.get(name)
+            if isinstance(group, Autoregression):
                 self.for_autocorrelation(name)
-            elif isinstance(term, VaryingSlopes) and term.correlated:
+            elif isinstance(group, VaryingSlopes) and group.correlated:
                 self.for_correlation(name)
             else:
                 raise PriorError(f"{name} has no correlation, and so no prior {self.correlation_by_term[name]} of one")
@@ -259,4 +260,12 @@ def _parse(term: str, text: str) -> Prior:
     positive = numbers[1:] if called[1] == "normal" else numbers
     if not all(0 < number < math.inf for number in positive) or not math.isfinite(numbers[0]):
         raise PriorError(f"the prior of {term} is {text!r}; it must be finite and its scale above 0")
-    return {"normal": Normal, "half_normal": HalfNormal, "lkj": Lkj, "beta": AutoBeta}[called[1]](*numbers)
+    match called[1]:
+        case "normal":
+            return Normal(*numbers)
+        case "half_normal":
+            return HalfNormal(*numbers)
+        case "lkj":
+            return Lkj(*numbers)
+        case _:
+            return AutoBeta(*numbers)

@@ -105,20 +105,20 @@ def explore(
     n_features = (space.size + 1) * (space.size + 2) // 2
     unit = np.concatenate([centre[: space.n_sds], np.ones(space.size - space.n_sds)])
     centre = np.concatenate([1.15 * centre[: space.n_sds], centre[space.n_sds :]])
-    covariance = np.diag(unit) @ spread @ np.diag(unit) + np.diag((0.35 * unit) ** 2)
-    known.add(_draw_t(rng, space, centre, covariance, max(60, 3 * n_features)))
+    near = centre, np.diag(unit) @ spread @ np.diag(unit) + np.diag((0.35 * unit) ** 2)
+    known.add(_draw_t(rng, space, *near, max(60, 3 * n_features)))
     for round_ in range(_MAX_ROUNDS):
         report(0.2 + 0.3 * round_ / _MAX_ROUNDS)
         surrogate = known.surrogate()
-        walkers = _draw_surrogate(rng, space, known.log_density(surrogate, _EXPLORING), centre, covariance, _WALKERS)
-        centre, covariance = walkers.mean(axis=0), 1.3 * np.cov(walkers, rowvar=False).reshape(space.size, space.size)
+        walkers = _draw_surrogate(rng, space, known.log_density(surrogate, _EXPLORING), near=near, n=_WALKERS)
+        near = walkers.mean(axis=0), 1.3 * np.cov(walkers, rowvar=False).reshape(space.size, space.size)
         some = walkers[: max(60, 2 * n_features)]
         if _efficiency(known.add(some) - surrogate(known.coordinates(some))) >= _ENOUGH:
             break
     for attempt in range(_MAX_LAST_ROUNDS):
         left = 0.5 ** (attempt + 1)  # half of it goes to this round, since few need another
         proposal = known.log_density(known.surrogate(), _KEPT)
-        drawn = _draw_surrogate(rng, space, proposal, centre, covariance, max(_WALKERS, 2 * n_points))[:n_points]
+        drawn = _draw_surrogate(rng, space, proposal, near=near, n=max(_WALKERS, 2 * n_points))[:n_points]
         value = known.add(drawn, report=partial(_within, report, 1 - left, 1 - left / 2))
         log_weight = value + space.log_prior(drawn) - proposal(drawn)
         if _efficiency(log_weight) >= _TOLERABLE:
@@ -167,9 +167,7 @@ class _Known:
         def minus_log_density(free: Floats) -> float:
             working = self._space.working(free)
             self._last = self._evaluate(working, self._last)
-            return -float(
-                self._last.log_likelihood + self._space.log_prior(working) + free[: self._space.n_sds].sum()
-            )
+            return -float(self._last.log_likelihood + self._space.log_prior(working) + free[: self._space.n_sds].sum())
 
         found = optimize.minimize(
             minus_log_density, self._space.start(), method="BFGS", options={"gtol": 3e-2, "eps": 1e-3}
@@ -233,11 +231,12 @@ def _draw_surrogate(
     rng: np.random.Generator,
     space: HyperSpace,
     log_density: Callable[[Floats], Floats],
-    centre: Floats,
-    covariance: Floats,
+    *,
+    near: tuple[Floats, Floats],
     n: int,
 ) -> Floats:
-    """About ``n`` nearly independent draws from ``log_density`` over working values, in random order."""
+    """About ``n`` nearly independent draws of working values in random order; ``near`` a mean and covariance."""
+    centre, covariance = near
     candidates = _draw_t(rng, space, centre, covariance, max(_CANDIDATES, 4 * n))
     value = log_density(candidates)
     away = linalg.solve_triangular(linalg.cholesky(covariance, lower=True), (candidates - centre).T, lower=True)

@@ -38,21 +38,28 @@ def _effects(rest, basis):
     return out
 
 
+@nb.njit(cache=True, nogil=True, fastmath=_FAST, inline="always")
+def _linear_predictor(c, effect, own, data):
+    x, index, weight, own_index, _, _, _ = data
+    eta = 0.0
+    for j in range(x.shape[1]):
+        eta += x[c, j] * effect[j]
+    for k in range(index.shape[1]):
+        eta += weight[c, k] * effect[index[c, k]]
+    if own.shape[0] > 0:
+        eta += own[own_index[c]]
+    return eta
+
+
 @nb.njit(cache=True, nogil=True, fastmath=_FAST)
 def log_joint(rest, own, prior, data):
     """Log likelihood (without binomial coefficients) plus log prior (without normaliser)."""
     mean, precision, own_precision = prior
-    x, index, weight, own_index, n, y, basis = data
+    _, _, _, _, n, y, basis = data
     effect = _effects(rest, basis)
     total = 0.0
-    for c in range(x.shape[0]):
-        eta = 0.0
-        for j in range(x.shape[1]):
-            eta += x[c, j] * effect[j]
-        for k in range(index.shape[1]):
-            eta += weight[c, k] * effect[index[c, k]]
-        if own.shape[0] > 0:
-            eta += own[own_index[c]]
+    for c in range(n.shape[0]):
+        eta = _linear_predictor(c, effect, own, data)
         total += y[c] * eta - n[c] * (np.log1p(np.exp(-abs(eta))) + max(eta, 0.0))
     away = rest - mean
     total -= 0.5 * (away @ (precision @ away))
@@ -75,13 +82,7 @@ def _derivatives(rest, own, prior, data):
     g = np.zeros(effect.shape[0])
     g_own = -own_precision * own
     for c in range(x.shape[0]):
-        eta = 0.0
-        for j in range(p):
-            eta += x[c, j] * effect[j]
-        for k in range(q):
-            eta += weight[c, k] * effect[index[c, k]]
-        if own.shape[0] > 0:
-            eta += own[own_index[c]]
+        eta = _linear_predictor(c, effect, own, data)
         share = 1 / (1 + np.exp(-eta))
         r = y[c] - n[c] * share
         w = n[c] * share * (1 - share)
