@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from mrp.aliasing import aliased_terms
 from mrp.counts import coarsest
 from mrp.design import Design
 from mrp.errors import SamplingError
@@ -96,7 +97,7 @@ def sample_nuts(
     xarray.DataTree
         ``posterior``: the variables of the model (chain, draw, ...). ``sampled``: the coordinates that the sampler
         moved in, for the verdict. ``sample_stats``. Attributes: engine, seed, retried, chains, tune, draws,
-        target_accept, seconds (of each stage), versions.
+        target_accept, warnings (in words, such as of aliased terms), seconds (of each stage), versions.
 
     Raises
     ------
@@ -134,6 +135,7 @@ def sample_nuts(
         "tune": settings.tune,
         "draws": tree["posterior"].sizes["draw"],
         "target_accept": settings.retry_target_accept if retried else settings.target_accept,
+        "warnings": list(aliased_terms(design, counts)),
         "seconds": report.seconds(),
         "versions": {name: version(name) for name in ("pymc", "nutpie", "numpy")},
     }

@@ -17,6 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from mrp.aliasing import aliased_terms
 from mrp.counts import coarsest
 from mrp.design import Design
 from mrp.hyper import hyper_space
@@ -71,7 +72,7 @@ def fit_laplace(
         ``posterior``: as `mrp.nuts.sample_nuts` returns it, with one chain of equally weighted draws.
         ``sample_stats``: ``point``, the number of the point that each draw belongs to. Attributes: engine, seed,
         points, draws, k_hat_sd and k_hat_joint, ess_sd and ess_joint (effective points and draws, before resampling),
-        evaluations, newton_steps (mean per evaluation), seconds, versions.
+        evaluations, newton_steps (mean per evaluation), warnings (in words), seconds, versions.
 
     Raises
     ------
@@ -130,6 +131,7 @@ def fit_laplace(
         "ess_joint": float(1 / np.sum(joint_weight**2)),
         "evaluations": found.n_evaluations,
         "newton_steps": found.n_newton_steps / found.n_evaluations,
+        "warnings": list(aliased_terms(design, counts)),
         "seconds": report.seconds(),
         "versions": {name: version(name) for name in ("numba", "numpy", "scipy")},
     }

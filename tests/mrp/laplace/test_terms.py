@@ -1,0 +1,178 @@
+"""Every kind of term in the Laplace engine: the density is that of the PyMC model, draws are where they should be."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from numpy.testing import assert_allclose
+from scipy import stats
+
+from mrp.counts import coarsest
+from mrp.design import Design, build_design
+from mrp.electorate import Electorate
+from mrp.hyper import HyperSpace, correlation_name, hyper_space
+from mrp.laplace.conditional import Conditional
+from mrp.laplace.engine import LaplaceSettings, fit_laplace
+from mrp.model import build_model
+from mrp.priors import Priors, parse_priors
+from tests.mrp.polls import FORMULAS, OBSERVED, WORLD, effect_draw, fit_inputs, poll
+from tests.mrp.worlds import electorate
+
+PRIORS = parse_priors({"intercept": "normal(0.2, 1.4)", "sd": "half_normal(0.7)", "correlation": "lkj(3)"})
+
+
+def random_hypers(space: HyperSpace, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    """Natural values and their log prior density, constants included."""
+    sd = rng.uniform(0.1, 1.2, space.n_sds)
+    r = rng.uniform(-0.8, 0.8, space.size - space.n_sds)
+    prior = stats.halfnorm.logpdf(sd, scale=space.scale).sum()
+    prior += stats.beta.logpdf((r + 1) / 2, *space.shapes.T).sum() if r.size else 0.0
+    return np.concatenate([sd, r]), float(prior)
+
+
+def random_point(design: Design, space: HyperSpace, model: Any, rng: np.random.Generator) -> tuple[Any, ...]:
+    """Values of the variables of the PyMC model, the latents and hypers they mean, and the hypers' log prior."""
+    import pytensor.tensor as pt
+
+    hypers, prior = random_hypers(space, rng)
+    n_free = 1 + len(design.coefficient_names)
+    latents = rng.normal(0, 0.5, design.n_latents)
+    point: dict[str, Any] = {"intercept": latents[0]}
+    if n_free > 1:
+        point["coefficient"] = latents[1:n_free]
+    for effect, offset, terms in zip(design.effects, design.offsets, space.terms, strict=True):
+        sd, r = hypers[terms.sds], hypers[terms.correlations]
+        point[f"sd {effect.term}_log__"] = np.log(sd if sd.size > 1 else sd[0])
+        if r.size:
+            odds = np.log((1 + r) / (1 - r))
+            point[f"unit {correlation_name(effect.term)}_logodds__"] = odds if r.size > 1 else odds[0]
+        coordinates, effects = effect_draw(effect, rng)
+        latents[offset : offset + effect.size] = effects
+        match effect.kind:
+            case "rw1" | "rw2":
+                point[f"{effect.term} coordinate"] = coordinates
+            case "slopes" | "correlated slopes":
+                point[f"{effect.term} by level"] = effects.reshape(-1, len(effect.columns))
+            case "zero-sum":
+                transform = model.rvs_to_transforms[model[effect.term]]
+                point[f"{effect.term}_zerosum__"] = transform.forward(pt.as_tensor(effects)).eval()
+            case _:
+                point[effect.term] = effects
+    return point, latents, hypers, prior
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_the_log_joint_is_that_of_the_pymc_model_up_to_one_constant(formula: str):
+    design, counts = fit_inputs(formula, n=300)
+    model = build_model(design, counts, PRIORS)
+    log_density = model.compile_logp(jacobian=False, mode="FAST_COMPILE")
+    space, conditional = hyper_space(design, PRIORS), Conditional(design, counts, PRIORS)
+    rng = np.random.default_rng(3)
+    gaps = []
+    for _ in range(4):
+        point, latents, hypers, prior = random_point(design, space, model, rng)
+        gaps.append(float(log_density(point)) - float(conditional.log_joint(latents[None], hypers)[0]) - prior)
+
+    assert_allclose(gaps, gaps[0], rtol=1e-8)
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_draws_are_around_the_mode_and_their_ratio_is_exact_joint_over_normal_density(formula: str):
+    design, counts = fit_inputs(formula, n=300)
+    conditional = Conditional(design, counts, PRIORS)
+    hypers, _ = random_hypers(hyper_space(design, PRIORS), np.random.default_rng(4))
+    noise = np.random.default_rng(6).standard_normal((40, conditional.n_coordinates))
+    mode = conditional.mode(hypers)
+    drawn, ratio = conditional.draw(hypers, mode, noise)
+    at, at_mode = conditional.draw(hypers, mode, 0 * noise[:1])
+
+    expected = conditional.log_joint(drawn, hypers) + 0.5 * (noise**2).sum(axis=1)
+    assert_allclose(ratio - at_mode, expected - conditional.log_joint(at, hypers), atol=1e-6)
+    # The density falls from the mode by about half a chi-square, in every direction.
+    assert (conditional.log_joint(drawn, hypers) < conditional.log_joint(at, hypers)).all()
+    assert np.abs(ratio - at_mode).max() < 5
+    assert at_mode[0] == pytest.approx(mode.log_likelihood, abs=1e-3)
+
+
+def marginal(formula: str, world: Electorate, hypers: np.ndarray) -> float:
+    design = build_design(formula, world, observed=OBSERVED)
+    interviews = poll(n=300)
+    counts = interviews.group_by(design.count_columns).agg(
+        n=pl.len().cast(pl.Int64), y=(pl.col("answer") == "yes").sum().cast(pl.Int64)
+    )
+    return Conditional(design, coarsest(design, counts), Priors()).mode(hypers).log_likelihood
+
+
+@pytest.mark.parametrize(
+    ("formula", "hypers"),
+    [("rw1(age)", [0.5]), ("rw2(age)", [0.5]), ("(lean|age)", [0.5, 0.2, 0.4]), ("(1|sex) + rw1(age|sex)", [0.3, 0.5])],
+)
+def test_ages_from_old_to_young_have_the_same_likelihood(formula: str, hypers: list[float]):
+    reversed_ages = {**WORLD.demographics, "age": WORLD.demographics["age"][::-1]}
+    turned = Electorate(WORLD.frame, WORLD.districts, "district", reversed_ages, WORLD.ordered)
+
+    assert marginal(formula, turned, np.array(hypers)) == pytest.approx(marginal(formula, WORLD, np.array(hypers)))
+
+
+@pytest.mark.parametrize(
+    ("formula", "hypers"), [("(lean|age)", [0.5, 0.2, 0.4]), ("(lean||age)", [0.5, 0.2]), ("house(pollster)", [0.4])]
+)
+def test_the_order_of_levels_that_have_none_does_not_matter(formula: str, hypers: list[float]):
+    levels = WORLD.demographics["age"]
+    shuffled = {**WORLD.demographics, "age": (levels[2], levels[0], levels[3], levels[1])}
+    other = Electorate(WORLD.frame, WORLD.districts, "district", shuffled)
+
+    assert marginal(formula, other, np.array(hypers)) == pytest.approx(marginal(formula, WORLD, np.array(hypers)))
+
+
+def test_the_order_of_ages_matters_to_a_walk():
+    levels = WORLD.demographics["age"]
+    shuffled = {**WORLD.demographics, "age": (levels[2], levels[0], levels[3], levels[1])}
+    other = Electorate(WORLD.frame, WORLD.districts, "district", shuffled, WORLD.ordered)
+
+    assert abs(marginal("rw1(age)", other, np.array([0.5])) - marginal("rw1(age)", WORLD, np.array([0.5]))) > 0.01
+
+
+def test_structured_effects_come_back_summing_to_zero_and_named():
+    formula = "house(pollster) + rw1(period|region) + (sex|age)"
+    design, counts = fit_inputs(formula)
+    tree = fit_laplace(design, counts, Priors(), seed=1, settings=LaplaceSettings(points=60, draws=200))
+    draws = tree["posterior"]
+
+    assert_allclose(draws["house(pollster)"].sum("house(pollster) level"), 0, atol=1e-9)
+    by_region = draws["rw1(period|region)"].to_numpy().reshape(200, 3, 5)
+    assert_allclose(by_region.sum(axis=2), 0, atol=1e-9)
+    assert list(draws["sd (1+sex|age)"].coords["(1+sex|age) column"].to_numpy()) == ["1", "sex[male]"]
+    assert draws["correlation (1+sex|age)"].dims == ("chain", "draw")
+    assert list(draws["rw1(period|region)"].coords["rw1(period|region) level"].to_numpy())[:2] == [
+        "North:2024-W01",
+        "North:2024-W02",
+    ]
+
+
+def test_a_planted_walk_slope_and_house_effect_are_found():
+    """Answers that follow the model with large effects: every planted value within 4.5 posterior sds, effects clear."""
+    world = electorate(n_districts=10, empty=0.0)
+    rng = np.random.default_rng(11)
+    n = 6000
+    cells = world.frame.drop("n_people")
+    people = cells[rng.integers(0, cells.height, n)]
+    people = people.with_columns(pl.Series(name, rng.choice(levels, n)) for name, levels in OBSERVED.items())
+    walk = dict(zip(world.demographics["age"], (-0.9, -0.3, 0.2, 1.0), strict=True))
+    slope = dict(zip(world.demographics["age"], (0.8, -0.8, 0.4, -0.4), strict=True))
+    house = {"Ask": 0.6, "Bell": -0.1, "Call": -0.5}
+    sex = np.where(people["sex"] == "male", 0.5, -0.5)
+    eta = people["age"].replace_strict(walk).to_numpy() + people["pollster"].replace_strict(house).to_numpy()
+    eta = eta + sex * people["age"].replace_strict(slope).to_numpy()
+    answered = people.with_columns(y=pl.Series((rng.random(n) < 1 / (1 + np.exp(-eta))).astype(np.int64)))
+    design = build_design("rw1(age) + (0 + sex|age) + house(pollster)", world, observed=OBSERVED)
+    counts = answered.group_by(design.count_columns).agg(n=pl.len().cast(pl.Int64), y=pl.col("y").sum())
+    draws = fit_laplace(design, counts, Priors(), seed=1)["posterior"]
+
+    truths = {"rw1(age)": walk, "(0+sex|age)": slope, "house(pollster)": house}
+    for term, truth in truths.items():
+        found = draws[term].to_numpy().reshape(-1, len(truth))
+        distance = (found.mean(axis=0) - list(truth.values())) / found.std(axis=0)
+        assert np.abs(distance).max() < 4.5, term
+        assert found.std(axis=0).max() < 0.2, term

@@ -1,0 +1,271 @@
+"""Every term of the language: how its rows are coded, what it predicts, what it refuses."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
+
+from mrp.aliasing import aliased_terms
+from mrp.counts import coarsest
+from mrp.design import Design, build_design
+from mrp.electorate import Electorate
+from mrp.errors import CountsError, FormulaError, FrameError, PriorError
+from mrp.formula import parse_formula
+from mrp.formula_check import check_formula
+from mrp.hyper import hyper_space
+from mrp.latents import LatentDraws
+from mrp.parity import term_parity
+from mrp.poststratify import area_draws
+from mrp.priors import AutoBeta, HalfNormal, Lkj, Priors, parse_priors
+from mrp.structure import correlation_root
+from tests.mrp.polls import FORMULAS, OBSERVED, PERIODS, WORLD, fit_inputs
+
+
+def design_of(formula: str) -> Design:
+    return build_design(formula, WORLD, observed=OBSERVED)
+
+
+@pytest.mark.parametrize(
+    ("formula", "terms"),
+    [
+        ("(x|g)", ["(1+x|g)"]),
+        ("(1 + x|g)", ["(1+x|g)"]),
+        ("(x||g)", ["(1+x||g)"]),
+        ("(0 + x | g:h)", ["(0+x|g:h)"]),
+        ("(x + z|g) + w", ["w", "(1+x+z|g)"]),
+        ("(1|a/b)", ["(1|a)", "(1|a:b)"]),
+        ("rw1( age ) + rw2(period)", ["rw1(age)", "rw2(period)"]),
+        ("rw1(period|g:h)", ["rw1(period|g:h)"]),
+        ("ar1(period) + house(pollster) + mode(mode)", ["ar1(period)", "house(pollster)", "mode(mode)"]),
+    ],
+)
+def test_terms_are_read_as_lme4_reads_them(formula: str, terms: list[str]):
+    assert [str(term) for term in parse_formula(formula).terms] == terms
+
+
+def test_a_slope_multiplies_its_effects_by_the_coded_predictor():
+    design = design_of("lean + (lean + sex|age)")
+    table = WORLD.frame.head(12)
+    rows = design.rows(table)
+    names = np.array(design.latent_names)
+
+    for row, cell in enumerate(table.iter_rows(named=True)):
+        assert list(names[rows.index[row]]) == [
+            f"(1+lean+sex|age)[{cell['age']}, {column}]" for column in ("1", "lean", "sex[male]")
+        ]
+        assert rows.weight[row, 0] == 1
+        assert rows.weight[row, 1] == rows.x[row, 0]
+        assert rows.weight[row, 2] == (0.5 if cell["sex"] == "male" else -0.5)
+
+
+def test_a_second_order_walk_keeps_its_slope_as_a_coefficient():
+    design = design_of("rw2(age)")
+    rows = design.rows(pl.DataFrame({"age": list(WORLD.levels("age"))}))
+
+    assert design.coefficient_names == ("slope(age)",)
+    assert_allclose(rows.x[:, 0], [-1 / 2, -1 / 6, 1 / 6, 1 / 2])
+
+
+def test_a_period_without_interviews_is_on_the_grid_and_the_last_one_is_predicted():
+    design = design_of("ar1(period)")
+
+    assert design.observed == {"period": ("2024-W01", "2024-W02", "2024-W03", "2024-W04", "2024-W05")}
+    assert design.period == "2024-W05"
+    assert design.cell_columns == ()
+    assert design.count_columns == ("period",)
+
+
+def test_a_prediction_is_for_its_period_and_for_no_pollster():
+    design = design_of("rw1(period) + house(pollster)")
+    draws = np.zeros((1, design.n_latents), dtype=np.float32)
+    draws[0, [design.latent_names.index(f"rw1(period)[{week}]") for week in ("2024-W02", "2024-W05")]] = (-1, 2)
+    draws[0, design.latent_names.index("house(pollster)[Ask]")] = 5
+    latents = LatentDraws(draws, design.latent_names)
+
+    last = area_draws(latents, design, WORLD).draws
+    second = area_draws(latents, design.at_period("2024-W02"), WORLD).draws
+    asked = area_draws(latents, design, WORLD, at={"period": "2024-W02"}).draws
+
+    assert_allclose([last[0, 0], second[0, 0], asked[0, 0]], 1 / (1 + np.exp([-2, 1, 1])), rtol=1e-6)
+
+
+def test_a_table_with_pollsters_is_coded_with_them():
+    design = design_of("house(pollster)")
+    assert_array_equal(design.rows(pl.DataFrame({"pollster": ["Call", "Ask"]})).weight, 1)
+    assert_array_equal(design.rows(WORLD.frame).weight, 0)
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_a_design_survives_storage(formula: str):
+    design, counts = fit_inputs(formula, n=50)
+    again = Design.from_json(json.loads(json.dumps(design.to_json())))
+
+    assert again.latent_names == design.latent_names
+    assert again.count_columns == design.count_columns
+    for table in (counts, WORLD.frame):
+        one, other = design.rows(table), again.rows(table)
+        assert_array_equal(one.x, other.x)
+        assert_array_equal(one.index, other.index)
+        assert_array_equal(one.weight, other.weight)
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_every_term_but_a_nuisance_moves_the_prediction(formula: str):
+    assert term_parity(design_of(formula), WORLD) == ()
+
+
+def test_a_nuisance_effect_in_the_prediction_and_a_slope_left_out_of_it_are_found(monkeypatch):
+    import mrp.cell_pass
+
+    add_terms = mrp.cell_pass._add_terms
+
+    def plain(eta, by_latent, x, index, weight):
+        add_terms(eta, by_latent, x, index, np.ones_like(weight))
+
+    def without_slopes(eta, by_latent, x, index, weight):
+        add_terms(eta, by_latent, x, index, np.where(weight == 1, weight, 0))
+
+    monkeypatch.setattr("mrp.cell_pass._add_terms", plain)
+    (problem,) = term_parity(design_of("house(pollster)"), WORLD)
+    assert problem.message.startswith("house(pollster)[Ask]")
+    monkeypatch.setattr("mrp.cell_pass._add_terms", without_slopes)
+    (problem,) = term_parity(design_of("(sex|age)"), WORLD)
+    assert problem.message.startswith("(1+sex|age)[18-29, sex[male]]")
+
+
+def test_one_pollster_has_no_house_effect_and_is_no_error():
+    design = build_design(
+        "(1|age) + house(pollster) + rw1(period)", WORLD, observed={"pollster": ["A"], "period": ["1"]}
+    )
+    assert [effect.term for effect in design.effects] == ["(1|age)"]
+    parse_priors({"house(pollster)": "half_normal(1)"}).check(design)
+
+
+@pytest.mark.parametrize(
+    ("formula", "problem"),
+    [
+        ("rw1(sex)", "sex in rw1(sex) has no order; declare it as ordered, or write (1|sex). Ordered are age, period"),
+        ("rw1(lean)", "lean in rw1(lean) names nothing that has an order"),
+        ("rw1(age|age)", "rw1(age|age) walks over age by age"),
+        ("rw1(age|town)", "town in rw1(age|town) names nothing"),
+        ("(income|age)", "income in (1+income|age) names nothing"),
+        ("(lean|district)", "lean in (1+lean|district) is the same throughout each district"),
+        ("(region|district:age)", "region in (1+region|district:age) is the same throughout each district:age"),
+        ("(sex|sex)", "sex in (1+sex|sex) is the same throughout each sex"),
+        ("(district|age)", "district in (1+district|age) is the district itself"),
+        ("(sex|lean)", "lean in (1+sex|lean) is numeric"),
+        ("(1|pollster)", "pollster in (1|pollster) says how people were asked; write house(pollster)"),
+        ("(1|age) + (sex|age)", "(1+sex|age) has the same factors as (1|age); keep one"),
+        ("rw1(period) + ar1(period)", "ar1(period) has the same factors as rw1(period); keep one"),
+        ("period", "period names nothing"),
+    ],
+)
+def test_a_term_that_does_not_fit_is_explained(formula: str, problem: str):
+    (found,) = check_formula(formula, WORLD, observed=OBSERVED)
+    assert problem in found
+
+
+def test_a_walk_needs_a_level_more_than_its_order():
+    world = Electorate(WORLD.frame, WORLD.districts, "district", WORLD.demographics, ordered=frozenset({"age", "sex"}))
+    (found,) = check_formula("rw2(sex)", world)
+    assert found == "sex in rw2(sex) has 2 levels, needs 3 or more"
+
+
+def test_period_pollster_and_mode_are_taken_on_trust_until_there_are_interviews():
+    formula = "ar1(period) + house(pollster) + mode(mode) + (1|region:period)"
+
+    assert check_formula(formula, WORLD) == ()
+    with pytest.raises(
+        FormulaError, match=r"period in ar1.* is not known of the interviews, which have neither"
+    ) as error:
+        build_design(formula, WORLD)
+    assert len(error.value.problems) == 4
+    with pytest.raises(FormulaError, match=r"mode in mode.* which have period, pollster; count by mode"):
+        build_design(formula, WORLD, observed={"period": PERIODS, "pollster": ("A", "B")})
+
+
+def test_a_demographic_called_as_what_interviews_have_is_refused():
+    frame = WORLD.frame.rename({"sex": "mode"})
+    world = Electorate(frame, WORLD.districts, "district", {"mode": ("female", "male"), "age": WORLD.levels("age")})
+    (found,) = check_formula("mode(mode)", world)
+    assert "is a column of the electorate; rename it" in found
+
+
+def test_counts_without_the_period_are_refused_rather_than_taken_for_the_last():
+    design, counts = fit_inputs("ar1(period) + (1|age)")
+    with pytest.raises(CountsError, match="the model reads period; count interviews by age, period"):
+        coarsest(design, counts.drop("period"))
+
+
+def test_an_unknown_period_is_refused():
+    with pytest.raises(FrameError, match="'2024-W09' is not one of the 5 of the model, 2024-W01 to 2024-W05"):
+        build_design("ar1(period)", WORLD, observed=OBSERVED, period="2024-W09")
+    with pytest.raises(FrameError, match="has no term of period"):
+        design_of("lean").at_period("2024-W01")
+
+
+def test_priors_of_correlations_are_named_overridden_and_said_in_words():
+    text = {"(1 + sex|age)": "half_normal(1), lkj(4)", "ar1(period)": "beta(3, 3)", "correlation": "lkj(1)"}
+    priors = parse_priors(text)
+    design = design_of("(sex|age) + ar1(period) + house(pollster) + rw1(age)")
+    priors.check(design)
+    words = priors.describe(design)
+
+    assert priors.for_correlation("(1+sex|age)") == Lkj(4)
+    assert priors.for_sd("(1+sex|age)") == HalfNormal(1)
+    assert priors.for_autocorrelation("ar1(period)") == AutoBeta(3, 3)
+    assert parse_priors(priors.to_json()) == priors
+    assert words["(1+sex|age)"] == (
+        "normal with an sd ~ half_normal(1) for each of intercept, sex[male], and correlations ~ lkj(4)"
+    )
+    assert "r, (r + 1) / 2 ~ beta(3, 3)" in words["ar1(period)"]
+    assert "left out of the prediction" in words["house(pollster)"]
+    assert "geometric mean" in words["rw1(age)"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ({"house(pollster)": "lkj(2)"}, r"house\(pollster\) has no correlation"),
+        ({"ar1(period)": "lkj(2)"}, r"needs beta\(a, b\)"),
+        ({"(1+sex|age)": "beta(2, 2)"}, r"needs lkj\(eta\)"),
+        ({"(1+sex|age)": "normal(0, 1)"}, "a standard deviation needs half_normal"),
+        ({"(sex|age)": "lkj(2)"}, r"not a term; the terms are \(1\+sex\|age\)"),
+        ({"ar1(period)": "beta(2)"}, "write normal"),
+        ({"ar1(period)": "beta(2, 0)"}, "its scale above 0"),
+        ({"correlation": "half_normal(1)"}, r"needs lkj\(eta\)"),
+    ],
+)
+def test_a_prior_that_does_not_belong_is_refused(text: dict[str, str], message: str):
+    with pytest.raises(PriorError, match=message):
+        parse_priors(text).check(design_of("(sex|age) + ar1(period) + house(pollster)"))
+
+
+def test_correlations_of_slopes_have_the_lkj_distribution():
+    """Under LKJ(eta) every correlation of k columns has (r + 1) / 2 ~ Beta(eta - 1 + k / 2)."""
+    eta, n = 2.0, 4000
+    space = hyper_space(design_of("(region + sex|age)"), Priors())  # four columns
+    rng = np.random.default_rng(7)
+    partial = 2 * rng.beta(*space.shapes.T, size=(n, len(space.shapes))) - 1
+    roots = np.array([correlation_root(row, 4) for row in partial])
+    matrices = roots @ roots.transpose(0, 2, 1)
+    marginal = stats.beta(eta - 1 + 2, eta - 1 + 2)
+    for i, j in zip(*np.tril_indices(4, -1), strict=True):
+        assert stats.kstest((matrices[:, i, j] + 1) / 2, marginal.cdf).pvalue > 1e-4
+
+
+def test_house_effects_that_follow_time_are_said_to():
+    formula = "house(pollster) + ar1(period)"
+    counts = pl.DataFrame({"pollster": ["A", "A", "B", "C"], "period": ["1", "2", "3", "4"], "n": [50, 50, 40, 60]})
+    observed = {name: counts[name].to_list() for name in ("pollster", "period")}
+    (warning,) = aliased_terms(build_design(formula, WORLD, observed=observed), counts)
+    assert warning.startswith("house(pollster) and period are nearly aliased")
+
+    crossed = pl.concat(
+        [counts, counts.with_columns(pollster=pl.col("pollster").replace({"A": "B", "B": "C", "C": "A"}))]
+    )
+    assert aliased_terms(build_design(formula, WORLD, observed=observed), crossed) == ()
+    assert aliased_terms(build_design("house(pollster)", WORLD, observed=observed), counts.drop("period")) == ()
