@@ -148,7 +148,13 @@ def collect_whitened(raw: "DataTree", design: Design, space: HyperSpace) -> "Dat
     return xr.DataTree.from_dict(
         {
             "posterior": posterior_dataset(design, latents, np.concatenate([latents[:, :, :0], *hypers], axis=2)),
-            "sampled": sampled[["eps"]],
+            "sampled": sampled[["eps"]].assign_coords(
+                {
+                    sampled["eps"].dims[2]: [
+                        f"direction {i + 1} of all latents" for i in range(sampled.sizes["eps_dim_0"])
+                    ]
+                }
+            ),
             "sample_stats": raw["sample_stats"].to_dataset(),
         }
     )
