@@ -148,6 +148,9 @@ class ReceivedWavePayload(msgspec.Struct, frozen=True):
     pollster: Annotated[str, Meta(description="Who sent it.")]
     n_interviews: Annotated[int, Meta(description="Interviews in the file.")]
     created: Annotated[bool, Meta(description="False if this file was received before; nothing was stored again.")]
+    first_of_pollster: Annotated[
+        bool, Meta(description="True for the first wave of this pollster: check that the name is not misspelt.")
+    ]
     jobs: Annotated[list[JobLink], Meta(description="The refits that this wave waits for.")]
 
 

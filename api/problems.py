@@ -35,7 +35,10 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: Annotated[str, msgspec.Meta(description="What happened this time and what to do.")]
     faults: Annotated[
         list[dict[str, Any]] | None,
-        msgspec.Meta(description="All faults of an upload (at most 100): file, row, column, value, reason, remedy."),
+        msgspec.Meta(
+            description="Faults of an upload, equal ones once, at most 100 kinds: file, row, column, value, reason, "
+            "remedy, count, rows (the first)."
+        ),
     ] = None
     n_faults: Annotated[int | None, msgspec.Meta(description="How many faults there are in all.")] = None
     n_rows: Annotated[int | None, msgspec.Meta(description="How many interviews the refused file has.")] = None

@@ -50,7 +50,7 @@ class ReceivedWave:
     """False if the same bytes were received before under the same reference; nothing was stored again."""
     jobs: tuple[JobRecord, ...]
     """The refits that this wave asked for, in the order of the survey's questions."""
-    first_of_pollster: bool = False
+    first_of_pollster: bool
     """True if the survey had no wave of this pollster before: a new pollster, or its name mistyped."""
 
 
@@ -100,7 +100,7 @@ def receive_wave(
         known = waves.find_wave(session, survey_id, pollster, reference)
         if known is not None and known.content_sha256 == sha256:
             waves.require_same_fieldwork(known, fieldwork_start, fieldwork_end)
-            return ReceivedWave(known, created=False, jobs=_jobs_of(session, known))
+            return _again(session, known)
         used = waves.key_version_used(session, survey_id)
     declaration = survey.bundle.declaration
     faults = _form_faults(pollster, reference, fieldwork_start, fieldwork_end, now=now)
@@ -141,9 +141,9 @@ def receive_wave(
             now=now,
         )
         if not created:  # the same file arrived twice at the same moment
-            return ReceivedWave(wave, created=False, jobs=_jobs_of(session, wave))
+            return _again(session, wave)
         refuse(session, after=seen)  # those that arrived meanwhile
-        first = len(waves.list_waves(session, survey_id, pollster)) == 1
+        first = _is_first(session, wave)
         asked = []
         for question_id in answered:
             asked.append(ask_refit(session, settings, survey_id=survey_id, question_id=question_id, now=now))
@@ -171,6 +171,15 @@ def ask_refit(session: Session, settings: Settings, *, survey_id: str, question_
         patience=settings.patience,
         max_attempts=settings.max_attempts,
     )
+
+
+def _again(session: Session, wave: WaveRecord) -> ReceivedWave:
+    """The answer that the wave was given when it was stored."""
+    return ReceivedWave(wave, created=False, jobs=_jobs_of(session, wave), first_of_pollster=_is_first(session, wave))
+
+
+def _is_first(session: Session, wave: WaveRecord) -> bool:
+    return waves.list_waves(session, wave.survey_id, wave.pollster)[0].id == wave.id
 
 
 def _jobs_of(session: Session, wave: WaveRecord) -> tuple[JobRecord, ...]:

@@ -58,10 +58,19 @@ def push(
         now=runtime.now(),
     )
     if json_:
-        print_json({"wave": received.wave, "created": received.created, "jobs": received.jobs})
+        print_json(
+            {
+                "wave": received.wave,
+                "created": received.created,
+                "first_of_pollster": received.first_of_pollster,
+                "jobs": received.jobs,
+            }
+        )
         return
     stored = "stored" if received.created else "was received before"
     click.echo(f"{received.wave.reference} of {pollster}: {received.wave.n_interviews:,} interviews {stored}.")
+    if received.first_of_pollster:
+        click.echo(f"  This is the first wave of {pollster}: check that the name is not misspelt.")
     for job in received.jobs:
         click.echo(f"  refit of {job.question_id}: {job.state} (job {job.id})")
 

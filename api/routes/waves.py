@@ -74,6 +74,7 @@ def waves_routes(settings: Settings) -> Router:
             pollster=received.wave.pollster,
             n_interviews=received.wave.n_interviews,
             created=received.created,
+            first_of_pollster=received.first_of_pollster,
             jobs=[job_link(job) for job in received.jobs],
         )
         return Response(
