@@ -60,6 +60,7 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
     MrpError
         If the model cannot be built from the request.
     """
+    from mrp.counts import observed_levels
     from mrp.design import build_design
     from mrp.fit import fit_model
     from mrp.priors import parse_priors
@@ -71,7 +72,7 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
         show = FitProgress(step.stage, step.share * SAMPLED, step.expected_end_s)
         print(json.dumps(show.to_json()), file=progress)
 
-    design = build_design(request.formula, request.electorate)
+    design = build_design(request.formula, request.electorate, observed=observed_levels(request.counts))
     priors = parse_priors(request.priors)
     priors.check(design)
     clock.lap("design")

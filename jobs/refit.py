@@ -29,10 +29,11 @@ from mrp.counts import collapse
 from mrp.electorate import Electorate
 from mrp.laplace.engine import LaplaceSettings
 from mrp.nuts import NutsSettings
+from mrp.terms import observed_columns
 from mrp.verdict import FitVerdict
 from polling.bundle import SurveyBundle
 from polling.codebook import convert
-from polling.declaration import Question, SurveyDeclaration
+from polling.declaration import Period, Question, SurveyDeclaration
 from polling.errors import FitSuperseded
 from polling.payload import from_payload
 from polling.store import fits, queue, releases, surveys, waves
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from mrp.fit import Engine
 
 __all__ = ["PreparedRefit", "electorate_of", "prepare_refit", "store_result"]
+
+_OF_WAVES = ("period", "pollster")
+"""What a wave tells of its interviews. A wave does not say its mode: a formula with mode(mode) is refused in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +104,15 @@ def prepare_refit(
     used, data_through = _in_window(loaded, declaration.time.window_days)
     if not used:
         raise FitImpossible("no-interviews", f"No stored wave answers question {question_id}. Push one that does.")
-    interviews = pl.concat([_converted(wave, payload, declaration, question_id) for wave, payload in used])
-    counts = collapse(interviews, by=declaration.cell_columns, answer=question_id, option=question.options[0])
+    in_time = sorted(used, key=lambda pair: (pair[0].fieldwork_end or pair[0].received_at.date(), pair[0].reference))
+    interviews = pl.concat(
+        _converted(wave, payload, number, declaration, question_id)
+        for number, (wave, payload) in enumerate(in_time, start=1)
+    )
+    # What the formula reads of an interview and not of a person, unless the survey has a demographic of that name.
+    named = (column for column in observed_columns(question.model) if column in _OF_WAVES)
+    by = tuple(dict.fromkeys((*declaration.cell_columns, *named)))
+    counts = collapse(interviews, by=by, answer=question_id, option=question.options[0])
     if counts.is_empty():
         raise FitImpossible("no-interviews", f"Nobody interviewed answered question {question_id} with an option.")
     nuts, laplace = _nuts_settings(settings), _laplace_settings(settings)
@@ -179,7 +190,10 @@ def _in_window(
     return [(wave, payload) for wave, payload in loaded if (wave.fieldwork_end or last) >= first], last
 
 
-def _converted(wave: WaveRecord, payload: bytes, declaration: SurveyDeclaration, question_id: str) -> pl.DataFrame:
+def _converted(
+    wave: WaveRecord, payload: bytes, number: int, declaration: SurveyDeclaration, question_id: str
+) -> pl.DataFrame:
+    """Interviews to be counted, with the period and pollster of each; ``number`` is the wave's place in time."""
     conversion = convert(from_payload(payload), declaration, pollster=wave.pollster)
     if conversion.faults:
         raise FitImpossible(
@@ -188,7 +202,20 @@ def _converted(wave: WaveRecord, payload: bytes, declaration: SurveyDeclaration,
             f"{conversion.faults[0]} Mend the codebook with `hustings survey update`.",
         )
     kept = conversion.interviews.filter(~pl.col("excluded"))
-    return kept.select(*declaration.cell_columns, question_id)
+    own = {"period": _period(wave, number, declaration.time.period), "pollster": pl.lit(wave.pollster)}
+    kept = kept.with_columns(
+        value.alias(column) for column, value in own.items() if column not in declaration.cell_columns
+    )
+    return kept.select(tuple(dict.fromkeys((*declaration.cell_columns, *_OF_WAVES, question_id))))
+
+
+def _period(wave: WaveRecord, number: int, period: Period) -> pl.Expr:
+    """The period of each interview: of its own date, or else of the wave's last day of fieldwork."""
+    if period == "wave":
+        return pl.lit(f"{number:03d} {wave.reference}")
+    last_day = wave.fieldwork_end or wave.received_at.date()
+    day = pl.coalesce(pl.col("date"), pl.lit(last_day, dtype=pl.Date))
+    return day.dt.strftime({"day": "%Y-%m-%d", "week": "%G-W%V", "month": "%Y-%m"}[period])
 
 
 def _new_fit(prepared: PreparedRefit, result: FitResult, *, publishable: bool) -> NewFit:

@@ -14,6 +14,7 @@ from mrp.design import build_design
 from mrp.errors import MrpError
 from mrp.formula_check import check_formula
 from mrp.priors import parse_priors
+from mrp.terms import OBSERVED
 from polling.bundle import SurveyBundle
 from polling.declaration import Question
 from polling.folder import load_survey_folder
@@ -87,7 +88,9 @@ def formula_problems(question: Question, bundle: SurveyBundle) -> tuple[str, ...
         electorate = electorate_of(bundle)
         if problems := check_formula(question.model, electorate):
             return problems
-        parse_priors(question.priors).check(build_design(question.model, electorate))
+        # Waves bring the real periods and pollsters; two of each are enough to try the formula.
+        design = build_design(question.model, electorate, observed=dict.fromkeys(OBSERVED, ("1", "2")))
+        parse_priors(question.priors).check(design)
     except MrpError as error:
         return (str(error),)
     return ()

@@ -8,8 +8,9 @@ import polars as pl
 
 from mrp.design import Design
 from mrp.errors import CountsError
+from mrp.terms import OBSERVED
 
-__all__ = ["coarsest", "collapse", "require_columns", "require_counts"]
+__all__ = ["coarsest", "collapse", "observed_levels", "require_columns", "require_counts"]
 
 
 def collapse(interviews: pl.DataFrame, *, by: tuple[str, ...], answer: str, option: str) -> pl.DataFrame:
@@ -101,6 +102,15 @@ def require_columns(design: Design, counts: pl.DataFrame) -> None:
     for column in design.observed:
         if column not in counts.columns:
             raise CountsError(f"the model reads {column}; count interviews by {', '.join(design.count_columns)}")
+
+
+def observed_levels(counts: pl.DataFrame) -> dict[str, tuple[str, ...]]:
+    """Levels of period, pollster and mode, as far as counts have them: what `mrp.design.build_design` has to know."""
+    return {
+        name: tuple(counts[name].cast(pl.String).unique().sort().to_list())
+        for name in OBSERVED
+        if name in counts.columns
+    }
 
 
 def require_counts(counts: pl.DataFrame) -> None:

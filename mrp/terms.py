@@ -1,5 +1,6 @@
 """The terms that a formula is made of, and how each is written."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +14,7 @@ __all__ = [
     "VaryingIntercept",
     "VaryingSlopes",
     "Walk",
+    "observed_columns",
 ]
 
 OBSERVED = ("period", "pollster", "mode")
@@ -114,6 +116,12 @@ class Nuisance:
 
     def __str__(self) -> str:
         return f"{self.call}({self.name})"
+
+
+def observed_columns(formula: str) -> tuple[str, ...]:
+    """Which of `OBSERVED` a formula names: what interviews have to be counted by besides the columns of the frame."""
+    named = set(re.findall(r"\b\w+\b(?!\s*\()", formula))
+    return tuple(name for name in OBSERVED if name in named)
 
 
 type GroupTerm = VaryingIntercept | VaryingSlopes | Walk | Autoregression | Nuisance

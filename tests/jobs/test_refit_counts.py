@@ -1,0 +1,82 @@
+"""What a refit counts by: the columns of the frame, and the period and pollster where the formula reads them."""
+
+import re
+import shutil
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.survey_folder import WrittenSurvey
+from jobs.fit_process import fit
+from jobs.fit_request import FitRequest
+from jobs.refit import prepare_refit
+from jobs.survey import load_survey
+from mrp.design import Design
+from polling.errors import SurveyRejected
+from tests.jobs.house import furnish
+
+
+def with_model(written: WrittenSurvey, folder: Path, terms: str, *, period: str = "week") -> WrittenSurvey:
+    """A copy of the survey whose question ``rail`` has other terms."""
+    shutil.copytree(written.path, folder)
+    toml = folder / "survey.toml"
+    text = re.sub(r'(?m)^model = ".*"$', f'model = "(1|district) + {terms}"', toml.read_text(), count=2)
+    if "[time]" in text:
+        text = re.sub(r'(?m)^period = ".*"$', f'period = "{period}"', text)
+    else:
+        text += f'\n[time]\nperiod = "{period}"\n'
+    toml.write_text(text)
+    return replace(written, path=folder)
+
+
+def request(survey: WrittenSurvey, place: Path) -> Any:
+    with furnish(survey, place) as house:
+        for number in (1, 2, 3):
+            house.push(number)
+        with house.store.read() as session:
+            return prepare_refit(session, house.settings, survey_id="demo", question_id="rail")
+
+
+def test_a_model_without_time_is_counted_by_cells(written: WrittenSurvey, tmp_path: Path):
+    counts = request(written, tmp_path / "house").request.counts
+    assert set(counts.columns).isdisjoint({"period", "pollster", "mode"})
+
+
+def test_a_model_with_time_and_houses_is_counted_by_them_and_fitted(written: WrittenSurvey, tmp_path: Path):
+    survey = with_model(written, tmp_path / "survey", "house(pollster) + ar1(period)")
+    prepared = request(survey, tmp_path / "house")
+    counts = prepared.request.counts
+
+    assert set(counts["pollster"]) == {wave.pollster for wave in prepared.waves}
+    assert all(re.fullmatch(r"\d{4}-W\d\d", label) for label in counts["period"])
+    assert counts["n"].sum() == prepared.n_interviews
+
+    result = fit(replace(prepared.request, engine="laplace"), progress=StringIO())
+    design = Design.from_json(result.design)
+    assert result.verdict["problems"] == []
+    assert design.period == max(counts["period"])
+    assert "house(pollster)" in result.priors
+    assert isinstance(prepared.request, FitRequest)
+
+
+@pytest.mark.parametrize(
+    ("period", "pattern"), [("day", r"\d{4}-\d\d-\d\d"), ("month", r"\d{4}-\d\d"), ("wave", r"00\d .+")]
+)
+def test_periods_are_named_as_declared(written: WrittenSurvey, tmp_path: Path, period: str, pattern: str):
+    survey = with_model(written, tmp_path / "survey", "rw1(period)", period=period)
+    prepared = request(survey, tmp_path / "house")
+
+    assert all(re.fullmatch(pattern, label) for label in prepared.request.counts["period"])
+    if period == "wave":
+        assert prepared.request.counts["period"].n_unique() == len(prepared.waves)
+
+
+def test_a_prior_or_a_walk_that_the_survey_cannot_have_is_refused_with_the_survey(
+    written: WrittenSurvey, tmp_path: Path
+):
+    wrong = with_model(written, tmp_path / "survey", "rw1(district) + house(period)")
+    with pytest.raises(SurveyRejected, match=r"no order|house"):
+        load_survey(wrong.path)
