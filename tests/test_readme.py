@@ -11,6 +11,7 @@ from api.cli import cli as command_line
 from api.problems import HTTP_KINDS, PROBLEMS, UNEXPECTED
 from fixtures import write_demo
 from jobs.settings import settings_table
+from mrp.formula import parse_formula
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -36,6 +37,15 @@ def test_every_type_of_problem_is_listed_and_no_other():
     section = README.split("## Problems")[1].split("## Glossary")[0]
     listed = re.findall(r"^\| (\d+) \| `([\w-]+)` \|", section, flags=re.MULTILINE)
     assert {(int(status), kind) for status, kind in listed} == kinds
+
+
+def test_every_term_shown_is_understood():
+    section = README.split("### The model of a question")[1].split("## From a notebook")[0]
+    first_columns = re.findall(r"^\| (`.*?`) \| ", section, flags=re.MULTILINE)
+    terms = [term.replace("\\|", "|") for column in first_columns for term in re.findall(r"`(.*?)`", column)]
+    assert len(terms) >= 13
+    for term in terms:
+        assert parse_formula(term).terms, term
 
 
 def test_every_command_shown_exists():
