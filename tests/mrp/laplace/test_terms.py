@@ -176,3 +176,24 @@ def test_a_planted_walk_slope_and_house_effect_are_found():
         distance = (found.mean(axis=0) - list(truth.values())) / found.std(axis=0)
         assert np.abs(distance).max() < 4.5, term
         assert found.std(axis=0).max() < 0.2, term
+
+
+def test_a_model_of_one_nuisance_effect_has_the_exact_posterior_mean_and_sd():
+    """Intercept, one contrast and its sd: their posterior by sums over a grid."""
+    design, counts = fit_inputs("mode(mode)")
+    found = fit_laplace(design, counts, Priors(), seed=1)
+    n, y = counts["n"].to_numpy(), counts["y"].to_numpy()
+    intercept, contrast, sd = np.linspace(-1.5, 1.5, 301), np.linspace(-1.2, 1.2, 241), np.linspace(0.005, 2.5, 250)
+    sign = design.effects[0].basis[design.rows(counts).index[:, 0] - design.offsets[0], 0]
+    eta = intercept[:, None, None] + contrast[:, None] * sign
+    log_density = (y * eta - n * np.logaddexp(0, eta)).sum(axis=2) - 0.5 * (intercept[:, None] / 1.5) ** 2
+    scale = np.exp(-0.5 * (contrast / sd[:, None]) ** 2 - 0.5 * (sd[:, None] / 0.5) ** 2) / sd[:, None]
+    weight = np.exp(log_density - log_density.max()) * scale.sum(axis=0)
+    weight = weight.sum(axis=1) / weight.sum()
+    mean = float(weight @ intercept)
+    exact_sd = float(np.sqrt(weight @ (intercept - mean) ** 2))
+
+    draws = found["posterior"]["intercept"].to_numpy().ravel()
+    error = exact_sd / np.sqrt(found.attrs["ess_joint"])
+    assert abs(draws.mean() - mean) < 4 * error
+    assert draws.std() == pytest.approx(exact_sd, rel=4 / np.sqrt(2 * found.attrs["ess_joint"]))
