@@ -250,6 +250,23 @@ class TestFailing:
         assert (back.state, back.attempt, back.run_after) == ("queued", 0, NOW + seconds(3))
         assert claim(store, at=3).attempt == 1
 
+    def test_a_claim_from_before_it_was_given_back_has_no_effect_though_owner_and_attempt_are_the_same(
+        self, store: Store
+    ):
+        ask(store)
+        before = claim(store, at=2)
+        assert before is not None
+        with store.write() as session:
+            queue.give_back(session, before, now=NOW + seconds(3))
+        again = claim(store, at=3)
+        assert again is not None
+        assert (again.owner, again.attempt) == (before.owner, before.attempt)
+
+        with pytest.raises(LeaseLost):
+            finish(store, before, at=4)
+
+        assert finish(store, again, at=5).state == "succeeded"
+
 
 class TestCancelling:
     def test_a_queued_job_ends_at_once(self, store: Store):
