@@ -23,6 +23,7 @@ from api.payloads import AreaEstimate, EstimatesPayload, WithheldGroup
 from api.release_cache import LoadedRelease, ReleaseCache
 from api.served import Served
 from jobs.settings import Settings
+from polling.declaration import Question
 
 __all__ = [
     "EstimateQuery",
@@ -52,7 +53,7 @@ class EstimateQuery:
 def entity_tag(served: Served, query: EstimateQuery, settings: Settings) -> str:
     """A strong validator: the same for the same answer, other for any other."""
     basis = (
-        2,  # version of this form of the answer
+        3,  # version of this form of the answer
         served.release.id,
         served.state.version,
         served.stale_since,
@@ -103,7 +104,7 @@ def prepare_query(cache: ReleaseCache, served: Served, query: EstimateQuery, set
         raise IntervalOutOfRange(query.interval)
     loaded = cache.load(served.release.id)
     level, area_column = _level(query, loaded)
-    option = _one_of("option", query.option or loaded.question.options[0], loaded.question.options)
+    option = _option(query, loaded.question)
     for name in query.by:
         _one_of("demographic", name, loaded.electorate.demographics)
     if len(set(query.by)) < len(query.by):
@@ -127,6 +128,7 @@ def answer_query(prepared: Prepared, settings: Settings) -> EstimatesPayload:
         question=release.question_id,
         text=loaded.question.text,
         option=prepared.option,
+        base=list(loaded.question.base),
         level=prepared.level,
         by=list(query.by),
         interval=query.interval,
@@ -160,6 +162,18 @@ def _level(query: EstimateQuery, loaded: LoadedRelease) -> tuple[str, str | None
     for code in query.districts:
         _one_of("district", code, electorate.codes)
     return level, {NATION: None, DISTRICT: electorate.district}.get(level, level)
+
+
+def _option(query: EstimateQuery, question: Question) -> str:
+    first = question.options[0]
+    option = _one_of("option", query.option or first, question.options)
+    if option != first and question.base != ("answered",):
+        silent = " and ".join(status for status in question.base if status != "answered")
+        raise EstimateRefused(
+            f"Only the share of '{first}' is estimated: the base counts {silent} too, so that the rest "
+            f"of it is not '{option}' alone."
+        )
+    return option
 
 
 def _one_of(what: str, value: str, allowed: Iterable[str]) -> str:

@@ -99,6 +99,13 @@ class QuestionPayload(msgspec.Struct, frozen=True):
     text: Annotated[str, Meta(description="The wording.")]
     kind: Annotated[str, Meta(description="binary, categorical, ordinal or numeric.")]
     options: Annotated[list[str], Meta(description="The options; the first is the default of `option`.")]
+    base: Annotated[
+        list[str],
+        Meta(
+            description="The denominator of shares: answered, and what counts as not having chosen the option "
+            "(dont_know, refused, not_asked)."
+        ),
+    ]
     model: Annotated[str, Meta(description="The model, as a formula.")]
     release_id: Annotated[str | None, Meta(description="The release that is served now, if there is one.")]
     stale_since: Annotated[datetime | None, Meta(description="Since when the release lacks something, or null.")]
@@ -289,6 +296,13 @@ class EstimatesPayload(msgspec.Struct, frozen=True):
     question: QuestionId
     text: Annotated[str, Meta(description="The wording.")]
     option: Annotated[str, Meta(description="The option whose share is given.")]
+    base: Annotated[
+        list[str],
+        Meta(
+            description="The denominator of shares: answered, and what counts as not having chosen the option "
+            "(dont_know, refused, not_asked)."
+        ),
+    ]
     level: Annotated[str, Meta(description="nation, a parent level or district.")]
     by: Annotated[list[str], Meta(description="Demographics of the breakdown.")]
     interval: Annotated[float, Meta(description="Probability of the interval, e.g. 0.9.")]

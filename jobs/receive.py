@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 
 from jobs.respondents import refuse_repeated
 from jobs.settings import Settings
+from polling.codebook import counted_answer
 from polling.declaration import SurveyDeclaration
 from polling.errors import WaveRejected
 from polling.faults import FaultLog
@@ -234,10 +235,10 @@ def _read(
 
 def _answered(read: ReadWave, declaration: SurveyDeclaration) -> tuple[str, ...]:
     """Questions that somebody who is counted answered: the ones of which a refit would see something new."""
-    counted = read.conversion.interviews.filter(~pl.col("excluded"))
-    return tuple(
-        question.id for question in declaration.questions if counted[question.id].null_count() < counted.height
-    )
+    kept = read.conversion.interviews.filter(~pl.col("excluded"))
+    asked = [question for question in declaration.questions if question.id in read.conversion.questions_asked]
+    counted = kept.select(counted_answer(question) for question in asked)
+    return tuple(series.name for series in counted if series.null_count() < len(series))
 
 
 def _pseudonymised(

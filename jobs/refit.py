@@ -32,7 +32,7 @@ from mrp.nuts import NutsSettings
 from mrp.terms import observed_columns
 from mrp.verdict import FitVerdict
 from polling.bundle import SurveyBundle
-from polling.codebook import convert
+from polling.codebook import convert, counted_answer
 from polling.declaration import Period, Question, SurveyDeclaration
 from polling.errors import FitSuperseded
 from polling.payload import from_payload
@@ -106,7 +106,7 @@ def prepare_refit(
         raise FitImpossible("no-interviews", f"No stored wave answers question {question_id}. Push one that does.")
     in_time = sorted(used, key=lambda pair: (pair[0].fieldwork_end or pair[0].received_at.date(), pair[0].reference))
     interviews = pl.concat(
-        _converted(wave, payload, number, declaration, question_id)
+        _converted(wave, payload, number, declaration, question)
         for number, (wave, payload) in enumerate(in_time, start=1)
     )
     # What the formula reads of an interview and not of a person, unless the survey has a demographic of that name.
@@ -122,10 +122,11 @@ def prepare_refit(
         "districts_sha256": survey.districts_sha256,
         "counts_sha256": hashlib.sha256(counts.write_csv().encode()).hexdigest(),
         "option": question.options[0],
+        "base": list(question.base),
         "window_days": declaration.time.window_days,
     }
-    # Ids and pseudonyms differ between installations; what the likelihood sees does not.
-    seen = {name: value for name, value in inputs.items() if name != "waves"}
+    # Ids and pseudonyms differ between installations; what the likelihood sees does not. The base is in the counts.
+    seen = {name: value for name, value in inputs.items() if name not in ("waves", "base")}
     described = {**seen, "formula": question.model, "priors": dict(question.priors)}
     described |= {"nuts": asdict(nuts), "laplace": asdict(laplace)}
     request = FitRequest(
@@ -191,7 +192,7 @@ def _in_window(
 
 
 def _converted(
-    wave: WaveRecord, payload: bytes, number: int, declaration: SurveyDeclaration, question_id: str
+    wave: WaveRecord, payload: bytes, number: int, declaration: SurveyDeclaration, question: Question
 ) -> pl.DataFrame:
     """Interviews to be counted, with the period and pollster of each; ``number`` is the wave's place in time."""
     conversion = convert(from_payload(payload), declaration, pollster=wave.pollster)
@@ -201,12 +202,12 @@ def _converted(
             f"Wave {wave.reference} of {wave.pollster} no longer fits the codebook: "
             f"{conversion.faults[0]} Mend the codebook with `hustings survey update`.",
         )
-    kept = conversion.interviews.filter(~pl.col("excluded"))
+    kept = conversion.interviews.filter(~pl.col("excluded")).with_columns(counted_answer(question))
     own = {"period": _period(wave, number, declaration.time.period), "pollster": pl.lit(wave.pollster)}
     kept = kept.with_columns(
         value.alias(column) for column, value in own.items() if column not in declaration.cell_columns
     )
-    return kept.select(tuple(dict.fromkeys((*declaration.cell_columns, *_OF_WAVES, question_id))))
+    return kept.select(tuple(dict.fromkeys((*declaration.cell_columns, *_OF_WAVES, question.id))))
 
 
 def _period(wave: WaveRecord, number: int, period: Period) -> pl.Expr:

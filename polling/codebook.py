@@ -13,7 +13,7 @@ import polars as pl
 from polling.declaration import Demographic, Question, SurveyDeclaration
 from polling.faults import MAX_REPORTED_FAULTS, Fault, FaultLog, did_you_mean, listing, near
 
-__all__ = ["FIRST_ROW", "Conversion", "convert"]
+__all__ = ["FIRST_ROW", "Conversion", "convert", "counted_answer"]
 
 FIRST_ROW = 2
 """The header is row 1."""
@@ -87,6 +87,17 @@ def convert(
             asked.append(question.id)
     interviews = pl.DataFrame([series.alias(name) for name, series in columns.items()])
     return Conversion(interviews, tuple(asked), reading.log.reported(), reading.log.total)
+
+
+def counted_answer(question: Question) -> pl.Expr:
+    """What an interview adds to the counts of a question: its answer, or its status where the base has that, or null.
+
+    For the interviews of a `Conversion`.
+    """
+    if question.base == ("answered",):
+        return pl.col(question.id)
+    status = pl.col(f"{question.id}:status")
+    return pl.coalesce(question.id, pl.when(status.is_in([*question.base])).then(status)).alias(question.id)
 
 
 class _Reading:

@@ -37,7 +37,10 @@ questions.<id>.text          the question as asked
 questions.<id>.kind          ``binary``, ``categorical``, ``ordinal`` or ``numeric``
 questions.<id>.options       the answers counted; a binary estimate is the share of the first
 questions.<id>.recode        label sent by a pollster = option
-questions.<id>.dont_know     labels that mean "don't know" (not counted); likewise ``refused`` and ``not_asked``
+questions.<id>.dont_know     labels that mean "don't know"; likewise ``refused`` and ``not_asked`` (of routed questions)
+questions.<id>.base          who is the denominator of shares: ``["answered"]`` (default), or with it any of
+                             ``"dont_know"``, ``"refused"`` and ``"not_asked"``, which then count as not having chosen
+                             the option (binary and categorical questions; a blank cell never counts)
 questions.<id>.model         the formula
 questions.<id>.priors        term = prior, where it is not the default
 backtest.interviews          file pushed as waves when the survey is scored
@@ -72,6 +75,7 @@ __all__ = [
     "Kind",
     "LastResult",
     "Question",
+    "Status",
     "SurveyDeclaration",
     "TimeRule",
     "declaration_from_json",
@@ -96,6 +100,7 @@ SURVEY_FACTS = (
 
 type Blank = Literal["fault", "exclude"]
 type Kind = Literal["binary", "categorical", "ordinal", "numeric"]
+type Status = Literal["answered", "dont_know", "refused", "not_asked"]
 type Period = Literal["day", "week", "month", "wave"]
 
 
@@ -146,6 +151,8 @@ class Question:
     not_asked: tuple[str, ...] = ()
     priors: Mapping[str, str] = field(default_factory=dict)
     """Term -> prior, both as written."""
+    base: tuple[Status, ...] = ("answered",)
+    """What interviews must have said, or not said, to be in the denominator of shares."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,9 @@ RESERVED_NAMES = frozenset(
 )
 """Columns and words that the program itself uses beside a survey's own."""
 
+SILENT = ("dont_know", "refused", "not_asked")
+"""What an interview can say of a question without answering it."""
+
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
@@ -106,11 +109,34 @@ def _check_answers(question: Question, section: Section) -> None:
         section.fault("options", f"a {question.kind} question needs 2 options or more", "Declare the others.")
     _check_recode(section, question.recode, question.options, f"an option of {question.id}")
     meaning = dict.fromkeys((*question.options, *question.recode), "an answer that is counted")
-    for status in ("dont_know", "refused", "not_asked"):
+    for status in SILENT:
         for label in getattr(question, status):
             if label in meaning:
                 section.fault(status, f"'{label}' is {meaning[label]} already", "A label has one meaning.")
             meaning[label] = status
+    _check_base(question, section)
+
+
+def _check_base(question: Question, section: Section) -> None:
+    """Whoever is in the base without an answer can be told by a label, and has not chosen the option."""
+    if question.base == ("answered",):
+        return
+    if "answered" not in question.base:
+        section.fault("base", "the base leaves out those who answered", 'Begin with base = ["answered", ...].')
+    if question.kind not in ("binary", "categorical"):
+        reason = f"only answers to a question of kind {question.kind} can be counted"
+        section.fault("base", reason, 'Remove base, or use kind = "categorical".')
+    for status in question.base:
+        if status == "answered":
+            continue
+        if status not in SILENT:
+            hint = did_you_mean(status, ("answered", *SILENT))
+            section.fault("base", "this is nothing that an interview can say", hint, value=status)
+        elif not getattr(question, status):
+            reason = f"the base counts {status}, but no label means it"
+            section.fault("base", reason, f"Declare the labels: {status} = [...].")
+        elif status in question.options:
+            section.fault("base", f"'{status}' is an option already", "A word has one meaning: rename the option.")
 
 
 def _check_respondent(declaration: SurveyDeclaration, root: Section) -> None:

@@ -15,6 +15,7 @@ from polling.declaration import (
     Kind,
     LastResult,
     Question,
+    Status,
     SurveyDeclaration,
     TimeRule,
 )
@@ -156,6 +157,7 @@ def _question(question_id: str, section: Section) -> Question:
         refused=section.texts("refused") or (),
         not_asked=section.texts("not_asked") or (),
         priors=section.labels("priors"),
+        base=cast("tuple[Status, ...]", section.texts("base") or ("answered",)),
     )
     section.close()
     return question

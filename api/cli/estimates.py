@@ -50,6 +50,8 @@ def estimates(
         print_json(answer)
         return
     click.echo(f"{answer.text}\nShare of '{answer.option}', {100 * interval:g}% intervals.")
+    if answer.base != ["answered"]:
+        click.echo(f"Of all who are counted: {', '.join(answer.base)}.")
     click.echo(f"Release {answer.release_number} of {answer.published_at:%Y-%m-%d %H:%M} UTC, {answer.engine}.")
     if answer.stale_reason:
         click.echo(f"Stale since {answer.stale_since:%Y-%m-%d %H:%M} UTC: {answer.stale_reason}")

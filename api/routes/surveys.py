@@ -143,6 +143,7 @@ def _question(survey_id: str, question: Question, state: QuestionStateRecord) ->
         text=question.text,
         kind=question.kind,
         options=list(question.options),
+        base=list(question.base),
         model=question.model,
         release_id=state.release_id,
         stale_since=state.stale_since,

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from jobs.survey import load_survey, update_survey
 from polling.store import fits, releases
 from tests.api.world import AGES, DISTRICTS, REGIONS, SILENT, SMALL, SURVEY, World, frame_table, wave_csv
 
@@ -70,6 +71,24 @@ def test_chosen_districts_are_the_only_ones_and_make_the_level(served: World):
 
 def test_the_name_of_the_districts_is_a_level_too(served: World):
     assert len(served.estimates(level="district")["estimates"]) == len(DISTRICTS)
+
+
+def test_a_wider_base_is_told_and_has_no_complement(world: World):
+    toml = world.settings.data_dir / SURVEY / "survey.toml"
+    base = 'dont_know = ["?"]\nbase = ["answered", "dont_know"]'
+    toml.write_text(toml.read_text().replace("[questions.rail]", f"[questions.rail]\n{base}"))
+    update_survey(world.store, world.settings, load_survey(toml.parent), now=world.now)
+    world.release(content=wave_csv().replace(b",no\n", b",?\n", 50))
+
+    assert world.estimates()["base"] == ["answered", "dont_know"]
+    assert world.get(f"/v1/surveys/{SURVEY}/questions/rail").json()["base"] == ["answered", "dont_know"]
+    reply = world.get(URL, params={"option": "no"})
+    assert (reply.status_code, reply.json()["type"]) == (422, "bad-estimate-query")
+    assert "the base counts dont_know too" in reply.json()["detail"]
+
+
+def test_the_base_is_those_who_answered_unless_declared(served: World):
+    assert served.estimates()["base"] == ["answered"]
 
 
 def test_the_other_option_is_the_complement_of_the_first(served: World):

@@ -7,6 +7,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from fixtures.survey_folder import WrittenSurvey
@@ -15,6 +16,7 @@ from jobs.fit_request import FitRequest
 from jobs.refit import prepare_refit
 from jobs.survey import load_survey
 from mrp.design import Design
+from polling.codebook import convert
 from polling.errors import SurveyRejected
 from tests.jobs.house import furnish
 
@@ -32,6 +34,14 @@ def with_model(written: WrittenSurvey, folder: Path, terms: str, *, period: str 
     return replace(written, path=folder)
 
 
+def with_line(written: WrittenSurvey, folder: Path, line: str) -> WrittenSurvey:
+    """A copy of the survey with one more line on the question ``rail``."""
+    shutil.copytree(written.path, folder)
+    toml = folder / "survey.toml"
+    toml.write_text(toml.read_text().replace("[questions.rail]\n", f"[questions.rail]\n{line}\n", 1))
+    return replace(written, path=folder)
+
+
 def request(survey: WrittenSurvey, place: Path) -> Any:
     with furnish(survey, place) as house:
         for number in (1, 2, 3):
@@ -43,6 +53,40 @@ def request(survey: WrittenSurvey, place: Path) -> Any:
 def test_a_model_without_time_is_counted_by_cells(written: WrittenSurvey, tmp_path: Path):
     counts = request(written, tmp_path / "house").request.counts
     assert set(counts.columns).isdisjoint({"period", "pollster", "mode"})
+
+
+def test_dont_knows_are_counted_where_the_base_has_them(written: WrittenSurvey, tmp_path: Path):
+    wider = with_line(written, tmp_path / "survey", 'base = ["answered", "dont_know"]')
+
+    answered, counted = request(written, tmp_path / "house"), request(wider, tmp_path / "wider")
+
+    dont_know = sum(
+        convert(pl.read_csv(wave.path, infer_schema=False), load_survey(wider.path).declaration, pollster=wave.pollster)
+        .interviews["rail:status"]
+        .eq("dont_know")
+        .sum()
+        for wave in written.waves
+    )
+    assert dont_know > 0
+    assert counted.request.counts["n"].sum() == answered.request.counts["n"].sum() + dont_know
+    assert counted.request.counts["y"].sum() == answered.request.counts["y"].sum()
+    assert counted.inputs["base"] == ["answered", "dont_know"]
+
+
+def test_a_wave_in_which_nobody_knows_is_counted_where_the_base_has_them(written: WrittenSurvey, tmp_path: Path):
+    wider = with_line(written, tmp_path / "survey", 'base = ["answered", "dont_know"]')
+    wave = pl.read_csv(written.waves[0].path, infer_schema=False)
+    declaration = load_survey(wider.path).declaration
+    column = declaration.columns_of(written.waves[0].pollster)["rail"]
+    label = declaration.question("rail").dont_know[0]
+
+    with furnish(wider, tmp_path / "wider") as house:
+        received = house.push(1, content=wave.with_columns(pl.lit(label).alias(column)).write_csv().encode())
+        with house.store.read() as session:
+            counts = prepare_refit(session, house.settings, survey_id="demo", question_id="rail").request.counts
+
+    assert "rail" in [job.question_id for job in received.jobs]
+    assert (counts["n"].sum(), counts["y"].sum()) == (wave.height, 0)
 
 
 def test_a_model_with_time_and_houses_is_counted_by_them_and_fitted(written: WrittenSurvey, tmp_path: Path):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polling.codebook import Conversion, convert
+from polling.codebook import Conversion, convert, counted_answer
 from polling.declaration import SurveyDeclaration
 
 
@@ -42,6 +42,26 @@ def test_blank_dont_know_refused_and_not_asked_stay_apart(town: SurveyDeclaratio
     assert interviews["vote:status"].to_list() == ["answered", "dont_know", "refused", "not_asked", "blank", "blank"]
     assert interviews["vote"].to_list() == ["Lab", None, None, None, None, None]
     assert set(interviews["trust:status"]) == {"not_asked"}
+
+
+@pytest.mark.parametrize(
+    ("base", "counted"),
+    [
+        ("", ["Lab", None, None, None, None]),
+        ('base = ["answered", "dont_know"]', ["Lab", "dont_know", None, None, None]),
+        ('base = ["answered", "refused", "not_asked"]', ["Lab", None, "refused", "not_asked", None]),
+    ],
+)
+def test_what_counts_without_an_answer_is_declared_and_a_blank_never_does(
+    declare: Callable[..., SurveyDeclaration], received: pl.DataFrame, base: str, counted: list[str | None]
+):
+    town = declare(('not_asked = ["Inapplicable"]', f'not_asked = ["Inapplicable"]\n{base}'))
+    labels = ["Lab", "Don't know", "-99", "Inapplicable", None]
+    wave = pl.concat([received.head(1)] * 5).with_columns(vote=pl.Series(labels), id=pl.Series(list("abcde")))
+
+    interviews = convert(wave, town, pollster="Any").interviews
+
+    assert interviews.select(counted_answer(town.question("vote")))["vote"].to_list() == counted
 
 
 @pytest.mark.parametrize("label", ["lab", " Lab", "NA", "Labour Party"])
