@@ -14,6 +14,7 @@ columns.date                 column with the interview date, ISO ``2018-11-06`` 
 columns.weight               column with the pollster's weight, above 0 (optional; stored, not in the likelihood)
 columns.<pollster>.<name>    what this pollster calls respondent, date, weight, the district, a demographic or a
                              question; ``false``: it sends no such column (date and weight only)
+columns.not_identifiers      columns that look like direct identifiers and are none, see ``polling.identifiers``
 time.period                  ``day``, ``week`` (default), ``month`` or ``wave``
 time.window_days             only waves of the last so many days are used (default: every accepted wave)
 geography.district           name of the district column in waves and frame
@@ -208,6 +209,8 @@ class SurveyDeclaration:
     """``respondent``, ``date``, ``weight`` -> column in waves, where declared."""
     pollster_columns: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
     """Pollster -> canonical name -> its column; None where it sends none."""
+    not_identifiers: tuple[str, ...] = ()
+    """Columns of waves that look like direct identifiers and are none."""
     time: TimeRule = TimeRule()
     backtest: Backtest | None = None
 

@@ -59,8 +59,10 @@ def parse_declaration(content: bytes, *, file: str = "survey.toml") -> tuple[Sur
     demographics = tuple(_demographic(name, section) for name, section in root.sections("demographics").items())
     questions = tuple(_question(question_id, section) for question_id, section in root.sections("questions").items())
     geography = _geography(root.section("geography"))
+    columns_section = root.section("columns", required=False)
+    not_identifiers = columns_section.texts("not_identifiers") or ()
     columns, pollster_columns = _columns(
-        root.section("columns", required=False),
+        columns_section,
         (*_OWN_COLUMNS, geography.district, *(d.name for d in demographics), *(q.id for q in questions)),
     )
     frame = root.section("frame")
@@ -71,6 +73,7 @@ def parse_declaration(content: bytes, *, file: str = "survey.toml") -> tuple[Sur
         facts=facts,
         columns=columns,
         pollster_columns=pollster_columns,
+        not_identifiers=not_identifiers,
         time=_time(root.section("time", required=False)),
         geography=geography,
         demographics=demographics,
@@ -92,7 +95,7 @@ def _columns(section: Section, names: tuple[str, ...]) -> tuple[dict[str, str], 
     columns = {name: value for name in _OWN_COLUMNS if (value := section.maybe_text(name))}
     pollster_columns: dict[str, dict[str, str | None]] = {}
     for pollster in section.names():
-        if pollster in _OWN_COLUMNS:
+        if pollster in (*_OWN_COLUMNS, "not_identifiers"):
             continue
         own = section.section(pollster)
         pollster_columns[pollster] = {}
