@@ -52,7 +52,8 @@ def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Mod
     pymc.Model
         Variables ``intercept``, ``coefficient`` (dims "predictor"), for every other term its effects, named as the term
         (dims "(1|g) level"), its sd ("sd (1|g)"; dims "... column" for a term with several) and its correlation
-        ("correlation (x|g)", "autocorrelation ar1(period)"), and ``y`` (dims "cell").
+        ("correlation (x|g)", "autocorrelation ar1(period)"), and ``y`` (dims "cell"); with fractional counts, which
+        `mrp.counts.coarsest` makes of weighted ones, the potential ``likelihood`` in place of ``y``.
 
     Raises
     ------
@@ -60,6 +61,7 @@ def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Mod
         If the counts cannot be fitted.
     """
     import pymc as pm
+    import pytensor.tensor as pt
 
     require_counts(counts)
     require_columns(design, counts)
@@ -82,7 +84,11 @@ def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Mod
             for _ in effect.columns:
                 eta = eta + rows.weight[:, entry] * value[rows.index[:, entry] - offset]
                 entry += 1
-        pm.Binomial("y", n=counts["n"].to_numpy(), logit_p=eta, observed=counts["y"].to_numpy(), dims="cell")
+        n, y = counts["n"].to_numpy(), counts["y"].to_numpy()
+        if n.dtype.kind == "f":  # weighted: no binomial distribution has fractional counts, but its likelihood does
+            pm.Potential("likelihood", pt.sum(y * eta - n * pt.softplus(eta)))
+        else:
+            pm.Binomial("y", n=n, logit_p=eta, observed=y, dims="cell")
     return model
 
 
