@@ -1,9 +1,8 @@
-"""Simulation-based calibration: truths from the prior, ranks that must be uniform.
+"""Simulation-based calibration: truths from the prior, and where they are among what an engine draws.
 
 For truths drawn from the prior and interviews drawn from the truths, the rank of a true quantity among posterior draws
 is uniform, for any quantity (Talts et al. 2018); the log joint density, which depends on the data, finds faults that no
-parameter shows (Modrak et al. 2023). Ties are broken at random. Uniformity is judged by the simultaneous envelope of
-the empirical distribution function (Sailynoja et al. 2022).
+parameter shows (Modrak et al. 2023). Ties are broken at random. `tests.recovery.uniformity` judges.
 
 References
 ----------
@@ -11,28 +10,55 @@ Talts, Betancourt, Simpson, Vehtari and Gelman (2018), "Validating Bayesian infe
 calibration", arXiv:1804.06788.
 Modrak, Moon, Kim, Buerkner, Huurre, Faltejskova, Gelman and Vehtari (2023), "Simulation-based calibration checking for
 Bayesian computation", Bayesian Analysis.
-Sailynoja, Buerkner and Vehtari (2022), "Graphical test for discrete uniformity and its applications in goodness-of-fit
-evaluation and multiple sample comparison", Statistics and Computing 32.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import multiprocessing
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import expit, logit
 
-from mrp import Priors, area_draws, from_datatree
+from mrp.counts import collapse
 from mrp.design import Design
 from mrp.electorate import Electorate
+from mrp.grouping import Grouping
+from mrp.hyper import correlation_name, hyper_space, sd_name
 from mrp.laplace.conditional import Conditional
+from mrp.latents import LatentDraws, from_datatree
+from mrp.poststratify import area_draws_many
+from mrp.priors import Priors
+from tests.recovery.truths import draw_truth
+
+__all__ = ["N_DRAWS", "Engine", "Simulated", "Study", "simulate"]
 
 type Floats = NDArray[np.float64]
+type Engine = Callable[[Design, pl.DataFrame, Priors, int], Any]
+"""Design, counts, priors and seed → DataTree. A function of a module or a frozen dataclass, so that it can be sent to
+other processes."""
 
 N_DRAWS = 100
 """Posterior draws that a truth is ranked among."""
+_FACTS = ("k_hat_sd", "k_hat_joint", "ess_sd", "ess_joint")
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """Whom to ask, what to fit."""
+
+    world: Electorate
+    design: Design
+    engine: Engine
+    n_interviews: int
+    seed: int
+    priors: Priors = field(default_factory=Priors)
+    asked: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Periods, pollsters or modes with interviews; all that the design knows if not given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +66,11 @@ class Simulated:
     """What was planted in simulated surveys, and what the engine drew."""
 
     truth: dict[str, Floats]
-    """Quantity → planted values, shape (survey,)."""
+    """Quantity → planted values, shape (survey,). Shares are on the logit scale."""
     draws: dict[str, Floats]
     """Quantity → posterior draws, shape (survey, draw)."""
+    facts: dict[str, Floats]
+    """What the engine says of each fit, and its seconds, shape (survey,); NaN where it says nothing."""
 
     def ranks(self, *, seed: int, spread: float = 1.0) -> dict[str, Floats]:
         """Normalised ranks of the planted values, in (0, 1), shape (survey,).
@@ -54,7 +82,7 @@ class Simulated:
         for name, truth in self.truth.items():
             draws = self.draws[name]
             centre = draws.mean(axis=1, keepdims=True)
-            stretched = centre + spread * (draws - centre)
+            stretched = draws if spread == 1.0 else centre + spread * (draws - centre)
             below = (stretched < truth[:, None]).sum(axis=1)
             equal = (stretched == truth[:, None]).sum(axis=1)
             rank = below + rng.integers(0, equal + 1)
@@ -65,105 +93,132 @@ class Simulated:
 def simulate(
     world: Electorate,
     design: Design,
-    fit: Callable[[pl.DataFrame, int], Any],
+    engine: Engine,
     *,
     n_surveys: int,
     n_interviews: int,
     seed: int,
+    priors: Priors | None = None,
+    asked: Mapping[str, Sequence[str]] | None = None,
+    processes: int = 1,
 ) -> Simulated:
     """Draw truths from the prior and interviews from the truths, and fit each survey.
 
     Parameters
     ----------
-    fit
-        Counts and seed → DataTree.
+    engine
+        See `Engine`. Its seed is the number of the survey.
+    asked
+        See `Study`.
+    processes
+        More than one: surveys are fitted side by side, with the same results.
     """
-    truths: dict[str, list[Floats]] = {}
-    draws: dict[str, list[Floats]] = {}
-    cells = world.frame.filter(pl.col("n_people") > 0)
-    people = cells["n_people"].to_numpy()
-    rows = design.rows(cells)
-    for survey in range(n_surveys):
-        rng = np.random.default_rng([seed, survey])
-        sd = np.abs(rng.normal(0, [Priors().for_sd(effect.term).scale for effect in design.effects]))
-        latents = np.concatenate(
-            [
-                [rng.normal(0, Priors().intercept.sd)],
-                rng.normal(0, Priors().coefficient.sd, len(design.coefficient_names)),
-                *(s * rng.standard_normal(effect.size) for s, effect in zip(sd, design.effects, strict=True)),
-            ]
-        )
-        eta = latents[0] + rows.x @ latents[1 : 1 + rows.x.shape[1]] + latents[rows.index].sum(axis=1)
-        n = rng.multinomial(n_interviews, people / people.sum())
-        y = rng.binomial(n, 1 / (1 + np.exp(-eta)))
-        counts = cells.drop("n_people").with_columns(n=pl.Series(n), y=pl.Series(y)).filter(pl.col("n") > 0)
-        drawn = _draws(fit(counts, survey), design, rng)
-        for found, values in ((truths, (latents[None], sd[None])), (draws, drawn)):
-            for name, quantity in _quantities(world, design, counts, *values).items():
-                found.setdefault(name, []).append(quantity)
+    study = Study(world, design, engine, n_interviews, seed, priors or Priors(), asked or {})
+    if processes == 1:
+        surveys = [_survey(study, number) for number in range(n_surveys)]
+    else:
+        # Not forked: the threads of a library that holds a lock would be missing in the copy.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(processes, mp_context=context, initializer=_begin, initargs=(study,)) as pool:
+            surveys = list(pool.map(_numbered, range(n_surveys), chunksize=4))
+    values = {name: np.stack([quantities[name] for quantities, _ in surveys]) for name in surveys[0][0]}
     return Simulated(
-        truth={name: np.concatenate(values) for name, values in truths.items()},
-        draws={name: np.stack(values) for name, values in draws.items()},
+        truth={name: value[:, 0] for name, value in values.items()},
+        draws={name: value[:, 1:] for name, value in values.items()},
+        facts={name: np.array([facts[name] for _, facts in surveys]) for name in surveys[0][1]},
     )
 
 
-def outside_envelope(ranks: dict[str, NDArray[np.float64]], *, alpha: float = 1e-3) -> dict[str, float]:
-    """Quantities whose ranks are not uniform, with the p-value of each; ``alpha`` is shared among all quantities.
-
-    The p-value is that of the largest binomial deviation of the empirical distribution function over a grid, under
-    uniform ranks by simulation of the same statistic: the envelope of Sailynoja et al. (2022), read as a test.
-    """
-    n = len(next(iter(ranks.values())))
-    grid = (np.arange(N_DRAWS) + 1) / (N_DRAWS + 1)
-    rng = np.random.default_rng(0)
-    n_null = int(20 * len(ranks) / alpha)
-    null = np.concatenate([_extremity(rng.random((1000, n)), grid) for _ in range(-(-n_null // 1000))])
-    null.sort()
-    wrong = {}
-    for name, values in ranks.items():
-        p_value = (np.searchsorted(null, _extremity(values[None], grid)[0], side="right") + 1) / (len(null) + 1)
-        if p_value < alpha / len(ranks):
-            wrong[name] = float(p_value)
-    return wrong
+_study: list[Study] = []
+"""Of a process that fits surveys."""
 
 
-def _extremity(values: Floats, grid: Floats) -> Floats:
-    """Smallest two-sided binomial tail probability of the counts below each grid point, shape (sample,)."""
-    n = values.shape[1]
-    counts = np.stack([(values <= point).sum(axis=1) for point in grid], axis=1)
-    low = stats.binom.cdf(np.arange(n + 1)[:, None], n, grid)
-    high = stats.binom.sf(np.arange(n + 1)[:, None] - 1, n, grid)
-    table = np.minimum(low, high)
-    result: Floats = table[counts, np.arange(len(grid))].min(axis=1)
-    return result
+def _begin(study: Study) -> None:
+    _study.append(study)
 
 
-def _draws(tree: Any, design: Design, rng: np.random.Generator) -> tuple[Floats, Floats]:
+def _numbered(number: int) -> tuple[dict[str, Floats], dict[str, float]]:
+    return _survey(_study[0], number)
+
+
+def _survey(study: Study, number: int) -> tuple[dict[str, Floats], dict[str, float]]:
+    """One survey: values of every quantity, the true one before the drawn ones, and facts of the fit."""
+    design = study.design
+    rng = np.random.default_rng([study.seed, number])
+    latents, hypers = draw_truth(design, study.priors, rng)
+    counts = _counts(study, latents, rng)
+    begun = time.perf_counter()
+    tree = study.engine(design, counts, study.priors, number)
+    facts = {name: float(tree.attrs.get(name, np.nan)) for name in _FACTS} | {"seconds": time.perf_counter() - begun}
+    drawn = from_datatree(tree, design, max_draws=100_000).draws.astype(np.float64)
+    kept = rng.choice(len(drawn), N_DRAWS, replace=False)
+    of_prior = _hyper_draws(tree, design, study.priors)
+    return _quantities(
+        study, counts, np.vstack([latents, drawn[kept]]), np.vstack([hypers, of_prior[kept]]), tree["posterior"]
+    ), facts
+
+
+def _counts(study: Study, latents: Floats, rng: np.random.Generator) -> pl.DataFrame:
+    """Interviews with people drawn from the frame, at periods, pollsters and modes drawn at random."""
+    design, n = study.design, study.n_interviews
+    cells = study.world.frame.filter(pl.col("n_people") > 0)
+    people = cells["n_people"].to_numpy()
+    interviews = cells.drop("n_people")[rng.choice(cells.height, n, p=people / people.sum())].with_columns(
+        pl.Series(name, rng.choice(list(study.asked.get(name, levels)), n)) for name, levels in design.observed.items()
+    )
+    rows = design.rows(interviews)
+    eta = latents[0] + rows.x @ latents[1 : 1 + rows.x.shape[1]] + (rows.weight * latents[rows.index]).sum(axis=1)
+    answered = interviews.with_columns(answer=pl.Series(np.where(rng.random(n) < expit(eta), "yes", "no")))
+    return collapse(answered, by=design.count_columns, answer="answer", option="yes")
+
+
+def _hyper_draws(tree: Any, design: Design, priors: Priors) -> Floats:
+    """Draws of sds, then correlations, shape (draw, parameter)."""
     posterior = tree["posterior"]
-    latents = from_datatree(tree, design).draws.astype(np.float64)
-    sd = np.column_stack([posterior[f"sd {effect.term}"].to_numpy().ravel() for effect in design.effects])
-    kept = rng.choice(len(latents), N_DRAWS, replace=False)
-    return latents[kept], sd[kept]
+    n = posterior.sizes["chain"] * posterior.sizes["draw"]
+    names = [sd_name(effect.term) for effect in design.effects]
+    names += [correlation_name(effect.term) for effect in design.effects if effect.n_correlations]
+    return np.concatenate([np.empty((n, 0)), *(posterior[name].to_numpy().reshape(n, -1) for name in names)], axis=1)
 
 
 def _quantities(
-    world: Electorate, design: Design, counts: pl.DataFrame, latents: Floats, sd: Floats
+    study: Study, counts: pl.DataFrame, latents: Floats, hypers: Floats, posterior: Any
 ) -> dict[str, Floats]:
-    from mrp.latents import LatentDraws
-
+    """Values of what is ranked, one for each row of latents and hypers."""
+    design, world, priors = study.design, study.world, study.priors
+    found = dict(zip(_hyper_names(design), hypers.T, strict=True))
+    found |= {name: latents[:, 1 + j] for j, name in enumerate(design.coefficient_names)}
+    for effect, offset in zip(design.effects, design.offsets, strict=True):
+        if effect.nuisance:
+            found[f"{effect.term}[{effect.labels[0]}]"] = latents[:, offset]
     stored = LatentDraws(latents.astype(np.float32), design.latent_names)
-    nation = area_draws(stored, design, world).draws[:, 0]
-    districts = area_draws(stored, design, world, by=(world.district,)).draws
-    conditional = Conditional(design, counts, Priors())
-    scale = np.array([Priors().for_sd(effect.term).scale for effect in design.effects])
-    joint = [
-        float(conditional.log_joint(z[None], s)[0] - 0.5 * ((s / scale) ** 2).sum())
-        for z, s in zip(latents, sd, strict=True)
+    demographic = next(iter(world.demographics))
+    groupings = [Grouping(), Grouping(by=(world.district,)), Grouping(by=(demographic,))]
+    nation, districts, levels = (one.draws for one in area_draws_many(stored, design, world, groupings))
+    found["nation"] = logit(nation[:, 0])
+    found["first district"], found["last district"] = logit(districts[:, 0]), logit(districts[:, -1])
+    found[f"first {demographic}"] = logit(levels[:, 0])
+    if "period" in design.observed:
+        earlier = design.at_period(design.observed["period"][0])
+        (first,) = area_draws_many(stored, earlier, world, [Grouping(by=(world.district,))])
+        found["change in the first district"] = districts[:, 0] - first.draws[:, 0]
+    conditional = Conditional(design, counts, priors)
+    space = hyper_space(design, priors)
+    working = np.concatenate([hypers[:, : space.n_sds], np.arctanh(hypers[:, space.n_sds :])], axis=1)
+    given = [conditional.log_joint(z[None], h)[0] for z, h in zip(latents, hypers, strict=True)]
+    found["log joint density"] = np.array(given) + space.log_prior(working)
+    return found
+
+
+def _hyper_names(design: Design) -> list[str]:
+    sds = [
+        f"{sd_name(effect.term)}[{column}]" if effect.slopes else sd_name(effect.term)
+        for effect in design.effects
+        for column in effect.columns
     ]
-    return {
-        "nation": nation,
-        "first district": districts[:, 0],
-        "last district": districts[:, -1],
-        "log joint density": np.array(joint),
-        **{f"sd {effect.term}": sd[:, k] for k, effect in enumerate(design.effects)},
-    }
+    correlations = [
+        f"{correlation_name(effect.term)}[{pair}]" if effect.n_correlations > 1 else correlation_name(effect.term)
+        for effect in design.effects
+        for pair in range(effect.n_correlations)
+    ]
+    return sds + correlations
