@@ -1,4 +1,4 @@
-"""Pepper, disclosure key and pseudonym keys, in one file outside the database and its backups.
+"""Pepper, pseudonym keys and the other secrets, in one file outside the database and its backups.
 
 The file is TOML, made with mode 0600 when a secret is first needed, changed under a lock and replaced as a whole, so
 that two processes cannot make two keys for one survey and a crash cannot leave half a file. A file that its group or
@@ -6,8 +6,24 @@ everybody may read is refused: whoever can read it can undo the pseudonyms.
 
 A secret is made only while nothing depends on it. Callers say what does (``used``): once API keys or waves are stored,
 a file that lacks their secret is lost, or its path is mistyped, and a new secret would make two strangers of one
-respondent. Such a file is refused. Losing it for good means that every API key must be made anew and that respondents
-of old waves cannot be recognised in new ones. Back it up apart from the database.
+respondent. Such a file is refused, and so is one that has another secret under the same name: see
+``polling.store.key_checks``. Back it up apart from the database.
+
+=============================  =======================================================================================
+secret                         if it is lost for good
+=============================  =======================================================================================
+pepper                         every API key must be made anew, once the old ones are revoked
+disclosure_key                 counts are perturbed anew: two answers about one release may differ
+pseudonym_keys.<survey>.v<n>   respondents of old waves cannot be recognised in new ones, nor found for access or
+                               erasure; the survey takes no wave until ``rotate_pseudonym_key`` made a newer version
+suppression_keys.<survey>      erased respondents cannot be recognised: the survey takes no wave while it is missing
+audit_key                      nothing is written until ``hustings audit restart``; what was written before cannot be
+                               verified any more, only compared with exports
+credentials.<name>             sources that need them cannot be read; written by hand
+=============================  =======================================================================================
+
+Rotation: a new version of a pseudonym key makes strangers of a survey's old and new respondents on purpose; old
+versions stay, so that waves pseudonymised with them can still be searched. The other keys have no versions.
 """
 
 import fcntl
@@ -16,13 +32,14 @@ import re
 import secrets
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from polling.errors import SecretsError
+from polling.secrets_text import render_secrets
 
 __all__ = ["PseudonymKey", "SecretsFile"]
 
@@ -48,6 +65,11 @@ class SecretsFile:
     def __repr__(self) -> str:
         return f"SecretsFile({str(self._path)!r})"
 
+    @property
+    def audit_head_path(self) -> Path:
+        """Where the head of the audit chain is noted, beside this file and so outside the database."""
+        return self._path.with_name(self._path.name + ".audit-head")
+
     def pepper(self, *, used: bool = False) -> bytes:
         """Key of the stored hashes of API keys.
 
@@ -69,6 +91,38 @@ class SecretsFile:
         if not self._path.exists():
             raise self._lost("disclosure_key", "the stored waves")
         return self._key("disclosure_key", used=None)
+
+    def audit_key(self, *, used: bool = False) -> bytes:
+        """Key of the audit chain; ``used``: entries made with it are stored."""
+        return self._key("audit_key", used="the entries of the audit chain" if used else None)
+
+    def suppression_key(self, survey_id: str, *, used: bool = False) -> bytes:
+        """Key of a survey's list of erased respondents; ``used``: somebody is on the list."""
+        keys = self._read().get("suppression_keys", {})
+        if survey_id not in keys:
+            self._require_id(survey_id)
+            if used:
+                raise self._lost(f"suppression_keys.{survey_id}", f"the erasures of '{survey_id}'")
+            made = secrets.token_hex(_KEY_BYTES)
+            keys = self._change(lambda held: held.setdefault("suppression_keys", {}).setdefault(survey_id, made))[
+                "suppression_keys"
+            ]
+        return self._bytes(keys[survey_id], f"suppression_keys.{survey_id}")
+
+    def credentials(self, name: str) -> Mapping[str, Any]:
+        """What an operator wrote under ``[credentials.<name>]``.
+
+        Raises
+        ------
+        SecretsError
+            If there is no such section, or the file is unsafe, unreadable or damaged.
+        """
+        found = self._read().get("credentials", {}).get(name)
+        if not isinstance(found, dict):
+            raise SecretsError(
+                f"{self._path} has no section [credentials.{name}]. Write it there, or correct the name."
+            )
+        return found
 
     def pseudonym_key(self, survey_id: str, *, version: int | None = None, used: int = 0) -> PseudonymKey:
         """A survey's pseudonym key: the newest, or the version asked for.
@@ -125,10 +179,14 @@ class SecretsFile:
             keys[f"v{1 + max((_version(name) for name in keys), default=0)}"] = secrets.token_hex(_KEY_BYTES)
 
     def _pseudonym_keys(self, held: dict[str, Any], survey_id: str) -> dict[int, bytes]:
-        if not _SURVEY_ID.fullmatch(survey_id):
-            raise SecretsError(f"'{survey_id}' is no survey id, so it has no pseudonym key.")
+        self._require_id(survey_id)
         keys = held.get("pseudonym_keys", {}).get(survey_id, {})
         return {_version(name): self._bytes(text, f"pseudonym_keys.{survey_id}.{name}") for name, text in keys.items()}
+
+    @staticmethod
+    def _require_id(survey_id: str) -> None:
+        if not _SURVEY_ID.fullmatch(survey_id):
+            raise SecretsError(f"'{survey_id}' is no survey id, so it has no keys.")
 
     def _bytes(self, text: object, name: str) -> bytes:
         try:
@@ -157,6 +215,7 @@ class SecretsFile:
         try:
             held = tomllib.loads(content.decode())
             shaped = all(isinstance(keys, dict) for keys in held.get("pseudonym_keys", {}).values())
+            shaped &= all(isinstance(held.get(name, {}), dict) for name in ("suppression_keys", "credentials"))
         except (UnicodeDecodeError, tomllib.TOMLDecodeError, AttributeError):
             shaped = False
         if not shaped:
@@ -171,7 +230,7 @@ class SecretsFile:
             with self._lock():
                 held = self._read()
                 change(held)
-                self._replace(_render(held))
+                self._replace(render_secrets(held))
         except OSError as error:
             raise SecretsError(f"The secrets file {self._path} cannot be written: {error.strerror}.") from error
         return held
@@ -210,12 +269,3 @@ def _version(name: str) -> int:
     if not digits.isdecimal():
         raise SecretsError(f"'{name}' is no version of a pseudonym key. Restore the secrets file from its own backup.")
     return int(digits)
-
-
-def _render(held: dict[str, Any]) -> str:
-    lines = ["# Secrets of hustings. Keep this file outside the database and its backups, and back it up apart."]
-    lines += [f'{name} = "{value}"' for name, value in sorted(held.items()) if isinstance(value, str)]
-    for survey_id, keys in sorted(held.get("pseudonym_keys", {}).items()):
-        lines += ["", f"[pseudonym_keys.{survey_id}]"]
-        lines += [f'{name} = "{value}"' for name, value in sorted(keys.items(), key=lambda item: _version(item[0]))]
-    return "\n".join(lines) + "\n"
