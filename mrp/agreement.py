@@ -1,12 +1,13 @@
 r"""Do two fits of one model agree within their Monte-Carlo error?
 
-For each estimate, with mean m, standard deviation s and effective draws n of either fit, N the reference:
+For each estimate, with mean m, standard deviation s, quantiles q_p and their Monte-Carlo errors se, N the reference:
 
-    D = (m - m_N) / s_N,          se_D^2 = 1 / n_N + (s / s_N)^2 / n
-    R = log(s / s_N),             se_R^2 = 1 / (2 n) + 1 / (2 n_N)
-    Q = (q_p - q_p,N) / s_N,      se_Q^2 = p (1 - p) / phi(z_p)^2 (1 / n_p + 1 / n_p,N),      p = 0.05, 0.95
+    D = (m - m_N) / s_N,          se_D^2 = (se(m)^2 + se(m_N)^2) / s_N^2
+    R = log(s / s_N),             se_R^2 = (se(s) / s)^2 + (se(s_N) / s_N)^2
+    Q = (q_p - q_p,N) / s_N,      se_Q^2 = (se(q_p)^2 + se(q_p,N)^2) / s_N^2,      p = 0.05, 0.95
 
-where n_p counts effective draws of the indicator "below the quantile" and phi(z_p) is the normal density there. Two
+Each error is from the effective draws of what is averaged: the draws, their squared deviations (chains that avoid each
+other estimate a mean better and a standard deviation worse than independent draws do), the indicators "below q_p". Two
 exact samplers with thousands of draws nearly always break bare limits somewhere among dozens of estimates, so every
 limit is widened by 3.5 standard errors, and the typical error of the means is judged after its own noise is taken off:
 
@@ -17,10 +18,10 @@ limit is widened by 3.5 standard errors, and the typical error of the means is j
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
-from scipy import stats
 
-from mrp.errors import ShapeMismatch
+from mrp.errors import ScoreError
 from mrp.poststratify import AreaDraws
 from mrp.summary import effective_draws
 
@@ -35,17 +36,19 @@ _TYPICAL, _MEAN, _LOG_SD, _QUANTILE = 0.05, 0.1, 0.05, 0.15
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """What is compared of each estimate: small enough to be stored for a reference fit."""
+    """What is compared of each estimate, with Monte-Carlo errors: small enough to be stored for a reference fit."""
 
+    names: tuple[str, ...]
+    """Of the estimates, such as "state AL" or "period 2024-W22, age 65+"."""
     mean: Floats
-    """Shape (estimate,), like the others unless said otherwise."""
+    """Shape (estimate,), like the others unless said otherwise; all on the scale of shares."""
+    mean_error: Floats
     sd: Floats
+    sd_error: Floats
     quantile: Floats
     """At `TAILS`, shape (2, estimate)."""
-    effective: Floats
-    """Effective draws of the mean."""
-    effective_tail: Floats
-    """Effective draws of the indicators below each quantile, shape (2, estimate)."""
+    quantile_error: Floats
+    """Shape (2, estimate)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +78,8 @@ def moments(*estimates: AreaDraws) -> Moments:
         Draws for any areas and groups; all their columns are compared.
     """
     parts = [_moments(one) for one in estimates]
-    fields = ("mean", "sd", "quantile", "effective", "effective_tail")
-    return Moments(*(np.concatenate([getattr(part, field) for part in parts], axis=-1) for field in fields))
+    names = tuple(name for one in estimates for name in _names(one.areas))
+    return Moments(names, *(np.concatenate(of_parts, axis=-1) for of_parts in zip(*parts, strict=True)))
 
 
 def agreement(fit: Moments, reference: Moments) -> Agreement:
@@ -89,20 +92,23 @@ def agreement(fit: Moments, reference: Moments) -> Agreement:
 
     Raises
     ------
-    ShapeMismatch
-        If they are of different numbers of estimates.
+    ScoreError
+        If they are not.
     """
-    if fit.mean.shape != reference.mean.shape:
-        raise ShapeMismatch("fit", f"{reference.mean.shape} like the reference", fit.mean.shape)
-    ratio = fit.sd / reference.sd
-    d = (fit.mean - reference.mean) / reference.sd
-    se_d = np.sqrt(1 / reference.effective + ratio**2 / fit.effective)
-    r = np.log(ratio)
-    se_r = np.sqrt(0.5 / fit.effective + 0.5 / reference.effective)
-    q = (fit.quantile - reference.quantile) / reference.sd
-    p = np.array(TAILS)[:, None]
-    at_tail = np.sqrt(p * (1 - p)) / stats.norm.pdf(stats.norm.ppf(p))
-    se_q = at_tail * np.sqrt(1 / fit.effective_tail + 1 / reference.effective_tail)
+    if fit.names != reference.names:
+        only = sorted(set(fit.names) ^ set(reference.names))
+        example = f", e.g. only one of them has {only[0]!r}" if only else " in another order"
+        raise ScoreError(
+            f"the fit has {len(fit.names)} estimates and the reference {len(reference.names)}{example}; "
+            "ask both the same questions"
+        )
+    scale = reference.sd
+    d = (fit.mean - reference.mean) / scale
+    se_d = np.hypot(fit.mean_error, reference.mean_error) / scale
+    r = np.log(fit.sd / scale)
+    se_r = np.hypot(fit.sd_error / fit.sd, reference.sd_error / scale)
+    q = (fit.quantile - reference.quantile) / scale
+    se_q = np.hypot(fit.quantile_error, reference.quantile_error) / scale
     typical = float(np.sqrt(max(0.0, np.mean(d**2 - se_d**2))))
     problems = []
     # `not all (<=)` rather than `any (>)`: NaN has to fail.
@@ -117,7 +123,7 @@ def agreement(fit: Moments, reference: Moments) -> Agreement:
         if not (np.abs(value) <= allowed).all():
             at = int(np.argmax(np.nan_to_num(np.abs(value) - allowed, nan=np.inf)))
             problems.append(
-                f"the {name} of estimate {at % fit.mean.size} differs by {value.flat[at]:.3f}, "
+                f"the {name} of {fit.names[at % d.size]} differs by {value.flat[at]:.3f}, "
                 f"limit {limit} and 3.5 Monte-Carlo errors: {allowed.flat[at]:.3f}"
             )
     return Agreement(
@@ -129,15 +135,37 @@ def agreement(fit: Moments, reference: Moments) -> Agreement:
     )
 
 
-def _moments(estimate: AreaDraws) -> Moments:
+def _names(areas: pl.DataFrame) -> list[str]:
+    by = [column for column in areas.columns if column != "n_people"]
+    if not by:
+        return ["all"]
+    return [", ".join(f"{column} {level}" for column, level in zip(by, row, strict=True)) for row in areas[by].rows()]
+
+
+def _moments(estimate: AreaDraws) -> tuple[Floats, ...]:
+    """The fields of `Moments` after the names."""
     draws = estimate.draws
-    quantile = np.quantile(draws, TAILS, axis=0)
-    return Moments(
-        mean=draws.mean(axis=0),
-        sd=draws.std(axis=0),
-        quantile=quantile,
-        effective=_effective(draws, estimate),
-        effective_tail=np.stack([_effective((draws <= one).astype(np.float64), estimate) for one in quantile]),
+    mean, sd = draws.mean(axis=0), draws.std(axis=0)
+    squares = (draws - mean) ** 2
+    quantiles, errors = [], []
+    for p in TAILS:
+        at = np.quantile(draws, p, axis=0)
+        error = np.sqrt(p * (1 - p) / _effective((draws <= at).astype(np.float64), estimate))
+        # Half the distance between the quantiles one standard error of the probability below and above.
+        low, high = (
+            np.array([np.quantile(column, level) for column, level in zip(draws.T, levels, strict=True)])
+            for levels in (np.maximum(p - error, 0), np.minimum(p + error, 1))
+        )
+        quantiles.append(at)
+        errors.append((high - low) / 2)
+    return (
+        mean,
+        sd / np.sqrt(_effective(draws, estimate)),
+        sd,
+        # se(s) = se(s^2) / 2 s
+        squares.std(axis=0) / np.sqrt(_effective(squares, estimate)) / (2 * sd),
+        np.stack(quantiles),
+        np.stack(errors),
     )
 
 

@@ -14,8 +14,11 @@ PERIODS = ("2024-W01", "2024-W02", "2024-W05")
 """Weeks with interviews: the third and fourth are gaps."""
 OBSERVED = {"period": PERIODS, "pollster": ("Ask", "Bell", "Call"), "mode": ("phone", "web")}
 FORMULAS = (
+    "lean + sex + region",
+    "(1|sex) + (1|district:age) + (1|district:sex:age)",
     "rw1(age)",
     "rw2(age)",
+    "rw1(age|sex)",
     "house(pollster)",
     "mode(mode)",
     "(lean|age)",
@@ -23,10 +26,13 @@ FORMULAS = (
     "(lean||age)",
     "(0 + lean|age)",
     "(region|age)",
+    "(sex|district:age)",
     "(1|district) + (region + sex|age)",
     "ar1(period)",
     "rw1(period)",
+    "rw2(period)",
     "rw1(period|region)",
+    "rw1(period|region:sex)",
     "lean + sex + (1|district) + (1|age:sex) + rw1(period|region) + (sex|age) + house(pollster) + ar1(period)",
 )
 
