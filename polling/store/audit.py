@@ -277,7 +277,7 @@ def _lock_head(session: Session) -> AuditHeadRecord:
     return AuditHeadRecord(row.id, row.mac)
 
 
-def _raw_entries(session: Session) -> Select[Any]:
+def _raw_entries(session: Session) -> Select[*tuple[Any, ...]]:
     """Columns as they are stored: another spelling of the same JSON, or of the same time, is a change too."""
     at = type_coerce(AuditEntry.at, Text) if session.get_bind().dialect.name == "sqlite" else AuditEntry.at
     detail = type_coerce(AuditEntry.detail, Text)
