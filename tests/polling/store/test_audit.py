@@ -317,3 +317,23 @@ def test_a_restart_cannot_be_forged(store: Store):
 def test_a_wrong_head_with_the_right_number_is_found(store: Store):
     heads = record_many(store, 3)
     assert not verify(store, replace(heads[1], mac="0" * 64)).ok
+
+
+def test_an_entry_of_another_branch_of_the_chain_is_found(store: Store):
+    """A restored backup leaves entries with right codes that stand in another chain."""
+    record_many(store, 3)
+    with store.read() as session:
+        other = session.execute(text("SELECT actor, mac FROM audit_entry WHERE id = 2")).one()
+    with without_guard(store) as session:
+        session.execute(text("DELETE FROM audit_entry"))
+        session.execute(text("DELETE FROM audit_head"))
+    with store.write() as session:
+        record_one(session, 1, actor="cli:bob")
+        record_one(session, 2, actor="cli:bob")
+        record_one(session, 3)
+    assert verify(store).ok
+
+    with without_guard(store) as session:
+        values = {"actor": other.actor, "mac": other.mac}
+        session.execute(text("UPDATE audit_entry SET actor = :actor, mac = :mac WHERE id = 2"), values)
+    assert [(one.kind, one.id) for one in verify(store).problems] == [("changed", 2)]
