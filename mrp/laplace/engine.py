@@ -10,17 +10,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from mrp.aliasing import aliased_terms
 from mrp.counts import coarsest
 from mrp.design import Design
 from mrp.hyper import hyper_space
+from mrp.laplace.pareto import smoothed_weights
 from mrp.posterior import posterior_dataset
 from mrp.priors import Priors
 from mrp.progress import Progress, Reporter
@@ -82,7 +82,6 @@ def fit_laplace(
         If Newton's method does not converge.
     """
     import xarray as xr
-    from arviz_stats.base import array_stats
 
     from mrp.laplace.conditional import Conditional
     from mrp.laplace.explore import explore
@@ -103,7 +102,7 @@ def fit_laplace(
             report=lambda share: report("explore", 0.05 + 0.75 * share),
         )
         report("draw", 0.8)
-        weight, k_hat_sd = _smooth(found.log_weight, array_stats)
+        weight, k_hat_sd = smoothed_weights(found.log_weight)
         point = _resample(weight, settings.draws, rng)
         used, n_of = np.unique(point, return_counts=True)
         noise = rng.standard_normal((settings.draws, conditional.n_coordinates))
@@ -111,7 +110,7 @@ def fit_laplace(
         drawn = list(threads.map(conditional.draw, found.hypers[used], [found.modes[i] for i in used], parts))
     latents = np.concatenate([latent for latent, _ in drawn])
     gap = np.concatenate([ratio - found.modes[i].log_likelihood for i, (_, ratio) in zip(used, drawn, strict=True)])
-    joint_weight, k_hat_joint = _smooth(gap, array_stats)
+    joint_weight, k_hat_joint = smoothed_weights(gap)
     kept = _resample(joint_weight, settings.draws, rng)
     point = np.repeat(used, n_of)[kept]
     tree = xr.DataTree.from_dict(
@@ -137,16 +136,6 @@ def fit_laplace(
     }
     report("draw", 1.0)
     return tree
-
-
-def _smooth(log_weight: Floats, array_stats: Any) -> tuple[Floats, float]:
-    """Normalised, Pareto-smoothed weights and the shape k-hat of their tail; -inf if they are all equal."""
-    if np.ptp(log_weight) < 1e-9:
-        return np.full(len(log_weight), 1 / len(log_weight)), -np.inf
-    # It takes log densities of what is left out, as in cross-validation, which are minus log weights.
-    smoothed, k_hat = array_stats.psislw(-log_weight)
-    weight: Floats = np.exp(smoothed - logsumexp(smoothed))
-    return weight, float(k_hat)
 
 
 def _resample(weight: Floats, n: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -1,0 +1,72 @@
+"""Pareto-smoothed importance weights.
+
+The largest weights are replaced by the expected order statistics of a generalised Pareto distribution fitted to them.
+Its shape k-hat says how far weighted means can be trusted: up to 0.7 they converge at a practical rate. The numbers are
+those of ``arviz_stats`` (a test compares them), which takes longer to import than a fit may take to start.
+
+References
+----------
+Vehtari, Simpson, Gelman, Yao and Gabry (2024), "Pareto smoothed importance sampling", JMLR 25.
+Zhang and Stephens (2009), "A new and efficient estimation method for the generalized Pareto distribution",
+Technometrics 51(3), 316-325.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["smoothed_weights"]
+
+type Floats = NDArray[np.float64]
+
+_LEAST_TAIL = 5
+
+
+def smoothed_weights(log_weight: Floats) -> tuple[Floats, float]:
+    """Normalised, smoothed weights and the shape k-hat of their tail.
+
+    Parameters
+    ----------
+    log_weight
+        Logs of importance weights up to a common constant, shape (draw,).
+
+    Returns
+    -------
+    weight
+        Adding up to 1, shape (draw,).
+    k_hat
+        -inf if all weights are equal, inf if the tail is too short or too uneven to be judged.
+    """
+    if np.ptp(log_weight) < 1e-9:
+        return np.full(len(log_weight), 1 / len(log_weight)), -np.inf
+    n = len(log_weight)
+    weight = np.exp(log_weight - log_weight.max())
+    n_tail = int(3 * n**0.5) if n > 225 else n // 5
+    order = np.argsort(weight)
+    tail = order[n - n_tail :]
+    k_hat = np.inf
+    if n_tail >= _LEAST_TAIL:
+        cutoff = weight[order[n - n_tail - 1]]
+        k_hat, scale = _fit(weight[tail] - cutoff)
+        if np.isfinite(k_hat):
+            left = -np.log1p(-(np.arange(n_tail) + 0.5) / n_tail)  # quantiles of an exponential distribution
+            beyond = scale * (np.expm1(k_hat * left) / k_hat if k_hat else left)
+            weight[tail] = np.minimum(cutoff + beyond, weight.max())
+    return weight / weight.sum(), float(k_hat)
+
+
+def _fit(excess: Floats) -> tuple[float, float]:
+    """Shape and scale of a generalised Pareto distribution, from ascending values >= 0; the shape may be infinite."""
+    n = len(excess)
+    quartile = excess[int(n / 4 + 0.5) - 1]
+    if quartile <= excess[0]:
+        return np.inf, np.nan
+    m = 30 + int(n**0.5)
+    b = 1 / excess[-1] + (1 - np.sqrt(m / (np.arange(m) + 0.5))) / (3 * quartile)
+    k = np.log1p(-b[:, None] * excess).mean(axis=1)
+    profile = n * (np.log(-b / k) - k - 1)
+    posterior = np.exp(profile - profile.max())
+    posterior[posterior < 10 * np.finfo(np.float64).eps * posterior.sum()] = 0
+    mean = float(b @ posterior / posterior.sum())
+    shape = float(np.log1p(-mean * excess).mean())
+    # A prior worth ten draws at 0.5, without which short tails give wild shapes.
+    return (n * shape + 10 * 0.5) / (n + 10), -shape / mean

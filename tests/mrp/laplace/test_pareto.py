@@ -1,0 +1,34 @@
+"""Smoothed weights against the library that has them too, and where it gives up."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from mrp.laplace.pareto import smoothed_weights
+
+
+@pytest.mark.parametrize("n", [60, 226, 400, 2000])
+@pytest.mark.parametrize("spread", [0.01, 0.5, 1.0, 3.0])
+def test_weights_and_shape_are_those_of_arviz(n: int, spread: float):
+    from arviz_stats.base import array_stats
+
+    log_weight = np.random.default_rng(1).normal(40, spread, n)
+    # It takes log densities of what is left out, as in cross-validation, which are minus log weights.
+    theirs, their_k_hat = array_stats.psislw(-log_weight)
+
+    weight, k_hat = smoothed_weights(log_weight)
+    assert_allclose(weight, np.exp(theirs), rtol=1e-9)
+    assert_allclose(k_hat, their_k_hat, rtol=1e-9)
+
+
+def test_equal_weights_need_no_smoothing():
+    weight, k_hat = smoothed_weights(np.full(50, -3.0))
+    assert_allclose(weight, 0.02)
+    assert k_hat == -np.inf
+
+
+@pytest.mark.parametrize("log_weight", [np.arange(20.0), np.r_[np.zeros(399), 50.0]], ids=["few draws", "one draw"])
+def test_a_tail_that_says_nothing_is_not_trusted(log_weight: np.ndarray):
+    weight, k_hat = smoothed_weights(log_weight)
+    assert_allclose(weight.sum(), 1)
+    assert k_hat == np.inf
