@@ -129,6 +129,7 @@ def answer_query(prepared: Prepared, settings: Settings) -> EstimatesPayload:
         text=loaded.question.text,
         option=prepared.option,
         base=list(loaded.question.base),
+        weights=loaded.question.weights,
         level=prepared.level,
         by=list(query.by),
         interval=query.interval,
@@ -140,6 +141,7 @@ def answer_query(prepared: Prepared, settings: Settings) -> EstimatesPayload:
         stale_reason=prepared.served.stale_reason,
         engine=release.engine,
         survey_version=release.survey_version,
+        warnings=list(loaded.verdict.warnings),
         estimates=_estimates(prepared, settings),
         withheld=_withheld(prepared, settings),
     )

@@ -106,6 +106,9 @@ class QuestionPayload(msgspec.Struct, frozen=True):
             "(dont_know, refused, not_asked)."
         ),
     ]
+    weights: Annotated[
+        str, Meta(description="What the model does with weights: ignored, or likelihood (fractional counts).")
+    ]
     model: Annotated[str, Meta(description="The model, as a formula.")]
     release_id: Annotated[str | None, Meta(description="The release that is served now, if there is one.")]
     stale_since: Annotated[datetime | None, Meta(description="Since when the release lacks something, or null.")]
@@ -230,6 +233,9 @@ class ReleasePayload(msgspec.Struct, frozen=True):
     formula: Annotated[str, Meta(description="The model.")]
     priors: Annotated[Any, Meta(description="The priors in words.")]
     seed: Annotated[int, Meta(description="The seed, with which the fit can be repeated.")]
+    warnings: Annotated[
+        list[str], Meta(description="What to know of the fit although it is published, in words; usually empty.")
+    ]
     n_waves: Annotated[int, Meta(description="Waves it rests on.")]
     n_interviews: Annotated[
         int | None, Meta(description="Interviews it rests on; null below the smallest count shown.")
@@ -303,6 +309,9 @@ class EstimatesPayload(msgspec.Struct, frozen=True):
             "(dont_know, refused, not_asked)."
         ),
     ]
+    weights: Annotated[
+        str, Meta(description="What the model does with weights: ignored, or likelihood (fractional counts).")
+    ]
     level: Annotated[str, Meta(description="nation, a parent level or district.")]
     by: Annotated[list[str], Meta(description="Demographics of the breakdown.")]
     interval: Annotated[float, Meta(description="Probability of the interval, e.g. 0.9.")]
@@ -314,5 +323,8 @@ class EstimatesPayload(msgspec.Struct, frozen=True):
     stale_reason: Annotated[str | None, Meta(description="What it lacks and why, or null.")]
     engine: Annotated[str, Meta(description="How the model was fitted.")]
     survey_version: Annotated[int, Meta(description="The version of the survey it used.")]
+    warnings: Annotated[
+        list[str], Meta(description="What to know of the fit although it is published, in words; usually empty.")
+    ]
     estimates: Annotated[list[AreaEstimate], Meta(description="One per area and group, sorted.")]
     withheld: Annotated[list[WithheldGroup], Meta(description="Groups too small to be answered.")]

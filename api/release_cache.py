@@ -23,6 +23,7 @@ from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.latents import LatentDraws
 from mrp.poststratify import AreaDraws, area_draws
+from mrp.verdict import FitVerdict
 from polling.declaration import Question, SurveyDeclaration
 from polling.disclosure import perturb_counts
 from polling.secrets import SecretsFile
@@ -109,6 +110,7 @@ class LoadedRelease:
     electorate: Electorate
     design: Design
     latents: LatentDraws
+    verdict: FitVerdict
     counts: pl.DataFrame
     """Cells with interviews: district, demographics, parents, and ``n`` perturbed for disclosure control."""
     _breakdowns: _Once[tuple[str, ...], AreaDraws] = field(
@@ -187,6 +189,7 @@ class ReleaseCache:
             release = releases.get_release(session, release_id)
             survey = surveys.get_survey(session, release.survey_id, release.survey_version)
             latents = LatentDraws.from_bytes(fits.load_draws(session, release.fit_id))
+            verdict: Any = fits.get_fit(session, release.fit_id).verdict
             design_json: Any = fits.load_design(session, release.fit_id)
             counts = pl.read_parquet(BytesIO(fits.load_counts(session, release.fit_id)))
         declaration = survey.bundle.declaration
@@ -198,6 +201,7 @@ class ReleaseCache:
             electorate=electorate,
             design=Design.from_json(design_json),
             latents=latents,
+            verdict=FitVerdict.from_json(verdict),
             counts=_shown_counts(counts, electorate, release_id=release.id, key=self._secrets.disclosure_key()),
         )
 

@@ -112,7 +112,8 @@ def prepare_refit(
     # What the formula reads of an interview and not of a person, unless the survey has a demographic of that name.
     named = (column for column in observed_columns(question.model) if column in _OF_WAVES)
     by = tuple(dict.fromkeys((*declaration.cell_columns, *named)))
-    counts = collapse(interviews, by=by, answer=question_id, option=question.options[0])
+    weight = "weight" if question.weights == "likelihood" else None
+    counts = collapse(interviews, by=by, answer=question_id, option=question.options[0], weight=weight)
     if counts.is_empty():
         raise FitImpossible("no-interviews", f"Nobody interviewed answered question {question_id} with an option.")
     nuts, laplace = _nuts_settings(settings), _laplace_settings(settings)
@@ -123,10 +124,11 @@ def prepare_refit(
         "counts_sha256": hashlib.sha256(counts.write_csv().encode()).hexdigest(),
         "option": question.options[0],
         "base": list(question.base),
+        "weights": question.weights,
         "window_days": declaration.time.window_days,
     }
-    # Ids and pseudonyms differ between installations; what the likelihood sees does not. The base is in the counts.
-    seen = {name: value for name, value in inputs.items() if name not in ("waves", "base")}
+    # Ids and pseudonyms differ between installations; what the likelihood sees does not. The counts know the rest.
+    seen = {name: value for name, value in inputs.items() if name not in ("waves", "base", "weights")}
     described = {**seen, "formula": question.model, "priors": dict(question.priors)}
     described |= {"nuts": asdict(nuts), "laplace": asdict(laplace)}
     request = FitRequest(
@@ -175,7 +177,12 @@ def store_result(session: Session, claim: Claim, prepared: PreparedRefit, result
         queue.finish(session, claim, now=now, code="superseded", detail=str(superseded), fit_id=fit_id)
     else:
         queue.finish(
-            session, claim, now=now, code="published", detail=f"Release {release.number}: {basis}.", fit_id=fit_id
+            session,
+            claim,
+            now=now,
+            code="published",
+            detail=" ".join((f"Release {release.number}: {basis}.", *_warnings(verdict))),
+            fit_id=fit_id,
         )
     return fit_id
 
@@ -207,7 +214,10 @@ def _converted(
     kept = kept.with_columns(
         value.alias(column) for column, value in own.items() if column not in declaration.cell_columns
     )
-    return kept.select(tuple(dict.fromkeys((*declaration.cell_columns, *_OF_WAVES, question.id))))
+    # A weight is relative within its delivery: pollsters, and deliveries of one, sum theirs to what they like.
+    kept = kept.filter(pl.col(question.id).is_not_null())
+    kept = kept.with_columns((pl.col("weight") / pl.col("weight").mean()).fill_null(1.0))
+    return kept.select(tuple(dict.fromkeys((*declaration.cell_columns, *_OF_WAVES, question.id, "weight"))))
 
 
 def _period(wave: WaveRecord, number: int, period: Period) -> pl.Expr:
@@ -270,6 +280,10 @@ def _parquet(table: pl.DataFrame) -> bytes:
     buffer = io.BytesIO()
     table.write_parquet(buffer, compression="zstd")
     return buffer.getvalue()
+
+
+def _warnings(verdict: FitVerdict) -> list[str]:
+    return [f"Warning: {text}." for text in verdict.warnings]
 
 
 def _sentence(verdict: FitVerdict) -> str:

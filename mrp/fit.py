@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
+from mrp.counts import design_effect
 from mrp.design import Design
 from mrp.diagnostics import diagnose
 from mrp.electorate import Electorate
@@ -43,10 +44,13 @@ class FittedModel:
     """The engine that made it: "nuts" if the Laplace engine was asked for and did not pass."""
     escalated: tuple[Problem, ...] = ()
     """Why the Laplace engine did not pass; empty if it did or was not asked."""
+    design_effect: float = 1.0
+    """What weights in the likelihood cost, see `mrp.counts`; 1 without weights."""
 
     def diagnostics(self) -> dict[str, Any]:
-        """As `mrp.diagnostics.diagnose`, with the reasons for an escalation."""
-        return diagnose(self.tree) | {"escalated": [problem.message for problem in self.escalated]}
+        """As `mrp.diagnostics.diagnose`, with the reasons for an escalation and the design effect."""
+        told = {"escalated": [problem.message for problem in self.escalated], "design_effect": self.design_effect}
+        return diagnose(self.tree) | told
 
 
 def fit_model(
@@ -84,6 +88,7 @@ def fit_model(
         If NUTS cannot start.
     """
     parity = term_parity(design, electorate)
+    effect = design_effect(design, counts)
     escalated: tuple[Problem, ...] = ()
     if engine == "laplace":
         try:
@@ -95,10 +100,10 @@ def fit_model(
             verdict = judge_laplace(tree, default_estimates(latents, design, electorate), parity)
             # NUTS predicts with the same design: it cannot mend a term that does not move the prediction.
             if verdict.publishable or parity:
-                return FittedModel(tree, latents, verdict, "laplace")
+                return FittedModel(tree, latents, verdict, "laplace", design_effect=effect)
             escalated = verdict.problems
     tree = sample_nuts(design, counts, priors, seed=seed, settings=nuts, on_progress=on_progress)
-    return FittedModel(tree, from_datatree(tree, design), judge_nuts(tree, parity), "nuts", escalated)
+    return FittedModel(tree, from_datatree(tree, design), judge_nuts(tree, parity), "nuts", escalated, effect)
 
 
 def default_estimates(latents: LatentDraws, design: Design, electorate: Electorate) -> tuple[AreaDraws, ...]:

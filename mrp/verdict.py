@@ -52,9 +52,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class FitVerdict:
-    """All reasons not to publish a fit."""
+    """All reasons not to publish a fit, and what to know of one that is published."""
 
     problems: tuple[Problem, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """In words what does not stand in the way of publication, such as effects that the data cannot tell apart."""
 
     @property
     def publishable(self) -> bool:
@@ -62,17 +64,23 @@ class FitVerdict:
 
     def to_json(self) -> dict[str, Any]:
         """A value that ``json.dumps`` takes; the inverse of `from_json`."""
-        return {"publishable": self.publishable, "problems": [asdict(problem) for problem in self.problems]}
+        return {
+            "publishable": self.publishable,
+            "problems": [asdict(problem) for problem in self.problems],
+            "warnings": list(self.warnings),
+        }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "FitVerdict":
         """Read what `to_json` wrote."""
-        return cls(tuple(Problem(item["code"], item["message"]) for item in value["problems"]))
+        problems = tuple(Problem(item["code"], item["message"]) for item in value["problems"])
+        return cls(problems, tuple(value.get("warnings", ())))
 
 
 def merge(*verdicts: FitVerdict) -> FitVerdict:
-    """A verdict with the problems of all."""
-    return FitVerdict(tuple(problem for verdict in verdicts for problem in verdict.problems))
+    """A verdict with the problems and warnings of all."""
+    problems = tuple(problem for verdict in verdicts for problem in verdict.problems)
+    return FitVerdict(problems, tuple(dict.fromkeys(text for verdict in verdicts for text in verdict.warnings)))
 
 
 def judge_nuts(tree: "DataTree", parity: tuple[Problem, ...] = ()) -> FitVerdict:
@@ -113,7 +121,7 @@ def judge_nuts(tree: "DataTree", parity: tuple[Problem, ...] = ()) -> FitVerdict
     lowest = energy_fraction(tree).min()
     if not lowest >= MIN_BFMI:
         problems.append(Problem("e-bfmi", f"energy fraction of a chain is {lowest:.2f}, need {MIN_BFMI}"))
-    return FitVerdict(tuple(problems))
+    return FitVerdict(tuple(problems), tuple(tree.attrs.get("warnings", ())))
 
 
 def judge_laplace(tree: "DataTree", estimates: Sequence[AreaDraws], parity: tuple[Problem, ...] = ()) -> FitVerdict:
@@ -154,4 +162,4 @@ def judge_laplace(tree: "DataTree", estimates: Sequence[AreaDraws], parity: tupl
             area = " / ".join(map(str, one.areas.drop("n_people").row(worst))) if one.areas.width > 1 else "the nation"
             text = f"Monte-Carlo error of {area} is {error[worst]:.2f} posterior sds, limit {MAX_MC_ERROR}"
             problems.append(Problem("mc-error", text))
-    return FitVerdict(tuple(problems))
+    return FitVerdict(tuple(problems), tuple(tree.attrs.get("warnings", ())))

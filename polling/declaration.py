@@ -11,11 +11,14 @@ survey.title, universe       who is described by the estimates, in words
 survey.<fact>                disclosure items, text: see ``SURVEY_FACTS``
 columns.respondent           column with the respondent's id (optional; stored only as a keyed hash)
 columns.date                 column with the interview date, ISO ``2018-11-06`` (optional)
-columns.weight               column with the pollster's weight, above 0 (optional; stored, not in the likelihood)
+columns.weight               column with the pollster's weight, above 0 (optional; relative: how weights of one wave
+                             compare says something, their sum says nothing)
 columns.<pollster>.<name>    what this pollster calls respondent, date, weight, the district, a demographic or a
                              question; ``false``: it sends no such column (date and weight only)
 columns.not_identifiers      columns that look like direct identifiers and are none, see ``polling.identifiers``
 time.period                  ``day``, ``week`` (default), ``month`` or ``wave``
+waves.required_facts         facts that every wave has to tell unless the survey does: ``mode``, ``sponsor``,
+                             ``sample_source``, ``universe``, ``language``, ``wording``
 time.window_days             only waves of the last so many days are used (default: every accepted wave)
 geography.district           name of the district column in waves and frame
 geography.column             what waves call it (default: the same)
@@ -42,6 +45,8 @@ questions.<id>.dont_know     labels that mean "don't know"; likewise ``refused``
 questions.<id>.base          who is the denominator of shares: ``["answered"]`` (default), or with it any of
                              ``"dont_know"``, ``"refused"`` and ``"not_asked"``, which then count as not having chosen
                              the option (binary and categorical questions; a blank cell never counts)
+questions.<id>.weights       ``ignored`` (default) or ``likelihood``: a cell counts as its interviews over the design
+                             effect, with their weighted mean, see ``mrp.counts``; who sends no weight weighs 1
 questions.<id>.model         the formula
 questions.<id>.priors        term = prior, where it is not the default
 backtest.interviews          file pushed as waves when the survey is scored
@@ -69,6 +74,7 @@ from polling.errors import QuestionNotFound
 
 __all__ = [
     "SURVEY_FACTS",
+    "WAVE_FACTS",
     "Backtest",
     "Blank",
     "Demographic",
@@ -79,6 +85,7 @@ __all__ = [
     "Status",
     "SurveyDeclaration",
     "TimeRule",
+    "Weights",
     "declaration_from_json",
     "declaration_to_json",
 ]
@@ -99,8 +106,12 @@ SURVEY_FACTS = (
 )
 """Items of the disclosure statement that only the survey's owner can supply (AAPOR, ESOMAR/WAPOR)."""
 
+WAVE_FACTS = ("mode", "sponsor", "sample_source", "universe", "language", "wording")
+"""What a pollster says of a wave beside its interviews; where it does not, the survey's own word counts."""
+
 type Blank = Literal["fault", "exclude"]
 type Kind = Literal["binary", "categorical", "ordinal", "numeric"]
+type Weights = Literal["ignored", "likelihood"]
 type Status = Literal["answered", "dont_know", "refused", "not_asked"]
 type Period = Literal["day", "week", "month", "wave"]
 
@@ -154,6 +165,8 @@ class Question:
     """Term -> prior, both as written."""
     base: tuple[Status, ...] = ("answered",)
     """What interviews must have said, or not said, to be in the denominator of shares."""
+    weights: Weights = "ignored"
+    """What the model does with the weights of interviews."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +225,8 @@ class SurveyDeclaration:
     not_identifiers: tuple[str, ...] = ()
     """Columns of waves that look like direct identifiers and are none."""
     time: TimeRule = TimeRule()
+    required_facts: tuple[str, ...] = ()
+    """Facts that every wave has to tell, unless the survey tells them."""
     backtest: Backtest | None = None
 
     @property

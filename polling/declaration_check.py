@@ -12,7 +12,8 @@ __all__ = ["RESERVED_NAMES", "check_declaration", "is_name"]
 RESERVED_NAMES = frozenset(
     {
         *("row", "respondent", "date", "weight", "answer", "option", "excluded"),
-        *("n", "y", "n_people", "pollster", "wave", "period", "mode", "code", "name", "neighbours"),
+        *("n", "y", "weight_y", "weight_square", "n_people", "pollster", "wave", "period", "mode"),
+        *("code", "name", "neighbours"),
         *("area", "area_name", "nation", "level", "share", "low", "high", "sd", "mc_error"),
     }
 )
@@ -39,6 +40,9 @@ def check_declaration(declaration: SurveyDeclaration, root: Section) -> None:
         if not _ID.fullmatch(question.id):
             _bad_id(questions, question.id, question.id)
         _check_answers(question, questions.section(question.id))
+        if question.weights == "likelihood" and not _sends_weight(declaration):
+            reason, remedy = "no column of weights is declared", 'Add weight = "..." to [columns].'
+            questions.section(question.id).fault("weights", reason, remedy)
     _check_respondent(declaration, root)
     _check_backtest(declaration, root)
 
@@ -46,6 +50,11 @@ def check_declaration(declaration: SurveyDeclaration, root: Section) -> None:
 def is_name(name: str) -> bool:
     """Whether a name can stand in a formula."""
     return _NAME.fullmatch(name) is not None
+
+
+def _sends_weight(declaration: SurveyDeclaration) -> bool:
+    """Whether any pollster sends weights."""
+    return "weight" in declaration.columns or any(own.get("weight") for own in declaration.pollster_columns.values())
 
 
 def _bad_id(section: Section, key: str, value: str) -> None:

@@ -8,6 +8,7 @@ from typing import cast
 
 from polling.declaration import (
     SURVEY_FACTS,
+    WAVE_FACTS,
     Backtest,
     Blank,
     Demographic,
@@ -18,6 +19,7 @@ from polling.declaration import (
     Status,
     SurveyDeclaration,
     TimeRule,
+    Weights,
 )
 from polling.declaration_check import check_declaration
 from polling.faults import FaultLog, did_you_mean
@@ -27,6 +29,7 @@ __all__ = ["parse_declaration"]
 
 _BLANK = ("fault", "exclude")
 _KINDS = ("binary", "categorical", "ordinal", "numeric")
+_WEIGHTS = ("ignored", "likelihood")
 _PERIODS = ("week", "day", "month", "wave")
 _OWN_COLUMNS = ("respondent", "date", "weight")
 
@@ -75,6 +78,7 @@ def parse_declaration(content: bytes, *, file: str = "survey.toml") -> tuple[Sur
         pollster_columns=pollster_columns,
         not_identifiers=not_identifiers,
         time=_time(root.section("time", required=False)),
+        required_facts=_required_facts(root.section("waves", required=False)),
         geography=geography,
         demographics=demographics,
         frame_file=frame.text("file"),
@@ -119,6 +123,17 @@ def _time(section: Section) -> TimeRule:
     return rule
 
 
+def _required_facts(section: Section) -> tuple[str, ...]:
+    required = section.texts("required_facts") or ()
+    for name in required:
+        if name not in WAVE_FACTS:
+            section.fault(
+                "required_facts", "there is no such fact of a wave", did_you_mean(name, WAVE_FACTS), value=name
+            )
+    section.close()
+    return required
+
+
 def _geography(section: Section) -> Geography:
     district = section.text("district")
     geography = Geography(
@@ -160,6 +175,7 @@ def _question(question_id: str, section: Section) -> Question:
         refused=section.texts("refused") or (),
         not_asked=section.texts("not_asked") or (),
         priors=section.labels("priors"),
+        weights=cast("Weights", section.choice("weights", _WEIGHTS, default="ignored")),
         base=cast("tuple[Status, ...]", section.texts("base") or ("answered",)),
     )
     section.close()

@@ -7,7 +7,7 @@ import click
 from api.cli.output import as_json, print_json, print_table
 from api.cli.runtime import Runtime
 
-__all__ = ["diagnostics"]
+__all__ = ["diagnostics", "print_model"]
 
 COLUMNS = ("name", "mean", "sd", "mcse", "r_hat", "ess_bulk", "ess_tail")
 MAX_ROWS = 25
@@ -56,11 +56,20 @@ def diagnostics(
 def _print(fit: Any, numbers: Any) -> None:
     verdict = "publishable" if fit.publishable else "NOT publishable"
     click.echo(f"{fit.engine} fit {fit.id[:12]} of {fit.survey_id}/{fit.question_id}, seed {fit.seed}: {verdict}")
-    click.echo(f"{fit.formula}")
+    print_model(fit)
     click.echo(f"{fit.n_interviews:,} interviews in {fit.n_cells:,} cells")
     for problem in (fit.verdict or {}).get("problems", []):
         click.echo(f"  {problem.get('code')}: {problem.get('message')}")
+    for warning in (fit.verdict or {}).get("warnings", []):
+        click.echo(f"  warning: {warning}")
     _print_numbers(numbers or {})
+
+
+def print_model(fit: Any) -> None:
+    """The formula of a fit, and the prior of each of its terms in words."""
+    click.echo(fit.formula)
+    for term, prior in fit.priors.items():
+        click.echo(f"  {term}: {prior}")
 
 
 def _print_numbers(numbers: dict[str, Any]) -> None:

@@ -55,6 +55,8 @@ def estimates(
     click.echo(f"Release {answer.release_number} of {answer.published_at:%Y-%m-%d %H:%M} UTC, {answer.engine}.")
     if answer.stale_reason:
         click.echo(f"Stale since {answer.stale_since:%Y-%m-%d %H:%M} UTC: {answer.stale_reason}")
+    for warning in answer.warnings:
+        click.echo(f"Warning: {warning}.")
     print_table(
         ("area", "name", *answer.by, "share", "low", "high", "people", "interviews", ""),
         [

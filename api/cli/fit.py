@@ -42,6 +42,12 @@ def now(runtime: Runtime, *, survey_id: str, question_id: str, wait: bool, here:
 
     job = follow_job(runtime, job.id, here=here, quiet=json_)
     _report(job, json_)
+    if job.fit_id is not None and not json_:
+        from api.cli.diagnostics import print_model
+        from polling.store import fits
+
+        with runtime.store.read() as session:
+            print_model(fits.get_fit(session, job.fit_id))
     if job.state != "succeeded":
         raise click.exceptions.Exit(1)
 

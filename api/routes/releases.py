@@ -1,5 +1,7 @@
 """What was published, and why it should be believed."""
 
+from typing import Any, cast
+
 from litestar import Router, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
@@ -8,6 +10,7 @@ from sqlalchemy.orm import Session
 from api.payloads import DiagnosticsPayload, ReleaseList, ReleasePayload
 from api.problems import documented
 from api.services import Services
+from mrp.verdict import FitVerdict
 from polling.errors import QuestionNotFound, ReleaseNotFound
 from polling.store import fits, releases, surveys
 from polling.store.records import ReleaseRecord
@@ -113,6 +116,7 @@ def describe_release(session: Session, release: ReleaseRecord, *, min_interviews
         formula=fit.formula,
         priors=fit.priors,
         seed=fit.seed,
+        warnings=list(FitVerdict.from_json(cast(dict[str, Any], fit.verdict)).warnings),
         n_waves=len(used) if isinstance(used, list) else 0,
         n_interviews=release.n_interviews if release.n_interviews >= min_interviews else None,
         url=f"{base}/releases/{release.id}",

@@ -144,6 +144,7 @@ def _question(survey_id: str, question: Question, state: QuestionStateRecord) ->
         kind=question.kind,
         options=list(question.options),
         base=list(question.base),
+        weights=question.weights,
         model=question.model,
         release_id=state.release_id,
         stale_since=state.stale_since,

@@ -164,6 +164,21 @@ def test_a_fit_is_asked_for_done_and_answered(run: Run, town: Path):
     assert "queued" in run("fit", "now", SURVEY, "rail", "--no-wait").output
 
 
+def test_warnings_and_priors_in_words_are_printed_with_a_fit(run: Run, town: Path, monkeypatch: pytest.MonkeyPatch):
+    warned = KnownFit(warnings=["house(pollster) and period are nearly aliased"])
+    monkeypatch.setattr("jobs.worker.Worker", partial(Worker, fit=warned))
+    push(run, town)
+
+    for command in (
+        ("fit", "now", SURVEY, "rail", "--here"),
+        ("estimates", SURVEY, "rail"),
+        ("diagnostics", SURVEY, "rail"),
+    ):
+        assert "house(pollster) and period are nearly aliased" in run(*command).output, command
+    for command in (("fit", "now", SURVEY, "rail", "--here"), ("diagnostics", SURVEY, "rail")):
+        assert "intercept: Normal(0, 1.5)" in run(*command).output, command
+
+
 def test_a_fit_that_is_not_publishable_ends_with_1(run: Run, town: Path, monkeypatch: pytest.MonkeyPatch):
     bad = KnownFit(problems=[{"code": "rhat", "message": "R-hat of intercept is 2.0, limit 1.01"}])
     monkeypatch.setattr("jobs.worker.Worker", partial(Worker, fit=bad))

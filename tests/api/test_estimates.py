@@ -87,6 +87,21 @@ def test_a_wider_base_is_told_and_has_no_complement(world: World):
     assert "the base counts dont_know too" in reply.json()["detail"]
 
 
+def test_a_warning_of_the_fit_reaches_whoever_reads_its_estimates(world: World):
+    world.fit.warnings = ["house(pollster) and period are nearly aliased"]
+    release = world.release()
+
+    assert world.estimates()["warnings"] == world.fit.warnings
+    told = world.get(f"/v1/surveys/{SURVEY}/releases/{release.id}").json()
+    assert told["warnings"] == world.fit.warnings
+    assert "Warning: house(pollster)" in world.get(f"/v1/surveys/{SURVEY}/jobs").json()["jobs"][0]["detail"]
+
+
+def test_without_warnings_there_are_none(served: World):
+    assert served.estimates()["warnings"] == []
+    assert served.estimates()["weights"] == "ignored"
+
+
 def test_the_base_is_those_who_answered_unless_declared(served: World):
     assert served.estimates()["base"] == ["answered"]
 

@@ -85,7 +85,7 @@ def test_diagnostics_carry_verdict_numbers_and_versions(served: World):
     body = served.get(f"{release['url']}/diagnostics", "analyst").json()
 
     assert body["publishable"] is True
-    assert body["verdict"] == {"problems": []}
+    assert body["verdict"] == {"problems": [], "warnings": []}
     assert body["diagnostics"]["parameters"][0]["name"] == "intercept"
     assert body["versions"]["known"] == "1"
 

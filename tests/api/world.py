@@ -122,6 +122,7 @@ class KnownFit:
     seed: int = 1
     n_draws: int = 200
     problems: list[dict[str, str]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     design: Any = None
     draws: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
 
@@ -135,7 +136,7 @@ class KnownFit:
             engine="nuts",
             draws=latents.to_bytes(),
             design=self.design.to_json(),
-            verdict={"problems": self.problems},
+            verdict={"problems": self.problems, "warnings": self.warnings},
             diagnostics={"divergences": 0, "parameters": [{"name": "intercept", "r_hat": 1.0}]},
             priors={"intercept": "Normal(0, 1.5)"},
             versions={"known": "1"},

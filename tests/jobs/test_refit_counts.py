@@ -9,13 +9,15 @@ from typing import Any
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
-from fixtures.survey_folder import WrittenSurvey
+from fixtures.survey_folder import WaveFile, WrittenSurvey
 from jobs.fit_process import fit
 from jobs.fit_request import FitRequest
 from jobs.refit import prepare_refit
 from jobs.survey import load_survey
-from mrp.design import Design
+from mrp.counts import coarsest, design_effect
+from mrp.design import Design, build_design
 from polling.codebook import convert
 from polling.errors import SurveyRejected
 from tests.jobs.house import furnish
@@ -71,6 +73,38 @@ def test_dont_knows_are_counted_where_the_base_has_them(written: WrittenSurvey, 
     assert counted.request.counts["n"].sum() == answered.request.counts["n"].sum() + dont_know
     assert counted.request.counts["y"].sum() == answered.request.counts["y"].sum()
     assert counted.inputs["base"] == ["answered", "dont_know"]
+
+
+def test_weights_go_into_the_likelihood_where_declared_and_their_sum_means_nothing(
+    written: WrittenSurvey, tmp_path: Path
+):
+    weighted = with_line(written, tmp_path / "survey", 'weights = "likelihood"')
+    plain, asked = request(written, tmp_path / "house").request, request(weighted, tmp_path / "weighted").request
+
+    assert asked.counts.select(plain.counts.columns).equals(plain.counts)
+    assert "weight" not in plain.counts.columns
+    # The waves' weights are the same for all of an age, which a model with age has no use for.
+    design = build_design("(1|district)", asked.electorate)
+    effect = design_effect(design, asked.counts)
+    assert 1.001 < effect < 2
+    assert coarsest(design, asked.counts)["n"].sum() == pytest.approx(plain.counts["n"].sum() / effect)
+
+    heavy = replace(weighted, waves=tuple(times_100(wave, tmp_path) for wave in weighted.waves))
+    assert_frame_equal(request(heavy, tmp_path / "heavy").request.counts, asked.counts)
+
+    result = fit(replace(asked, engine="laplace", formula="(1|district)"), progress=StringIO())
+    assert result.verdict["problems"] == []
+    assert result.diagnostics["design_effect"] == pytest.approx(effect)
+
+
+def times_100(wave: WaveFile, folder: Path) -> WaveFile:
+    """The same wave with weights, if it has some, that sum to something else."""
+    table = pl.read_csv(wave.path, infer_schema=False)
+    if "weight" not in table.columns:
+        return wave
+    path = folder / f"heavy {wave.path.name}"
+    table.with_columns((pl.col("weight").cast(pl.Float64) * 100).cast(pl.String)).write_csv(path)
+    return replace(wave, path=path)
 
 
 def test_a_wave_in_which_nobody_knows_is_counted_where_the_base_has_them(written: WrittenSurvey, tmp_path: Path):

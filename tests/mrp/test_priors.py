@@ -65,3 +65,13 @@ def test_every_term_is_described_in_words():
     assert words["lean"] == "normal(0, 1) per standard deviation over people"
     assert words["sex"] == "normal(0, 1) per contrast of levels"
     assert words["(1|age)"] == "normal(0, sd) with sd ~ half_normal(0.5)"
+
+
+def test_a_prior_that_is_not_the_default_is_described_as_it_is():
+    words = parse_priors({"(1|age)": "half_normal(1)", "lean": "normal(0.5, 2)", "sd": "half_normal(0.3)"}).describe(
+        DESIGN
+    )
+
+    assert words["lean"] == "normal(0.5, 2) per standard deviation over people"
+    assert words["(1|age)"] == "normal(0, sd) with sd ~ half_normal(1)"
+    assert words["(1|district)"] == "normal(0, sd) with sd ~ half_normal(0.3)"

@@ -92,7 +92,19 @@ def test_a_verdict_survives_json():
 
     assert FitVerdict.from_json(json.loads(json.dumps(verdict.to_json()))) == verdict
     assert verdict.to_json()["publishable"] is False
-    assert FitVerdict().to_json() == {"publishable": True, "problems": []}
+    assert FitVerdict().to_json() == {"publishable": True, "problems": [], "warnings": []}
+
+
+def test_warnings_do_not_stand_in_the_way_and_are_kept():
+    tree = fit()
+    tree.attrs["warnings"] = ["house(pollster) and period are nearly aliased"]
+    verdict = judge_nuts(tree)
+
+    assert verdict.publishable
+    assert verdict.warnings == ("house(pollster) and period are nearly aliased",)
+    assert FitVerdict.from_json(json.loads(json.dumps(verdict.to_json()))) == verdict
+    assert merge(verdict, verdict, FitVerdict()) == verdict
+    assert FitVerdict.from_json({"problems": []}).warnings == ()
 
 
 def test_verdicts_add_up():

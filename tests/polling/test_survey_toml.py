@@ -138,6 +138,18 @@ def test_the_stored_form_reads_back_and_does_not_depend_on_the_order_of_recodes(
             "questions.vote.base",
             "only answers to a question of kind ordinal can be counted",
         ),
+        (
+            '["-99"]',
+            '["-99"]\nweights = "yes"',
+            "questions.vote.weights",
+            "'weights' must be one of ignored, likelihood",
+        ),
+        (
+            'weight = "w"\n',
+            '[questions.opinion]\nweights = "likelihood"\n[columns.Other]\n',
+            "questions.opinion.weights",
+            "no column of weights is declared",
+        ),
         ('model = "(1|ward)"', "", "questions.trust.model", "'model' is missing"),
         ('levels = ["F", "M"]', "", "demographics.sex.levels", "sex has no levels"),
         ('"18 to 34" = "18-34"', '"18 to 34" = "18"', "demographics.age.recode.18 to 34", "the target is not a level"),
