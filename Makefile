@@ -1,7 +1,7 @@
 # Two commands do everything on a machine with git, make and some Python with pip:
 #   make demo    set up, run the demo survey from wave to estimate, keep serving (EXIT=1: stop after printing)
 #   make test    set up, run the tests
-.PHONY: help setup demo test test-slow bench lint check clean
+.PHONY: help setup demo test test-slow references bench lint check clean
 
 help:
 	@printf '%s\n' \
@@ -9,6 +9,7 @@ help:
 	 'make demo EXIT=1  the same, but stop after printing; status 0 only if every step happened' \
 	 'make test         set up, run the tests (at most ten minutes)' \
 	 'make test-slow    the tests that take longer: fits on the public cases' \
+	 'make references   sample anew what the fast engine is compared with (CASES="rw1 ar1": these only)' \
 	 'make bench        speed and accuracy, with reports in tests/benchmarks/reports' \
  'make lint         ruff and mypy' \
 	 'make check        what continuous integration runs' \
@@ -27,7 +28,10 @@ test-slow: setup
 	@.venv/bin/python -m pytest -m slow --timeout 1800 $(ARGS)
 
 # One thread per process for linear algebra: the engines use the cores themselves.
-bench: export OPENBLAS_NUM_THREADS = 1
+references bench: export OPENBLAS_NUM_THREADS = 1
+references: setup
+	.venv/bin/python -m tests.agreement.references $(CASES)
+
 bench: setup
 	@mkdir -p tests/benchmarks/reports
 	.venv/bin/python tests/benchmarks/bench_fit.py > tests/benchmarks/reports/fit.json
