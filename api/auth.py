@@ -20,6 +20,7 @@ from litestar.handlers import BaseRouteHandler
 
 from api.errors import KeyMissing, KeyNotAccepted, RoleRefused
 from api.services import Services
+from jobs.ledger import key_actor
 from polling.errors import KeyRefused, SurveyNotFound
 from polling.keys import key_matches, key_prefix
 from polling.store import keys as stored_keys
@@ -64,6 +65,13 @@ class Principal:
     """The only survey the key may see; None means every survey."""
     pollster: str | None
     """The pollster that the key speaks for, if it speaks for one."""
+    prefix: str
+    """The visible part of the key."""
+
+    @property
+    def actor(self) -> str:
+        """Who did what this key did."""
+        return key_actor(self.prefix)
 
     def may_see(self, survey_id: str) -> bool:
         """Whether a survey lies in the key's scope."""
@@ -120,7 +128,7 @@ def authenticate(services: Services, header: str | None, *, now: datetime) -> Pr
         raise KeyNotAccepted(f"Key {prefix} was revoked. Ask for a new one.")
     if not record.usable(now):
         raise KeyNotAccepted(f"Key {prefix} has expired. Ask for a new one.")
-    return Principal(record.id, record.role, record.survey_id, record.pollster)
+    return Principal(record.id, record.role, record.survey_id, record.pollster, record.prefix)
 
 
 def principal_of(connection: Connection) -> Principal:

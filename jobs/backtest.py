@@ -204,6 +204,7 @@ def _ingest(
             fieldwork_start=wave.fieldwork_start,
             fieldwork_end=wave.fieldwork_end,
             now=now,
+            actor="backtest",
         )
         asked |= {job.question_id: job for job in received.jobs}
     if plan.question not in asked:

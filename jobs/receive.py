@@ -1,17 +1,18 @@
-"""Receive one wave of interviews: all of it, or nothing.
+"""Receive one delivery of a wave of interviews: all of it, or nothing.
 
 The file is read, converted and pseudonymised before the transaction begins:
 that is the slow part, and a faulty file never reaches the database. Then one
-write transaction stores the wave, asks for a refit of every question that the
-wave answers, says that what is served lacks this wave, and tells the outbox.
-No wave without its refit, no refit without its wave.
+write transaction stores the wave, or the next version of one that it says it
+replaces, and does what follows from that (``jobs.restate``): no wave without
+its refits, no refit without its wave.
 
-The same reference, bytes and dates, sent again, give the same answer again.
-Other dates, the same bytes under another reference, or the same respondents in
-another form are a conflict: see ``polling.store.waves``, ``jobs.respondents``.
+The same reference, bytes, dates and facts, sent again, give the same answer
+again. What contradicts that is a conflict: see ``polling.store.deliveries``,
+``jobs.respondents``.
 """
 
 import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -20,37 +21,42 @@ import polars as pl
 from sqlalchemy.orm import Session
 
 from jobs.respondents import refuse_repeated
+from jobs.restate import REFIT, restate
 from jobs.settings import Settings
+from jobs.wave_facts import check_facts
 from polling.codebook import counted_answer
 from polling.declaration import SurveyDeclaration
-from polling.errors import WaveRejected
+from polling.errors import WaveConflict, WaveRejected
 from polling.faults import FaultLog
 from polling.payload import to_payload
 from polling.pseudonyms import pseudonymise
 from polling.secrets import PseudonymKey, SecretsFile
-from polling.store import outbox, queue, releases, surveys, waves
+from polling.store import deliveries, queue, surveys, waves
+from polling.store.columns import Json
+from polling.store.deliveries import Delivery
 from polling.store.engine import Store
-from polling.store.records import JobRecord, NewWave, WaveRecord
+from polling.store.records import JobRecord
+from polling.store.wave_events import data_sequence
+from polling.store.wave_records import NewWave, WaveRecord
 from polling.wave_file import ReadWave, read_wave
 
-__all__ = ["REFIT", "ReceivedWave", "ask_refit", "receive_wave", "refit_key"]
+__all__ = ["ReceivedWave", "receive_wave"]
 
 MAX_NAME = 200
+MAX_REASON = 1000
 TIME_ZONES = timedelta(days=1)
 """Where it is tomorrow already, fieldwork may have ended."""
-REFIT = "refit"
-"""The kind of job that fits one question and publishes the result."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedWave:
-    """What was done with a wave."""
+    """What was done with a delivery."""
 
     wave: WaveRecord
     created: bool
-    """False if the same bytes were received before under the same reference; nothing was stored again."""
+    """False if this very delivery was received before; nothing was stored again."""
     jobs: tuple[JobRecord, ...]
-    """The refits that this wave asked for, in the order of the survey's questions."""
+    """The refits that it asked for, in the order of the survey's questions."""
     first_of_pollster: bool
     """True if the survey had no wave of this pollster before: a new pollster, or its name mistyped."""
 
@@ -62,49 +68,79 @@ def receive_wave(
     *,
     survey_id: str,
     pollster: str,
-    reference: str,
+    reference: str | None,
     content: bytes,
     fieldwork_start: date,
     fieldwork_end: date,
     now: datetime,
+    actor: str,
+    facts: Mapping[str, Json] | None = None,
+    replaces: str | None = None,
+    reason: str | None = None,
+    file_name: str | None = None,
+    also: Callable[[Session, ReceivedWave], None] | None = None,
 ) -> ReceivedWave:
-    """Store a wave and ask for a refit of every question that it answers.
+    """Store a wave, or a corrected version of one, and ask for a refit of every question that this touches.
 
     Parameters
     ----------
     survey_id, pollster, reference
         Whose wave it is; ``reference`` is the pollster's own name for it,
-        unique per survey and pollster.
+        unique per survey and pollster. None: that of the wave it replaces.
     content
-        The file as sent, CSV or Parquet.
+        The file as sent.
     fieldwork_start, fieldwork_end
         First and last day of interviewing; not after the day of ``now`` (plus one, for time zones). Interviews
         with a date lie within them.
     now
         Time of arrival (UTC, aware).
+    actor
+        Who sends it: ``key:<prefix>``, ``cli:<user>``, ``source:<name>``.
+    facts
+        What is said of the wave: see ``jobs.wave_facts``.
+    replaces
+        Reference or id of the wave of this pollster that this delivery corrects: its interviews, its dates or its
+        facts.
+    reason
+        Why; needed with ``replaces``, and meaningless without.
+    also
+        Called in the transaction that stored the wave, or after it was found to be stored, with the answer.
 
     Raises
     ------
     SurveyNotFound
         If there is no such survey.
+    WaveNotFound
+        If it replaces a wave that the pollster does not have.
     WaveRejected
         With every fault of the file; nothing was stored.
     WaveConflict
-        If the reference was used for other bytes or dates, the bytes for another reference, or the respondents
-        are those of another wave.
+        If it contradicts what was received before, or the respondents are those of another wave.
     SecretsError
         If waves are stored and the secrets file lacks the key of their pseudonyms.
     """
     sha256 = hashlib.sha256(content).hexdigest()
     with store.read() as session:
         survey = surveys.get_survey(session, survey_id)
-        known = waves.find_wave(session, survey_id, pollster, reference)
-        if known is not None and known.content_sha256 == sha256:
-            waves.require_same_fieldwork(known, fieldwork_start, fieldwork_end)
-            return _again(session, known)
+        declaration = survey.bundle.declaration
+        reference = _reference(session, survey_id, pollster, reference, replaces)
+        faults = _form_faults(pollster, reference, fieldwork_start, fieldwork_end, now=now)
+        _check_reason(reason, faults, replaces=replaces is not None)
+        said = check_facts(facts or {}, declaration, faults)
+        delivery = Delivery(
+            survey_id=survey_id,
+            pollster=pollster,
+            reference=reference,
+            content_sha256=sha256,
+            fieldwork_start=fieldwork_start,
+            fieldwork_end=fieldwork_end,
+            facts=said,
+            replaces=replaces is not None,
+        )
+        known = deliveries.find_repeated(session, delivery) if not faults else None
         used = waves.key_version_used(session, survey_id)
-    declaration = survey.bundle.declaration
-    faults = _form_faults(pollster, reference, fieldwork_start, fieldwork_end, now=now)
+    if known is not None:
+        return _again(store, known, also)
     read = _read(content, declaration, pollster=pollster, fieldwork=(fieldwork_start, fieldwork_end), faults=faults)
     answered = _answered(read, declaration)
     key = secrets.pseudonym_key(survey_id, used=used)
@@ -120,67 +156,64 @@ def receive_wave(
         fieldwork=(fieldwork_start, fieldwork_end),
         key_version=key.version,
     )
-    payload = to_payload(received)
+    new = NewWave(
+        survey_id=survey_id,
+        survey_version=survey.version,
+        pollster=pollster,
+        reference=reference,
+        content_sha256=sha256,
+        payload=to_payload(received),
+        n_interviews=read.n_interviews,
+        questions=answered,
+        fieldwork_start=fieldwork_start,
+        fieldwork_end=fieldwork_end,
+        key_version=key.version,
+        facts=said,
+        file_name=file_name,
+    )
     with store.read() as session:  # the slow part of the comparison, outside the write transaction
         seen = refuse(session, after=0)
     with store.write() as session:
-        wave, created = waves.add_wave(
-            session,
-            NewWave(
-                survey_id=survey_id,
-                survey_version=survey.version,
-                pollster=pollster,
-                reference=reference,
-                content_sha256=sha256,
-                payload=payload,
-                n_interviews=read.n_interviews,
-                questions=answered,
-                fieldwork_start=fieldwork_start,
-                fieldwork_end=fieldwork_end,
-                key_version=key.version,
-            ),
-            now=now,
+        before = data_sequence(session, survey_id)
+        wave, created = deliveries.add_wave(
+            session, new, now=now, actor=actor, replaces=delivery.replaces, reason=reason
         )
-        if not created:  # the same file arrived twice at the same moment
-            return _again(session, wave)
-        refuse(session, after=seen)  # those that arrived meanwhile
+        if created:
+            refuse(session, after=seen)  # those that arrived meanwhile
+            jobs = restate(session, secrets, settings, (wave,), after=before, now=now)
+            answer = ReceivedWave(wave, created=True, jobs=jobs, first_of_pollster=_is_first(session, wave))
+            if also is not None:
+                also(session, answer)
+            return answer
+    return _again(store, wave, also)  # the same file arrived twice at the same moment
+
+
+def _again(store: Store, wave: WaveRecord, also: Callable[[Session, ReceivedWave], None] | None) -> ReceivedWave:
+    """The answer that the delivery was given when it was stored."""
+    with store.write() if also is not None else store.read() as session:
         first = _is_first(session, wave)
-        asked = []
-        for question_id in answered:
-            asked.append(ask_refit(session, settings, survey_id=survey_id, question_id=question_id, now=now))
-            reason = f"Wave {reference} of {pollster} is not in it yet."
-            releases.mark_stale(session, survey_id, question_id, now, reason)
-        outbox.append(session, "wave-received", survey_id, {"wave_id": wave.id, "questions": list(answered)}, now)
-    return ReceivedWave(wave, created=True, jobs=tuple(asked), first_of_pollster=first)
+        answer = ReceivedWave(wave, created=False, jobs=_jobs_of(session, wave), first_of_pollster=first)
+        if also is not None:
+            also(session, answer)
+    return answer
 
 
-def refit_key(survey_id: str, question_id: str) -> str:
-    """The queue key of a question's refit; two asks with the same key are one job."""
-    return f"{survey_id}/{question_id}"
-
-
-def ask_refit(session: Session, settings: Settings, *, survey_id: str, question_id: str, now: datetime) -> JobRecord:
-    """Ask for a refit of one question; a burst of asks makes one job."""
-    return queue.ask(
-        session,
-        kind=REFIT,
-        key=refit_key(survey_id, question_id),
-        survey_id=survey_id,
-        question_id=question_id,
-        now=now,
-        quiet=settings.quiet,
-        patience=settings.patience,
-        max_attempts=settings.max_attempts,
-    )
-
-
-def _again(session: Session, wave: WaveRecord) -> ReceivedWave:
-    """The answer that the wave was given when it was stored."""
-    return ReceivedWave(wave, created=False, jobs=_jobs_of(session, wave), first_of_pollster=_is_first(session, wave))
+def _reference(session: Session, survey_id: str, pollster: str, reference: str | None, replaces: str | None) -> str:
+    """The reference of the delivery: its own, or that of the wave it replaces."""
+    if replaces is None:
+        return reference or ""
+    replaced = waves.get_wave(session, survey_id, replaces, pollster=pollster).reference
+    if reference not in (None, replaced):
+        raise WaveConflict(
+            reference or "",
+            f"it says that it replaces '{replaced}'. A corrected wave keeps its reference: send it as '{replaced}'.",
+            existing_reference=replaced,
+        )
+    return replaced
 
 
 def _is_first(session: Session, wave: WaveRecord) -> bool:
-    return waves.list_waves(session, wave.survey_id, wave.pollster)[0].id == wave.id
+    return wave.version == 1 and waves.list_waves(session, wave.survey_id, wave.pollster)[0].id == wave.id
 
 
 def _jobs_of(session: Session, wave: WaveRecord) -> tuple[JobRecord, ...]:
@@ -192,6 +225,20 @@ def _jobs_of(session: Session, wave: WaveRecord) -> tuple[JobRecord, ...]:
             job for job in jobs if job.kind == REFIT and job.first_asked_at <= wave.received_at <= job.last_asked_at
         ][:1]
     return tuple(found)
+
+
+def _check_reason(reason: str | None, faults: FaultLog, *, replaces: bool) -> None:
+    if replaces and not (reason and reason.strip()):
+        remedy = "Say why the wave is corrected: others read it beside the estimates."
+        faults.add("a wave that replaces another needs a reason", remedy, column="reason")
+    elif reason is not None and not replaces:
+        faults.add(
+            "only a wave that replaces another has a reason", "Leave it out, or say what it replaces.", column="reason"
+        )
+    elif reason is not None and (len(reason) > MAX_REASON or not reason.isprintable()):
+        faults.add(
+            "the reason is not usable", f"Give 1 to {MAX_REASON:,} printable characters.", column="reason", value=reason
+        )
 
 
 def _form_faults(pollster: str, reference: str, start: date, end: date, *, now: datetime) -> FaultLog:

@@ -37,7 +37,9 @@ from polling.declaration import Period, Question, SurveyDeclaration
 from polling.errors import FitSuperseded
 from polling.payload import from_payload
 from polling.store import fits, queue, releases, surveys, waves
-from polling.store.records import Claim, NewFit, StoredSurvey, WaveRecord
+from polling.store.records import Claim, NewFit, StoredSurvey
+from polling.store.wave_events import data_sequence
+from polling.store.wave_records import CountedPart, WaveRecord
 
 if TYPE_CHECKING:
     from mrp.fit import Engine
@@ -100,15 +102,14 @@ def prepare_refit(
         raise FitImpossible(
             "kind-not-supported", f"Question {question_id} is {question.kind}; only binary questions can be fitted."
         )
-    loaded = [pair for pair in waves.load_payloads(session, survey_id) if question_id in pair[0].questions]
+    loaded = waves.load_parts(session, survey_id, question_id=question_id)
     used, data_through = _in_window(loaded, declaration.time.window_days)
     if not used:
         raise FitImpossible("no-interviews", f"No stored wave answers question {question_id}. Push one that does.")
-    in_time = sorted(used, key=lambda pair: (pair[0].fieldwork_end or pair[0].received_at.date(), pair[0].reference))
-    interviews = pl.concat(
-        _converted(wave, payload, number, declaration, question)
-        for number, (wave, payload) in enumerate(in_time, start=1)
-    )
+    counted = {part.wave.id: part.wave for part in used}
+    in_time = sorted(counted.values(), key=lambda wave: (wave.fieldwork_end or wave.received_at.date(), wave.reference))
+    place = {wave.id: number for number, wave in enumerate(in_time, start=1)}
+    interviews = pl.concat(_converted(part, place[part.wave.id], declaration, question) for part in used)
     # What the formula reads of an interview and not of a person, unless the survey has a demographic of that name.
     named = (column for column in observed_columns(question.model) if column in _OF_WAVES)
     by = tuple(dict.fromkeys((*declaration.cell_columns, *named)))
@@ -118,7 +119,7 @@ def prepare_refit(
         raise FitImpossible("no-interviews", f"Nobody interviewed answered question {question_id} with an option.")
     nuts, laplace = _nuts_settings(settings), _laplace_settings(settings)
     inputs = {
-        "waves": [{"id": wave.id, "payload_sha256": wave.payload_sha256} for wave, _ in used],
+        "waves": [_input(wave, used) for wave in counted.values()],
         "frame_sha256": survey.frame_sha256,
         "districts_sha256": survey.districts_sha256,
         "counts_sha256": hashlib.sha256(counts.write_csv().encode()).hexdigest(),
@@ -145,9 +146,9 @@ def prepare_refit(
         request=request,
         survey=survey,
         question=question,
-        waves=tuple(wave for wave, _ in used),
+        waves=tuple(counted.values()),
         inputs=inputs,
-        data_sequence=waves.data_sequence(session, survey_id),
+        data_sequence=data_sequence(session, survey_id),
         data_through=data_through,
         n_interviews=int(counts["n"].sum()),
     )
@@ -187,22 +188,27 @@ def store_result(session: Session, claim: Claim, prepared: PreparedRefit, result
     return fit_id
 
 
-def _in_window(
-    loaded: list[tuple[WaveRecord, bytes]], window_days: int | None
-) -> tuple[list[tuple[WaveRecord, bytes]], date | None]:
+def _in_window(loaded: list[CountedPart], window_days: int | None) -> tuple[list[CountedPart], date | None]:
     """Keep the waves of the window, which ends on the last day of fieldwork and not today: the clock is no input."""
-    last = max((wave.fieldwork_end for wave, _ in loaded if wave.fieldwork_end), default=None)
+    last = max((part.wave.fieldwork_end for part in loaded if part.wave.fieldwork_end), default=None)
     if window_days is None or last is None:
         return loaded, last
     first = last - timedelta(days=window_days - 1)
-    return [(wave, payload) for wave, payload in loaded if (wave.fieldwork_end or last) >= first], last
+    return [part for part in loaded if (part.wave.fieldwork_end or last) >= first], last
 
 
-def _converted(
-    wave: WaveRecord, payload: bytes, number: int, declaration: SurveyDeclaration, question: Question
-) -> pl.DataFrame:
+def _input(wave: WaveRecord, parts: list[CountedPart]) -> dict[str, Any]:
+    """What a fit notes of a wave: which version, and the hash of each part of it."""
+    hashes = [part.payload_sha256 for part in parts if part.wave.id == wave.id]
+    return {"id": wave.id, "version": wave.version, "payload_sha256": hashes}
+
+
+def _converted(part: CountedPart, number: int, declaration: SurveyDeclaration, question: Question) -> pl.DataFrame:
     """Interviews to be counted, with the period and pollster of each; ``number`` is the wave's place in time."""
-    conversion = convert(from_payload(payload), declaration, pollster=wave.pollster)
+    wave = part.wave
+    if part.payload is None:
+        raise FitImpossible("wave-purged", f"The interviews of wave {wave.reference} of {wave.pollster} were purged.")
+    conversion = convert(from_payload(part.payload), declaration, pollster=wave.pollster)
     if conversion.faults:
         raise FitImpossible(
             "wave-not-convertible",

@@ -22,7 +22,7 @@ from polling.declaration import SurveyDeclaration
 from polling.errors import WaveConflict
 from polling.payload import payload_column
 from polling.store import waves
-from polling.store.records import WaveRecord
+from polling.store.wave_records import WITHDRAWN, WaveRecord
 
 __all__ = ["MOST", "REPEATED", "refuse_repeated"]
 
@@ -52,12 +52,12 @@ def refuse_repeated(
     content_sha256
         Of the file; a wave of the same bytes is refused elsewhere.
     after
-        Only waves with a higher sequence number are looked at: the others were before.
+        Only waves that changed after this step of the data history are looked at: the others were before.
 
     Returns
     -------
     int
-        The highest sequence number that was there, for the next call.
+        The last step that was there, for the next call.
 
     Raises
     ------
@@ -65,24 +65,24 @@ def refuse_repeated(
         Naming the other wave, and no respondent.
     """
     known = waves.list_waves(session, declaration.id, pollster)
-    seen = max((wave.sequence for wave in known), default=after)
+    seen = max((wave.changed for wave in known), default=after)
     column = declaration.columns_of(pollster).get("respondent")
     if column is None or not pseudonyms:
         return seen
     alike = [
         wave
         for wave in known
-        if wave.sequence > after
+        if wave.changed > after
         and wave.reference != reference
         and wave.content_sha256 != content_sha256
-        and wave.state == waves.ACCEPTED
+        and wave.state != WITHDRAWN
         and wave.key_version == key_version
         and set(wave.questions) & set(questions)
         and _overlap(wave, fieldwork)
     ]
     for wave in reversed(alike[-MOST:]):
-        others = payload_column(waves.load_payload(session, declaration.id, wave.id), column)
-        share = len(pseudonyms & set(others)) / len(pseudonyms)
+        others = {one for part in waves.load_payloads(session, wave) for one in payload_column(part, column)}
+        share = len(pseudonyms & others) / len(pseudonyms)
         if share >= REPEATED:
             raise WaveConflict(
                 reference,

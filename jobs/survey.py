@@ -7,8 +7,8 @@ formula may say and nothing of folders. Here they meet.
 from datetime import datetime
 from pathlib import Path
 
-from jobs.receive import ask_refit
 from jobs.refit import electorate_of
+from jobs.restate import ask_refit
 from jobs.settings import Settings
 from mrp.design import build_design
 from mrp.errors import MrpError
@@ -72,7 +72,7 @@ def update_survey(store: Store, settings: Settings, bundle: SurveyBundle, *, now
         if not version.created:
             return version
         received = waves.list_waves(session, survey_id)
-        answered = {question_id for wave in received for question_id in wave.questions}
+        answered = {question_id for wave in received if wave.is_counted for question_id in wave.questions}
         reason = f"Version {version.version} of the survey is not in it yet."
         for question in bundle.declaration.questions:
             if question.id in answered:

@@ -18,8 +18,8 @@ from datetime import UTC, datetime, timedelta
 from jobs.errors import FitCancelled, FitImpossible, FitProcessFailed, JobsError, WorkerStopping
 from jobs.fit_request import FitProgress, FitResult
 from jobs.fit_run import run_fit
-from jobs.receive import REFIT
 from jobs.refit import prepare_refit, store_result
+from jobs.restate import REFIT
 from jobs.settings import Settings
 from jobs.spool import clean_spool
 from mrp.errors import MrpError

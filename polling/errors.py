@@ -8,6 +8,7 @@
   x QuestionNotFound    the survey does not ask this
   x WaveRejected        a wave has faults; carries them all, nothing was stored
   x WaveConflict        the reference or the bytes are already taken by another wave
+    + WaveWithdrawn     by one that was withdrawn and can be restored
   x WaveNotFound        no such wave in this survey
   x FitNotFound         no such fit
   x ReleaseNotFound     no such release, or nothing is released yet
@@ -57,6 +58,7 @@ __all__ = [
     "WaveConflict",
     "WaveNotFound",
     "WaveRejected",
+    "WaveWithdrawn",
 ]
 
 
@@ -128,13 +130,19 @@ class WaveConflict(PollingError):
         super().__init__(f"Wave '{reference}' conflicts with one received before: {reason}")
 
 
-class WaveNotFound(PollingError):
-    """The survey has no wave with this id."""
+class WaveWithdrawn(WaveConflict):
+    """A delivery is of a wave that was withdrawn: it has to be restored."""
 
-    def __init__(self, survey_id: str, wave_id: str) -> None:
+
+class WaveNotFound(PollingError):
+    """The survey has no wave with this id, or several pollsters use the reference."""
+
+    def __init__(self, survey_id: str, wave_id: str, *, pollsters: Sequence[str] = ()) -> None:
         self.survey_id = survey_id
         self.wave_id = wave_id
-        super().__init__(f"Survey '{survey_id}' has no wave '{wave_id}'.")
+        several = f" Say of which pollster: {', '.join(pollsters)}." if pollsters else ""
+        has = "has several waves" if pollsters else "has no wave"
+        super().__init__(f"Survey '{survey_id}' {has} '{wave_id}'.{several}")
 
 
 class FitNotFound(PollingError):

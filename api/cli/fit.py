@@ -28,7 +28,7 @@ def now(runtime: Runtime, *, survey_id: str, question_id: str, wait: bool, here:
     """
     from dataclasses import replace
 
-    from jobs.receive import ask_refit
+    from jobs.restate import ask_refit
     from polling.store import surveys
 
     at_once = replace(runtime.settings, refit_quiet_s=0.0, refit_patience_s=0.0)

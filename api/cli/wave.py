@@ -43,6 +43,7 @@ def push(
     Either the whole file is stored or, if it has a fault, nothing: then every fault is listed and the
     exit code is 1. The same file under the same reference is no fault and stores nothing again.
     """
+    from jobs.ledger import cli_actor
     from jobs.receive import receive_wave
 
     received = receive_wave(
@@ -56,6 +57,7 @@ def push(
         fieldwork_start=start.date(),
         fieldwork_end=end.date(),
         now=runtime.now(),
+        actor=cli_actor(),
     )
     if json_:
         print_json(

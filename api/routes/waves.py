@@ -18,7 +18,7 @@ from jobs.receive import receive_wave as receive
 from jobs.settings import Settings
 from polling.errors import WaveNotFound
 from polling.store import surveys, waves
-from polling.store.records import WaveRecord
+from polling.store.wave_records import WaveRecord
 
 __all__ = ["describe_wave", "waves_routes"]
 
@@ -67,6 +67,7 @@ def waves_routes(settings: Settings) -> Router:
             fieldwork_start=date.fromisoformat(data.fieldwork_start),
             fieldwork_end=date.fromisoformat(data.fieldwork_end),
             now=services.now(),
+            actor=principal.actor,
         )
         payload = ReceivedWavePayload(
             wave_id=received.wave.id,

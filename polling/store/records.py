@@ -2,7 +2,8 @@
 
 Times are aware UTC. ``Json`` members are what was stored, as Python lists and
 dictionaries. Blobs (payloads, draws, counts) are not part of records; they have
-their own functions, because few callers may or want to load them.
+their own functions, because few callers may or want to load them. Records of
+waves are in ``polling.store.wave_records``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,13 +23,11 @@ __all__ = [
     "HeartbeatReply",
     "JobRecord",
     "NewFit",
-    "NewWave",
     "OutboxEvent",
     "QuestionStateRecord",
     "ReleaseRecord",
     "StoredSurvey",
     "SurveyVersionRecord",
-    "WaveRecord",
 ]
 
 
@@ -56,51 +55,6 @@ class StoredSurvey:
     frame_sha256: str
     districts_sha256: str
     created_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewWave:
-    """A wave that passed every check, ready to be stored."""
-
-    survey_id: str
-    survey_version: int
-    """The version whose codebook the wave was checked against."""
-    pollster: str
-    reference: str
-    content_sha256: str
-    """Hash of the file as it was sent: what makes a repeated delivery the same."""
-    payload: bytes
-    """The declared columns as received (zstd Parquet)."""
-    n_interviews: int
-    questions: tuple[str, ...]
-    """Ids of the questions it asked, in the order of the declaration."""
-    fieldwork_start: date | None
-    fieldwork_end: date | None
-    key_version: int
-    """Version of the survey's pseudonym key."""
-
-
-@dataclass(frozen=True, slots=True)
-class WaveRecord:
-    """A stored wave, without its interviews."""
-
-    id: str
-    survey_id: str
-    survey_version: int
-    sequence: int
-    """Position in the survey's data history: 1, 2, ... in order of storing."""
-    pollster: str
-    reference: str
-    content_sha256: str
-    payload_sha256: str
-    n_interviews: int
-    questions: tuple[str, ...]
-    fieldwork_start: date | None
-    fieldwork_end: date | None
-    received_at: datetime
-    state: str
-    """``accepted``; withdrawn waves are not in any list of inputs."""
-    key_version: int
 
 
 @dataclass(frozen=True, slots=True)

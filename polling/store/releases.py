@@ -20,7 +20,8 @@ from polling.store.columns import Json
 from polling.store.fits import get_fit
 from polling.store.records import FitRecord, QuestionStateRecord, ReleaseRecord
 from polling.store.tables import Fit, QuestionState, Release
-from polling.store.waves import waves_after
+from polling.store.wave_events import changes_after
+from polling.store.wave_records import describe_missing
 
 __all__ = [
     "current_release",
@@ -168,13 +169,10 @@ def _refuse_older(fit: FitRecord, current: ReleaseRecord | None) -> None:
 
 
 def _clear_stale(session: Session, state: QuestionState, fit: FitRecord) -> None:
-    missing = waves_after(session, fit.survey_id, fit.question_id, fit.data_sequence)
+    changes = changes_after(session, fit.survey_id, fit.data_sequence)
+    missing = [change for change in changes if fit.question_id in change.questions]
     if missing:
-        newest = missing[-1]
-        others = "" if len(missing) == 1 else f" and {len(missing) - 1} more"
-        _set_stale(
-            state, missing[0].received_at, f"Wave {newest.reference} of {newest.pollster}{others} is not in it yet."
-        )
+        _set_stale(state, missing[0].at, describe_missing(missing))
     else:
         _set_stale(state, None, None)
     session.flush()

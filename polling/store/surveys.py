@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from polling.bundle import SurveyBundle
-from polling.declaration import declaration_from_json, declaration_to_json
+from polling.declaration import SurveyDeclaration, declaration_from_json, declaration_to_json
 from polling.errors import SurveyExists, SurveyNotFound, SurveyVersionNotFound
 from polling.store.blobs import table_from_bytes, table_sha256, table_to_bytes
 from polling.store.columns import json_sha256
@@ -20,7 +20,7 @@ from polling.store.dialect import insert_into
 from polling.store.records import StoredSurvey, SurveyVersionRecord
 from polling.store.tables import DistrictTable, Frame, QuestionState, Survey, SurveyVersion
 
-__all__ = ["add_survey", "get_survey", "list_surveys", "list_versions", "update_survey"]
+__all__ = ["add_survey", "get_declaration", "get_survey", "list_surveys", "list_versions", "update_survey"]
 
 
 def add_survey(session: Session, bundle: SurveyBundle, *, now: datetime) -> SurveyVersionRecord:
@@ -87,6 +87,17 @@ def get_survey(session: Session, survey_id: str, version: int | None = None) -> 
         districts_sha256=row.districts_sha256,
         created_at=row.created_at,
     )
+
+
+def get_declaration(session: Session, survey_id: str) -> SurveyDeclaration:
+    """The newest declaration of a survey, without its tables.
+
+    Raises
+    ------
+    SurveyNotFound
+        If there is no such survey.
+    """
+    return declaration_from_json(_newest(session, survey_id).declaration.encode())
 
 
 def list_surveys(session: Session) -> list[SurveyVersionRecord]:

@@ -1,10 +1,11 @@
 """The tables, as mapped classes. Nothing outside ``polling.store`` sees these.
 
     survey 1--n survey_version n--1 frame, district_table     (tables by content hash)
-    survey 1--n wave                                          (payload: declared columns as received)
+    survey 1--n wave                                          (polling.store.wave_tables)
     survey 1--n question_state 1--0..1 release                (what is served now, and why it may be stale)
     fit 1--0..1 fit_draws, fit 1--n release
     job, outbox, api_key, lease, clock_run
+    audit chain, erasures, backups, replies                   (polling.store.ledger_tables)
 
 A change here needs a migration; a test compares the two.
 """
@@ -15,60 +16,48 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
-    Date,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
     Integer,
-    LargeBinary,
-    MetaData,
-    Text,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
-from polling.store.columns import CanonicalJson, UtcDateTime
+from polling.store.base import Base
+from polling.store.ledger_tables import AuditEntry, AuditHead, BackupRun, Erasure, IdempotencyKey, KeyCheck, Suppression
+from polling.store.wave_tables import SourceFile, SourceState, Wave, WaveEvent, WavePart, WaveVersion
 
 __all__ = [
     "ApiKey",
+    "AuditEntry",
+    "AuditHead",
+    "BackupRun",
     "Base",
     "ClockRun",
     "DistrictTable",
+    "Erasure",
     "Fit",
     "FitDraws",
     "Frame",
+    "IdempotencyKey",
     "Job",
+    "KeyCheck",
     "Lease",
     "Outbox",
     "QuestionState",
     "Release",
+    "SourceFile",
+    "SourceState",
+    "Suppression",
     "Survey",
     "SurveyVersion",
     "Wave",
+    "WaveEvent",
+    "WavePart",
+    "WaveVersion",
 ]
-
-
-class Base(DeclarativeBase):
-    """Base of all mapped classes; the types that mean the same on both stores."""
-
-    metadata = MetaData(
-        # Named constraints, so that a later migration can drop them on either store.
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map = {  # noqa: RUF012
-        str: Text,
-        bytes: LargeBinary,
-        date: Date,
-        datetime: UtcDateTime,
-        Any: CanonicalJson,
-    }
 
 
 class Frame(Base):
@@ -112,34 +101,6 @@ class SurveyVersion(Base):
     created_at: Mapped[datetime]
 
 
-class Wave(Base):
-    """One delivery of interviews by a pollster."""
-
-    __tablename__ = "wave"
-    __table_args__ = (
-        UniqueConstraint("survey_id", "pollster", "reference"),
-        UniqueConstraint("survey_id", "sequence"),
-        Index(None, "survey_id", "pollster", "content_sha256"),
-        ForeignKeyConstraint(["survey_id", "survey_version"], ["survey_version.survey_id", "survey_version.version"]),
-    )
-    id: Mapped[str] = mapped_column(primary_key=True)
-    survey_id: Mapped[str]
-    survey_version: Mapped[int]
-    sequence: Mapped[int]
-    pollster: Mapped[str]
-    reference: Mapped[str]
-    content_sha256: Mapped[str]
-    payload_sha256: Mapped[str]
-    n_interviews: Mapped[int]
-    questions: Mapped[Any]
-    fieldwork_start: Mapped[date | None]
-    fieldwork_end: Mapped[date | None]
-    received_at: Mapped[datetime]
-    state: Mapped[str]
-    key_version: Mapped[int]
-    payload: Mapped[bytes] = mapped_column(deferred=True)
-
-
 class Fit(Base):
     """One estimation with everything needed to judge it and to run it again."""
 
@@ -173,6 +134,8 @@ class Fit(Base):
     diagnostics: Mapped[Any] = mapped_column(nullable=True, deferred=True)
     # Interviews per cell are often one person's opinion: read by `load_counts` alone.
     counts: Mapped[bytes | None] = mapped_column(deferred=True)
+    # Since when somebody is in it whose erasure was asked for; until a refit replaces it.
+    contains_erased_at: Mapped[datetime | None]
 
 
 class FitDraws(Base):

@@ -1,224 +1,212 @@
-"""Waves as they were received.
+"""Waves as they stand, or stood at a moment.
 
-One rule decides about a repeated delivery, per survey and pollster:
-
-=============  ==========  ===========================================================================
-reference      bytes       answer
-=============  ==========  ===========================================================================
-new            new         stored
-known          the same    the wave stored before; WaveConflict if it was said to have other fieldwork
-known          other       WaveConflict
-new            known       WaveConflict naming the reference
-=============  ==========  ===========================================================================
-
-Every wave gets the next number of its survey's data history, ``sequence``. A
-fit notes how far the history went when its inputs were read, so that "older"
-is a comparison of two integers and not of clocks.
+A wave stands as its last event says: which version, in which state. "As known
+on" a past moment is the same question with the events up to that moment, so
+the two cannot answer differently. Who writes is ``polling.store.deliveries``.
 """
 
-import hashlib
-from datetime import date, datetime
-from uuid import uuid4
+from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
+from sqlalchemy.sql import Select
 
-from polling.errors import SurveyNotFound, WaveConflict, WaveNotFound
-from polling.store.records import NewWave, WaveRecord
-from polling.store.tables import Survey, Wave
+from polling.errors import WaveNotFound
+from polling.store.tables import Wave, WaveEvent, WavePart, WaveVersion
+from polling.store.wave_records import CountedPart, WaveRecord, WaveVersionRecord
 
 __all__ = [
-    "ACCEPTED",
-    "add_wave",
-    "data_sequence",
     "find_wave",
     "get_wave",
     "key_version_used",
+    "list_versions",
     "list_waves",
-    "load_payload",
+    "load_parts",
     "load_payloads",
-    "require_same_fieldwork",
-    "waves_after",
+    "state_at",
 ]
-
-ACCEPTED = "accepted"
 
 
 def find_wave(session: Session, survey_id: str, pollster: str, reference: str) -> WaveRecord | None:
     """The wave that a pollster calls ``reference``, or None."""
-    mine = select(Wave).where(Wave.survey_id == survey_id, Wave.pollster == pollster, Wave.reference == reference)
-    row = session.scalar(mine)
-    return None if row is None else _record(row)
+    mine = (Wave.survey_id == survey_id) & (Wave.pollster == pollster) & (Wave.reference == reference)
+    row = session.execute(_waves().where(mine)).one_or_none()
+    return None if row is None else _record(*row)
 
 
-def add_wave(session: Session, new: NewWave, *, now: datetime) -> tuple[WaveRecord, bool]:
-    """Store a wave, or find that it was stored before.
+def get_wave(session: Session, survey_id: str, name: str, *, pollster: str | None = None) -> WaveRecord:
+    """One wave of a survey, by its id or by its pollster's reference.
 
-    Returns
-    -------
-    tuple
-        The wave, and whether this call stored it.
-
-    Raises
-    ------
-    SurveyNotFound
-        If there is no such survey.
-    WaveConflict
-        If the reference holds other bytes or another fieldwork, or the bytes have another reference.
-    """
-    # The lock makes two deliveries of one file meet here one after the other, and numbers follow the order of commits.
-    if session.scalar(select(Survey.id).where(Survey.id == new.survey_id).with_for_update()) is None:
-        raise SurveyNotFound(new.survey_id)
-    if (known := _known(session, new)) is not None:
-        return known, False
-    bump = update(Survey).where(Survey.id == new.survey_id).values(data_sequence=Survey.data_sequence + 1)
-    sequence = session.scalars(bump.returning(Survey.data_sequence)).one()
-    row = Wave(
-        id=uuid4().hex,
-        survey_id=new.survey_id,
-        survey_version=new.survey_version,
-        sequence=sequence,
-        pollster=new.pollster,
-        reference=new.reference,
-        content_sha256=new.content_sha256,
-        payload_sha256=hashlib.sha256(new.payload).hexdigest(),
-        n_interviews=new.n_interviews,
-        questions=list(new.questions),
-        fieldwork_start=new.fieldwork_start,
-        fieldwork_end=new.fieldwork_end,
-        received_at=now,
-        state=ACCEPTED,
-        key_version=new.key_version,
-        payload=new.payload,
-    )
-    session.add(row)
-    session.flush()
-    return _record(row), True
-
-
-def require_same_fieldwork(wave: WaveRecord, start: date | None, end: date | None) -> None:
-    """Refuse a repeated delivery that says other dates: keeping the first ones without a word would lose a correction.
-
-    Raises
-    ------
-    WaveConflict
-        Naming both.
-    """
-    if (wave.fieldwork_start, wave.fieldwork_end) != (start, end):
-        raise WaveConflict(
-            wave.reference,
-            f"the same file was received with fieldwork {wave.fieldwork_start} to {wave.fieldwork_end}, now it comes "
-            f"with {start} to {end}. The dates of a stored wave are not changed; repeat the first ones to see it.",
-            existing_reference=wave.reference,
-        )
-
-
-def get_wave(session: Session, survey_id: str, wave_id: str) -> WaveRecord:
-    """One wave of a survey.
+    Parameters
+    ----------
+    pollster
+        Whose waves may be seen; None for everybody's, and then a reference is understood if one pollster alone
+        uses it.
 
     Raises
     ------
     WaveNotFound
-        If the survey has no such wave, also if another survey has it.
+        If the survey has no such wave, also if another survey or pollster has it.
     """
-    row = session.scalar(select(Wave).where(Wave.survey_id == survey_id, Wave.id == wave_id))
-    if row is None:
-        raise WaveNotFound(survey_id, wave_id)
-    return _record(row)
+    mine = _waves().where(Wave.survey_id == survey_id)
+    if pollster is not None:
+        mine = mine.where(Wave.pollster == pollster)
+    if (row := session.execute(mine.where(Wave.id == name)).one_or_none()) is not None:
+        return _record(*row)
+    called = session.execute(mine.where(Wave.reference == name)).all()
+    if len(called) != 1:
+        raise WaveNotFound(survey_id, name, pollsters=[wave.pollster for wave, _, _ in called])
+    return _record(*called[0])
+
+
+def list_waves(session: Session, survey_id: str, pollster: str | None = None) -> list[WaveRecord]:
+    """Waves of a survey in the order in which they were first received, all or one pollster's."""
+    return _list(session, _waves(), survey_id, pollster)
+
+
+def state_at(session: Session, survey_id: str, moment: datetime, *, pollster: str | None = None) -> list[WaveRecord]:
+    """The waves of a survey as they stood at a moment; those that came later are not there."""
+    return _list(session, _waves(moment), survey_id, pollster)
+
+
+def list_versions(session: Session, wave_id: str) -> list[WaveVersionRecord]:
+    """Every delivery of a wave, oldest first."""
+    mine = select(WaveVersion).where(WaveVersion.wave_id == wave_id).order_by(WaveVersion.version)
+    return [
+        WaveVersionRecord(
+            version=row.version,
+            survey_version=row.survey_version,
+            content_sha256=row.content_sha256,
+            n_interviews=row.n_interviews,
+            n_quarantined=row.n_quarantined,
+            n_without_consent=row.n_without_consent,
+            questions=tuple(row.questions),
+            fieldwork_start=row.fieldwork_start,
+            fieldwork_end=row.fieldwork_end,
+            facts=row.facts,
+            flags=tuple(row.flags),
+            key_version=row.key_version,
+            received_at=row.received_at,
+            received_by=row.received_by,
+            reason=row.reason,
+            file_name=row.file_name,
+        )
+        for row in session.scalars(mine.execution_options(populate_existing=True))
+    ]
+
+
+def load_parts(
+    session: Session, survey_id: str, *, at: datetime | None = None, question_id: str | None = None
+) -> list[CountedPart]:
+    """The interviews that are counted, or were at a moment, in the order in which waves were first received.
+
+    Parameters
+    ----------
+    question_id
+        Only of waves that asked it.
+    """
+    counted = []
+    for wave in _list(session, _waves(at), survey_id, None):
+        if wave.is_counted and (question_id is None or question_id in wave.questions):
+            counted += _parts(session, wave, wave.version, at)
+    return counted
+
+
+def load_payloads(session: Session, wave: WaveRecord, *, version: int | None = None) -> list[bytes]:
+    """The interviews of one wave, as received, part by part; what was purged is not there. Special-category data.
+
+    Parameters
+    ----------
+    version
+        Of this version. Default: of the one that stands.
+    """
+    parts = _parts(session, wave, wave.version if version is None else version, None)
+    return [part.payload for part in parts if part.payload is not None]
 
 
 def key_version_used(session: Session, survey_id: str) -> int:
     """The newest version of the survey's pseudonym key that a stored wave depends on; 0 if there is no wave."""
-    return session.scalar(select(func.max(Wave.key_version)).where(Wave.survey_id == survey_id)) or 0
+    newest = select(func.max(WaveVersion.key_version)).join(Wave, Wave.id == WaveVersion.wave_id)
+    return session.scalar(newest.where(Wave.survey_id == survey_id)) or 0
 
 
-def list_waves(session: Session, survey_id: str, pollster: str | None = None) -> list[WaveRecord]:
-    """Waves of a survey in order of storing, all or one pollster's."""
-    mine = select(Wave).where(Wave.survey_id == survey_id).order_by(Wave.sequence)
+type _Rows = Select[Wave, WaveEvent, WaveVersion]
+
+
+def _waves(at: datetime | None = None) -> _Rows:
+    last = select(func.max(WaveEvent.id)).where(WaveEvent.wave_id == Wave.id)
+    if at is not None:
+        last = last.where(WaveEvent.at <= at)
+    version = (WaveVersion.wave_id == Wave.id) & (WaveVersion.version == WaveEvent.version)
+    return (
+        select(Wave, WaveEvent, WaveVersion)
+        .join(WaveEvent, WaveEvent.id == last.correlate(Wave).scalar_subquery())
+        .outerjoin(WaveVersion, version)
+        .execution_options(populate_existing=True)
+    )
+
+
+def _list(session: Session, rows: _Rows, survey_id: str, pollster: str | None) -> list[WaveRecord]:
+    mine = rows.where(Wave.survey_id == survey_id).order_by(Wave.sequence)
     if pollster is not None:
         mine = mine.where(Wave.pollster == pollster)
-    return [_record(row) for row in session.scalars(mine)]
+    return [_record(*row) for row in session.execute(mine)]
 
 
-def waves_after(session: Session, survey_id: str, question_id: str, sequence: int) -> list[WaveRecord]:
-    """Accepted waves that asked a question and were stored after ``sequence``, oldest first."""
-    newer = select(Wave).where(Wave.survey_id == survey_id, Wave.sequence > sequence, Wave.state == ACCEPTED)
-    rows = session.scalars(newer.order_by(Wave.sequence))
-    return [_record(row) for row in rows if question_id in row.questions]
-
-
-def load_payload(session: Session, survey_id: str, wave_id: str) -> bytes:
-    """The interviews of one wave, as received. Special-category data.
-
-    Raises
-    ------
-    WaveNotFound
-        If the survey has no such wave.
-    """
-    payload = session.scalar(select(Wave.payload).where(Wave.survey_id == survey_id, Wave.id == wave_id))
-    if payload is None:
-        raise WaveNotFound(survey_id, wave_id)
-    return payload
-
-
-def load_payloads(session: Session, survey_id: str) -> list[tuple[WaveRecord, bytes]]:
-    """Every accepted wave of a survey with its interviews, in order of storing."""
-    accepted = select(Wave, Wave.payload).where(Wave.survey_id == survey_id, Wave.state == ACCEPTED)
-    return [(_record(row), payload) for row, payload in session.execute(accepted.order_by(Wave.sequence))]
-
-
-def data_sequence(session: Session, survey_id: str) -> int:
-    """How many times the survey's data changed; read it in the transaction that reads the waves.
-
-    Raises
-    ------
-    SurveyNotFound
-        If there is no such survey.
-    """
-    sequence = session.scalar(select(Survey.data_sequence).where(Survey.id == survey_id))
-    if sequence is None:
-        raise SurveyNotFound(survey_id)
-    return sequence
-
-
-def _known(session: Session, new: NewWave) -> WaveRecord | None:
-    if (wave := find_wave(session, new.survey_id, new.pollster, new.reference)) is not None:
-        if wave.content_sha256 == new.content_sha256:
-            require_same_fieldwork(wave, new.fieldwork_start, new.fieldwork_end)
-            return wave
-        raise WaveConflict(
-            new.reference,
-            f"reference '{new.reference}' was received on {wave.received_at:%Y-%m-%d %H:%M} UTC with other content. "
-            "Send the new content under a new reference.",
-            existing_reference=wave.reference,
-        )
-    same_bytes = select(Wave).where(
-        Wave.survey_id == new.survey_id, Wave.pollster == new.pollster, Wave.content_sha256 == new.content_sha256
+def _parts(session: Session, wave: WaveRecord, version: int, at: datetime | None) -> list[CountedPart]:
+    mine = select(WavePart.number, WavePart.payload_sha256, WavePart.payload, WavePart.counts).where(
+        WavePart.wave_id == wave.id, WavePart.version == version
     )
-    if (row := session.scalar(same_bytes)) is not None:
-        raise WaveConflict(
-            new.reference,
-            f"the same file was received as '{row.reference}'. Its interviews would count twice.",
-            existing_reference=row.reference,
+    if at is not None:
+        mine = mine.where(WavePart.received_at <= at)
+    return [
+        CountedPart(
+            wave=wave, number=row.number, payload_sha256=row.payload_sha256, payload=row.payload, counts=row.counts
         )
-    return None
+        for row in session.execute(mine.order_by(WavePart.number))
+    ]
 
 
-def _record(row: Wave) -> WaveRecord:
+def _record(row: Wave, event: WaveEvent, version: WaveVersion | None) -> WaveRecord:
+    if version is None:  # an open wave that has no interview yet
+        version = WaveVersion(
+            survey_version=0,
+            content_sha256="",
+            n_interviews=0,
+            n_quarantined=0,
+            n_without_consent=0,
+            questions=[],
+            facts={},
+            flags=[],
+            key_version=0,
+            received_at=row.created_at,
+            received_by=event.actor,
+        )
     return WaveRecord(
         id=row.id,
         survey_id=row.survey_id,
-        survey_version=row.survey_version,
-        sequence=row.sequence,
         pollster=row.pollster,
         reference=row.reference,
-        content_sha256=row.content_sha256,
-        payload_sha256=row.payload_sha256,
-        n_interviews=row.n_interviews,
-        questions=tuple(row.questions),
-        fieldwork_start=row.fieldwork_start,
-        fieldwork_end=row.fieldwork_end,
-        received_at=row.received_at,
-        state=row.state,
-        key_version=row.key_version,
+        sequence=row.sequence,
+        changed=event.sequence,
+        state=event.state,
+        version=event.version,
+        waiting=event.waiting,
+        created_at=row.created_at,
+        closes_on=row.closes_on,
+        survey_version=version.survey_version,
+        content_sha256=version.content_sha256,
+        n_interviews=version.n_interviews,
+        n_quarantined=version.n_quarantined,
+        n_without_consent=version.n_without_consent,
+        questions=tuple(version.questions),
+        fieldwork_start=version.fieldwork_start,
+        fieldwork_end=version.fieldwork_end,
+        facts=version.facts,
+        flags=tuple(version.flags),
+        key_version=version.key_version,
+        received_at=version.received_at,
+        received_by=version.received_by,
+        reason=version.reason,
+        file_name=version.file_name,
     )

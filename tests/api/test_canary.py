@@ -38,11 +38,11 @@ def test_the_database_holds_no_key_and_no_respondent_id(world: World):
     respondent = wave_csv(30, start=500).decode().replace("r507", "canary-respondent")
     world.push("w1", respondent.encode())
     with world.store.read() as session:
-        ((_, payload),) = waves.load_payloads(session, SURVEY)
+        (part,) = waves.load_parts(session, SURVEY)
 
     held = b"".join(path.read_bytes() for path in world.settings.data_dir.glob("hustings.db*"))
 
     assert b"canary-respondent" not in held
-    assert "canary-respondent" not in from_payload(payload).write_csv()
+    assert "canary-respondent" not in from_payload(part.payload).write_csv()
     for key in world.keys.values():
         assert key.rsplit("_", 1)[1].encode() not in held

@@ -62,6 +62,7 @@ def test_the_doctor_says_that_it_has_to_be_mended(world: World):
         fieldwork_start=days[0],
         fieldwork_end=days[1],
         now=NOON,
+        actor="test",
     )
     assert secrets_line().startswith("ok")
 

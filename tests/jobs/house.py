@@ -77,6 +77,7 @@ class House:
             "fieldwork_start": wave.fieldwork_start,
             "fieldwork_end": wave.fieldwork_end,
             "now": self.now,
+            "actor": "test",
         }
         return receive_wave(self.store, self.secrets, self.settings, **(told | changes))
 

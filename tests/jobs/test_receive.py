@@ -279,7 +279,7 @@ def test_respondents_are_pseudonyms_in_what_is_stored(house):
     wave = house.push(1).wave
 
     with house.store.read() as session:
-        payload = waves.load_payload(session, "demo", wave.id)
+        (payload,) = waves.load_payloads(session, wave)
     stored = from_payload(payload)
     assert plain.encode() not in payload
     assert plain not in stored["respondent"].to_list()

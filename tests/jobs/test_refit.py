@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jobs.receive import ask_refit
 from jobs.refit import electorate_of
+from jobs.restate import ask_refit
 from jobs.worker import Worker
 from mrp.design import Design
 from mrp.latents import LatentDraws

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import FitCancelled, FitOutOfMemory, FitProcessFailed, WorkerStopping
-from jobs.receive import ask_refit
+from jobs.restate import ask_refit
 from jobs.worker import utc_now
 from polling.store import fits, queue, releases
 from tests.jobs.house import alive, furnish

@@ -12,7 +12,8 @@ from polling.bundle import SurveyBundle
 from polling.declaration import Demographic, Geography, Question, SurveyDeclaration
 from polling.store import surveys
 from polling.store.engine import Store
-from polling.store.records import NewFit, NewWave
+from polling.store.records import NewFit
+from polling.store.wave_records import NewWave
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 

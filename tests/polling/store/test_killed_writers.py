@@ -9,6 +9,7 @@ from pathlib import Path
 
 from polling.store import outbox, queue, releases, waves
 from polling.store.engine import Store
+from polling.store.wave_events import data_sequence
 
 ROOT = Path(__file__).resolve().parents[3]
 WRITER = Path(__file__).with_name("writer_process.py")
@@ -43,19 +44,19 @@ def test_writers_killed_at_any_moment_lose_nothing_acknowledged(survey_store: St
         acknowledged.update(writer.kill())
 
     with survey_store.read() as session:
-        stored = waves.load_payloads(session, "demo")
+        stored = waves.load_parts(session, "demo")
         (job,) = queue.list_jobs(session)
         events = outbox.read_after(session, 0, limit=10_000)
         stale_since = releases.question_state(session, "demo", "vote").stale_since
-    references = [wave.reference for wave, _ in stored]
+    references = [part.wave.reference for part in stored]
     assert acknowledged <= set(references)
     # At most the one that was committed and not yet printed when each was killed.
     assert len(references) <= len(acknowledged) + 3
-    assert [wave.sequence for wave, _ in stored] == list(range(1, len(stored) + 1))
+    assert [part.wave.sequence for part in stored] == list(range(1, len(stored) + 1))
     assert sorted(event.payload["reference"] for event in events) == sorted(references)
     assert job.asked == len(stored)
-    assert stale_since == min(wave.received_at for wave, _ in stored)
-    assert all(hashlib.sha256(payload).hexdigest() == wave.payload_sha256 for wave, payload in stored)
+    assert stale_since == min(part.wave.received_at for part in stored)
+    assert all(hashlib.sha256(part.payload).hexdigest() == part.payload_sha256 for part in stored)
 
 
 def test_a_writer_killed_inside_its_transaction_leaves_nothing(survey_store: Store, store_url: str, tmp_path: Path):
@@ -64,6 +65,6 @@ def test_a_writer_killed_inside_its_transaction_leaves_nothing(survey_store: Sto
     # The next writer is not kept waiting by the dead one.
     with survey_store.write() as session:
         assert waves.list_waves(session, "demo") == []
-        assert waves.data_sequence(session, "demo") == 0
+        assert data_sequence(session, "demo") == 0
         assert queue.list_jobs(session) == []
         assert outbox.read_after(session, 0) == []

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from polling.errors import FitNotFound, FitNotPublishable, FitSuperseded, QuestionNotFound, ReleaseNotFound
-from polling.store import fits, outbox, releases, surveys, waves
+from polling.store import deliveries, fits, outbox, releases, surveys
 from polling.store.engine import Store
 from polling.store.records import QuestionStateRecord, ReleaseRecord
 
@@ -26,7 +26,7 @@ def publish(store: Store, fit_id: str, at: float = 100) -> ReleaseRecord:
 def receive(store: Store, reference: str, at: float, questions: tuple[str, ...] = ("vote",)) -> None:
     """What arrival of a wave does to the store."""
     with store.write() as session:
-        waves.add_wave(session, new_wave(reference, questions=questions), now=NOW + seconds(at))
+        deliveries.add_wave(session, new_wave(reference, questions=questions), now=NOW + seconds(at), actor="test")
         for name in questions:
             reason = f"Wave {reference} of Polly is not in it yet."
             releases.mark_stale(session, "demo", name, NOW + seconds(at), reason)
@@ -146,7 +146,10 @@ class TestStaleness:
 
         receive(survey_store, "w4", at=70)
         publish(survey_store, fit_id)
-        assert state(survey_store).stale_reason == "Wave w4 of Polly and 1 more is not in it yet."
+        assert (
+            state(survey_store).stale_reason
+            == "Wave w4 of Polly is not in it yet, nor is 1 earlier change of its waves."
+        )
 
         publish(survey_store, save(survey_store, data_sequence=4, inputs={"waves": ["w1", "w2", "w4"]}))
         assert state(survey_store).stale_since is None

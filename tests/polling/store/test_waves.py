@@ -7,16 +7,17 @@ from datetime import date
 import pytest
 
 from polling.errors import SurveyNotFound, WaveConflict, WaveNotFound
-from polling.store import surveys, waves
+from polling.store import deliveries, surveys, waves
 from polling.store.engine import Store
-from polling.store.records import WaveRecord
+from polling.store.wave_events import changes_after, data_sequence
+from polling.store.wave_records import WaveRecord
 
 from .conftest import NOW, n_rows, new_wave, seconds, small_bundle
 
 
 def receive(store: Store, reference: str = "w1", at: float = 0, **changes: object) -> tuple[WaveRecord, bool]:
     with store.write() as session:
-        return waves.add_wave(session, new_wave(reference, **changes), now=NOW + seconds(at))
+        return deliveries.add_wave(session, new_wave(reference, **changes), now=NOW + seconds(at), actor="test")
 
 
 def test_a_wave_comes_back_as_it_was_stored(survey_store: Store):
@@ -24,9 +25,10 @@ def test_a_wave_comes_back_as_it_was_stored(survey_store: Store):
     with survey_store.read() as session:
         assert waves.get_wave(session, "demo", wave.id) == wave
         assert waves.find_wave(session, "demo", "Polly", "w1") == wave
-        assert waves.load_payload(session, "demo", wave.id) == new_wave().payload
-        assert waves.load_payloads(session, "demo") == [(wave, new_wave().payload)]
-        assert waves.data_sequence(session, "demo") == 1
+        assert waves.get_wave(session, "demo", "w1") == wave
+        assert waves.load_payloads(session, wave) == [new_wave().payload]
+        assert [(part.wave, part.payload) for part in waves.load_parts(session, "demo")] == [(wave, new_wave().payload)]
+        assert data_sequence(session, "demo") == 1
     assert created
     assert (wave.sequence, wave.state, wave.received_at, wave.questions) == (1, "accepted", NOW, ("tax", "vote"))
 
@@ -35,7 +37,7 @@ def test_the_same_reference_and_bytes_are_the_same_wave(survey_store: Store):
     first, _ = receive(survey_store)
     again, created = receive(survey_store, at=60)
     with survey_store.read() as session:
-        assert (n_rows(session, "wave"), waves.data_sequence(session, "demo")) == (1, 1)
+        assert (n_rows(session, "wave"), data_sequence(session, "demo")) == (1, 1)
     assert (again, created) == (first, False)
 
 
@@ -84,22 +86,28 @@ def test_pollsters_and_surveys_do_not_share_references_or_bytes(survey_store: St
 def test_a_wave_of_another_survey_is_not_found(survey_store: Store):
     wave, _ = receive(survey_store)
     with survey_store.read() as session:
-        for look in (waves.get_wave, waves.load_payload):
-            with pytest.raises(WaveNotFound):
-                look(session, "second", wave.id)
+        with pytest.raises(WaveNotFound):
+            waves.get_wave(session, "second", wave.id)
+        with pytest.raises(WaveNotFound):
+            waves.get_wave(session, "demo", wave.id, pollster="Quizzy")
         assert waves.find_wave(session, "second", "Polly", "w1") is None
         with pytest.raises(SurveyNotFound):
-            waves.data_sequence(session, "second")
+            data_sequence(session, "second")
     with pytest.raises(SurveyNotFound):
         receive(survey_store, survey_id="second")
 
 
-def test_waves_after_a_moment_are_those_that_asked_the_question(survey_store: Store):
+def test_changes_after_a_moment_name_the_questions_that_they_moved(survey_store: Store):
     for n, questions in enumerate([("vote",), ("tax",), ("tax", "vote")], start=1):
         receive(survey_store, f"w{n}", questions=questions)
     with survey_store.read() as session:
-        after = {n: [wave.sequence for wave in waves.waves_after(session, "demo", "vote", n)] for n in range(4)}
-    assert after == {0: [1, 3], 1: [3], 2: [3], 3: []}
+        after = {n: [change.questions for change in changes_after(session, "demo", n)] for n in range(4)}
+    assert after == {
+        0: [("vote",), ("tax",), ("tax", "vote")],
+        1: [("tax",), ("tax", "vote")],
+        2: [("tax", "vote")],
+        3: [],
+    }
 
 
 def test_deliveries_from_many_threads_each_sent_three_times_are_stored_once(

@@ -11,9 +11,9 @@ import time
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from polling.store import outbox, queue, releases, waves
+from polling.store import deliveries, outbox, queue, releases
 from polling.store.engine import open_store
-from polling.store.records import NewWave
+from polling.store.wave_records import NewWave
 
 
 def main(url: str, prefix: str, inside: bool) -> None:
@@ -35,7 +35,7 @@ def main(url: str, prefix: str, inside: bool) -> None:
             key_version=1,
         )
         with store.write() as session:
-            waves.add_wave(session, wave, now=now)
+            deliveries.add_wave(session, wave, now=now, actor="test")
             queue.ask(
                 session,
                 kind="refit",

@@ -1,0 +1,104 @@
+"""A change of waves, and everything that has to follow in its transaction.
+
+Whatever moved the counts of a question asks for its refit, says of what is
+served what it lacks and why, and tells the outbox; an event that moved no
+count (a wave that is held, or one withdrawn before it counted) tells the
+outbox alone. A question whose last wave went keeps being served, and says so:
+a refit would have nothing to fit.
+"""
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from jobs import ledger
+from jobs.settings import Settings
+from polling.secrets import SecretsFile
+from polling.store import outbox, queue, releases, surveys, waves
+from polling.store.columns import Json
+from polling.store.records import JobRecord
+from polling.store.wave_events import changes_after, list_events
+from polling.store.wave_records import WaveRecord, describe_missing
+
+__all__ = ["REFIT", "ask_refit", "refit_key", "restate"]
+
+REFIT = "refit"
+"""The kind of job that fits one question and publishes the result."""
+
+
+def restate(
+    session: Session,
+    secrets: SecretsFile,
+    settings: Settings,
+    changed: tuple[WaveRecord, ...],
+    *,
+    after: int,
+    now: datetime,
+) -> tuple[JobRecord, ...]:
+    """Do what follows from every change of a survey's waves in this transaction.
+
+    Parameters
+    ----------
+    changed
+        The waves, as they stand now; of one survey, at least one.
+    after
+        The survey's ``data_sequence`` before the changes.
+
+    Returns
+    -------
+    tuple
+        The refits that were asked for, in the order of the survey's questions.
+    """
+    survey_id = changed[0].survey_id
+    changes = changes_after(session, survey_id, after)
+    moved = {question_id for change in changes for question_id in change.questions}
+    listed = waves.list_waves(session, survey_id)
+    counted = {question_id for wave in listed if wave.is_counted for question_id in wave.questions}
+    asked = []
+    for question in surveys.get_declaration(session, survey_id).questions:
+        if question.id not in moved:
+            continue
+        mine = [change for change in changes if question.id in change.questions]
+        if question.id in counted:
+            asked.append(ask_refit(session, settings, survey_id=survey_id, question_id=question.id, now=now))
+            releases.mark_stale(session, survey_id, question.id, now, describe_missing(mine))
+        else:
+            left = "No wave that asks this question is left; what is served is of interviews that count no more."
+            releases.mark_stale(session, survey_id, question.id, now, f"{mine[-1].happened} {left}")
+    for wave in changed:
+        event = list_events(session, wave.id)[-1]
+        told: dict[str, Json] = {"version": wave.version, "state": wave.state, "waiting": wave.waiting}
+        asking: dict[str, Json] = {"wave_id": wave.id, "questions": list(wave.questions)}
+        outbox.append(session, f"wave-{event.kind}", survey_id, asking | told, now)
+        about: dict[str, Json] = {"pollster": wave.pollster, "reference": wave.reference, "reason": event.reason}
+        ledger.record(
+            session,
+            secrets,
+            actor=event.actor,
+            action=f"wave-{event.kind}",
+            survey_id=survey_id,
+            subject=wave.id,
+            detail=about | told,
+            now=now,
+        )
+    return tuple(asked)
+
+
+def refit_key(survey_id: str, question_id: str) -> str:
+    """The queue key of a question's refit; two asks with the same key are one job."""
+    return f"{survey_id}/{question_id}"
+
+
+def ask_refit(session: Session, settings: Settings, *, survey_id: str, question_id: str, now: datetime) -> JobRecord:
+    """Ask for a refit of one question; a burst of asks makes one job."""
+    return queue.ask(
+        session,
+        kind=REFIT,
+        key=refit_key(survey_id, question_id),
+        survey_id=survey_id,
+        question_id=question_id,
+        now=now,
+        quiet=settings.quiet,
+        patience=settings.patience,
+        max_attempts=settings.max_attempts,
+    )
