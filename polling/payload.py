@@ -1,26 +1,36 @@
 """Interviews as stored: the declared columns as received, in one zstd Parquet payload per wave.
 
-Bytes are the same for the same table, so that a payload's hash identifies its content.
+Bytes are the same for the same table, so that a payload's hash identifies its content. What the codes of labelled
+columns (SPSS, Stata) stand for is kept beside the rows.
 """
 
 import io
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import polars as pl
 
 from polling.errors import PayloadDamaged
 
-__all__ = ["from_payload", "payload_column", "to_payload"]
+__all__ = ["from_payload", "payload_column", "payload_labels", "to_payload"]
+
+_LABELS = "hustings.value_labels"
 
 
-def to_payload(received: pl.DataFrame) -> bytes:
+def to_payload(received: pl.DataFrame, value_labels: Mapping[str, Mapping[str, str]] | None = None) -> bytes:
     """Write interviews as received (every column String), respondents already replaced by pseudonyms.
 
     No statistics are written: the least and the largest value of a column are two people's answers.
+
+    Parameters
+    ----------
+    value_labels
+        Column -> code -> the text that stands for it in the column; None: no column has labels.
     """
     buffer = io.BytesIO()
-    received.write_parquet(buffer, compression="zstd", statistics=False)
+    metadata = {_LABELS: json.dumps(value_labels, sort_keys=True)} if value_labels else None
+    received.write_parquet(buffer, compression="zstd", statistics=False, metadata=metadata)
     return buffer.getvalue()
 
 
@@ -33,6 +43,19 @@ def from_payload(content: bytes) -> pl.DataFrame:
         If the bytes are not a payload.
     """
     return _read(content)
+
+
+def payload_labels(content: bytes) -> dict[str, dict[str, str]]:
+    """What the codes of labelled columns stand for: column -> code -> text; empty where the file had no labels.
+
+    Raises
+    ------
+    PayloadDamaged
+        If the bytes are not a payload.
+    """
+    with _damage(content):
+        labels: dict[str, dict[str, str]] = json.loads(pl.read_parquet_metadata(io.BytesIO(content)).get(_LABELS, "{}"))
+    return labels
 
 
 def payload_column(content: bytes, name: str) -> list[str]:
@@ -60,7 +83,7 @@ def _read(content: bytes, *columns: str) -> pl.DataFrame:
 def _damage(content: bytes) -> Iterator[None]:
     try:
         yield
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
         raise PayloadDamaged(
             f"A payload of {len(content):,} bytes cannot be read. Restore the database from a backup."
         ) from error

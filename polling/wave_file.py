@@ -1,11 +1,16 @@
-"""Read one wave of interviews from CSV or Parquet: all of it, or every reason why not.
+"""Read one wave of interviews from a file of any format: all of it, or every reason why not.
 
 Every column is read as text, so "01" stays a code and a stray "N/A" is a fault with a row number rather than a silent
 null. Columns that the survey does not declare are not kept. The codebook is applied at once, so that the faults of
 form and of content come in one reply.
+
+A column with value labels (SPSS, Stata) arrives as its labels. A codebook that names codes is understood too: where it
+does not know a label and does know ``code:1``, or plainly ``1``, that name takes the place of the label. So the same
+codebook serves a pollster's file with labels and its export of bare codes. See ``polling.formats.labels``.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from datetime import date
 
 import polars as pl
@@ -14,7 +19,8 @@ from polling.codebook import FIRST_ROW, Conversion, convert
 from polling.declaration import SurveyDeclaration
 from polling.errors import WaveRejected
 from polling.faults import FaultLog, listing
-from polling.tabular import Table, as_text, read_table
+from polling.formats.labels import by_code
+from polling.tabular import INFLATED_BYTES, Table, as_text, read_table
 
 __all__ = ["ReadWave", "read_wave"]
 
@@ -30,6 +36,10 @@ class ReadWave:
     """Ids of the questions whose column the file has."""
     conversion: Conversion
     """The same interviews through the codebook, without faults."""
+    format: str = "csv"
+    """What the file was recognised as."""
+    value_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Column -> code -> the text that stands for it in ``received``; for columns with value labels."""
 
 
 def read_wave(
@@ -38,19 +48,22 @@ def read_wave(
     *,
     pollster: str,
     fieldwork: tuple[date, date] | None = None,
+    inflated_bytes: int = INFLATED_BYTES,
 ) -> ReadWave:
     """Read and check a whole wave.
 
     Parameters
     ----------
     content
-        The bytes of the file: UTF-8 text with a header (comma, semicolon, tab or bar between fields), or Parquet.
+        The bytes of the file, of any format that ``polling.tabular`` reads.
     declaration
         The survey.
     pollster
         Who sends it.
     fieldwork
         First and last day of interviewing; no interview has a date outside them. None: dates are not compared.
+    inflated_bytes
+        What a compressed file, or a workbook, may become.
 
     Returns
     -------
@@ -65,10 +78,11 @@ def read_wave(
     """
     log = FaultLog()
     names = declaration.columns_of(pollster)
-    table = read_table(content, log, expected=set(names.values()), only=True)
+    expected = set(names.values())
+    table = read_table(content, log, expected=expected, only=True, inflated_bytes=inflated_bytes)
     if table is None:
         raise WaveRejected(log.reported(), 0, total=log.total)
-    received = _received(table, log)
+    received, value_labels = _by_name(_received(table, log), table.value_labels, declaration, names)
     if received.height == 0:
         log.add("the wave holds no interviews", "Send one line per interview below the header.")
     questions = {question.id: names[question.id] for question in declaration.questions}
@@ -77,15 +91,12 @@ def read_wave(
         log.add(reason, f"Rename the column, or name it in [columns.{pollster}].", row=1)
 
     # Damaged lines are faults already; their fields may have slipped sideways and would be faulted once more.
-    numbered = received.with_row_index("\x00row", offset=FIRST_ROW)  # no column can have that name
-    sound = numbered.filter(~pl.col("\x00row").is_in(table.damaged_rows)) if table.damaged_rows else numbered
-    conversion = convert(
-        sound.drop("\x00row"),
-        declaration,
-        pollster=pollster,
-        rows=sound["\x00row"].to_list(),
-        header=table.header,
-    )
+    sound, rows = received, None
+    if len(table.damaged_rows):
+        numbered = received.with_row_index("\x00row", offset=FIRST_ROW)  # no column can have that name
+        numbered = numbered.filter(~pl.col("\x00row").is_in(table.damaged_rows.implode()))
+        sound, rows = numbered.drop("\x00row"), numbered["\x00row"].to_list()
+    conversion = convert(sound, declaration, pollster=pollster, rows=rows, header=table.header)
     if fieldwork is not None:
         _check_days(conversion.interviews, *fieldwork, declaration.columns_of(pollster).get("date"), log)
     if log or conversion.n_faults:
@@ -93,7 +104,7 @@ def read_wave(
         faults.merge(log)
         faults.extend(conversion.faults, total=conversion.n_faults)
         raise WaveRejected(faults.reported(), received.height, total=faults.total)
-    return ReadWave(received, received.height, conversion.questions_asked, conversion)
+    return ReadWave(received, received.height, conversion.questions_asked, conversion, table.format, value_labels)
 
 
 def _check_days(interviews: pl.DataFrame, start: date, end: date, column: str | None, log: FaultLog) -> None:
@@ -116,10 +127,49 @@ def _received(table: Table, log: FaultLog) -> pl.DataFrame:
             reason = f"the column holds {series.dtype}"
             log.add(reason, "Send text, numbers or dates.", row=1, column=series.name)
             continue
-        text = text.set((text == "").fill_null(value=False), None)
-        nul = text.str.contains("\x00", literal=True).fill_null(value=False)
-        if nul.any():
-            reason, remedy = "the text contains a NUL character", "Remove it: it cannot be stored."
-            log.add_rows(nul.arg_true() + FIRST_ROW, None, reason, remedy, column=series.name)
+        if table.format != "csv":  # of which cells are blank or not, and without NUL, as it is
+            text = text.set((text == "").fill_null(value=False), None)
+            nul = text.str.contains("\x00", literal=True).fill_null(value=False)
+            if nul.any():
+                reason, remedy = "the text contains a NUL character", "Remove it: it cannot be stored."
+                log.add_rows(nul.arg_true() + FIRST_ROW, None, reason, remedy, column=series.name)
         columns.append(text)
     return pl.DataFrame(columns) if columns else pl.DataFrame(height=table.data.height)
+
+
+def _by_name(
+    received: pl.DataFrame,
+    value_labels: Mapping[str, Mapping[str, str]],
+    declaration: SurveyDeclaration,
+    names: Mapping[str, str],
+) -> tuple[pl.DataFrame, dict[str, dict[str, str]]]:
+    """Labelled columns in the words of the codebook, and what now stands for each code."""
+    known = {
+        names[item]: _names_in(about)
+        for item, about in (
+            (declaration.geography.district, declaration.geography),
+            *((demographic.name, demographic) for demographic in declaration.demographics),
+            *((question.id, question) for question in declaration.questions),
+        )
+        if item in names
+    }
+    labels = {column: dict(texts) for column, texts in value_labels.items() if column in received.columns}
+    replaced = {column: by_code(texts, known.get(column, ())) for column, texts in labels.items()}
+    received = received.with_columns(
+        received[column].replace(instead) for column, instead in replaced.items() if instead
+    )
+    return received, {
+        column: {code: replaced[column].get(text, text) for code, text in texts.items()}
+        for column, texts in labels.items()
+    }
+
+
+def _names_in(about: object) -> frozenset[str]:
+    """Every name that a part of the declaration lists: levels, options, codes of districts, what is recoded or set
+    apart."""
+    found: set[str] = set()
+    for one in fields(about):  # type: ignore[arg-type]
+        value = getattr(about, one.name)
+        if isinstance(value, tuple | list | frozenset | Mapping):
+            found.update(name for name in value if isinstance(name, str))
+    return frozenset(found)

@@ -1,4 +1,3 @@
-import gzip
 import io
 
 import polars as pl
@@ -79,7 +78,7 @@ def test_short_long_and_empty_lines_are_faults_with_their_rows():
         (4, "the line has 3 fields, the header has 2"),
     ]
     assert table is not None
-    assert table.damaged_rows == {2, 3, 4}
+    assert table.damaged_rows.to_list() == [2, 3, 4]
 
 
 def test_all_damaged_lines_are_counted_even_if_not_all_are_named():
@@ -159,18 +158,6 @@ def test_a_cell_of_gigantic_size_is_refused():
     assert "field larger than field limit" in faults[0]
 
 
-@pytest.mark.parametrize(
-    ("content", "what"),
-    [
-        (gzip.compress(b"a,b\n1,2\n"), "compressed (gzip)"),
-        (b"PK\x03\x04....", "a zip archive or a spreadsheet"),
-        (b"\x28\xb5\x2f\xfd....", "compressed (zstd)"),
-    ],
-)
-def test_compressed_and_foreign_files_are_refused_by_content(content: bytes, what: str):
-    assert read(content) == (None, [f"the file is {what}"])
-
-
 def test_parquet_keeps_its_types_and_only_the_columns_asked_for():
     table, faults = read(parquet(pl.DataFrame({"a": [1], "b": ["x"], "c": [2.0]})), expected={"a", "c", "z"}, only=True)
 
@@ -198,10 +185,10 @@ def test_damaged_parquet_is_refused(content: bytes):
     assert faults[0].startswith("the file begins like Parquet and cannot be read")
 
 
-def test_more_rows_than_any_poll_has_are_refused_before_they_are_read(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(tabular, "MAX_ROWS", 2)
+def test_more_rows_than_any_poll_has_are_refused_before_they_are_read():
+    content = parquet(pl.select(a=pl.repeat(1, tabular.MAX_ROWS + 1, dtype=pl.Int8)))
 
-    assert read(parquet(pl.DataFrame({"a": [1, 2, 3]}))) == (None, ["the file has 3 rows, the limit is 2"])
+    assert read(content) == (None, ["the file has 5,000,001 rows, the limit is 5,000,000"])
 
 
 @pytest.mark.parametrize(
