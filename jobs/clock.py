@@ -31,7 +31,9 @@ LEASE = "clock"
 LEASE_TTL = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 # Codes of jobs that would fail again on the same data and the same version of the survey.
-SETTLED = frozenset({"fit-refused", "kind-not-supported", "no-interviews", "refit-refused", "wave-not-convertible"})
+SETTLED = frozenset(
+    {"fit-refused", "kind-not-supported", "mode-not-told", "no-interviews", "refit-refused", "wave-not-convertible"}
+)
 
 log = logging.getLogger("hustings.clock")
 

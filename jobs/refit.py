@@ -1,10 +1,9 @@
 """Refit one question: from stored waves to a request, from a result to a release.
 
 This module knows both the store and the estimator. It holds no statistics and
-no SQL. The counts are made anew from every accepted wave with the *current*
-codebook, so that a mended codebook restates without a new delivery. The seed
-follows from a hash of counts, frame, districts, model and settings: the same
-interviews give the same fit, in another database too.
+no SQL. The counts (``jobs.counting``) are made anew each time. The seed follows
+from a hash of counts, frame, districts, model and settings: the same interviews
+give the same fit, in another database too.
 
 A fit is saved whether or not it may be published. Saving, publishing and
 closing the job happen in one transaction which begins by checking that the job
@@ -16,38 +15,32 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 from sqlalchemy.orm import Session
 
+from jobs.counting import count_interviews
 from jobs.errors import FitImpossible
 from jobs.fit_request import FitRequest, FitResult
 from jobs.settings import Settings
-from mrp.counts import collapse
 from mrp.electorate import Electorate
 from mrp.laplace.engine import LaplaceSettings
 from mrp.nuts import NutsSettings
-from mrp.terms import observed_columns
 from mrp.verdict import FitVerdict
 from polling.bundle import SurveyBundle
-from polling.codebook import convert, counted_answer
-from polling.declaration import Period, Question, SurveyDeclaration
+from polling.declaration import Question
 from polling.errors import FitSuperseded
-from polling.payload import from_payload
-from polling.store import fits, queue, releases, surveys, waves
+from polling.store import fits, queue, releases, surveys
 from polling.store.records import Claim, NewFit, StoredSurvey
 from polling.store.wave_events import data_sequence
-from polling.store.wave_records import CountedPart, WaveRecord
+from polling.store.wave_records import WaveRecord
 
 if TYPE_CHECKING:
     from mrp.fit import Engine
 
 __all__ = ["PreparedRefit", "electorate_of", "prepare_refit", "store_result"]
-
-_OF_WAVES = ("period", "pollster")
-"""What a wave tells of its interviews. A wave does not say its mode: a formula with mode(mode) is refused in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,24 +95,11 @@ def prepare_refit(
         raise FitImpossible(
             "kind-not-supported", f"Question {question_id} is {question.kind}; only binary questions can be fitted."
         )
-    loaded = waves.load_parts(session, survey_id, question_id=question_id)
-    used, data_through = _in_window(loaded, declaration.time.window_days)
-    if not used:
-        raise FitImpossible("no-interviews", f"No stored wave answers question {question_id}. Push one that does.")
-    counted = {part.wave.id: part.wave for part in used}
-    in_time = sorted(counted.values(), key=lambda wave: (wave.fieldwork_end or wave.received_at.date(), wave.reference))
-    place = {wave.id: number for number, wave in enumerate(in_time, start=1)}
-    interviews = pl.concat(_converted(part, place[part.wave.id], declaration, question) for part in used)
-    # What the formula reads of an interview and not of a person, unless the survey has a demographic of that name.
-    named = (column for column in observed_columns(question.model) if column in _OF_WAVES)
-    by = tuple(dict.fromkeys((*declaration.cell_columns, *named)))
-    weight = "weight" if question.weights == "likelihood" else None
-    counts = collapse(interviews, by=by, answer=question_id, option=question.options[0], weight=weight)
-    if counts.is_empty():
-        raise FitImpossible("no-interviews", f"Nobody interviewed answered question {question_id} with an option.")
+    counted = count_interviews(session, declaration, question)
+    counts = counted.counts
     nuts, laplace = _nuts_settings(settings), _laplace_settings(settings)
     inputs = {
-        "waves": [_input(wave, used) for wave in counted.values()],
+        "waves": list(counted.inputs),
         "frame_sha256": survey.frame_sha256,
         "districts_sha256": survey.districts_sha256,
         "counts_sha256": hashlib.sha256(counts.write_csv().encode()).hexdigest(),
@@ -146,10 +126,10 @@ def prepare_refit(
         request=request,
         survey=survey,
         question=question,
-        waves=tuple(counted.values()),
+        waves=counted.waves,
         inputs=inputs,
         data_sequence=data_sequence(session, survey_id),
-        data_through=data_through,
+        data_through=counted.data_through,
         n_interviews=int(counts["n"].sum()),
     )
 
@@ -186,53 +166,6 @@ def store_result(session: Session, claim: Claim, prepared: PreparedRefit, result
             fit_id=fit_id,
         )
     return fit_id
-
-
-def _in_window(loaded: list[CountedPart], window_days: int | None) -> tuple[list[CountedPart], date | None]:
-    """Keep the waves of the window, which ends on the last day of fieldwork and not today: the clock is no input."""
-    last = max((part.wave.fieldwork_end for part in loaded if part.wave.fieldwork_end), default=None)
-    if window_days is None or last is None:
-        return loaded, last
-    first = last - timedelta(days=window_days - 1)
-    return [part for part in loaded if (part.wave.fieldwork_end or last) >= first], last
-
-
-def _input(wave: WaveRecord, parts: list[CountedPart]) -> dict[str, Any]:
-    """What a fit notes of a wave: which version, and the hash of each part of it."""
-    hashes = [part.payload_sha256 for part in parts if part.wave.id == wave.id]
-    return {"id": wave.id, "version": wave.version, "payload_sha256": hashes}
-
-
-def _converted(part: CountedPart, number: int, declaration: SurveyDeclaration, question: Question) -> pl.DataFrame:
-    """Interviews to be counted, with the period and pollster of each; ``number`` is the wave's place in time."""
-    wave = part.wave
-    if part.payload is None:
-        raise FitImpossible("wave-purged", f"The interviews of wave {wave.reference} of {wave.pollster} were purged.")
-    conversion = convert(from_payload(part.payload), declaration, pollster=wave.pollster)
-    if conversion.faults:
-        raise FitImpossible(
-            "wave-not-convertible",
-            f"Wave {wave.reference} of {wave.pollster} no longer fits the codebook: "
-            f"{conversion.faults[0]} Mend the codebook with `hustings survey update`.",
-        )
-    kept = conversion.interviews.filter(~pl.col("excluded")).with_columns(counted_answer(question))
-    own = {"period": _period(wave, number, declaration.time.period), "pollster": pl.lit(wave.pollster)}
-    kept = kept.with_columns(
-        value.alias(column) for column, value in own.items() if column not in declaration.cell_columns
-    )
-    # A weight is relative within its delivery: pollsters, and deliveries of one, sum theirs to what they like.
-    kept = kept.filter(pl.col(question.id).is_not_null())
-    kept = kept.with_columns((pl.col("weight") / pl.col("weight").mean()).fill_null(1.0))
-    return kept.select(tuple(dict.fromkeys((*declaration.cell_columns, *_OF_WAVES, question.id, "weight"))))
-
-
-def _period(wave: WaveRecord, number: int, period: Period) -> pl.Expr:
-    """The period of each interview: of its own date, or else of the wave's last day of fieldwork."""
-    if period == "wave":
-        return pl.lit(f"{number:03d} {wave.reference}")
-    last_day = wave.fieldwork_end or wave.received_at.date()
-    day = pl.coalesce(pl.col("date"), pl.lit(last_day, dtype=pl.Date))
-    return day.dt.strftime({"day": "%Y-%m-%d", "week": "%G-W%V", "month": "%Y-%m"}[period])
 
 
 def _new_fit(prepared: PreparedRefit, result: FitResult, *, publishable: bool) -> NewFit:

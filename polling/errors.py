@@ -9,6 +9,7 @@
   x WaveRejected        a wave has faults; carries them all, nothing was stored
   x WaveConflict        the reference or the bytes are already taken by another wave
     + WaveWithdrawn     by one that was withdrawn and can be restored
+  x WaveStateRefused    a wave stands so that this cannot be done with it
   x WaveNotFound        no such wave in this survey
   x FitNotFound         no such fit
   x ReleaseNotFound     no such release, or nothing is released yet
@@ -58,6 +59,7 @@ __all__ = [
     "WaveConflict",
     "WaveNotFound",
     "WaveRejected",
+    "WaveStateRefused",
     "WaveWithdrawn",
 ]
 
@@ -132,6 +134,14 @@ class WaveConflict(PollingError):
 
 class WaveWithdrawn(WaveConflict):
     """A delivery is of a wave that was withdrawn: it has to be restored."""
+
+
+class WaveStateRefused(PollingError):
+    """A wave stands so that this cannot be done with it; nothing was changed."""
+
+    def __init__(self, reference: str, reason: str) -> None:
+        self.reference = reference
+        super().__init__(f"This cannot be done with wave '{reference}': {reason}")
 
 
 class WaveNotFound(PollingError):

@@ -141,9 +141,9 @@ def withdraw(session: Session, wave: WaveRecord, *, now: datetime, actor: str, r
 
 
 def restore(
-    session: Session, wave: WaveRecord, *, state: str, now: datetime, actor: str, reason: str | None
+    session: Session, wave: WaveRecord, after: Standing, *, now: datetime, actor: str, reason: str | None
 ) -> WaveRecord:
-    """Let a withdrawn wave stand again in the state that it had; the survey is locked.
+    """Let a withdrawn wave stand again as it stood; the survey is locked.
 
     Raises
     ------
@@ -151,7 +151,6 @@ def restore(
         If another wave has its bytes by now.
     """
     refuse_taken(session, wave.survey_id, wave.pollster, wave.content_sha256, reference=wave.reference, besides=wave.id)
-    after = Standing(wave.version, state)
     append_event(session, _row(session, wave), "restored", after, now=now, actor=actor, reason=reason)
     return get_wave(session, wave.survey_id, wave.id)
 

@@ -1,0 +1,140 @@
+"""Count the interviews of a question: per cell, and per period, pollster and mode where the formula reads them.
+
+The counts are made anew from the interviews of every wave that is counted,
+with the *current* codebook: a mended codebook restates without a new delivery,
+and a wave that was corrected, withdrawn or restored is in them as it stands.
+With a moment they are the counts "as known on" it.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import polars as pl
+from sqlalchemy.orm import Session
+
+from jobs.errors import FitImpossible
+from jobs.wave_facts import facts_of
+from mrp.counts import collapse
+from mrp.terms import observed_columns
+from polling.codebook import convert, counted_answer
+from polling.declaration import Period, Question, SurveyDeclaration
+from polling.payload import from_payload
+from polling.store import waves
+from polling.store.wave_records import CountedPart, WaveRecord
+
+__all__ = ["CountedInterviews", "count_interviews"]
+
+_OF_WAVES = ("period", "pollster", "mode")
+"""What a wave tells of its interviews."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountedInterviews:
+    """The counts of a question, and where they come from."""
+
+    counts: pl.DataFrame
+    """See ``mrp.counts.collapse``. Special-category data."""
+    waves: tuple[WaveRecord, ...]
+    """The waves whose interviews are in the counts, in the order in which they were first received."""
+    inputs: tuple[dict[str, Any], ...]
+    """Of each: id, version, and the hash of each part of it."""
+    data_through: date | None
+    """Last day of fieldwork."""
+
+
+def count_interviews(
+    session: Session, declaration: SurveyDeclaration, question: Question, *, at: datetime | None = None
+) -> CountedInterviews:
+    """Count the interviews of every wave that is counted, or was at a moment.
+
+    Raises
+    ------
+    FitImpossible
+        If there is nothing to count, or a stored wave no longer fits the codebook.
+    """
+    loaded = waves.load_parts(session, declaration.id, at=at, question_id=question.id)
+    used, data_through = _in_window(loaded, declaration.time.window_days)
+    if not used:
+        raise FitImpossible("no-interviews", f"No stored wave answers question {question.id}. Push one that does.")
+    counted = {part.wave.id: part.wave for part in used}
+    in_time = sorted(counted.values(), key=lambda wave: (wave.fieldwork_end or wave.received_at.date(), wave.reference))
+    place = {wave.id: number for number, wave in enumerate(in_time, start=1)}
+    # What the formula reads of an interview and not of a person, unless the survey has a demographic of that name.
+    named = [column for column in observed_columns(question.model) if column in _OF_WAVES]
+    if "mode" in named and "mode" not in declaration.cell_columns:
+        _require_modes(in_time, declaration)
+    interviews = pl.concat(_converted(part, place[part.wave.id], declaration, question) for part in used)
+    by = tuple(dict.fromkeys((*declaration.cell_columns, *named)))
+    weight = "weight" if question.weights == "likelihood" else None
+    counts = collapse(interviews, by=by, answer=question.id, option=question.options[0], weight=weight)
+    if counts.is_empty():
+        raise FitImpossible("no-interviews", f"Nobody interviewed answered question {question.id} with an option.")
+    inputs = tuple(_input(wave, used) for wave in counted.values())
+    return CountedInterviews(counts, tuple(counted.values()), inputs, data_through)
+
+
+def _in_window(loaded: list[CountedPart], window_days: int | None) -> tuple[list[CountedPart], date | None]:
+    """Keep the waves of the window, which ends on the last day of fieldwork and not today: the clock is no input."""
+    last = max((part.wave.fieldwork_end for part in loaded if part.wave.fieldwork_end), default=None)
+    if window_days is None or last is None:
+        return loaded, last
+    first = last - timedelta(days=window_days - 1)
+    return [part for part in loaded if (part.wave.fieldwork_end or last) >= first], last
+
+
+def _input(wave: WaveRecord, parts: list[CountedPart]) -> dict[str, Any]:
+    """What a fit notes of a wave: which version, and the hash of each part of it."""
+    hashes = [part.payload_sha256 for part in parts if part.wave.id == wave.id]
+    return {"id": wave.id, "version": wave.version, "payload_sha256": hashes}
+
+
+def _converted(part: CountedPart, number: int, declaration: SurveyDeclaration, question: Question) -> pl.DataFrame:
+    """Interviews to be counted, with the period and pollster of each; ``number`` is the wave's place in time."""
+    wave = part.wave
+    if part.payload is None:
+        raise FitImpossible("wave-purged", f"The interviews of wave {wave.reference} of {wave.pollster} were purged.")
+    conversion = convert(from_payload(part.payload), declaration, pollster=wave.pollster)
+    if conversion.faults:
+        raise FitImpossible(
+            "wave-not-convertible",
+            f"Wave {wave.reference} of {wave.pollster} no longer fits the codebook: "
+            f"{conversion.faults[0]} Mend the codebook with `hustings survey update`.",
+        )
+    kept = conversion.interviews.filter(~pl.col("excluded")).with_columns(counted_answer(question))
+    own = {
+        "period": _period(wave, number, declaration.time.period),
+        "pollster": pl.lit(wave.pollster),
+        "mode": pl.lit(_mode(wave, declaration), dtype=pl.String),
+    }
+    kept = kept.with_columns(
+        value.alias(column) for column, value in own.items() if column not in declaration.cell_columns
+    )
+    # A weight is relative within its delivery: pollsters, and deliveries of one, sum theirs to what they like.
+    kept = kept.filter(pl.col(question.id).is_not_null())
+    kept = kept.with_columns((pl.col("weight") / pl.col("weight").mean()).fill_null(1.0))
+    return kept.select(tuple(dict.fromkeys((*declaration.cell_columns, *_OF_WAVES, question.id, "weight"))))
+
+
+def _mode(wave: WaveRecord, declaration: SurveyDeclaration) -> str | None:
+    mode = facts_of(declaration, wave.facts).get("mode")
+    return mode if isinstance(mode, str) else None
+
+
+def _require_modes(used: list[WaveRecord], declaration: SurveyDeclaration) -> None:
+    if silent := [wave for wave in used if _mode(wave, declaration) is None]:
+        more = f" and {len(silent) - 1} more do" if len(silent) > 1 else " does"
+        raise FitImpossible(
+            "mode-not-told",
+            f"Wave {silent[0].reference} of {silent[0].pollster}{more} not tell the mode of its interviews, which the "
+            "formula reads. Send it again with its mode, saying that it replaces the first, or declare the survey's.",
+        )
+
+
+def _period(wave: WaveRecord, number: int, period: Period) -> pl.Expr:
+    """The period of each interview: of its own date, or else of the wave's last day of fieldwork."""
+    if period == "wave":
+        return pl.lit(f"{number:03d} {wave.reference}")
+    last_day = wave.fieldwork_end or wave.received_at.date()
+    day = pl.coalesce(pl.col("date"), pl.lit(last_day, dtype=pl.Date))
+    return day.dt.strftime({"day": "%Y-%m-%d", "week": "%G-W%V", "month": "%Y-%m"}[period])
