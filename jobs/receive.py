@@ -141,7 +141,9 @@ def receive_wave(
         used = waves.key_version_used(session, survey_id)
     if known is not None:
         return _again(store, known, also)
-    read = _read(content, declaration, pollster=pollster, fieldwork=(fieldwork_start, fieldwork_end), faults=faults)
+    read = _read(
+        content, declaration, settings, pollster=pollster, fieldwork=(fieldwork_start, fieldwork_end), faults=faults
+    )
     answered = _answered(read, declaration)
     key = secrets.pseudonym_key(survey_id, used=used)
     received, pseudonyms = _pseudonymised(read, declaration, key, pollster=pollster)
@@ -162,7 +164,7 @@ def receive_wave(
         pollster=pollster,
         reference=reference,
         content_sha256=sha256,
-        payload=to_payload(received),
+        payload=to_payload(received, read.value_labels),
         n_interviews=read.n_interviews,
         questions=answered,
         fieldwork_start=fieldwork_start,
@@ -260,6 +262,7 @@ def _form_faults(pollster: str, reference: str, start: date, end: date, *, now: 
 def _read(
     content: bytes,
     declaration: SurveyDeclaration,
+    settings: Settings,
     *,
     pollster: str,
     fieldwork: tuple[date, date],
@@ -271,7 +274,9 @@ def _read(
     # Dates that contradict themselves would make a fault of every interview.
     days = fieldwork if fieldwork[0] <= fieldwork[1] else None
     try:
-        read = read_wave(content, declaration, pollster=pollster, fieldwork=days)
+        read = read_wave(
+            content, declaration, pollster=pollster, fieldwork=days, inflated_bytes=settings.max_inflated_mb * 1_000_000
+        )
     except WaveRejected as rejected:
         faults.extend(rejected.faults, total=rejected.n_faults)
         raise WaveRejected(faults.reported(), rejected.n_rows, total=faults.total) from None

@@ -70,6 +70,9 @@ class Settings:
     host: Annotated[str, About("Address that the web server listens on.")] = "127.0.0.1"
     port: Annotated[int, About("Port that the web server listens on; 0 takes a free one.", least=0)] = 8000
     max_upload_mb: Annotated[int, About("Largest wave file that is accepted, in MB.", least=1)] = 64
+    max_inflated_mb: Annotated[
+        int, About("What a compressed wave file, or a workbook, may become when it is unpacked, in MB.", least=1)
+    ] = 256
     min_people: Annotated[
         int, About("People a group must have in the frame before its estimate is given.", least=1)
     ] = 100

@@ -153,7 +153,9 @@ def _by_name(
         )
         if item in names
     }
-    labels = {column: dict(texts) for column, texts in value_labels.items() if column in received.columns}
+    # Labels of respondents would be stored beside their pseudonyms.
+    kept = set(received.columns) - {names.get("respondent")}
+    labels = {column: dict(texts) for column, texts in value_labels.items() if column in kept}
     replaced = {column: by_code(texts, known.get(column, ())) for column, texts in labels.items()}
     received = received.with_columns(
         received[column].replace(instead) for column, instead in replaced.items() if instead
