@@ -15,6 +15,13 @@ def test_a_pseudonym_is_the_first_half_of_the_keyed_hash():
     assert pseudonymise(pl.Series("id", ["R-1é"]), KEY).to_list() == [expected]
 
 
+@pytest.mark.parametrize("length", [16, 64, 65, 200])
+def test_a_key_of_any_length_makes_the_standard_hash(length: int):
+    key = bytes(range(length))
+
+    assert pseudonymise(pl.Series(["é"]), key)[0] == hmac.digest(key, "é".encode(), "sha256").hex()[:32]
+
+
 def test_order_name_length_and_blanks_stay():
     result = pseudonymise(pl.Series("id", ["a", None, "a", "b"]), KEY)
 
