@@ -33,8 +33,8 @@ def pseudonymise(respondents: pl.Series, key: bytes) -> pl.Series:
     """
     if len(key) < 16:
         raise ValueError(f"a pseudonym key has 16 bytes or more, got {len(key)}")
-    # HMAC is sha256(key ^ opad | sha256(key ^ ipad | id)). What is hashed of the key is the same for all ids; copying it
-    # takes half the time of `hmac.digest`, which matters with a million of them.
+    # HMAC is sha256(key ^ opad | sha256(key ^ ipad | id)). What is hashed of the key is the same for all ids; copying
+    # it takes half the time of `hmac.digest`, which matters with a million of them.
     block = hashlib.sha256(key).digest() if len(key) > _BLOCK else key
     inner_of_key, outer_of_key = (
         hashlib.sha256(bytes(byte ^ pad for byte in block.ljust(_BLOCK, b"\x00"))).copy for pad in (0x36, 0x5C)
