@@ -1,5 +1,6 @@
 """Fit and judge: the fast engine where it passes, NUTS where it does not."""
 
+import numpy as np
 import pytest
 
 from mrp.fit import default_estimates, fit_model
@@ -66,10 +67,19 @@ def test_nuts_is_used_when_it_is_asked_for(fitted):
 def test_weights_that_cannot_be_trusted_fail_the_verdict(fitted, stage: str, value: float):
     model = fit_model(fitted.design, fitted.electorate, fitted.counts, Priors(), engine="laplace", seed=1)
     model.tree.attrs[stage] = value
+    model.tree.attrs |= {"ess_sd": 0.9 * model.tree.attrs["points"], "ess_joint": 0.9 * model.tree.attrs["draws"]}
 
     verdict = judge_laplace(model.tree, default_estimates(model.latents, fitted.design, fitted.electorate))
 
     assert [problem.code for problem in verdict.problems] == ["k-hat"]
+
+
+@pytest.mark.parametrize(("k_hat", "share", "passes"), [(2.0, 0.995, True), (2.0, 0.98, False), (np.nan, 1.0, False)])
+def test_the_tail_of_weights_that_hardly_differ_does_not_matter(fitted, k_hat: float, share: float, passes: bool):
+    tree = fit_model(fitted.design, fitted.electorate, fitted.counts, Priors(), engine="laplace", seed=1).tree
+    tree.attrs |= {"k_hat_joint": k_hat, "ess_joint": share * tree.attrs["draws"]}
+
+    assert judge_laplace(tree, ()).publishable == passes
 
 
 def test_a_term_that_does_not_move_the_prediction_fails_the_verdict(fitted):
