@@ -189,8 +189,8 @@ def _ingest(
     now: datetime,
 ) -> JobRecord:
     """Store survey and waves; return the refit of the question, the only one left in the queue."""
-    add_survey(store, bundle, now=now)
     secrets = SecretsFile(settings.secrets_file)
+    add_survey(store, secrets, bundle, actor="backtest", now=now)
     asked: dict[str | None, JobRecord] = {}
     for wave in waves:
         received = receive_wave(

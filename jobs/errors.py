@@ -14,12 +14,18 @@
   x SpoolError              a fit request or result on disk cannot be read
   x BacktestImpossible      the folder declares nothing that can be scored
   x DemoFailed              a step of the demo did not happen
+  x KeyNotLost              a secret is there and is not replaced
+  x BackupFailed            a backup could not be made; what was there before is untouched
+  x BackupDamaged           a backup is not whole, or is none
+  x RestoreRefused          a backup cannot be restored here, or not now
 """
 
 from collections.abc import Sequence
 
 __all__ = [
     "BacktestImpossible",
+    "BackupDamaged",
+    "BackupFailed",
     "BadSetting",
     "BadSettings",
     "DemoFailed",
@@ -29,6 +35,8 @@ __all__ = [
     "FitProcessFailed",
     "FitTimedOut",
     "JobsError",
+    "KeyNotLost",
+    "RestoreRefused",
     "SettingsError",
     "SpoolError",
     "UnknownSetting",
@@ -136,3 +144,22 @@ class BacktestImpossible(JobsError):
 
 class DemoFailed(JobsError):
     """A step of the demo did not happen; the message names the step and what was seen."""
+
+
+class KeyNotLost(JobsError):
+    """A secret that is to be replaced because it was lost is in the secrets file."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The secrets file has '{name}': it is not lost, and nothing was changed.")
+
+
+class BackupFailed(JobsError):
+    """A backup could not be made. The message says why; no half of it is left."""
+
+
+class BackupDamaged(JobsError):
+    """A file is no backup, or not the one that was written."""
+
+
+class RestoreRefused(JobsError):
+    """A backup cannot be restored here, or not while somebody is at work. Nothing was changed."""

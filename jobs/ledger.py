@@ -16,13 +16,23 @@ from datetime import datetime
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
+from jobs.errors import KeyNotLost
 from polling.audit_head import HeadFile
 from polling.secrets import PseudonymKey, SecretsFile
 from polling.store import audit, key_checks
 from polling.store.audit import AuditHeadRecord, AuditRecord, AuditReport
 from polling.store.columns import Json
 
-__all__ = ["audit_key", "bind_pseudonym_key", "bind_suppression_key", "cli_actor", "key_actor", "record", "verify"]
+__all__ = [
+    "audit_key",
+    "bind_pseudonym_key",
+    "bind_suppression_key",
+    "cli_actor",
+    "key_actor",
+    "record",
+    "restart",
+    "verify",
+]
 
 log = logging.getLogger("hustings.audit")
 
@@ -57,8 +67,15 @@ def record(
 
 
 def verify(session: Session, secrets: SecretsFile, *, also: tuple[AuditHeadRecord, ...] = ()) -> AuditReport:
-    """Verify the chain against the heads noted beside the secrets file, and others given."""
+    """Verify the chain against the heads noted beside the secrets file, and others given.
+
+    Raises
+    ------
+    SecretsError
+        If the secrets file lacks the key of the chain, or has another one.
+    """
     key = audit_key(session, secrets)
+    key_checks.require_same(session, "audit_key", key)
     return audit.verify(session, key, known=(*HeadFile(secrets.audit_head_path).heads(key), *also))
 
 
@@ -81,6 +98,23 @@ def bind_pseudonym_key(session: Session, survey_id: str, key: PseudonymKey, *, n
 def bind_suppression_key(session: Session, survey_id: str, key: bytes, *, now: datetime) -> None:
     """The same for the key of a survey's list of erased respondents."""
     key_checks.require_same(session, f"suppression_keys.{survey_id}", key, now=now)
+
+
+def restart(session: Session, secrets: SecretsFile, *, actor: str, reason: str, now: datetime) -> AuditRecord:
+    """Go on with a new audit key after the old one was lost for good; what is before cannot be verified any more.
+
+    Raises
+    ------
+    KeyNotLost
+        If the secrets file has the key.
+    """
+    if secrets.has_audit_key():
+        raise KeyNotLost("audit_key")
+    before = audit.head(session)
+    key = secrets.audit_key()
+    key_checks.replace(session, "audit_key", key, now=now)
+    HeadFile(secrets.audit_head_path).note_restore(before, key, now=now)
+    return record(session, secrets, actor=actor, action=audit.RESTARTED, detail={"reason": reason}, now=now)
 
 
 def cli_actor() -> str:

@@ -7,6 +7,9 @@ formula may say and nothing of folders. Here they meet.
 from datetime import datetime
 from pathlib import Path
 
+from sqlalchemy.orm import Session
+
+from jobs import ledger
 from jobs.refit import electorate_of
 from jobs.restate import ask_refit
 from jobs.settings import Settings
@@ -18,7 +21,9 @@ from mrp.terms import OBSERVED
 from polling.bundle import SurveyBundle
 from polling.declaration import Question
 from polling.folder import load_survey_folder
+from polling.secrets import SecretsFile
 from polling.store import outbox, releases, surveys, waves
+from polling.store.columns import Json
 from polling.store.engine import Store
 from polling.store.records import SurveyVersionRecord
 
@@ -43,7 +48,9 @@ def load_survey(path: Path, *, data_dir: Path | None = None) -> SurveyBundle:
     return load_survey_folder(path, data_dir=data_dir, check_formula=formula_problems)
 
 
-def add_survey(store: Store, bundle: SurveyBundle, *, now: datetime) -> SurveyVersionRecord:
+def add_survey(
+    store: Store, secrets: SecretsFile, bundle: SurveyBundle, *, actor: str, now: datetime
+) -> SurveyVersionRecord:
     """Store a survey as its first version; the same content again is the same version.
 
     Raises
@@ -55,10 +62,13 @@ def add_survey(store: Store, bundle: SurveyBundle, *, now: datetime) -> SurveyVe
         version = surveys.add_survey(session, bundle, now=now)
         if version.created:
             outbox.append(session, "survey-added", version.survey_id, {"version": version.version}, now)
+            _record(session, secrets, "survey-added", version, actor=actor, now=now)
     return version
 
 
-def update_survey(store: Store, settings: Settings, bundle: SurveyBundle, *, now: datetime) -> SurveyVersionRecord:
+def update_survey(
+    store: Store, secrets: SecretsFile, settings: Settings, bundle: SurveyBundle, *, actor: str, now: datetime
+) -> SurveyVersionRecord:
     """Store a new version of a survey, and ask for a refit of every question that has waves.
 
     Raises
@@ -79,6 +89,7 @@ def update_survey(store: Store, settings: Settings, bundle: SurveyBundle, *, now
                 ask_refit(session, settings, survey_id=survey_id, question_id=question.id, now=now)
                 releases.mark_stale(session, survey_id, question.id, now, reason)
         outbox.append(session, "survey-updated", survey_id, {"version": version.version}, now)
+        _record(session, secrets, "survey-updated", version, actor=actor, now=now)
     return version
 
 
@@ -94,3 +105,16 @@ def formula_problems(question: Question, bundle: SurveyBundle) -> tuple[str, ...
     except MrpError as error:
         return (str(error),)
     return ()
+
+
+def _record(
+    session: Session,
+    secrets: SecretsFile,
+    action: str,
+    version: SurveyVersionRecord,
+    *,
+    actor: str,
+    now: datetime,
+) -> None:
+    detail: dict[str, Json] = {"version": version.version, "content_sha256": version.content_sha256}
+    ledger.record(session, secrets, actor=actor, action=action, survey_id=version.survey_id, detail=detail, now=now)

@@ -96,6 +96,10 @@ class SecretsFile:
         """Key of the audit chain; ``used``: entries made with it are stored."""
         return self._key("audit_key", used="the entries of the audit chain" if used else None)
 
+    def has_audit_key(self) -> bool:
+        """Whether the file holds the key of the audit chain; it is not made."""
+        return "audit_key" in self._read()
+
     def suppression_key(self, survey_id: str, *, used: bool = False) -> bytes:
         """Key of a survey's list of erased respondents; ``used``: somebody is on the list."""
         keys = self._read().get("suppression_keys", {})

@@ -21,7 +21,9 @@ from api.cli.runtime import Runtime
 __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "audit": ("api.cli.audit:audit", "Verify, show or export the record of everything done."),
     "backtest": ("api.cli.backtest:backtest", "Score a survey folder against what happened."),
+    "bench": ("api.cli.bench:bench", "Measure how fast large waves are taken in."),
     "db": ("api.cli.db:db", "Upgrade the database, or show its state."),
     "demo": ("api.cli.demo:demo", "Run the demo survey from wave to estimate, then keep serving it."),
     "diagnostics": ("api.cli.diagnostics:diagnostics", "Show why a release should be believed."),

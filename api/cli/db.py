@@ -21,14 +21,25 @@ def upgrade(runtime: Runtime) -> None:
     SQLite is copied first; if the upgrade fails, the copy is put back.
     """
     from api.prepare import make_data_dir
+    from jobs import ledger
     from polling.store.engine import open_store
-    from polling.store.schema import REVISIONS
+    from polling.store.schema import REVISIONS, current_revision
     from polling.store.schema import upgrade as upgrade_schema
 
     make_data_dir(runtime.settings)
     store = open_store(runtime.settings.store_url)
     try:
-        changed = upgrade_schema(store)
+        before = current_revision(store)
+        if changed := upgrade_schema(store):
+            with store.write() as session:
+                ledger.record(
+                    session,
+                    runtime.secrets,
+                    actor=ledger.cli_actor(),
+                    action="database-upgraded",
+                    detail={"from": before, "to": REVISIONS[-1]},
+                    now=runtime.now(),
+                )
     finally:
         store.close()
     click.echo(f"The database {'was upgraded to' if changed else 'already has'} schema {REVISIONS[-1]}.")

@@ -94,6 +94,7 @@ def _prepare(place: Path, steps: Any) -> Prepared:
     from api.keys import create_key
     from api.prepare import open_ready_store
     from fixtures.demo import write_demo
+    from jobs.ledger import cli_actor
     from jobs.settings import load_settings
     from jobs.survey import add_survey, load_survey
     from polling.secrets import SecretsFile
@@ -108,7 +109,7 @@ def _prepare(place: Path, steps: Any) -> Prepared:
         from api.services import utc_now
 
         bundle = load_survey(written.path)
-        version = add_survey(store, bundle, now=utc_now())
+        version = add_survey(store, secrets, bundle, actor=cli_actor(), now=utc_now())
         *waves, extra = written.waves
         keys = {
             name: create_key(
@@ -118,6 +119,7 @@ def _prepare(place: Path, steps: Any) -> Prepared:
                 survey_id=version.survey_id,
                 pollster=name if role == "pollster" else None,
                 label="demo",
+                actor=cli_actor(),
                 now=utc_now(),
             )[0]
             for name, role in [

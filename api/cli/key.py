@@ -37,6 +37,7 @@ def create(
 ) -> None:
     """Make a key and print it: once, because only its keyed hash is stored."""
     from api.keys import create_key
+    from jobs.ledger import cli_actor
 
     expires_at = runtime.now() + timedelta(days=days) if days else None
     text, record = create_key(
@@ -47,6 +48,7 @@ def create(
         pollster=pollster,
         expires_at=expires_at,
         label=label,
+        actor=cli_actor(),
         now=runtime.now(),
     )
     if json_:
@@ -103,10 +105,10 @@ def list_(runtime: Runtime, survey_id: str | None, json_: bool) -> None:
 @click.pass_obj
 def revoke(runtime: Runtime, prefix: str) -> None:
     """Make the key with this visible prefix unusable, at once and for good."""
-    from polling.store import keys
+    from api.keys import revoke_key
+    from jobs.ledger import cli_actor
 
-    with runtime.store.write() as session:
-        record = keys.revoke_key(session, prefix, now=runtime.now())
+    record = revoke_key(runtime.store, runtime.secrets, prefix, actor=cli_actor(), now=runtime.now())
     click.echo(f"Key {prefix} ({record.role}) is revoked since {record.revoked_at:%Y-%m-%d %H:%M} UTC.")
 
 

@@ -56,10 +56,11 @@ def add(runtime: Runtime, folder: Path, data_dir: Path | None, json_: bool) -> N
 
     The same content again is no fault; other content under the same id is (use update).
     """
+    from jobs.ledger import cli_actor
     from jobs.survey import add_survey, load_survey
 
     bundle = load_survey(folder, data_dir=data_dir)
-    version = add_survey(runtime.store, bundle, now=runtime.now())
+    version = add_survey(runtime.store, runtime.secrets, bundle, actor=cli_actor(), now=runtime.now())
     _report(version, json_)
 
 
@@ -70,10 +71,13 @@ def add(runtime: Runtime, folder: Path, data_dir: Path | None, json_: bool) -> N
 @click.pass_obj
 def update(runtime: Runtime, folder: Path, data_dir: Path | None, json_: bool) -> None:
     """Check a survey folder and store it as a new version; asks for the refits that it needs."""
+    from jobs.ledger import cli_actor
     from jobs.survey import load_survey, update_survey
 
     bundle = load_survey(folder, data_dir=data_dir)
-    version = update_survey(runtime.store, runtime.settings, bundle, now=runtime.now())
+    version = update_survey(
+        runtime.store, runtime.secrets, runtime.settings, bundle, actor=cli_actor(), now=runtime.now()
+    )
     _report(version, json_)
 
 

@@ -17,10 +17,10 @@ from polling.errors import SecretsError
 from polling.store.dialect import insert_into
 from polling.store.tables import KeyCheck
 
-__all__ = ["differs", "replace", "require_same"]
+__all__ = ["replace", "require_same"]
 
 
-def require_same(session: Session, name: str, key: bytes, *, now: datetime) -> None:
+def require_same(session: Session, name: str, key: bytes, *, now: datetime | None = None) -> None:
     """Make sure that ``key`` is the one that was used under this name before; remember it if it is the first.
 
     Parameters
@@ -28,6 +28,8 @@ def require_same(session: Session, name: str, key: bytes, *, now: datetime) -> N
     name
         As in the secrets file: ``pepper``, ``audit_key``, ``pseudonym_keys.<survey>.v<version>``,
         ``suppression_keys.<survey>``.
+    now
+        The time, if the key is about to be used; None, in a transaction that only reads: nothing is remembered.
 
     Raises
     ------
@@ -36,6 +38,8 @@ def require_same(session: Session, name: str, key: bytes, *, now: datetime) -> N
     """
     # Looked for first: the key was seen before in all transactions but one.
     if (known := _check_of(session, name)) is None:
+        if now is None:
+            return
         new = insert_into(session, KeyCheck).values(name=name, value=_value(name, key), created_at=now)
         session.execute(new.on_conflict_do_nothing())
         known = _check_of(session, name)
@@ -44,11 +48,6 @@ def require_same(session: Session, name: str, key: bytes, *, now: datetime) -> N
             f"'{name}' in the secrets file is not the key that was used so far. "
             "Correct the setting secrets_file, or restore the file from its own backup."
         )
-
-
-def differs(session: Session, name: str, key: bytes) -> bool:
-    """Whether another key was used under this name."""
-    return _check_of(session, name) not in (None, _value(name, key))
 
 
 def replace(session: Session, name: str, key: bytes, *, now: datetime) -> None:

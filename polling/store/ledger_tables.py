@@ -133,4 +133,4 @@ AUDIT_GUARDS = {
 
 for _dialect, _statements in AUDIT_GUARDS.items():
     for _statement in _statements:
-        event.listen(AuditEntry.__table__, "after_create", DDL(_statement).execute_if(dialect=_dialect))
+        event.listen(AuditEntry.__table__, "after_create", DDL(_statement).execute_if(dialect=_dialect))  # type: ignore[no-untyped-call]

@@ -77,7 +77,7 @@ def test_a_wider_base_is_told_and_has_no_complement(world: World):
     toml = world.settings.data_dir / SURVEY / "survey.toml"
     base = 'dont_know = ["?"]\nbase = ["answered", "dont_know"]'
     toml.write_text(toml.read_text().replace("[questions.rail]", f"[questions.rail]\n{base}"))
-    update_survey(world.store, world.settings, load_survey(toml.parent), now=world.now)
+    update_survey(world.store, world.secrets, world.settings, load_survey(toml.parent), actor="test", now=world.now)
     world.release(content=wave_csv().replace(b",no\n", b",?\n", 50))
 
     assert world.estimates()["base"] == ["answered", "dont_know"]

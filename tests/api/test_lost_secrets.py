@@ -27,7 +27,7 @@ def test_keys_do_not_get_a_new_pepper(world: World):
     world.settings.secrets_file.unlink()
 
     with pytest.raises(SecretsError, match="the stored API keys were made with it"):
-        create_key(world.store, world.secrets, role="reader", survey_id=None, now=world.now)
+        create_key(world.store, world.secrets, role="reader", survey_id=None, actor="test", now=world.now)
     for path in (f"/v1/surveys/{SURVEY}", "/ready"):
         reply = world.get(path, "reader")
         assert (reply.status_code, reply.json()["type"]) == (503, "secrets-unusable")
@@ -36,7 +36,7 @@ def test_keys_do_not_get_a_new_pepper(world: World):
 
 
 def test_a_pepper_that_no_key_needs_any_more_is_made_anew(world: World):
-    _, record = create_key(world.store, world.secrets, role="reader", survey_id=None, now=world.now)
+    _, record = create_key(world.store, world.secrets, role="reader", survey_id=None, actor="test", now=world.now)
     lost = key_pepper(world.store, world.secrets)
     with world.store.write() as session:
         keys.revoke_key(session, record.prefix, now=world.now)

@@ -167,7 +167,8 @@ class World:
         """A new key of this role."""
         if role == "pollster":
             about.setdefault("pollster", POLLSTER)
-        return create_key(self.store, self.secrets, role=role, survey_id=survey, now=self.now, **about)[0]
+        about |= {"actor": "test", "now": self.now}
+        return create_key(self.store, self.secrets, role=role, survey_id=survey, **about)[0]
 
     def get(self, path: str, role: str = "admin", **options: Any) -> Any:
         """GET with a key of this role."""
@@ -226,9 +227,10 @@ class World:
 def make_world(store: Store, folder: Path, **changes: Any) -> World:
     """Both surveys in the store, no wave yet."""
     settings = replace(Settings(), data_dir=folder, secrets_file=folder / "secrets.toml", **changes)
+    secrets = SecretsFile(settings.secrets_file)
     for survey in (SURVEY, OTHER):
-        add_survey(store, load_survey(write_survey(folder / survey, survey)), now=NOON)
-    return World(store, SecretsFile(settings.secrets_file), settings)
+        add_survey(store, secrets, load_survey(write_survey(folder / survey, survey)), actor="test", now=NOON)
+    return World(store, secrets, settings)
 
 
 FIELDWORK_END = date(2026, 2, 25)

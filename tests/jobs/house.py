@@ -102,9 +102,10 @@ def furnish(written: WrittenSurvey, place: Path) -> Iterator[House]:
     place.mkdir(exist_ok=True)
     store = open_store(settings.store_url)
     upgrade(store)
-    add_survey(store, load_survey(written.path), now=NOON)
+    secrets = SecretsFile(settings.secrets_file)
+    add_survey(store, secrets, load_survey(written.path), actor="test", now=NOON)
     try:
-        yield House(store, SecretsFile(settings.secrets_file), settings, written)
+        yield House(store, secrets, settings, written)
     finally:
         store.close()
 

@@ -145,7 +145,8 @@ def test_a_fit_that_was_refused_is_asked_for_again_only_when_something_changed(h
     house.wait(3600)
 
     assert swept(house) == set()
-    update_survey(house.store, house.settings, renamed(load_survey(house.written.path)), now=house.now)
+    changed = renamed(load_survey(house.written.path))
+    update_survey(house.store, house.secrets, house.settings, changed, actor="test", now=house.now)
     assert {job.question_id for job in house.jobs("queued")} == {"rail", "voting_age"}
 
 
