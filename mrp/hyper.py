@@ -97,6 +97,17 @@ class HyperSpace:
         inside = np.concatenate([np.exp(free[..., : self.n_sds]), free[..., self.n_sds :]], axis=-1)
         return np.asarray(np.clip(inside, *self.bounds))
 
+    def gradient(self, working: Floats, natural_gradient: Floats) -> Floats:
+        """Gradient by free values, of a function of which that by natural values is given plus the log prior density.
+
+        The prior is that of free values: `log_prior` and `log_volume` together. Shapes (parameter,).
+        """
+        sd, r = working[: self.n_sds], np.tanh(working[self.n_sds :])
+        of_sd = natural_gradient[: self.n_sds] * sd - (sd / self.scale) ** 2 + 1
+        a, b = self.shapes.T
+        of_r = natural_gradient[self.n_sds :] * (1 - r**2) + a * (1 - r) - b * (1 + r)
+        return np.concatenate([of_sd, of_r])
+
     def inside(self, working: Floats) -> NDArray[np.bool_]:
         """Which rows are within the bounds."""
         low, high = self.bounds

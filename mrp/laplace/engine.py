@@ -20,7 +20,7 @@ from mrp.aliasing import aliased_terms
 from mrp.counts import coarsest
 from mrp.design import Design
 from mrp.hyper import hyper_space
-from mrp.laplace.pareto import smoothed_weights
+from mrp.laplace.pareto import smoothed_weights, tail_mass
 from mrp.posterior import posterior_dataset
 from mrp.priors import Priors
 from mrp.progress import Progress, Reporter
@@ -71,8 +71,8 @@ def fit_laplace(
     xarray.DataTree
         ``posterior``: as `mrp.nuts.sample_nuts` returns it, with one chain of equally weighted draws.
         ``sample_stats``: ``point``, the number of the point that each draw belongs to. Attributes: engine, seed,
-        points, draws, k_hat_sd and k_hat_joint, ess_sd and ess_joint (effective points and draws, before resampling),
-        evaluations, newton_steps (mean per evaluation), warnings (in words), seconds, versions.
+        points, draws, k_hat_sd and k_hat_joint, tail_sd and tail_joint (see `mrp.laplace.pareto.tail_mass`), ess_sd and
+        ess_joint (effective points and draws, before resampling), evaluations, newton_steps (mean per evaluation), warnings (in words), seconds, versions.
 
     Raises
     ------
@@ -126,6 +126,8 @@ def fit_laplace(
         "draws": settings.draws,
         "k_hat_sd": k_hat_sd,
         "k_hat_joint": k_hat_joint,
+        "tail_sd": tail_mass(weight),
+        "tail_joint": tail_mass(joint_weight),
         "ess_sd": float(1 / np.sum(weight**2)),
         "ess_joint": float(1 / np.sum(joint_weight**2)),
         "evaluations": found.n_evaluations,

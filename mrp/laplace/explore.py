@@ -163,19 +163,20 @@ class _Known:
 
     def find_mode(self) -> tuple[Floats, Floats]:
         """Most probable parameters on the free scale, as working values, and their covariance there."""
+        space = self._space
 
-        def minus_log_density(free: Floats) -> float:
-            working = self._space.working(free)
-            self._last = self._evaluate(working, self._last)
-            return -float(self._last.log_likelihood + self._space.log_prior(working) + free[: self._space.n_sds].sum())
+        def minus_log_density(free: Floats) -> tuple[float, Floats]:
+            working = space.working(free)
+            self._last, slope = self._conditional.slope(space.natural(working), self._last)
+            self._count([self._last])
+            value = self._last.log_likelihood + space.log_prior(working) + space.log_volume(working)
+            return -float(value), -space.gradient(working, slope)
 
-        found = optimize.minimize(
-            minus_log_density, self._space.start(), method="BFGS", options={"gtol": 3e-2, "eps": 1e-3}
-        )
+        found = optimize.minimize(minus_log_density, space.start(), jac=True, method="BFGS", options={"gtol": 3e-2})
         spread = np.asarray(found.hess_inv)
         # A direction in which BFGS has not learnt the curvature keeps the identity it started with: cut it.
         values, vectors = linalg.eigh((spread + spread.T) / 2)
-        return self._space.working(found.x), (vectors * np.clip(values, 1e-3, 1.0)) @ vectors.T
+        return space.working(found.x), (vectors * np.clip(values, 1e-3, 1.0)) @ vectors.T
 
     def add(self, points: Floats, report: Callable[[float], None] = lambda _: None) -> Floats:
         """Evaluate the rows of ``points``, each from the mode of the nearest known; returns log likelihoods."""
@@ -191,19 +192,16 @@ class _Known:
         value = np.array([mode.log_likelihood for mode in modes])
         self.points, self.value = np.concatenate([self.points, points]), np.concatenate([self.value, value])
         self.modes += modes
-        self.n_evaluations += len(points)
-        self.n_newton_steps += sum(mode.n_steps for mode in modes)
+        self._count(modes)
         return value
 
     def surrogate(self) -> Surrogate:
         relevance = self.value + self._space.log_prior(self.points)
         return Surrogate(self.coordinates(self.points), self.value, relevance=relevance)
 
-    def _evaluate(self, working: Floats, near: Mode | None) -> Mode:
-        mode = self._conditional.mode(self._space.natural(working), near)
-        self.n_evaluations += 1
-        self.n_newton_steps += mode.n_steps
-        return mode
+    def _count(self, modes: Sequence[Mode]) -> None:
+        self.n_evaluations += len(modes)
+        self.n_newton_steps += sum(mode.n_steps for mode in modes)
 
 
 def _within(report: Callable[[float], None], begin: float, end: float, share: float) -> None:

@@ -14,7 +14,7 @@ Technometrics 51(3), 316-325.
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["smoothed_weights"]
+__all__ = ["smoothed_weights", "tail_mass"]
 
 type Floats = NDArray[np.float64]
 
@@ -40,7 +40,7 @@ def smoothed_weights(log_weight: Floats) -> tuple[Floats, float]:
         return np.full(len(log_weight), 1 / len(log_weight)), -np.inf
     n = len(log_weight)
     weight = np.exp(log_weight - log_weight.max())
-    n_tail = int(3 * n**0.5) if n > 225 else n // 5
+    n_tail = _tail(n)
     order = np.argsort(weight)
     tail = order[n - n_tail :]
     k_hat = np.inf
@@ -52,6 +52,23 @@ def smoothed_weights(log_weight: Floats) -> tuple[Floats, float]:
             beyond = scale * (np.expm1(k_hat * left) / k_hat if k_hat else left)
             weight[tail] = np.minimum(cutoff + beyond, weight.max())
     return weight / weight.sum(), float(k_hat)
+
+
+def tail_mass(weight: Floats) -> float:
+    """Share of all weight that the tail has beyond what it would have if its weights ended where it begins, in [0, 1].
+
+    Parameters
+    ----------
+    weight
+        As `smoothed_weights` returns them.
+    """
+    ascending = np.sort(weight)
+    tail = ascending[len(weight) - _tail(len(weight)) :]
+    return float((tail - ascending[-len(tail) - 1]).sum())
+
+
+def _tail(n: int) -> int:
+    return int(3 * n**0.5) if n > 225 else n // 5
 
 
 def _fit(excess: Floats) -> tuple[float, float]:

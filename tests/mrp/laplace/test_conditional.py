@@ -59,7 +59,7 @@ def test_the_log_joint_is_that_of_the_pymc_model_up_to_one_constant():
 
 def test_the_mode_is_where_a_general_optimiser_finds_it():
     conditional = Conditional(DESIGN, COUNTS, PRIORS)
-    drawn, _ = conditional.draw(SD, conditional.mode(SD), np.zeros((1, DESIGN.n_latents)))
+    ours = conditional.latents(conditional.mode(SD))
 
     found = optimize.minimize(
         lambda latents: -conditional.log_joint(latents[None], SD)[0],
@@ -68,28 +68,61 @@ def test_the_mode_is_where_a_general_optimiser_finds_it():
         options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 5000, "maxfun": 10**6},
     )
 
-    assert_allclose(drawn[0], found.x, atol=1e-4)
+    assert_allclose(ours, found.x, atol=1e-4)
 
 
 def test_the_marginal_is_the_laplace_formula_with_a_dense_hessian():
     conditional = Conditional(DESIGN, COUNTS, PRIORS)
     mode = conditional.mode(SD)
-    at, _ = conditional.draw(SD, mode, np.zeros((1, DESIGN.n_latents)))
+    at = conditional.latents(mode)
 
-    _, log_det = np.linalg.slogdet(dense_hessian(conditional, at[0], SD))
+    _, log_det = np.linalg.slogdet(dense_hessian(conditional, at, SD))
 
-    assert mode.log_likelihood == pytest.approx(conditional.log_joint(at, SD)[0] - 0.5 * log_det, abs=1e-3)
+    assert mode.log_likelihood == pytest.approx(conditional.log_joint(at[None], SD)[0] - 0.5 * log_det, abs=1e-3)
+
+
+def test_the_gradient_is_that_of_the_dense_laplace_formula():
+    conditional = Conditional(DESIGN, COUNTS, PRIORS)
+    _, gradient = conditional.slope(SD)
+
+    def log_likelihood(sd: np.ndarray) -> float:
+        # The mode to full precision: Newton's stops where differences would still notice.
+        mode = conditional.mode(sd)
+        for _ in range(4):
+            mode = conditional.mode(sd, mode)
+        return mode.log_likelihood
+
+    for k, step in enumerate(1e-3 * np.eye(3)):
+        difference = (log_likelihood(SD + step) - log_likelihood(SD - step)) / 2e-3
+        assert gradient[k] == pytest.approx(difference, abs=1e-3), k
+
+
+def test_draws_are_around_the_mean_to_third_order():
+    """Which is nearer to the exact mean than the mode is: few interviews, one latent, and the integral on a grid."""
+    design = build_design("1", WORLD)
+    counts = COUNTS.head(1).with_columns(n=pl.lit(6), y=pl.lit(5))
+    conditional = Conditional(design, counts, PRIORS)
+    none = np.empty(0)
+    grid = np.linspace(-9, 9, 2000)
+    density = np.exp(conditional.log_joint(grid[:, None], none))
+    exact = (grid * density).sum() / density.sum()
+
+    mode = conditional.mode(none)
+    centre, _ = conditional.draw(none, mode, np.zeros((1, 1)))
+
+    assert abs(centre[0, 0] - exact) < 0.3 * abs(conditional.latents(mode)[0] - exact)
 
 
 def test_draws_have_the_covariance_of_the_dense_hessian():
     conditional = Conditional(DESIGN, COUNTS, PRIORS)
     n = 4000
     noise = np.random.default_rng(5).standard_normal((n, DESIGN.n_latents))
-    at, _ = conditional.draw(SD, conditional.mode(SD), np.zeros((1, DESIGN.n_latents)))
-    drawn, _ = conditional.draw(SD, conditional.mode(SD), noise)
+    mode = conditional.mode(SD)
+    centre, _ = conditional.draw(SD, mode, np.zeros((1, DESIGN.n_latents)))
+    drawn, _ = conditional.draw(SD, mode, noise)
 
-    hessian = dense_hessian(conditional, at[0], SD)
-    away = drawn - at[0]
+    hessian = dense_hessian(conditional, conditional.latents(mode), SD)
+    away = drawn - centre
     distance = np.einsum("si,ij,sj->s", away, hessian, away)
     # Mahalanobis distances of normal draws are chi-square; the Kolmogorov test fails a right covariance once in 1,000.
     assert stats.kstest(distance, stats.chi2(DESIGN.n_latents).cdf).pvalue > 1e-3
@@ -105,12 +138,12 @@ def test_the_ratio_of_a_draw_is_exact_joint_over_normal_density():
     mode = conditional.mode(SD)
     noise = np.random.default_rng(6).standard_normal((5, DESIGN.n_latents))
     drawn, ratio = conditional.draw(SD, mode, noise)
-    at, at_mode = conditional.draw(SD, mode, np.zeros((1, DESIGN.n_latents)))
 
     expected = conditional.log_joint(drawn, SD) + 0.5 * (noise**2).sum(axis=1)
-    assert_allclose(ratio - at_mode, expected - conditional.log_joint(at, SD), atol=1e-6)
-    # At the mode the ratio is the Laplace approximation itself.
-    assert at_mode[0] == pytest.approx(mode.log_likelihood, abs=1e-3)
+    # With the joint density of the mode, and no noise, that would be the Laplace approximation itself.
+    at_mode = conditional.log_joint(conditional.latents(mode)[None], SD)
+    assert_allclose(ratio - mode.log_likelihood, expected - at_mode, atol=1e-3)
+    assert_allclose(ratio - ratio[0], expected - expected[0], atol=1e-6)
 
 
 def test_weighted_draws_integrate_to_the_exact_likelihood():
