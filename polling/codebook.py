@@ -1,15 +1,17 @@
 """Convert interviews as received into the survey's own levels, options, dates and weights.
 
-Nothing is guessed. A label is a level or option, or the codebook recodes it, or it is a fault. Three things that look
-alike stay apart: a blank cell, a label declared to mean "don't know" (or refused), and a question that was not asked
-because the wave lacks its column. Payloads keep what was received, so a mended codebook restates old waves.
+Nothing is guessed. A label is a level or option, or the codebook recodes it, or it is a number in a band, or it is a
+fault that names the nearest label the codebook knows. Three things that look alike stay apart: a blank cell, a label
+declared to mean "don't know" (or refused), and a question that was not asked because the wave lacks its column.
+Payloads keep what was received, so a mended codebook restates old waves.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
+from polling.bands import banded
 from polling.declaration import Demographic, Question, SurveyDeclaration
 from polling.faults import MAX_REPORTED_FAULTS, Fault, FaultLog, did_you_mean, listing, near
 
@@ -25,15 +27,22 @@ class Conversion:
 
     interviews: pl.DataFrame
     """One row per interview in the order received: ``row`` (UInt32), the district and the demographics (String),
-    ``date`` (Date), ``weight`` (Float64, > 0) where the wave has them, ``excluded`` (Boolean: a blank that is
-    declared to exclude the interview from counts), and per question of the survey ``<id>`` (the option as String, a
-    number for numeric questions, null unless answered) and ``<id>:status`` (answered, dont_know, refused, not_asked
-    or blank)."""
+    ``date`` (Date), ``weight`` (Float64, > 0) where the wave has them, ``excluded`` (Boolean: a demographic is blank,
+    not known, refused or not asked where the declaration allows it, which leaves the interview out of counts), and per
+    question of the survey ``<id>`` (the option as String, a number for numeric questions, null unless answered) and
+    ``<id>:status`` (answered, dont_know, refused, not_asked or blank)."""
     questions_asked: tuple[str, ...]
     """Questions whose column the wave has."""
     faults: tuple[Fault, ...]
     """All of them, equal ones together, see ``polling.faults``; a conversion with faults must not be counted."""
     n_faults: int
+    bad_rows: pl.DataFrame
+    """The same faults row by row, as far as a row is to blame: ``row`` (UInt32), ``column`` and ``reason`` (String)."""
+
+    @property
+    def n_row_faults(self) -> int:
+        """How many of the faults are those of rows; the others are of the file."""
+        return self.bad_rows.height
 
 
 def convert(
@@ -73,9 +82,8 @@ def convert(
     )
     excluded = pl.Series("excluded", [False] * received.height, dtype=pl.Boolean)
     for item in (district, *declaration.demographics):
-        columns[item.name] = reading.level(item)
-        if item.blank == "exclude":
-            excluded = excluded | columns[item.name].is_null()
+        columns[item.name], unknown = reading.level(item)
+        excluded = excluded | unknown
     reading.check_respondents()
     columns["date"] = reading.date()
     columns["weight"] = reading.weight()
@@ -86,7 +94,7 @@ def convert(
         if reading.has(question.id):
             asked.append(question.id)
     interviews = pl.DataFrame([series.alias(name) for name, series in columns.items()])
-    return Conversion(interviews, tuple(asked), reading.log.reported(), reading.log.total)
+    return Conversion(interviews, tuple(asked), reading.log.reported(), reading.log.total, reading.bad_rows())
 
 
 def counted_answer(question: Question) -> pl.Expr:
@@ -119,31 +127,40 @@ class _Reading:
         numbers = range(FIRST_ROW, received.height + FIRST_ROW) if rows is None else rows
         self.rows = pl.Series("row", numbers, dtype=pl.UInt32)
         self.log = FaultLog()
+        self._bad_rows: list[pl.DataFrame] = []
+
+    def bad_rows(self) -> pl.DataFrame:
+        schema = {"row": pl.UInt32, "column": pl.String, "reason": pl.String}
+        return pl.concat([pl.DataFrame(schema=schema), *self._bad_rows]).sort("row", maintain_order=True)
 
     def has(self, name: str) -> bool:
         return self.names.get(name) in self.received.columns
 
-    def level(self, item: Demographic) -> pl.Series:
-        """The level of each interview; null where blank."""
+    def level(self, item: Demographic) -> tuple[pl.Series, pl.Series]:
+        """The level of each interview, null where there is none, and whether that is as the declaration allows."""
         text = self._text(item.name)
         if text is None:
             self._missing(item.name)
-            return self._nulls(pl.String)
+            return self._nulls(pl.String), pl.Series([False] * self.received.height, dtype=pl.Boolean)
+        silent = text.is_in([*item.dont_know, *item.refused, *item.not_asked]).fill_null(value=False)
         if item.levels:
             meaning = {**item.recode, **{level: level for level in item.levels}}
             level = _look_up(text, meaning)
-            unknown = text.is_not_null() & level.is_null()
+            if item.bands:
+                level = level.zip_with(level.is_not_null(), banded(text, item.bands))
+            unknown = text.is_not_null() & level.is_null() & ~silent
             is_district = item.name == self.geography.district
             section = "geography" if is_district else f"demographics.{item.name}"
             remedy = f"Correct it, or add it to [{section}.recode]."
             what = "the code of a district" if is_district else f"a level of {item.name}"
-            self._bad(unknown, item.name, f"not {what} ({listing(item.levels)})", remedy)
+            self._unknown(unknown, item.name, f"not {what} ({listing(item.levels)})", remedy, meaning)
         else:
             level = text.replace(dict(item.recode)) if item.recode else text
         if item.blank == "fault":
             remedy = 'Fill it in, or declare blank = "exclude" to leave such interviews out of the counts.'
             self._bad(text.is_null(), item.name, f"{item.name} is blank", remedy)
-        return level
+            return level, silent
+        return level, silent | text.is_null()
 
     def check_respondents(self) -> None:
         """Every interview has a respondent, each once. Ids are never shown."""
@@ -164,6 +181,7 @@ class _Reading:
         if len(rows) > MAX_REPORTED_FAULTS:
             reason = "the same respondent as in an earlier row"
             self.log.add_rows(rows.slice(MAX_REPORTED_FAULTS), None, reason, remedy, column=column)
+        self._blame(rows, column, "the same respondent as in an earlier row")
 
     def date(self) -> pl.Series:
         """Interview dates; a column that is blank throughout says nothing, and the fieldwork dates stand."""
@@ -200,11 +218,13 @@ class _Reading:
             answer = number.set(~number.is_finite().fill_null(value=True), None)
             expected = "not a number"
         else:
-            answer = _look_up(text, {**question.recode, **{option: option for option in question.options}})
+            meaning = {**question.recode, **{option: option for option in question.options}}
+            answer = _look_up(text, meaning)
             expected = f"not an option of {question.id} ({listing(question.options)})"
         unknown = text.is_not_null() & status.is_null() & answer.is_null()
         remedy = f"Correct it, or declare it in [questions.{question.id}]: recode, dont_know, refused or not_asked."
-        self._bad(unknown, question.id, expected, remedy)
+        known = statuses if question.kind == "numeric" else statuses | meaning
+        self._unknown(unknown, question.id, expected, remedy, known)
         status = status.set(answer.is_not_null(), "answered").set(text.is_null(), "blank")
         return answer, status
 
@@ -240,6 +260,29 @@ class _Reading:
             column = self.names[name]
             values = self.received[column].filter(mask) if show else None
             self.log.add_rows(self.rows.filter(mask), values, reason, remedy, column=column)
+            self._blame(self.rows.filter(mask), column, reason)
+
+    def _unknown(self, mask: pl.Series, name: str, reason: str, remedy: str, known: Iterable[str]) -> None:
+        """Labels that the codebook does not know, each with the nearest one that it knows."""
+        if not mask.any():
+            return
+        column = self.names[name]
+        labels = self.received[column].filter(mask)
+        rows = self.rows.filter(mask)
+        hints = {label: near(label.strip(), known) for label in labels.unique().head(MAX_REPORTED_FAULTS)}
+        for label, hint in hints.items():
+            if hint:
+                own = labels == label
+                self.log.add_rows(rows.filter(own), labels.filter(own), reason, f"{hint} {remedy}", column=column)
+        rest = ~labels.is_in([label for label, hint in hints.items() if hint])
+        if rest.any():
+            self.log.add_rows(rows.filter(rest), labels.filter(rest), reason, remedy, column=column)
+        self._blame(rows, column, reason)
+
+    def _blame(self, rows: pl.Series, column: str, reason: str) -> None:
+        self._bad_rows.append(
+            pl.DataFrame([rows.alias("row")]).with_columns(column=pl.lit(column), reason=pl.lit(reason))
+        )
 
 
 def _look_up(text: pl.Series, meaning: Mapping[str, str]) -> pl.Series:

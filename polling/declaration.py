@@ -32,6 +32,10 @@ demographics.<name>.column   what waves call it (default: the name)
 demographics.<name>.levels   every level, in order
 demographics.<name>.ordered  true if neighbouring levels are alike (default false)
 demographics.<name>.recode   label sent by a pollster = level
+demographics.<name>.bands    level = ``[least, greatest]`` of a number sent instead of a label, such as the age in
+                             years; ``[least]`` without an upper end
+demographics.<name>.dont_know  labels that mean "don't know"; likewise ``refused`` and ``not_asked``: stored, and left
+                             out of every count
 demographics.<name>.blank    ``fault`` (default) or ``exclude``: stored, and left out of every count
 frame.file                   table of the population, one row per district and combination of levels
 frame.count                  its column with the number of people, at least 0
@@ -127,6 +131,11 @@ class Demographic:
     recode: Mapping[str, str] = field(default_factory=dict)
     """Label sent by a pollster -> level."""
     blank: Blank = "fault"
+    bands: Mapping[str, tuple[float, float | None]] = field(default_factory=dict)
+    """Level -> least and greatest number that belong to it, both included; None: no upper end."""
+    dont_know: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    not_asked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

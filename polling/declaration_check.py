@@ -3,7 +3,8 @@
 import re
 from collections.abc import Mapping
 
-from polling.declaration import Question, SurveyDeclaration
+from polling.bands import is_number
+from polling.declaration import Demographic, Question, SurveyDeclaration
 from polling.faults import did_you_mean, listing
 from polling.toml_section import Section
 
@@ -93,7 +94,26 @@ def _check_recodes(declaration: SurveyDeclaration, root: Section) -> None:
     """A recode leads from a label that is not a level to one that is. (Districts are checked with their table.)"""
     for demographic in declaration.demographics:
         section = root.section("demographics").section(demographic.name)
-        _check_recode(section, demographic.recode, demographic.levels, f"a level of {demographic.name}")
+        what = f"a level of {demographic.name}"
+        _check_recode(section, demographic.recode, demographic.levels, what)
+        _check_bands(section, demographic, what)
+        _check_statuses(demographic, section, (*demographic.levels, *demographic.recode), "counted")
+
+
+def _check_bands(section: Section, demographic: Demographic, what: str) -> None:
+    """Every number belongs to one level at most, and a number that is a label of its own would have two meanings."""
+    bands = section.section("bands", required=False)
+    previous: tuple[str, float | None] | None = None
+    for level, (least, greatest) in sorted(demographic.bands.items(), key=lambda item: item[1][0]):
+        if level not in demographic.levels:
+            bands.fault(level, f"'{level}' is not {what}", did_you_mean(level, demographic.levels))
+        if previous is not None and (previous[1] is None or least <= previous[1]):
+            reason = f"the numbers of '{level}' and '{previous[0]}' overlap"
+            bands.fault(level, reason, "Give every number one level; both ends of a band belong to it.")
+        previous = (level, greatest)
+    for label in (*demographic.levels, *demographic.recode) if demographic.bands else ():
+        if is_number(label):
+            bands.fault(None, f"'{label}' is a label and a number", "Use a recode or bands, not both, for numbers.")
 
 
 def _check_recode(section: Section, recode: Mapping[str, str], targets: tuple[str, ...], what: str) -> None:
@@ -117,13 +137,17 @@ def _check_answers(question: Question, section: Section) -> None:
     elif len(question.options) < 2:
         section.fault("options", f"a {question.kind} question needs 2 options or more", "Declare the others.")
     _check_recode(section, question.recode, question.options, f"an option of {question.id}")
-    meaning = dict.fromkeys((*question.options, *question.recode), "an answer that is counted")
+    _check_statuses(question, section, (*question.options, *question.recode), "an answer that is counted")
+    _check_base(question, section)
+
+
+def _check_statuses(item: Demographic | Question, section: Section, counted: tuple[str, ...], what: str) -> None:
+    meaning = dict.fromkeys(counted, what)
     for status in SILENT:
-        for label in getattr(question, status):
+        for label in getattr(item, status):
             if label in meaning:
                 section.fault(status, f"'{label}' is {meaning[label]} already", "A label has one meaning.")
             meaning[label] = status
-    _check_base(question, section)
 
 
 def _check_base(question: Question, section: Section) -> None:

@@ -157,9 +157,17 @@ def _demographic(name: str, section: Section) -> Demographic:
         ordered=section.flag("ordered"),
         recode=section.labels("recode"),
         blank=cast("Blank", section.choice("blank", _BLANK, default="fault")),
+        bands=_bands(section.section("bands", required=False)),
+        dont_know=section.texts("dont_know") or (),
+        refused=section.texts("refused") or (),
+        not_asked=section.texts("not_asked") or (),
     )
     section.close()
     return demographic
+
+
+def _bands(section: Section) -> dict[str, tuple[float, float | None]]:
+    return {level: band for level in section.names() if (band := section.band(level)) is not None}
 
 
 def _question(question_id: str, section: Section) -> Question:

@@ -1,6 +1,7 @@
 """Read a TOML table key by key and remember every fault: wrong type, missing key, unknown key, and its line."""
 
 import datetime as dt
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -95,6 +96,19 @@ class Section:
             self.fault(key, f"'{key}' must be a whole number above 0", "Correct it.", value=value)
             return None
         return None if value is None else int(value)
+
+    def band(self, key: str) -> tuple[float, float | None] | None:
+        """A least and a greatest number, or the least alone."""
+        value = self._get(key, list, "the least and the greatest number, such as [18, 29], or the least alone, [70]")
+        if value is None:
+            return None
+        numbers = [float(end) for end in value if isinstance(end, int | float) and not isinstance(end, bool)]
+        whole = len(numbers) == len(value) and all(map(math.isfinite, numbers))
+        if not whole or len(numbers) not in (1, 2) or numbers[0] > numbers[-1]:
+            reason = f"'{key}' must be the least and the greatest number, or the least alone"
+            self.fault(key, reason, "Write it as [18, 29] or [70].", value=value)
+            return None
+        return (numbers[0], numbers[1] if len(numbers) == 2 else None)
 
     def date(self, key: str) -> dt.date | None:
         """A date without time, written 2018-11-06 without quotes."""

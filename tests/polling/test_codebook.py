@@ -208,3 +208,39 @@ def test_the_order_of_interviews_changes_only_row_numbers(town: SurveyDeclaratio
     assert shuffled.interviews.sort("row").equals(plain.interviews)
     assert set(shuffled.faults) == set(plain.faults)
     assert shuffled.n_faults == plain.n_faults
+
+
+def test_a_demographic_refused_or_not_known_is_stored_and_left_out(
+    declare: Callable[..., SurveyDeclaration], received: pl.DataFrame
+):
+    silent = 'dont_know = ["?"]\nrefused = ["won\'t say"]\nnot_asked = ["-8"]\n'
+    town = declare(("ordered = true\n", f"ordered = true\n{silent}"))
+    wave = pl.concat([received.head(1)] * 4).with_columns(
+        age=pl.Series(["?", "won't say", "-8", "35+"]), id=pl.Series(list("abcd"))
+    )
+
+    conversion = convert(wave, town, pollster="Any")
+
+    assert conversion.faults == ()
+    assert conversion.interviews["age"].to_list() == [None, None, None, "35+"]
+    assert conversion.interviews["excluded"].to_list() == [True, True, True, False]
+
+
+def test_an_unknown_label_names_the_nearest_that_the_codebook_knows(town: SurveyDeclaration, received: pl.DataFrame):
+    conversion = convert(received.with_columns(vote=pl.Series(["Labuor", "Zzz"])), town, pollster="Any")
+
+    near, far = conversion.faults
+    assert (near.value, near.remedy.startswith("Did you mean 'Labour'?")) == ("Labuor", True)
+    assert (far.value, far.remedy.startswith("Correct it")) == ("Zzz", True)
+
+
+def test_every_row_with_a_fault_is_named_however_many_there_are(town: SurveyDeclaration, received: pl.DataFrame):
+    n = 500
+    wave = pl.concat([received.head(1)] * n).with_columns(
+        id=pl.Series(map(str, range(n))), vote=pl.Series(f"x{i}" if i % 2 else "Lab" for i in range(n))
+    )
+
+    conversion = convert(wave, town, pollster="Any")
+
+    assert conversion.bad_rows["row"].to_list() == list(range(3, n + 2, 2))
+    assert conversion.n_faults == conversion.n_row_faults == n // 2
