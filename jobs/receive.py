@@ -20,6 +20,7 @@ from functools import partial
 import polars as pl
 from sqlalchemy.orm import Session
 
+from jobs import ledger
 from jobs.respondents import refuse_repeated
 from jobs.restate import REFIT, restate
 from jobs.settings import Settings
@@ -117,7 +118,7 @@ def receive_wave(
     WaveConflict
         If it contradicts what was received before, or the respondents are those of another wave.
     SecretsError
-        If waves are stored and the secrets file lacks the key of their pseudonyms.
+        If waves are stored and the secrets file lacks the key of their pseudonyms, or has another one.
     """
     sha256 = hashlib.sha256(content).hexdigest()
     with store.read() as session:
@@ -181,6 +182,7 @@ def receive_wave(
             session, new, now=now, actor=actor, replaces=delivery.replaces, reason=reason
         )
         if created:
+            ledger.bind_pseudonym_key(session, survey_id, key, now=now)
             refuse(session, after=seen)  # those that arrived meanwhile
             jobs = restate(session, secrets, settings, (wave,), after=before, now=now)
             answer = ReceivedWave(wave, created=True, jobs=jobs, first_of_pollster=_is_first(session, wave))
