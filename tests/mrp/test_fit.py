@@ -1,5 +1,7 @@
 """Fit and judge: the fast engine where it passes, NUTS where it does not."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -45,9 +47,9 @@ def test_a_laplace_fit_that_does_not_pass_is_made_again_with_nuts_and_says_why(f
     )
 
     assert model.engine == "nuts"
-    # 50 draws cannot put the error below a tenth of a standard deviation.
-    assert {problem.code for problem in model.escalated} == {"mc-error"}
-    assert "limit 0.1" in model.diagnostics()["escalated"][0]
+    # 50 draws cannot put the error below a tenth of a standard deviation; their k-hat is a matter of chance.
+    assert "mc-error" in {problem.code for problem in model.escalated}
+    assert any("sds, limit 0.1" in reason for reason in model.diagnostics()["escalated"])
     assert stages.index("explore") < stages.index("sample")
     assert model.latents.points is None
 
@@ -67,17 +69,21 @@ def test_nuts_is_used_when_it_is_asked_for(fitted):
 def test_weights_that_cannot_be_trusted_fail_the_verdict(fitted, stage: str, value: float):
     model = fit_model(fitted.design, fitted.electorate, fitted.counts, Priors(), engine="laplace", seed=1)
     model.tree.attrs[stage] = value
-    model.tree.attrs |= {"ess_sd": 0.9 * model.tree.attrs["points"], "ess_joint": 0.9 * model.tree.attrs["draws"]}
+    model.tree.attrs |= {"tail_sd": 0.1, "tail_joint": 0.1}
 
     verdict = judge_laplace(model.tree, default_estimates(model.latents, fitted.design, fitted.electorate))
 
     assert [problem.code for problem in verdict.problems] == ["k-hat"]
 
 
-@pytest.mark.parametrize(("k_hat", "share", "passes"), [(2.0, 0.995, True), (2.0, 0.98, False), (np.nan, 1.0, False)])
-def test_the_tail_of_weights_that_hardly_differ_does_not_matter(fitted, k_hat: float, share: float, passes: bool):
+@pytest.mark.parametrize(
+    ("k_hat", "tail", "passes"), [(2.0, 0.019, True), (2.0, 0.021, False), (np.nan, 0.0, False), (np.inf, 0.0, False)]
+)
+def test_the_shape_of_a_tail_with_next_to_no_weight_does_not_matter(
+    fitted: Any, k_hat: float, tail: float, passes: bool
+):
     tree = fit_model(fitted.design, fitted.electorate, fitted.counts, Priors(), engine="laplace", seed=1).tree
-    tree.attrs |= {"k_hat_joint": k_hat, "ess_joint": share * tree.attrs["draws"]}
+    tree.attrs |= {"k_hat_joint": k_hat, "tail_joint": tail}
 
     assert judge_laplace(tree, ()).publishable == passes
 
