@@ -20,6 +20,7 @@ __all__ = [
     "MAX_K_HAT",
     "MAX_MC_ERROR",
     "MAX_RHAT",
+    "MAX_TAIL",
     "MIN_BFMI",
     "MIN_ESS",
     "FitVerdict",
@@ -38,6 +39,12 @@ MIN_BFMI = 0.3
 MAX_K_HAT = 0.7
 MAX_MC_ERROR = 0.1
 """Monte-Carlo error of an estimate, in its posterior standard deviations."""
+MAX_TAIL = 0.02
+"""Share of the importance weights that their tail may have beyond its beginning, whatever its shape.
+
+Where the density drawn from is nearly the exact one, weights are nearly equal, and k-hat is the shape of next to
+nothing: so much weight, even five standard deviations away, moves a mean by no more than the Monte-Carlo error allowed.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +131,6 @@ def judge_nuts(tree: "DataTree", parity: tuple[Problem, ...] = ()) -> FitVerdict
     return FitVerdict(tuple(problems), tuple(tree.attrs.get("warnings", ())))
 
 
-def _hardly_differ(k_hat: float, ess: float, n: int) -> bool:
-    """Whether weights are so nearly equal that leaving them out would do no harm, whatever the shape of their tail.
-
-    By the inequality of Cauchy and Schwarz weights move a mean by at most sqrt(n / ess - 1) standard deviations, here
-    no more than the Monte-Carlo error that is allowed anyway. Where one cell has nearly all interviews, say, the
-    posterior is normal to four digits, and the shape of what is left means nothing.
-    """
-    return bool(np.isfinite(k_hat)) and n / ess - 1 <= MAX_MC_ERROR**2
-
-
 def judge_laplace(tree: "DataTree", estimates: Sequence[AreaDraws], parity: tuple[Problem, ...] = ()) -> FitVerdict:
     """Judge a fit by the Laplace engine.
 
@@ -156,10 +153,10 @@ def judge_laplace(tree: "DataTree", estimates: Sequence[AreaDraws], parity: tupl
     Vehtari, Simpson, Gelman, Yao and Gabry (2024), "Pareto smoothed importance sampling", JMLR 25.
     """
     problems = list(parity)
-    for stage, name, n in (("sd", "standard deviations", "points"), ("joint", "latents", "draws")):
+    for stage, name in (("sd", "standard deviations"), ("joint", "latents")):
         k_hat = tree.attrs[f"k_hat_{stage}"]
         # Minus infinity is right where all weights are equal; NaN has to fail.
-        if not (k_hat <= MAX_K_HAT or _hardly_differ(k_hat, tree.attrs[f"ess_{stage}"], tree.attrs[n])):
+        if not (k_hat <= MAX_K_HAT or (np.isfinite(k_hat) and tree.attrs[f"tail_{stage}"] <= MAX_TAIL)):
             text = f"Pareto k-hat of the importance weights of the {name} is {k_hat:.2f}, limit {MAX_K_HAT}"
             problems.append(Problem("k-hat", text))
     for one in estimates:

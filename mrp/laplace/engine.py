@@ -72,7 +72,8 @@ def fit_laplace(
         ``posterior``: as `mrp.nuts.sample_nuts` returns it, with one chain of equally weighted draws.
         ``sample_stats``: ``point``, the number of the point that each draw belongs to. Attributes: engine, seed,
         points, draws, k_hat_sd and k_hat_joint, tail_sd and tail_joint (see `mrp.laplace.pareto.tail_mass`), ess_sd and
-        ess_joint (effective points and draws, before resampling), evaluations, newton_steps (mean per evaluation), warnings (in words), seconds, versions.
+        ess_joint (effective points and draws, before resampling), evaluations, newton_steps (mean per evaluation),
+        warnings (in words), seconds, versions.
 
     Raises
     ------
