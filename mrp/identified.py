@@ -31,7 +31,7 @@ from mrp.design import Design
 from mrp.priors import Priors
 from mrp.structure import zero_sum_basis
 
-__all__ = ["Identified", "Restored", "identify", "restore"]
+__all__ = ["Identified", "Restored", "identify", "restore", "totals_of"]
 
 type Floats = NDArray[np.float64]
 
@@ -150,16 +150,12 @@ def restore(
     slopes = {name: priors.for_predictor(name).sd * fresh[:, 1 + i] for i, name in enumerate(identified.merged)}
     variance = identified.fixed + sd**2 @ identified.shares.T  # (draw, 1 + total)
     # The parts of the prior draws must all be taken before any effect is changed.
-    gaps = [intercept - alpha - sum(e.reshape(n_draws, -1).mean(axis=1) for e in effects)]
-    for b, coding in enumerate(identified.design.effects):
-        known = totals[b].reshape(n_draws, *coding.shape)
-        parts = [
-            _part(effects[k], effect, coding)
-            for k, effect in enumerate(design.effects)
-            if identified.shares[1 + b, k] > 0
-        ]
-        slope = [_levels_of(slopes[name]) for name, at in identified.merged.items() if at == b]
-        gaps.append(known - sum(parts) - sum(slope))
+    drawn = _totals(identified, design, alpha, slopes, effects)
+    shapes = [(), *(coding.shape for coding in identified.design.effects)]
+    gaps = [
+        known.reshape(n_draws, *shape) - own
+        for known, own, shape in zip((intercept, *totals), drawn, shapes, strict=True)
+    ]
     alpha = alpha + identified.fixed[0] / variance[:, 0] * gaps[0]
     for k, effect in enumerate(design.effects):
         for b, gap in enumerate(gaps):
@@ -176,6 +172,33 @@ def restore(
         coefficient=_in_order(design, identified, coefficient, slopes),
         effects=tuple(effect.reshape(n_draws, -1) for effect in effects),
     )
+
+
+def totals_of(identified: Identified, design: Design, latents: Floats) -> Floats:
+    """Latents of ``identified.design``, shape (its latent,), from those of the design, shape (latent,)."""
+    at = dict(design.blocks)
+    slopes = {name: latents[at[name]] for name in identified.merged}
+    effects = [latents[at[effect.term]].reshape(1, *effect.shape) for effect in design.effects]
+    intercept, *totals = _totals(identified, design, latents[:1], slopes, effects)
+    kept = [latents[at[predictor.name]] for predictor in identified.design.predictors]
+    return np.concatenate([intercept, *kept, *(total.ravel() for total in totals)])
+
+
+def _totals(
+    identified: Identified, design: Design, intercept: Floats, slopes: Mapping[str, Floats], effects: list[Floats]
+) -> list[Floats]:
+    """The intercept's total, shape (draw,), then the others, axes (draw, factors of the total)."""
+    n_draws = intercept.shape[0]
+    totals: list[Floats] = [intercept + sum(effect.reshape(n_draws, -1).mean(axis=1) for effect in effects)]
+    for b, total in enumerate(identified.design.effects):
+        parts = [
+            _part(effects[k], effect, total)
+            for k, effect in enumerate(design.effects)
+            if identified.shares[1 + b, k] > 0
+        ]
+        parts += [_levels_of(slopes[name]) for name, position in identified.merged.items() if position == b]
+        totals.append(np.sum(parts, axis=0))
+    return totals
 
 
 def _zero_sum_basis(factors: list[FactorCoding]) -> Floats:

@@ -10,29 +10,25 @@ r"""The model, as PyMC reads it.
     ar1          effect ~ Normal(0, sd^2 r^|i - j|)                        over periods i and j
     house, mode  effect ~ Normal(0, sd) given that it sums to zero
 
-`build_model` is the definition. `build_sampling_model` is the same posterior in other coordinates (see
-`mrp.identified` and `mrp.warm_start`), which is what NUTS moves in.
+This is the definition. What NUTS moves in is the same posterior in other coordinates: `mrp.totals`, `mrp.whitened`.
 """
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-from scipy.linalg import block_diag
 
 from mrp.coding import EffectCoding
 from mrp.counts import require_columns, require_counts
 from mrp.design import Design
 from mrp.hyper import TermHypers, correlation_name, hyper_space, sd_name
-from mrp.identified import Identified
 from mrp.priors import Priors
 from mrp.structure import correlation_root
-from mrp.warm_start import WarmStart
 
 if TYPE_CHECKING:
     import pymc as pm
 
-__all__ = ["build_model", "build_sampling_model", "hyper_coords", "hyper_variables"]
+__all__ = ["build_model"]
 
 
 def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Model":
@@ -68,7 +64,8 @@ def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Mod
     priors.check(design)
     rows = design.rows(counts)
     levels = {f"{effect.term} level": effect.labels for effect in design.effects}
-    coords = {"cell": np.arange(counts.height), "predictor": design.coefficient_names, **levels, **hyper_coords(design)}
+    coords = {"cell": np.arange(counts.height), "predictor": design.coefficient_names, **levels}
+    coords |= _hyper_coords(design)
     with pm.Model(coords=coords) as model:
         eta: Any = pm.Normal("intercept", priors.intercept.mean, priors.intercept.sd)
         if design.coefficient_names:
@@ -97,7 +94,7 @@ def _effect(effect: EffectCoding, hypers: TermHypers) -> Any:
     import pymc as pm
     import pytensor.tensor as pt
 
-    sd, partial = hyper_variables(effect, hypers)
+    sd, partial = _hyper_variables(effect, hypers)
     dims = f"{effect.term} level"
     match effect.kind:
         case "independent":
@@ -124,7 +121,7 @@ def _effect(effect: EffectCoding, hypers: TermHypers) -> Any:
             return pm.Deterministic(effect.term, by_level.ravel(), dims=dims)
 
 
-def hyper_variables(effect: EffectCoding, hypers: TermHypers) -> tuple[list[Any], list[Any]]:
+def _hyper_variables(effect: EffectCoding, hypers: TermHypers) -> tuple[list[Any], list[Any]]:
     """Sds and partial correlations of one term, as variables of the model that is being built."""
     import pymc as pm
 
@@ -141,7 +138,7 @@ def hyper_variables(effect: EffectCoding, hypers: TermHypers) -> tuple[list[Any]
     return sds, [partial[j] for j in range(len(hypers.shapes))] if several else [partial]
 
 
-def hyper_coords(design: Design) -> dict[str, Any]:
+def _hyper_coords(design: Design) -> dict[str, Any]:
     """Coordinates of the parameters that come several at a time."""
     coords: dict[str, Any] = {}
     for effect in design.effects:
@@ -151,51 +148,3 @@ def hyper_coords(design: Design) -> dict[str, Any]:
             coords[f"{effect.term} group"] = range(effect.n_groups)
             coords[f"{effect.term} pair"] = [f"{one}, {two}" for i, two in enumerate(columns) for one in columns[:i]]
     return coords
-
-
-def build_sampling_model(
-    identified: Identified, start: WarmStart, design: Design, counts: pl.DataFrame, priors: Priors
-) -> "pm.Model":
-    """The posterior of the totals in the coordinates of a warm start.
-
-    Returns
-    -------
-    pymc.Model
-        Variables ``free`` (intercept's total and coefficients, whitened), ``z`` (coordinates of the totals) and ``sd``
-        (one per varying term), each present only if the model has some.
-    """
-    import pymc as pm
-    import pytensor.tensor as pt
-
-    rows = identified.design.rows(counts)
-    n = counts["n"].cast(pl.Float64).to_numpy()
-    y = counts["y"].cast(pl.Float64).to_numpy()
-    own = [priors.for_predictor(p.name) for p in identified.design.predictors for _ in p.coefficients]
-    with pm.Model() as model:
-        free: Any = start.centre + pt.dot(start.root, pm.Flat("free", shape=start.centre.size))
-        eta: Any = free[0]
-        if own:
-            means, sds = np.array([p.mean for p in own]), np.array([p.sd for p in own])
-            pm.Potential("coefficient prior", -0.5 * pt.sum(((free[1:] - means) / sds) ** 2))
-            eta = eta + pt.dot(rows.x, free[1:])
-        variance: Any = identified.fixed
-        if design.effects:
-            scales = np.array([priors.for_sd(effect.term).scale for effect in design.effects])
-            sd = pm.HalfNormal("sd", scales, shape=scales.size)
-            variance = identified.fixed + pt.dot(identified.shares, sd**2)
-            information = np.concatenate(start.information)
-            block = np.repeat(np.arange(len(start.bases)), [basis.shape[1] for basis in start.bases])
-            own_variance = variance[1:][block]
-            shrink = 1 + own_variance * information
-            standard = pt.sqrt(own_variance) * start.pull / shrink + pm.Flat("z", shape=block.size) / pt.sqrt(shrink)
-            # Log density of N(0, v) at c = sqrt(v) standard, plus the log Jacobian of c in z.
-            pm.Potential("total prior", -0.5 * pt.sum(standard**2) - 0.5 * pt.sum(pt.log(shrink)))
-            levels = pt.dot(block_diag(*start.bases), pt.sqrt(own_variance) * standard)
-            first_level = 1 + len(own)
-            eta = eta + levels[rows.index - first_level].sum(axis=1)
-        pm.Potential(
-            "intercept prior",
-            -0.5 * (free[0] - priors.intercept.mean) ** 2 / variance[0] - 0.5 * pt.log(variance[0]),
-        )
-        pm.Potential("likelihood", pt.sum(y * eta - n * pt.softplus(eta)))
-    return model

@@ -1,6 +1,6 @@
 """Sample the model with NUTS: the reference engine.
 
-The sampler moves in the coordinates of `mrp.warm_start`, or of `mrp.whitened` if there are terms other than
+The sampler moves in the coordinates of `mrp.totals`, or of `mrp.whitened` if there are terms other than
 coefficients and varying intercepts; what comes back are draws of the model as `mrp.model` defines it. If the first run
 does not deserve publication, one more is made with smaller steps and more draws.
 
@@ -22,10 +22,10 @@ import numpy as np
 import polars as pl
 
 from mrp.aliasing import aliased_terms
+from mrp.compiled import CompiledDensities
 from mrp.counts import coarsest
 from mrp.design import Design
 from mrp.errors import SamplingError
-from mrp.hyper import hyper_space
 from mrp.priors import Priors
 from mrp.progress import Progress, Reporter
 from mrp.verdict import judge_nuts
@@ -38,6 +38,8 @@ __all__ = ["NutsSettings", "Progress", "sample_nuts"]
 _POLL_SECONDS = 0.1
 # Shares of the whole at which a stage begins; sampling moves from the third to the fourth with its draws.
 _COMPILE, _SAMPLE, _COLLECT = 0.05, 0.35, 0.95
+# A structure is about ten megabytes, and a service asks a few questions of a few shapes.
+_COMPILED = CompiledDensities(limit=16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +109,26 @@ def sample_nuts(
         If the settings make no sense, or the sampler cannot start.
     """
     # Settings are read by processes that never sample: what sampling needs is loaded here.
+    from mrp.totals import totals_form
+    from mrp.warm_start import warm_start
+    from mrp.whitened import collect_whitened, whitened_form
+
     report = Reporter(on_progress)
     report("prepare", 0.0)
     settings.check()
     counts = coarsest(design, counts)
     priors.check(design)
     first, second, mixing = np.random.SeedSequence(seed).spawn(3)
-    form = _of_intercepts if all(effect.kind == "independent" for effect in design.effects) else _of_any_terms
-    compiled, collected = form(design, counts, priors, report, mixing)
+    start = warm_start(design, counts, priors)
+    collected: Callable[[DataTree], DataTree]
+    if all(effect.kind == "independent" for effect in design.effects):
+        totals = totals_form(design, counts, priors, start)
+        form, collected = totals.sampled, partial(totals.collect, seed=mixing)
+    else:
+        form = whitened_form(design, counts, priors, start)
+        collected = partial(collect_whitened, form=form, design=design)
+    report("compile", _COMPILE)
+    compiled = _COMPILED.get(form)
 
     def attempt(stage: str, draws: int, target_accept: float, chain_seed: np.random.SeedSequence) -> "DataTree":
         raw = _run(
@@ -141,45 +155,6 @@ def sample_nuts(
     }
     report("collect", 1.0)
     return tree
-
-
-def _of_intercepts(
-    design: Design, counts: pl.DataFrame, priors: Priors, report: Reporter, seed: np.random.SeedSequence
-) -> tuple[Any, Callable[["DataTree"], "DataTree"]]:
-    """Compiled model of varying intercepts, and what makes draws of the definition of its draws."""
-    import nutpie
-
-    from mrp.collect import collect
-    from mrp.identified import identify
-    from mrp.model import build_sampling_model
-    from mrp.warm_start import warm_start
-
-    identified = identify(design, priors)
-    start = warm_start(identified, design, counts, priors)
-    report("compile", _COMPILE)
-    model = build_sampling_model(identified, start, design, counts, priors)
-    # Starting values on the scale on which they are random: near the mode, in units of its standard deviations.
-    points: dict[Any, Any] = {"free": np.zeros(start.centre.size)}
-    if design.effects:
-        points |= {"z": np.zeros(start.pull.size), "sd": start.sd}
-    compiled = nutpie.compile_pymc_model(model, initial_points=points)
-    return compiled, partial(collect, identified=identified, start=start, design=design, priors=priors, seed=seed)
-
-
-def _of_any_terms(
-    design: Design, counts: pl.DataFrame, priors: Priors, report: Reporter, _seed: np.random.SeedSequence
-) -> tuple[Any, Callable[["DataTree"], "DataTree"]]:
-    """The same for a model with other terms."""
-    import nutpie
-
-    from mrp.whitened import build_whitened_model, collect_whitened, starting_points, whiten
-
-    whitening = whiten(design, counts, priors)
-    report("compile", _COMPILE)
-    model = build_whitened_model(whitening, design, counts, priors)
-    points = starting_points(whitening, design, priors, model)
-    compiled = nutpie.compile_pymc_model(model, initial_points=points)
-    return compiled, partial(collect_whitened, design=design, space=hyper_space(design, priors))
 
 
 def _run(

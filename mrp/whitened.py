@@ -17,176 +17,199 @@ Papaspiliopoulos, Roberts and Skold (2007), "A general framework for the paramet
 Statistical Science 22(1), 59-73.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import linalg, sparse
-from scipy.special import expit
+from scipy import linalg
+from scipy.special import logit
 
+from mrp.coding import EffectCoding, EffectKind
+from mrp.compiled import SampledForm
 from mrp.design import Design
-from mrp.hyper import HyperSpace, hyper_space
-from mrp.model import hyper_coords, hyper_variables
+from mrp.hyper import hyper_space
 from mrp.posterior import posterior_dataset
 from mrp.priors import Priors
 from mrp.structure import correlation_root
+from mrp.warm_start import WarmStart, prior_means, prior_sds, quadratic
 
 if TYPE_CHECKING:
-    import pymc as pm
     from xarray import DataTree
 
-__all__ = ["Whitening", "build_whitened_model", "collect_whitened", "starting_points", "whiten"]
+__all__ = ["WhitenedStructure", "collect_whitened", "whitened_form"]
 
 type Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Whitening:
-    """What the interviews say of the coordinates, as a normal observation; see the module."""
+class _Block:
+    """Coordinates of one term that hang together a priori, as many times as it has groups."""
 
-    hypers: Floats
-    """Most probable sds and correlations, shape (parameter,)."""
-    information: Floats
-    """H, shape (coordinate, coordinate)."""
-    pull: Floats
-    """b - H mean, shape (coordinate,)."""
-    mean: Floats
-    """Prior mean of the coordinates, shape (coordinate,)."""
-    basis: Floats
-    """Latents of the design from coordinates, shape (latent, coordinate)."""
+    kind: EffectKind
+    n_sds: int
+    size: int
+    """Of a block."""
+    repeats: int
 
+    @property
+    def n_correlations(self) -> int:
+        return {"correlated slopes": self.size * (self.size - 1) // 2, "ar1": 1}.get(self.kind, 0)
 
-def whiten(design: Design, counts: pl.DataFrame, priors: Priors) -> Whitening:
-    """Find the most probable parameters and latents, by the Laplace engine, and the likelihood around them."""
-    from mrp.laplace.conditional import Conditional
-    from mrp.laplace.explore import most_probable
+    @property
+    def entries(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Row and column of each number in the root of a block's covariance."""
+        at = np.arange(self.size)
+        return np.tril_indices(self.size) if self.n_correlations else (at, at)
 
-    space = hyper_space(design, priors)
-    conditional = Conditional(design, counts, priors)
-    hypers = most_probable(conditional, space)
-    no_noise = np.zeros((1, conditional.n_coordinates))
-    latents = conditional.draw(hypers, conditional.mode(hypers), no_noise)[0][0]
-    own = [priors.for_predictor(p.name) for p in design.predictors for _ in p.coefficients]
-    bases = [np.eye(e.size) if (basis := e.basis) is None else basis for e in design.effects]
-    basis = linalg.block_diag(np.eye(1 + len(own)), *bases)
-    rows = design.rows(counts)
-    n, y = (counts[name].cast(pl.Float64).to_numpy() for name in ("n", "y"))
-    n_rows, n_entries = rows.index.shape
-    cell = np.repeat(np.arange(n_rows), n_entries)
-    effects = sparse.csr_array((rows.weight.ravel(), (cell, rows.index.ravel())), shape=(n_rows, design.n_latents))
-    free = sparse.csr_array(np.column_stack([np.ones(n_rows), rows.x]))
-    free.resize((n_rows, design.n_latents))
-    incidence = effects + free
-    share = expit(incidence @ latents)
-    curvature = (incidence.T @ incidence.multiply((n * share * (1 - share))[:, None])).toarray()
-    information = basis.T @ curvature @ basis
-    mean = np.zeros(basis.shape[1])
-    mean[: 1 + len(own)] = [priors.intercept.mean, *(prior.mean for prior in own)]
-    coordinates = linalg.lstsq(basis, latents)[0]
-    pull = basis.T @ (incidence.T @ (y - n * share)) + information @ (coordinates - mean)
-    return Whitening(hypers, information, pull, mean, basis)
+    def root(self, sd: Any, partial: Any) -> Any:
+        """The numbers at ``entries``, as an expression, from the term's sds and partial correlations."""
+        import pytensor.tensor as pt
+
+        row, column = self.entries
+        match self.kind:
+            case "ar1":
+                # The first period has the stationary variance, the others what the one before leaves.
+                left = pt.where(column == 0, 1.0, pt.sqrt(1 - partial[0] ** 2))
+                return sd[0] * left * partial[0] ** (row - column)
+            case "correlated slopes":
+                parts = correlation_root([partial[m] for m in range(self.n_correlations)], self.size)
+                return pt.stack([sd[i] * parts[i][j] for i, j in zip(row, column, strict=True)])
+            case _:
+                return sd
 
 
-def build_whitened_model(whitening: Whitening, design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Model":
-    """The posterior in the coordinates ``eps``.
+@dataclass(frozen=True, slots=True)
+class WhitenedStructure:
+    """Terms and numbers of variables of a posterior in whitened coordinates; see `mrp.compiled`."""
 
-    Returns
-    -------
-    pymc.Model
-        Variables ``eps``, the sds and correlations as `mrp.model.build_model` names them, and the deterministic
-        ``latent``, in the order of the design.
-    """
-    import pymc as pm
-    import pytensor.tensor as pt
+    n_free: int
+    """Intercept and coefficients."""
+    blocks: tuple[_Block, ...]
 
-    rows = design.rows(counts)
-    n, y = (counts[name].cast(pl.Float64).to_numpy() for name in ("n", "y"))
-    size = whitening.mean.size
-    n_free = 1 + len(design.coefficient_names)
-    with pm.Model(coords=hyper_coords(design)) as model:
-        root = _prior_root(design, priors)
-        pulled = pt.linalg.cholesky(pt.eye(size) + pt.dot(root.T, pt.dot(whitening.information, root)), lower=True)
-        middle = pt.linalg.solve_triangular(pulled, pt.dot(root.T, whitening.pull), lower=True)
-        eps: Any = pm.Flat("eps", shape=size)
+    @property
+    def size(self) -> int:
+        """Number of coordinates."""
+        return self.n_free + sum(block.size * block.repeats for block in self.blocks)
+
+    def declare(self, data: Mapping[str, Any]) -> None:
+        """Declare ``sd``, ``unit`` (correlations between 0 and 1) if there are any, ``eps`` and ``moved``.
+
+        The last are the coordinates less their prior mean.
+        """
+        import pymc as pm
+        import pytensor.tensor as pt
+
+        sd: Any = pm.HalfNormal("sd", data["scale"], shape=sum(block.n_sds for block in self.blocks))
+        partial: Any = None
+        if n_correlations := sum(block.n_correlations for block in self.blocks):
+            unit = pm.Beta("unit", data["shapes"][:, 0], data["shapes"][:, 1], shape=n_correlations)
+            partial = 2 * unit - 1
+        eps: Any = pm.Flat("eps", shape=self.size)
+
+        root = self._prior_root(data["fixed_sd"], sd, partial)
+        pulled = pt.linalg.cholesky(pt.eye(self.size) + pt.dot(root.T, pt.dot(data["information"], root)), lower=True)
+        middle = pt.linalg.solve_triangular(pulled, pt.dot(root.T, data["pull"]), lower=True)
         standard = pt.linalg.solve_triangular(pulled.T, middle + eps, lower=False)
-        coordinates = whitening.mean + pt.dot(root, standard)
-        latent = pm.Deterministic("latent", pt.dot(whitening.basis, coordinates))
-        eta = latent[0] + pt.dot(rows.x, latent[1:n_free]) if n_free > 1 else latent[0]
-        eta = eta + (rows.weight * latent[rows.index]).sum(axis=1)
+        moved = pm.Deterministic("moved", pt.dot(root, standard))
+        latent = pt.dot(data["basis"], data["mean"] + moved)
+        eta = pt.dot(latent[: self.n_free], data["x"]) + (data["weight"] * latent[data["index"]]).sum(axis=0)
         # Log density of standard normal numbers, plus the log Jacobian of them in eps.
         pm.Potential("latent prior", -0.5 * pt.sum(standard**2) - pt.sum(pt.log(pt.diag(pulled))))
-        pm.Potential("likelihood", pt.sum(y * eta - n * pt.softplus(eta)))
-    return model
+        pm.Potential("likelihood", pt.sum(data["y"] * eta - data["n"] * pt.softplus(eta)))
+
+    def _prior_root(self, fixed: Any, sd: Any, partial: Any) -> Any:
+        """R: coordinates less their mean from standard normal numbers."""
+        import pytensor.tensor as pt
+
+        at = np.arange(self.n_free)
+        values, rows, columns, sources = [fixed], [at], [at], [at]
+        n_values = first = self.n_free
+        for block, sds, correlations in self._places():
+            row, column = block.entries
+            values.append(block.root(sd[sds], partial[correlations] if block.n_correlations else None))
+            starts = first + block.size * np.arange(block.repeats)[:, None]
+            rows.append((starts + row).ravel())
+            columns.append((starts + column).ravel())
+            # One sd for all of a block, unless it has one for each.
+            own = np.arange(row.size) if block.n_correlations or block.n_sds > 1 else np.zeros(row.size, dtype=np.int64)
+            sources.append(np.tile(n_values + own, block.repeats))
+            n_values += int(own.max()) + 1
+            first += block.size * block.repeats
+        where = (np.concatenate(rows), np.concatenate(columns))
+        value = pt.concatenate(values)[np.concatenate(sources)]
+        return pt.set_subtensor(pt.zeros((self.size, self.size))[where], value)
+
+    def _places(self) -> Iterator[tuple[_Block, slice, slice]]:
+        """The blocks, with the positions of their sds and correlations among all."""
+        sd = correlation = 0
+        for block in self.blocks:
+            yield block, slice(sd, sd + block.n_sds), slice(correlation, correlation + block.n_correlations)
+            sd, correlation = sd + block.n_sds, correlation + block.n_correlations
 
 
-def starting_points(whitening: Whitening, design: Design, priors: Priors, model: "pm.Model") -> dict[Any, Any]:
-    """Initial values of the variables of a whitened model: the mode."""
+def whitened_form(design: Design, counts: pl.DataFrame, priors: Priors, start: WarmStart) -> SampledForm:
+    """Choose coordinates around the most probable values.
+
+    Parameters
+    ----------
+    design, counts, priors
+        As for `mrp.model.build_model`.
+    start
+        From `mrp.warm_start.warm_start`.
+    """
     space = hyper_space(design, priors)
-    values: dict[str, Any] = {"eps": np.zeros(whitening.mean.size)}
-    for variable in model.free_RVs:
-        if variable.name not in values:
-            of = next(terms for terms in space.terms if variable.name.endswith(f" {terms.term}"))
-            unit = variable.name.startswith("unit ")
-            found = (whitening.hypers[of.correlations] + 1) / 2 if unit else whitening.hypers[of.sds]
-            values[variable.name] = found if variable.ndim else found[0]
-    return values
+    mean, sd = prior_means(design, priors), prior_sds(design, priors)
+    bases = [np.eye(effect.size) if (own := effect.basis) is None else own for effect in design.effects]
+    basis = linalg.block_diag(np.eye(mean.size), *bases)
+    gradient, information = quadratic(design, counts, basis, start.latents)
+    prior_mean = np.zeros(basis.shape[1])
+    prior_mean[: mean.size] = mean
+    coordinates = linalg.lstsq(basis, start.latents)[0]
+    rows = design.rows(counts)
+    fixed = {
+        "scale": space.scale,
+        "shapes": space.shapes,
+        "fixed_sd": sd,
+        "mean": prior_mean,
+        "basis": basis,
+        "information": information,
+        "pull": gradient + information @ (coordinates - prior_mean),
+    }
+    cells = {
+        "x": np.vstack([np.ones(counts.height), rows.x.T]),
+        "index": rows.index.T,
+        "weight": rows.weight.T,
+        **{name: counts[name].cast(pl.Float64).to_numpy() for name in ("n", "y")},
+    }
+    hypers = start.hypers
+    free = [np.log(hypers[: space.n_sds]), logit((hypers[space.n_sds :] + 1) / 2), np.zeros(basis.shape[1])]
+    structure = WhitenedStructure(mean.size, tuple(_block(effect) for effect in design.effects))
+    return SampledForm(structure, fixed, cells, np.concatenate(free))
 
 
-def collect_whitened(raw: "DataTree", design: Design, space: HyperSpace) -> "DataTree":
-    """Draws of the model's own variables from what the sampler kept of a whitened model."""
+def _block(effect: EffectCoding) -> _Block:
+    widths = {"slopes": len(effect.columns), "correlated slopes": len(effect.columns), "ar1": effect.size}
+    size = widths.get(effect.kind, 1)
+    return _Block(effect.kind, len(effect.columns), size, effect.n_coordinates // size)
+
+
+def collect_whitened(raw: "DataTree", form: SampledForm, design: Design) -> "DataTree":
+    """Draws of the model's own variables from what the sampler kept of a whitened form."""
     import xarray as xr
 
-    from mrp.hyper import correlation_name, sd_name
-
     sampled = raw["posterior"].to_dataset()
-    latents = sampled["latent"].to_numpy()
-    names = [sd_name(terms.term) for terms in space.terms]
-    names += [correlation_name(terms.term) for terms in space.terms if terms.shapes]
-    hypers = [sampled[name].to_numpy().reshape(*latents.shape[:2], -1) for name in names]
+    hypers = [sampled["sd"].to_numpy()]
+    if "unit" in sampled:
+        hypers.append(2 * sampled["unit"].to_numpy() - 1)
+    latents = (sampled["moved"].to_numpy() + form.fixed["mean"]) @ form.fixed["basis"].T
+    directions = [f"direction {i + 1} of all latents" for i in range(sampled["eps"].shape[2])]
     return xr.DataTree.from_dict(
         {
-            "posterior": posterior_dataset(design, latents, np.concatenate([latents[:, :, :0], *hypers], axis=2)),
-            "sampled": sampled[["eps"]].assign_coords(
-                {
-                    sampled["eps"].dims[2]: [
-                        f"direction {i + 1} of all latents" for i in range(sampled.sizes["eps_dim_0"])
-                    ]
-                }
-            ),
+            "posterior": posterior_dataset(design, latents, np.concatenate(hypers, axis=2)),
+            "sampled": sampled[["eps"]].assign_coords({sampled["eps"].dims[2]: directions}),
             "sample_stats": raw["sample_stats"].to_dataset(),
         }
     )
-
-
-def _prior_root(design: Design, priors: Priors) -> Any:
-    """R: coordinates less their mean from standard normal numbers, in the model that is being built."""
-    import pytensor.tensor as pt
-
-    fixed = [priors.intercept.sd, *(priors.for_predictor(p.name).sd for p in design.predictors for _ in p.coefficients)]
-    rows, columns = [np.arange(len(fixed))], [np.arange(len(fixed))]
-    values: list[Any] = [pt.as_tensor(np.array(fixed))]
-    at = len(fixed)
-    for effect, hypers in zip(design.effects, hyper_space(design, priors).terms, strict=True):
-        sd, partial = hyper_variables(effect, hypers)
-        width = {"slopes": len(effect.columns), "correlated slopes": len(effect.columns), "ar1": effect.size}
-        k = width.get(effect.kind, 1)
-        n = effect.n_coordinates
-        first = at + np.arange(0, n, k)
-        at += n
-        for i in range(k):
-            for j in range(i + 1):
-                if effect.kind == "ar1":
-                    # The first period has the stationary variance, the others what the one before leaves.
-                    value = sd[0] * partial[0] ** (i - j) * (1.0 if j == 0 else (1 - partial[0] ** 2) ** 0.5)
-                elif effect.kind == "correlated slopes":
-                    value = sd[i] * correlation_root(partial, k)[i][j]
-                elif i == j:
-                    value = sd[i]
-                else:
-                    continue
-                rows.append(first + i)
-                columns.append(first + j)
-                values.append(value * np.ones(first.size))
-    return pt.set_subtensor(pt.zeros((at, at))[np.concatenate(rows), np.concatenate(columns)], pt.concatenate(values))

@@ -3,9 +3,12 @@
 import itertools
 
 import numpy as np
+import polars as pl
 import pytest
 from numpy.testing import assert_array_equal
 
+from mrp import nuts
+from mrp.compiled import CompiledDensities
 from mrp.counts import collapse
 from mrp.design import build_design
 from mrp.diagnostics import diagnose
@@ -82,6 +85,24 @@ def test_the_same_seed_gives_the_same_draws_and_another_seed_others():
 
     assert_array_equal(one, same)
     assert not np.array_equal(one, other)
+
+
+def test_draws_are_the_same_whether_compiled_anew_or_for_other_data(monkeypatch: pytest.MonkeyPatch):
+    design, counts = small()
+    other = interview(WORLD, plant(design, WORLD.frame, seed=8), n=60, seed=9)
+    other_counts = collapse(other, by=WORLD.cell_columns, answer="answer", option="yes")
+    assert other_counts.height != counts.height
+
+    def intercepts(kept: CompiledDensities, *fits: pl.DataFrame) -> np.ndarray:
+        monkeypatch.setattr(nuts, "_COMPILED", kept)
+        return [sample_nuts(design, fit, Priors(), seed=1, settings=SHORT)["posterior"] for fit in fits][-1][
+            "intercept"
+        ]
+
+    kept = CompiledDensities(limit=1)
+    after_another = intercepts(kept, other_counts, counts)
+    assert len(kept) == 1
+    assert_array_equal(after_another, intercepts(CompiledDensities(limit=1), counts))
 
 
 def test_a_run_that_does_not_deserve_publication_is_made_once_more_with_more_draws():

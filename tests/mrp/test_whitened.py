@@ -7,10 +7,11 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from mrp.hyper import correlation_name, hyper_space
+from mrp.hyper import hyper_space
 from mrp.laplace.conditional import Conditional
 from mrp.priors import Priors
-from mrp.whitened import build_whitened_model, starting_points, whiten
+from mrp.warm_start import warm_start
+from mrp.whitened import whitened_form
 from tests.mrp.polls import fit_inputs
 
 PRIORS = Priors()
@@ -23,15 +24,14 @@ PRIORS = Priors()
 def test_the_density_is_that_of_the_laplace_engine_in_other_coordinates(formula: str):
     """Which in turn is that of the PyMC definition."""
     design, counts = fit_inputs(formula, n=300)
-    whitening = whiten(design, counts, PRIORS)
-    model = build_whitened_model(whitening, design, counts, PRIORS)
+    form = whitened_form(design, counts, PRIORS, warm_start(design, counts, PRIORS))
+    model = form.model()
     log_density = model.compile_logp(jacobian=False, mode="FAST_COMPILE")
-    latent = model.replace_rvs_by_values([model["latent"]])
-    latent_of = model.compile_fn(latent, inputs=model.value_vars, mode="FAST_COMPILE", on_unused_input="ignore")
+    moved = model.replace_rvs_by_values([model["moved"]])
+    moved_at = model.compile_fn(moved, inputs=model.value_vars, mode="FAST_COMPILE", on_unused_input="ignore")
     space, conditional = hyper_space(design, PRIORS), Conditional(design, counts, PRIORS)
     rng = np.random.default_rng(2)
-    size = whitening.mean.size
-    to_coordinates = np.linalg.pinv(whitening.basis)
+    basis, mean = form.fixed["basis"], form.fixed["mean"]
     found, gaps = [], []
     for _ in range(3):
         sd = rng.uniform(0.1, 1.2, space.n_sds)
@@ -39,18 +39,14 @@ def test_the_density_is_that_of_the_laplace_engine_in_other_coordinates(formula:
         prior = stats.halfnorm.logpdf(sd, scale=space.scale).sum()
         prior += stats.beta.logpdf((r + 1) / 2, *space.shapes.T).sum() if r.size else 0.0
         hypers = np.concatenate([sd, r])
-        point: dict[str, Any] = {"eps": rng.normal(size=size)}
-        for terms in space.terms:
-            own = hypers[terms.sds]
-            point[f"sd {terms.term}_log__"] = np.log(own if own.size > 1 else own[0])
-            if terms.shapes:
-                own = hypers[terms.correlations]
-                odds = np.log((1 + own) / (1 - own))
-                point[f"unit {correlation_name(terms.term)}_logodds__"] = odds if odds.size > 1 else odds[0]
-        (latents,) = latent_of(point)
+        point: dict[str, Any] = {"sd_log__": np.log(sd), "eps": rng.normal(size=mean.size)}
+        if r.size:
+            point["unit_logodds__"] = np.log((1 + r) / (1 - r))
+        (own,) = moved_at(point)
         # Coordinates are a linear function of eps given the hypers: its matrix, a column at a time.
-        moved = [latent_of({**point, "eps": point["eps"] + unit})[0] - latents for unit in np.eye(size)]
-        _, log_volume = np.linalg.slogdet(to_coordinates @ np.array(moved).T)
+        columns = [moved_at({**point, "eps": point["eps"] + unit})[0] - own for unit in np.eye(mean.size)]
+        _, log_volume = np.linalg.slogdet(np.array(columns).T)
+        latents = basis @ (mean + own)
         expected = float(conditional.log_joint(latents[None], hypers)[0]) + prior + log_volume
         found.append(float(log_density(point)))
         gaps.append(found[-1] - expected)
@@ -58,14 +54,26 @@ def test_the_density_is_that_of_the_laplace_engine_in_other_coordinates(formula:
     assert_allclose(gaps, gaps[0], atol=1e-8 * np.abs(found).max())
 
 
-def test_the_start_is_the_mode_and_finite_for_separated_answers():
+def test_all_numbers_are_finite_for_separated_answers():
     design, counts = fit_inputs("(sex|age) + ar1(period) + house(pollster)", n=200)
     for answers in (counts["y"], counts["n"], counts["n"] * 0):
         same = counts.with_columns(y=answers)
-        whitening = whiten(design, same, PRIORS)
-        model = build_whitened_model(whitening, design, same, PRIORS)
-        start = starting_points(whitening, design, PRIORS, model)
+        form = whitened_form(design, same, PRIORS, warm_start(design, same, PRIORS))
 
-        assert {variable.name for variable in model.free_RVs} == set(start)
-        assert np.isfinite(whitening.information).all()
-        assert np.isfinite(whitening.pull).all()
+        assert np.isfinite(form.numbers).all()
+        assert np.isfinite(form.start).all()
+
+
+def test_sampling_starts_at_the_mode():
+    """The jump to another point of the same sds and correlations never raises their density with the latents'."""
+    design, counts = fit_inputs("lean + (1|district) + (sex|age)", n=300)
+    form = whitened_form(design, counts, PRIORS, warm_start(design, counts, PRIORS))
+    model = form.model()
+    log_density = model.compile_logp(jacobian=False, mode="FAST_COMPILE")
+    sizes = [model.initial_point()[value.name].size for value in model.value_vars]
+    parts = np.split(form.start, np.cumsum(sizes)[:-1])
+    point = {value.name: part for value, part in zip(model.value_vars, parts, strict=True)}
+    best = float(log_density(point))
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        assert float(log_density({**point, "eps": rng.normal(0, 0.3, sizes[-1])})) < best
