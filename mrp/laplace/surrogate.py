@@ -25,7 +25,7 @@ _LENGTHS = (1.0, 1.5, 2.2, 3.3, 5.0)
 _HEIGHTS = (1.0, 4.0, 16.0, 64.0)
 """In variances of what the quadratic leaves."""
 _NOISE = 1e-6
-"""Variance of exact values, which Newton's tolerance makes. With more of it the weights of the last round have errors of
+"""Variance of exact values, from Newton's tolerance. With more of it the weights of the last round have errors of
 a few percent, which k-hat takes for a heavy tail where weights are nearly equal."""
 _CHUNK = 4000
 
