@@ -138,10 +138,11 @@ class _Reading:
 
     def level(self, item: Demographic) -> tuple[pl.Series, pl.Series]:
         """The level of each interview, null where there is none, and whether that is as the declaration allows."""
-        text = self._text(item.name)
-        if text is None:
+        column = self._distinct(item.name)
+        if column is None:
             self._missing(item.name)
             return self._nulls(pl.String), pl.Series([False] * self.received.height, dtype=pl.Boolean)
+        text = column.texts
         silent = text.is_in([*item.dont_know, *item.refused, *item.not_asked]).fill_null(value=False)
         if item.levels:
             meaning = {**item.recode, **{level: level for level in item.levels}}
@@ -153,14 +154,14 @@ class _Reading:
             section = "geography" if is_district else f"demographics.{item.name}"
             remedy = f"Correct it, or add it to [{section}.recode]."
             what = "the code of a district" if is_district else f"a level of {item.name}"
-            self._unknown(unknown, item.name, f"not {what} ({listing(item.levels)})", remedy, meaning)
+            self._unknown(column.spread(unknown), item.name, f"not {what} ({listing(item.levels)})", remedy, meaning)
         else:
             level = text.replace(dict(item.recode)) if item.recode else text
         if item.blank == "fault":
             remedy = 'Fill it in, or declare blank = "exclude" to leave such interviews out of the counts.'
-            self._bad(text.is_null(), item.name, f"{item.name} is blank", remedy)
-            return level, silent
-        return level, silent | text.is_null()
+            self._bad(column.spread(text.is_null()), item.name, f"{item.name} is blank", remedy)
+            return column.spread(level), column.spread(silent)
+        return column.spread(level), column.spread(silent | text.is_null())
 
     def check_respondents(self) -> None:
         """Every interview has a respondent, each once. Ids are never shown."""
@@ -172,6 +173,9 @@ class _Reading:
             return
         remedy = "Give every interview its respondent's id: without it the respondent could not be erased."
         self._bad(text.is_null(), "respondent", "the respondent's id is blank", remedy, show=False)
+        present = text.drop_nulls()
+        if present.hash().n_unique() == len(present):  # equal texts have equal hashes
+            return
         first_rows = pl.DataFrame({"text": text, "row": self.rows}).select(pl.col("row").first().over("text"))["row"]
         again = text.is_not_null() & (first_rows != self.rows)
         rows, firsts, column = self.rows.filter(again), first_rows.filter(again), self.names["respondent"]
@@ -185,11 +189,13 @@ class _Reading:
 
     def date(self) -> pl.Series:
         """Interview dates; a column that is blank throughout says nothing, and the fieldwork dates stand."""
-        text = self._optional("date")
-        if text is None:
+        column = self._distinct("date")
+        if column is None and "date" in self.names:
+            self._missing("date")
+        if column is None or column.texts.null_count() == len(column.texts):
             return self._nulls(pl.Date)
-        shaped = text.str.contains(r"^\d{4}-\d{2}-\d{2}$").fill_null(value=False)
-        date = text.set(~shaped, None).str.to_date("%Y-%m-%d", strict=False)
+        shaped = column.texts.str.contains(r"^\d{4}-\d{2}-\d{2}$").fill_null(value=False)
+        date = column.spread(column.texts.set(~shaped, None).str.to_date("%Y-%m-%d", strict=False))
         self._bad(date.is_null(), "date", "not a date", "Write dates as 2018-11-06, in every row or in none.")
         return date
 
@@ -209,9 +215,10 @@ class _Reading:
         statuses = dict.fromkeys(question.dont_know, "dont_know")
         statuses |= dict.fromkeys(question.refused, "refused") | dict.fromkeys(question.not_asked, "not_asked")
         kind = pl.Float64 if question.kind == "numeric" else pl.String
-        text = self._text(question.id)
-        if text is None:
+        column = self._distinct(question.id)
+        if column is None:
             return self._nulls(kind), pl.Series(["not_asked"] * self.received.height, dtype=pl.String)
+        text = column.texts
         status = _look_up(text, statuses)
         if question.kind == "numeric":
             number = text.set(status.is_not_null(), None).cast(pl.Float64, strict=False)
@@ -224,9 +231,9 @@ class _Reading:
         unknown = text.is_not_null() & status.is_null() & answer.is_null()
         remedy = f"Correct it, or declare it in [questions.{question.id}]: recode, dont_know, refused or not_asked."
         known = statuses if question.kind == "numeric" else statuses | meaning
-        self._unknown(unknown, question.id, expected, remedy, known)
+        self._unknown(column.spread(unknown), question.id, expected, remedy, known)
         status = status.set(answer.is_not_null(), "answered").set(text.is_null(), "blank")
-        return answer, status
+        return column.spread(answer), column.spread(status)
 
     def _text(self, name: str) -> pl.Series | None:
         """A column with nothing but blanks turned to null, or None where the wave lacks it."""
@@ -234,6 +241,16 @@ class _Reading:
             return None
         text = self.received[self.names[name]]
         return text.set((text.str.strip_chars() == "").fill_null(value=False), None)
+
+    def _distinct(self, name: str) -> "_Distinct | None":
+        """The same, each text once."""
+        if not self.has(name):
+            return None
+        received = self.received[self.names[name]]
+        texts = received.drop_nulls().unique()
+        place = received.cast(pl.Enum(texts)).to_physical().cast(pl.UInt32).fill_null(len(texts))
+        texts = texts.set(texts.str.strip_chars() == "", None)
+        return _Distinct(pl.concat([texts, pl.Series([None], dtype=pl.String)]), place)
 
     def _optional(self, name: str) -> pl.Series | None:
         if name not in self.names:
@@ -283,6 +300,20 @@ class _Reading:
         self._bad_rows.append(
             pl.DataFrame([rows.alias("row")]).with_columns(column=pl.lit(column), reason=pl.lit(reason))
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Distinct:
+    """A column by its different texts: there are few, so that a million interviews are told apart in a moment."""
+
+    texts: pl.Series
+    """Different texts, then null; blanks are null."""
+    place: pl.Series
+    """Where the text of each row is in them."""
+
+    def spread(self, values: pl.Series) -> pl.Series:
+        """What belongs to each text, for every row."""
+        return values.gather(self.place)
 
 
 def _look_up(text: pl.Series, meaning: Mapping[str, str]) -> pl.Series:
