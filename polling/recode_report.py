@@ -70,8 +70,9 @@ def recode_report(
     district = Demographic(geography.district, geography.column, geography.codes, recode=geography.recode)
     uses: list[LabelUse] = []
     never: dict[str, tuple[str, ...]] = {}
-    items = [(item.name, item) for item in (district, *declaration.demographics)]
-    for name, item in [*items, *((question.id, question) for question in declaration.questions)]:
+    items: dict[str, Demographic | Question] = {item.name: item for item in (district, *declaration.demographics)}
+    items |= {question.id: question for question in declaration.questions}
+    for name, item in items.items():
         column = names.get(name)
         if column not in received.columns or (isinstance(item, Question) and item.kind == "numeric"):
             continue
