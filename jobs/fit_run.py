@@ -4,8 +4,10 @@ Sampling holds the interpreter and both cores for minutes; in a process of its
 own it cannot slow a heartbeat, cannot take the worker down with it, and can be
 ended at once. The child reports its progress as JSON lines, which a thread
 collects here; what it writes to stderr is kept, and its end is quoted if the
-child dies. Compiled kernels are kept between fits in ``Settings.kernel_cache``;
-other temporary files lie in the folder of the fit and go with it.
+child dies. PyTensor's compiled models are kept between fits in
+``Settings.kernel_cache``, and so are the kernels of the Laplace engine where
+they cannot lie beside the program. Other temporary files lie in the folder of
+the fit and go with it.
 """
 
 import contextlib
@@ -27,6 +29,7 @@ from jobs.spool import spool_folder
 
 __all__ = ["child_environment", "run_fit"]
 
+PROGRAM = Path(__file__).resolve().parent.parent
 GRACE_S = 1.0
 """Time between SIGTERM and SIGKILL."""
 TICK_S = 0.05
@@ -99,19 +102,22 @@ def child_environment(settings: Settings) -> dict[str, str]:
     would only fight for the same cores.
     """
     cache = settings.kernel_cache
-    for folder in (cache / "pytensor", cache / "numba"):
-        folder.mkdir(parents=True, exist_ok=True)
+    (cache / "pytensor").mkdir(parents=True, exist_ok=True)
+    own_cache = {}
+    if not os.access(PROGRAM / "mrp" / "laplace", os.W_OK):  # numba would not look for its kernels there either
+        (cache / "numba").mkdir(parents=True, exist_ok=True)
+        own_cache = {"NUMBA_CACHE_DIR": str(cache / "numba")}
     threads = dict.fromkeys(
         ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
     )
     flags = [os.environ.get("PYTENSOR_FLAGS", ""), f"base_compiledir={cache / 'pytensor'}"]
-    search = [str(Path(__file__).resolve().parent.parent), os.environ.get("PYTHONPATH", "")]
+    search = [str(PROGRAM), os.environ.get("PYTHONPATH", "")]
     return {
         # A worker's secrets and database password are not for the child.
         **{name: value for name, value in os.environ.items() if not name.startswith("HUSTINGS_")},
         **threads,
         "POLARS_MAX_THREADS": str(settings.fit_cores),
-        "NUMBA_CACHE_DIR": str(cache / "numba"),
+        **own_cache,
         "PYTENSOR_FLAGS": ",".join(filter(None, flags)),
         "PYTHONPATH": os.pathsep.join(filter(None, search)),
         "HUSTINGS_FIT_NICE": str(settings.fit_nice),

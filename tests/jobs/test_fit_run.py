@@ -133,6 +133,15 @@ def test_secrets_of_the_environment_do_not_reach_the_child(settings, monkeypatch
     assert str(settings.cache_dir) in environment["PYTENSOR_FLAGS"]
 
 
+@pytest.mark.parametrize("writable", [True, False])
+def test_kernels_lie_beside_the_program_unless_its_folder_cannot_be_written_to(settings, monkeypatch, writable: bool):
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setattr(os, "access", lambda *_: writable)
+
+    cache = None if writable else str(settings.kernel_cache / "numba")
+    assert child_environment(settings).get("NUMBA_CACHE_DIR") == cache
+
+
 @LINUX
 def test_a_cancelled_fit_ends_within_a_moment(request_, settings):
     seen: list[int] = []

@@ -14,6 +14,7 @@ from mrp.counts import coarsest
 from mrp.design import Design, build_design
 from mrp.electorate import Electorate
 from mrp.hyper import HyperSpace, correlation_name, hyper_space
+from mrp.laplace import kernels
 from mrp.laplace.conditional import Conditional
 from mrp.laplace.engine import LaplaceSettings, fit_laplace
 from mrp.model import build_model
@@ -244,3 +245,16 @@ def test_a_model_of_one_nuisance_effect_has_the_exact_posterior_mean_and_sd():
     error = exact_sd / np.sqrt(found.attrs["ess_joint"])
     assert abs(draws.mean() - mean) < 4 * error
     assert draws.std() == pytest.approx(exact_sd, rel=4 / np.sqrt(2 * found.attrs["ess_joint"]))
+
+
+def test_every_model_calls_the_kernels_with_the_same_types():
+    """So that compiling them once, at set-up, is enough."""
+    for formula in ("1", "lean", "(1|district)", FORMULAS[-1]):
+        design, counts = fit_inputs(formula, n=50)
+        conditional = Conditional(design, counts, PRIORS)
+        hypers, _ = random_hypers(hyper_space(design, PRIORS), np.random.default_rng(4))
+        mode, _ = conditional.slope(hypers)
+        conditional.log_joint(conditional.draw(hypers, mode, np.zeros((2, conditional.n_coordinates)))[0], hypers)
+
+    for kernel in (kernels.climb, kernels.draw, kernels.log_joint, kernels.third_order):
+        assert len(kernel.signatures) == 1, kernel.__name__
