@@ -6,7 +6,7 @@ and a wave that was corrected, withdrawn or restored is in them as it stands.
 With a moment they are the counts "as known on" it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -94,7 +94,10 @@ def _converted(part: CountedPart, number: int, declaration: SurveyDeclaration, q
     wave = part.wave
     if part.payload is None:
         raise FitImpossible("wave-purged", f"The interviews of wave {wave.reference} of {wave.pollster} were purged.")
-    conversion = convert(from_payload(part.payload), declaration, pollster=wave.pollster)
+    # Other questions do not matter here, and respondents were looked at when the wave arrived.
+    needed = replace(declaration, questions=(question,))
+    payload = from_payload(part.payload)
+    conversion = convert(payload, needed, pollster=wave.pollster)
     if conversion.faults:
         raise FitImpossible(
             "wave-not-convertible",

@@ -303,4 +303,4 @@ def _pseudonymised(
     if column not in read.received.columns:
         return read.received, frozenset()
     pseudonyms = pseudonymise(read.received[column], key.secret)
-    return read.received.with_columns(pseudonyms), frozenset(pseudonyms.drop_nulls())
+    return read.received.with_columns(pseudonyms), frozenset(pseudonyms.drop_nulls().to_list())

@@ -40,12 +40,14 @@ def pseudonymise(respondents: pl.Series, key: bytes) -> pl.Series:
         hashlib.sha256(bytes(byte ^ pad for byte in block.ljust(_BLOCK, b"\x00"))).copy for pad in (0x36, 0x5C)
     )
 
-    def digest(respondent: bytes) -> bytes:
+    digests: list[bytes | None] = []
+    for one in respondents.cast(pl.Binary).to_list():
+        if one is None:
+            digests.append(None)
+            continue
         inner, outer = inner_of_key(), outer_of_key()
-        inner.update(respondent)
+        inner.update(one)
         outer.update(inner.digest())
-        return outer.digest()
-
-    ids = respondents.cast(pl.Binary).to_list()
-    digests = pl.Series(respondents.name, [None if one is None else digest(one) for one in ids], dtype=pl.Binary)
-    return digests.bin.encode("hex").str.head(_HEX_CHARACTERS)
+        digests.append(outer.digest())
+    hashed = pl.Series(respondents.name, digests, dtype=pl.Binary)
+    return hashed.bin.encode("hex").str.head(_HEX_CHARACTERS)

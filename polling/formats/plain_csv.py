@@ -48,21 +48,19 @@ def read_plain_csv(content: bytes, *, expected: Collection[str] = (), only: bool
     if not unix:
         return None
     first, _, _ = unix[:MAX_LINE_BYTES].partition(b"\n")
-    if not first or len(first) == MAX_LINE_BYTES:
-        return None
-    header, delimiter = _header(first.decode(), expected)
+    header, delimiter = _header(first, expected)
     # With one column a blank line is no record to Polars and a fault to the exact reader.
     if len(header) < 2 or not header_is_usable(header, FaultLog(), expected=expected, only=only):
         return None
-    start = min(len(first) + 1, len(unix))
     wanted = [place for place, name in enumerate(header) if name and (not only or name in expected)]
     n_rows = _rows_if_even(unix, delimiter, len(header))
-    if n_rows is None or n_rows > MAX_ROWS or n_rows * len(wanted) > MAX_CELLS:
+    # A byte order mark below the header is a character of the first cell, and Polars would not take it for one.
+    marked = unix.startswith(_BOM, len(first) + 1)
+    if n_rows is None or n_rows > MAX_ROWS or n_rows * len(wanted) > MAX_CELLS or marked:
         return None
-    data = _read(memoryview(unix)[start:], delimiter, len(header), wanted) if n_rows else _no_rows(wanted)
-    # A byte order mark where the rows begin is text, and Polars takes it for a mark.
+    data = _read(unix, delimiter, len(header), wanted) if n_rows else _no_rows(wanted)
     # Blank records at the end are no interviews: the exact reader takes them away.
-    if data.height != n_rows or unix.startswith(_BOM, start) or _ends_blank(unix, delimiter):
+    if data.height != n_rows or _ends_blank(unix, delimiter):
         return None
     if wanted:
         data.columns = [header[place] for place in wanted]
@@ -71,23 +69,25 @@ def read_plain_csv(content: bytes, *, expected: Collection[str] = (), only: bool
     return Table(data, tuple(name for name in header if name), typed=False)
 
 
-def _header(line: str, expected: Collection[str]) -> tuple[list[str], str]:
-    delimiter = delimiter_of(line, expected)
+def _header(line: bytes, expected: Collection[str]) -> tuple[list[str], str]:
+    """The names and the delimiter; no names where the line is too long for a header."""
+    if len(line) == MAX_LINE_BYTES:
+        return [], ","
+    delimiter = delimiter_of(line.decode(), expected)
     try:
-        return next(csv.reader([line], delimiter=delimiter), []), delimiter
+        return next(csv.reader([line.decode()], delimiter=delimiter), []), delimiter
     except csv.Error:  # a name of gigantic size
         return [], delimiter
 
 
-def _read(rows: memoryview, delimiter: str, n_columns: int, wanted: list[int]) -> pl.DataFrame:
+def _read(content: bytes, delimiter: str, n_columns: int, wanted: list[int]) -> pl.DataFrame:
     lazy = pl.scan_csv(
-        io.BytesIO(rows),
+        io.BytesIO(content),
         has_header=False,
+        skip_lines=1,
         schema={str(place): pl.String for place in range(n_columns)},
         separator=delimiter,
         quote_char=None,
-        extra_columns="raise",
-        missing_columns="raise",
     )
     return lazy.select(str(place) for place in wanted or [0]).collect()
 
@@ -97,10 +97,12 @@ def _no_rows(wanted: list[int]) -> pl.DataFrame:
 
 
 def _unix_lines(content: bytes) -> bytes | None:
-    """The content with line feeds as line ends and none at the end; None if a carriage return means anything else."""
+    """The content with line feeds as line ends, one at the end at most; None if a carriage return means anything else."""
     if b"\r" in content:
         content = content.replace(b"\r\n", b"\n")
-    return None if b"\r" in content else content.rstrip(b"\n")
+    if b"\r" in content:
+        return None
+    return content.rstrip(b"\n") if content.endswith(b"\n\n") else content
 
 
 def is_utf8(content: bytes) -> bool:
@@ -118,11 +120,14 @@ def is_utf8(content: bytes) -> bool:
 
 
 def _rows_if_even(content: bytes, delimiter: str, n_columns: int) -> int | None:
-    """How many records stand below the header if all have ``n_columns`` fields of usual size; else None."""
+    """How many records stand below the header if all have ``n_columns`` fields of usual size; else None.
+
+    Polars would fill a short record in silence, and overlook what is too much where not all columns are wanted.
+    """
     mark = delimiter.encode()
-    closing = content.translate(None, delete=bytes(set(range(256)) - {_NEWLINE, mark[0]})) + b"\n"
-    n_lines = content.count(b"\n") + 1
-    if closing != (mark * (n_columns - 1) + b"\n") * n_lines:
+    closing = content.translate(None, delete=bytes(set(range(256)) - {_NEWLINE, mark[0]}))
+    n_lines = len(closing) // n_columns + (not content.endswith(b"\n"))
+    if closing.removesuffix(b"\n") + b"\n" != (mark * (n_columns - 1) + b"\n") * n_lines:
         return None
     octets = np.frombuffer(content, dtype=np.uint8)
     line_end = -1
@@ -138,5 +143,5 @@ def _rows_if_even(content: bytes, delimiter: str, n_columns: int) -> int | None:
 
 def _ends_blank(content: bytes, delimiter: str) -> bool:
     """Whether the last record is blank: such records are not counted as interviews."""
-    last = content[content.rfind(b"\n") + 1 :]
-    return not last.strip(delimiter.encode())
+    last = content[content.rfind(b"\n", 0, -1) + 1 :]
+    return not last.strip(delimiter.encode() + b"\n")
