@@ -40,6 +40,12 @@ ROLES: dict[str, frozenset[str]] = {
     # A pollster sees its own waves, and jobs of questions that it asked.
     "listWaves": frozenset({"pollster", "analyst", "dpo", "admin"}),
     "getWave": frozenset({"pollster", "analyst", "dpo", "admin"}),
+    "getWaveHistory": frozenset({"pollster", "analyst", "dpo", "admin"}),
+    "withdrawWave": frozenset({"pollster", "admin"}),
+    "restoreWave": frozenset({"pollster", "admin"}),
+    "undoWaves": frozenset({"pollster", "admin"}),
+    # What was held is looked at by somebody else than its pollster.
+    "letWaveThrough": frozenset({"analyst", "admin"}),
     "listJobs": frozenset({"pollster", "analyst", "admin"}),
     "getJob": frozenset({"pollster", "analyst", "admin"}),
     "getEstimates": frozenset({"reader", "analyst", "admin"}),

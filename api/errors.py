@@ -6,7 +6,13 @@
     + RepeatedParameter       a query parameter given twice
     + NulCharacter            a NUL, which one of the two databases cannot store
     + NotMultipart            an upload that is not multipart/form-data
+    + NotJson                 a body that is not application/json
+    + MomentWithoutZone       a time without its offset from UTC
     + BadUpload               a form field that cannot be used
+    + BadIdempotencyKey       an Idempotency-Key that cannot be one
+  x IdempotencyKeyReused      the Idempotency-Key came with another request before
+  x RequestInFlight           the same request is being worked on
+  x UndoUnclear               it is not said which deliveries are to be undone
   x KeyMissing                no bearer key came with the request
   x KeyNotAccepted            the key is unknown, revoked or expired
   x RoleRefused               the key's role may not do this
@@ -24,20 +30,26 @@ from collections.abc import Iterable
 
 __all__ = [
     "ApiError",
+    "BadIdempotencyKey",
     "BadUpload",
     "EstimateRefused",
+    "IdempotencyKeyReused",
     "IntervalOutOfRange",
     "KeyMissing",
     "KeyNotAccepted",
+    "MomentWithoutZone",
     "NoReleaseYet",
+    "NotJson",
     "NotMultipart",
     "NulCharacter",
     "PollsterRefused",
     "RepeatedParameter",
+    "RequestInFlight",
     "RequestRefused",
     "RoleRefused",
     "ServiceBusy",
     "TooManyGroups",
+    "UndoUnclear",
     "UnknownChoice",
     "UnknownParameter",
 ]
@@ -90,8 +102,59 @@ class NotMultipart(RequestRefused):
         super().__init__(f"A wave is sent as multipart/form-data, but the Content-Type says {given}.")
 
 
+class NotJson(RequestRefused):
+    """A body with another media type than application/json."""
+
+    def __init__(self, media_type: str) -> None:
+        given = repr(media_type[:80]) if media_type else "nothing"
+        super().__init__(f"The body is sent as application/json, but the Content-Type says {given}.")
+
+
+class MomentWithoutZone(RequestRefused):
+    """A time that does not say how far it is from UTC."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} has no time zone. Write it as 2026-11-23T12:00:00Z, or with an offset (in a URL, + is %2B)."
+        )
+
+
 class BadUpload(RequestRefused):
     """A form field of an upload that is missing or cannot be used."""
+
+
+class BadIdempotencyKey(RequestRefused):
+    """The header Idempotency-Key cannot be used."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"The Idempotency-Key must have 1 to {most} printable ASCII characters.")
+
+
+class IdempotencyKeyReused(ApiError):
+    """Another request was answered under the same Idempotency-Key."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key came with another request in the last 24 hours. Take a new one for a new request, or "
+            "repeat the first request to see its reply."
+        )
+
+
+class RequestInFlight(ApiError):
+    """The same request is being worked on."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A request with this Idempotency-Key is still being worked on. Send it again in a few seconds to see its "
+            "reply."
+        )
+
+
+class UndoUnclear(ApiError):
+    """It is not said, or said twice, which deliveries are to be undone."""
+
+    def __init__(self, remedy: str) -> None:
+        super().__init__(f"It is not clear which deliveries are to be undone: {remedy}")
 
 
 class KeyMissing(ApiError):

@@ -24,14 +24,12 @@ __all__ = [
     "QuestionList",
     "QuestionPayload",
     "ReadyPayload",
-    "ReceivedWavePayload",
     "ReleaseList",
     "ReleasePayload",
+    "RestatedWavePayload",
     "SurveyList",
     "SurveyPayload",
     "SurveySummary",
-    "WaveList",
-    "WavePayload",
     "WithheldGroup",
 ]
 
@@ -150,45 +148,6 @@ class JobLink(msgspec.Struct, frozen=True):
     url: Annotated[str, Meta(description="Where to follow it.")]
 
 
-class ReceivedWavePayload(msgspec.Struct, frozen=True):
-    """What the service did with an uploaded wave."""
-
-    wave_id: Annotated[str, Meta(description="The wave's id.")]
-    reference: Annotated[str, Meta(description="The pollster's own name for the wave.")]
-    pollster: Annotated[str, Meta(description="Who sent it.")]
-    n_interviews: Annotated[int, Meta(description="Interviews in the file.")]
-    created: Annotated[bool, Meta(description="False if this file was received before; nothing was stored again.")]
-    first_of_pollster: Annotated[
-        bool, Meta(description="True for the first wave of this pollster: check that the name is not misspelt.")
-    ]
-    jobs: Annotated[list[JobLink], Meta(description="The refits that this wave waits for.")]
-
-
-class WavePayload(msgspec.Struct, frozen=True):
-    """A wave that was received."""
-
-    id: Annotated[str, Meta(description="The wave's id.")]
-    survey: SurveyId
-    survey_version: Annotated[int, Meta(description="The version of the survey that was in force.")]
-    pollster: Annotated[str, Meta(description="Who sent it.")]
-    reference: Annotated[str, Meta(description="The pollster's own name for the wave.")]
-    state: Annotated[str, Meta(description="accepted, or what became of it.")]
-    n_interviews: Annotated[int, Meta(description="Interviews in the file.")]
-    questions: Annotated[list[str], Meta(description="The questions that it asked.")]
-    fieldwork_start: Annotated[date | None, Meta(description="First day of interviewing.")]
-    fieldwork_end: Annotated[date | None, Meta(description="Last day of interviewing.")]
-    received_at: Annotated[datetime, Meta(description="When it was received.")]
-    content_sha256: Annotated[str, Meta(description="SHA-256 of the file as sent.")]
-    url: Annotated[str, Meta(description="Where it is.")]
-
-
-class WaveList(msgspec.Struct, frozen=True):
-    """Waves in order of arrival."""
-
-    survey: SurveyId
-    waves: list[WavePayload]
-
-
 class JobPayload(msgspec.Struct, frozen=True):
     """A piece of work in the queue."""
 
@@ -217,6 +176,19 @@ class JobList(msgspec.Struct, frozen=True):
     jobs: list[JobPayload]
 
 
+class RestatedWavePayload(msgspec.Struct, frozen=True):
+    """A wave that a release counts otherwise than the release before."""
+
+    wave_id: Annotated[str, Meta(description="The wave's id.")]
+    pollster: Annotated[str, Meta(description="Who sent it.")]
+    reference: Annotated[str, Meta(description="The pollster's own name for the wave.")]
+    change: Annotated[str, Meta(description="What happened to it last: replaced, withdrawn, restored ...")]
+    version: Annotated[int, Meta(description="The version that stands since.")]
+    at: Annotated[datetime, Meta(description="When.")]
+    reason: Annotated[str | None, Meta(description="Why, or null.")]
+    text: Annotated[str, Meta(description="The same in a sentence.")]
+
+
 class ReleasePayload(msgspec.Struct, frozen=True):
     """A published fit."""
 
@@ -237,6 +209,10 @@ class ReleasePayload(msgspec.Struct, frozen=True):
         list[str], Meta(description="What to know of the fit although it is published, in words; usually empty.")
     ]
     n_waves: Annotated[int, Meta(description="Waves it rests on.")]
+    restates: Annotated[
+        list[RestatedWavePayload],
+        Meta(description="Waves that were corrected, withdrawn or restored since the release before."),
+    ]
     n_interviews: Annotated[
         int | None, Meta(description="Interviews it rests on; null below the smallest count shown.")
     ]

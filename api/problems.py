@@ -59,13 +59,19 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     errors.RepeatedParameter: ProblemKind(400, "repeated-parameter", "Query parameter given twice"),
     errors.NulCharacter: ProblemKind(400, "nul-character", "NUL character in the request"),
     errors.BadUpload: ProblemKind(400, "bad-upload", "The upload cannot be understood"),
+    errors.BadIdempotencyKey: ProblemKind(400, "bad-idempotency-key", "The Idempotency-Key cannot be used"),
+    errors.IdempotencyKeyReused: ProblemKind(409, "idempotency-key-reused", "The Idempotency-Key is taken"),
+    errors.RequestInFlight: ProblemKind(409, "request-in-flight", "The same request is being worked on"),
     errors.NotMultipart: ProblemKind(415, "unsupported-media-type", "The wrong media type"),
+    errors.NotJson: ProblemKind(415, "unsupported-media-type", "The wrong media type"),
+    errors.MomentWithoutZone: ProblemKind(400, "moment-without-zone", "A time needs its time zone"),
     RecursionError: ProblemKind(400, "bad-request", "The request is nested too deeply"),
     errors.KeyMissing: ProblemKind(401, "key-missing", "An API key is needed"),
     errors.KeyNotAccepted: ProblemKind(401, "key-refused", "The API key is not accepted"),
     polling_errors.KeyRefused: ProblemKind(401, "key-refused", "The API key is not accepted"),
     errors.RoleRefused: ProblemKind(403, "role-refused", "The key's role may not do this"),
     errors.PollsterRefused: ProblemKind(403, "pollster-refused", "The key speaks for another pollster"),
+    errors.UndoUnclear: ProblemKind(422, "undo-unclear", "It is not clear what is to be undone"),
     errors.EstimateRefused: ProblemKind(422, "bad-estimate-query", "There is no such estimate"),
     errors.UnknownChoice: ProblemKind(422, "unknown-choice", "Not one of the possible values"),
     errors.IntervalOutOfRange: ProblemKind(422, "interval-out-of-range", "The interval is out of range"),
@@ -78,6 +84,8 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     polling_errors.JobNotFound: ProblemKind(404, "job-not-found", "No such job"),
     polling_errors.DrawsNotFound: ProblemKind(410, "draws-gone", "The draws of this release are not kept any more"),
     polling_errors.WaveConflict: ProblemKind(409, "wave-conflict", "The wave contradicts one received before"),
+    polling_errors.WaveWithdrawn: ProblemKind(409, "wave-withdrawn", "The wave was withdrawn and can be restored"),
+    polling_errors.WaveStateRefused: ProblemKind(409, "wave-state", "The wave stands so that this cannot be done"),
     polling_errors.WaveRejected: ProblemKind(422, "wave-rejected", "The wave was not accepted"),
     polling_errors.SchemaOutdated: ProblemKind(503, "database-not-ready", "The database cannot be used"),
     polling_errors.SchemaTooNew: ProblemKind(503, "database-not-ready", "The database cannot be used"),
@@ -105,10 +113,10 @@ DESCRIPTIONS = {
     401: "No key, or a key that is unknown, revoked or expired.",
     403: "The key's role or pollster may not do this.",
     404: "There is no such thing, or it lies outside the key's surveys.",
-    409: "The wave contradicts one received before.",
+    409: "The wave contradicts one received before, stands otherwise, or the Idempotency-Key is in use.",
     410: "The release is known, but its draws are not kept any more.",
     413: "The file is larger than the service accepts.",
-    415: "The body is not multipart/form-data.",
+    415: "The body has another media type than the route takes.",
     422: "The request is clear, but cannot be carried out; the detail says why, and what is allowed.",
     500: "A fault of the service; it has been logged.",
     503: "The service cannot answer now.",
@@ -143,7 +151,7 @@ def answer(error: Exception) -> tuple[Problem, dict[str, str]]:
             detail = "The service has a fault. It has been logged; please try again later."
     if kind.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, errors.ServiceBusy):
+    if isinstance(error, errors.ServiceBusy | errors.RequestInFlight):
         headers["Retry-After"] = "5"
     faults = getattr(error, "faults", None)
     allowed = getattr(error, "allowed", None)

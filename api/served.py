@@ -1,7 +1,7 @@
 """Find the release that answers for a question, and say what is known of it, or why there is none."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
@@ -23,8 +23,15 @@ class Served:
     stale_reason: str | None
 
 
-def find_served(session: Session, survey_id: str, question_id: str, release_id: str | None = None) -> Served:
-    """Find the release that answers: the current one, or the one asked for.
+def find_served(
+    session: Session,
+    survey_id: str,
+    question_id: str,
+    release_id: str | None = None,
+    *,
+    at: datetime | None = None,
+) -> Served:
+    """Find the release that answers: the current one, the one asked for, or the one that was current at a moment.
 
     Raises
     ------
@@ -33,7 +40,7 @@ def find_served(session: Session, survey_id: str, question_id: str, release_id: 
     ReleaseNotFound
         If the question has no release of this id.
     NoReleaseYet
-        If nothing is published for the question.
+        If nothing is published for the question, or nothing was at that moment.
     """
     try:
         state = releases.question_state(session, survey_id, question_id)
@@ -41,6 +48,13 @@ def find_served(session: Session, survey_id: str, question_id: str, release_id: 
         # The survey itself says more: that it does not exist, or what it asks.
         surveys.get_survey(session, survey_id).bundle.declaration.question(question_id)
         raise
+    if at is not None:
+        if (then := releases.release_at(session, survey_id, question_id, at)) is None:
+            raise NoReleaseYet(
+                f"Nothing was published for question '{question_id}' of survey '{survey_id}' by "
+                f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC."
+            )
+        release_id = then.id
     if release_id is None:
         if state.release_id is None:
             raise NoReleaseYet(_why_none(session, survey_id, question_id))

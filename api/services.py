@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from api.idempotency import Exchanges
 from api.release_cache import ReleaseCache
 from jobs.settings import Settings
 from polling.secrets import SecretsFile
@@ -26,3 +27,4 @@ class Services:
     settings: Settings
     releases: ReleaseCache
     now: Callable[[], datetime] = field(default=utc_now)
+    exchanges: Exchanges = field(default_factory=Exchanges)

@@ -5,6 +5,7 @@ an upload that is not a form: each would answer another question than the one
 that was asked, or behave differently on the two databases.
 """
 
+from datetime import datetime
 from typing import Any
 
 from litestar.connection import ASGIConnection, Request
@@ -12,9 +13,17 @@ from litestar.enums import RequestEncodingType
 from litestar.handlers import BaseRouteHandler
 from litestar.params import QueryParameter
 
-from api.errors import ApiError, NotMultipart, NulCharacter, RepeatedParameter, UnknownParameter
+from api.errors import (
+    ApiError,
+    MomentWithoutZone,
+    NotJson,
+    NotMultipart,
+    NulCharacter,
+    RepeatedParameter,
+    UnknownParameter,
+)
 
-__all__ = ["is_strict", "query_parameters", "refuse_nul"]
+__all__ = ["is_strict", "query_parameters", "refuse_nul", "require_zone"]
 
 type Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -32,8 +41,10 @@ async def is_strict(connection: Connection, handler: BaseRouteHandler) -> None:
         if len(values) > 1:
             raise RepeatedParameter(name)
         refuse_nul(values[0], f"query parameter {name!r}")
+    media_type = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if handler.opt.get("json") and media_type != RequestEncodingType.JSON:
+        raise NotJson(media_type)
     if check_form := handler.opt.get("form"):
-        media_type = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != RequestEncodingType.MULTI_PART:
             raise NotMultipart(media_type)
         if isinstance(connection, Request):
@@ -50,6 +61,13 @@ def query_parameters(handler: BaseRouteHandler) -> frozenset[str]:
     """Names of the query parameters that a handler declares."""
     fields = handler.parsed_fn_signature.parameters.items()
     return frozenset(name for name, field in fields if isinstance(field.kwarg_definition, QueryParameter))
+
+
+def require_zone(moment: datetime | None, name: str) -> datetime | None:
+    """The moment, unless it does not say how far it is from UTC."""
+    if moment is not None and moment.tzinfo is None:
+        raise MomentWithoutZone(name)
+    return moment
 
 
 def refuse_nul(text: str, place: str) -> str:

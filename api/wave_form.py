@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from litestar.datastructures import UploadFile
@@ -10,22 +10,43 @@ from msgspec import Meta
 
 from api.errors import BadUpload
 from api.strict import refuse_nul
+from polling.declaration import WAVE_FACTS
+from polling.store.columns import Json
 
-__all__ = ["WaveForm", "check_form"]
+__all__ = ["WaveForm", "check_form", "facts_given"]
 
 
 class WaveForm(msgspec.Struct):
     """The form fields of an upload."""
 
     file: Annotated[UploadFile, Meta(description="The interviews: CSV (UTF-8) or Parquet.")]
-    reference: Annotated[str, Meta(description="Your own name for the wave; the same one again is the same wave.")]
     fieldwork_start: Annotated[str, Meta(description="First day of interviewing, as 2026-11-23.")]
     fieldwork_end: Annotated[str, Meta(description="Last day of interviewing.")]
+    reference: Annotated[
+        str | None,
+        Meta(description="Your own name for the wave; the same one again is the same wave. Needed without replaces."),
+    ] = None
     pollster: Annotated[str | None, Meta(description="Who sends it. Default: the pollster of the key.")] = None
+    replaces: Annotated[
+        str | None, Meta(description="Reference or id of the wave that this corrects: its interviews, dates or facts.")
+    ] = None
+    reason: Annotated[str | None, Meta(description="Why it is corrected; needed with replaces.")] = None
+    mode: Annotated[str | None, Meta(description="How interviews were done, e.g. phone.")] = None
+    sponsor: Annotated[str | None, Meta(description="Who paid for them.")] = None
+    sample_source: Annotated[str | None, Meta(description="Where respondents came from.")] = None
+    universe: Annotated[
+        str | None, Meta(description="Whom they stand for, e.g. adults, registered voters, likely voters.")
+    ] = None
+    language: Annotated[str | None, Meta(description="In which language they were asked.")] = None
+    facts: Annotated[
+        str | None,
+        Meta(description='The same facts as one JSON object, with {"wording": {"<question id>": "<text as asked>"}}.'),
+    ] = None
 
 
 FIELDS = WaveForm.__struct_fields__
-REQUIRED = ("file", "reference", "fieldwork_start", "fieldwork_end")
+REQUIRED = ("file", "fieldwork_start", "fieldwork_end")
+TEXT_FACTS = tuple(name for name in WAVE_FACTS if name in FIELDS)
 DAYS = ("fieldwork_start", "fieldwork_end")
 
 
@@ -48,6 +69,8 @@ def check_form(fields: Iterable[tuple[str, object]]) -> None:
     for name, content in fields:
         given.setdefault(name, []).append(content)
     problems = [f"{name} is missing" for name in REQUIRED if name not in given]
+    if "reference" not in given and "replaces" not in given:
+        problems.append("reference is missing")
     problems += [
         f"there is no field {name[:40]!r} (the fields are {', '.join(FIELDS)})" for name in given if name not in FIELDS
     ]
@@ -65,11 +88,28 @@ def _of_wrong_kind(first: Mapping[str, object]) -> list[str]:
                 problems.append("file must be a file, with a file name, not text")
         elif not isinstance(content, str):
             problems.append(f"{name} must be text, not a file")
+        elif name == "facts" and not isinstance(_json(content), dict):
+            problems.append(f"facts must be a JSON object, got {content[:40]!r}")
+        elif name == "facts" and (twice := [one for one in _json(content) if one in first]):
+            problems.append(f"{', '.join(twice)} was given in facts too")
         elif name in DAYS and not _is_day(content):
             problems.append(f"{name} must be a day such as 2026-11-23, got {content[:40]!r}")
         else:
             refuse_nul(content, f"form field {name!r}")
     return problems
+
+
+def facts_given(form: WaveForm) -> dict[str, Json]:
+    """The facts that a form tells, one by one or in one object."""
+    told: dict[str, Json] = {name: value for name in TEXT_FACTS if (value := getattr(form, name)) is not None}
+    return told if form.facts is None else told | _json(form.facts)
+
+
+def _json(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 def _is_day(text: str) -> bool:

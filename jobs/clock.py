@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from jobs.restate import REFIT, ask_refit
 from jobs.settings import Settings
 from jobs.spool import clean_spool
-from polling.store import fits, leases, queue, surveys, waves
+from polling.store import fits, leases, queue, replies, surveys, waves
 from polling.store.engine import Store
 from polling.store.records import SurveyVersionRecord
 from polling.store.wave_events import changes_after
@@ -53,6 +53,7 @@ def house_tasks(settings: Settings) -> tuple[Task, ...]:
     return (
         Task("sweep", timedelta(seconds=settings.sweep_s), lambda session, now: sweep(session, settings, now=now)),
         Task("clean-spool", HOUR, lambda _session, now: clean_spool(settings, now=now)),
+        Task("forget-replies", HOUR, lambda session, now: replies.forget_replies(session, now=now)),
     )
 
 

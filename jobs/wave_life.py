@@ -29,7 +29,7 @@ from polling.store.records import JobRecord
 from polling.store.wave_events import data_sequence, list_events, lock_survey
 from polling.store.wave_records import HELD, WITHDRAWN, Standing, WaveEventRecord, WaveRecord, WaveVersionRecord
 
-__all__ = ["ChangedWaves", "let_through", "restore", "undo", "withdraw"]
+__all__ = ["Also", "ChangedWaves", "let_through", "restore", "undo", "withdraw"]
 
 type Also = Callable[[Session, ChangedWaves], None]
 

@@ -1,9 +1,15 @@
 """``hustings estimates``: print estimates by area and group."""
 
+from typing import TYPE_CHECKING
+
 import click
 
+from api.cli.moment import moment
 from api.cli.output import as_json, percent, print_json, print_table
 from api.cli.runtime import Runtime
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 __all__ = ["estimates"]
 
@@ -19,6 +25,7 @@ __all__ = ["estimates"]
 @click.option("--interval", type=float, default=0.9, show_default=True, help="Probability of the central interval.")
 @click.option("--option", "option_", help="Whose share. Default: the first option.")
 @click.option("--release", "release_id", help="Id of a release. Default: the current one.")
+@click.option("--as-of", type=moment, metavar="TIME", help="Answer as it was known then, e.g. 2026-11-23T12:00 (UTC).")
 @as_json
 @click.pass_obj
 def estimates(
@@ -32,9 +39,12 @@ def estimates(
     interval: float,
     option_: str | None,
     release_id: str | None,
+    as_of: "datetime | None",
     json_: bool,
 ) -> None:
     """Print estimates from the stored draws of a release: the same numbers as the HTTP interface."""
+    if release_id is not None and as_of is not None:
+        raise click.UsageError("--release and --as-of both name a release. Give one of them.")
     from api.estimates import EstimateQuery, answer_query, prepare_query
     from api.release_cache import ReleaseCache
     from api.served import find_served
@@ -44,7 +54,7 @@ def estimates(
     )
     cache = ReleaseCache(runtime.store, runtime.secrets, runtime.settings)
     with runtime.store.read() as session:
-        served = find_served(session, survey_id, question_id, release_id)
+        served = find_served(session, survey_id, question_id, release_id, at=as_of)
     answer = answer_query(prepare_query(cache, served, query, runtime.settings), runtime.settings)
     if json_:
         print_json(answer)

@@ -1,30 +1,50 @@
-"""``hustings wave``: push waves of interviews, and list what was received."""
+"""``hustings wave``: push waves of interviews, list what was received, and change what becomes of it."""
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
+from api.cli.moment import moment
 from api.cli.output import as_json, print_json, print_table
 from api.cli.runtime import Runtime
+from api.cli.wave_life import history, let_through, restore, undo, withdraw
 
 __all__ = ["wave"]
 
 day = click.DateTime(formats=["%Y-%m-%d"])
 
 
-@click.group(short_help="Push, list or show waves.")
+@click.group(short_help="Push, correct, withdraw, list or show waves.")
 def wave() -> None:
-    """A wave is one delivery of interviews by a pollster."""
+    """A wave is what a pollster delivers of one round of interviews, corrections included."""
+
+
+for command in (withdraw, restore, let_through, undo, history):
+    wave.add_command(command)
 
 
 @wave.command()
 @click.argument("survey_id", metavar="SURVEY")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--pollster", required=True, help="Who did the interviews.")
-@click.option("--reference", help="The pollster's own name for the wave. Default: the file's name without its ending.")
+@click.option(
+    "--reference",
+    help="The pollster's own name for the wave. Default: that of the wave it replaces, or the file's name without "
+    "its ending.",
+)
 @click.option("--fieldwork-start", "start", type=day, required=True, metavar="YYYY-MM-DD", help="First day.")
 @click.option("--fieldwork-end", "end", type=day, required=True, metavar="YYYY-MM-DD", help="Last day.")
+@click.option("--replaces", metavar="WAVE", help="The wave that this corrects: its interviews, dates or facts.")
+@click.option("--reason", help="Why it is corrected; needed with --replaces.")
+@click.option(
+    "--fact",
+    "facts",
+    multiple=True,
+    metavar="NAME=TEXT",
+    help="mode, sponsor, sample_source, universe, language, or wording.QUESTION; once for each.",
+)
 @as_json
 @click.pass_obj
 def push(
@@ -36,6 +56,9 @@ def push(
     reference: str | None,
     start: datetime,
     end: datetime,
+    replaces: str | None,
+    reason: str | None,
+    facts: tuple[str, ...],
     json_: bool,
 ) -> None:
     """Store a CSV or Parquet file as a wave and ask for the refits that it needs.
@@ -52,12 +75,16 @@ def push(
         runtime.settings,
         survey_id=survey_id,
         pollster=pollster,
-        reference=reference or file.stem,
+        reference=reference or (None if replaces else file.stem),
         content=file.read_bytes(),
         fieldwork_start=start.date(),
         fieldwork_end=end.date(),
         now=runtime.now(),
         actor=cli_actor(),
+        facts=_facts(facts),
+        replaces=replaces,
+        reason=reason,
+        file_name=file.name,
     )
     if json_:
         print_json(
@@ -70,7 +97,11 @@ def push(
         )
         return
     stored = "stored" if received.created else "was received before"
-    click.echo(f"{received.wave.reference} of {pollster}: {received.wave.n_interviews:,} interviews {stored}.")
+    one = received.wave
+    version = f" as version {one.version}" if one.version > 1 else ""
+    click.echo(f"{one.reference} of {pollster}: {one.n_interviews:,} interviews {stored}{version}.")
+    if one.state == "held" or one.waiting is not None:
+        click.echo("  It is not counted until an analyst lets it through.")
     if received.first_of_pollster:
         click.echo(f"  This is the first wave of {pollster}: check that the name is not misspelt.")
     for job in received.jobs:
@@ -80,25 +111,30 @@ def push(
 @wave.command("list")
 @click.argument("survey_id", metavar="SURVEY")
 @click.option("--pollster", help="Only this pollster's.")
+@click.option("--as-of", type=moment, metavar="TIME", help="As they stood then, e.g. 2026-11-23T12:00 (UTC).")
 @as_json
 @click.pass_obj
-def list_(runtime: Runtime, survey_id: str, pollster: str | None, json_: bool) -> None:
+def list_(runtime: Runtime, *, survey_id: str, pollster: str | None, as_of: datetime | None, json_: bool) -> None:
     """List the waves of a survey in order of arrival."""
     from polling.store import surveys, waves
 
     with runtime.store.read() as session:
         surveys.list_versions(session, survey_id)
-        found = waves.list_waves(session, survey_id, pollster)
+        if as_of is None:
+            found = waves.list_waves(session, survey_id, pollster)
+        else:
+            found = waves.state_at(session, survey_id, as_of, pollster=pollster)
     if json_:
         print_json({"survey": survey_id, "waves": found})
         return
     print_table(
-        ("wave", "pollster", "reference", "interviews", "fieldwork", "received (UTC)", "state"),
+        ("wave", "pollster", "reference", "version", "interviews", "fieldwork", "received (UTC)", "state"),
         [
             (
                 one.id,
                 one.pollster,
                 one.reference,
+                one.version,
                 f"{one.n_interviews:,}",
                 f"{one.fieldwork_start} to {one.fieldwork_end}",
                 one.received_at,
@@ -126,3 +162,20 @@ def show(runtime: Runtime, survey_id: str, wave_id: str, json_: bool) -> None:
         print_json(found)
         return
     print_table(("", ""), [(name, value) for name, value in asdict(found).items() if name != "created"])
+
+
+def _facts(given: tuple[str, ...]) -> dict[str, Any]:
+    """The facts as they are checked and stored."""
+    facts: dict[str, Any] = {}
+    for one in given:
+        name, equals, text = one.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{one[:40]!r} is not NAME=TEXT", param_hint="--fact")
+        first, _, question = name.strip().partition(".")
+        into, key = (
+            (facts.setdefault("wording", {}), question) if first == "wording" and question else (facts, name.strip())
+        )
+        if key in into:
+            raise click.BadParameter(f"{name.strip()} was given twice", param_hint="--fact")
+        into[key] = text
+    return facts

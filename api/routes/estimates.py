@@ -1,5 +1,6 @@
 """Read estimates."""
 
+from datetime import datetime
 from typing import Annotated, Any, cast
 
 from litestar import MediaType, Request, Response, Router, get
@@ -8,11 +9,13 @@ from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 from msgspec.json import encode
 
+from api.errors import EstimateRefused
 from api.estimates import EstimateQuery, answer_query, entity_tag, prepare_query
 from api.payloads import EstimatesPayload
 from api.problems import documented
 from api.served import find_served
 from api.services import Services
+from api.strict import require_zone
 
 __all__ = ["estimates_routes"]
 
@@ -45,6 +48,10 @@ def get_estimates(
     ] = 0.9,
     option: Annotated[str | None, QueryParameter(description="Whose share. Default: the first option.")] = None,
     release: Annotated[str | None, QueryParameter(description="Id of a release. Default: the current one.")] = None,
+    as_of: Annotated[
+        datetime | None,
+        QueryParameter(description="A moment: answer from the release that was current then, as it was known on it."),
+    ] = None,
 ) -> Response[EstimatesPayload]:
     """The share of an option in every area and group, with central interval, from the draws of one release.
 
@@ -53,11 +60,13 @@ def get_estimates(
     Groups that are too small for an answer are named in `withheld`. A breakdown with more groups than the
     service answers at a time is 422 `too-many-groups`; 503 `busy` means to try again in a few seconds.
     """
+    if release is not None and as_of is not None:
+        raise EstimateRefused("release and as_of both name a release. Give one of them.")
     query = EstimateQuery(
         level=level, districts=_split(districts), by=_split(by), interval=interval, option=option or None
     )
     with services.store.read() as session:
-        served = find_served(session, survey_id, question_id, release)
+        served = find_served(session, survey_id, question_id, release, at=require_zone(as_of, "as_of"))
     tag = entity_tag(served, query, services.settings)
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
     if _matches(request.headers.get("if-none-match"), tag):

@@ -7,13 +7,14 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from sqlalchemy.orm import Session
 
-from api.payloads import DiagnosticsPayload, ReleaseList, ReleasePayload
+from api.payloads import DiagnosticsPayload, ReleaseList, ReleasePayload, RestatedWavePayload
 from api.problems import documented
 from api.services import Services
 from mrp.verdict import FitVerdict
 from polling.errors import QuestionNotFound, ReleaseNotFound
 from polling.store import fits, releases, surveys
 from polling.store.records import ReleaseRecord
+from polling.store.restatement import restated_waves
 
 __all__ = ["describe_release", "diagnostics_of", "find_release", "releases_routes"]
 
@@ -118,6 +119,19 @@ def describe_release(session: Session, release: ReleaseRecord, *, min_interviews
         seed=fit.seed,
         warnings=list(FitVerdict.from_json(cast(dict[str, Any], fit.verdict)).warnings),
         n_waves=len(used) if isinstance(used, list) else 0,
+        restates=[
+            RestatedWavePayload(
+                wave_id=one.wave_id,
+                pollster=one.pollster,
+                reference=one.reference,
+                change=one.kind,
+                version=one.version,
+                at=one.at,
+                reason=one.reason,
+                text=one.text,
+            )
+            for one in restated_waves(session, release)
+        ],
         n_interviews=release.n_interviews if release.n_interviews >= min_interviews else None,
         url=f"{base}/releases/{release.id}",
         estimates_url=f"{base}/questions/{release.question_id}/estimates?release={release.id}",

@@ -31,6 +31,7 @@ __all__ = [
     "mark_stale",
     "publish",
     "question_state",
+    "release_at",
 ]
 
 
@@ -100,6 +101,15 @@ def get_release(session: Session, release_id: str) -> ReleaseRecord:
     if row is None:
         raise ReleaseNotFound(f"'{release_id}'")
     return _record(*row)
+
+
+def release_at(session: Session, survey_id: str, question_id: str, moment: datetime) -> ReleaseRecord | None:
+    """What was served for a question at a moment, or None if nothing was published by then."""
+    by_then = _releases().where(
+        Release.survey_id == survey_id, Release.question_id == question_id, Release.published_at <= moment
+    )
+    row = session.execute(by_then.order_by(Release.number.desc()).limit(1)).one_or_none()
+    return None if row is None else _record(*row)
 
 
 def list_releases(session: Session, survey_id: str, question_id: str | None = None) -> list[ReleaseRecord]:

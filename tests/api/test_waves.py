@@ -68,7 +68,7 @@ def test_every_fault_of_a_file_is_in_one_reply_and_nothing_is_stored(world: Worl
         ({"fieldwork_start": "yesterday"}, 400, "bad-upload", "fieldwork_start must be a day"),
         ({"fieldwork_end": None}, 400, "bad-upload", "fieldwork_end is missing"),
         ({"reference": None}, 400, "bad-upload", "reference is missing"),
-        ({"refrence": "w2"}, 400, "bad-upload", "there is no field 'refrence' (the fields are file, reference,"),
+        ({"refrence": "w2"}, 400, "bad-upload", "there is no field 'refrence' (the fields are file, fieldwork_start,"),
         ({"reference": "a\0b"}, 400, "nul-character", "reference"),
         ({"pollster": "Somebody else"}, 403, "pollster-refused", "speaks for the pollster 'Alpha'"),
         ({"reference": " "}, 422, "wave-rejected", "1 fault"),

@@ -70,6 +70,37 @@ def plain(path: str | Callable[[World], str], *, forbidden: str | None = None, m
     return calls
 
 
+def change(world: World, path: str, role: str, headers: dict[str, str] | None = None, **body: Any) -> Any:
+    sent = {"reason": "contract"} | body
+    return world.client.post(path, headers=world.bearer(role) | (headers or {}), json=sent)
+
+
+def in_flight(world: World, path: str, **body: Any) -> Any:
+    """Send a request while the same one is being worked on."""
+
+    class Everything(set[Any]):
+        def __contains__(self, _one: object) -> bool:
+            return True
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.services.exchanges, "_running", Everything())
+        return change(world, path, "pollster", {"Idempotency-Key": "contract"}, **body)
+
+
+def changing(
+    path: Callable[[World], str], act: str, *, role: str = "pollster", forbidden: str = "reader", **body: Any
+) -> dict[int, Provoke]:
+    """Provocations that every change of a wave shares."""
+    return {
+        200: lambda world: change(world, path(world), role, **body),
+        400: lambda world: change(world, path(world), role, nonsense=1),
+        401: lambda world: world.client.post(path(world), json={}),
+        403: lambda world: change(world, path(world), forbidden),
+        404: lambda world: change(world, f"{BASE}/waves/none/{act}", role),
+        415: lambda world: world.client.post(path(world), headers=world.bearer(role), content=b"reason=x"),
+    }
+
+
 def push(world: World, **fields: Any) -> Any:
     return world.push("contract", wave_csv(start=7000), **fields)
 
@@ -103,6 +134,19 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     "listDistricts": plain(f"{BASE}/districts", missing="/v1/surveys/none/districts"),
     "listWaves": plain(f"{BASE}/waves", forbidden="reader", missing="/v1/surveys/none/waves"),
     "getWave": plain(wave, forbidden="reader", missing=f"{BASE}/waves/none"),
+    "getWaveHistory": plain(lambda world: f"{wave(world)}/history", forbidden="reader", missing=f"{BASE}/waves/none"),
+    "withdrawWave": changing(lambda world: f"{wave(world)}/withdraw", "withdraw")
+    | {409: lambda world: in_flight(world, f"{wave(world)}/withdraw")},
+    "restoreWave": changing(lambda world: f"{wave(world)}/restore", "restore")
+    | {409: lambda world: in_flight(world, f"{wave(world)}/restore")},
+    "letWaveThrough": changing(lambda world: f"{wave(world)}/let-through", "let-through", role="analyst")
+    | {409: lambda world: change(world, f"{wave(world)}/let-through", "analyst", version=7)},
+    "undoWaves": changing(lambda world: f"{BASE}/waves/undo", "undo", forbidden="analyst", since="2999-01-01T00:00:00Z")
+    | {
+        404: lambda world: change(world, f"{BASE}/waves/undo", "pollster", waves=["none"]),
+        409: lambda world: in_flight(world, f"{BASE}/waves/undo", waves=["none"]),
+        422: lambda world: change(world, f"{BASE}/waves/undo", "pollster"),
+    },
     "listJobs": plain(f"{BASE}/jobs", forbidden="dpo", missing="/v1/surveys/none/jobs"),
     "getJob": plain(job, forbidden="dpo", missing=f"{BASE}/jobs/none"),
     "listReleases": plain(f"{RAIL}/releases", forbidden="pollster", missing=f"{BASE}/questions/none/releases"),
@@ -167,10 +211,10 @@ def test_a_documented_status_can_be_provoked(world: World, operation: str, statu
 
 def check(world: World, schema: str, body: dict[str, Any]) -> None:
     """The body has the described members and no other, and can be read back into its type."""
-    from api import payloads, problems
+    from api import payloads, problems, wave_payloads
 
     described = world.client.get("/openapi.json").json()["components"]["schemas"][schema]
     assert set(body) <= set(described["properties"])
     assert set(described.get("required", [])) <= set(body)
-    struct = getattr(payloads, schema, None) or getattr(problems, schema)
+    struct = next(one for where in (payloads, wave_payloads, problems) if (one := getattr(where, schema, None)))
     assert msgspec.to_builtins(msgspec.convert(body, struct)) == body

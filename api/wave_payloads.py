@@ -1,0 +1,149 @@
+"""The bodies about waves that the HTTP interface sends and takes, every field described."""
+
+from datetime import date, datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from api.payloads import JobLink, SurveyId
+
+__all__ = [
+    "ChangedWavesPayload",
+    "LetThroughBody",
+    "ReasonBody",
+    "ReceivedWavePayload",
+    "UndoBody",
+    "WaveEventPayload",
+    "WaveHistory",
+    "WaveList",
+    "WavePayload",
+    "WaveVersionPayload",
+]
+
+Reason = Annotated[str, Meta(description="Why; shown beside the estimates it restates.", min_length=1, max_length=1000)]
+
+
+class WavePayload(msgspec.Struct, frozen=True):
+    """A wave as it stands."""
+
+    id: Annotated[str, Meta(description="The wave's id.")]
+    survey: SurveyId
+    survey_version: Annotated[int, Meta(description="The version of the survey that was in force.")]
+    pollster: Annotated[str, Meta(description="Who sent it.")]
+    reference: Annotated[str, Meta(description="The pollster's own name for the wave.")]
+    state: Annotated[
+        str, Meta(description="open, accepted, held (waits for an analyst) or withdrawn; the first two are counted.")
+    ]
+    version: Annotated[int, Meta(description="The delivery that the other fields tell of: 1, 2, ...")]
+    waiting: Annotated[int | None, Meta(description="A newer version that waits for an analyst, or null.")]
+    n_interviews: Annotated[int, Meta(description="Interviews in it, without those set aside.")]
+    n_quarantined: Annotated[int, Meta(description="Rows set aside.")]
+    n_without_consent: Annotated[int, Meta(description="Interviews without consent, which were not kept.")]
+    questions: Annotated[list[str], Meta(description="The questions that it asked.")]
+    fieldwork_start: Annotated[date | None, Meta(description="First day of interviewing.")]
+    fieldwork_end: Annotated[date | None, Meta(description="Last day of interviewing.")]
+    facts: Annotated[
+        dict[str, Any],
+        Meta(description="mode, sponsor, sample_source, universe, language, wording: the wave's, or the survey's."),
+    ]
+    flags: Annotated[list[Any], Meta(description="What the quality checks noticed.")]
+    received_at: Annotated[datetime, Meta(description="When this version was received.")]
+    reason: Annotated[str | None, Meta(description="Why this version corrects the one before, or null.")]
+    content_sha256: Annotated[str, Meta(description="SHA-256 of the file as sent.")]
+    url: Annotated[str, Meta(description="Where it is.")]
+    history_url: Annotated[str, Meta(description="Where its versions and events are.")]
+
+
+class ReceivedWavePayload(msgspec.Struct, frozen=True):
+    """What the service did with an uploaded wave."""
+
+    wave_id: Annotated[str, Meta(description="The wave's id.")]
+    reference: Annotated[str, Meta(description="The pollster's own name for the wave.")]
+    pollster: Annotated[str, Meta(description="Who sent it.")]
+    state: Annotated[str, Meta(description="accepted, or held: then it waits for an analyst.")]
+    version: Annotated[int, Meta(description="1, or more for a wave that was corrected.")]
+    waiting: Annotated[int | None, Meta(description="The version that waits for an analyst, or null.")]
+    n_interviews: Annotated[int, Meta(description="Interviews in the file.")]
+    created: Annotated[bool, Meta(description="False if this file was received before; nothing was stored again.")]
+    first_of_pollster: Annotated[
+        bool, Meta(description="True for the first wave of this pollster: check that the name is not misspelt.")
+    ]
+    jobs: Annotated[list[JobLink], Meta(description="The refits that this wave waits for.")]
+
+
+class WaveList(msgspec.Struct, frozen=True):
+    """Waves in order of arrival."""
+
+    survey: SurveyId
+    as_of: Annotated[datetime | None, Meta(description="The moment at which they stood so; null for now.")]
+    waves: list[WavePayload]
+
+
+class WaveVersionPayload(msgspec.Struct, frozen=True):
+    """One delivery of a wave."""
+
+    version: Annotated[int, Meta(description="1, 2, ...")]
+    n_interviews: Annotated[int, Meta(description="Interviews in it.")]
+    questions: Annotated[list[str], Meta(description="The questions that it asked.")]
+    fieldwork_start: Annotated[date | None, Meta(description="First day of interviewing.")]
+    fieldwork_end: Annotated[date | None, Meta(description="Last day of interviewing.")]
+    facts: Annotated[dict[str, Any], Meta(description="The facts that came with it.")]
+    received_at: Annotated[datetime, Meta(description="When it was received.")]
+    reason: Annotated[str | None, Meta(description="Why it corrects the one before, or null.")]
+    content_sha256: Annotated[str, Meta(description="SHA-256 of the file as sent.")]
+
+
+class WaveEventPayload(msgspec.Struct, frozen=True):
+    """Something that happened to a wave, and how the wave stood afterwards."""
+
+    sequence: Annotated[int, Meta(description="Step of the survey's data history.")]
+    kind: Annotated[str, Meta(description="received, replaced, withdrawn, restored, held, let-through, ...")]
+    at: Annotated[datetime, Meta(description="When.")]
+    actor: Annotated[str, Meta(description="Who did it.")]
+    reason: Annotated[str | None, Meta(description="Why, or null.")]
+    version: Annotated[int, Meta(description="The version that stood then.")]
+    state: Annotated[str, Meta(description="open, accepted, held or withdrawn.")]
+    waiting: Annotated[int | None, Meta(description="The version that waited for an analyst, or null.")]
+
+
+class WaveHistory(msgspec.Struct, frozen=True):
+    """Everything that was delivered of a wave, and everything that happened to it."""
+
+    wave: WavePayload
+    versions: list[WaveVersionPayload]
+    events: list[WaveEventPayload]
+
+
+class ChangedWavesPayload(msgspec.Struct, frozen=True):
+    """What became of the waves that were named or found."""
+
+    survey: SurveyId
+    changed: Annotated[list[WavePayload], Meta(description="As they stand now.")]
+    unchanged: Annotated[list[WavePayload], Meta(description="Those that stood so already.")]
+    jobs: Annotated[list[JobLink], Meta(description="The refits that were asked for.")]
+
+
+class ReasonBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why a wave is withdrawn or restored."""
+
+    reason: Reason
+
+
+class LetThroughBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why a held delivery is counted, and which one was looked at."""
+
+    reason: Reason
+    version: Annotated[int | None, Meta(description="The version that was looked at. Default: what waits.")] = None
+
+
+class UndoBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which deliveries are undone: the newest of each wave named, or everything since a moment."""
+
+    reason: Reason
+    waves: Annotated[list[str], Meta(description="Ids or references.", max_length=1000)] | None = None
+    since: Annotated[datetime | None, Meta(description="Instead: everything delivered then or later.")] = None
+    pollster: Annotated[str | None, Meta(description="Of this pollster alone. Default: the key's.")] = None
+    delivered_by: Annotated[
+        str | None, Meta(description="With since: what this key delivered, by its prefix, alone.")
+    ] = None

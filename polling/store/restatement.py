@@ -1,0 +1,85 @@
+"""What a release says anew: the waves that were corrected, withdrawn or restored since the one before it.
+
+New waves are no restatement: the release before was right about what was known.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from polling.store.fits import get_fit
+from polling.store.records import FitRecord, ReleaseRecord
+from polling.store.tables import Release
+from polling.store.wave_events import changes_after
+
+__all__ = ["RestatedWave", "restated_waves"]
+
+NEWS = ("received", "batch")
+"""Changes that bring interviews which were not there before."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestatedWave:
+    """A wave that a release counts otherwise than the release before."""
+
+    wave_id: str
+    pollster: str
+    reference: str
+    kind: str
+    """replaced | withdrawn | restored | let-through | ...: what happened to it last."""
+    version: int
+    at: datetime
+    reason: str | None
+    text: str
+    """The same in a sentence."""
+
+
+def restated_waves(session: Session, release: ReleaseRecord) -> tuple[RestatedWave, ...]:
+    """The waves that a release restates, in the order of what happened to them; none for a first release."""
+    before = select(Release.fit_id).where(
+        Release.survey_id == release.survey_id,
+        Release.question_id == release.question_id,
+        Release.number == release.number - 1,
+    )
+    if (before_id := session.scalar(before)) is None:
+        return ()
+    old, new = get_fit(session, before_id), get_fit(session, release.fit_id)
+    had, has = _inputs(old), _inputs(new)
+    if had == has:
+        return ()
+    # The release's own place in the history: an identical fit may have been confirmed on later data since.
+    last = {
+        change.wave_id: change
+        for change in changes_after(session, release.survey_id, min(old.data_sequence, new.data_sequence - 1))
+        if change.sequence <= new.data_sequence and release.question_id in change.questions
+    }
+    return tuple(
+        RestatedWave(
+            change.wave_id,
+            change.pollster,
+            change.reference,
+            change.kind,
+            change.version,
+            change.at,
+            change.reason,
+            change.happened,
+        )
+        for change in sorted(last.values(), key=lambda change: change.sequence)
+        if had.get(change.wave_id) != has.get(change.wave_id)
+        and change.kind not in NEWS
+        and not (change.kind == "let-through" and change.wave_id not in had)
+    )
+
+
+def _inputs(fit: FitRecord) -> dict[str, tuple[int, Any]]:
+    """Wave -> what the fit used of it; a fit of schema 0001 knew one version and one part."""
+    used: Any = fit.inputs.get("waves", []) if isinstance(fit.inputs, dict) else []
+    found = {}
+    for one in used if isinstance(used, list) else []:
+        if isinstance(one, dict):
+            hashes = one.get("payload_sha256")
+            found[str(one.get("id"))] = (int(one.get("version", 1)), [hashes] if isinstance(hashes, str) else hashes)
+    return found
