@@ -9,6 +9,7 @@ import os
 
 from sqlalchemy import inspect
 
+from jobs.at_work import require_finished_restore
 from jobs.settings import Settings
 from polling.errors import SchemaOutdated
 from polling.store.engine import Store, open_store
@@ -34,8 +35,11 @@ def open_ready_store(settings: Settings) -> Store:
     ------
     SchemaOutdated, SchemaTooNew
         If it has tables of another version.
+    RestoreRefused
+        If a restore was begun and not finished.
     """
     make_data_dir(settings)
+    require_finished_restore(settings)
     store = open_store(settings.store_url)
     try:
         require_current(store)

@@ -67,6 +67,10 @@ class Settings:
         Path | None,
         About("Folder of compiled model kernels, reused between fits. Empty: hustings in the user's cache folder."),
     ] = None
+    backup_dir: Annotated[Path, About("Folder of backups. Keep the secrets file elsewhere.")] = Path("hustings-backups")
+    backup_keep_days: Annotated[
+        int, About("Days until a backup is deleted, and with it the last trace of who was erased since.", least=1)
+    ] = 30
     host: Annotated[str, About("Address that the web server listens on.")] = "127.0.0.1"
     port: Annotated[int, About("Port that the web server listens on; 0 takes a free one.", least=0)] = 8000
     max_upload_mb: Annotated[int, About("Largest wave file that is accepted, in MB.", least=1)] = 64

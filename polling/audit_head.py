@@ -1,7 +1,7 @@
 """The head of the audit chain, noted outside the database: a line per commit in a file beside the secrets file.
 
     <id> <mac> <time>                  the chain had so many entries, and this was the code of the last
-    back <id> <mac> <time> <signature> a backup was restored whose chain ends there; later heads are of the past
+    back <id> <mac> <time> <signature> a backup was restored whose chain ends there; what was noted before is past
 
 The database alone cannot tell that the end of its chain was cut off, or that an older copy was put in its place. A
 line is written and synced after the commit; a crash between the two leaves a head that lags, which is no alarm. A
@@ -64,8 +64,9 @@ class HeadFile:
             back, identifier, mac, _, signature = found.groups()
             if back:
                 unsigned = line.rpartition(" ")[0]
-                if signature and hmac.compare_digest(signature, _signature(unsigned, audit_key)):
-                    heads = [one for one in heads if one.id <= int(identifier)]
+                if not signature or not hmac.compare_digest(signature, _signature(unsigned, audit_key)):
+                    continue
+                heads = []  # those before are of another branch, or are covered by the code of this one
             if mac != "-":
                 heads.append(AuditHeadRecord(int(identifier), mac))
         return heads

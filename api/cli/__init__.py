@@ -22,6 +22,7 @@ __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("api.cli.audit:audit", "Verify, show or export the record of everything done."),
+    "backup": ("api.cli.backup:backup", "Back up the database; list or delete backups."),
     "backtest": ("api.cli.backtest:backtest", "Score a survey folder against what happened."),
     "bench": ("api.cli.bench:bench", "Measure how fast large waves are taken in."),
     "db": ("api.cli.db:db", "Upgrade the database, or show its state."),
@@ -32,9 +33,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fit": ("api.cli.fit:fit", "Fit questions: ask now and wait, or list fits."),
     "jobs": ("api.cli.jobs:jobs", "List, show or cancel jobs."),
     "key": ("api.cli.key:key", "Create, list or revoke API keys."),
+    "restore": ("api.cli.backup:restore", "Replace the database by a backup."),
     "serve": ("api.cli.serve:serve", "Serve the HTTP interface, with a worker beside it."),
     "survey": ("api.cli.survey:survey", "Check, add, update, list or show surveys."),
-    "wave": ("api.cli.wave:wave", "Push, list or show waves."),
+    "wave": ("api.cli.wave:wave", "Push, correct, withdraw, list or show waves."),
     "worker": ("api.cli.worker:worker", "Run a worker: refits, schedule."),
 }
 """Name -> where the command is, and its line in the help."""

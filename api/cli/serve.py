@@ -45,13 +45,15 @@ def serve(
         ) from None
     from api.app import create_app
     from api.keys import key_pepper
+    from jobs.at_work import at_work
 
     key_pepper(runtime.store, runtime.secrets)  # made now, or refused now, rather than at the first request
     runtime.store.close()  # the schema is there; the application opens its own connections
 
     app = create_app(settings)
     command = worker_command(runtime) if worker else None
-    sys.exit(run(app, host=host, port=port, worker=command, on_ready=_announce))
+    with at_work(settings):
+        sys.exit(run(app, host=host, port=port, worker=command, on_ready=_announce))
 
 
 def worker_command(runtime: Runtime) -> list[str]:

@@ -25,16 +25,18 @@ def worker(runtime: Runtime, with_parent: bool, once: bool) -> None:
         signal.signal(number, lambda *_: stop.set())
     if with_parent:
         end_with_parent()
+    from jobs.at_work import at_work
     from jobs.clock import HouseClock, house_tasks
     from jobs.worker import Worker
 
-    at_work = Worker(runtime.store, runtime.settings)
-    if once:
-        at_work.turn(runtime.now())
-        return
-    clock = HouseClock(runtime.store, house_tasks(runtime.settings), owner=at_work.owner)
-    clock.start()
-    try:
-        at_work.run(stop)
-    finally:
-        clock.stop()
+    working = Worker(runtime.store, runtime.settings)
+    with at_work(runtime.settings):
+        if once:
+            working.turn(runtime.now())
+            return
+        clock = HouseClock(runtime.store, house_tasks(runtime.settings), owner=working.owner)
+        clock.start()
+        try:
+            working.run(stop)
+        finally:
+            clock.stop()
