@@ -32,11 +32,15 @@ references bench: export OPENBLAS_NUM_THREADS = 1
 references: setup
 	.venv/bin/python -m tests.agreement.references $(CASES)
 
+bench: REPORTS = tests/benchmarks/reports
 bench: setup
-	@mkdir -p tests/benchmarks/reports
-	.venv/bin/python tests/benchmarks/bench_fit.py > tests/benchmarks/reports/fit.json
-	.venv/bin/python tests/benchmarks/bench_poststratify.py > tests/benchmarks/reports/poststratify.json
-	.venv/bin/python tests/benchmarks/accuracy.py > tests/benchmarks/reports/accuracy.json
+	@mkdir -p $(REPORTS)
+	.venv/bin/python tests/benchmarks/bench_fit.py $(if $(BAMBI),--bambi $(BAMBI)) > $(REPORTS)/.part
+	@mv $(REPORTS)/.part $(REPORTS)/fit.json && cat $(REPORTS)/fit.json
+	.venv/bin/python tests/benchmarks/bench_poststratify.py > $(REPORTS)/.part
+	@mv $(REPORTS)/.part $(REPORTS)/poststratify.json && cat $(REPORTS)/poststratify.json
+	.venv/bin/python tests/benchmarks/accuracy.py > $(REPORTS)/.part
+	@mv $(REPORTS)/.part $(REPORTS)/accuracy.json && tail -n 40 $(REPORTS)/accuracy.json
 
 lint: setup
 	@.venv/bin/ruff check .

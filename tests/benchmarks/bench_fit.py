@@ -1,70 +1,60 @@
 """How long a refit takes: the Laplace engine beside NUTS on the same model, in the same run.
 
 Run by ``make bench``; prints one JSON object. Times are wall-clock seconds on whatever machine this is: compare the
-ratios. "estimates" are the nation, all districts and every demographic by itself.
+ratios. A fit is followed by the estimates that every release has: the nation, all districts, every demographic by
+itself. *Warm* is in a process that has fitted before; *cold* is the service's own fit process from its start to its
+end, with cached kernels, and its peak memory. Each measurement has a process to itself, one after the other.
 """
 
 import argparse
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 # As in the fit process: the engine's own threads share the cores, not those of the linear algebra library.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-ROOT = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("HUSTINGS_CASES", ROOT.parent / "shared" / "data"))
-CASES = {
-    "cces2018, 5,000 interviews": ("cces2018", "sample5000.parquet"),
-    "cces2018, 59,810 interviews": ("cces2018", "responses.parquet"),
-    "marriage2005": ("marriage2005", "responses.parquet"),
-}
+from tests.benchmarks.cases import CASES, ROOT, Inputs, load
+
 REPEATS = 5
+COLD_REPEATS = 3
+TIMEOUT_S = 300
+GOALS = {
+    "warm_s": {"cces2018, 5,000 interviews": 3, "cces2018, 59,810 interviews": 6, "marriage2005": 4},
+    "cold_beyond_warm_s": 4,
+    "peak_mb": 700,
+    "times_faster_than_nutpie_to_ess_400": {"cces2018, 5,000 interviews": 50},
+}
+# Models of cces2018 with so many parameters, for the search of their mode.
+_WIDER = " + (1|gender:education) + (1|gender:age) + (1|ethnicity:age) + (1|region) + (1|state:gender)"
+_WIDEST = (
+    "rep_share_2016 + region + (1+gender|state) + (1+gender|ethnicity) + (1+gender|education) + (1|age)"
+    " + (1|gender:ethnicity) + (1|education:age) + (1|education:ethnicity) + (1|ethnicity:age) + (1|gender:education)"
+    " + (1|gender:age) + (1|region) + (1|region:age) + (1|region:education) + (1|region:ethnicity)"
+)
 
 
-def load(case: str, interviews: str) -> tuple[Any, Any, Any, Any]:
-    """Design, electorate, counts and priors of a case, through the survey's own codebook."""
-    import polars as pl
-
-    from jobs.backtest_waves import plan_backtest, split_waves
-    from jobs.refit import electorate_of
-    from jobs.survey import load_survey
-    from mrp import build_design, collapse, parse_priors
-    from polling.wave_file import read_wave
-
-    bundle = load_survey(ROOT / "tests" / "cases" / case, data_dir=DATA / case)
-    declaration = bundle.declaration
-    question = declaration.questions[0]
-    waves = split_waves(bundle, plan_backtest(bundle, None, interviews), DATA / case, now=datetime.now(UTC))
-    read = [read_wave(wave.content, declaration, pollster=wave.pollster).conversion.interviews for wave in waves]
-    columns = [*declaration.cell_columns, question.id, "excluded"]
-    kept = pl.concat([one.select(columns) for one in read]).filter(~pl.col("excluded"))
-    electorate = electorate_of(bundle)
-    design = build_design(question.model, electorate)
-    counts = collapse(kept, by=declaration.cell_columns, answer=question.id, option=question.options[0])
-    return design, electorate, counts, parse_priors(question.priors)
-
-
-def once(design: Any, electorate: Any, counts: Any, priors: Any, *, seed: int) -> dict[str, Any]:
+def once(inputs: Inputs, *, seed: int) -> dict[str, Any]:
     """One Laplace fit with its estimates."""
-    from mrp import from_datatree
     from mrp.fit import default_estimates
     from mrp.laplace.engine import fit_laplace
+    from mrp.latents import from_datatree
     from mrp.verdict import judge_laplace
 
+    design = inputs.design
     begin, cpu = time.perf_counter(), time.process_time()
-    tree = fit_laplace(design, counts, priors, seed=seed)
+    tree = fit_laplace(design, inputs.counts, inputs.priors, seed=seed)
     fitted = time.perf_counter()
-    estimates = default_estimates(from_datatree(tree, design), design, electorate)
+    estimates = default_estimates(from_datatree(tree, design), design, inputs.electorate)
     end = time.perf_counter()
     return {
         "fit": fitted - begin,
@@ -76,135 +66,143 @@ def once(design: Any, electorate: Any, counts: Any, priors: Any, *, seed: int) -
     }
 
 
-def laplace(case: str, interviews: str) -> dict[str, Any]:
-    """Warm: the median of several fits after the first, in this process."""
-    inputs = load(case, interviews)
-    once(*inputs, seed=0)
-    runs = [once(*inputs, seed=seed) for seed in range(1, REPEATS + 1)]
-    median = {name: statistics.median(run[name] for run in runs) for name in ("fit", "estimates", "total", "cpu")}
-    design, _, counts, _ = inputs
+def warm(case: str) -> dict[str, Any]:
+    """The median of several fits after the first, in this process."""
+    inputs = load(case)
+    once(inputs, seed=0)
+    runs = [once(inputs, seed=seed) for seed in range(1, REPEATS + 1)]
     return {
-        "n_cells": counts.height,
-        "n_latents": design.n_latents,
-        "median_s": median,
+        "n_cells": inputs.counts.height,
+        "n_latents": inputs.design.n_latents,
+        "median_s": {name: statistics.median(run[name] for run in runs) for name in ("fit", "estimates", "total")},
+        "median_cpu_s": statistics.median(run["cpu"] for run in runs),
         "worst_s": max(run["total"] for run in runs),
         "publishable": sum(run["publishable"] for run in runs),
         "runs": runs,
     }
 
 
-def cold(case: str, interviews: str) -> dict[str, Any]:
-    """A new process: imports, cached kernels, fit and estimates; and its peak memory."""
-    begin = time.perf_counter()
-    command = [sys.executable, __file__, "--one", case, interviews]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
-    return {"total_s": time.perf_counter() - begin, **json.loads(done.stdout)}
+def cold(case: str) -> dict[str, Any]:
+    """The service's fit process on a request, from its start to its end."""
+    from jobs.fit_request import FitRequest, FitResult
+    from mrp.laplace.engine import LaplaceSettings
+    from mrp.nuts import NutsSettings
+
+    inputs = load(case)
+    seconds, peaks = [], []
+    for seed in range(COLD_REPEATS):
+        with tempfile.TemporaryDirectory() as folder:
+            request = FitRequest(
+                formula=inputs.design.formula,
+                priors=inputs.overridden,
+                seed=seed,
+                engine="laplace",
+                nuts=NutsSettings(),
+                laplace=LaplaceSettings(),
+                electorate=inputs.electorate,
+                counts=inputs.counts,
+            )
+            request.write(Path(folder))
+            begin = time.perf_counter()
+            child = subprocess.Popen(
+                [sys.executable, "-m", "jobs.fit_process", folder, str(os.getpid())],
+                cwd=ROOT,
+                stdout=subprocess.DEVNULL,
+            )
+            _, status, usage = os.wait4(child.pid, 0)
+            seconds.append(time.perf_counter() - begin)
+            child.returncode = os.waitstatus_to_exitcode(status)
+            peaks.append(usage.ru_maxrss / 1024)
+            assert child.returncode == 0, f"the fit process ended with {child.returncode}"
+            assert FitResult.read(Path(folder)).engine == "laplace"
+    return {"median_s": statistics.median(seconds), "all_s": seconds, "peak_mb": max(peaks)}
 
 
-def own_nuts(case: str, interviews: str) -> dict[str, Any]:
-    """The reference engine of this project, with its defaults."""
-    from mrp import judge_nuts, sample_nuts
-    from mrp.convergence import convergence
+def mode_search(case: str) -> dict[str, Any]:
+    """The search of the most probable parameters, by its gradient and by differences."""
+    from scipy import optimize
 
-    design, _, counts, priors = load(case, interviews)
-    begin = time.perf_counter()
-    tree = sample_nuts(design, counts, priors, seed=1)
-    seconds = time.perf_counter() - begin
-    least = min(min(row.ess_bulk, row.ess_tail) for row in convergence(tree))
-    return {
-        "total_s": seconds,
-        "stages_s": tree.attrs["seconds"],
-        "min_ess": least,
-        "sampling_to_ess_400_s": tree.attrs["seconds"]["sample"] * 400 / least,
-        "publishable": judge_nuts(tree).publishable,
-    }
-
-
-def nutpie_on_definition(case: str, interviews: str) -> dict[str, Any]:
-    """nutpie on the model as it is written down, with its defaults but for the target."""
-    import nutpie
-
-    from mrp.convergence import convergence
+    from mrp import build_design
     from mrp.counts import coarsest
-    from mrp.model import build_model
+    from mrp.hyper import hyper_space
+    from mrp.laplace.conditional import Conditional
+    from mrp.laplace.explore import most_probable
+    from mrp.priors import Priors
 
-    design, _, counts, priors = load(case, interviews)
-    begin = time.perf_counter()
-    compiled = nutpie.compile_pymc_model(build_model(design, coarsest(design, counts), priors))
-    compiled_at = time.perf_counter()
-    draws = {"tune": 1000, "draws": 1500, "chains": 4, "cores": 2, "target_accept": 0.97}
-    tree = nutpie.sample(compiled, **draws, seed=1, progress_bar=False)
-    sampled = time.perf_counter() - compiled_at
-    rows = convergence(tree)
-    least = min(min(row.ess_bulk, row.ess_tail) for row in rows)
-    return {
-        "compile_s": compiled_at - begin,
-        "sample_s": sampled,
-        "settings": draws,
-        "max_r_hat": max(row.r_hat for row in rows),
-        "min_ess": least,
-        "divergences": int(tree["sample_stats"]["diverging"].sum()),
-        "sampling_to_ess_400_s": sampled * 400 / least,
-    }
+    inputs = load(case)
+    out = {}
+    for formula in (inputs.design.formula, inputs.design.formula + _WIDER, _WIDEST):
+        design = build_design(formula, inputs.electorate)
+        conditional = Conditional(design, coarsest(design, inputs.counts), Priors())
+        space = hyper_space(design, Priors())
+        near = conditional.slope(space.natural(space.working(space.start())))[0]
+
+        def minus_log_density(free: Any, space: Any = space, conditional: Any = conditional, near: Any = near) -> float:
+            working = space.working(free)
+            value = conditional.mode(space.natural(working), near).log_likelihood
+            return -float(value + space.log_prior(working) + space.log_volume(working))
+
+        begin = time.process_time()
+        most_probable(conditional, space)
+        exact = time.process_time() - begin
+        begin = time.process_time()
+        optimize.minimize(minus_log_density, space.start(), method="BFGS", options={"gtol": 3e-2, "eps": 1e-3})
+        differences = time.process_time() - begin
+        out[f"{space.size} parameters"] = {"gradient_cpu_s": exact, "differences_cpu_s": differences}
+    return out
 
 
-def bambi_defaults(case: str, interviews: str) -> dict[str, Any]:
-    """Bambi with its defaults on the same cells and formula, if it is installed."""
+PARTS = {"warm": warm, "cold": cold, "mode_search": mode_search}
+
+
+def measured(part: str, case: str, *, python: str = sys.executable) -> dict[str, Any]:
+    """A measurement in a process of its own; what went wrong in place of what cannot be had."""
+    print(f"{case}: {part} ...", file=sys.stderr, flush=True)
+    script = __file__ if part in PARTS else str(Path(__file__).with_name("bench_peers.py"))
+    arguments = ["--part", part, case] if part in PARTS else [part, case]
     try:
-        import bambi
-    except ImportError:
-        return {"skipped": "Bambi is not installed: .venv/bin/python -m pip install bambi, or uv pip install bambi"}
-    from mrp.convergence import convergence
-    from mrp.counts import coarsest
-
-    design, electorate, counts, _ = load(case, interviews)
-    table = coarsest(design, counts)
-    lookup = electorate.districts.rename({"code": electorate.district})
-    table = table.join(lookup, on=electorate.district, how="left")
-    begin = time.perf_counter()
-    model = bambi.Model(f"p(y, n) ~ {design.formula}", table.to_pandas(), family="binomial")
-    tree = model.fit(random_seed=1, cores=2)
-    seconds = time.perf_counter() - begin
-    rows = convergence(tree)
-    return {
-        "total_s": seconds,
-        "max_r_hat": max(row.r_hat for row in rows),
-        "min_ess": min(min(row.ess_bulk, row.ess_tail) for row in rows),
-        "divergences": int(tree["sample_stats"]["diverging"].sum()),
-    }
+        done = subprocess.run(
+            [python, script, *arguments], capture_output=True, text=True, cwd=ROOT, timeout=TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return {"not_finished_after_s": TIMEOUT_S}
+    if done.returncode:
+        return {"failed": done.stderr.strip()[-400:]}
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--one", nargs=2, metavar=("CASE", "INTERVIEWS"), help="one fit in this process")
+    parser.add_argument("--part", nargs=2, metavar=("PART", "CASE"), help="one measurement in this process")
     parser.add_argument("--quick", action="store_true", help="the Laplace engine only")
+    parser.add_argument("--bambi", metavar="PYTHON", help="an interpreter that has Bambi; see bench_peers.py")
     arguments = parser.parse_args()
-    if arguments.one:
-        run = once(*load(*arguments.one), seed=1)
-        print(json.dumps({"fit_and_estimates_s": run["total"], "peak_mb": _peak_mb()}))
+    if arguments.part:
+        print(json.dumps(PARTS[arguments.part[0]](arguments.part[1])))
         return
     report: dict[str, Any] = {
         "machine": {"cores": os.cpu_count(), "processor": platform.machine(), "python": platform.python_version()},
+        "load_at_start": os.getloadavg()[0],
         "versions": {name: version(name) for name in ("pymc", "nutpie", "numba", "numpy", "scipy")},
+        "goals": GOALS,
         "cases": {},
     }
-    for name, case in CASES.items():
-        print(f"{name} ...", file=sys.stderr)
-        entry: dict[str, Any] = {"laplace": laplace(*case), "laplace_cold": cold(*case)}
-        if not arguments.quick and "59,810" not in name:
-            entry |= {"nuts": own_nuts(*case), "nutpie_on_definition": nutpie_on_definition(*case)}
-            entry["bambi"] = bambi_defaults(*case)
-            entry["times_faster_than_nutpie_to_ess_400"] = (
-                entry["nutpie_on_definition"]["sampling_to_ess_400_s"] / entry["laplace"]["median_s"]["total"]
-            )
-        report["cases"][name] = entry
+    for case in CASES:
+        entry = {"laplace": measured("warm", case), "laplace_cold": measured("cold", case)}
+        seconds = entry["laplace"]["median_s"]["total"]
+        entry["cold_beyond_warm_s"] = entry["laplace_cold"]["median_s"] - seconds
+        if not arguments.quick and "59,810" not in case:
+            entry |= {"nuts": measured("own", case), "nutpie_on_definition": measured("nutpie", case)}
+            if to_400 := entry["nutpie_on_definition"].get("sampling_to_ess_400_s"):
+                entry["times_faster_than_nutpie_to_ess_400"] = to_400 / seconds
+            entry["bambi"] = {"skipped": "not asked for: make bench BAMBI=..., see bench_peers.py"}
+            if arguments.bambi:
+                entry["bambi"] = measured("bambi", case, python=arguments.bambi)
+        report["cases"][case] = entry
+    report["mode_search"] = measured("mode_search", next(iter(CASES)))
     print(json.dumps(report, indent=1))
 
 
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
     main()
