@@ -19,6 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
+from sqlalchemy.orm import Session
 
 from jobs import ledger
 from jobs.at_work import write_private
@@ -126,9 +127,9 @@ def list_backups(settings: Settings) -> list[Manifest]:
 
 
 def expire_backups(
-    store: Store, secrets: SecretsFile, settings: Settings, *, actor: str, now: datetime
+    session: Session, secrets: SecretsFile, settings: Settings, *, actor: str, now: datetime
 ) -> list[Manifest]:
-    """Delete the backups whose time is over, and note that they are gone; those that were deleted."""
+    """Delete the backups whose time is over, and note in the caller's transaction that they are gone."""
     gone = []
     for manifest in list_backups(settings):
         if manifest.expires_at <= now:
@@ -136,15 +137,12 @@ def expire_backups(
             copy.unlink(missing_ok=True)
             _manifest_of(copy).unlink(missing_ok=True)
             gone.append(manifest)
-    with store.read() as session:
-        # Deleted now, by hand, or by a run that crashed before it could say so.
-        missing = [one for one in backup_runs.not_deleted(session) if not Path(one.path).exists()]
-    if missing:
-        with store.write() as session:
-            backup_runs.mark_deleted(session, [one.id for one in missing], now=now)
-            for one in missing:
-                name = Path(one.path).name
-                ledger.record(session, secrets, actor=actor, action="backup-expired", subject=name, now=now)
+    # Deleted now, by hand, or by a run that crashed before it could say so.
+    missing = [one for one in backup_runs.not_deleted(session) if not Path(one.path).exists()]
+    backup_runs.mark_deleted(session, [one.id for one in missing], now=now)
+    for one in missing:
+        name = Path(one.path).name
+        ledger.record(session, secrets, actor=actor, action="backup-expired", subject=name, now=now)
     return gone
 
 

@@ -16,9 +16,11 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from jobs.backup import expire_backups
 from jobs.restate import REFIT, ask_refit
 from jobs.settings import Settings
 from jobs.spool import clean_spool
+from polling.secrets import SecretsFile
 from polling.store import fits, leases, queue, replies, surveys, waves
 from polling.store.engine import Store
 from polling.store.records import SurveyVersionRecord
@@ -53,8 +55,13 @@ def house_tasks(settings: Settings) -> tuple[Task, ...]:
     return (
         Task("sweep", timedelta(seconds=settings.sweep_s), lambda session, now: sweep(session, settings, now=now)),
         Task("clean-spool", HOUR, lambda _session, now: clean_spool(settings, now=now)),
+        Task("expire-backups", HOUR, lambda session, now: _expire(session, settings, now)),
         Task("forget-replies", HOUR, lambda session, now: replies.forget_replies(session, now=now)),
     )
+
+
+def _expire(session: Session, settings: Settings, now: datetime) -> None:
+    expire_backups(session, SecretsFile(settings.secrets_file), settings, actor="clock", now=now)
 
 
 class HouseClock:

@@ -59,7 +59,8 @@ def expire(runtime: Runtime, json_: bool) -> None:
     from jobs.backup import expire_backups
     from jobs.ledger import cli_actor
 
-    gone = expire_backups(runtime.store, runtime.secrets, runtime.settings, actor=cli_actor(), now=runtime.now())
+    with runtime.store.write() as session:
+        gone = expire_backups(session, runtime.secrets, runtime.settings, actor=cli_actor(), now=runtime.now())
     if json_:
         print_json({"deleted": [one.file for one in gone]})
     else:

@@ -17,7 +17,7 @@ import jobs.backup as backups
 import jobs.restore as restoring
 from jobs import ledger
 from jobs.at_work import alone, at_work, is_somebody_at_work
-from jobs.backup import expire_backups, list_backups, make_backup, read_manifest
+from jobs.backup import Manifest, expire_backups, list_backups, make_backup, read_manifest
 from jobs.errors import BackupDamaged, BackupFailed, RestoreRefused
 from jobs.restore import restore_backup
 from jobs.settings import Settings
@@ -355,23 +355,21 @@ def test_a_crash_in_the_middle_leaves_no_half_backup_that_looks_whole(sqlite_pla
 
 
 def test_old_backups_are_deleted_and_it_is_recorded(sqlite_place: Place):
-    first = sqlite_place.backup(NOW)
-    second = sqlite_place.backup(NOW + 5 * DAY)
+    place = sqlite_place
+    first = place.backup(NOW)
+    second = place.backup(NOW + 5 * DAY)
 
-    assert (
-        expire_backups(
-            sqlite_place.store, sqlite_place.secrets, sqlite_place.settings, actor="clock", now=NOW + 9 * DAY
-        )
-        == []
-    )
-    gone = expire_backups(
-        sqlite_place.store, sqlite_place.secrets, sqlite_place.settings, actor="clock", now=NOW + 10 * DAY
-    )
+    def expire(now: datetime) -> list[Manifest]:
+        with place.store.write() as session:
+            return expire_backups(session, place.secrets, place.settings, actor="clock", now=now)
+
+    assert expire(NOW + 9 * DAY) == []
+    gone = expire(NOW + 10 * DAY)
 
     assert [one.at for one in gone] == [NOW]
     assert not first.exists()
     assert sorted(one.name for one in second.parent.iterdir()) == sorted([second.name, read_manifest(second).file])
-    with sqlite_place.store.read() as session:
+    with place.store.read() as session:
         assert [one.at for one in backup_runs.not_deleted(session)] == [NOW + 5 * DAY]
         last = session.execute(text("SELECT actor, action FROM audit_entry ORDER BY id DESC LIMIT 1")).one()
     assert tuple(last) == ("clock", "backup-expired")

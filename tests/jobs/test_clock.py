@@ -158,8 +158,10 @@ def renamed(bundle):
     return replace(bundle, declaration=replace(bundle.declaration, title="Another title"))
 
 
-def test_the_house_has_two_tasks(house):
+def test_the_house_has_its_tasks(house):
     assert {task.name: task.every for task in house_tasks(house.settings)} == {
         "sweep": timedelta(hours=1),
         "clean-spool": timedelta(hours=1),
+        "expire-backups": timedelta(hours=1),
+        "forget-replies": timedelta(hours=1),
     }
