@@ -137,6 +137,9 @@ def test_a_model_with_time_and_houses_is_counted_by_them_and_fitted(written: Wri
     assert result.verdict["problems"] == []
     assert design.period == max(counts["period"])
     assert "house(pollster)" in result.priors
+    assert [text.split(":")[0] for text in result.verdict["warnings"]] == [
+        "house(pollster) and period are nearly aliased"
+    ]
     assert isinstance(prepared.request, FitRequest)
 
 
