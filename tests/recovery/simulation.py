@@ -33,6 +33,7 @@ from mrp.laplace.conditional import Conditional
 from mrp.latents import LatentDraws, from_datatree
 from mrp.poststratify import area_draws_many
 from mrp.priors import Priors
+from mrp.verdict import judge_laplace
 from tests.recovery.truths import draw_truth
 
 __all__ = ["N_DRAWS", "Engine", "Simulated", "Study", "simulate"]
@@ -70,7 +71,8 @@ class Simulated:
     draws: dict[str, Floats]
     """Quantity → posterior draws, shape (survey, draw)."""
     facts: dict[str, Floats]
-    """What the engine says of each fit, and its seconds, shape (survey,); NaN where it says nothing."""
+    """What the engine says of each fit, its seconds, and whether the Laplace engine trusts its weights ("trusted", 0 or
+    1), shape (survey,); NaN where it says nothing. All fits are ranked, trusted or not."""
 
     def ranks(self, *, seed: int, spread: float = 1.0) -> dict[str, Floats]:
         """Normalised ranks of the planted values, in (0, 1), shape (survey,).
@@ -150,6 +152,8 @@ def _survey(study: Study, number: int) -> tuple[dict[str, Floats], dict[str, flo
     begun = time.perf_counter()
     tree = study.engine(design, counts, study.priors, number)
     facts = {name: float(tree.attrs.get(name, np.nan)) for name in _FACTS} | {"seconds": time.perf_counter() - begun}
+    if tree.attrs.get("engine") == "laplace":
+        facts["trusted"] = float(judge_laplace(tree, ()).publishable)
     drawn = from_datatree(tree, design, max_draws=100_000).draws.astype(np.float64)
     kept = rng.choice(len(drawn), N_DRAWS, replace=False)
     of_prior = _hyper_draws(tree, design, study.priors)

@@ -41,6 +41,8 @@ KINDS = {
     "house effects": Kind("lean + (1|age) + house(pollster)"),
     "mode effects": Kind("lean + (1|age) + mode(mode)"),
     "few interviews": Kind("lean + (1|district) + (1|age)", n_interviews=40),
+    # Far from normal: only the weights against the exact joint density make the draws right.
+    "twelve interviews": Kind("lean + region + sex + (1|district)", n_interviews=12),
 }
 
 
