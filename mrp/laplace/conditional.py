@@ -8,8 +8,8 @@ then correlations (`mrp.hyper`).
 
 Latents are drawn from Normal(mean, H^-1), the mean being the mode corrected by its error to third order. That costs
 less than a Newton step, and sparse data need it: of 2,000 draws on cces2018, effective draws rose from 1,950 to 1,991
-with 5,000 interviews, from 1,109 to 1,544 with 100, from 373 to 1,469 with 300 of one opinion, and from 32 (k-hat 1.0,
-which fails) to 315 (k-hat 0.5) with an opinion of 4% and wide priors.
+with 5,000 interviews, from 1,109 to 1,521 with 100, from 373 to 1,479 with 300 of one opinion, and from 32 (k-hat 1.0,
+which fails) to 256 (k-hat 0.6) with an opinion of 4% and wide priors.
 
 The gradient of log p(y | h) takes the same correction and is exact. With it the mode search takes 0.03, 0.09 and 0.17 s
 for 7, 12 and 20 parameters on cces2018; with differences it takes 0.14, 0.61 and 1.9 s (`make bench` has the figures of
