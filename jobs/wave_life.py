@@ -157,6 +157,8 @@ def let_through(
         If there is no such wave.
     WaveStateRefused
         If the wave was withdrawn, or another version waits.
+    WaveConflict
+        If its interviews were received in another wave by now.
     """
     with store.write() as session:
         lock_survey(session, survey_id)
@@ -170,6 +172,8 @@ def let_through(
             raise WaveStateRefused(found.reference, f"version {version} is not what waits; {stands}. Look at it again.")
         after = found
         if waits is not None:
+            declaration = surveys.get_declaration(session, survey_id)
+            _refuse_double(session, declaration, found, waits, after=0)
             after = deliveries.let_through(session, found, now=now, actor=actor, reason=reason)
         return _answer(session, secrets, settings, [(found, after)], before=before, now=now, also=also)
 
@@ -284,13 +288,10 @@ def _stood(events: Sequence[WaveEventRecord], version: int) -> Standing:
 def _refuse_double(
     session: Session, declaration: SurveyDeclaration, wave: WaveRecord, version: int, *, after: int
 ) -> int:
-    """Refuse to count a version whose interviews are those of another wave by now."""
+    """Refuse to count a version whose respondents are those of another wave by now."""
     about = next((one for one in waves.list_versions(session, wave.id) if one.version == version), None)
     if about is None:
         return after
-    deliveries.refuse_taken(
-        session, wave.survey_id, wave.pollster, about.content_sha256, reference=wave.reference, besides=wave.id
-    )
     column = declaration.columns_of(wave.pollster).get("respondent")
     if column is None or about.fieldwork_start is None or about.fieldwork_end is None:
         return after

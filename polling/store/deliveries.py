@@ -36,8 +36,16 @@ from polling.store.wave_events import append_event, lock_survey, next_sequence
 from polling.store.wave_records import ACCEPTED, HELD, WITHDRAWN, NewWave, Standing, WaveRecord
 from polling.store.waves import find_wave, get_wave, list_versions
 
-__all__ = ["Delivery", "add_wave", "delivery_of", "find_repeated", "let_through", "refuse_taken", "restore", "set_back"]
-__all__ += ["withdraw"]
+__all__ = [
+    "Delivery",
+    "add_wave",
+    "delivery_of",
+    "find_repeated",
+    "let_through",
+    "restore",
+    "set_back",
+    "withdraw",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +93,7 @@ def find_repeated(session: Session, delivery: Delivery) -> WaveRecord | None:
             return wave
     elif delivery.replaces:
         raise WaveNotFound(delivery.survey_id, delivery.reference)
-    refuse_taken(
+    _refuse_taken(
         session,
         delivery.survey_id,
         delivery.pollster,
@@ -150,14 +158,21 @@ def restore(
     WaveConflict
         If another wave has its bytes by now.
     """
-    refuse_taken(session, wave.survey_id, wave.pollster, wave.content_sha256, reference=wave.reference, besides=wave.id)
+    _refuse_double(session, wave, after)
     append_event(session, _row(session, wave), "restored", after, now=now, actor=actor, reason=reason)
     return get_wave(session, wave.survey_id, wave.id)
 
 
 def let_through(session: Session, wave: WaveRecord, *, now: datetime, actor: str, reason: str | None) -> WaveRecord:
-    """Count what an analyst was asked about: the version that waits, or else the held wave; the survey is locked."""
+    """Count what an analyst was asked about: the version that waits, or else the held wave; the survey is locked.
+
+    Raises
+    ------
+    WaveConflict
+        If another wave has its bytes by now.
+    """
     after = Standing(wave.version if wave.waiting is None else wave.waiting, ACCEPTED)
+    _refuse_double(session, wave, after)
     append_event(session, _row(session, wave), "let-through", after, now=now, actor=actor, reason=reason)
     return get_wave(session, wave.survey_id, wave.id)
 
@@ -165,13 +180,20 @@ def let_through(session: Session, wave: WaveRecord, *, now: datetime, actor: str
 def set_back(
     session: Session, wave: WaveRecord, after: Standing, *, now: datetime, actor: str, reason: str
 ) -> WaveRecord:
-    """Let an earlier version stand as it stood; the survey is locked."""
+    """Let an earlier version stand as it stood; the survey is locked.
+
+    Raises
+    ------
+    WaveConflict
+        If another wave has its bytes by now.
+    """
+    _refuse_double(session, wave, after)
     kind = {WITHDRAWN: "withdrawn", HELD: "held"}.get(after.state, "replaced")
     append_event(session, _row(session, wave), kind, after, now=now, actor=actor, reason=reason)
     return get_wave(session, wave.survey_id, wave.id)
 
 
-def refuse_taken(
+def _refuse_taken(
     session: Session,
     survey_id: str,
     pollster: str,
@@ -210,6 +232,17 @@ def refuse_taken(
         f"the same file was received as '{taken.reference}'. Its interviews would count twice.",
         existing_reference=taken.reference,
     )
+
+
+def _refuse_double(session: Session, wave: WaveRecord, after: Standing) -> None:
+    """Refuse to let versions stand whose bytes were received in another wave while they did not."""
+    if after.state == WITHDRAWN:
+        return
+    for one in list_versions(session, wave.id):
+        if one.version in (after.version, after.waiting):
+            _refuse_taken(
+                session, wave.survey_id, wave.pollster, one.content_sha256, reference=wave.reference, besides=wave.id
+            )
 
 
 def _repeats(session: Session, wave: WaveRecord, delivery: Delivery) -> bool:
