@@ -16,11 +16,13 @@ more memory than the table; all other bytes go to a process that may use little 
 """
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from polling.faults import FaultLog
 from polling.formats.limited import read_limited
 from polling.formats.plain_csv import read_plain_csv
 from polling.formats.recognise import recognise, refusal
+from polling.formats.sample import sample_columns
 from polling.formats.table import INFLATED_BYTES, MAX_ROWS, Table, as_text
 
 __all__ = ["INFLATED_BYTES", "MAX_ROWS", "Table", "as_text", "read_table"]
@@ -66,5 +68,5 @@ def read_table(
         return None
     plain = read_plain_csv(content, expected=expected, only=only) if name == "csv" else None
     if plain is not None:
-        return plain
+        return replace(plain, others=sample_columns(content, "csv", plain.header, expected)) if only else plain
     return read_limited(content, log, expected=expected, only=only, inflated_bytes=inflated_bytes)

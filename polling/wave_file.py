@@ -10,7 +10,7 @@ codebook serves a pollster's file with labels and its export of bare codes. See 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
 
 import polars as pl
@@ -20,6 +20,7 @@ from polling.declaration import SurveyDeclaration
 from polling.errors import WaveRejected
 from polling.faults import FaultLog, listing
 from polling.formats.labels import by_code
+from polling.identifiers import find_identifiers
 from polling.tabular import INFLATED_BYTES, Table, as_text, read_table
 
 __all__ = ["ReadWave", "read_wave"]
@@ -90,6 +91,7 @@ def read_wave(
         reason = f"no question of the survey is in the file (looked for {listing(questions.values())})"
         log.add(reason, f"Rename the column, or name it in [columns.{pollster}].", row=1)
 
+    identifying = _identifying(received, table, declaration, log, pollster=pollster, fieldwork=fieldwork)
     # Damaged lines are faults already; their fields may have slipped sideways and would be faulted once more.
     sound, rows = received, None
     if len(table.damaged_rows):
@@ -102,9 +104,28 @@ def read_wave(
     if log or conversion.n_faults:
         faults = FaultLog()
         faults.merge(log)
-        faults.extend(conversion.faults, total=conversion.n_faults)
+        # An address where a label was expected is a fault of the codebook too; it is not quoted.
+        quoted = [replace(one, value=None) if one.column in identifying else one for one in conversion.faults]
+        faults.extend(quoted, total=conversion.n_faults)
         raise WaveRejected(faults.reported(), received.height, total=faults.total)
     return ReadWave(received, received.height, conversion.questions_asked, conversion, table.format, value_labels)
+
+
+def _identifying(
+    received: pl.DataFrame,
+    table: Table,
+    declaration: SurveyDeclaration,
+    log: FaultLog,
+    *,
+    pollster: str,
+    fieldwork: tuple[date, date] | None,
+) -> frozenset[str]:
+    """Columns of the file that look like direct identifiers, declared or not; each is a fault."""
+    if not received.width:  # perhaps a file without header: its first line would be quoted
+        return frozenset()
+    columns = [*received.get_columns(), *table.others.get_columns()]
+    end = fieldwork[1] if fieldwork else None
+    return find_identifiers(columns, declaration, log, pollster=pollster, fieldwork_end=end)
 
 
 def _check_days(interviews: pl.DataFrame, start: date, end: date, column: str | None, log: FaultLog) -> None:

@@ -32,7 +32,7 @@ __all__ = ["MOST", "WALL_S", "ReaderUnavailable", "Readers", "read_limited"]
 
 MOST = 2
 """Files read at the same time, and processes kept."""
-WALL_S = 9.0
+WALL_S = 8.0
 """What one file may take; the sender hears of it within ten seconds."""
 START_S = 60.0
 """What a process may take to be ready, on a busy machine without compiled bytecode."""
@@ -234,7 +234,9 @@ def _told(reply: dict[str, Any], target: BinaryIO | None, log: FaultLog) -> Tabl
     if DAMAGED in data.columns:
         damaged = (data[DAMAGED].arg_true() + 2).cast(pl.UInt32)
         data = data.drop(DAMAGED) if data.width > 1 else pl.DataFrame(height=data.height)
-    return Table(data, tuple(about["header"]), about["typed"], damaged, about["format"], about["value_labels"])
+    others = pl.DataFrame(about["others"], schema=dict.fromkeys(about["others"], pl.String))
+    header, labels = tuple(about["header"]), about["value_labels"]
+    return Table(data, header, about["typed"], damaged, about["format"], labels, others)
 
 
 _readers = Readers()

@@ -1,6 +1,7 @@
 """Choose the reader of a file and turn whatever goes wrong into a fault."""
 
 from collections.abc import Collection
+from dataclasses import replace
 
 import polars as pl
 
@@ -12,6 +13,7 @@ from polling.formats.labelled import read_labelled
 from polling.formats.ndjson import read_ndjson
 from polling.formats.plain_csv import read_plain_csv
 from polling.formats.recognise import COMPRESSED, FORMATS, recognise, refusal
+from polling.formats.sample import sample_columns
 from polling.formats.spreadsheet import read_spreadsheet
 from polling.formats.table import Table, is_too_large
 
@@ -60,6 +62,8 @@ def parse(content: bytes, log: FaultLog, *, expected: Collection[str], only: boo
         return None
     try:
         table = _read(content, name, log, expected=expected, only=only, limit=limit)
+        if only and table is not None and not table.others.width:
+            table = replace(table, others=sample_columns(content, name, table.header, expected))
     except MemoryError:
         raise
     except Exception as error:  # strangers' bytes, read by four libraries

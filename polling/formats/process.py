@@ -113,6 +113,7 @@ def _write(table: Table, target: Any) -> dict[str, Any]:
         "typed": table.typed,
         "format": table.format,
         "value_labels": {column: dict(labels) for column, labels in table.value_labels.items()},
+        "others": table.others.to_dict(as_series=False),
     }
 
 

@@ -11,6 +11,7 @@ import polars as pl
 
 from polling.faults import FaultLog, listing
 from polling.formats.header import header_is_usable
+from polling.formats.sample import sample_frame
 from polling.formats.table import Table, is_too_large
 from polling.formats.workbook import Sheet, look_into
 
@@ -65,7 +66,10 @@ def read_spreadsheet(
     height = 0 if last is None else int(last) + 1
     columns = [_cells(body.to_series(place).head(height)).alias(header[place]) for place in wanted]
     data = pl.DataFrame(columns) if columns else pl.DataFrame(height=height)
-    return Table(data, tuple(name for name in header if name), typed=False, format="xlsx")
+    unasked = [place for place, name in enumerate(header) if name and place not in wanted]
+    others = pl.DataFrame([body.to_series(place).alias(header[place]) for place in unasked])
+    named = tuple(name for name in header if name)
+    return Table(data, named, typed=False, format="xlsx", others=sample_frame(others.head(height)))
 
 
 def _chosen(book: object, sheets: list[Sheet], log: FaultLog, expected: Collection[str]) -> Sheet | None:

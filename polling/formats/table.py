@@ -41,6 +41,8 @@ class Table:
     """What the file was recognised as: a name of ``polling.formats.recognise.FORMATS``."""
     value_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Column -> code -> the text that stands for it in ``data``."""
+    others: pl.DataFrame = field(default_factory=pl.DataFrame)
+    """Some rows of the columns that were not asked for, as shortened text (``polling.formats.sample``)."""
 
 
 def is_too_large(n_rows: int, n_columns: int, log: FaultLog, *, n_kept: int | None = None) -> bool:

@@ -61,7 +61,7 @@ def test_one_interview_is_a_wave(town: SurveyDeclaration):
 
 
 def test_the_received_columns_are_kept_as_text_and_undeclared_ones_are_not(town: SurveyDeclaration):
-    content = GOOD.replace("trust\n", "trust,email\n").replace("yes\n", "yes,someone@example.org\n").encode()
+    content = GOOD.replace("trust\n", "trust,shoe_size\n").replace("yes\n", "yes,43\n").encode()
 
     received = read_wave(content, town, pollster="Any").received
 
