@@ -60,9 +60,12 @@ def read_exact_csv(content: bytes, log: FaultLog, *, expected: Collection[str], 
     reader = csv.reader(text, delimiter=delimiter, strict=True)
     records = _Records(reader, log)
     header = next(iter(records), [])
-    if records.broken or not header_is_usable(header, log, expected=expected, only=only):
-        return None
     wanted = [place for place, name in enumerate(header) if name and (not only or name in expected)]
+    # Without quotes every line is a record: what is too large is found before it is read.
+    n_lines = max(content.count(b"\n"), content.count(b"\r")) if b'"' not in content else 0
+    usable = not records.broken and header_is_usable(header, log, expected=expected, only=only)
+    if not usable or is_too_large(n_lines, len(header), log, n_kept=len(wanted)):
+        return None
     columns = _Columns(wanted, len(header))
     for record in records:
         columns.take(record)

@@ -37,13 +37,15 @@ def read_ndjson(content: bytes, log: FaultLog, *, expected: Collection[str], onl
     table = _Table(log, frozenset(expected) if only else None)
     start, row = len(_BOM) if content.startswith(_BOM) else 0, _FIRST_ROW - 1
     content = content.rstrip()
+    if is_too_large(content.count(b"\n") + 1, 0, log):
+        return None
     while start < len(content):
         end = content.find(b"\n", start)
         end = len(content) if end < 0 else end
         row += 1
         table.take(row, content[start:end])
         start = end + 1
-        if is_too_large(row - 1, len(table.header), FaultLog(), n_kept=0) or (row - 1) * table.width > MAX_CELLS:
+        if (row - 1) * table.width > MAX_CELLS:
             is_too_large(row - 1, len(table.header), log, n_kept=table.width)
             return None
         if table.n_broken > _MOST_BROKEN:

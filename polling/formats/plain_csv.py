@@ -70,8 +70,8 @@ def read_plain_csv(content: bytes, *, expected: Collection[str] = (), only: bool
 
 
 def _header(line: bytes, expected: Collection[str]) -> tuple[list[str], str]:
-    """The names and the delimiter; no names where the line is too long for a header."""
-    if len(line) == MAX_LINE_BYTES:
+    """The names and the delimiter; no names where the line is blank, or too long for a header."""
+    if not line.strip() or len(line) == MAX_LINE_BYTES:
         return [], ","
     delimiter = delimiter_of(line.decode(), expected)
     try:
@@ -97,7 +97,7 @@ def _no_rows(wanted: list[int]) -> pl.DataFrame:
 
 
 def _unix_lines(content: bytes) -> bytes | None:
-    """The content with line feeds as line ends, one at the end at most; None if a carriage return means anything else."""
+    """The content with line feeds as line ends, one at the end at most; None where a carriage return means more."""
     if b"\r" in content:
         content = content.replace(b"\r\n", b"\n")
     if b"\r" in content:

@@ -37,7 +37,6 @@ _FOREIGN = {
     b"\xff\xfe": ("UTF-16 text", "Save it as CSV in UTF-8 (in Excel: 'CSV UTF-8')."),
     b"\xfe\xff": ("UTF-16 text", "Save it as CSV in UTF-8 (in Excel: 'CSV UTF-8')."),
     b"\xd0\xcf\x11\xe0": ("an old or a protected workbook (.xls)", "Save it as .xlsx without a password, or as CSV."),
-    b"BZh": ("compressed with bzip2", _UNPACK),
     b"\xfd7zXZ": ("compressed with xz", _UNPACK),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", _UNPACK),
     b"Rar!": ("a RAR archive", _UNPACK),
@@ -78,6 +77,8 @@ def refusal(content: bytes) -> tuple[str, str] | None:
         # "ORC" may also begin a header: a table of text has a line end or a delimiter soon, and no NUL.
         if content.startswith(beginning) and (len(beginning) > 3 or not beginning.isalpha() or b"\x00" in content[:64]):
             return what, remedy
+    if content.startswith(b"BZh") and content[4:10] == b"1AY&SY":
+        return "compressed with bzip2", _UNPACK
     if content.startswith(_SAS):
         return "a SAS data set", "Save it as CSV, Parquet, SPSS or Stata."
     start = _text_start(content)
