@@ -89,6 +89,7 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     polling_errors.WaveRejected: ProblemKind(422, "wave-rejected", "The wave was not accepted"),
     polling_errors.SchemaOutdated: ProblemKind(503, "database-not-ready", "The database cannot be used"),
     polling_errors.SchemaTooNew: ProblemKind(503, "database-not-ready", "The database cannot be used"),
+    polling_errors.ReaderUnavailable: ProblemKind(503, "reader-unavailable", "Files cannot be read now"),
     polling_errors.SecretsError: ProblemKind(503, "secrets-unusable", "The secrets file cannot be used"),
     errors.ServiceBusy: ProblemKind(503, "busy", "Too many answers are being computed"),
     OperationalError: ProblemKind(503, "database-unreachable", "The database cannot be reached"),

@@ -19,7 +19,10 @@ __all__ = ["WaveForm", "check_form", "facts_given"]
 class WaveForm(msgspec.Struct):
     """The form fields of an upload."""
 
-    file: Annotated[UploadFile, Meta(description="The interviews: CSV (UTF-8) or Parquet.")]
+    file: Annotated[
+        UploadFile,
+        Meta(description="The interviews: CSV (UTF-8), NDJSON, Parquet, SPSS, Stata or .xlsx, also with gzip or zstd."),
+    ]
     fieldwork_start: Annotated[str, Meta(description="First day of interviewing, as 2026-11-23.")]
     fieldwork_end: Annotated[str, Meta(description="Last day of interviewing.")]
     reference: Annotated[

@@ -16,6 +16,7 @@
   x JobNotFound         no such job
   x KeyRefused          an API key is malformed, unknown, expired, revoked or out of scope
   x SecretsError        the secrets file is missing something, unsafe or unreadable
+  x ReaderUnavailable   no process can be started to read a file in
   x PayloadDamaged      stored interviews cannot be read back
   x SchemaOutdated      the database needs ``hustings db upgrade``
   x SchemaTooNew        the database was written by a newer version
@@ -46,6 +47,7 @@ __all__ = [
     "PayloadDamaged",
     "PollingError",
     "QuestionNotFound",
+    "ReaderUnavailable",
     "ReleaseNotFound",
     "SchemaOutdated",
     "SchemaTooNew",
@@ -184,6 +186,15 @@ class KeyRefused(PollingError):
 
 class SecretsError(PollingError):
     """The secrets file cannot be used. The message never repeats a secret."""
+
+
+class ReaderUnavailable(PollingError):
+    """No process to read files in could be started: the machine, not the file, is at fault."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "No process can be started to read the file in: there are too many, or too little memory. Try again later."
+        )
 
 
 class PayloadDamaged(PollingError):

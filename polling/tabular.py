@@ -58,7 +58,7 @@ def read_table(
 
     Raises
     ------
-    polling.formats.limited.ReaderUnavailable
+    ReaderUnavailable
         If the machine cannot start a process to read the file in.
     """
     name = recognise(content)

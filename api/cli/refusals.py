@@ -70,7 +70,13 @@ def _codes() -> tuple[tuple[tuple[type[Exception], ...], int], ...]:
     from mrp.errors import MrpError
     from polling import errors as polling
 
-    unusable = (polling.SchemaOutdated, polling.SchemaTooNew, polling.SecretsError, polling.StoreError)
+    unusable = (
+        polling.SchemaOutdated,
+        polling.SchemaTooNew,
+        polling.SecretsError,
+        polling.StoreError,
+        polling.ReaderUnavailable,
+    )
     misnamed = (
         polling.SurveyNotFound,
         polling.QuestionNotFound,

@@ -61,7 +61,9 @@ def push(
     facts: tuple[str, ...],
     json_: bool,
 ) -> None:
-    """Store a CSV or Parquet file as a wave and ask for the refits that it needs.
+    """Store a file as a wave and ask for the refits that it needs.
+
+    CSV, NDJSON, Parquet, SPSS, Stata or .xlsx, also compressed with gzip or zstd; told by content, not by name.
 
     Either the whole file is stored or, if it has a fault, nothing: then every fault is listed and the
     exit code is 1. The same file under the same reference is no fault and stores nothing again.

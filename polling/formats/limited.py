@@ -24,11 +24,12 @@ from typing import Any, BinaryIO
 
 import polars as pl
 
+from polling.errors import ReaderUnavailable
 from polling.faults import Fault, FaultLog
 from polling.formats.process import CPU_S, DAMAGED, LENGTH, MEMORY_BYTES
 from polling.formats.table import INFLATED_BYTES, Table
 
-__all__ = ["MOST", "WALL_S", "ReaderUnavailable", "Readers", "read_limited"]
+__all__ = ["MOST", "WALL_S", "Readers", "read_limited"]
 
 MOST = 2
 """Files read at the same time, and processes kept."""
@@ -41,10 +42,6 @@ _LAST_SIGNAL: dict[int, str] = {
     signal.SIGXCPU: f"the file cannot be read within {CPU_S} s of computing",
     signal.SIGABRT: f"the file cannot be read within {MEMORY_BYTES / 1e6:,.0f} MB of memory",
 }
-
-
-class ReaderUnavailable(OSError):
-    """No process to read files in could be started: the machine, not the file, is at fault."""
 
 
 def read_limited(
@@ -121,7 +118,7 @@ class Readers:
             except OSError as error:
                 reader.end()
                 if is_new:
-                    raise ReaderUnavailable(f"A process that was to read a file ended at once: {error}") from error
+                    raise ReaderUnavailable from error
             else:
                 return reader
 
@@ -151,7 +148,7 @@ class _Reader:
         try:
             self._socket.settimeout(START_S)
             if not self._receive(LENGTH, time.monotonic() + START_S):
-                raise ReaderUnavailable("A process that was to read files could not be started.")
+                raise ReaderUnavailable
         except BaseException:
             self.end()
             raise
