@@ -1,6 +1,5 @@
 """Any sequence of what becomes of waves, against a model in plain Python: what do the counts per cell say?"""
 
-import os
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -406,12 +405,12 @@ def run(store: Store, folder: Path, *, examples: int) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
-    print(f"{machine.taken:,} steps")
+    assert machine.taken >= 40 * examples  # some examples end before their last step
 
 
 @pytest.mark.usefixtures("_converted_once")
 def test_any_life_of_waves_leaves_the_counts_of_the_accepted_rows(store: Store, tmp_path: Path):
-    run(store, tmp_path, examples=int(os.environ.get("N", EXAMPLES)))
+    run(store, tmp_path, examples=EXAMPLES)
 
 
 @pytest.mark.slow
