@@ -17,7 +17,7 @@ from polling.errors import SecretsError
 from polling.store.dialect import insert_into
 from polling.store.tables import KeyCheck
 
-__all__ = ["replace", "require_same"]
+__all__ = ["is_known", "replace", "require_same"]
 
 
 def require_same(session: Session, name: str, key: bytes, *, now: datetime | None = None) -> None:
@@ -48,6 +48,11 @@ def require_same(session: Session, name: str, key: bytes, *, now: datetime | Non
             f"'{name}' in the secrets file is not the key that was used so far. "
             "Correct the setting secrets_file, or restore the file from its own backup."
         )
+
+
+def is_known(session: Session, name: str) -> bool:
+    """Whether a key was used under this name."""
+    return _check_of(session, name) is not None
 
 
 def replace(session: Session, name: str, key: bytes, *, now: datetime) -> None:

@@ -8,7 +8,7 @@ Appending therefore waits for the writer before it, until that one commits.
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from polling.store.columns import Json
@@ -16,7 +16,7 @@ from polling.store.dialect import serialise
 from polling.store.records import OutboxEvent
 from polling.store.tables import Outbox
 
-__all__ = ["append", "read_after"]
+__all__ = ["append", "newest_at", "read_after"]
 
 _OUTBOX_LOCK = 7_364_001
 
@@ -37,3 +37,8 @@ def read_after(session: Session, after: int, limit: int = 100) -> list[OutboxEve
         OutboxEvent(id=row.id, kind=row.kind, survey_id=row.survey_id, payload=row.payload, created_at=row.created_at)
         for row in session.scalars(newer)
     ]
+
+
+def newest_at(session: Session) -> datetime | None:
+    """When the last thing happened, by the clocks of the hosts; None if nothing did."""
+    return session.scalar(select(func.max(Outbox.created_at)))
