@@ -6,6 +6,7 @@ and a wave that was corrected, withdrawn or restored is in them as it stands.
 With a moment they are the counts "as known on" it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -94,10 +95,9 @@ def _converted(part: CountedPart, number: int, declaration: SurveyDeclaration, q
     wave = part.wave
     if part.payload is None:
         raise FitImpossible("wave-purged", f"The interviews of wave {wave.reference} of {wave.pollster} were purged.")
-    # Other questions do not matter here, and respondents were looked at when the wave arrived.
-    needed = replace(declaration, questions=(question,))
-    payload = from_payload(part.payload)
-    conversion = convert(payload, needed, pollster=wave.pollster)
+    needed = _without_respondents(replace(declaration, questions=(question,)))
+    columns = needed.columns_of(wave.pollster).values()
+    conversion = convert(from_payload(part.payload, columns), needed, pollster=wave.pollster)
     if conversion.faults:
         raise FitImpossible(
             "wave-not-convertible",
@@ -117,6 +117,16 @@ def _converted(part: CountedPart, number: int, declaration: SurveyDeclaration, q
     kept = kept.filter(pl.col(question.id).is_not_null())
     kept = kept.with_columns((pl.col("weight") / pl.col("weight").mean()).fill_null(1.0))
     return kept.select(tuple(dict.fromkeys((*declaration.cell_columns, *_OF_WAVES, question.id, "weight"))))
+
+
+def _without_respondents(declaration: SurveyDeclaration) -> SurveyDeclaration:
+    """The same survey without ids, which were looked at when the wave arrived."""
+    own = {pollster: _no_id(columns) for pollster, columns in declaration.pollster_columns.items()}
+    return replace(declaration, columns=_no_id(declaration.columns), pollster_columns=own)
+
+
+def _no_id[Name](columns: Mapping[str, Name]) -> dict[str, Name]:
+    return {name: column for name, column in columns.items() if name != "respondent"}
 
 
 def _mode(wave: WaveRecord, declaration: SurveyDeclaration) -> str | None:

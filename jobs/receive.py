@@ -297,10 +297,10 @@ def _answered(read: ReadWave, declaration: SurveyDeclaration) -> tuple[str, ...]
 
 def _pseudonymised(
     read: ReadWave, declaration: SurveyDeclaration, key: PseudonymKey, *, pollster: str
-) -> tuple[pl.DataFrame, frozenset[str]]:
+) -> tuple[pl.DataFrame, pl.Series]:
     """The interviews as received, respondents replaced by pseudonyms, and these; none if the survey has no such id."""
     column = declaration.columns_of(pollster).get("respondent")
     if column not in read.received.columns:
-        return read.received, frozenset()
+        return read.received, pl.Series(dtype=pl.String)
     pseudonyms = pseudonymise(read.received[column], key.secret)
-    return read.received.with_columns(pseudonyms), frozenset(pseudonyms.drop_nulls().to_list())
+    return read.received.with_columns(pseudonyms), pseudonyms.drop_nulls()

@@ -13,9 +13,9 @@ Pseudonyms are compared, within one version of their key. At most ``MOST``
 waves are looked at, those received last.
 """
 
-from collections.abc import Set
 from datetime import date
 
+import polars as pl
 from sqlalchemy.orm import Session
 
 from polling.declaration import SurveyDeclaration
@@ -33,7 +33,7 @@ MOST = 100
 def refuse_repeated(
     session: Session,
     declaration: SurveyDeclaration,
-    pseudonyms: Set[str],
+    pseudonyms: pl.Series,
     *,
     pollster: str,
     reference: str,
@@ -67,7 +67,7 @@ def refuse_repeated(
     known = waves.list_waves(session, declaration.id, pollster)
     seen = max((wave.changed for wave in known), default=after)
     column = declaration.columns_of(pollster).get("respondent")
-    if column is None or not pseudonyms:
+    if column is None or pseudonyms.is_empty():
         return seen
     alike = [
         wave
@@ -82,7 +82,8 @@ def refuse_repeated(
     ]
     for wave in reversed(alike[-MOST:]):
         others = {one for part in waves.load_payloads(session, wave) for one in payload_column(part, column)}
-        share = len(pseudonyms & others) / len(pseudonyms)
+        known_here = pseudonyms.is_in(pl.Series(list(others), dtype=pl.String).implode())
+        share = int(known_here.sum()) / len(pseudonyms)
         if share >= REPEATED:
             raise WaveConflict(
                 reference,

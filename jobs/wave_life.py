@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import polars as pl
 from sqlalchemy.orm import Session
 
 from jobs.respondents import refuse_repeated
@@ -299,7 +300,7 @@ def _refuse_double(
     return refuse_repeated(
         session,
         declaration,
-        {one for part in parts for one in payload_column(part, column)},
+        pl.Series([one for part in parts for one in payload_column(part, column)], dtype=pl.String),
         pollster=wave.pollster,
         reference=wave.reference,
         content_sha256=about.content_sha256,
