@@ -183,3 +183,51 @@ def test_processes_that_begin_at_once_agree_on_every_key(path: Path):
 
     assert [process.exitcode for process in processes] == [0] * 4
     assert all(answer == found[0] for answer in found)
+
+
+def test_the_keys_of_audit_and_suppression_are_made_once_and_are_their_own(path: Path):
+    held = SecretsFile(path)
+    assert not held.has_audit_key()
+    first = (held.audit_key(), held.suppression_key("town"), held.suppression_key("country"))
+
+    assert held.has_audit_key()
+    again = SecretsFile(path)
+    assert (
+        again.audit_key(used=True),
+        again.suppression_key("town", used=True),
+        again.suppression_key("country"),
+    ) == first
+    assert len({*first, held.pepper()}) == 4
+    with pytest.raises(SecretsError, match="no survey id"):
+        held.suppression_key("../town")
+
+
+def test_keys_that_are_used_and_missing_are_not_made_anew(path: Path):
+    held = SecretsFile(path)
+    held.pepper()
+
+    with pytest.raises(SecretsError, match=r"has no 'audit_key'.*restore the file"):
+        held.audit_key(used=True)
+    with pytest.raises(SecretsError, match=r"has no 'suppression_keys\.town', and the erasures of 'town'"):
+        held.suppression_key("town", used=True)
+    assert "audit" not in path.read_text()
+
+
+def test_what_an_operator_wrote_outlives_a_new_key(path: Path):
+    path.parent.mkdir(mode=0o700)
+    path.write_text(
+        '[credentials.bucket]\nkey = "AK\\"ÅÄ"\nsecret = "s = [x] # y\\u0001"\nport = 99\ntls = true\n'
+        'hosts = ["a", "b"]\n[credentials."two words".more]\nx = "1"\n'
+    )
+    path.chmod(0o600)
+    held = SecretsFile(path)
+    before = tomllib.loads(path.read_text())["credentials"]
+
+    held.audit_key()
+    held.suppression_key("town")
+    held.rotate_pseudonym_key("town")
+
+    assert tomllib.loads(path.read_text())["credentials"] == before
+    assert held.credentials("bucket")["key"] == 'AK"ÅÄ'
+    with pytest.raises(SecretsError, match=r"no section \[credentials\.other\]"):
+        held.credentials("other")
