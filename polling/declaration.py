@@ -11,11 +11,14 @@ survey.title, universe       who is described by the estimates, in words
 survey.<fact>                disclosure items, text: see ``SURVEY_FACTS``
 columns.respondent           column with the respondent's id (optional; stored only as a keyed hash)
 columns.date                 column with the interview date, ISO ``2018-11-06`` (optional)
+columns.consent              column that says whether the respondent agreed to the use of the answers (optional); an
+                             interview without is not stored, only counted: see ``polling.consent``
 columns.weight               column with the pollster's weight, above 0 (optional; relative: how weights of one wave
                              compare says something, their sum says nothing)
-columns.<pollster>.<name>    what this pollster calls respondent, date, weight, the district, a demographic or a
-                             question; ``false``: it sends no such column (date and weight only)
+columns.<pollster>.<name>    what this pollster calls respondent, date, consent, weight, the district, a demographic or
+                             a question; ``false``: it sends no such column (date and weight only)
 columns.not_identifiers      columns that look like direct identifiers and are none, see ``polling.identifiers``
+consent.values               labels of that column that mean yes; every other, and a blank, means no
 time.period                  ``day``, ``week`` (default), ``month`` or ``wave``
 waves.required_facts         facts that every wave has to tell unless the survey does: ``mode``, ``sponsor``,
                              ``sample_source``, ``universe``, ``language``, ``wording``
@@ -37,6 +40,8 @@ demographics.<name>.bands    level = ``[least, greatest]`` of a number sent inst
 demographics.<name>.dont_know  labels that mean "don't know"; likewise ``refused`` and ``not_asked``: stored, and left
                              out of every count
 demographics.<name>.blank    ``fault`` (default) or ``exclude``: stored, and left out of every count
+retention.respondents_days   days after fieldwork when a wave is reduced to counts per cell (default: never)
+retention.min_cell           cells of a wave with fewer interviews are then left out (default 3): see ``jobs.retention``
 frame.file                   table of the population, one row per district and combination of levels
 frame.count                  its column with the number of people, at least 0
 frame.ignore                 columns of the frame that are not loaded
@@ -81,11 +86,13 @@ __all__ = [
     "WAVE_FACTS",
     "Backtest",
     "Blank",
+    "Consent",
     "Demographic",
     "Geography",
     "Kind",
     "LastResult",
     "Question",
+    "Retention",
     "Status",
     "SurveyDeclaration",
     "TimeRule",
@@ -187,6 +194,23 @@ class TimeRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Consent:
+    """How an interview says that its respondent agreed."""
+
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long interviews are kept, and what is kept of them then."""
+
+    respondents_days: int | None = None
+    """Days after the last day of fieldwork; None: for ever."""
+    min_cell: int = 3
+    """Cells of a wave with fewer interviews are left out of the counts."""
+
+
+@dataclass(frozen=True, slots=True)
 class LastResult:
     """The predictor that was the last result of the same contest, for the first option."""
 
@@ -228,7 +252,7 @@ class SurveyDeclaration:
     frame_ignore: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
-    """``respondent``, ``date``, ``weight`` -> column in waves, where declared."""
+    """``respondent``, ``date``, ``weight``, ``consent`` -> column in waves, where declared."""
     pollster_columns: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
     """Pollster -> canonical name -> its column; None where it sends none."""
     not_identifiers: tuple[str, ...] = ()
@@ -236,6 +260,9 @@ class SurveyDeclaration:
     time: TimeRule = TimeRule()
     required_facts: tuple[str, ...] = ()
     """Facts that every wave has to tell, unless the survey tells them."""
+    consent: Consent | None = None
+    """None: consent is not told interview by interview."""
+    retention: Retention = Retention()
     backtest: Backtest | None = None
 
     @property
@@ -269,8 +296,8 @@ class SurveyDeclaration:
     def columns_of(self, pollster: str) -> dict[str, str]:
         """Canonical name -> column in this pollster's waves.
 
-        Canonical names are ``respondent``, ``date``, ``weight`` (where declared), the district, the demographics
-        and the question ids.
+        Canonical names are ``respondent``, ``date``, ``weight``, ``consent`` (where declared), the district, the
+        demographics and the question ids.
         """
         names: dict[str, str | None] = {**self.columns, self.geography.district: self.geography.column}
         names |= {demographic.name: demographic.column for demographic in self.demographics}

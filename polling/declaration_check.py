@@ -12,7 +12,7 @@ __all__ = ["RESERVED_NAMES", "check_declaration", "is_name"]
 
 RESERVED_NAMES = frozenset(
     {
-        *("row", "respondent", "date", "weight", "answer", "option", "excluded"),
+        *("row", "respondent", "date", "weight", "consent", "answer", "option", "excluded"),
         *("n", "y", "weight_y", "weight_square", "n_people", "pollster", "wave", "period", "mode"),
         *("code", "name", "neighbours"),
         *("area", "area_name", "nation", "level", "share", "low", "high", "sd", "mc_error"),
@@ -45,6 +45,7 @@ def check_declaration(declaration: SurveyDeclaration, root: Section) -> None:
             reason, remedy = "no column of weights is declared", 'Add weight = "..." to [columns].'
             questions.section(question.id).fault("weights", reason, remedy)
     _check_respondent(declaration, root)
+    _check_consent(declaration, root)
     _check_backtest(declaration, root)
 
 
@@ -182,6 +183,22 @@ def _check_respondent(declaration: SurveyDeclaration, root: Section) -> None:
             section = columns if pollster is None else columns.section(pollster)
             reason = f"column '{column}' is the respondent's id and also read as {listing(readers)}"
             section.fault("respondent", reason, "An id is nothing else: name another column.")
+
+
+def _check_consent(declaration: SurveyDeclaration, root: Section) -> None:
+    """The column and what means yes in it are declared together, for every pollster."""
+    named = "consent" in declaration.columns
+    alone = [pollster for pollster, own in declaration.pollster_columns.items() if "consent" in own]
+    if declaration.consent is None:
+        if named or alone:
+            section = root.section("columns", required=False)
+            section.fault("consent", "nothing says what means yes", 'Add a section [consent] with values = ["yes"].')
+    elif not declaration.consent.values or not named:
+        section = root.section("consent", required=False)
+        if not named:
+            section.fault("values", "no column of consent is declared", 'Add consent = "..." to [columns].')
+        else:
+            section.fault("values", "nothing means yes", "List the labels of those who agreed.")
 
 
 def _check_backtest(declaration: SurveyDeclaration, root: Section) -> None:

@@ -26,6 +26,9 @@
     + FitSuperseded     a release that rests on newer data or a newer survey is served already
   x DrawsNotFound       the draws or counts of a fit are not kept (any more)
   x KeyNotFound         no API key has this prefix
+  x ErasureNotFound     no such case of an erasure
+  x RespondentsUnknown  the survey declares no respondent's id, so nobody can be found
+  x BytesHeld           deleted bytes cannot be freed while others use the database
   x StoreError          the database cannot be opened, or is of a kind there is no store for
     + UpgradeFailed     a schema upgrade failed; says what state the database is in
 """
@@ -35,7 +38,9 @@ from collections.abc import Sequence
 from polling.faults import MAX_REPORTED_FAULTS, Fault
 
 __all__ = [
+    "BytesHeld",
     "DrawsNotFound",
+    "ErasureNotFound",
     "FitNotFound",
     "FitNotPublishable",
     "FitRefused",
@@ -49,6 +54,7 @@ __all__ = [
     "QuestionNotFound",
     "ReaderUnavailable",
     "ReleaseNotFound",
+    "RespondentsUnknown",
     "SchemaOutdated",
     "SchemaTooNew",
     "SecretsError",
@@ -252,9 +258,10 @@ class FitSuperseded(FitRefused):
 class DrawsNotFound(PollingError):
     """The draws, or the counts, of a fit are not kept."""
 
-    def __init__(self, fit_id: str, what: str) -> None:
+    def __init__(self, fit_id: str, what: str, because: str = "") -> None:
         self.fit_id = fit_id
-        super().__init__(f"No {what} are kept of fit '{fit_id}'. Refit the question to have them again.")
+        reason = f": {because}" if because else ". Refit the question to have them again"
+        super().__init__(f"No {what} are kept of fit '{fit_id}'{reason}.")
 
 
 class KeyNotFound(PollingError):
@@ -263,6 +270,30 @@ class KeyNotFound(PollingError):
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         super().__init__(f"There is no API key with prefix '{prefix}'. `hustings key list` shows those that exist.")
+
+
+class ErasureNotFound(PollingError):
+    """The survey has no erasure of this case number."""
+
+    def __init__(self, survey_id: str, case_number: str) -> None:
+        super().__init__(f"Survey '{survey_id}' has no erasure '{case_number}'. List them to find the case.")
+
+
+class RespondentsUnknown(PollingError):
+    """The survey declares no column with the respondent's id."""
+
+    def __init__(self, survey_id: str) -> None:
+        super().__init__(
+            f"Survey '{survey_id}' stores no respondent's id, so that nobody can be found in it. "
+            'Declare it with respondent = "..." in [columns] before interviews arrive.'
+        )
+
+
+class BytesHeld(PollingError):
+    """Deleted bytes are not free yet, because others use the database; try again."""
+
+    def __init__(self, who: str) -> None:
+        super().__init__(f"The bytes of what was deleted are not free yet: {who}. It will be tried again.")
 
 
 class StoreError(PollingError):

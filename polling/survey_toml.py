@@ -11,11 +11,13 @@ from polling.declaration import (
     WAVE_FACTS,
     Backtest,
     Blank,
+    Consent,
     Demographic,
     Geography,
     Kind,
     LastResult,
     Question,
+    Retention,
     Status,
     SurveyDeclaration,
     TimeRule,
@@ -31,7 +33,7 @@ _BLANK = ("fault", "exclude")
 _KINDS = ("binary", "categorical", "ordinal", "numeric")
 _WEIGHTS = ("ignored", "likelihood")
 _PERIODS = ("week", "day", "month", "wave")
-_OWN_COLUMNS = ("respondent", "date", "weight")
+_OWN_COLUMNS = ("respondent", "date", "weight", "consent")
 
 
 def parse_declaration(content: bytes, *, file: str = "survey.toml") -> tuple[SurveyDeclaration | None, FaultLog]:
@@ -79,6 +81,8 @@ def parse_declaration(content: bytes, *, file: str = "survey.toml") -> tuple[Sur
         not_identifiers=not_identifiers,
         time=_time(root.section("time", required=False)),
         required_facts=_required_facts(root.section("waves", required=False)),
+        consent=_consent(root),
+        retention=_retention(root.section("retention", required=False)),
         geography=geography,
         demographics=demographics,
         frame_file=frame.text("file"),
@@ -132,6 +136,22 @@ def _required_facts(section: Section) -> tuple[str, ...]:
             )
     section.close()
     return required
+
+
+def _consent(root: Section) -> Consent | None:
+    section = root.section("consent", required=False)
+    values = section.texts("values")
+    section.close()
+    return None if values is None else Consent(values)
+
+
+def _retention(section: Section) -> Retention:
+    retention = Retention(
+        respondents_days=section.positive("respondents_days"),
+        min_cell=section.positive("min_cell") or Retention().min_cell,
+    )
+    section.close()
+    return retention
 
 
 def _geography(section: Section) -> Geography:

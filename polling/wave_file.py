@@ -16,6 +16,7 @@ from datetime import date
 import polars as pl
 
 from polling.codebook import FIRST_ROW, Conversion, convert
+from polling.consent import has_consented
 from polling.declaration import SurveyDeclaration
 from polling.errors import WaveRejected
 from polling.faults import FaultLog, listing
@@ -41,6 +42,8 @@ class ReadWave:
     """What the file was recognised as."""
     value_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Column -> code -> the text that stands for it in ``received``; for columns with value labels."""
+    n_without_consent: int = 0
+    """Interviews that were left out because their respondents did not agree; nothing else is known of them."""
 
 
 def read_wave(
@@ -93,11 +96,10 @@ def read_wave(
 
     identifying = _identifying(received, table, declaration, log, pollster=pollster, fieldwork=fieldwork)
     # Damaged lines are faults already; their fields may have slipped sideways and would be faulted once more.
-    sound, rows = received, None
-    if len(table.damaged_rows):
-        numbered = received.with_row_index("\x00row", offset=FIRST_ROW)  # no column can have that name
-        numbered = numbered.filter(~pl.col("\x00row").is_in(table.damaged_rows.implode()))
-        sound, rows = numbered.drop("\x00row"), numbered["\x00row"].to_list()
+    n_sent = received.height
+    received, sound, rows = _left(received, table, declaration, log, pollster=pollster)
+    if received.height == 0 < n_sent:
+        log.add("nobody in the wave agreed to be stored", "Send it when there are interviews with consent.")
     conversion = convert(sound, declaration, pollster=pollster, rows=rows, header=table.header)
     if fieldwork is not None:
         _check_days(conversion.interviews, *fieldwork, declaration.columns_of(pollster).get("date"), log)
@@ -108,7 +110,29 @@ def read_wave(
         quoted = [replace(one, value=None) if one.column in identifying else one for one in conversion.faults]
         faults.extend(quoted, total=conversion.n_faults)
         raise WaveRejected(faults.reported(), received.height, total=faults.total)
-    return ReadWave(received, received.height, conversion.questions_asked, conversion, table.format, value_labels)
+    return ReadWave(
+        received,
+        received.height,
+        conversion.questions_asked,
+        conversion,
+        table.format,
+        value_labels,
+        n_without_consent=n_sent - received.height,
+    )
+
+
+def _left(
+    received: pl.DataFrame, table: Table, declaration: SurveyDeclaration, log: FaultLog, *, pollster: str
+) -> tuple[pl.DataFrame, pl.DataFrame, list[int] | None]:
+    """Interviews of those who agreed, these without damaged lines, and their row numbers if some are missing."""
+    agreed = has_consented(received, declaration, log, pollster=pollster, header=table.header)
+    if agreed is None and not len(table.damaged_rows):
+        return received, received, None
+    numbered = received.with_row_index("\x00row", offset=FIRST_ROW)  # no column can have that name
+    if agreed is not None:
+        received, numbered = received.filter(agreed), numbered.filter(agreed)
+    numbered = numbered.filter(~pl.col("\x00row").is_in(table.damaged_rows.implode()))
+    return received, numbered.drop("\x00row"), numbered["\x00row"].to_list()
 
 
 def _identifying(
@@ -171,6 +195,7 @@ def _by_name(
             (declaration.geography.district, declaration.geography),
             *((demographic.name, demographic) for demographic in declaration.demographics),
             *((question.id, question) for question in declaration.questions),
+            *((("consent", declaration.consent),) if declaration.consent else ()),
         )
         if item in names
     }
