@@ -1,6 +1,7 @@
 """Every kind of term by itself: 1,000 truths from the prior, ranks uniform, and draws of a wrong spread found."""
 
 from dataclasses import dataclass
+from zlib import crc32
 
 import pytest
 
@@ -54,7 +55,7 @@ def simulate_kind(kind: Kind, *, n_surveys: int = 1000, processes: int = 2) -> S
         Laplace(LaplaceSettings(points=200, draws=400, threads=1)),
         n_surveys=n_surveys,
         n_interviews=kind.n_interviews,
-        seed=61,
+        seed=crc32(kind.formula.encode()),  # kinds with the same seed would share much of their chance
         asked=OBSERVED,
         processes=processes,
     )
