@@ -80,7 +80,7 @@ def convert(
     district = Demographic(
         geography.district, geography.column, geography.codes, recode=geography.recode, blank=geography.blank
     )
-    excluded = pl.Series("excluded", [False] * received.height, dtype=pl.Boolean)
+    excluded = pl.repeat(False, received.height, dtype=pl.Boolean, eager=True).alias("excluded")
     for item in (district, *declaration.demographics):
         columns[item.name], unknown = reading.level(item)
         excluded = excluded | unknown
@@ -124,7 +124,8 @@ class _Reading:
         self.geography = declaration.geography
         self.names = declaration.columns_of(pollster)
         self.header = list(received.columns if header is None else header)
-        numbers = range(FIRST_ROW, received.height + FIRST_ROW) if rows is None else rows
+        last = received.height + FIRST_ROW
+        numbers = pl.int_range(FIRST_ROW, last, dtype=pl.UInt32, eager=True) if rows is None else rows
         self.rows = pl.Series("row", numbers, dtype=pl.UInt32)
         self.log = FaultLog()
         self._bad_rows: list[pl.DataFrame] = []
@@ -141,7 +142,7 @@ class _Reading:
         column = self._distinct(item.name)
         if column is None:
             self._missing(item.name)
-            return self._nulls(pl.String), pl.Series([False] * self.received.height, dtype=pl.Boolean)
+            return self._nulls(pl.String), pl.repeat(False, self.received.height, dtype=pl.Boolean, eager=True)
         text = column.texts
         silent = text.is_in([*item.dont_know, *item.refused, *item.not_asked]).fill_null(value=False)
         if item.levels:
@@ -217,7 +218,7 @@ class _Reading:
         kind = pl.Float64 if question.kind == "numeric" else pl.String
         column = self._distinct(question.id)
         if column is None:
-            return self._nulls(kind), pl.Series(["not_asked"] * self.received.height, dtype=pl.String)
+            return self._nulls(kind), pl.repeat("not_asked", self.received.height, dtype=pl.String, eager=True)
         text = column.texts
         status = _look_up(text, statuses)
         if question.kind == "numeric":
@@ -261,7 +262,7 @@ class _Reading:
         return None if text is None or text.null_count() == len(text) else text
 
     def _nulls(self, dtype: type[pl.DataType]) -> pl.Series:
-        return pl.Series([None] * self.received.height, dtype=dtype)
+        return pl.repeat(None, self.received.height, dtype=dtype, eager=True)
 
     def _missing(self, name: str) -> None:
         column = self.names[name]
@@ -313,6 +314,8 @@ class _Distinct:
 
     def spread(self, values: pl.Series) -> pl.Series:
         """What belongs to each text, for every row."""
+        if values.dtype == pl.Boolean and not values.any():
+            return pl.repeat(False, len(self.place), dtype=pl.Boolean, eager=True)
         return values.gather(self.place)
 
 

@@ -172,14 +172,16 @@ def _received(table: Table, log: FaultLog) -> pl.DataFrame:
             reason = f"the column holds {series.dtype}"
             log.add(reason, "Send text, numbers or dates.", row=1, column=series.name)
             continue
-        if table.format != "csv":  # of which cells are blank or not, and without NUL, as it is
-            text = text.set((text == "").fill_null(value=False), None)
-            nul = text.str.contains("\x00", literal=True).fill_null(value=False)
-            if nul.any():
-                reason, remedy = "the text contains a NUL character", "Remove it: it cannot be stored."
-                log.add_rows(nul.arg_true() + FIRST_ROW, None, reason, remedy, column=series.name)
         columns.append(text)
-    return pl.DataFrame(columns) if columns else pl.DataFrame(height=table.data.height)
+    if table.format == "csv" or not columns:  # of CSV, cells are blank or not, and without NUL, as it is
+        return pl.DataFrame(columns) if columns else pl.DataFrame(height=table.data.height)
+    received = pl.DataFrame(columns)
+    nul = received.select(pl.all().str.contains("\x00", literal=True).any())
+    for name in (name for name, found in nul.row(0, named=True).items() if found):
+        rows = received[name].str.contains("\x00", literal=True).fill_null(value=False).arg_true() + FIRST_ROW
+        reason, remedy = "the text contains a NUL character", "Remove it: it cannot be stored."
+        log.add_rows(rows, None, reason, remedy, column=name)
+    return received.with_columns(pl.when(pl.all() != "").then(pl.all()))
 
 
 def _by_name(
