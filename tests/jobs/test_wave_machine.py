@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -375,16 +376,19 @@ def add_survey_to(store: Store, secrets: SecretsFile, survey: SurveyBundle) -> N
 @pytest.fixture
 def _converted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Convert a payload once: the machine asks what is counted, and the codebook has tests of its own."""
-    frames: dict[bytes, pl.DataFrame] = {}
+    frames: dict[object, pl.DataFrame] = {}
     found: dict[tuple[int, str], Conversion] = {}
 
-    def read(payload: bytes) -> pl.DataFrame:
-        return frames.setdefault(payload, from_payload(payload))
+    def read(payload: bytes, *columns: object) -> pl.DataFrame:
+        key = (payload, repr(columns))
+        if key not in frames:
+            frames[key] = from_payload(payload, *columns)
+        return frames[key]
 
-    def converted(frame: pl.DataFrame, declaration: SurveyDeclaration, *, pollster: str) -> Conversion:
+    def converted(frame: pl.DataFrame, declaration: SurveyDeclaration, **more: Any) -> Conversion:
         key = (id(frame), declaration.questions[0].id)
         if key not in found:
-            found[key] = convert(frame, declaration, pollster=pollster)
+            found[key] = convert(frame, declaration, **more)
         return found[key]
 
     monkeypatch.setattr("jobs.counting.from_payload", read)
