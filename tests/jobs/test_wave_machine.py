@@ -316,8 +316,8 @@ class WaveMachine(RuleBasedStateMachine):
         accepted = [
             row
             for wave in self.waves.values()
-            if wave.now.counted
-            for row in rows_of(wave.versions[wave.now.counted][0])
+            if wave.now.state == "accepted"
+            for row in rows_of(wave.versions[wave.now.version][0])
         ]
         counts: dict[str, Counter[tuple[str, ...]]] = {"tax": Counter(), "vote": Counter()}
         for row in accepted:
