@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from jobs.backup import expire_backups
+from jobs.open_wave import close_due
 from jobs.restate import REFIT, ask_refit
 from jobs.settings import Settings
 from jobs.spool import clean_spool
@@ -32,6 +33,7 @@ __all__ = ["HouseClock", "Task", "house_tasks", "sweep"]
 LEASE = "clock"
 LEASE_TTL = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
+CLOSING = timedelta(minutes=5)
 # Codes of jobs that would fail again on the same data and the same version of the survey.
 SETTLED = frozenset(
     {"fit-refused", "kind-not-supported", "mode-not-told", "no-interviews", "refit-refused", "wave-not-convertible"}
@@ -56,8 +58,13 @@ def house_tasks(settings: Settings) -> tuple[Task, ...]:
         Task("sweep", timedelta(seconds=settings.sweep_s), lambda session, now: sweep(session, settings, now=now)),
         Task("clean-spool", HOUR, lambda _session, now: clean_spool(settings, now=now)),
         Task("expire-backups", HOUR, lambda session, now: _expire(session, settings, now)),
+        Task("close-waves", CLOSING, lambda session, now: _close(session, settings, now)),
         Task("forget-replies", HOUR, lambda session, now: replies.forget_replies(session, now=now)),
     )
+
+
+def _close(session: Session, settings: Settings, now: datetime) -> None:
+    close_due(session, SecretsFile(settings.secrets_file), settings, now=now, actor="clock")
 
 
 def _expire(session: Session, settings: Settings, now: datetime) -> None:

@@ -21,6 +21,7 @@ import polars as pl
 from sqlalchemy.orm import Session
 
 from jobs import ledger
+from jobs.door import admit, refuse_erased_meanwhile
 from jobs.respondents import refuse_repeated
 from jobs.restate import REFIT, restate
 from jobs.settings import Settings
@@ -32,7 +33,7 @@ from polling.faults import FaultLog
 from polling.payload import to_payload
 from polling.pseudonyms import pseudonymise
 from polling.secrets import PseudonymKey, SecretsFile
-from polling.store import deliveries, queue, surveys, waves
+from polling.store import deliveries, queue, suppression, surveys, waves
 from polling.store.columns import Json
 from polling.store.deliveries import Delivery
 from polling.store.engine import Store
@@ -41,7 +42,16 @@ from polling.store.wave_events import data_sequence
 from polling.store.wave_records import NewWave, WaveRecord
 from polling.wave_file import ReadWave, read_wave
 
-__all__ = ["ReceivedWave", "receive_wave"]
+__all__ = [
+    "ReceivedWave",
+    "answered_questions",
+    "form_faults",
+    "is_first",
+    "jobs_asked_by",
+    "pseudonymised",
+    "read_delivery",
+    "receive_wave",
+]
 
 MAX_NAME = 200
 MAX_REASON = 1000
@@ -60,6 +70,8 @@ class ReceivedWave:
     """The refits that it asked for, in the order of the survey's questions."""
     first_of_pollster: bool
     """True if the survey had no wave of this pollster before: a new pollster, or its name mistyped."""
+    n_suppressed: int = 0
+    """Interviews of erased respondents, which were not stored; told when the delivery is stored, and kept nowhere."""
 
 
 def receive_wave(
@@ -117,15 +129,18 @@ def receive_wave(
         With every fault of the file; nothing was stored.
     WaveConflict
         If it contradicts what was received before, or the respondents are those of another wave.
+    ErasedMeanwhile
+        If somebody in it was erased while it was read; send it again.
     SecretsError
-        If waves are stored and the secrets file lacks the key of their pseudonyms, or has another one.
+        If waves are stored and the secrets file lacks the key of their pseudonyms, or has another one; likewise for
+        the list of erased respondents.
     """
     sha256 = hashlib.sha256(content).hexdigest()
     with store.read() as session:
         survey = surveys.get_survey(session, survey_id)
         declaration = survey.bundle.declaration
         reference = _reference(session, survey_id, pollster, reference, replaces)
-        faults = _form_faults(pollster, reference, fieldwork_start, fieldwork_end, now=now)
+        faults = form_faults(pollster, reference, fieldwork_start, fieldwork_end, now=now)
         _check_reason(reason, faults, replaces=replaces is not None)
         said = check_facts(facts or {}, declaration, faults)
         delivery = Delivery(
@@ -140,14 +155,16 @@ def receive_wave(
         )
         known = deliveries.find_repeated(session, delivery) if not faults else None
         used = waves.key_version_used(session, survey_id)
+        listed = suppression.load(session, survey_id)
     if known is not None:
         return _again(store, known, also)
-    read = _read(
+    read = read_delivery(
         content, declaration, settings, pollster=pollster, fieldwork=(fieldwork_start, fieldwork_end), faults=faults
     )
-    answered = _answered(read, declaration)
+    read, n_suppressed = admit(read, listed, secrets, declaration, pollster=pollster)
+    answered = answered_questions(read, declaration)
     key = secrets.pseudonym_key(survey_id, used=used)
-    received, pseudonyms = _pseudonymised(read, declaration, key, pollster=pollster)
+    received, pseudonyms = pseudonymised(read, declaration, key, pollster=pollster)
     refuse = partial(
         refuse_repeated,
         declaration=declaration,
@@ -167,6 +184,7 @@ def receive_wave(
         content_sha256=sha256,
         payload=to_payload(received, read.value_labels),
         n_interviews=read.n_interviews,
+        n_without_consent=read.n_without_consent,
         questions=answered,
         fieldwork_start=fieldwork_start,
         fieldwork_end=fieldwork_end,
@@ -182,10 +200,17 @@ def receive_wave(
             session, new, now=now, actor=actor, replaces=delivery.replaces, reason=reason
         )
         if created:
+            refuse_erased_meanwhile(session, read, listed, secrets, declaration, pollster=pollster)
             ledger.bind_pseudonym_key(session, survey_id, key, now=now)
             refuse(session, after=seen)  # those that arrived meanwhile
             jobs = restate(session, secrets, settings, (wave,), after=before, now=now)
-            answer = ReceivedWave(wave, created=True, jobs=jobs, first_of_pollster=_is_first(session, wave))
+            answer = ReceivedWave(
+                wave,
+                created=True,
+                jobs=jobs,
+                first_of_pollster=is_first(session, wave),
+                n_suppressed=n_suppressed,
+            )
             if also is not None:
                 also(session, answer)
             return answer
@@ -195,8 +220,8 @@ def receive_wave(
 def _again(store: Store, wave: WaveRecord, also: Callable[[Session, ReceivedWave], None] | None) -> ReceivedWave:
     """The answer that the delivery was given when it was stored."""
     with store.write() if also is not None else store.read() as session:
-        first = _is_first(session, wave)
-        answer = ReceivedWave(wave, created=False, jobs=_jobs_of(session, wave), first_of_pollster=first)
+        first = is_first(session, wave)
+        answer = ReceivedWave(wave, created=False, jobs=jobs_asked_by(session, wave), first_of_pollster=first)
         if also is not None:
             also(session, answer)
     return answer
@@ -216,11 +241,12 @@ def _reference(session: Session, survey_id: str, pollster: str, reference: str |
     return replaced
 
 
-def _is_first(session: Session, wave: WaveRecord) -> bool:
+def is_first(session: Session, wave: WaveRecord) -> bool:
+    """Whether the survey had no wave of its pollster before."""
     return wave.version == 1 and waves.list_waves(session, wave.survey_id, wave.pollster)[0].id == wave.id
 
 
-def _jobs_of(session: Session, wave: WaveRecord) -> tuple[JobRecord, ...]:
+def jobs_asked_by(session: Session, wave: WaveRecord) -> tuple[JobRecord, ...]:
     """The refits that a wave asked for: those that were being asked for at the moment it was received."""
     found = []
     for question_id in wave.questions:
@@ -245,7 +271,7 @@ def _check_reason(reason: str | None, faults: FaultLog, *, replaces: bool) -> No
         )
 
 
-def _form_faults(pollster: str, reference: str, start: date, end: date, *, now: datetime) -> FaultLog:
+def form_faults(pollster: str, reference: str, start: date, end: date, *, now: datetime) -> FaultLog:
     """What is wrong with what is said about the wave, as distinct from what is in it."""
     faults = FaultLog()
     for name, value in (("pollster", pollster), ("reference", reference)):
@@ -261,7 +287,7 @@ def _form_faults(pollster: str, reference: str, start: date, end: date, *, now: 
     return faults
 
 
-def _read(
+def read_delivery(
     content: bytes,
     declaration: SurveyDeclaration,
     settings: Settings,
@@ -287,7 +313,7 @@ def _read(
     return read
 
 
-def _answered(read: ReadWave, declaration: SurveyDeclaration) -> tuple[str, ...]:
+def answered_questions(read: ReadWave, declaration: SurveyDeclaration) -> tuple[str, ...]:
     """Questions that somebody who is counted answered: the ones of which a refit would see something new."""
     kept = read.conversion.interviews.filter(~pl.col("excluded"))
     asked = [question for question in declaration.questions if question.id in read.conversion.questions_asked]
@@ -295,7 +321,7 @@ def _answered(read: ReadWave, declaration: SurveyDeclaration) -> tuple[str, ...]
     return tuple(series.name for series in counted if series.null_count() < len(series))
 
 
-def _pseudonymised(
+def pseudonymised(
     read: ReadWave, declaration: SurveyDeclaration, key: PseudonymKey, *, pollster: str
 ) -> tuple[pl.DataFrame, pl.Series]:
     """The interviews as received, respondents replaced by pseudonyms, and these; none if the survey has no such id."""

@@ -13,8 +13,8 @@ action               what was done
 ===================  =================================================================================================
 survey-added         a survey was stored; likewise ``survey-updated``
 wave-received        a wave was stored; likewise ``wave-replaced``, ``wave-withdrawn``, ``wave-restored``,
-                     ``wave-held``, ``wave-let-through``, ``wave-batch``, ``wave-closed``, ``wave-purged``,
-                     ``wave-requarantined``
+                     ``wave-held``, ``wave-let-through``, ``wave-opened``, ``wave-batch``, ``wave-closed``,
+                     ``wave-purged``, ``wave-requarantined``
 interviews-read      respondent-level data left the service: an export, a quarantine, a draw of them
 access               a respondent's data were exported for the respondent
 erasure              a respondent was erased; likewise ``erasure-replayed`` after a restore

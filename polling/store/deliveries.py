@@ -33,7 +33,7 @@ from polling.errors import WaveConflict, WaveNotFound, WaveWithdrawn
 from polling.store.columns import Json
 from polling.store.tables import Wave, WavePart, WaveVersion
 from polling.store.wave_events import append_event, lock_survey, next_sequence
-from polling.store.wave_records import ACCEPTED, HELD, WITHDRAWN, NewWave, Standing, WaveRecord
+from polling.store.wave_records import ACCEPTED, HELD, OPEN, WITHDRAWN, NewWave, Standing, WaveRecord
 from polling.store.waves import find_wave, get_wave, list_versions
 
 __all__ = [
@@ -248,7 +248,7 @@ def _refuse_double(session: Session, wave: WaveRecord, after: Standing) -> None:
 def _repeats(session: Session, wave: WaveRecord, delivery: Delivery) -> bool:
     """Whether the delivery is the newest one of its wave again; False if it is to be the next version."""
     versions = {one.version: one for one in list_versions(session, wave.id)}
-    if not versions:
+    if wave.state == OPEN:
         raise WaveConflict(
             wave.reference, "it is open. Send batches of interviews, and close it.", existing_reference=wave.reference
         )

@@ -166,8 +166,8 @@ class WaveEventRecord:
     wave_id: str
     sequence: int
     kind: str
-    """received | replaced | withdrawn | restored | held | let-through | batch | closed | requarantined | purged |
-    erased"""
+    """received | replaced | withdrawn | restored | held | let-through | opened | batch | closed | requarantined |
+    purged | erased"""
     after: Standing
     at: datetime
     actor: str

@@ -1,0 +1,340 @@
+"""Open a wave, take its interviews in batches while fieldwork lasts, close it.
+
+A batch is NDJSON, one interview per line, checked like a file: all of it is
+stored or nothing. Its number makes it the same batch when it comes again. One
+transaction stores the batch and does what follows (``jobs.restate``), as for a
+file. A respondent of an earlier batch, or of another wave of the same
+fieldwork, is a fault: a wave asks everybody once.
+
+Until it is closed a wave can be withdrawn, restored and, as a whole, undone
+(``jobs.wave_life``); it cannot be corrected by a file.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from functools import partial
+
+import polars as pl
+from sqlalchemy.orm import Session
+
+from jobs import ledger
+from jobs.receive import (
+    TIME_ZONES,
+    ReceivedWave,
+    answered_questions,
+    form_faults,
+    is_first,
+    jobs_asked_by,
+    pseudonymised,
+    read_delivery,
+)
+from jobs.respondents import refuse_repeated
+from jobs.restate import restate
+from jobs.settings import Settings
+from jobs.wave_facts import check_facts
+from jobs.wave_life import Also, ChangedWaves
+from polling.declaration import SurveyDeclaration
+from polling.errors import WaveRejected
+from polling.faults import FaultLog
+from polling.payload import payload_column, to_payload
+from polling.secrets import SecretsFile
+from polling.store import open_waves, surveys, waves
+from polling.store.columns import Json
+from polling.store.engine import Store
+from polling.store.open_waves import KnownBatch
+from polling.store.wave_events import data_sequence, lock_survey
+from polling.store.wave_records import NewWave, WaveRecord
+from polling.wave_file import ReadWave
+
+__all__ = ["MAX_NUMBER", "ReceivedBatch", "close_due", "close_wave", "open_wave", "receive_batch"]
+
+MAX_NUMBER = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedBatch:
+    """What was done with a batch."""
+
+    number: int
+    n_interviews: int
+    """Interviews in it; ``received.wave`` has those of the whole wave."""
+    received: ReceivedWave
+
+
+def open_wave(
+    store: Store,
+    secrets: SecretsFile,
+    settings: Settings,
+    *,
+    survey_id: str,
+    pollster: str,
+    reference: str,
+    fieldwork_start: date,
+    closes_on: date | None = None,
+    facts: Mapping[str, Json] | None = None,
+    now: datetime,
+    actor: str,
+    also: Also | None = None,
+) -> ChangedWaves:
+    """Open a wave; the same words again are the same wave.
+
+    Parameters
+    ----------
+    fieldwork_start
+        First day of interviewing; not after the day of ``now`` (plus one, for time zones).
+    closes_on
+        Last day (UTC) on which it takes batches; the clock closes it afterwards. None: until it is closed.
+    facts
+        What is said of the wave: see ``jobs.wave_facts``.
+    also
+        Called with the answer before the transaction ends.
+
+    Raises
+    ------
+    SurveyNotFound
+        If there is no such survey.
+    WaveRejected
+        With everything that is wrong with what is said.
+    WaveConflict
+        If the reference is taken by a wave of which something else was said.
+    """
+    with store.write() as session:
+        survey = surveys.get_survey(session, survey_id)
+        faults = form_faults(pollster, reference, fieldwork_start, fieldwork_start, now=now)
+        said = check_facts(facts or {}, survey.bundle.declaration, faults)
+        if closes_on is not None and closes_on < fieldwork_start:
+            faults.add(
+                f"the wave closes before its fieldwork starts on {fieldwork_start}",
+                "Correct one of the dates.",
+                column="closes_on",
+                value=closes_on.isoformat(),
+            )
+        if faults:
+            raise WaveRejected(faults.reported(), 0, total=faults.total)
+        before = data_sequence(session, survey_id)
+        wave, created = open_waves.open_wave(
+            session,
+            survey_id=survey_id,
+            survey_version=survey.version,
+            pollster=pollster,
+            reference=reference,
+            fieldwork_start=fieldwork_start,
+            closes_on=closes_on,
+            facts=said,
+            now=now,
+            actor=actor,
+        )
+        return _answer(session, secrets, settings, wave, changed=created, before=before, now=now, also=also)
+
+
+def receive_batch(
+    store: Store,
+    secrets: SecretsFile,
+    settings: Settings,
+    *,
+    survey_id: str,
+    wave: str,
+    number: int,
+    content: bytes,
+    pollster: str | None = None,
+    now: datetime,
+    actor: str,
+    also: Callable[[Session, ReceivedBatch], None] | None = None,
+) -> ReceivedBatch:
+    """Store one batch of an open wave and ask for a refit of every question that it answers.
+
+    Parameters
+    ----------
+    wave
+        Its id, or its pollster's reference.
+    number
+        1 or more; batches may come in any order.
+    content
+        The interviews as NDJSON.
+    pollster
+        Whose waves may be reached; None for everybody's.
+    also
+        Called in the transaction that stored the batch, or after it was found to be stored, with the answer.
+
+    Raises
+    ------
+    WaveNotFound
+        If there is no such wave, or it is another pollster's.
+    WaveRejected
+        With every fault of the batch; nothing was stored.
+    WaveConflict
+        If the number came with other bytes, or the interviews are those of another wave.
+    WaveStateRefused
+        If the wave is not open (any more).
+    """
+    sha256 = hashlib.sha256(content).hexdigest()
+    with store.read() as session:
+        survey = surveys.get_survey(session, survey_id)
+        found = waves.get_wave(session, survey_id, wave, pollster=pollster)
+        known = open_waves.find_batch(session, found, number, sha256)
+        used = waves.key_version_used(session, survey_id)
+    if known is not None:
+        return _again(store, found, known, also)
+    open_waves.require_open(found, today=now.date())
+    declaration, start = survey.bundle.declaration, found.fieldwork_start
+    assert start is not None  # an open wave has one
+    last_day = now.date() + TIME_ZONES
+    faults = FaultLog()
+    if not 1 <= number <= MAX_NUMBER:
+        faults.add("the number of a batch is out of range", f"Give 1 to {MAX_NUMBER:,}.", value=str(number))
+    read = read_delivery(
+        content, declaration, settings, pollster=found.pollster, fieldwork=(start, last_day), faults=faults
+    )
+    if read.format != "ndjson":
+        faults.add("a batch is NDJSON, one interview per line", "Send other formats as a wave of their own.")
+        raise WaveRejected(faults.reported(), read.n_interviews, total=faults.total)
+    # One key for the whole wave, or a respondent of an earlier batch could not be recognised.
+    key = secrets.pseudonym_key(survey_id, version=found.key_version or None, used=used)
+    received, pseudonyms = pseudonymised(read, declaration, key, pollster=found.pollster)
+    new = NewWave(
+        survey_id=survey_id,
+        survey_version=survey.version,
+        pollster=found.pollster,
+        reference=found.reference,
+        content_sha256=sha256,
+        payload=to_payload(received, read.value_labels),
+        n_interviews=read.n_interviews,
+        n_without_consent=read.n_without_consent,
+        questions=answered_questions(read, declaration),
+        fieldwork_start=start,
+        fieldwork_end=_last_day(read, now),
+        key_version=key.version,
+        facts=found.facts,
+    )
+    refuse = partial(
+        refuse_repeated,
+        declaration=declaration,
+        pseudonyms=pseudonyms,
+        pollster=found.pollster,
+        reference=found.reference,
+        content_sha256=sha256,
+        questions=new.questions,
+        fieldwork=(start, last_day),
+        key_version=key.version,
+    )
+    with store.read() as session:  # the slow part of the comparison, outside the write transaction
+        seen = refuse(session, after=0)
+    with store.write() as session:
+        lock_survey(session, survey_id)
+        found = waves.get_wave(session, survey_id, wave, pollster=pollster)
+        known = open_waves.find_batch(session, found, number, sha256)
+        if known is None:
+            open_waves.require_open(found, today=now.date())
+            _refuse_known(session, found, received, declaration, rows=read.conversion.interviews["row"])
+            refuse(session, after=seen)  # those that arrived meanwhile
+            before = data_sequence(session, survey_id)
+            ledger.bind_pseudonym_key(session, survey_id, key, now=now)
+            stored = open_waves.add_batch(session, found, number, new, now=now, actor=actor)
+            jobs = restate(session, secrets, settings, (stored,), after=before, now=now)
+            answer = ReceivedWave(stored, created=True, jobs=jobs, first_of_pollster=is_first(session, stored))
+            batch = ReceivedBatch(number, new.n_interviews, answer)
+            if also is not None:
+                also(session, batch)
+            return batch
+    return _again(store, found, known, also)  # the same batch arrived twice at the same moment
+
+
+def close_wave(
+    store: Store,
+    secrets: SecretsFile,
+    settings: Settings,
+    *,
+    survey_id: str,
+    wave: str,
+    pollster: str | None = None,
+    now: datetime,
+    actor: str,
+    also: Also | None = None,
+) -> ChangedWaves:
+    """Take no more batches; a wave that is closed already stays as it is, one without interviews is withdrawn.
+
+    Raises
+    ------
+    WaveNotFound
+        If there is no such wave, or it is another pollster's.
+    WaveStateRefused
+        If it was withdrawn, or was never open.
+    """
+    with store.write() as session:
+        lock_survey(session, survey_id)
+        before = data_sequence(session, survey_id)
+        found = waves.get_wave(session, survey_id, wave, pollster=pollster)
+        after = open_waves.close_wave(session, found, now=now, actor=actor)
+        changed = after.changed != found.changed
+        return _answer(session, secrets, settings, after, changed=changed, before=before, now=now, also=also)
+
+
+def close_due(session: Session, secrets: SecretsFile, settings: Settings, *, now: datetime, actor: str) -> None:
+    """Close every open wave whose last day has passed."""
+    for late in open_waves.past_their_date(session, now.date()):
+        lock_survey(session, late.survey_id)
+        before = data_sequence(session, late.survey_id)
+        found = waves.get_wave(session, late.survey_id, late.id)
+        after = open_waves.close_wave(session, found, now=now, actor=actor)
+        _answer(session, secrets, settings, after, changed=True, before=before, now=now, also=None)
+
+
+def _answer(
+    session: Session,
+    secrets: SecretsFile,
+    settings: Settings,
+    wave: WaveRecord,
+    *,
+    changed: bool,
+    before: int,
+    now: datetime,
+    also: Also | None,
+) -> ChangedWaves:
+    jobs = restate(session, secrets, settings, (wave,), after=before, now=now) if changed else ()
+    answer = ChangedWaves((wave,), (), jobs) if changed else ChangedWaves((), (wave,), jobs)
+    if also is not None:
+        also(session, answer)
+    return answer
+
+
+def _again(
+    store: Store, wave: WaveRecord, known: KnownBatch, also: Callable[[Session, ReceivedBatch], None] | None
+) -> ReceivedBatch:
+    """The answer that the batch was given when it was stored."""
+    with store.write() if also is not None else store.read() as session:
+        jobs = jobs_asked_by(session, replace(wave, received_at=known.received_at))
+        answer = ReceivedWave(wave, created=False, jobs=jobs, first_of_pollster=is_first(session, wave))
+        batch = ReceivedBatch(known.number, known.n_interviews, answer)
+        if also is not None:
+            also(session, batch)
+    return batch
+
+
+def _refuse_known(
+    session: Session, wave: WaveRecord, received: pl.DataFrame, declaration: SurveyDeclaration, *, rows: pl.Series
+) -> None:
+    """Refuse respondents whom an earlier batch of the wave has.
+
+    Raises
+    ------
+    WaveRejected
+        Naming their rows, and none of them.
+    """
+    column = declaration.columns_of(wave.pollster).get("respondent")
+    if column is None or column not in received.columns:
+        return
+    before = {one for part in waves.load_payloads(session, wave) for one in payload_column(part, column)}
+    known = rows.filter(received[column].is_in(pl.Series(list(before), dtype=pl.String).implode()))
+    if len(known):
+        faults = FaultLog()
+        reason, remedy = "the respondent is in an earlier batch of this wave", "Leave it out: everybody counts once."
+        faults.add_rows(known, None, reason, remedy, column=column)
+        raise WaveRejected(faults.reported(), received.height, total=faults.total)
+
+
+def _last_day(read: ReadWave, now: datetime) -> date:
+    """The last day that the interviews tell of, or else the day they came."""
+    last = read.conversion.interviews["date"].max() if "date" in read.conversion.interviews.columns else None
+    return last if isinstance(last, date) else now.date()
