@@ -27,7 +27,8 @@ class Conversion:
 
     interviews: pl.DataFrame
     """One row per interview in the order received: ``row`` (UInt32), the district and the demographics (String),
-    ``date`` (Date), ``weight`` (Float64, > 0) where the wave has them, ``excluded`` (Boolean: a demographic is blank,
+    ``date`` (Date), ``weight`` (Float64, > 0) where the wave has them,
+    ``timing`` (Float64, seconds; where declared), ``excluded`` (Boolean: a demographic is blank,
     not known, refused or not asked where the declaration allows it, which leaves the interview out of counts), and per
     question of the survey ``<id>`` (the option as String, a number for numeric questions, null unless answered) and
     ``<id>:status`` (answered, dont_know, refused, not_asked or blank)."""
@@ -87,6 +88,8 @@ def convert(
     reading.check_respondents()
     columns["date"] = reading.date()
     columns["weight"] = reading.weight()
+    if "timing" in reading.names:
+        columns["timing"] = reading.timing()
     columns["excluded"] = excluded
     asked = []
     for question in declaration.questions:
@@ -210,6 +213,17 @@ class _Reading:
         remedy = "Give a weight in every row or in none, with a point as decimal mark."
         self._bad(~usable, "weight", "a weight must be a number above 0", remedy)
         return weight
+
+    def timing(self) -> pl.Series:
+        """Seconds of each interview; it may be blank."""
+        text = self._optional("timing")
+        if text is None:
+            return self._nulls(pl.Float64)
+        seconds = text.cast(pl.Float64, strict=False)
+        usable = ((seconds >= 0) & seconds.is_finite()).fill_null(value=False) | text.is_null()
+        remedy = "Give it in seconds, or leave it blank."
+        self._bad(~usable, "timing", "the time of an interview must be a number, 0 or more", remedy)
+        return seconds
 
     def answer(self, question: Question) -> tuple[pl.Series, pl.Series]:
         """The option (or number) of each interview, and the status."""

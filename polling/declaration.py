@@ -15,11 +15,15 @@ columns.consent              column that says whether the respondent agreed to t
                              interview without is not stored, only counted: see ``polling.consent``
 columns.weight               column with the pollster's weight, above 0 (optional; relative: how weights of one wave
                              compare says something, their sum says nothing)
+columns.timing               column with how long the interview took, in seconds (optional)
 columns.<pollster>.<name>    what this pollster calls respondent, date, consent, weight, the district, a demographic or
-                             a question; ``false``: it sends no such column (date and weight only)
+                             a question; ``false``: it sends no such column (date, weight and timing only)
 columns.not_identifiers      columns that look like direct identifiers and are none, see ``polling.identifiers``
 consent.values               labels of that column that mean yes; every other, and a blank, means no
 time.period                  ``day``, ``week`` (default), ``month`` or ``wave``
+waves.policy                 ``reject`` (default): a wave with any fault is not stored; ``quarantine``: rows with faults
+                             of their own are set aside, see ``polling.quarantine``
+waves.quarantine_share       as long as they are at most this share of the rows (default 0.05)
 waves.required_facts         facts that every wave has to tell unless the survey does: ``mode``, ``sponsor``,
                              ``sample_source``, ``universe``, ``language``, ``wording``
 time.window_days             only waves of the last so many days are used (default: every accepted wave)
@@ -40,6 +44,7 @@ demographics.<name>.bands    level = ``[least, greatest]`` of a number sent inst
 demographics.<name>.dont_know  labels that mean "don't know"; likewise ``refused`` and ``not_asked``: stored, and left
                              out of every count
 demographics.<name>.blank    ``fault`` (default) or ``exclude``: stored, and left out of every count
+quality.<name>               limits over which a wave waits for an analyst, see ``polling.quality_limits``
 retention.respondents_days   days after fieldwork when a wave is reduced to counts per cell (default: never)
 retention.min_cell           cells of a wave with fewer interviews are then left out (default 3): see ``jobs.retention``
 frame.file                   table of the population, one row per district and combination of levels
@@ -80,6 +85,7 @@ from typing import Literal
 import msgspec
 
 from polling.errors import QuestionNotFound
+from polling.quality_limits import Quality
 
 __all__ = [
     "SURVEY_FACTS",
@@ -91,6 +97,7 @@ __all__ = [
     "Geography",
     "Kind",
     "LastResult",
+    "Policy",
     "Question",
     "Retention",
     "Status",
@@ -124,6 +131,7 @@ type Blank = Literal["fault", "exclude"]
 type Kind = Literal["binary", "categorical", "ordinal", "numeric"]
 type Weights = Literal["ignored", "likelihood"]
 type Status = Literal["answered", "dont_know", "refused", "not_asked"]
+type Policy = Literal["reject", "quarantine"]
 type Period = Literal["day", "week", "month", "wave"]
 
 
@@ -260,6 +268,11 @@ class SurveyDeclaration:
     time: TimeRule = TimeRule()
     required_facts: tuple[str, ...] = ()
     """Facts that every wave has to tell, unless the survey tells them."""
+    policy: Policy = "reject"
+    """What becomes of a wave some of whose rows have faults."""
+    quarantine_share: float = 0.05
+    """Largest share of rows that is set aside."""
+    quality: Quality = field(default_factory=Quality)
     consent: Consent | None = None
     """None: consent is not told interview by interview."""
     retention: Retention = Retention()

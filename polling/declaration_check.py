@@ -12,7 +12,7 @@ __all__ = ["RESERVED_NAMES", "check_declaration", "is_name"]
 
 RESERVED_NAMES = frozenset(
     {
-        *("row", "respondent", "date", "weight", "consent", "answer", "option", "excluded"),
+        *("row", "respondent", "date", "weight", "consent", "timing", "answer", "option", "excluded"),
         *("n", "y", "weight_y", "weight_square", "n_people", "pollster", "wave", "period", "mode"),
         *("code", "name", "neighbours"),
         *("area", "area_name", "nation", "level", "share", "low", "high", "sd", "mc_error"),

@@ -16,6 +16,7 @@ from polling.declaration import (
     Geography,
     Kind,
     LastResult,
+    Policy,
     Question,
     Retention,
     Status,
@@ -25,6 +26,7 @@ from polling.declaration import (
 )
 from polling.declaration_check import check_declaration
 from polling.faults import FaultLog, did_you_mean
+from polling.quality_toml import check_quality, parse_quality
 from polling.toml_section import Section, open_toml
 
 __all__ = ["parse_declaration"]
@@ -33,7 +35,8 @@ _BLANK = ("fault", "exclude")
 _KINDS = ("binary", "categorical", "ordinal", "numeric")
 _WEIGHTS = ("ignored", "likelihood")
 _PERIODS = ("week", "day", "month", "wave")
-_OWN_COLUMNS = ("respondent", "date", "weight", "consent")
+_POLICIES = ("reject", "quarantine")
+_OWN_COLUMNS = ("respondent", "date", "weight", "consent", "timing")
 
 
 def parse_declaration(content: bytes, *, file: str = "survey.toml") -> tuple[SurveyDeclaration | None, FaultLog]:
@@ -70,7 +73,7 @@ def parse_declaration(content: bytes, *, file: str = "survey.toml") -> tuple[Sur
         columns_section,
         (*_OWN_COLUMNS, geography.district, *(d.name for d in demographics), *(q.id for q in questions)),
     )
-    frame = root.section("frame")
+    frame, waves = root.section("frame"), root.section("waves", required=False)
     declaration = SurveyDeclaration(
         id=survey_id,
         title=title,
@@ -80,7 +83,10 @@ def parse_declaration(content: bytes, *, file: str = "survey.toml") -> tuple[Sur
         pollster_columns=pollster_columns,
         not_identifiers=not_identifiers,
         time=_time(root.section("time", required=False)),
-        required_facts=_required_facts(root.section("waves", required=False)),
+        required_facts=_required_facts(waves),
+        policy=cast("Policy", waves.choice("policy", _POLICIES, default="reject")),
+        quarantine_share=_share(waves, "quarantine_share", default=0.05),
+        quality=parse_quality(root.section("quality", required=False)),
         consent=_consent(root),
         retention=_retention(root.section("retention", required=False)),
         geography=geography,
@@ -92,10 +98,12 @@ def parse_declaration(content: bytes, *, file: str = "survey.toml") -> tuple[Sur
         backtest=_backtest(root.section("backtest", required=False)) if "backtest" in root.names() else None,
     )
     frame.close()
+    waves.close()
     if "backtest" not in root.names():
         root.section("backtest", required=False)  # so that close() knows the name
     root.close()
     check_declaration(declaration, root)
+    check_quality(declaration, root)
     return declaration, log
 
 
@@ -110,7 +118,7 @@ def _columns(section: Section, names: tuple[str, ...]) -> tuple[dict[str, str], 
         for name in own.names():
             if name not in names:
                 own.fault(name, f"'{name}' is nothing that a pollster can send", did_you_mean(name, names))
-            elif name in ("date", "weight") and own.is_false(name):
+            elif name in ("date", "weight", "timing") and own.is_false(name):
                 pollster_columns[pollster][name] = None
             elif column := own.text(name):
                 pollster_columns[pollster][name] = column
@@ -134,8 +142,14 @@ def _required_facts(section: Section) -> tuple[str, ...]:
             section.fault(
                 "required_facts", "there is no such fact of a wave", did_you_mean(name, WAVE_FACTS), value=name
             )
-    section.close()
     return required
+
+
+def _share(section: Section, key: str, *, default: float) -> float:
+    share = section.number(key)
+    if share is not None and share >= 1:
+        section.fault(key, f"'{key}' must be a share below 1", "Write 5% as 0.05.", value=share)
+    return default if share is None else share
 
 
 def _consent(root: Section) -> Consent | None:

@@ -97,6 +97,14 @@ class Section:
             return None
         return None if value is None else int(value)
 
+    def number(self, key: str) -> float | None:
+        """A number above 0 that may be left out."""
+        value = self._get(key, (int, float), "a number above 0")
+        if value is not None and (isinstance(value, bool) or not math.isfinite(value) or value <= 0):
+            self.fault(key, f"'{key}' must be a number above 0", "Correct it.", value=value)
+            return None
+        return None if value is None else float(value)
+
     def band(self, key: str) -> tuple[float, float | None] | None:
         """A least and a greatest number, or the least alone."""
         value = self._get(key, list, "the least and the greatest number, such as [18, 29], or the least alone, [70]")
