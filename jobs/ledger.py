@@ -27,7 +27,9 @@ __all__ = [
     "audit_key",
     "bind_pseudonym_key",
     "bind_suppression_key",
+    "check_pseudonym_key",
     "cli_actor",
+    "hold_head",
     "key_actor",
     "record",
     "restart",
@@ -66,6 +68,11 @@ def record(
     return entry
 
 
+def hold_head(session: Session) -> None:
+    """Do not note the head when this transaction is committed: its database may never be the one in use."""
+    session.info[_NOTED] = None
+
+
 def verify(session: Session, secrets: SecretsFile, *, also: tuple[AuditHeadRecord, ...] = ()) -> AuditReport:
     """Verify the chain against the heads noted beside the secrets file, and others given.
 
@@ -93,6 +100,11 @@ def bind_pseudonym_key(session: Session, survey_id: str, key: PseudonymKey, *, n
         If the key is another one.
     """
     key_checks.require_same(session, f"pseudonym_keys.{survey_id}.v{key.version}", key.secret, now=now)
+
+
+def check_pseudonym_key(session: Session, survey_id: str, key: PseudonymKey) -> None:
+    """The same where pseudonyms are looked for: nothing is remembered."""
+    key_checks.require_same(session, f"pseudonym_keys.{survey_id}.v{key.version}", key.secret)
 
 
 def bind_suppression_key(session: Session, survey_id: str, key: bytes, *, now: datetime) -> None:

@@ -22,6 +22,7 @@ import polars as pl
 from sqlalchemy.orm import Session
 
 from jobs.counting import count_interviews
+from jobs.erasure import finish_question
 from jobs.errors import FitImpossible
 from jobs.fit_request import FitRequest, FitResult
 from jobs.settings import Settings
@@ -32,7 +33,7 @@ from mrp.verdict import FitVerdict
 from polling.bundle import SurveyBundle
 from polling.declaration import Question
 from polling.errors import FitSuperseded
-from polling.store import fits, queue, releases, surveys
+from polling.store import erasure, fits, queue, releases, surveys
 from polling.store.records import Claim, NewFit, StoredSurvey
 from polling.store.wave_events import data_sequence
 from polling.store.wave_records import WaveRecord
@@ -145,6 +146,7 @@ def store_result(session: Session, claim: Claim, prepared: PreparedRefit, result
     verdict = FitVerdict.from_json(result.verdict)
     survey_id, question_id = prepared.survey.id, prepared.question.id
     fit_id = fits.save_fit(session, _new_fit(prepared, result, publishable=verdict.publishable), now=now)
+    erasure.mark_if_late(session, fit_id)
     n_waves = len(prepared.waves)
     basis = f"{prepared.n_interviews:,} interviews in {n_waves} wave{'s' if n_waves != 1 else ''}"
     if not verdict.publishable:
@@ -154,6 +156,7 @@ def store_result(session: Session, claim: Claim, prepared: PreparedRefit, result
         return fit_id
     try:
         release = releases.publish(session, fit_id=fit_id, now=now)
+        finish_question(session, survey_id=survey_id, question_id=question_id, now=now)
     except FitSuperseded as superseded:
         queue.finish(session, claim, now=now, code="superseded", detail=str(superseded), fit_id=fit_id)
     else:

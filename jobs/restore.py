@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from jobs.at_work import alone, pending_file, write_private
 from jobs.backup import Manifest, make_backup, read_manifest
+from jobs.erasure import erase_again, free
 from jobs.errors import BackupDamaged, RestoreRefused
 from jobs.settings import Settings
 from polling.audit_head import HeadFile
@@ -39,7 +40,7 @@ __all__ = ["AFTER_RESTORE", "Restored", "restore_backup"]
 
 type Step = Callable[[Session, SecretsFile, Settings, datetime], None]
 
-AFTER_RESTORE: tuple[Step, ...] = ()
+AFTER_RESTORE: tuple[Step, ...] = (erase_again,)
 """What has to be done in a restored database before anybody reads it, in order, in its own transaction."""
 
 
@@ -108,6 +109,8 @@ class _Mending:
         for step in AFTER_RESTORE:
             with store.write() as session:
                 step(session, self.secrets, self.settings, self.now)
+        if kept.get("suppressions"):
+            free(store, now=self.now)  # what was just erased; nobody else is here
         with store.write() as session:
             detail: dict[str, Json] = {"file": self.manifest.file, "made_at": self.manifest.at.isoformat(), **kept}
             entry = audit.record(

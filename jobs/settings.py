@@ -71,6 +71,10 @@ class Settings:
     backup_keep_days: Annotated[
         int, About("Days until a backup is deleted, and with it the last trace of who was erased since.", least=1)
     ] = 30
+    erasure_days: Annotated[
+        int,
+        About("Days until draws in which somebody was erased are deleted, even if no refit took their place.", least=1),
+    ] = 14
     host: Annotated[str, About("Address that the web server listens on.")] = "127.0.0.1"
     port: Annotated[int, About("Port that the web server listens on; 0 takes a free one.", least=0)] = 8000
     max_upload_mb: Annotated[int, About("Largest wave file that is accepted, in MB.", least=1)] = 64

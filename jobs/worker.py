@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from jobs.erasure import FREE_BYTES, free
 from jobs.errors import FitCancelled, FitImpossible, FitProcessFailed, JobsError, WorkerStopping
 from jobs.fit_request import FitProgress, FitResult
 from jobs.fit_run import run_fit
@@ -23,7 +24,7 @@ from jobs.restate import REFIT
 from jobs.settings import Settings
 from jobs.spool import clean_spool
 from mrp.errors import MrpError
-from polling.errors import LeaseLost, PollingError
+from polling.errors import BytesHeld, LeaseLost, PollingError
 from polling.store import queue, releases
 from polling.store.engine import Store
 from polling.store.records import Claim
@@ -32,6 +33,9 @@ __all__ = ["Clock", "RunFit", "Worker", "utc_now"]
 
 type Clock = Callable[[], datetime]
 type RunFit = Callable[..., FitResult]
+
+FREE_AGAIN = timedelta(minutes=1)
+"""Pause before the next attempt at freeing bytes that others were in the way of."""
 
 log = logging.getLogger("hustings.worker")
 
@@ -108,6 +112,9 @@ class Worker:
 
     def _do(self, claim: Claim) -> None:
         job = claim.job
+        if job.kind == FREE_BYTES:
+            self._free(claim)
+            return
         if job.kind != REFIT or job.survey_id is None or job.question_id is None:
             self._fail(claim, "unknown-kind", f"This worker does not know how to do a job of kind {job.kind}.")
             return
@@ -139,6 +146,16 @@ class Worker:
             log.exception("job %s failed", job.id)
             detail = f"An unexpected {type(error).__name__}; the log of the worker has the details."
             self._fail(claim, "internal-error", detail, retry_after=self._pause(claim))
+
+    def _free(self, claim: Claim) -> None:
+        """Free the bytes of what was deleted; as often as it takes, since others may be in the way."""
+        try:
+            free(self.store, now=self._clock())
+        except BytesHeld as error:
+            self._fail(claim, "bytes-held", str(error), retry_after=FREE_AGAIN)
+            return
+        with self.store.write() as session:
+            queue.finish(session, claim, now=self._clock(), code="bytes-freed", detail="The bytes are free.")
 
     def _beat(self, claim: Claim, progress: FitProgress | None) -> bool:
         with self.store.write() as session:

@@ -28,6 +28,7 @@
   x KeyNotFound         no API key has this prefix
   x ErasureNotFound     no such case of an erasure
   x RespondentsUnknown  the survey declares no respondent's id, so nobody can be found
+  x ErasedMeanwhile     somebody in a delivery was erased while it was read; it has to be sent again
   x BytesHeld           deleted bytes cannot be freed while others use the database
   x StoreError          the database cannot be opened, or is of a kind there is no store for
     + UpgradeFailed     a schema upgrade failed; says what state the database is in
@@ -40,6 +41,7 @@ from polling.faults import MAX_REPORTED_FAULTS, Fault
 __all__ = [
     "BytesHeld",
     "DrawsNotFound",
+    "ErasedMeanwhile",
     "ErasureNotFound",
     "FitNotFound",
     "FitNotPublishable",
@@ -287,6 +289,13 @@ class RespondentsUnknown(PollingError):
             f"Survey '{survey_id}' stores no respondent's id, so that nobody can be found in it. "
             'Declare it with respondent = "..." in [columns] before interviews arrive.'
         )
+
+
+class ErasedMeanwhile(PollingError):
+    """Somebody in a delivery was erased while the delivery was read; nothing was stored."""
+
+    def __init__(self) -> None:
+        super().__init__("A respondent of it was erased while it was read. Nothing was stored; send it again.")
 
 
 class BytesHeld(PollingError):

@@ -154,6 +154,10 @@ class SecretsFile:
         newest = max(keys)
         return PseudonymKey(newest, keys[newest])
 
+    def pseudonym_versions(self, survey_id: str) -> tuple[int, ...]:
+        """The versions of a survey's pseudonym key that the file holds, in order."""
+        return tuple(sorted(self._pseudonym_keys(self._read(), survey_id)))
+
     def rotate_pseudonym_key(self, survey_id: str) -> PseudonymKey:
         """Add a version of a survey's key. Old versions stay: old waves were pseudonymised with them."""
         keys = self._pseudonym_keys(

@@ -33,6 +33,7 @@ __all__ = [
     "add_case",
     "forget_fits",
     "get_case",
+    "key_versions",
     "list_cases",
     "mark_fits",
     "mark_if_late",
@@ -144,6 +145,12 @@ def respondent_columns(session: Session, survey_id: str) -> Mapping[str, tuple[s
         )
         for pollster in pollsters
     }
+
+
+def key_versions(session: Session, survey_id: str) -> frozenset[int]:
+    """Versions of the pseudonym key that interviews are stored with."""
+    used = select(WaveVersion.key_version).join(Wave, Wave.id == WaveVersion.wave_id).distinct()
+    return frozenset(session.scalars(used.where(Wave.survey_id == survey_id, WaveVersion.key_version > 0)))
 
 
 def mark_fits(session: Session, survey_id: str, payloads: Iterable[str], *, now: datetime) -> tuple[str, ...]:

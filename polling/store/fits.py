@@ -167,4 +167,5 @@ def _record(row: Fit) -> FitRecord:
         publishable=row.publishable,
         seconds=row.seconds,
         created_at=row.created_at,
+        contains_erased_at=row.contains_erased_at,
     )

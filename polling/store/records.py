@@ -163,6 +163,8 @@ class FitRecord:
     publishable: bool
     seconds: Json
     created_at: datetime
+    contains_erased_at: datetime | None
+    """Since when somebody is in it whose erasure was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,10 @@ class ReleaseRecord:
     data_through: date | None
     data_sequence: int
     n_interviews: int
+    contains_erased_at: datetime | None
+    """Since when somebody is in it whose erasure was asked for."""
+    has_draws: bool
+    """Whether it can still answer."""
 
 
 @dataclass(frozen=True, slots=True)

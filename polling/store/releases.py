@@ -10,7 +10,7 @@ the fit was running keeps the new release stale.
 from datetime import datetime
 from uuid import uuid4
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import Select
 
@@ -19,7 +19,7 @@ from polling.store import outbox
 from polling.store.columns import Json
 from polling.store.fits import get_fit
 from polling.store.records import FitRecord, QuestionStateRecord, ReleaseRecord
-from polling.store.tables import Fit, QuestionState, Release
+from polling.store.tables import Fit, FitDraws, QuestionState, Release
 from polling.store.wave_events import changes_after
 from polling.store.wave_records import describe_missing
 
@@ -77,7 +77,7 @@ def publish(session: Session, *, fit_id: str, now: datetime) -> ReleaseRecord:
     _clear_stale(session, state, fit)
     event: Json = {"question_id": fit.question_id, "release_id": release.id, "number": release.number, "fit_id": fit_id}
     outbox.append(session, "release-published", fit.survey_id, event, now)
-    return _record(release, session.get_one(Fit, fit_id))
+    return get_release(session, release.id)
 
 
 def current_release(session: Session, survey_id: str, question_id: str) -> ReleaseRecord | None:
@@ -194,11 +194,13 @@ def _set_stale(state: QuestionState, since: datetime | None, reason: str | None)
         state.version += 1
 
 
-def _releases() -> Select[Release, Fit]:
-    return select(Release, Fit).join(Fit, Release.fit_id == Fit.id).execution_options(populate_existing=True)
+def _releases() -> Select[Release, Fit, bool]:
+    has_draws = exists().where(FitDraws.fit_id == Fit.id)
+    found = select(Release, Fit, has_draws).join(Fit, Release.fit_id == Fit.id)
+    return found.execution_options(populate_existing=True)
 
 
-def _record(release: Release, fit: Fit) -> ReleaseRecord:
+def _record(release: Release, fit: Fit, has_draws: bool) -> ReleaseRecord:
     return ReleaseRecord(
         id=release.id,
         survey_id=release.survey_id,
@@ -211,6 +213,8 @@ def _record(release: Release, fit: Fit) -> ReleaseRecord:
         data_through=fit.data_through,
         data_sequence=fit.data_sequence,
         n_interviews=fit.n_interviews,
+        contains_erased_at=fit.contains_erased_at,
+        has_draws=has_draws,
     )
 
 

@@ -42,13 +42,13 @@ class SuppressionList:
     n: int = field(compare=False, default=0)
     """How many entries it has."""
 
-    def has_ids(self, respondents: pl.Series, key: bytes, *, pollster: str) -> pl.Series:
+    def has_ids(self, ids: pl.Series, *, key: bytes, pollster: str) -> pl.Series:
         """Which ids (text, null allowed) of a pollster's file are on the list."""
-        return _listed(respondents.str.strip_chars(), self.ids, key, "id", pollster)
+        return _listed(ids.str.strip_chars(), self.ids, key, "id", pollster)
 
-    def has_pseudonyms(self, pseudonyms: pl.Series, key: bytes, *, pollster: str) -> pl.Series:
+    def has_pseudonyms(self, ids: pl.Series, *, key: bytes, pollster: str) -> pl.Series:
         """Which pseudonyms (null allowed) of a pollster's wave are on the list."""
-        return _listed(pseudonyms, self.pseudonyms, key, "pseudonym", pollster)
+        return _listed(ids, self.pseudonyms, key, "pseudonym", pollster)
 
 
 def codes_of(respondent: str, pseudonyms: Iterable[str], key: bytes, *, pollster: str | None) -> Codes:
