@@ -26,6 +26,7 @@ from api.release_cache import ReleaseCache
 from api.routes.estimates import estimates_routes
 from api.routes.health import health_routes
 from api.routes.jobs import jobs_routes
+from api.routes.open_waves import open_waves_routes
 from api.routes.releases import releases_routes
 from api.routes.surveys import surveys_routes
 from api.routes.waves import waves_routes
@@ -80,6 +81,7 @@ def build(services: Services) -> Litestar:
             estimates_routes,
             releases_routes,
             waves_routes(services.settings),
+            open_waves_routes(services.settings),
             jobs_routes,
             health_routes,
             docs_routes,

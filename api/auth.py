@@ -43,6 +43,9 @@ ROLES: dict[str, frozenset[str]] = {
     "getWaveHistory": frozenset({"pollster", "analyst", "dpo", "admin"}),
     "withdrawWave": frozenset({"pollster", "admin"}),
     "restoreWave": frozenset({"pollster", "admin"}),
+    "openWave": frozenset({"pollster", "admin"}),
+    "receiveBatch": frozenset({"pollster", "admin"}),
+    "closeWave": frozenset({"pollster", "admin"}),
     "undoWaves": frozenset({"pollster", "admin"}),
     # What was held is looked at by somebody else than its pollster.
     "letWaveThrough": frozenset({"analyst", "admin"}),

@@ -7,6 +7,7 @@
     + NulCharacter            a NUL, which one of the two databases cannot store
     + NotMultipart            an upload that is not multipart/form-data
     + NotJson                 a body that is not application/json
+    + NotNdjson               a batch that is not application/x-ndjson
     + MomentWithoutZone       a time without its offset from UTC
     + BadUpload               a form field that cannot be used
     + BadIdempotencyKey       an Idempotency-Key that cannot be one
@@ -41,6 +42,7 @@ __all__ = [
     "NoReleaseYet",
     "NotJson",
     "NotMultipart",
+    "NotNdjson",
     "NulCharacter",
     "PollsterRefused",
     "RepeatedParameter",
@@ -108,6 +110,14 @@ class NotJson(RequestRefused):
     def __init__(self, media_type: str) -> None:
         given = repr(media_type[:80]) if media_type else "nothing"
         super().__init__(f"The body is sent as application/json, but the Content-Type says {given}.")
+
+
+class NotNdjson(RequestRefused):
+    """A batch with another media type than application/x-ndjson."""
+
+    def __init__(self, media_type: str) -> None:
+        given = repr(media_type[:80]) if media_type else "nothing"
+        super().__init__(f"A batch is sent as application/x-ndjson, but the Content-Type says {given}.")
 
 
 class MomentWithoutZone(RequestRefused):

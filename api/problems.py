@@ -64,6 +64,7 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     errors.RequestInFlight: ProblemKind(409, "request-in-flight", "The same request is being worked on"),
     errors.NotMultipart: ProblemKind(415, "unsupported-media-type", "The wrong media type"),
     errors.NotJson: ProblemKind(415, "unsupported-media-type", "The wrong media type"),
+    errors.NotNdjson: ProblemKind(415, "unsupported-media-type", "The wrong media type"),
     errors.MomentWithoutZone: ProblemKind(400, "moment-without-zone", "A time needs its time zone"),
     RecursionError: ProblemKind(400, "bad-request", "The request is nested too deeply"),
     errors.KeyMissing: ProblemKind(401, "key-missing", "An API key is needed"),

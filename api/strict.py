@@ -18,12 +18,15 @@ from api.errors import (
     MomentWithoutZone,
     NotJson,
     NotMultipart,
+    NotNdjson,
     NulCharacter,
     RepeatedParameter,
     UnknownParameter,
 )
 
 __all__ = ["is_strict", "query_parameters", "refuse_nul", "require_zone"]
+
+NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 
 type Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -44,6 +47,8 @@ async def is_strict(connection: Connection, handler: BaseRouteHandler) -> None:
     media_type = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
     if handler.opt.get("json") and media_type != RequestEncodingType.JSON:
         raise NotJson(media_type)
+    if handler.opt.get("ndjson") and media_type not in NDJSON:
+        raise NotNdjson(media_type)
     if check_form := handler.opt.get("form"):
         if media_type != RequestEncodingType.MULTI_PART:
             raise NotMultipart(media_type)

@@ -10,8 +10,11 @@ from api.payloads import JobLink, SurveyId
 
 __all__ = [
     "ChangedWavesPayload",
+    "CloseBody",
     "LetThroughBody",
+    "OpenBody",
     "ReasonBody",
+    "ReceivedBatchPayload",
     "ReceivedWavePayload",
     "UndoBody",
     "WaveEventPayload",
@@ -35,7 +38,10 @@ class WavePayload(msgspec.Struct, frozen=True):
     state: Annotated[
         str, Meta(description="open, accepted, held (waits for an analyst) or withdrawn; the first two are counted.")
     ]
-    version: Annotated[int, Meta(description="The delivery that the other fields tell of: 1, 2, ...")]
+    version: Annotated[
+        int, Meta(description="The delivery that the other fields tell of: 1, 2, ...; 0 while it is open and empty.")
+    ]
+    closes_on: Annotated[date | None, Meta(description="Last day of a wave that takes batches, or null.")]
     waiting: Annotated[int | None, Meta(description="A newer version that waits for an analyst, or null.")]
     n_interviews: Annotated[int, Meta(description="Interviews in it, without those set aside.")]
     n_quarantined: Annotated[int, Meta(description="Rows set aside.")]
@@ -72,6 +78,22 @@ class ReceivedWavePayload(msgspec.Struct, frozen=True):
     jobs: Annotated[list[JobLink], Meta(description="The refits that this wave waits for.")]
 
 
+class ReceivedBatchPayload(msgspec.Struct, frozen=True):
+    """What the service did with a batch of an open wave."""
+
+    wave_id: Annotated[str, Meta(description="The wave's id.")]
+    reference: Annotated[str, Meta(description="The pollster's own name for the wave.")]
+    state: Annotated[str, Meta(description="open, or accepted once it was closed.")]
+    number: Annotated[int, Meta(description="The batch.")]
+    n_interviews: Annotated[int, Meta(description="Interviews in the batch.")]
+    n_interviews_of_wave: Annotated[int, Meta(description="Interviews in the wave, this batch included.")]
+    created: Annotated[bool, Meta(description="False if this batch was received before; nothing was stored again.")]
+    first_of_pollster: Annotated[
+        bool, Meta(description="True for the first wave of this pollster: check that the name is not misspelt.")
+    ]
+    jobs: Annotated[list[JobLink], Meta(description="The refits that this batch waits for.")]
+
+
 class WaveList(msgspec.Struct, frozen=True):
     """Waves in order of arrival."""
 
@@ -98,7 +120,9 @@ class WaveEventPayload(msgspec.Struct, frozen=True):
     """Something that happened to a wave, and how the wave stood afterwards."""
 
     sequence: Annotated[int, Meta(description="Step of the survey's data history.")]
-    kind: Annotated[str, Meta(description="received, replaced, withdrawn, restored, held, let-through, ...")]
+    kind: Annotated[
+        str, Meta(description="received, replaced, withdrawn, restored, held, let-through, opened, batch, closed, ...")
+    ]
     at: Annotated[datetime, Meta(description="When.")]
     actor: Annotated[str, Meta(description="Who did it.")]
     reason: Annotated[str | None, Meta(description="Why, or null.")]
@@ -128,6 +152,25 @@ class ReasonBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why a wave is withdrawn or restored."""
 
     reason: Reason
+
+
+class OpenBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A wave that takes batches of interviews while fieldwork lasts."""
+
+    reference: Annotated[str, Meta(description="Your own name for the wave.", min_length=1, max_length=200)]
+    fieldwork_start: Annotated[date, Meta(description="First day of interviewing.")]
+    closes_on: Annotated[
+        date | None, Meta(description="Last day (UTC) on which it takes batches. Default: until it is closed.")
+    ] = None
+    pollster: Annotated[str | None, Meta(description="Who sends it. Default: the pollster of the key.")] = None
+    facts: Annotated[
+        dict[str, Any] | None,
+        Meta(description='mode, sponsor, sample_source, universe, language, wording ({"<question id>": "<text>"}).'),
+    ] = None
+
+
+class CloseBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Nothing has to be said to close a wave."""
 
 
 class LetThroughBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,11 +2,12 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
+from api.cli.facts import fact_option, facts_told
 from api.cli.moment import moment
+from api.cli.open_wave import batch, close, open_
 from api.cli.output import as_json, print_json, print_table
 from api.cli.runtime import Runtime
 from api.cli.wave_life import history, let_through, restore, undo, withdraw
@@ -21,7 +22,7 @@ def wave() -> None:
     """A wave is what a pollster delivers of one round of interviews, corrections included."""
 
 
-for command in (withdraw, restore, let_through, undo, history):
+for command in (open_, batch, close, withdraw, restore, let_through, undo, history):
     wave.add_command(command)
 
 
@@ -38,13 +39,7 @@ for command in (withdraw, restore, let_through, undo, history):
 @click.option("--fieldwork-end", "end", type=day, required=True, metavar="YYYY-MM-DD", help="Last day.")
 @click.option("--replaces", metavar="WAVE", help="The wave that this corrects: its interviews, dates or facts.")
 @click.option("--reason", help="Why it is corrected; needed with --replaces.")
-@click.option(
-    "--fact",
-    "facts",
-    multiple=True,
-    metavar="NAME=TEXT",
-    help="mode, sponsor, sample_source, universe, language, or wording.QUESTION; once for each.",
-)
+@fact_option
 @as_json
 @click.pass_obj
 def push(
@@ -83,7 +78,7 @@ def push(
         fieldwork_end=end.date(),
         now=runtime.now(),
         actor=cli_actor(),
-        facts=_facts(facts),
+        facts=facts_told(facts),
         replaces=replaces,
         reason=reason,
         file_name=file.name,
@@ -164,20 +159,3 @@ def show(runtime: Runtime, survey_id: str, wave_id: str, json_: bool) -> None:
         print_json(found)
         return
     print_table(("", ""), [(name, value) for name, value in asdict(found).items() if name != "created"])
-
-
-def _facts(given: tuple[str, ...]) -> dict[str, Any]:
-    """The facts as they are checked and stored."""
-    facts: dict[str, Any] = {}
-    for one in given:
-        name, equals, text = one.partition("=")
-        if not equals:
-            raise click.BadParameter(f"{one[:40]!r} is not NAME=TEXT", param_hint="--fact")
-        first, _, question = name.strip().partition(".")
-        into, key = (
-            (facts.setdefault("wording", {}), question) if first == "wording" and question else (facts, name.strip())
-        )
-        if key in into:
-            raise click.BadParameter(f"{name.strip()} was given twice", param_hint="--fact")
-        into[key] = text
-    return facts

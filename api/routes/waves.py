@@ -46,7 +46,7 @@ from polling.store.columns import Json
 from polling.store.wave_events import list_events
 from polling.store.wave_records import WaveRecord
 
-__all__ = ["describe_wave", "waves_routes"]
+__all__ = ["about_act", "describe_wave", "keep_changed", "pollster_of", "wave_url", "waves_routes"]
 
 ONE = "/v1/surveys/{survey_id:str}/waves/{wave_id:str}"
 CHANGES = documented(400, 401, 403, 404, 409, 415)
@@ -90,7 +90,7 @@ def waves_routes(settings: Settings) -> Router:
         is restated.
         """
         content = data.file.file.read()
-        pollster = _pollster(data.pollster, principal)
+        pollster = pollster_of(data.pollster, principal)
         facts = facts_given(data)
         request: dict[str, Json] = {
             "route": ["receiveWave", survey_id],
@@ -122,7 +122,7 @@ def waves_routes(settings: Settings) -> Router:
                         session,
                         202 if received.created else 200,
                         _describe_received(received),
-                        {"Location": _url(received.wave)},
+                        {"Location": wave_url(received.wave)},
                     ),
                 )
             return cast("Response[ReceivedWavePayload]", exchange.response())
@@ -263,12 +263,14 @@ def withdraw_wave(
 ) -> Response[ChangedWavesPayload]:
     """Count a wave no more. Its interviews are kept, and it can be restored."""
     request: dict[str, Json] = {"route": ["withdrawWave", survey_id, wave_id], "reason": data.reason}
-    about = _about(services, principal, survey_id=survey_id, reason=data.reason)
+    about = about_act(services, principal, survey_id=survey_id, reason=data.reason)
     with services.exchanges.begin(
         services.store, principal.key_id, idempotency_key, request, now=about["now"]
     ) as exchange:
         if exchange.kept is None:
-            wave_life.withdraw(**about, wave=wave_id, pollster=principal.only_pollster, also=_keep(exchange, survey_id))
+            wave_life.withdraw(
+                **about, wave=wave_id, pollster=principal.only_pollster, also=keep_changed(exchange, survey_id)
+            )
         return cast("Response[ChangedWavesPayload]", exchange.response())
 
 
@@ -293,12 +295,14 @@ def restore_wave(
 ) -> Response[ChangedWavesPayload]:
     """Let a withdrawn wave stand again as it stood; 409 if its interviews came in another wave meanwhile."""
     request: dict[str, Json] = {"route": ["restoreWave", survey_id, wave_id], "reason": data.reason}
-    about = _about(services, principal, survey_id=survey_id, reason=data.reason)
+    about = about_act(services, principal, survey_id=survey_id, reason=data.reason)
     with services.exchanges.begin(
         services.store, principal.key_id, idempotency_key, request, now=about["now"]
     ) as exchange:
         if exchange.kept is None:
-            wave_life.restore(**about, wave=wave_id, pollster=principal.only_pollster, also=_keep(exchange, survey_id))
+            wave_life.restore(
+                **about, wave=wave_id, pollster=principal.only_pollster, also=keep_changed(exchange, survey_id)
+            )
         return cast("Response[ChangedWavesPayload]", exchange.response())
 
 
@@ -327,12 +331,12 @@ def let_wave_through(
         "reason": data.reason,
         "version": data.version,
     }
-    about = _about(services, principal, survey_id=survey_id, reason=data.reason)
+    about = about_act(services, principal, survey_id=survey_id, reason=data.reason)
     with services.exchanges.begin(
         services.store, principal.key_id, idempotency_key, request, now=about["now"]
     ) as exchange:
         if exchange.kept is None:
-            wave_life.let_through(**about, wave=wave_id, version=data.version, also=_keep(exchange, survey_id))
+            wave_life.let_through(**about, wave=wave_id, version=data.version, also=keep_changed(exchange, survey_id))
         return cast("Response[ChangedWavesPayload]", exchange.response())
 
 
@@ -360,7 +364,7 @@ def undo_waves(
     delivered `since` a moment.
     """
     since = require_zone(data.since, "since")
-    pollster = data.pollster if principal.only_pollster is None else _pollster(data.pollster, principal)
+    pollster = data.pollster if principal.only_pollster is None else pollster_of(data.pollster, principal)
     if (since is None) == (not data.waves):
         raise UndoUnclear("name waves, or give since: one of the two.")
     if since is not None and pollster is None and data.delivered_by is None:
@@ -375,7 +379,7 @@ def undo_waves(
         "waves": data.waves,
         "reason": data.reason,
     }
-    about = _about(services, principal, survey_id=survey_id, reason=data.reason)
+    about = about_act(services, principal, survey_id=survey_id, reason=data.reason)
     with services.exchanges.begin(
         services.store, principal.key_id, idempotency_key, request, now=about["now"]
     ) as exchange:
@@ -386,7 +390,7 @@ def undo_waves(
                 since=since,
                 pollster=pollster,
                 delivered_by=None if data.delivered_by is None else key_actor(data.delivered_by),
-                also=_keep(exchange, survey_id),
+                also=keep_changed(exchange, survey_id),
             )
         return cast("Response[ChangedWavesPayload]", exchange.response())
 
@@ -401,6 +405,7 @@ def describe_wave(wave: WaveRecord, declaration: SurveyDeclaration) -> WavePaylo
         reference=wave.reference,
         state=wave.state,
         version=wave.version,
+        closes_on=wave.closes_on,
         waiting=wave.waiting,
         n_interviews=wave.n_interviews,
         n_quarantined=wave.n_quarantined,
@@ -413,8 +418,8 @@ def describe_wave(wave: WaveRecord, declaration: SurveyDeclaration) -> WavePaylo
         received_at=wave.received_at,
         reason=wave.reason,
         content_sha256=wave.content_sha256,
-        url=_url(wave),
-        history_url=f"{_url(wave)}/history",
+        url=wave_url(wave),
+        history_url=f"{wave_url(wave)}/history",
     )
 
 
@@ -442,7 +447,7 @@ def _facts(wave: WaveRecord, declaration: SurveyDeclaration) -> dict[str, Any]:
     return facts | {"wording": {name: text for name, text in asked.items() if name in wave.questions}}
 
 
-def _about(services: Services, principal: Principal, *, survey_id: str, reason: str) -> dict[str, Any]:
+def about_act(services: Services, principal: Principal, *, survey_id: str, reason: str) -> dict[str, Any]:
     """What every act on waves is told."""
     return {
         "store": services.store,
@@ -455,7 +460,7 @@ def _about(services: Services, principal: Principal, *, survey_id: str, reason: 
     }
 
 
-def _keep(exchange: Exchange, survey_id: str) -> wave_life.Also:
+def keep_changed(exchange: Exchange, survey_id: str) -> wave_life.Also:
     """Set the reply to a change."""
 
     def keep(session: Session, changed: wave_life.ChangedWaves) -> None:
@@ -471,11 +476,21 @@ def _keep(exchange: Exchange, survey_id: str) -> wave_life.Also:
     return keep
 
 
-def _url(wave: WaveRecord) -> str:
+def wave_url(wave: WaveRecord) -> str:
+    """Where a wave is."""
     return f"/v1/surveys/{wave.survey_id}/waves/{wave.id}"
 
 
-def _pollster(named: str | None, principal: Principal) -> str:
+def pollster_of(named: str | None, principal: Principal) -> str:
+    """The pollster that a caller speaks for.
+
+    Raises
+    ------
+    PollsterRefused
+        If the key speaks for another one.
+    BadUpload
+        If the key speaks for none and none is named.
+    """
     if principal.pollster is not None:
         if named and named != principal.pollster:
             raise PollsterRefused(named, principal.pollster)

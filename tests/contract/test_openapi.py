@@ -105,6 +105,35 @@ def push(world: World, **fields: Any) -> Any:
     return world.push("contract", wave_csv(start=7000), **fields)
 
 
+OPENING = {"reference": "tracker", "fieldwork_start": "2026-02-20"}
+TRACKER = f"{BASE}/waves/tracker"
+
+
+def opened(world: World, **changes: Any) -> Any:
+    return world.client.post(f"{BASE}/waves/open", headers=world.bearer("pollster"), json=OPENING | changes)
+
+
+def batch(
+    world: World,
+    *,
+    number: int = 1,
+    content: bytes | None = None,
+    wave: str = TRACKER,
+    role: str = "pollster",
+    media_type: str = "application/x-ndjson",
+    query: str = "",
+) -> Any:
+    opened(world)
+    person = b'{"id": "b1", "district": "D1", "gender": "man", "age": "old", "rail": "yes"}'
+    headers = world.bearer(role) | {"Content-Type": media_type}
+    return world.client.post(f"{wave}/batches/{number}{query}", headers=headers, content=content or person)
+
+
+def closed(world: World, role: str = "pollster", *, wave: str = TRACKER, **body: Any) -> Any:
+    opened(world)
+    return world.client.post(f"{wave}/close", headers=world.bearer(role), json=body)
+
+
 def not_ready(world: World) -> Any:
     def outdated(_: object) -> None:
         raise SchemaOutdated("0001", "0002")
@@ -146,6 +175,36 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
         404: lambda world: change(world, f"{BASE}/waves/undo", "pollster", waves=["none"]),
         409: lambda world: in_flight(world, f"{BASE}/waves/undo", waves=["none"]),
         422: lambda world: change(world, f"{BASE}/waves/undo", "pollster"),
+    },
+    "openWave": changing(lambda world: f"{BASE}/waves/open", "open", forbidden="analyst")
+    | {
+        200: opened,
+        404: lambda world: world.client.post(
+            "/v1/surveys/none/waves/open", headers=world.bearer("pollster"), json=OPENING
+        ),
+        409: lambda world: opened(world, fieldwork_start="2026-02-19"),
+        422: lambda world: opened(world, closes_on="2000-01-01"),
+    },
+    "receiveBatch": {
+        202: batch,
+        200: batch,
+        400: lambda world: batch(world, query="?nonsense=1"),
+        401: lambda world: world.client.post(f"{TRACKER}/batches/1", content=b"{}"),
+        403: lambda world: batch(world, role="reader"),
+        404: lambda world: batch(world, wave=f"{BASE}/waves/none"),
+        409: lambda world: batch(world, content=b"{}"),
+        413: lambda world: batch(world, content=b"x" * 1_300_000),
+        415: lambda world: batch(world, media_type="text/csv"),
+        422: lambda world: batch(world, number=2, content=b'{"id": "1", "rail": "2"}'),
+    },
+    "closeWave": {
+        200: closed,
+        400: lambda world: closed(world, nonsense=1),
+        401: lambda world: world.client.post(f"{TRACKER}/close", json={}),
+        403: lambda world: closed(world, "reader"),
+        404: lambda world: closed(world, wave=f"{BASE}/waves/none"),
+        409: lambda world: closed(world, wave=wave(world)),
+        415: lambda world: world.client.post(f"{TRACKER}/close", headers=world.bearer("pollster"), content=b"reason=x"),
     },
     "listJobs": plain(f"{BASE}/jobs", forbidden="dpo", missing="/v1/surveys/none/jobs"),
     "getJob": plain(job, forbidden="dpo", missing=f"{BASE}/jobs/none"),

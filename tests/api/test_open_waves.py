@@ -1,0 +1,78 @@
+"""Batches over HTTP and by the command line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner
+
+from api.cli import cli
+from tests.api.world import SURVEY, World
+
+WAVES = f"/v1/surveys/{SURVEY}/waves"
+NDJSON = {"Content-Type": "application/x-ndjson"}
+
+
+def interviews(start: int, end: int) -> bytes:
+    people = (
+        {"id": f"p{i}", "district": "D1", "gender": "woman", "age": "old", "rail": "yes" if i % 3 else "no"}
+        for i in range(start, end)
+    )
+    return b"\n".join(json.dumps(one).encode() for one in people)
+
+
+def opened(world: World, **said: str) -> Any:
+    body = {"reference": "tracker", "fieldwork_start": "2026-02-20"} | said
+    return world.client.post(f"{WAVES}/open", headers=world.bearer("pollster"), json=body)
+
+
+def send(world: World, number: int, content: bytes, role: str = "pollster") -> Any:
+    headers = world.bearer(role) | NDJSON
+    return world.client.post(f"{WAVES}/tracker/batches/{number}", headers=headers, content=content)
+
+
+def test_a_wave_is_opened_filled_and_closed(world: World):
+    assert opened(world, closes_on="2026-03-09").json()["changed"][0]["state"] == "open"
+    first = send(world, 1, interviews(0, 40))
+    assert first.status_code == 202
+    assert (first.json()["n_interviews"], [job["question"] for job in first.json()["jobs"]]) == (40, ["rail"])
+    again = send(world, 1, interviews(0, 40))
+    assert (again.status_code, again.json()["created"], again.json()["jobs"]) == (200, False, first.json()["jobs"])
+    assert send(world, 1, interviews(40, 50)).json()["type"] == "wave-conflict"
+    assert send(world, 3, interviews(40, 50)).json()["n_interviews_of_wave"] == 50
+
+    reply = world.client.post(f"{WAVES}/tracker/close", headers=world.bearer("pollster"), json={})
+    assert reply.json()["changed"][0]["state"] == "accepted"
+    assert send(world, 4, interviews(60, 70)).json()["type"] == "wave-state"
+    wave = world.get(f"{WAVES}/tracker").json()
+    assert (wave["n_interviews"], wave["closes_on"]) == (50, "2026-03-09")
+
+
+def test_another_pollster_reaches_no_open_wave(world: World):
+    opened(world)
+    rival = {"Authorization": f"Bearer {world.key('pollster', pollster='Beta')}"}
+    sent = world.client.post(f"{WAVES}/tracker/batches/1", headers=rival | NDJSON, content=interviews(0, 5))
+    closed = world.client.post(f"{WAVES}/tracker/close", headers=rival, json={})
+    body = {"reference": "tracker", "fieldwork_start": "2026-02-20", "pollster": "Alpha"}
+    posed = world.client.post(f"{WAVES}/open", headers=rival, json=body)
+    assert [one.json()["type"] for one in (sent, closed, posed)] == ["wave-not-found"] * 2 + ["pollster-refused"]
+
+
+def test_the_command_line_does_the_same(world: World, tmp_path: Path):
+    settings = tmp_path / "hustings.toml"
+    settings.write_text(
+        f'database_url = "sqlite:///{tmp_path}/hustings.db"\nsecrets_file = "{world.settings.secrets_file}"\n'
+        f'data_dir = "{tmp_path}"\n'
+    )
+    (tmp_path / "one.ndjson").write_bytes(interviews(0, 40))
+
+    def run(*words: str) -> str:
+        done = CliRunner().invoke(cli, ["--settings", str(settings), "wave", *words])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    said = run("open", SURVEY, "tracker", "--pollster", "Alpha", "--fieldwork-start", "2026-02-20")
+    assert said == "tracker of Alpha: open, 0 interviews.\n"
+    assert "40 interviews stored; the wave has 40" in run("batch", SURVEY, "tracker", "1", str(tmp_path / "one.ndjson"))
+    assert "was received before" in run("batch", SURVEY, "tracker", "1", str(tmp_path / "one.ndjson"))
+    assert run("close", SURVEY, "tracker") == "tracker of Alpha: accepted, 40 interviews.\n"
