@@ -63,6 +63,19 @@ questions.<id>.weights       ``ignored`` (default) or ``likelihood``: a cell cou
                              effect, with their weighted mean, see ``mrp.counts``; who sends no weight weighs 1
 questions.<id>.model         the formula
 questions.<id>.priors        term = prior, where it is not the default
+sources[].name               ``[[sources]]``: a place looked at on schedule (``polling.source``); named like an id
+sources[].pollster           whose interviews its files are
+sources[].kind               ``folder``, ``https`` (one file) or ``s3``
+sources[].path               folder: its absolute path; files in folders below it are not read
+sources[].url                https: the address of the file
+sources[].bucket             s3: with ``prefix``, ``region`` and, where it is not Amazon's, ``endpoint``
+sources[].every              minutes between two looks (default 15)
+sources[].pattern            which names are files of interviews, such as ``*.csv`` (default: all)
+sources[].changed            other content under the name of a file that was taken is a ``conflict`` (default), or
+                             ``replaces`` it
+sources[].credentials        section ``[credentials.<name>]`` of the secrets file; https: ``token``, or ``user`` and
+                             ``password``; s3: ``access_key_id``, ``secret_access_key``, ``session_token``
+sources[].facts              said of every wave from here: ``mode = "phone"``; of one file: ``polling.sidecar``
 backtest.interviews          file pushed as waves when the survey is scored
 backtest.truth               table geography, option, share and optionally se
 backtest.benchmark           table geography, option, share: only ranks are comparable
@@ -86,6 +99,7 @@ import msgspec
 
 from polling.errors import QuestionNotFound
 from polling.quality_limits import Quality
+from polling.source import Source
 
 __all__ = [
     "SURVEY_FACTS",
@@ -277,6 +291,8 @@ class SurveyDeclaration:
     """None: consent is not told interview by interview."""
     retention: Retention = Retention()
     backtest: Backtest | None = None
+    sources: tuple[Source, ...] = ()
+    """Where files are fetched from."""
 
     @property
     def levels(self) -> dict[str, tuple[str, ...]]:

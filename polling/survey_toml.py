@@ -27,6 +27,7 @@ from polling.declaration import (
 from polling.declaration_check import check_declaration
 from polling.faults import FaultLog, did_you_mean
 from polling.quality_toml import check_quality, parse_quality
+from polling.source_toml import parse_sources
 from polling.toml_section import Section, open_toml
 
 __all__ = ["parse_declaration"]
@@ -95,6 +96,7 @@ def parse_declaration(content: bytes, *, file: str = "survey.toml") -> tuple[Sur
         frame_count=frame.maybe_text("count") or "count",
         frame_ignore=frame.texts("ignore") or (),
         questions=questions,
+        sources=parse_sources(root, WAVE_FACTS),
         backtest=_backtest(root.section("backtest", required=False)) if "backtest" in root.names() else None,
     )
     frame.close()

@@ -145,6 +145,18 @@ class Section:
         parent = self.section(key, required=False)
         return {name: parent.section(name) for name in parent.names()}
 
+    def tables(self, key: str) -> "tuple[Section, ...]":
+        """The tables of an array, written ``[[key]]``; none if it is left out."""
+        value = self._get(key, list, f"a list of sections [[{key}]]") or []
+        path = (*self._path, key)
+        if any(not isinstance(item, dict) for item in value):
+            self.fault(key, f"'{key}' holds something that is no section", f"Write [[{key}]] above each.")
+        items = [item for item in value if isinstance(item, dict)]
+        return tuple(
+            Section(item, (*path[:-1], f"{key}[{number}]"), self._log, self._lines)
+            for number, item in enumerate(items, start=1)
+        )
+
     def close(self) -> None:
         """Record every key that no getter asked for."""
         for key in self._table:
