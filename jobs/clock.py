@@ -17,8 +17,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from jobs.backup import expire_backups
+from jobs.erasure import overdue
 from jobs.open_wave import close_due
 from jobs.restate import REFIT, ask_refit
+from jobs.retention import purge_all
 from jobs.settings import Settings
 from jobs.spool import clean_spool
 from polling.secrets import SecretsFile
@@ -59,12 +61,18 @@ def house_tasks(settings: Settings) -> tuple[Task, ...]:
         Task("clean-spool", HOUR, lambda _session, now: clean_spool(settings, now=now)),
         Task("expire-backups", HOUR, lambda session, now: _expire(session, settings, now)),
         Task("close-waves", CLOSING, lambda session, now: _close(session, settings, now)),
+        Task("finish-erasures", HOUR, lambda session, now: overdue(session, settings, now=now)),
+        Task("purge", HOUR, lambda session, now: _purge(session, settings, now)),
         Task("forget-replies", HOUR, lambda session, now: replies.forget_replies(session, now=now)),
     )
 
 
 def _close(session: Session, settings: Settings, now: datetime) -> None:
     close_due(session, SecretsFile(settings.secrets_file), settings, now=now, actor="clock")
+
+
+def _purge(session: Session, settings: Settings, now: datetime) -> None:
+    purge_all(session, SecretsFile(settings.secrets_file), settings, now=now, actor="clock")
 
 
 def _expire(session: Session, settings: Settings, now: datetime) -> None:

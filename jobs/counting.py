@@ -15,12 +15,14 @@ import polars as pl
 from sqlalchemy.orm import Session
 
 from jobs.errors import FitImpossible
+from jobs.purged_counts import add_counts, collapse_left
 from jobs.wave_facts import facts_of
 from mrp.counts import collapse
 from mrp.terms import observed_columns
 from polling.codebook import convert, counted_answer
 from polling.declaration import Period, Question, SurveyDeclaration
 from polling.payload import from_payload
+from polling.purged import kept_of
 from polling.store import waves
 from polling.store.wave_records import CountedPart, WaveRecord
 
@@ -42,6 +44,9 @@ class CountedInterviews:
     """Of each: id, version, and the hash of each part of it."""
     data_through: date | None
     """Last day of fieldwork."""
+    purged: Mapping[str, int] | None = None
+    """Of waves that were purged: ``n_waves``, and of their interviews ``n_merged``, whose day is not known any more,
+    and ``n_dropped``, left out with their small cells (fewer than ``min_cell``). None: there are none."""
 
 
 def count_interviews(
@@ -65,14 +70,24 @@ def count_interviews(
     named = [column for column in observed_columns(question.model) if column in _OF_WAVES]
     if "mode" in named and "mode" not in declaration.cell_columns:
         _require_modes(in_time, declaration)
-    interviews = pl.concat(_converted(part, place[part.wave.id], declaration, question) for part in used)
     by = tuple(dict.fromkeys((*declaration.cell_columns, *named)))
     weight = "weight" if question.weights == "likelihood" else None
-    counts = collapse(interviews, by=by, answer=question.id, option=question.options[0], weight=weight)
+    interviews = [
+        _converted(part, place[part.wave.id], declaration, question) for part in used if part.payload is not None
+    ]
+    tables = [
+        _left(part, place[part.wave.id], declaration, question, by=by, weighted=weight is not None)
+        for part in used
+        if part.payload is None
+    ]
+    if interviews:
+        answers = pl.concat(interviews)
+        tables.insert(0, collapse(answers, by=by, answer=question.id, option=question.options[0], weight=weight))
+    counts = add_counts(tables)
     if counts.is_empty():
         raise FitImpossible("no-interviews", f"Nobody interviewed answered question {question.id} with an option.")
     inputs = tuple(_input(wave, used) for wave in counted.values())
-    return CountedInterviews(counts, tuple(counted.values()), inputs, data_through)
+    return CountedInterviews(counts, tuple(counted.values()), inputs, data_through, _purged(used, question))
 
 
 def _in_window(loaded: list[CountedPart], window_days: int | None) -> tuple[list[CountedPart], date | None]:
@@ -93,8 +108,7 @@ def _input(wave: WaveRecord, parts: list[CountedPart]) -> dict[str, Any]:
 def _converted(part: CountedPart, number: int, declaration: SurveyDeclaration, question: Question) -> pl.DataFrame:
     """Interviews to be counted, with the period and pollster of each; ``number`` is the wave's place in time."""
     wave = part.wave
-    if part.payload is None:
-        raise FitImpossible("wave-purged", f"The interviews of wave {wave.reference} of {wave.pollster} were purged.")
+    assert part.payload is not None
     needed = _without_respondents(replace(declaration, questions=(question,)))
     columns = needed.columns_of(wave.pollster).values()
     conversion = convert(from_payload(part.payload, columns), needed, pollster=wave.pollster)
@@ -105,18 +119,51 @@ def _converted(part: CountedPart, number: int, declaration: SurveyDeclaration, q
             f"{conversion.faults[0]} Mend the codebook with `hustings survey update`.",
         )
     kept = conversion.interviews.filter(~pl.col("excluded")).with_columns(counted_answer(question))
+    kept = kept.with_columns(value.alias(column) for column, value in _own(wave, number, declaration).items())
+    # A weight is relative within its delivery: pollsters, and deliveries of one, sum theirs to what they like.
+    kept = kept.filter(pl.col(question.id).is_not_null())
+    kept = kept.with_columns((pl.col("weight") / pl.col("weight").mean()).fill_null(1.0))
+    return kept.select(tuple(dict.fromkeys((*declaration.cell_columns, *_OF_WAVES, question.id, "weight"))))
+
+
+def _left(
+    part: CountedPart,
+    number: int,
+    declaration: SurveyDeclaration,
+    question: Question,
+    *,
+    by: tuple[str, ...],
+    weighted: bool,
+) -> pl.DataFrame:
+    """The counts that a purge left of a part."""
+    wave = part.wave
+    if part.counts is None:
+        raise FitImpossible("wave-purged", f"Nothing is left of wave {wave.reference} of {wave.pollster}. Withdraw it.")
+    own = _own(wave, number, declaration)
+    return collapse_left(part.counts, wave, declaration, question, by=by, of_wave=own, weighted=weighted)
+
+
+def _purged(parts: list[CountedPart], question: Question) -> dict[str, int] | None:
+    gone = [part for part in parts if part.counts is not None]
+    if not gone:
+        return None
+    kept = [one for part in gone if (one := kept_of(part.counts or b"").get(question.id)) is not None]
+    return {
+        "n_waves": len({part.wave.id for part in gone}),
+        "n_merged": sum(one.n_merged for one in kept),
+        "n_dropped": sum(one.n_dropped for one in kept),
+        "min_cell": max((one.min_cell for one in kept), default=0),
+    }
+
+
+def _own(wave: WaveRecord, number: int, declaration: SurveyDeclaration) -> dict[str, pl.Expr]:
+    """What a wave tells of its interviews, unless they tell it themselves."""
     own = {
         "period": _period(wave, number, declaration.time.period),
         "pollster": pl.lit(wave.pollster),
         "mode": pl.lit(_mode(wave, declaration), dtype=pl.String),
     }
-    kept = kept.with_columns(
-        value.alias(column) for column, value in own.items() if column not in declaration.cell_columns
-    )
-    # A weight is relative within its delivery: pollsters, and deliveries of one, sum theirs to what they like.
-    kept = kept.filter(pl.col(question.id).is_not_null())
-    kept = kept.with_columns((pl.col("weight") / pl.col("weight").mean()).fill_null(1.0))
-    return kept.select(tuple(dict.fromkeys((*declaration.cell_columns, *_OF_WAVES, question.id, "weight"))))
+    return {column: value for column, value in own.items() if column not in declaration.cell_columns}
 
 
 def _without_respondents(declaration: SurveyDeclaration) -> SurveyDeclaration:

@@ -108,9 +108,10 @@ def prepare_refit(
         "base": list(question.base),
         "weights": question.weights,
         "window_days": declaration.time.window_days,
+        **({"purged": counted.purged} if counted.purged else {}),
     }
     # Ids and pseudonyms differ between installations; what the likelihood sees does not. The counts know the rest.
-    seen = {name: value for name, value in inputs.items() if name not in ("waves", "base", "weights")}
+    seen = {name: value for name, value in inputs.items() if name not in ("waves", "base", "weights", "purged")}
     described = {**seen, "formula": question.model, "priors": dict(question.priors)}
     described |= {"nuts": asdict(nuts), "laplace": asdict(laplace)}
     request = FitRequest(

@@ -163,5 +163,8 @@ def test_the_house_has_its_tasks(house):
         "sweep": timedelta(hours=1),
         "clean-spool": timedelta(hours=1),
         "expire-backups": timedelta(hours=1),
+        "close-waves": timedelta(minutes=5),
+        "finish-erasures": timedelta(hours=1),
+        "purge": timedelta(hours=1),
         "forget-replies": timedelta(hours=1),
     }
