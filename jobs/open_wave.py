@@ -20,6 +20,7 @@ import polars as pl
 from sqlalchemy.orm import Session
 
 from jobs import ledger
+from jobs.door import admit, refuse_erased_meanwhile
 from jobs.receive import (
     TIME_ZONES,
     ReceivedWave,
@@ -40,7 +41,7 @@ from polling.errors import WaveRejected
 from polling.faults import FaultLog
 from polling.payload import payload_column, to_payload
 from polling.secrets import SecretsFile
-from polling.store import open_waves, surveys, waves
+from polling.store import open_waves, suppression, surveys, waves
 from polling.store.columns import Json
 from polling.store.engine import Store
 from polling.store.open_waves import KnownBatch
@@ -175,6 +176,7 @@ def receive_batch(
         found = waves.get_wave(session, survey_id, wave, pollster=pollster)
         known = open_waves.find_batch(session, found, number, sha256)
         used = waves.key_version_used(session, survey_id)
+        listed = suppression.load(session, survey_id)
     if known is not None:
         return _again(store, found, known, also)
     open_waves.require_open(found, today=now.date())
@@ -190,6 +192,7 @@ def receive_batch(
     if read.format != "ndjson":
         faults.add("a batch is NDJSON, one interview per line", "Send other formats as a wave of their own.")
         raise WaveRejected(faults.reported(), read.n_interviews, total=faults.total)
+    read, n_suppressed = admit(read, listed, secrets, declaration, pollster=found.pollster)
     # One key for the whole wave, or a respondent of an earlier batch could not be recognised.
     key = secrets.pseudonym_key(survey_id, version=found.key_version or None, used=used)
     received, pseudonyms = pseudonymised(read, declaration, key, pollster=found.pollster)
@@ -227,13 +230,20 @@ def receive_batch(
         known = open_waves.find_batch(session, found, number, sha256)
         if known is None:
             open_waves.require_open(found, today=now.date())
+            refuse_erased_meanwhile(session, read, listed, secrets, declaration, pollster=found.pollster)
             _refuse_known(session, found, received, declaration, rows=read.conversion.interviews["row"])
             refuse(session, after=seen)  # those that arrived meanwhile
             before = data_sequence(session, survey_id)
             ledger.bind_pseudonym_key(session, survey_id, key, now=now)
             stored = open_waves.add_batch(session, found, number, new, now=now, actor=actor)
             jobs = restate(session, secrets, settings, (stored,), after=before, now=now)
-            answer = ReceivedWave(stored, created=True, jobs=jobs, first_of_pollster=is_first(session, stored))
+            answer = ReceivedWave(
+                stored,
+                created=True,
+                jobs=jobs,
+                first_of_pollster=is_first(session, stored),
+                n_suppressed=n_suppressed,
+            )
             batch = ReceivedBatch(number, new.n_interviews, answer)
             if also is not None:
                 also(session, batch)

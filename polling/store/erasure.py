@@ -8,9 +8,9 @@ again. What a purge left are counts per cell in which nobody can be found.
 
 import hashlib
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from typing import Any, Protocol
 
@@ -30,6 +30,7 @@ __all__ = [
     "ErasureRecord",
     "Is",
     "Removed",
+    "StoredPart",
     "add_case",
     "forget_fits",
     "get_case",
@@ -41,6 +42,7 @@ __all__ = [
     "remove",
     "respondent_columns",
     "set_receipt",
+    "stored_parts",
     "unforgotten_fits",
 ]
 
@@ -64,6 +66,23 @@ class Removed:
     """Hash of a payload before -> after."""
     purged: tuple[str, ...]
     """Waves of which counts alone are left, where nobody can be found."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """Everything that is stored of the interviews of one part. Special-category data."""
+
+    pollster: str
+    reference: str
+    state: str
+    version: int
+    counted: bool
+    """Whether it is counted now."""
+    received_at: datetime
+    fieldwork_start: date | None
+    fieldwork_end: date | None
+    payload: bytes | None
+    quarantine: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +147,43 @@ def remove(
             )
             changed.append(wave.id)
     return Removed(n_interviews, n_quarantined, tuple(changed), payloads, tuple(purged))
+
+
+def stored_parts(session: Session, survey_id: str, pollster: str | None) -> Iterator[StoredPart]:
+    """Every part of every version of every wave, whatever became of it, one at a time.
+
+    Parameters
+    ----------
+    pollster
+        Of this pollster's waves; None for everybody's.
+    """
+    version = (WaveVersion.wave_id == WavePart.wave_id) & (WaveVersion.version == WavePart.version)
+    keys = (
+        select(Wave, WaveVersion, WavePart.number, WavePart.received_at)
+        .join(WaveVersion, WaveVersion.wave_id == Wave.id)
+        .join(WavePart, version)
+        .where(Wave.survey_id == survey_id)
+        .order_by(Wave.sequence, WavePart.version, WavePart.number)
+    )
+    if pollster is not None:
+        keys = keys.where(Wave.pollster == pollster)
+    for wave, about, number, received_at in session.execute(keys).all():
+        one = select(WavePart.payload, WavePart.quarantine).where(
+            WavePart.wave_id == wave.id, WavePart.version == about.version, WavePart.number == number
+        )
+        content = session.execute(one).one()
+        yield StoredPart(
+            pollster=wave.pollster,
+            reference=wave.reference,
+            state=wave.state,
+            version=about.version,
+            counted=Standing(wave.version, wave.state).counted == about.version,
+            received_at=received_at,
+            fieldwork_start=about.fieldwork_start,
+            fieldwork_end=about.fieldwork_end,
+            payload=content.payload,
+            quarantine=content.quarantine,
+        )
 
 
 def respondent_columns(session: Session, survey_id: str) -> Mapping[str, tuple[str, ...]]:
