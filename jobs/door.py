@@ -42,6 +42,7 @@ def admit(
     if not listed.n or column is None or column not in read.received.columns:
         return read, 0
     key = secrets.suppression_key(declaration.id, used=True)
+    read = _without_aside(read, listed, key, column, pollster=pollster)
     kept = ~listed.has_ids(read.received[column], key=key, pollster=pollster)
     n_suppressed = read.n_interviews - int(kept.sum())
     if not n_suppressed:
@@ -55,6 +56,15 @@ def admit(
         read, received=read.received.filter(kept), n_interviews=read.n_interviews - n_suppressed, conversion=conversion
     )
     return left, n_suppressed
+
+
+def _without_aside(read: ReadWave, listed: SuppressionList, key: bytes, column: str, *, pollster: str) -> ReadWave:
+    """The same without erased respondents among the rows set aside."""
+    aside = read.quarantine
+    if aside is None:
+        return read
+    left = aside.filter(~listed.has_ids(aside[column], key=key, pollster=pollster))
+    return replace(read, quarantine=left if left.height else None)
 
 
 def refuse_erased_meanwhile(

@@ -25,6 +25,7 @@ from jobs.receive import (
     TIME_ZONES,
     ReceivedWave,
     answered_questions,
+    aside_bytes,
     form_faults,
     is_first,
     jobs_asked_by,
@@ -210,6 +211,8 @@ def receive_batch(
         fieldwork_end=_last_day(read, now),
         key_version=key.version,
         facts=found.facts,
+        n_quarantined=0 if read.quarantine is None else read.quarantine.height,
+        quarantine=aside_bytes(read, declaration, key, pollster=found.pollster),
     )
     refuse = partial(
         refuse_repeated,

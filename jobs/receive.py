@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from jobs import ledger
 from jobs.door import admit, refuse_erased_meanwhile
+from jobs.quality import held_because, quality_flags
 from jobs.respondents import refuse_repeated
 from jobs.restate import REFIT, restate
 from jobs.settings import Settings
@@ -29,9 +30,10 @@ from jobs.wave_facts import check_facts
 from polling.codebook import counted_answer
 from polling.declaration import SurveyDeclaration
 from polling.errors import WaveConflict, WaveRejected
-from polling.faults import FaultLog
+from polling.faults import Fault, FaultLog
 from polling.payload import to_payload
 from polling.pseudonyms import pseudonymise
+from polling.quarantine import to_quarantine
 from polling.secrets import PseudonymKey, SecretsFile
 from polling.store import deliveries, queue, suppression, surveys, waves
 from polling.store.columns import Json
@@ -45,6 +47,7 @@ from polling.wave_file import ReadWave, read_wave
 __all__ = [
     "ReceivedWave",
     "answered_questions",
+    "aside_bytes",
     "form_faults",
     "is_first",
     "jobs_asked_by",
@@ -72,6 +75,9 @@ class ReceivedWave:
     """True if the survey had no wave of this pollster before: a new pollster, or its name mistyped."""
     n_suppressed: int = 0
     """Interviews of erased respondents, which were not stored; told when the delivery is stored, and kept nowhere."""
+    faults: tuple[Fault, ...] = ()
+    """Of the rows that were set aside; told when the delivery is stored, afterwards see ``jobs.quarantine``."""
+    n_faults: int = 0
 
 
 def receive_wave(
@@ -176,6 +182,18 @@ def receive_wave(
         fieldwork=(fieldwork_start, fieldwork_end),
         key_version=key.version,
     )
+    with store.read() as session:
+        flags = quality_flags(
+            session,
+            survey,
+            read.conversion,
+            pollster=pollster,
+            reference=reference,
+            pseudonyms=pseudonyms,
+            questions=answered,
+            fieldwork=(fieldwork_start, fieldwork_end),
+            key_version=key.version,
+        )
     new = NewWave(
         survey_id=survey_id,
         survey_version=survey.version,
@@ -190,6 +208,10 @@ def receive_wave(
         fieldwork_end=fieldwork_end,
         key_version=key.version,
         facts=said,
+        flags=tuple(one.to_json() for one in flags),
+        held=held_because(flags),
+        n_quarantined=0 if read.quarantine is None else read.quarantine.height,
+        quarantine=aside_bytes(read, declaration, key, pollster=pollster),
         file_name=file_name,
     )
     with store.read() as session:  # the slow part of the comparison, outside the write transaction
@@ -210,6 +232,8 @@ def receive_wave(
                 jobs=jobs,
                 first_of_pollster=is_first(session, wave),
                 n_suppressed=n_suppressed,
+                faults=read.faults,
+                n_faults=read.n_faults,
             )
             if also is not None:
                 also(session, answer)
@@ -330,3 +354,14 @@ def pseudonymised(
         return read.received, pl.Series(dtype=pl.String)
     pseudonyms = pseudonymise(read.received[column], key.secret)
     return read.received.with_columns(pseudonyms), pseudonyms.drop_nulls()
+
+
+def aside_bytes(read: ReadWave, declaration: SurveyDeclaration, key: PseudonymKey, *, pollster: str) -> bytes | None:
+    """The rows set aside as they are stored, respondents replaced by pseudonyms; None if there are none."""
+    aside = read.quarantine
+    if aside is None:
+        return None
+    column = declaration.columns_of(pollster).get("respondent")
+    if column in aside.columns:
+        aside = aside.with_columns(pseudonymise(aside[column], key.secret))
+    return to_quarantine(aside)

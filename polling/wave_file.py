@@ -19,9 +19,10 @@ from polling.codebook import FIRST_ROW, Conversion, convert
 from polling.consent import has_consented
 from polling.declaration import SurveyDeclaration
 from polling.errors import WaveRejected
-from polling.faults import FaultLog, listing
+from polling.faults import Fault, FaultLog, listing
 from polling.formats.labels import by_code
 from polling.identifiers import find_identifiers
+from polling.quarantine import set_aside
 from polling.tabular import INFLATED_BYTES, Table, as_text, read_table
 
 __all__ = ["ReadWave", "read_wave"]
@@ -44,6 +45,11 @@ class ReadWave:
     """Column -> code -> the text that stands for it in ``received``; for columns with value labels."""
     n_without_consent: int = 0
     """Interviews that were left out because their respondents did not agree; nothing else is known of them."""
+    quarantine: pl.DataFrame | None = None
+    """Rows set aside, with their reasons: see ``polling.quarantine``; respondent ids are still plain."""
+    faults: tuple[Fault, ...] = ()
+    """Of the rows set aside."""
+    n_faults: int = 0
 
 
 def read_wave(
@@ -79,6 +85,7 @@ def read_wave(
     WaveRejected
         If the file cannot be read, holds no interview, asks no question of the survey, lacks a declared column or
         holds a value outside the codebook or a date outside fieldwork. Carries every fault, equal ones together.
+        Rows with faults of their own are set aside instead if the survey's policy and their number allow it.
     """
     log = FaultLog()
     names = declaration.columns_of(pollster)
@@ -101,9 +108,19 @@ def read_wave(
     if received.height == 0 < n_sent:
         log.add("nobody in the wave agreed to be stored", "Send it when there are interviews with consent.")
     conversion = convert(sound, declaration, pollster=pollster, rows=rows, header=table.header)
+    days, outside = FaultLog(), conversion.bad_rows.clear()
     if fieldwork is not None:
-        _check_days(conversion.interviews, *fieldwork, declaration.columns_of(pollster).get("date"), log)
-    if log or conversion.n_faults:
+        outside = _check_days(conversion.interviews, *fieldwork, declaration.columns_of(pollster).get("date"), days)
+    aside = quarantine = None
+    n_aside = 0
+    if declaration.policy == "quarantine" and not log and (days or conversion.n_faults):
+        aside = set_aside(received, conversion, outside, declaration, log, pollster=pollster, header=table.header)
+    log.merge(days)
+    if aside is not None:
+        log.extend(conversion.faults, total=conversion.n_faults)
+        quarantine, n_aside = aside.quarantine, aside.quarantine.height
+        received, conversion = aside.received, aside.conversion
+    elif log or conversion.n_faults:
         faults = FaultLog()
         faults.merge(log)
         # An address where a label was expected is a fault of the codebook too; it is not quoted.
@@ -117,7 +134,10 @@ def read_wave(
         conversion,
         table.format,
         value_labels,
-        n_without_consent=n_sent - received.height,
+        n_without_consent=n_sent - received.height - n_aside,
+        quarantine=quarantine,
+        faults=log.reported(),
+        n_faults=log.total,
     )
 
 
@@ -152,15 +172,17 @@ def _identifying(
     return find_identifiers(columns, declaration, log, pollster=pollster, fieldwork_end=end)
 
 
-def _check_days(interviews: pl.DataFrame, start: date, end: date, column: str | None, log: FaultLog) -> None:
+def _check_days(interviews: pl.DataFrame, start: date, end: date, column: str | None, log: FaultLog) -> pl.DataFrame:
+    """Record interviews outside fieldwork, and list them like the faulty rows of a conversion."""
     outside = interviews.filter(~pl.col("date").is_between(start, end)).select("row", pl.col("date").cast(pl.String))
     log.add_rows(
         outside["row"],
         outside["date"],
-        f"the interview was not within fieldwork, {start} to {end}",
+        reason := f"the interview was not within fieldwork, {start} to {end}",
         "Correct the date, or the dates of the fieldwork.",
         column=column,
     )
+    return outside.select("row", column=pl.lit(column, dtype=pl.String), reason=pl.lit(reason))
 
 
 def _received(table: Table, log: FaultLog) -> pl.DataFrame:

@@ -42,6 +42,7 @@ __all__ = [
     "delivery_of",
     "find_repeated",
     "let_through",
+    "requarantine",
     "restore",
     "set_back",
     "withdraw",
@@ -174,6 +175,19 @@ def let_through(session: Session, wave: WaveRecord, *, now: datetime, actor: str
     after = Standing(wave.version if wave.waiting is None else wave.waiting, ACCEPTED)
     _refuse_double(session, wave, after)
     append_event(session, _row(session, wave), "let-through", after, now=now, actor=actor, reason=reason)
+    return get_wave(session, wave.survey_id, wave.id)
+
+
+def requarantine(
+    session: Session, wave: WaveRecord, new: NewWave, *, now: datetime, actor: str, reason: str
+) -> WaveRecord:
+    """Let a version with other rows set aside take the place of the newest one; the survey is locked."""
+    newest = session.scalars(select(func.max(WaveVersion.version)).where(WaveVersion.wave_id == wave.id)).one()
+    row, version = _row(session, wave), newest + 1
+    _add_version(session, row, version, new, now=now, actor=actor, reason=reason)
+    after = Standing(version, wave.state) if wave.waiting is None else Standing(wave.version, wave.state, version)
+    append_event(session, row, "requarantined", after, now=now, actor=actor, reason=reason)
+    session.flush()
     return get_wave(session, wave.survey_id, wave.id)
 
 

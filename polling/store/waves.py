@@ -23,6 +23,7 @@ __all__ = [
     "list_waves",
     "load_parts",
     "load_payloads",
+    "load_quarantine",
     "state_at",
 ]
 
@@ -122,6 +123,12 @@ def load_payloads(session: Session, wave: WaveRecord, *, version: int | None = N
     """
     parts = _parts(session, wave, wave.version if version is None else version, None)
     return [part.payload for part in parts if part.payload is not None]
+
+
+def load_quarantine(session: Session, wave: WaveRecord, *, version: int) -> list[bytes]:
+    """The rows of a version that are set aside, part by part. Special-category data."""
+    mine = (WavePart.wave_id == wave.id) & (WavePart.version == version) & WavePart.quarantine.is_not(None)
+    return [one for one in session.scalars(select(WavePart.quarantine).where(mine).order_by(WavePart.number)) if one]
 
 
 def key_version_used(session: Session, survey_id: str) -> int:

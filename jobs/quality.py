@@ -1,0 +1,176 @@
+"""Look at the quality of a delivery before it is stored; say what has to wait for an analyst.
+
+What a delivery is compared with is read from the store: the pollster's own earlier waves (composition, respondents) and
+the release that is served for each question it answers (surprise). All of it happens before the transaction that
+stores. A flag over its limit holds the delivery: it is stored and does not move the public numbers until somebody who
+looked at it lets it through.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import polars as pl
+from sqlalchemy.orm import Session
+
+from jobs.respondents import MOST
+from mrp.counts import collapse
+from mrp.design import Design
+from mrp.errors import MrpError
+from mrp.latents import LatentDraws
+from mrp.surprise import PollingError, Surprise, surprise
+from polling.codebook import Conversion, convert, counted_answer
+from polling.declaration import Question, SurveyDeclaration
+from polling.errors import DrawsNotFound
+from polling.payload import from_payload, payload_column
+from polling.quality import Flag, answer_flags, composition_flags, drift_flags, weight_flags
+from polling.quality.flag import LEAST_INTERVIEWS
+from polling.quality.sample import composition_of
+from polling.store import fits, releases, waves
+from polling.store.records import StoredSurvey
+from polling.store.wave_records import WaveRecord
+
+__all__ = ["held_because", "quality_flags"]
+
+EARLIER = 5
+"""Waves of the pollster that a sample is compared with: the last ones."""
+SEED = 20_181_106
+"""Of simulated errors of polls: the same delivery gets the same flags."""
+WORDS = {"total": "the share of the first option", "slope": "the slope on the prediction", "cells": "the scatter"}
+
+
+def quality_flags(
+    session: Session,
+    survey: StoredSurvey,
+    conversion: Conversion,
+    *,
+    pollster: str,
+    reference: str,
+    pseudonyms: pl.Series,
+    questions: Sequence[str],
+    fieldwork: tuple[date, date],
+    key_version: int,
+) -> tuple[Flag, ...]:
+    """Every flag of a delivery.
+
+    Parameters
+    ----------
+    conversion
+        Its interviews through the codebook.
+    pseudonyms
+        Its respondents; empty where the survey declares no id.
+    questions
+        Ids of those that somebody who is counted answered.
+    """
+    declaration, interviews = survey.bundle.declaration, conversion.interviews
+    found = answer_flags(interviews, declaration, asked=conversion.questions_asked)
+    found += weight_flags(interviews, declaration)
+    effect = _design_effect(interviews)
+    composition = composition_of(interviews, declaration)
+    found += composition_flags(composition, survey.bundle.frame, declaration, design_effect=effect)
+    mine = waves.list_waves(session, survey.id, pollster)
+    others = [one for one in mine if one.reference != reference and one.is_counted]
+    if declaration.quality.drift is not None:
+        before = [one for one in others if one.fieldwork_end is None or one.fieldwork_end <= fieldwork[1]]
+        earlier = [_composition(session, one, declaration) for one in before[-EARLIER:]]
+        found += drift_flags(composition, earlier, declaration, design_effect=effect)
+    overlapping = [one for one in others if one.key_version == key_version and _overlaps(one, fieldwork)]
+    found += _overlap(session, overlapping[-MOST:], declaration, pseudonyms, pollster=pollster)
+    for question_id in questions:
+        found += _surprise(session, declaration, declaration.question(question_id), interviews)
+    return tuple(found)
+
+
+def held_because(flags: Sequence[Flag]) -> str | None:
+    """Why a delivery waits for an analyst; None if no flag is over its limit."""
+    over = [one for one in flags if one.over]
+    more = f" {len(over) - 1} more limits are exceeded." if len(over) > 2 else ""
+    more = " One more limit is exceeded." if len(over) == 2 else more
+    return over[0].words + more if over else None
+
+
+def _design_effect(interviews: pl.DataFrame) -> float:
+    weight = interviews["weight"].drop_nulls().to_numpy()
+    return float(len(weight) * (weight**2).sum() / weight.sum() ** 2) if len(weight) else 1.0
+
+
+def _composition(session: Session, wave: WaveRecord, declaration: SurveyDeclaration) -> dict[str, dict[str, int]]:
+    """Who was interviewed in a stored wave; nobody where its interviews were purged."""
+    bare = replace(declaration, questions=(), columns={}, pollster_columns=_cells_only(declaration), consent=None)
+    columns = bare.columns_of(wave.pollster).values()
+    parts = [from_payload(part, columns) for part in waves.load_payloads(session, wave)]
+    if not parts:
+        return {}
+    received = pl.concat(parts, how="diagonal")
+    return composition_of(convert(received, bare, pollster=wave.pollster).interviews, bare)
+
+
+def _cells_only(declaration: SurveyDeclaration) -> dict[str, dict[str, str | None]]:
+    return {
+        pollster: {name: column for name, column in own.items() if name in declaration.cell_columns}
+        for pollster, own in declaration.pollster_columns.items()
+    }
+
+
+def _overlaps(wave: WaveRecord, fieldwork: tuple[date, date]) -> bool:
+    if wave.fieldwork_start is None or wave.fieldwork_end is None:
+        return False
+    return wave.fieldwork_start <= fieldwork[1] and fieldwork[0] <= wave.fieldwork_end
+
+
+def _overlap(
+    session: Session, others: Sequence[WaveRecord], declaration: SurveyDeclaration, mine: pl.Series, *, pollster: str
+) -> list[Flag]:
+    limit, column = declaration.quality.overlap, declaration.columns_of(pollster).get("respondent")
+    if limit is None or column is None or len(mine) < LEAST_INTERVIEWS:
+        return []
+    shares = []
+    for wave in others:
+        theirs = [one for part in waves.load_payloads(session, wave) for one in payload_column(part, column)]
+        n = int(mine.is_in(pl.Series(theirs, dtype=pl.String).implode()).sum())
+        shares.append((n / len(mine), n, wave.reference))
+    if not shares:
+        return []
+    share, n, reference = max(shares)
+    words = (
+        f"{n:,} of {len(mine):,} respondents are in '{reference}' too, whose fieldwork overlaps: {share:.1%}, the "
+        f"limit is {limit:.1%}."
+    )
+    return [Flag("overlap", reference, round(share, 4), limit, share > limit, words)]
+
+
+def _surprise(
+    session: Session, declaration: SurveyDeclaration, question: Question, interviews: pl.DataFrame
+) -> list[Flag]:
+    """How far answers are from what is served; nothing where nothing is, or its draws are gone."""
+    limit = declaration.quality.surprise
+    if limit is None or question.kind != "binary":
+        return []
+    release = releases.current_release(session, declaration.id, question.id)
+    if release is None:
+        return []
+    kept = interviews.filter(~pl.col("excluded")).with_columns(counted_answer(question))
+    error = PollingError(house_sd=declaration.quality.house_sd, error_sd=declaration.quality.error_sd)
+    try:
+        design_json: Any = fits.load_design(session, release.fit_id)
+        latents = LatentDraws.from_bytes(fits.load_draws(session, release.fit_id))
+        counts = collapse(kept, by=declaration.cell_columns, answer=question.id, option=question.options[0])
+        found = surprise(latents, Design.from_json(design_json), counts, seed=SEED, error=error)
+    except (DrawsNotFound, MrpError):  # of a survey that changed since: there is nothing to compare with
+        return []
+    if not found.measures or found.n_interviews < LEAST_INTERVIEWS:
+        return []
+    words = (
+        f"{_words(found)} The chance of being so far from release {release.number} of {question.id} is "
+        f"{found.chance:.2g}, the limit is {limit:g}."
+    )
+    return [Flag("surprise", question.id, found.chance, limit, not found.chance >= limit, words)]
+
+
+def _words(found: Surprise) -> str:
+    told = "; ".join(
+        f"{WORDS[one.name]} is {one.observed:.3f} where {one.expected:.3f} ± {one.sd:.3f} was predicted"
+        for one in found.measures
+    )
+    return f"{told[0].upper()}{told[1:]}."

@@ -1,0 +1,159 @@
+"""Rows with faults of their own: set aside, listed, downloaded, and released after the codebook is mended."""
+
+import csv
+import io
+from dataclasses import replace
+
+import polars as pl
+import pytest
+
+from jobs import wave_life
+from jobs.counting import count_interviews
+from jobs.quarantine import download, list_quarantine, release
+from jobs.survey import load_survey, update_survey
+from polling.errors import WaveNotFound, WaveRejected, WaveStateRefused
+from polling.store import audit, surveys, waves
+from polling.store.wave_events import list_events
+from tests.jobs.house import House
+
+
+def declare(house: House, policy: str = "quarantine", **demographics) -> None:
+    bundle = load_survey(house.written.path)
+    first, *others = bundle.declaration.demographics
+    declaration = replace(bundle.declaration, policy=policy, demographics=(replace(first, **demographics), *others))
+    update_survey(
+        house.store,
+        house.secrets,
+        house.settings,
+        replace(bundle, declaration=declaration),
+        actor="test",
+        now=house.now,
+    )
+
+
+def declaration_of(house: House):
+    with house.store.read() as session:
+        return surveys.get_declaration(session, house.written.survey_id)
+
+
+def spoiled(house: House, rows: dict[int, str], column: str | None = None) -> bytes:
+    """The first wave with other texts in a column of some rows (0 is the first interview)."""
+    wave = house.written.waves[0]
+    table = pl.read_csv(wave.path.read_bytes(), infer_schema=False)
+    if column is None:
+        declaration = declaration_of(house)
+        column = declaration.columns_of(wave.pollster)[declaration.demographics[0].name]
+    values = table[column].to_list()
+    for row, text in rows.items():
+        values[row] = text
+    return table.with_columns(pl.Series(column, values)).write_csv().encode()
+
+
+def about(house: House) -> dict:
+    return {"survey_id": house.written.survey_id, "wave": house.written.waves[0].reference}
+
+
+def acting(house: House) -> dict:
+    return about(house) | {"reason": "mended", "now": house.now, "actor": "test"}
+
+
+def test_faulty_rows_are_set_aside_and_the_rest_is_counted(house: House):
+    declare(house)
+    n = house.written.waves[0].n_interviews
+
+    received = house.push(1, content=spoiled(house, {1: "unheard of", 4: "=1+1"}))
+
+    assert (received.wave.state, received.wave.n_interviews, received.wave.n_quarantined) == ("accepted", n - 2, 2)
+    assert received.n_faults == 2
+    assert {fault.row for fault in received.faults} == {3, 6}
+    listed = list_quarantine(house.store, **about(house))
+    assert [row for row, _ in listed.rows] == [3, 6]
+    assert sum(count for _, count in listed.reasons) == 2
+    declaration = declaration_of(house)
+    with house.store.read() as session:
+        question = next(one for one in declaration.questions if one.id in received.wave.questions)
+        counted = count_interviews(session, declaration, question).counts["n"].sum()
+    assert counted <= n - 2
+
+
+def test_under_the_default_policy_and_above_the_share_the_wave_is_rejected_with_every_fault(house: House):
+    content = spoiled(house, {1: "unheard of"})
+    with pytest.raises(WaveRejected):
+        house.push(1, content=content)
+    declare(house)
+    n = house.written.waves[0].n_interviews
+    too_many = dict.fromkeys(range(n // 20 + 1), "unheard of")
+
+    with pytest.raises(WaveRejected, match="may be set aside") as rejected:
+        house.push(1, content=spoiled(house, too_many))
+
+    assert rejected.value.n_faults == len(too_many) + 1
+    assert house.push(1, content=spoiled(house, dict.fromkeys(range(n // 20), "unheard of"))).wave.n_quarantined
+
+
+def test_faults_of_the_file_and_rows_that_could_not_be_erased_reject_the_wave(house: House):
+    declare(house)
+    declaration = declaration_of(house)
+    wave = house.written.waves[0]
+    names = declaration.columns_of(wave.pollster)
+    column = names[declaration.demographics[0].name]
+    table = pl.read_csv(wave.path.read_bytes(), infer_schema=False)
+
+    with pytest.raises(WaveRejected, match="missing"):
+        house.push(1, content=table.drop(column).write_csv().encode())
+    with pytest.raises(WaveRejected, match="could not be erased"):
+        house.push(1, content=spoiled(house, {3: ""}, names["respondent"]))
+
+
+def test_the_download_has_pseudonyms_and_no_formulas_and_is_in_the_audit_chain(house: House):
+    declare(house)
+    wave = house.written.waves[0]
+    house.push(1, content=spoiled(house, {1: "=HYPERLINK(1)"}))
+    column = declaration_of(house).columns_of(wave.pollster)["respondent"]
+    ids = pl.read_csv(wave.path.read_bytes(), infer_schema=False)[column].to_list()
+
+    text = download(house.store, house.secrets, **about(house), now=house.now, actor="key:abc")
+
+    (row,) = csv.DictReader(io.StringIO(text))
+    assert row["file row"] == "3"
+    assert "'=HYPERLINK(1)" in row.values()
+    assert row[column] not in ids
+    with house.store.read() as session:
+        last = list(audit.read_entries(session))[-1]
+    assert (last.action, last.actor) == ("interviews-read", "key:abc")
+    with pytest.raises(WaveNotFound):
+        download(house.store, house.secrets, **about(house), pollster="other", now=house.now, actor="key:abc")
+
+
+def test_after_a_fix_the_rows_that_pass_are_counted_and_the_others_stay(house: House):
+    declare(house)
+    n = house.written.waves[0].n_interviews
+    content = spoiled(house, {1: "mended later", 4: "never"})
+    first = house.push(1, content=content)
+    told = acting(house)
+
+    unchanged = release(house.store, house.secrets, house.settings, **told)
+    assert not unchanged.changed
+    declaration = declaration_of(house)
+    level = declaration.demographics[0].levels[0]
+    declare(house, recode={**declaration.demographics[0].recode, "mended later": level})
+    (wave,) = release(house.store, house.secrets, house.settings, **told).changed
+
+    assert (wave.version, wave.n_interviews, wave.n_quarantined) == (2, n - 1, 1)
+    assert wave.survey_version > first.wave.survey_version
+    listed = list_quarantine(house.store, **about(house))
+    assert [row for row, _ in listed.rows] == [6]
+    with house.store.read() as session:
+        assert list_events(session, wave.id)[-1].kind == "requarantined"
+        assert len(waves.load_payloads(session, wave)) == 1
+    # The file again is the wave again.
+    assert not house.push(1, content=content).created
+
+
+def test_a_withdrawn_wave_releases_nothing(house: House):
+    declare(house)
+    house.push(1, content=spoiled(house, {1: "unheard of"}))
+    wave_life.withdraw(house.store, house.secrets, house.settings, **acting(house))
+
+    with pytest.raises(WaveStateRefused, match="withdrawn"):
+        release(house.store, house.secrets, house.settings, **acting(house))
