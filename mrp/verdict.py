@@ -20,7 +20,6 @@ __all__ = [
     "MAX_K_HAT",
     "MAX_MC_ERROR",
     "MAX_RHAT",
-    "MAX_TAIL",
     "MIN_BFMI",
     "MIN_ESS",
     "FitVerdict",
@@ -39,12 +38,6 @@ MIN_BFMI = 0.3
 MAX_K_HAT = 0.7
 MAX_MC_ERROR = 0.1
 """Monte-Carlo error of an estimate, in its posterior standard deviations."""
-MAX_TAIL = 0.02
-"""Share of the importance weights that their tail may have beyond its beginning, whatever its shape.
-
-Where the density drawn from is nearly the exact one, weights are nearly equal, and k-hat is the shape of next to
-nothing: so much weight, even five standard deviations away, moves a mean by no more than the Monte-Carlo error allowed.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +149,7 @@ def judge_laplace(tree: "DataTree", estimates: Sequence[AreaDraws], parity: tupl
     for stage, name in (("sd", "standard deviations"), ("joint", "latents")):
         k_hat = tree.attrs[f"k_hat_{stage}"]
         # Minus infinity is right where all weights are equal; NaN has to fail.
-        if not (k_hat <= MAX_K_HAT or (np.isfinite(k_hat) and tree.attrs[f"tail_{stage}"] <= MAX_TAIL)):
+        if not k_hat <= MAX_K_HAT:
             text = f"Pareto k-hat of the importance weights of the {name} is {k_hat:.2f}, limit {MAX_K_HAT}"
             problems.append(Problem("k-hat", text))
     for one in estimates:

@@ -14,7 +14,7 @@ Technometrics 51(3), 316-325.
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["smoothed_weights", "tail_mass"]
+__all__ = ["smoothed_weights"]
 
 type Floats = NDArray[np.float64]
 
@@ -52,19 +52,6 @@ def smoothed_weights(log_weight: Floats) -> tuple[Floats, float]:
             beyond = scale * (np.expm1(k_hat * left) / k_hat if k_hat else left)
             weight[tail] = np.minimum(cutoff + beyond, weight.max())
     return weight / weight.sum(), float(k_hat)
-
-
-def tail_mass(weight: Floats) -> float:
-    """Share of all weight that the tail has beyond what it would have if its weights ended where it begins, in [0, 1].
-
-    Parameters
-    ----------
-    weight
-        As `smoothed_weights` returns them.
-    """
-    ascending = np.sort(weight)
-    tail = ascending[len(weight) - _tail(len(weight)) :]
-    return float((tail - ascending[-len(tail) - 1]).sum())
 
 
 def _tail(n: int) -> int:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from mrp.laplace.pareto import smoothed_weights, tail_mass
+from mrp.laplace.pareto import smoothed_weights
 
 
 @pytest.mark.parametrize("n", [60, 226, 400, 2000])
@@ -32,12 +32,3 @@ def test_a_tail_that_says_nothing_is_not_trusted(log_weight: np.ndarray):
     weight, k_hat = smoothed_weights(log_weight)
     assert_allclose(weight.sum(), 1)
     assert k_hat == np.inf
-
-
-def test_the_mass_of_a_tail_is_what_its_weights_have_beyond_the_first_of_them():
-    # Of 100 weights the tail has 20, of which two are larger than the 80th: by 4 and by 1, of 105 altogether.
-    weight = np.r_[np.ones(98), 5.0, 2.0]
-    assert tail_mass(weight / weight.sum()) == pytest.approx(5 / 105)
-    assert tail_mass(np.full(400, 1 / 400)) == 0
-    assert tail_mass(smoothed_weights(np.random.default_rng(1).normal(0, 0.02, 2000))[0]) < 0.002
-    assert tail_mass(smoothed_weights(np.random.default_rng(1).normal(0, 2.0, 2000))[0]) > 0.3
