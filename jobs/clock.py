@@ -22,6 +22,7 @@ from jobs.open_wave import close_due
 from jobs.restate import REFIT, ask_refit
 from jobs.retention import purge_all
 from jobs.settings import Settings
+from jobs.source_read import ask_due
 from jobs.spool import clean_spool
 from polling.secrets import SecretsFile
 from polling.store import fits, leases, queue, replies, surveys, waves
@@ -36,6 +37,7 @@ LEASE = "clock"
 LEASE_TTL = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 CLOSING = timedelta(minutes=5)
+LOOKING = timedelta(minutes=1)
 # Codes of jobs that would fail again on the same data and the same version of the survey.
 SETTLED = frozenset(
     {"fit-refused", "kind-not-supported", "mode-not-told", "no-interviews", "refit-refused", "wave-not-convertible"}
@@ -60,6 +62,7 @@ def house_tasks(settings: Settings) -> tuple[Task, ...]:
         Task("sweep", timedelta(seconds=settings.sweep_s), lambda session, now: sweep(session, settings, now=now)),
         Task("clean-spool", HOUR, lambda _session, now: clean_spool(settings, now=now)),
         Task("expire-backups", HOUR, lambda session, now: _expire(session, settings, now)),
+        Task("read-sources", LOOKING, lambda session, now: ask_due(session, settings, now=now)),
         Task("close-waves", CLOSING, lambda session, now: _close(session, settings, now)),
         Task("finish-erasures", HOUR, lambda session, now: overdue(session, settings, now=now)),
         Task("purge", HOUR, lambda session, now: _purge(session, settings, now)),

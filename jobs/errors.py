@@ -14,6 +14,9 @@
   x SpoolError              a fit request or result on disk cannot be read
   x BacktestImpossible      the folder declares nothing that can be scored
   x DemoFailed              a step of the demo did not happen
+  x SourceUnreachable       a source cannot be read now
+  x SourceNotFound          the survey declares no such source
+  x FileRefused             a file of a source is not to be read
   x KeyNotLost              a secret is there and is not replaced
   x BackupFailed            a backup could not be made; what was there before is untouched
   x BackupDamaged           a backup is not whole, or is none
@@ -29,6 +32,7 @@ __all__ = [
     "BadSetting",
     "BadSettings",
     "DemoFailed",
+    "FileRefused",
     "FitCancelled",
     "FitImpossible",
     "FitOutOfMemory",
@@ -38,6 +42,8 @@ __all__ = [
     "KeyNotLost",
     "RestoreRefused",
     "SettingsError",
+    "SourceNotFound",
+    "SourceUnreachable",
     "SpoolError",
     "UnknownSetting",
     "WorkerStopping",
@@ -144,6 +150,22 @@ class BacktestImpossible(JobsError):
 
 class DemoFailed(JobsError):
     """A step of the demo did not happen; the message names the step and what was seen."""
+
+
+class SourceUnreachable(JobsError):
+    """A source cannot be read now; it is tried again. The message holds no credentials."""
+
+
+class SourceNotFound(JobsError):
+    """The survey declares no source of this name."""
+
+    def __init__(self, survey_id: str, name: str, known: Sequence[str]) -> None:
+        declared = f"It declares {', '.join(known)}." if known else "It declares none."
+        super().__init__(f"Survey '{survey_id}' has no source '{name}'. {declared}")
+
+
+class FileRefused(JobsError):
+    """A file of a source is not to be read: a link, or too large."""
 
 
 class KeyNotLost(JobsError):

@@ -129,6 +129,20 @@ class Settings:
         float, About("Pause between two searches for questions whose release lacks a wave and has no refit.", least=1)
     ] = 3600.0
 
+    source_networks: Annotated[
+        str,
+        About(
+            "Where https and s3 sources may be: at public addresses, or anywhere, this machine included.",
+            choices=("public", "any"),
+        ),
+    ] = "public"
+    source_timeout_s: Annotated[float, About("A source that takes longer to answer is tried again later.", least=1)] = (
+        60.0
+    )
+    source_settle_s: Annotated[
+        float, About("A file of a folder is read when it has not changed for this many seconds.", least=0)
+    ] = 20.0
+
     def __post_init__(self) -> None:
         for one in fields(self):
             _require_in_range(one.name, getattr(self, one.name), source="settings")

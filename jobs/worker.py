@@ -16,15 +16,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from jobs.erasure import FREE_BYTES, free
-from jobs.errors import FitCancelled, FitImpossible, FitProcessFailed, JobsError, WorkerStopping
+from jobs.errors import FitCancelled, FitImpossible, FitProcessFailed, JobsError, SourceUnreachable, WorkerStopping
 from jobs.fit_request import FitProgress, FitResult
 from jobs.fit_run import run_fit
+from jobs.heartbeat import beating
 from jobs.refit import prepare_refit, store_result
 from jobs.restate import REFIT
 from jobs.settings import Settings
+from jobs.source_read import SOURCE, ask_source, read_source
 from jobs.spool import clean_spool
 from mrp.errors import MrpError
 from polling.errors import BytesHeld, LeaseLost, PollingError
+from polling.secrets import SecretsFile
 from polling.store import queue, releases
 from polling.store.engine import Store
 from polling.store.records import Claim
@@ -115,6 +118,9 @@ class Worker:
         if job.kind == FREE_BYTES:
             self._free(claim)
             return
+        if job.kind == SOURCE and job.survey_id is not None:
+            self._read(claim, job.survey_id, job.key.partition("/")[2])
+            return
         if job.kind != REFIT or job.survey_id is None or job.question_id is None:
             self._fail(claim, "unknown-kind", f"This worker does not know how to do a job of kind {job.kind}.")
             return
@@ -156,6 +162,51 @@ class Worker:
             return
         with self.store.write() as session:
             queue.finish(session, claim, now=self._clock(), code="bytes-freed", detail="The bytes are free.")
+
+    def _read(self, claim: Claim, survey_id: str, name: str) -> None:
+        """Look at a source; while a file there may be growing, look again soon."""
+        secrets = SecretsFile(self.settings.secrets_file)
+        try:
+            with beating(lambda: self._beat(claim, None), self.settings.heartbeat_s) as pulse:
+
+                def between() -> None:
+                    if self._stop.is_set():
+                        raise WorkerStopping
+                    if pulse.cancelled.is_set():
+                        raise FitCancelled
+                    if pulse.lost.is_set():
+                        raise LeaseLost(f"Job '{claim.job.id}'")
+
+                reading = read_source(
+                    self.store,
+                    secrets,
+                    self.settings,
+                    survey_id=survey_id,
+                    name=name,
+                    now=self._clock(),
+                    between=between,
+                )
+            with self.store.write() as session:
+                now = self._clock()
+                queue.finish(session, claim, now=now, code="source-read", detail=f"{reading}.")
+                if reading.waiting:
+                    settled = timedelta(seconds=self.settings.source_settle_s)
+                    ask_source(session, self.settings, survey_id=survey_id, name=name, now=now, after=settled)
+        except WorkerStopping:
+            with self.store.write() as session:
+                queue.give_back(session, claim, now=self._clock())
+        except FitCancelled:
+            self._fail(claim, "cancelled", "The look at the source was cancelled.")
+        except SourceUnreachable as error:
+            self._fail(claim, "source-unreachable", str(error), retry_after=self._pause(claim))
+        except LeaseLost:
+            raise
+        except (PollingError, JobsError) as error:
+            self._fail(claim, "source-refused", str(error))
+        except Exception as error:
+            log.exception("job %s failed", claim.job.id)
+            detail = f"An unexpected {type(error).__name__}; the log of the worker has the details."
+            self._fail(claim, "internal-error", detail, retry_after=self._pause(claim))
 
     def _beat(self, claim: Claim, progress: FitProgress | None) -> bool:
         with self.store.write() as session:

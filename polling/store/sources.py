@@ -33,6 +33,7 @@ __all__ = [
     "note_look",
     "note_state",
     "states_of",
+    "taken_before",
 ]
 
 TAKEN, REJECTED, CONFLICT, REFUSED, WAITING = "taken", "rejected", "conflict", "refused", "waiting"
@@ -108,6 +109,13 @@ def file_of(session: Session, survey_id: str, source: str, name: str, content_sh
     mine = _of(survey_id, source) & (SourceFile.name == name) & (SourceFile.content_sha256 == content_sha256)
     row = session.scalar(select(SourceFile).where(mine).execution_options(populate_existing=True))
     return None if row is None else _record(row)
+
+
+def taken_before(session: Session, survey_id: str, source: str, name: str) -> str | None:
+    """Id of the wave that a file of this name became last, or None."""
+    mine = _of(survey_id, source) & (SourceFile.name == name) & (SourceFile.outcome == TAKEN)
+    newest = select(SourceFile.wave_id).where(mine).order_by(SourceFile.at.desc(), SourceFile.id.desc())
+    return session.scalar(newest.limit(1))
 
 
 def files_of(session: Session, survey_id: str, source: str, *, limit: int = 100) -> list[SourceFileRecord]:
