@@ -100,7 +100,7 @@ class Settings:
     engine: Annotated[
         str,
         About("How a model is fitted: laplace in seconds, nuts as the reference.", choices=("laplace", "nuts")),
-    ] = "nuts"
+    ] = "laplace"
     laplace_points: Annotated[int, About("Sets of standard deviations that a Laplace fit keeps.", least=50)] = 400
     laplace_draws: Annotated[int, About("Draws that a Laplace fit spreads over them.", least=100)] = 2000
     nuts_chains: Annotated[int, About("Chains of a NUTS fit; the verdict needs two or more.", least=1)] = 4

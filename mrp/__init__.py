@@ -1,12 +1,12 @@
 """Multilevel regression and poststratification: opinion in every district and group, from a poll of few.
 
-    from mrp import Electorate, build_design, collapse, sample_nuts, from_datatree, area_draws, summarise
+    from mrp import Electorate, Priors, build_design, collapse, fit_model, area_draws, summarise
 
     design = build_design("income + (1|state) + (1|age:gender)", electorate)
     counts = collapse(interviews, by=design.count_columns, answer="vote", option="yes")
-    fit = sample_nuts(design, counts, Priors(), seed=1)
-    verdict = judge_nuts(fit, term_parity(design, electorate))
-    estimate = area_draws(from_datatree(fit, design), design, electorate, by=("state",))
+    fit = fit_model(design, electorate, counts, Priors(), engine="laplace", seed=1)
+    assert fit.verdict.publishable
+    estimate = area_draws(fit.latents, design, electorate, by=("state",))
     table = summarise(estimate, interval=0.9)
 
 What else can be asked of estimates is in `mrp.contrast`, `mrp.change`, `mrp.revision`, `mrp.chances` (above a
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mrp.design import Design, build_design
     from mrp.diagnostics import diagnose
     from mrp.electorate import Electorate
+    from mrp.fit import FittedModel, fit_model
     from mrp.formula_check import check_formula
     from mrp.grouping import Grouping
     from mrp.latents import LatentDraws, from_datatree
@@ -41,6 +42,7 @@ __all__ = [
     "Design",
     "Electorate",
     "FitVerdict",
+    "FittedModel",
     "Grouping",
     "LatentDraws",
     "NutsSettings",
@@ -51,6 +53,7 @@ __all__ = [
     "check_formula",
     "collapse",
     "diagnose",
+    "fit_model",
     "from_datatree",
     "judge_nuts",
     "parse_priors",
@@ -66,6 +69,7 @@ _HOMES = {
     "Design": "mrp.design",
     "Electorate": "mrp.electorate",
     "FitVerdict": "mrp.verdict",
+    "FittedModel": "mrp.fit",
     "Grouping": "mrp.grouping",
     "LatentDraws": "mrp.latents",
     "NutsSettings": "mrp.nuts",
@@ -76,6 +80,7 @@ _HOMES = {
     "check_formula": "mrp.formula_check",
     "collapse": "mrp.counts",
     "diagnose": "mrp.diagnostics",
+    "fit_model": "mrp.fit",
     "from_datatree": "mrp.latents",
     "judge_nuts": "mrp.verdict",
     "parse_priors": "mrp.priors",

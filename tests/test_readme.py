@@ -76,7 +76,7 @@ def test_the_notebook_example_runs_as_it_stands(
     exec(compile(example, "README.md", "exec"), {})
 
     verdict, table = capsys.readouterr().out.split("\n", 1)
-    assert verdict == "FitVerdict(problems=(), warnings=())"
+    assert verdict == "laplace FitVerdict(problems=(), warnings=())"
     assert "mc_error" in table
 
 
