@@ -28,6 +28,7 @@ from api.routes.health import health_routes
 from api.routes.jobs import jobs_routes
 from api.routes.open_waves import open_waves_routes
 from api.routes.releases import releases_routes
+from api.routes.sources import sources_route
 from api.routes.surveys import surveys_routes
 from api.routes.waves import waves_routes
 from api.services import Services, utc_now
@@ -82,6 +83,7 @@ def build(services: Services) -> Litestar:
             releases_routes,
             waves_routes(services.settings),
             open_waves_routes(services.settings),
+            sources_route,
             jobs_routes,
             health_routes,
             docs_routes,

@@ -49,6 +49,8 @@ ROLES: dict[str, frozenset[str]] = {
     "undoWaves": frozenset({"pollster", "admin"}),
     # What was held is looked at by somebody else than its pollster.
     "letWaveThrough": frozenset({"analyst", "admin"}),
+    # A pollster sees the sources of its own files.
+    "listSources": frozenset({"pollster", "analyst", "dpo", "admin"}),
     "listJobs": frozenset({"pollster", "analyst", "admin"}),
     "getJob": frozenset({"pollster", "analyst", "admin"}),
     "getEstimates": frozenset({"reader", "analyst", "admin"}),

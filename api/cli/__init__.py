@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "key": ("api.cli.key:key", "Create, list or revoke API keys."),
     "restore": ("api.cli.backup:restore", "Replace the database by a backup."),
     "serve": ("api.cli.serve:serve", "Serve the HTTP interface, with a worker beside it."),
+    "source": ("api.cli.source:source", "Look at sources of files; see what became of them."),
     "survey": ("api.cli.survey:survey", "Check, add, update, list or show surveys."),
     "wave": ("api.cli.wave:wave", "Push, correct, withdraw, list or show waves."),
     "worker": ("api.cli.worker:worker", "Run a worker: refits, schedule."),

@@ -32,6 +32,7 @@ PATHS = {
     "openWave": "/v1/surveys/{s}/waves/open",
     "receiveBatch": "/v1/surveys/{s}/waves/{wave}/batches/1",
     "closeWave": "/v1/surveys/{s}/waves/{wave}/close",
+    "listSources": "/v1/surveys/{s}/sources",
     "listJobs": "/v1/surveys/{s}/jobs",
     "getJob": "/v1/surveys/{s}/jobs/{job}",
     "getEstimates": "/v1/surveys/{s}/questions/rail/estimates",

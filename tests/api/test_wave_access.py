@@ -14,7 +14,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "withdrawWave": {"reason": "x"},
     "restoreWave": {"reason": "x"},
     "letWaveThrough": {"reason": "x"},
+    "closeWave": {},
 }
+NDJSON = {"Content-Type": "application/x-ndjson"}
 FORM = {"fieldwork_start": "2026-02-20", "fieldwork_end": "2026-02-25"}
 
 
@@ -55,8 +57,8 @@ def test_every_route_about_one_wave_answers_a_rival_like_one_that_does_not_exist
             replies = [
                 rival.client.request(
                     method,
-                    path.replace("{survey_id:str}", SURVEY).replace("{wave_id:str}", one),
-                    headers=rival.bearer("rival"),
+                    path.replace("{survey_id:str}", SURVEY).replace("{wave_id:str}", one).replace("{number:int}", "1"),
+                    headers=rival.bearer("rival") | (NDJSON if operation == "receiveBatch" else {}),
                     json=BODIES.get(operation) if method == "POST" else None,
                 )
                 for one in (name, "nothing")
@@ -72,7 +74,7 @@ def test_every_other_route_about_waves_is_known_to_these_tests(rival: World):
     assert others <= {"receiveWave", "listWaves", "undoWaves"} | OTHERS_TESTED_ELSEWHERE
 
 
-OTHERS_TESTED_ELSEWHERE: frozenset[str] = frozenset()
+OTHERS_TESTED_ELSEWHERE: frozenset[str] = frozenset({"openWave"})  # tests/api/test_open_waves.py
 """Operations about waves with a test of their own of what another pollster meets."""
 
 

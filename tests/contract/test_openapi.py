@@ -206,6 +206,7 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
         409: lambda world: closed(world, wave=wave(world)),
         415: lambda world: world.client.post(f"{TRACKER}/close", headers=world.bearer("pollster"), content=b"reason=x"),
     },
+    "listSources": plain(f"{BASE}/sources", forbidden="reader", missing="/v1/surveys/none/sources"),
     "listJobs": plain(f"{BASE}/jobs", forbidden="dpo", missing="/v1/surveys/none/jobs"),
     "getJob": plain(job, forbidden="dpo", missing=f"{BASE}/jobs/none"),
     "listReleases": plain(f"{RAIL}/releases", forbidden="pollster", missing=f"{BASE}/questions/none/releases"),
