@@ -27,6 +27,7 @@ from api.routes.estimates import estimates_routes
 from api.routes.health import health_routes
 from api.routes.jobs import jobs_routes
 from api.routes.open_waves import open_waves_routes
+from api.routes.quarantine import quarantine_routes
 from api.routes.releases import releases_routes
 from api.routes.sources import sources_route
 from api.routes.surveys import surveys_routes
@@ -84,6 +85,7 @@ def build(services: Services) -> Litestar:
             waves_routes(services.settings),
             open_waves_routes(services.settings),
             sources_route,
+            quarantine_routes,
             jobs_routes,
             health_routes,
             docs_routes,

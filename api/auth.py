@@ -47,6 +47,10 @@ ROLES: dict[str, frozenset[str]] = {
     "receiveBatch": frozenset({"pollster", "admin"}),
     "closeWave": frozenset({"pollster", "admin"}),
     "undoWaves": frozenset({"pollster", "admin"}),
+    # Rows set aside are respondents' answers: for their own pollster, and whoever answers to respondents.
+    "getQuarantine": frozenset({"pollster", "analyst", "dpo", "admin"}),
+    "downloadQuarantine": frozenset({"pollster", "dpo", "admin"}),
+    "releaseQuarantine": frozenset({"pollster", "admin"}),
     # What was held is looked at by somebody else than its pollster.
     "letWaveThrough": frozenset({"analyst", "admin"}),
     # A pollster sees the sources of its own files.

@@ -13,6 +13,9 @@ __all__ = [
     "CloseBody",
     "LetThroughBody",
     "OpenBody",
+    "QuarantinePayload",
+    "QuarantineReason",
+    "QuarantinedRow",
     "ReasonBody",
     "ReceivedBatchPayload",
     "ReceivedWavePayload",
@@ -71,6 +74,14 @@ class ReceivedWavePayload(msgspec.Struct, frozen=True):
     version: Annotated[int, Meta(description="1, or more for a wave that was corrected.")]
     waiting: Annotated[int | None, Meta(description="The version that waits for an analyst, or null.")]
     n_interviews: Annotated[int, Meta(description="Interviews in the file.")]
+    n_quarantined: Annotated[int, Meta(description="Rows set aside, as the survey's policy has it; see quarantine.")]
+    faults: Annotated[list[dict[str, Any]], Meta(description="What is wrong with the rows set aside; when stored.")]
+    n_faults: Annotated[int, Meta(description="How many faults these are.")]
+    flags: Annotated[list[Any], Meta(description="Quality limits that it exceeds; then it waits for an analyst.")]
+    n_without_consent: Annotated[int, Meta(description="Interviews without consent, which were not kept.")]
+    n_suppressed: Annotated[
+        int, Meta(description="Interviews of erased respondents, which were not kept; told when it is received first.")
+    ]
     created: Annotated[bool, Meta(description="False if this file was received before; nothing was stored again.")]
     first_of_pollster: Annotated[
         bool, Meta(description="True for the first wave of this pollster: check that the name is not misspelt.")
@@ -146,6 +157,33 @@ class ChangedWavesPayload(msgspec.Struct, frozen=True):
     changed: Annotated[list[WavePayload], Meta(description="As they stand now.")]
     unchanged: Annotated[list[WavePayload], Meta(description="Those that stood so already.")]
     jobs: Annotated[list[JobLink], Meta(description="The refits that were asked for.")]
+
+
+class QuarantineReason(msgspec.Struct, frozen=True):
+    """A reason and how often it is given."""
+
+    reason: Annotated[str, Meta(description="Column, and what is wrong in it.")]
+    n_rows: Annotated[int, Meta(description="Rows with this reason.")]
+
+
+class QuarantinedRow(msgspec.Struct, frozen=True):
+    """A row that was set aside, without its content."""
+
+    row: Annotated[int, Meta(description="Row of the file, with the header as row 1.")]
+    reasons: Annotated[str, Meta(description="What is wrong with it; several with semicolons between them.")]
+
+
+class QuarantinePayload(msgspec.Struct, frozen=True):
+    """What is set aside of a wave."""
+
+    wave_id: Annotated[str, Meta(description="The wave's id.")]
+    version: Annotated[
+        int, Meta(description="The delivery: the one that waits for an analyst, or the one that stands.")
+    ]
+    n_quarantined: Annotated[int, Meta(description="Rows set aside.")]
+    reasons: list[QuarantineReason]
+    rows: list[QuarantinedRow]
+    download_url: Annotated[str, Meta(description="Where the rows are, as CSV.")]
 
 
 class ReasonBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -78,6 +78,8 @@ class ReceivedWave:
     faults: tuple[Fault, ...] = ()
     """Of the rows that were set aside; told when the delivery is stored, afterwards see ``jobs.quarantine``."""
     n_faults: int = 0
+    flags: tuple[Json, ...] = ()
+    """What the quality checks noticed; likewise."""
 
 
 def receive_wave(
@@ -234,6 +236,7 @@ def receive_wave(
                 n_suppressed=n_suppressed,
                 faults=read.faults,
                 n_faults=read.n_faults,
+                flags=new.flags,
             )
             if also is not None:
                 also(session, answer)

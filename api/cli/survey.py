@@ -27,16 +27,36 @@ def survey() -> None:
 @survey.command()
 @folder_argument
 @data_option
+@click.option(
+    "--wave",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Try the codebook on this wave too.",
+)
+@click.option("--pollster", help="Who sends it; needed with --wave.")
 @as_json
-def check(folder: Path, data_dir: Path | None, json_: bool) -> None:
+def check(*, folder: Path, data_dir: Path | None, wave: Path | None, pollster: str | None, json_: bool) -> None:
     """List every fault of a survey folder; stores nothing.
 
-    Exit code 1 if there is a fault.
+    With --wave also those of a wave: what would be set aside, what the codebook merges, labels never sent, quality.
+
+    Exit code 1 if there is a fault that would reject the survey or the wave.
     """
     from jobs.survey import load_survey
 
+    if (wave is None) != (pollster is None):
+        raise click.UsageError("--wave and --pollster go together.")
     bundle = load_survey(folder, data_dir=data_dir)
     declared = bundle.declaration
+    if wave is not None and pollster is not None:
+        from api.cli.wave_check import print_check
+        from jobs.survey_check import check_wave
+
+        checked = check_wave(bundle, wave.read_bytes(), pollster=pollster)
+        print_check(checked, survey=declared.id, json_=json_)
+        if not checked.ok:
+            raise click.exceptions.Exit(1)
+        return
     if json_:
         print_json({"ok": True, "n_faults": 0, "faults": [], "survey": declared.id})
         return

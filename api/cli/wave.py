@@ -9,6 +9,7 @@ from api.cli.facts import fact_option, facts_told
 from api.cli.moment import moment
 from api.cli.open_wave import batch, close, open_
 from api.cli.output import as_json, print_json, print_table
+from api.cli.quarantine import quarantine
 from api.cli.runtime import Runtime
 from api.cli.wave_life import history, let_through, restore, undo, withdraw
 
@@ -22,7 +23,7 @@ def wave() -> None:
     """A wave is what a pollster delivers of one round of interviews, corrections included."""
 
 
-for command in (open_, batch, close, withdraw, restore, let_through, undo, history):
+for command in (open_, batch, close, withdraw, restore, let_through, undo, history, quarantine):
     wave.add_command(command)
 
 
@@ -97,6 +98,13 @@ def push(
     one = received.wave
     version = f" as version {one.version}" if one.version > 1 else ""
     click.echo(f"{one.reference} of {pollster}: {one.n_interviews:,} interviews {stored}{version}.")
+    if received.n_faults:
+        click.echo(f"  {one.n_quarantined:,} rows are set aside; {received.n_faults:,} faults:")
+    for fault in received.faults:
+        click.echo(f"  {fault}")
+    for flag in received.flags:
+        if isinstance(flag, dict) and flag["over"]:
+            click.echo(f"  {flag['words']}")
     if one.state == "held" or one.waiting is not None:
         click.echo("  It is not counted until an analyst lets it through.")
     if received.first_of_pollster:

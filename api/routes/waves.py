@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, cast
 
+import msgspec
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
@@ -433,6 +434,12 @@ def _describe_received(received: ReceivedWave) -> ReceivedWavePayload:
         version=wave.version,
         waiting=wave.waiting,
         n_interviews=wave.n_interviews,
+        n_quarantined=wave.n_quarantined,
+        faults=[msgspec.to_builtins(fault) for fault in received.faults],
+        n_faults=received.n_faults,
+        flags=[flag for flag in received.flags if isinstance(flag, Mapping) and flag["over"]],
+        n_without_consent=wave.n_without_consent,
+        n_suppressed=received.n_suppressed,
         created=received.created,
         first_of_pollster=received.first_of_pollster,
         jobs=[job_link(job) for job in received.jobs],

@@ -38,6 +38,9 @@ PATHS = {
     "getEstimates": "/v1/surveys/{s}/questions/rail/estimates",
     "listReleases": "/v1/surveys/{s}/questions/rail/releases",
     "getRelease": "/v1/surveys/{s}/releases/{release}",
+    "getQuarantine": "/v1/surveys/{s}/waves/{wave}/quarantine",
+    "downloadQuarantine": "/v1/surveys/{s}/waves/{wave}/quarantine/rows",
+    "releaseQuarantine": "/v1/surveys/{s}/waves/{wave}/quarantine/release",
     "getDiagnostics": "/v1/surveys/{s}/releases/{release}/diagnostics",
 }
 """A path per guarded operation; the test below fails when one is missing."""
@@ -48,8 +51,11 @@ BODIES = {
     "restoreWave": {"reason": "test"},
     "letWaveThrough": {"reason": "test"},
     "withdrawWave": {"reason": "test"},
+    "eraseRespondent": {"respondent": "nobody"},
+    "readRespondent": {"respondent": "nobody"},
     "openWave": {"reference": "tracker", "fieldwork_start": "2026-02-20", "pollster": POLLSTER},
     "closeWave": {},
+    "releaseQuarantine": {"reason": "test"},
 }
 """What is sent to the operations that take JSON."""
 

@@ -168,6 +168,16 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     | {409: lambda world: in_flight(world, f"{wave(world)}/withdraw")},
     "restoreWave": changing(lambda world: f"{wave(world)}/restore", "restore")
     | {409: lambda world: in_flight(world, f"{wave(world)}/restore")},
+    "getQuarantine": plain(
+        lambda world: f"{wave(world)}/quarantine", forbidden="reader", missing=f"{BASE}/waves/none/quarantine"
+    ),
+    "downloadQuarantine": plain(
+        lambda world: f"{wave(world)}/quarantine/rows", forbidden="reader", missing=f"{BASE}/waves/none/quarantine/rows"
+    ),
+    "releaseQuarantine": changing(
+        lambda world: f"{wave(world)}/quarantine/release", "quarantine/release", forbidden="analyst"
+    )
+    | {409: lambda world: in_flight(world, f"{wave(world)}/quarantine/release")},
     "letWaveThrough": changing(lambda world: f"{wave(world)}/let-through", "let-through", role="analyst")
     | {409: lambda world: change(world, f"{wave(world)}/let-through", "analyst", version=7)},
     "undoWaves": changing(lambda world: f"{BASE}/waves/undo", "undo", forbidden="analyst", since="2999-01-01T00:00:00Z")
