@@ -194,7 +194,6 @@ def receive_batch(
         faults.add("a batch is NDJSON, one interview per line", "Send other formats as a wave of their own.")
         raise WaveRejected(faults.reported(), read.n_interviews, total=faults.total)
     read, n_suppressed = admit(read, listed, secrets, declaration, pollster=found.pollster)
-    read, n_suppressed = admit(read, listed, secrets, declaration, pollster=found.pollster)
     # One key for the whole wave, or a respondent of an earlier batch could not be recognised.
     key = secrets.pseudonym_key(survey_id, version=found.key_version or None, used=used)
     received, pseudonyms = pseudonymised(read, declaration, key, pollster=found.pollster)
@@ -234,7 +233,6 @@ def receive_batch(
         known = open_waves.find_batch(session, found, number, sha256)
         if known is None:
             open_waves.require_open(found, today=now.date())
-            refuse_erased_meanwhile(session, read, listed, secrets, declaration, pollster=found.pollster)
             _refuse_known(session, found, received, declaration, rows=read.conversion.interviews["row"])
             refuse_erased_meanwhile(session, read, listed, secrets, declaration, pollster=found.pollster)
             refuse(session, after=seen)  # those that arrived meanwhile

@@ -387,3 +387,27 @@ def test_a_bucket_is_listed_and_read_below_its_prefix(house: House, web: Web, tm
     assert look(house) == "nothing new"
     assert len(web.asked) == n_asked + 1  # the list alone
     assert stored(house) == [("first", 1, 200)]
+
+
+def test_the_command_line_looks_and_shows(house: House, drop: Path, tmp_path: Path):
+    from click.testing import CliRunner
+
+    from api.cli import cli
+
+    settings = tmp_path / "hustings.toml"
+    settings.write_text(
+        f'data_dir = "{house.settings.data_dir}"\nsecrets_file = "{house.settings.secrets_file}"\nsource_settle_s = 0\n'
+    )
+
+    def run(*words: str) -> str:
+        done = CliRunner().invoke(cli, ["--settings", str(settings), "source", *words])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    assert "not looked at yet" in run("list", "demo")
+    (drop / "w1.csv").write_bytes(wave(house))
+    (drop / "w2.csv").write_bytes(b"nonsense\n")
+    assert run("run", "demo") == "drop: 1 rejected, 1 taken\n"
+    assert run("run", "demo", "drop") == "drop: nothing new\n"
+    assert "rejected" in run("run", "demo", "--retry")
+    assert "w2.csv" in run("files", "demo")
