@@ -27,6 +27,7 @@ from api.routes.estimates import estimates_routes
 from api.routes.health import health_routes
 from api.routes.jobs import jobs_routes
 from api.routes.open_waves import open_waves_routes
+from api.routes.privacy import privacy_routes
 from api.routes.quarantine import quarantine_routes
 from api.routes.releases import releases_routes
 from api.routes.sources import sources_route
@@ -86,6 +87,7 @@ def build(services: Services) -> Litestar:
             open_waves_routes(services.settings),
             sources_route,
             quarantine_routes,
+            privacy_routes,
             jobs_routes,
             health_routes,
             docs_routes,

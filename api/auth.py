@@ -53,6 +53,11 @@ ROLES: dict[str, frozenset[str]] = {
     "releaseQuarantine": frozenset({"pollster", "admin"}),
     # What was held is looked at by somebody else than its pollster.
     "letWaveThrough": frozenset({"analyst", "admin"}),
+    # What is stored of a person, and its end: for whoever answers to that person.
+    "eraseRespondent": frozenset({"dpo", "admin"}),
+    "listErasures": frozenset({"dpo", "admin"}),
+    "getErasure": frozenset({"dpo", "admin"}),
+    "readRespondent": frozenset({"dpo", "admin"}),
     # A pollster sees the sources of its own files.
     "listSources": frozenset({"pollster", "analyst", "dpo", "admin"}),
     "listJobs": frozenset({"pollster", "analyst", "admin"}),

@@ -24,6 +24,7 @@ from api.release_cache import LoadedRelease, ReleaseCache
 from api.served import Served
 from jobs.settings import Settings
 from polling.declaration import Question
+from polling.errors import DrawsNotFound
 
 __all__ = [
     "EstimateQuery",
@@ -57,6 +58,7 @@ def entity_tag(served: Served, query: EstimateQuery, settings: Settings) -> str:
         served.release.id,
         served.state.version,
         served.stale_since,
+        served.data_notes,
         query,
         settings.min_people,
         settings.min_interviews,
@@ -99,7 +101,12 @@ def prepare_query(cache: ReleaseCache, served: Served, query: EstimateQuery, set
         If there are more groups than the setting ``max_groups`` allows.
     EstimateRefused
         If districts are named together with another level, or a demographic is named twice.
+    DrawsNotFound
+        If the draws of the release are not kept any more.
     """
+    if served.release.contains_erased_at is not None and not served.release.has_draws:
+        cache.forget_gone()
+        raise DrawsNotFound(served.release.fit_id, "draws", "they contained the answers of somebody who was erased")
     if not 0 < query.interval < 1:
         raise IntervalOutOfRange(query.interval)
     loaded = cache.load(served.release.id)
@@ -142,6 +149,7 @@ def answer_query(prepared: Prepared, settings: Settings) -> EstimatesPayload:
         engine=release.engine,
         survey_version=release.survey_version,
         warnings=list(loaded.verdict.warnings),
+        data_notes=list(prepared.served.data_notes),
         estimates=_estimates(prepared, settings),
         withheld=_withheld(prepared, settings),
     )

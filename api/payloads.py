@@ -208,6 +208,10 @@ class ReleasePayload(msgspec.Struct, frozen=True):
     warnings: Annotated[
         list[str], Meta(description="What to know of the fit although it is published, in words; usually empty.")
     ]
+    data_notes: Annotated[
+        list[str],
+        Meta(description="What to know of its interviews: somebody was erased, waves were purged; usually empty."),
+    ]
     n_waves: Annotated[int, Meta(description="Waves it rests on.")]
     restates: Annotated[
         list[RestatedWavePayload],
@@ -301,6 +305,10 @@ class EstimatesPayload(msgspec.Struct, frozen=True):
     survey_version: Annotated[int, Meta(description="The version of the survey it used.")]
     warnings: Annotated[
         list[str], Meta(description="What to know of the fit although it is published, in words; usually empty.")
+    ]
+    data_notes: Annotated[
+        list[str],
+        Meta(description="What to know of its interviews: somebody was erased, waves were purged; usually empty."),
     ]
     estimates: Annotated[list[AreaEstimate], Meta(description="One per area and group, sorted.")]
     withheld: Annotated[list[WithheldGroup], Meta(description="Groups too small to be answered.")]

@@ -90,6 +90,16 @@ class _Once[K: Hashable, V]:
     def __len__(self) -> int:
         return len(self._values)
 
+    def keys(self) -> list[K]:
+        """The keys whose values are there."""
+        with self._lock:
+            return list(self._values)
+
+    def drop(self, key: K) -> None:
+        """Forget a value."""
+        with self._lock:
+            self._values.pop(key, None)
+
     def _shrink(self) -> None:
         limit = self._most_bytes
         while len(self._values) > 1 and (
@@ -176,6 +186,14 @@ class ReleaseCache:
         """
         return self._loaded.get(release_id, lambda: self._load(release_id))
 
+    def forget_gone(self) -> None:
+        """Forget the releases whose draws were deleted because somebody in them was erased."""
+        with self._store.read() as session:
+            kept = [releases.get_release(session, release_id) for release_id in self._loaded.keys()]  # noqa: SIM118
+        for release in kept:
+            if not release.has_draws:
+                self._loaded.drop(release.id)
+
     def find_body(self, tag: str) -> bytes | None:
         """The encoded answer that an entity tag names, if it is still there."""
         return self._bodies.find(tag)
@@ -185,6 +203,8 @@ class ReleaseCache:
         return self._bodies.get(tag, make)
 
     def _load(self, release_id: str) -> LoadedRelease:
+        # A new release may be the one that lets draws of an older one go.
+        self.forget_gone()
         with self._store.read() as session:
             release = releases.get_release(session, release_id)
             survey = surveys.get_survey(session, release.survey_id, release.survey_version)

@@ -1,13 +1,14 @@
 """Find the release that answers for a question, and say what is known of it, or why there is none."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
+from api.data_notes import data_notes
 from api.errors import NoReleaseYet
 from polling.errors import QuestionNotFound, ReleaseNotFound
-from polling.store import queue, releases, surveys
+from polling.store import fits, queue, releases, surveys
 from polling.store.records import QuestionStateRecord, ReleaseRecord
 
 __all__ = ["Served", "find_served"]
@@ -21,6 +22,8 @@ class Served:
     state: QuestionStateRecord
     stale_since: datetime | None
     stale_reason: str | None
+    data_notes: tuple[str, ...]
+    """What to know of the interviews behind it."""
 
 
 def find_served(
@@ -58,15 +61,21 @@ def find_served(
     if release_id is None:
         if state.release_id is None:
             raise NoReleaseYet(_why_none(session, survey_id, question_id))
-        return Served(releases.get_release(session, state.release_id), state, state.stale_since, state.stale_reason)
+        return _served(session, releases.get_release(session, state.release_id), state)
     release = releases.get_release(session, release_id)
     if (release.survey_id, release.question_id) != (survey_id, question_id):
         raise ReleaseNotFound(f"'{release_id}'")
     if release.id == state.release_id:
-        return Served(release, state, state.stale_since, state.stale_reason)
+        return _served(session, release, state)
     later = releases.list_releases(session, survey_id, question_id)
     successor = min((one for one in later if one.number > release.number), key=lambda one: one.number)
-    return Served(release, state, successor.published_at, f"Release {successor.number} replaced it.")
+    served = _served(session, release, state)
+    return replace(served, stale_since=successor.published_at, stale_reason=f"Release {successor.number} replaced it.")
+
+
+def _served(session: Session, release: ReleaseRecord, state: QuestionStateRecord) -> Served:
+    notes = data_notes(fits.get_fit(session, release.fit_id), has_draws=release.has_draws)
+    return Served(release, state, state.stale_since, state.stale_reason, tuple(notes))
 
 
 def _why_none(session: Session, survey_id: str, question_id: str) -> str:

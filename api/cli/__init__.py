@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fit": ("api.cli.fit:fit", "Fit questions: ask now and wait, or list fits."),
     "jobs": ("api.cli.jobs:jobs", "List, show or cancel jobs."),
     "key": ("api.cli.key:key", "Create, list or revoke API keys."),
+    "privacy": ("api.cli.privacy:privacy", "Erase a respondent, export what is stored of one, purge interviews."),
     "restore": ("api.cli.backup:restore", "Replace the database by a backup."),
     "serve": ("api.cli.serve:serve", "Serve the HTTP interface, with a worker beside it."),
     "source": ("api.cli.source:source", "Look at sources of files; see what became of them."),

@@ -84,6 +84,7 @@ def _codes() -> tuple[tuple[tuple[type[Exception], ...], int], ...]:
         polling.FitNotFound,
         polling.ReleaseNotFound,
         polling.JobNotFound,
+        polling.ErasureNotFound,
         polling.KeyNotFound,
         polling.KeyRefused,
         SettingsError,

@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from sqlalchemy.orm import Session
 
+from api.data_notes import data_notes
 from api.payloads import DiagnosticsPayload, ReleaseList, ReleasePayload, RestatedWavePayload
 from api.problems import documented
 from api.services import Services
@@ -118,6 +119,7 @@ def describe_release(session: Session, release: ReleaseRecord, *, min_interviews
         priors=fit.priors,
         seed=fit.seed,
         warnings=list(FitVerdict.from_json(cast(dict[str, Any], fit.verdict)).warnings),
+        data_notes=data_notes(fit, has_draws=release.has_draws),
         n_waves=len(used) if isinstance(used, list) else 0,
         restates=[
             RestatedWavePayload(

@@ -32,6 +32,10 @@ PATHS = {
     "openWave": "/v1/surveys/{s}/waves/open",
     "receiveBatch": "/v1/surveys/{s}/waves/{wave}/batches/1",
     "closeWave": "/v1/surveys/{s}/waves/{wave}/close",
+    "eraseRespondent": "/v1/surveys/{s}/erasures",
+    "listErasures": "/v1/surveys/{s}/erasures",
+    "getErasure": "/v1/surveys/{s}/erasures/{case}",
+    "readRespondent": "/v1/surveys/{s}/access",
     "listSources": "/v1/surveys/{s}/sources",
     "listJobs": "/v1/surveys/{s}/jobs",
     "getJob": "/v1/surveys/{s}/jobs/{job}",
@@ -62,10 +66,17 @@ BODIES = {
 IN_A_SURVEY = sorted(set(PATHS) - {"listSurveys"})
 
 
+def case_of(world: World) -> str:
+    asked = {"respondent": "nobody"}
+    reply = world.client.post(f"/v1/surveys/{SURVEY}/erasures", headers=world.bearer("admin"), json=asked)
+    return str(reply.json()["case_number"])
+
+
 def call(world: World, operation: str, headers: dict[str, str], survey: str = SURVEY):
     """Call an operation; the ids in the path exist in the survey ``town``."""
     ids = {
         "wave": world.get(f"/v1/surveys/{SURVEY}/waves").json()["waves"][0]["id"],
+        "case": case_of(world),
         "job": world.get(f"/v1/surveys/{SURVEY}/jobs").json()["jobs"][0]["id"],
         "release": world.get(f"/v1/surveys/{SURVEY}/questions/rail/releases").json()["releases"][0]["id"],
     }

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from api.slots import Slots
-from polling.errors import SchemaOutdated
+from polling.errors import RespondentsUnknown, SchemaOutdated
 from polling.store.engine import open_store
 from tests.api.world import SURVEY, World, make_world, wave_csv
 
@@ -134,6 +134,47 @@ def closed(world: World, role: str = "pollster", *, wave: str = TRACKER, **body:
     return world.client.post(f"{wave}/close", headers=world.bearer(role), json=body)
 
 
+def about(
+    world: World,
+    act: str,
+    role: str = "dpo",
+    *,
+    survey: str = SURVEY,
+    media_type: str = "application/json",
+    **body: Any,
+) -> Any:
+    sent = msgspec.json.encode({"respondent": "nobody"} | body)
+    headers = world.bearer(role) | {"Content-Type": media_type}
+    return world.client.post(f"/v1/surveys/{survey}/{act}", headers=headers, content=sent)
+
+
+def nobody_known(world: World, act: str) -> Any:
+    def unknown(*_: object, **__: object) -> None:
+        raise RespondentsUnknown(SURVEY)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jobs.erasure.pseudonyms_of", unknown)
+        patch.setattr("jobs.access.pseudonyms_of", unknown)
+        return about(world, act)
+
+
+def about_somebody(act: str) -> dict[int, Provoke]:
+    """Provocations of what is done about one respondent."""
+    return {
+        200: lambda world: about(world, act),
+        400: lambda world: about(world, act, nonsense=1),
+        401: lambda world: world.client.post(f"{BASE}/{act}", json={}),
+        403: lambda world: about(world, act, "analyst"),
+        404: lambda world: about(world, act, "admin", survey="none"),
+        415: lambda world: about(world, act, media_type="text/plain"),
+        422: lambda world: nobody_known(world, act),
+    }
+
+
+def erasure(world: World) -> str:
+    return str(about(world, "erasures").json()["url"])
+
+
 def not_ready(world: World) -> Any:
     def outdated(_: object) -> None:
         raise SchemaOutdated("0001", "0002")
@@ -216,6 +257,10 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
         409: lambda world: closed(world, wave=wave(world)),
         415: lambda world: world.client.post(f"{TRACKER}/close", headers=world.bearer("pollster"), content=b"reason=x"),
     },
+    "eraseRespondent": about_somebody("erasures"),
+    "readRespondent": about_somebody("access"),
+    "listErasures": plain(f"{BASE}/erasures", forbidden="analyst", missing="/v1/surveys/none/erasures"),
+    "getErasure": plain(erasure, forbidden="analyst", missing=f"{BASE}/erasures/none"),
     "listSources": plain(f"{BASE}/sources", forbidden="reader", missing="/v1/surveys/none/sources"),
     "listJobs": plain(f"{BASE}/jobs", forbidden="dpo", missing="/v1/surveys/none/jobs"),
     "getJob": plain(job, forbidden="dpo", missing=f"{BASE}/jobs/none"),
@@ -281,10 +326,12 @@ def test_a_documented_status_can_be_provoked(world: World, operation: str, statu
 
 def check(world: World, schema: str, body: dict[str, Any]) -> None:
     """The body has the described members and no other, and can be read back into its type."""
-    from api import payloads, problems, wave_payloads
+    from api import payloads, privacy_payloads, problems, wave_payloads
 
     described = world.client.get("/openapi.json").json()["components"]["schemas"][schema]
     assert set(body) <= set(described["properties"])
     assert set(described.get("required", [])) <= set(body)
-    struct = next(one for where in (payloads, wave_payloads, problems) if (one := getattr(where, schema, None)))
+    struct = next(
+        one for where in (payloads, wave_payloads, privacy_payloads, problems) if (one := getattr(where, schema, None))
+    )
     assert msgspec.to_builtins(msgspec.convert(body, struct)) == body

@@ -1,0 +1,165 @@
+"""``hustings privacy``: erase a respondent, give out what is stored of one, purge what is kept long enough."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from api.cli.output import as_json, print_json, print_table
+from api.cli.runtime import Runtime
+
+__all__ = ["privacy"]
+
+respondent_option = click.option(
+    "--respondent",
+    help="The respondent's id, as the pollster sends it. Default: it is read from standard input, so that no list of "
+    "processes and no history of the shell has it.",
+)
+pollster_option = click.option(
+    "--pollster", help="Whose id it is; pollsters may number their respondents alike. Default: any pollster's."
+)
+
+
+@click.group(short_help="Erase a respondent, export what is stored of one, purge interviews.")
+def privacy() -> None:
+    """What a data protection officer has to do."""
+
+
+@privacy.command()
+@click.argument("survey_id", metavar="SURVEY")
+@respondent_option
+@pollster_option
+@as_json
+@click.pass_obj
+def erase(runtime: Runtime, survey_id: str, *, respondent: str | None, pollster: str | None, json_: bool) -> None:
+    """Remove a respondent from every version of every wave, for good, and print the receipt."""
+    from api.privacy_payloads import describe_erasure
+    from jobs.erasure import erase as carry_out
+    from jobs.erasure import free
+    from jobs.ledger import cli_actor
+    from polling.errors import BytesHeld
+    from polling.store.erasure import get_case
+
+    record = carry_out(
+        runtime.store,
+        runtime.secrets,
+        runtime.settings,
+        survey_id=survey_id,
+        respondent=_respondent(respondent),
+        pollster=pollster,
+        now=runtime.now(),
+        actor=cli_actor(),
+    )
+    if record.done_at is None:
+        try:
+            free(runtime.store, now=runtime.now())
+        except BytesHeld as error:  # a worker does it
+            click.echo(str(error), err=True)
+    with runtime.store.read() as session:
+        receipt = describe_erasure(get_case(session, survey_id, record.case_number))
+    if json_:
+        print_json(receipt)
+    else:
+        click.echo(receipt.text)
+
+
+@privacy.command("cases")
+@click.argument("survey_id", metavar="SURVEY")
+@as_json
+@click.pass_obj
+def cases(runtime: Runtime, survey_id: str, json_: bool) -> None:
+    """List the erasures of a survey."""
+    from api.privacy_payloads import describe_erasure
+    from polling.store import surveys
+    from polling.store.erasure import list_cases
+
+    with runtime.store.read() as session:
+        surveys.list_versions(session, survey_id)
+        found = [describe_erasure(one) for one in list_cases(session, survey_id)]
+    if json_:
+        print_json({"survey": survey_id, "erasures": found})
+        return
+    print_table(
+        ("case", "asked for (UTC)", "waves", "interviews", "finished (UTC)"),
+        [(one.case_number, one.requested_at, one.n_waves, one.n_interviews, one.finished_at) for one in found],
+    )
+
+
+@privacy.command()
+@click.argument("survey_id", metavar="SURVEY")
+@respondent_option
+@pollster_option
+@click.option("--csv", "csv_", is_flag=True, help="One line per answer instead of JSON.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File to write, readable by its owner only. Default: print.",
+)
+@click.pass_obj
+def access(
+    runtime: Runtime,
+    survey_id: str,
+    *,
+    respondent: str | None,
+    pollster: str | None,
+    csv_: bool,
+    output: Path | None,
+) -> None:
+    """Give out everything that is stored of a respondent. That it was read is recorded."""
+    import msgspec
+
+    from jobs.access import as_csv, read_respondent
+    from jobs.ledger import cli_actor
+
+    export = read_respondent(
+        runtime.store,
+        runtime.secrets,
+        survey_id=survey_id,
+        respondent=_respondent(respondent),
+        pollster=pollster,
+        now=runtime.now(),
+        actor=cli_actor(),
+    )
+    text = as_csv(export) if csv_ else msgspec.json.format(msgspec.json.encode(export), indent=2).decode() + "\n"
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.touch(mode=0o600)
+        output.write_text(text, encoding="utf-8")
+        click.echo(f"{len(export.interviews)} interviews written to {output}.", err=True)
+
+
+@privacy.command()
+@click.argument("survey_id", metavar="SURVEY")
+@as_json
+@click.pass_obj
+def purge(runtime: Runtime, survey_id: str, json_: bool) -> None:
+    """Reduce to counts per cell the waves whose retention is over, now instead of by the clock."""
+    from jobs.erasure import free
+    from jobs.ledger import cli_actor
+    from jobs.retention import purge as carry_out
+    from polling.errors import BytesHeld
+
+    waves, n_interviews, n_left = 0, 0, 1
+    while n_left:
+        with runtime.store.write() as session:
+            done = carry_out(
+                session, runtime.secrets, runtime.settings, survey_id, now=runtime.now(), actor=cli_actor()
+            )
+        waves, n_interviews, n_left = waves + len(done.waves), n_interviews + done.n_interviews, done.n_left
+    if waves:
+        try:
+            free(runtime.store, now=runtime.now())
+        except BytesHeld as error:  # a worker does it
+            click.echo(str(error), err=True)
+    if json_:
+        print_json({"survey": survey_id, "n_waves": waves, "n_interviews": n_interviews})
+    else:
+        click.echo(f"{waves} waves with {n_interviews:,} interviews were reduced to counts per cell.")
+
+
+def _respondent(given: str | None) -> str:
+    text = given if given is not None else sys.stdin.readline().rstrip("\r\n")
+    if not text.strip():
+        raise click.UsageError("No respondent was named: give --respondent, or the id on standard input.")
+    return text

@@ -1,0 +1,29 @@
+"""What to know of the interviews behind a release: somebody was erased, waves were reduced to counts."""
+
+from typing import Any
+
+from polling.store.records import FitRecord
+
+__all__ = ["data_notes"]
+
+
+def data_notes(fit: FitRecord, *, has_draws: bool) -> list[str]:
+    """Sentences, usually none."""
+    notes = []
+    if fit.contains_erased_at is not None:
+        since = f"{fit.contains_erased_at:%Y-%m-%d}"
+        notes.append(
+            f"It contains data that were erased on {since}, until a refit takes its place."
+            if has_draws
+            else f"It contained data that were erased on {since}. Its draws are deleted."
+        )
+    purged: Any = fit.inputs.get("purged") if isinstance(fit.inputs, dict) else None
+    if purged:
+        n = purged["n_waves"]
+        waves = "1 of its waves is" if n == 1 else f"{n} of its waves are"
+        notes.append(
+            f"Of the interviews of {waves} only counts per cell are left: {purged['n_dropped']:,} interviews in "
+            f"cells of fewer than {purged['min_cell']} were left out, and of {purged['n_merged']:,} the day is not "
+            "known any more."
+        )
+    return notes
