@@ -19,6 +19,9 @@ __all__ = [
     "ReasonBody",
     "ReceivedBatchPayload",
     "ReceivedWavePayload",
+    "SourceFilePayload",
+    "SourceList",
+    "SourcePayload",
     "UndoBody",
     "WaveEventPayload",
     "WaveHistory",
@@ -228,3 +231,37 @@ class UndoBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     delivered_by: Annotated[
         str | None, Meta(description="With since: what this key delivered, by its prefix, alone.")
     ] = None
+
+
+class SourceFilePayload(msgspec.Struct, frozen=True):
+    """A file that a source offered."""
+
+    name: Annotated[str, Meta(description="Its name.")]
+    outcome: Annotated[
+        str,
+        Meta(
+            description="taken, rejected (faulty), conflict (contradicts what is stored), refused (not read), waiting."
+        ),
+    ]
+    detail: Annotated[str | None, Meta(description="Why: the faults, or the conflict.")]
+    wave_id: Annotated[str | None, Meta(description="The wave it became.")]
+    at: Annotated[datetime, Meta(description="When.")]
+
+
+class SourcePayload(msgspec.Struct, frozen=True):
+    """A place that is looked at on schedule."""
+
+    name: Annotated[str, Meta(description="Its name in the survey.")]
+    kind: Annotated[str, Meta(description="folder, https or s3.")]
+    pollster: Annotated[str, Meta(description="Whose interviews its files are.")]
+    every: Annotated[int, Meta(description="Minutes between two looks.")]
+    checked_at: Annotated[datetime | None, Meta(description="When it was last looked at.")]
+    outcome: Annotated[str | None, Meta(description="read or unreachable; null before the first look.")]
+    files: Annotated[list[SourceFilePayload], Meta(description="The last 100, newest first.")]
+
+
+class SourceList(msgspec.Struct, frozen=True):
+    """The sources of a survey."""
+
+    survey: SurveyId
+    sources: list[SourcePayload]

@@ -1,55 +1,16 @@
 """What files were found at the sources of a survey, and what became of them."""
 
-from datetime import datetime
-from typing import Annotated
-
-import msgspec
 from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
-from msgspec import Meta
 
 from api.auth import Principal
-from api.payloads import SurveyId
 from api.problems import documented
 from api.services import Services
+from api.wave_payloads import SourceFilePayload, SourceList, SourcePayload
 from polling.store import sources, surveys
 
 __all__ = ["sources_route"]
-
-
-class SourceFilePayload(msgspec.Struct, frozen=True):
-    """A file that a source offered."""
-
-    name: Annotated[str, Meta(description="Its name.")]
-    outcome: Annotated[
-        str,
-        Meta(
-            description="taken, rejected (faulty), conflict (contradicts what is stored), refused (not read), waiting."
-        ),
-    ]
-    detail: Annotated[str | None, Meta(description="Why: the faults, or the conflict.")]
-    wave_id: Annotated[str | None, Meta(description="The wave it became.")]
-    at: Annotated[datetime, Meta(description="When.")]
-
-
-class SourcePayload(msgspec.Struct, frozen=True):
-    """A place that is looked at on schedule."""
-
-    name: Annotated[str, Meta(description="Its name in the survey.")]
-    kind: Annotated[str, Meta(description="folder, https or s3.")]
-    pollster: Annotated[str, Meta(description="Whose interviews its files are.")]
-    every: Annotated[int, Meta(description="Minutes between two looks.")]
-    checked_at: Annotated[datetime | None, Meta(description="When it was last looked at.")]
-    outcome: Annotated[str | None, Meta(description="read or unreachable; null before the first look.")]
-    files: Annotated[list[SourceFilePayload], Meta(description="The last 100, newest first.")]
-
-
-class SourceList(msgspec.Struct, frozen=True):
-    """The sources of a survey."""
-
-    survey: SurveyId
-    sources: list[SourcePayload]
 
 
 @get(
