@@ -5,7 +5,8 @@ A limit is the largest value that passes; None: not looked at. Over one the wave
 =========================  ======================================================================================
 key of [quality]           meaning
 =========================  ======================================================================================
-duplicates                 share of interviews that equal an earlier one in every column, beyond chance (0.1)
+duplicates                 share of interviews that equal an earlier one in every column, beyond chance (0.1); not
+                           looked at in waves of more than 200,000
 overlap                    share of respondents that are in another wave of the pollster whose fieldwork overlaps (0.3);
                            from 0.9 on the wave is refused as a repetition
 speeders                   share of interviews that took less than ``fast_share`` of the median (0.1); needs

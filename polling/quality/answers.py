@@ -26,6 +26,9 @@ from polling.quality.flag import LEAST_INTERVIEWS, Flag, flag
 
 __all__ = ["answer_flags"]
 
+MOST_COMPARED = 200_000
+"""Among more interviews chance repeats nearly everything, and comparing them takes longer than reading them."""
+
 
 def answer_flags(interviews: pl.DataFrame, declaration: SurveyDeclaration, *, asked: Sequence[str]) -> list[Flag]:
     """Flags of the answers of a wave.
@@ -54,7 +57,7 @@ def answer_flags(interviews: pl.DataFrame, declaration: SurveyDeclaration, *, as
 
 def _duplicates(interviews: pl.DataFrame, declaration: SurveyDeclaration, asked: Sequence[str]) -> Flag | None:
     limit = declaration.quality.duplicates
-    if limit is None or not asked:
+    if limit is None or not asked or interviews.height > MOST_COMPARED:
         return None
     n = interviews.height
     answers = [name for question in asked for name in (question, f"{question}:status")]

@@ -317,6 +317,8 @@ def test_a_documented_status_can_be_provoked(world: World, operation: str, statu
         return
     media_type = reply.headers["content-type"].partition(";")[0]
     assert media_type in response["content"]
+    if media_type == "text/csv":
+        return
     body = reply.json()
     schema = response["content"][media_type]["schema"]["$ref"].rsplit("/", 1)[1]
     check(world, schema, body)
