@@ -1,7 +1,7 @@
 # Two commands do everything on a machine with git, make and some Python with pip:
 #   make demo    set up, run the demo survey from wave to estimate, keep serving (EXIT=1: stop after printing)
 #   make test    set up, run the tests
-.PHONY: help setup demo test test-slow references bench lint check clean
+.PHONY: help setup demo test test-slow references bench faults lint check clean
 
 help:
 	@printf '%s\n' \
@@ -10,6 +10,7 @@ help:
 	 'make test         set up, run the tests (at most ten minutes)' \
 	 'make test-slow    the tests that take longer: fits on the public cases' \
 	 'make references   sample anew what the fast engine is compared with (CASES="rw1 ar1": these only)' \
+	 'make faults       kill -9 at every point of what changes waves, 20 times each (TIMES=1 ONLY=push: less)' \
 	 'make bench        speed and accuracy, with reports in tests/benchmarks/reports' \
  'make lint         ruff and mypy' \
 	 'make check        what continuous integration runs' \
@@ -41,6 +42,9 @@ bench: setup
 	@mv $(REPORTS)/.part $(REPORTS)/poststratify.json && cat $(REPORTS)/poststratify.json
 	.venv/bin/python tests/benchmarks/accuracy.py > $(REPORTS)/.part
 	@mv $(REPORTS)/.part $(REPORTS)/accuracy.json && tail -n 40 $(REPORTS)/accuracy.json
+
+faults: setup
+	.venv/bin/python -m tests.faults.drill --times $(or $(TIMES),20) $(if $(ONLY),--only $(ONLY),--report)
 
 lint: setup
 	@.venv/bin/ruff check .

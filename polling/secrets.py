@@ -30,7 +30,6 @@ import fcntl
 import os
 import re
 import secrets
-import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -255,15 +254,17 @@ class SecretsFile:
             os.close(descriptor)
 
     def _replace(self, text: str) -> None:
-        descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")  # mode 0600
+        # One name, under the lock: what a killed process left of it is overwritten.
+        name = self._path.with_name(f".{self._path.name}.new")
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(descriptor, "w") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(name, self._path)  # noqa: PTH105 (a plain name from mkstemp)
+            os.replace(name, self._path)  # noqa: PTH105 (beside the other calls of the system)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            name.unlink(missing_ok=True)
             raise
         folder = os.open(self._path.parent, os.O_RDONLY | os.O_CLOEXEC)
         try:
