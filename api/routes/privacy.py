@@ -115,8 +115,8 @@ def read_respondent(
     data: JSONBody[RespondentBody],
     principal: NamedDependency[Principal],
     services: NamedDependency[Services],
-    form: Annotated[
-        Literal["json", "csv"], QueryParameter(name="format", description="json, or csv: one line per answer.")
+    output: Annotated[
+        Literal["json", "csv"], QueryParameter(description="json, or csv: one line per answer.")
     ] = "json",
 ) -> Response[AccessPayload]:
     """Everything that is stored of a respondent, as received and as the codebook reads it. Reading it is recorded."""
@@ -130,7 +130,7 @@ def read_respondent(
         actor=principal.actor,
     )
     headers = {"Cache-Control": "no-store"}
-    if form == "csv":
+    if output == "csv":
         body = access.as_csv(export).encode()
         return Response(cast("AccessPayload", body), media_type="text/csv; charset=utf-8", headers=headers)
     payload = AccessPayload(

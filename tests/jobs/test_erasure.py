@@ -1,26 +1,30 @@
 """Erasing a respondent: nothing of them is left, and nothing brings them back."""
 
 import io
+import shutil
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 
 from fixtures.survey_folder import WrittenSurvey
-from jobs.erasure import erase
+from jobs.access import AccessExport, StoredInterview, as_csv, read_respondent
+from jobs.backup import make_backup
+from jobs.erasure import erase, free, overdue
+from jobs.restore import restore_backup
 from jobs.settings import Settings
 from jobs.survey import add_survey, load_survey
-from polling.payload import from_payload
+from polling.errors import BytesHeld, DrawsNotFound, RespondentsUnknown, SurveyNotFound, WaveRejected
+from polling.payload import from_payload, to_payload
 from polling.pseudonyms import pseudonymise
 from polling.secrets import SecretsFile
-from polling.store import erasure, releases
+from polling.store import audit, erasure, fits, releases, suppression
 from polling.store.engine import Store
-from polling.store.tables import Base, Fit, FitDraws, WavePart
+from polling.store.tables import Base, Fit, FitDraws, Suppression, WavePart
 from tests.jobs.house import NOON, House
-
-CASE = "erasure"
 
 
 @pytest.fixture
@@ -181,3 +185,248 @@ def test_nothing_of_an_erased_respondent_is_left_once_the_refit_is_published(hom
 def releases_before(home: House, question_id: str) -> int:
     with home.store.read() as session:
         return releases.list_releases(session, home.written.survey_id, question_id)[1].n_interviews
+
+
+def test_the_same_file_sent_again_or_mended_does_not_bring_them_back(home: House):
+    home.push(1)
+    who, table = somebody(home), table_of(home, 1)
+    forget(home, who)
+
+    assert not home.push(1).created
+    ids = pl.col(column(home))
+    padded = table.with_columns(pl.when(ids == who).then(pl.lit(f" {who} ")).otherwise(ids).alias(column(home)))
+    again = home.push(1, content=csv_of(padded), replaces=home.written.waves[0].reference, reason="sent again")
+
+    assert (again.n_suppressed, again.wave.n_interviews) == (1, table.height - 1)
+    assert pseudonyms(home, who).isdisjoint(everybody(home))
+    with pytest.raises(WaveRejected, match="every respondent of it was erased"):
+        home.push(1, reference="alone", content=csv_of(table.filter(pl.col(column(home)) == who)))
+
+
+def test_who_was_never_there_gets_a_receipt_and_is_kept_out(home: House):
+    table = table_of(home, 1)
+    who = somebody(home)
+
+    record = forget(home, who)
+
+    assert (record.n_interviews, record.done_at) == (0, home.now)
+    assert home.push(1).n_suppressed == 1
+    assert home.secrets.pseudonym_versions(home.written.survey_id) == (1,)
+    assert len(everybody(home)) == table.height - 1
+
+
+def test_asked_for_again_it_is_the_same_case(home: House):
+    home.push(1)
+    who = somebody(home)
+    first = forget(home, who)
+    free(home.store, now=home.now)
+    home.wait(60)
+
+    again = forget(home, f" {who}")
+
+    assert (again.case_number, again.n_interviews, again.requested_at) == (first.case_number, 1, first.requested_at)
+    with home.store.read() as session:
+        assert session.scalar(select(func.count()).select_from(Suppression)) == 1
+
+
+def test_pollsters_number_their_respondents_alike(home: House):
+    table = table_of(home, 1).with_columns(weight=pl.lit("1"))
+    who = somebody(home)
+    home.push(1)
+    home.push(1, pollster="Another", reference="other", content=csv_of(table.head(60)))
+
+    record = forget(home, who, pollster="Another")
+
+    assert record.n_interviews == 1
+    assert not pseudonyms(home, who).isdisjoint(everybody(home))
+    third = table.tail(9).vstack(table.filter(pl.col(column(home)) == who))
+    assert home.push(1, pollster="Another", reference="third", content=csv_of(third)).n_suppressed == 1
+
+
+def test_they_are_found_under_every_version_of_the_key(home: House):
+    home.push(1)
+    home.secrets.rotate_pseudonym_key(home.written.survey_id)
+    table = table_of(home, 1).with_columns(weight=pl.lit("1"))
+    home.push(1, pollster="Another", reference="other", content=csv_of(table.head(60)))
+    who = somebody(home)
+    assert len(pseudonyms(home, who) & everybody(home)) == 2
+
+    assert forget(home, who).n_interviews == 2
+
+    home.secrets.rotate_pseudonym_key(home.written.survey_id)
+    assert home.push(1, content=csv_of(table.head(60)), pollster="Third").n_suppressed == 1
+    assert pseudonyms(home, who).isdisjoint(everybody(home))
+
+
+def test_where_a_key_is_lost_the_receipt_says_so(home: House):
+    home.push(1)
+    path = home.settings.secrets_file
+    home.secrets.rotate_pseudonym_key(home.written.survey_id)
+    without = "\n".join(line for line in path.read_text().splitlines() if not line.startswith("v1"))
+    path.write_text(without)
+
+    record = forget(home, somebody(home))
+
+    assert record.n_interviews == 0
+    assert "Version 1 of the pseudonym key is lost" in str(record.receipt["not_searched"])
+
+
+def test_a_restored_backup_is_erased_again_before_anybody_reads_it(home: House):
+    if home.store.path is None and shutil.which("pg_dump") is None:
+        pytest.skip("pg_dump is not on PATH")
+    home.push(1)
+    work(home)
+    who = somebody(home)
+    backup = make_backup(home.store, home.secrets, home.settings, actor="test", now=home.now)
+    record = forget(home, who)
+    work(home)
+    needles = {one.encode() for one in pseudonyms(home, who)}
+    home.store.close()
+
+    restored = restore_backup(backup, home.secrets, home.settings, actor="test", now=home.now)
+
+    assert restored.kept["suppressions"] == 1
+    assert needles.isdisjoint({one.encode() for one in everybody(home)})
+    assert traces(home, needles) == []
+    with home.store.read() as session:
+        actions = [one.action for one in audit.read_entries(session)]
+        assert "erasure-replayed" in actions
+        assert erasure.get_case(session, home.written.survey_id, record.case_number).done_at is None
+    question = load_survey(home.written.path).declaration.questions[0].id
+    assert current(home, question).contains_erased_at == home.now
+    assert not home.push(1).created
+    home.wait(60)
+    work(home)
+    assert current(home, question).contains_erased_at is None
+
+
+def test_a_fit_that_was_running_is_marked_and_let_go_with_the_next(home: House):
+    home.push(1)
+    who = somebody(home)
+    home.fit.before_end = lambda: forget(home, who) and None
+    home.wait(1)
+    home.worker().turn(home.now)  # the refit of one question, in which the erasure falls
+    home.fit.before_end = lambda: None
+
+    with home.store.read() as session:
+        [marked] = [one for one in list_all_fits(session, home) if one.contains_erased_at is not None]
+    work(home)
+    with home.store.read() as session:
+        assert erasure.unforgotten_fits(session, home.written.survey_id) == ()
+        with pytest.raises(DrawsNotFound, match="No draws are kept"):
+            fits.load_draws(session, marked.id)
+        assert current(home, marked.question_id).contains_erased_at is None
+
+
+def test_draws_go_in_any_case_when_their_time_is_over(home: House):
+    home.push(1)
+    work(home)
+    who = somebody(home)
+    record = forget(home, who)
+    assert record.receipt["draws_deleted_by"] is not None
+
+    home.fit.problems = [{"code": "rhat", "message": "R-hat is 2"}]
+    work(home)
+    for days, left in ((13, True), (14, False)):
+        with home.store.write() as session:
+            overdue(session, home.settings, now=record.requested_at + timedelta(days=days))
+            assert bool(set(erasure.unforgotten_fits(session, home.written.survey_id)) & set(record.fits)) is left
+
+
+def test_bytes_that_are_held_are_freed_later(home: House):
+    home.push(1)
+    work(home)
+    with home.store.read() as session:
+        session.execute(select(WavePart.number)).all()
+        record = forget(home, somebody(home))
+        with pytest.raises(BytesHeld):
+            free(home.store, now=home.now, patience_s=0.2)
+    with home.store.read() as session:
+        assert erasure.get_case(session, home.written.survey_id, record.case_number).receipt["bytes_freed_at"] is None
+
+    free(home.store, now=home.now)
+
+    with home.store.read() as session:
+        assert erasure.get_case(session, home.written.survey_id, record.case_number).receipt["bytes_freed_at"]
+
+
+def test_an_erasure_that_fails_leaves_everything_as_it_was(home: House, monkeypatch: pytest.MonkeyPatch):
+    home.push(1)
+    before = everybody(home)
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("the disk is full")
+
+    monkeypatch.setattr("jobs.erasure.ledger.record", fail)
+    with pytest.raises(RuntimeError):
+        forget(home, somebody(home))
+
+    assert everybody(home) == before
+    with home.store.read() as session:
+        assert suppression.load(session, home.written.survey_id).n == 0
+        assert erasure.list_cases(session, home.written.survey_id) == []
+
+
+def test_what_was_set_aside_is_erased_too(home: House):
+    home.push(1)
+    who, table = somebody(home), table_of(home, 1)
+    plain = table.filter(pl.col(column(home)).is_in([who, somebody(home, row=5)]))
+    key = home.secrets.pseudonym_key(home.written.survey_id)
+    hashed = plain.with_columns(pseudonymise(plain[column(home)], key.secret))
+    with home.store.write() as session:
+        part = session.scalars(select(WavePart)).one()
+        part.quarantine = to_payload(hashed)
+
+    record = forget(home, who)
+
+    assert record.receipt["n_set_aside"] == 1
+    with home.store.read() as session:
+        left = session.scalars(select(WavePart.quarantine)).one()
+    assert pl.read_parquet(io.BytesIO(left)).height == 1
+
+
+def test_a_respondent_is_given_everything_that_is_stored(home: House):
+    home.push(1)
+    who, table = somebody(home), table_of(home, 1)
+
+    export = read_respondent(
+        home.store, home.secrets, survey_id=home.written.survey_id, respondent=who, now=home.now, actor="test"
+    )
+
+    [interview] = export.interviews
+    sent = table.filter(pl.col(column(home)) == who).row(0, named=True)
+    assert interview.as_received == {name: sent[name] for name in interview.as_received}
+    assert interview.as_received[column(home)] == who
+    assert interview.as_read[load_survey(home.written.path).declaration.questions[0].id]
+    lines = as_csv(export).splitlines()
+    assert len(lines) == 1 + len(interview.as_received) + len(interview.as_read)
+    with home.store.read() as session:
+        [entry] = audit.read_entries(session, action="access")
+        assert entry.detail == {"n_interviews": 1, "waves": [f"{interview.pollster}: {interview.reference}"]}
+        assert pseudonyms(home, who).isdisjoint({str(entry.detail)})
+
+
+def test_cells_that_a_spreadsheet_would_compute_are_defused():
+    about = {"pollster": "=A1", "reference": "+1", "version": 1, "state": "accepted", "counted": True}
+    about |= {"set_aside": False, "received_at": NOON, "fieldwork_start": None, "fieldwork_end": None}
+    one = StoredInterview(**about, as_received={"@x": "-2"}, as_read={})
+
+    text = as_csv(AccessExport("s", "t", "r", NOON, (one,), ()))
+
+    assert text.splitlines()[1] == f"'=A1,'+1,1,accepted,True,False,{NOON.isoformat()},as received,'@x,'-2"
+
+
+def test_a_survey_without_ids_can_erase_nobody(home: House, monkeypatch: pytest.MonkeyPatch):
+    declaration = load_survey(home.written.path).declaration
+    nameless = replace(declaration, columns={}, pollster_columns={})
+    monkeypatch.setattr("jobs.erasure.surveys.get_declaration", lambda *_: nameless)
+    with pytest.raises(RespondentsUnknown):
+        forget(home, "r1")
+    monkeypatch.undo()
+    with pytest.raises(SurveyNotFound):
+        forget(home, "r1", survey_id="none")
+
+
+def list_all_fits(session, home: House):
+    declaration = load_survey(home.written.path).declaration
+    return [one for question in declaration.questions for one in fits.list_fits(session, declaration.id, question.id)]
