@@ -15,6 +15,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "restoreWave": {"reason": "x"},
     "letWaveThrough": {"reason": "x"},
     "closeWave": {},
+    "releaseQuarantine": {"reason": "x"},
 }
 NDJSON = {"Content-Type": "application/x-ndjson"}
 FORM = {"fieldwork_start": "2026-02-20", "fieldwork_end": "2026-02-25"}
