@@ -120,6 +120,8 @@ def files_of(home: House) -> list[Path]:
     if home.store.path is not None:
         beside = list(home.store.path.parent.glob(home.store.path.name + "*"))
     else:
+        with home.store.writer.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("CHECKPOINT"))  # what is in memory only would prove nothing
         with home.store.read() as session:
             base = Path(session.scalar(text("SELECT current_setting('data_directory')")) or "")
             oid = session.scalar(text("SELECT oid FROM pg_database WHERE datname = current_database()"))
@@ -162,7 +164,7 @@ def test_nothing_of_an_erased_respondent_is_left_once_the_refit_is_published(hom
     before = blobs(home)
     needles = {*(one.encode() for one in pseudonyms(home, who))}
     assert traces(home, needles)
-    assert traces(home, {next(iter(pieces(before)))})
+    assert any(place.startswith("/") for place in traces(home, set(list(pieces(before))[:3])))  # in a file too
 
     record = forget(home, who)
 
