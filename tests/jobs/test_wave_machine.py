@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from jobs import wave_life
+from jobs import erasure, retention, wave_life
 from jobs.counting import count_interviews
 from jobs.errors import FitImpossible
 from jobs.receive import receive_wave
@@ -23,9 +23,10 @@ from jobs.settings import Settings
 from jobs.survey import add_survey
 from polling.bundle import SurveyBundle
 from polling.codebook import Conversion, convert
-from polling.declaration import Demographic, Geography, Question, SurveyDeclaration
-from polling.errors import WaveConflict, WaveNotFound, WaveStateRefused, WaveWithdrawn
+from polling.declaration import Demographic, Geography, Question, Retention, SurveyDeclaration
+from polling.errors import WaveConflict, WaveNotFound, WaveRejected, WaveStateRefused, WaveWithdrawn
 from polling.payload import from_payload, to_payload
+from polling.pseudonyms import pseudonymise
 from polling.secrets import SecretsFile
 from polling.store import deliveries, waves
 from polling.store.engine import Store
@@ -47,7 +48,7 @@ def rows_of(file: int) -> list[Row]:
     """The interviews of a file; every second file does not ask the second question."""
     asked = ("tax", "vote")[: 1 + file % 2]
     return [
-        {"place": PLACES[(i + file) % 2], "age": AGES[(i // 2) % 2]}
+        {"id": f"f{file}r{i}", "place": PLACES[(i + file) % 2], "age": AGES[(i // 2) % 2]}
         | {name: ANSWERS[0 if i == 0 else (i * (file + 2) + q) % 3] for q, name in enumerate(asked)}
         for i in range(3 + file)
     ]
@@ -70,6 +71,8 @@ def bundle(survey_id: str) -> SurveyBundle:
         id=survey_id,
         title="Machine",
         universe="Adults",
+        columns={"respondent": "id"},
+        retention=Retention(respondents_days=1, min_cell=1),
         geography=Geography(district="place", column="place", districts_file="districts.parquet", codes=PLACES),
         demographics=(Demographic(name="age", column="age", levels=AGES),),
         questions=tuple(
@@ -90,6 +93,8 @@ class Expected:
     sequence: int
     versions: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Version -> file and days."""
+    purged: dict[int, list[Row]] = field(default_factory=dict)
+    """Version -> who was in it when it was purged: nobody can be found in its counts any more."""
     events: list[tuple[datetime, int | None, Standing]] = field(default_factory=list)
     """When, the version it delivered if it did, and how the wave stood afterwards."""
 
@@ -103,7 +108,7 @@ class Expected:
 
 
 class WaveMachine(RuleBasedStateMachine):
-    """Push, replace, withdraw, restore, hold, let through and undo, as the documentation has it."""
+    """Push, replace, withdraw, restore, hold, let through, undo, erase and purge, as the documentation has it."""
 
     store: Store
     secrets: SecretsFile
@@ -118,7 +123,8 @@ class WaveMachine(RuleBasedStateMachine):
         self.bundle = bundle(self.survey)
         add_survey_to(self.store, self.secrets, self.bundle)
         self.waves: dict[tuple[str, str], Expected] = {}
-        self.past: list[tuple[datetime, dict[str, Counter[tuple[str, ...]]]]] = []
+        self.past: list[tuple[datetime, list[tuple[tuple[str, str], int]]]] = []
+        self.erased: set[tuple[str, str]] = set()
 
     @rule(pollster=pollsters, reference=references, file=files, day=days, replaces=st.booleans())
     def deliver(self, pollster: str, reference: str, file: int, day: int, replaces: bool) -> None:
@@ -127,6 +133,8 @@ class WaveMachine(RuleBasedStateMachine):
         if replaces:
             about |= {"replaces": reference, "reason": "it was wrong"}
         expected = self.verdict(pollster, reference, file, day, replaces)
+        if expected is True and not self.left(pollster, file):
+            expected = WaveRejected
         if isinstance(expected, type):
             with pytest.raises(expected) as caught:
                 receive_wave(self.store, self.secrets, Settings(), **about)
@@ -138,7 +146,11 @@ class WaveMachine(RuleBasedStateMachine):
 
     @rule(pollster=pollsters, reference=references, file=files, replaces=st.booleans())
     def deliver_something_that_is_held(self, pollster: str, reference: str, file: int, replaces: bool) -> None:
-        rows = pl.DataFrame(rows_of(file)).select(pl.all().replace("", None))
+        if not (left := self.left(pollster, file)):
+            return
+        key = self.secrets.pseudonym_key(self.survey)
+        rows = pl.DataFrame(left).select(pl.all().replace("", None))
+        rows = rows.with_columns(pseudonymise(rows["id"], key.secret))
         new = NewWave(
             survey_id=self.survey,
             survey_version=1,
@@ -150,7 +162,7 @@ class WaveMachine(RuleBasedStateMachine):
             questions=tuple(name for name in ("tax", "vote") if name in rows.columns),
             fieldwork_start=DAYS[0][0],
             fieldwork_end=DAYS[0][1],
-            key_version=0,
+            key_version=key.version,
             held="over a limit",
         )
         expected = self.verdict(pollster, reference, file, 0, replaces)
@@ -311,22 +323,49 @@ class WaveMachine(RuleBasedStateMachine):
             after = replace(wave.now, waiting=version)
         wave.events.append((self.now, version, after))
 
-    def expected_counts(self) -> dict[str, Counter[tuple[str, ...]]]:
+    @rule(pollster=pollsters, file=files, i=st.integers(0, 5))
+    def erase(self, pollster: str, file: int, i: int) -> None:
+        respondent = f"f{file}r{i}"
+        erasure.erase(
+            self.store,
+            self.secrets,
+            Settings(),
+            survey_id=self.survey,
+            respondent=respondent,
+            pollster=pollster,
+            now=self.now,
+            actor="test",
+        )
+        self.erased.add((pollster, respondent))
+
+    @rule()
+    def purge(self) -> None:
+        with self.store.write() as session:
+            retention.purge(session, self.secrets, Settings(), self.survey, now=self.now, actor="test")
+        for name, wave in self.waves.items():
+            wave.purged |= {version: self.rows(name, version) for version in wave.versions}
+
+    def left(self, pollster: str, file: int) -> list[Row]:
+        return [row for row in rows_of(file) if (pollster, row["id"]) not in self.erased]
+
+    def rows(self, name: tuple[str, str], version: int) -> list[Row]:
+        """Who is in a version of a wave."""
+        wave = self.waves[name]
+        return wave.purged[version] if version in wave.purged else self.left(name[0], wave.versions[version][0])
+
+    def accepted(self) -> list[tuple[tuple[str, str], int]]:
+        return [(name, wave.now.version) for name, wave in self.waves.items() if wave.now.state == "accepted"]
+
+    def expected_counts(self, accepted: list[tuple[tuple[str, str], int]]) -> dict[str, Counter[tuple[str, ...]]]:
         """Cell -> interviews with an answer, and among them those for the first option: a plain group-by."""
-        accepted = [
-            row
-            for wave in self.waves.values()
-            if wave.now.state == "accepted"
-            for row in rows_of(wave.versions[wave.now.version][0])
-        ]
         counts: dict[str, Counter[tuple[str, ...]]] = {"tax": Counter(), "vote": Counter()}
-        for row in accepted:
+        for row in (row for name, version in accepted for row in self.rows(name, version)):
             for name, found in counts.items():
                 if row.get(name):
                     found[row["place"], row["age"], "n"] += 1
                 if row.get(name) == "yes":
                     found[row["place"], row["age"], "y"] += 1
-        return counts
+        return {name: +found for name, found in counts.items()}
 
     def stored_counts(self, at: datetime | None = None) -> dict[str, Counter[tuple[str, ...]]]:
         counts: dict[str, Counter[tuple[str, ...]]] = {}
@@ -345,17 +384,17 @@ class WaveMachine(RuleBasedStateMachine):
         if not hasattr(self, "waves"):
             return
         type(self).taken += 1
-        expected = {name: +found for name, found in self.expected_counts().items()}
-        assert self.stored_counts() == expected
-        self.past.append((self.now, expected))
+        accepted = self.accepted()
+        assert self.stored_counts() == self.expected_counts(accepted)
+        self.past.append((self.now, accepted))
         self.now += timedelta(minutes=1)
 
     @rule(place=st.integers(0, 60))
     def look_back(self, place: int) -> None:
-        """What was known at a moment is told the same ever after."""
+        """What was known at a moment is told the same ever after, but for those who were erased since."""
         if self.past:
-            at, expected = self.past[place % len(self.past)]
-            assert self.stored_counts(at + timedelta(seconds=30)) == expected
+            at, accepted = self.past[place % len(self.past)]
+            assert self.stored_counts(at + timedelta(seconds=30)) == self.expected_counts(accepted)
 
     def teardown(self) -> None:
         """Every wave stands as the model has it, in its row and by its events."""
