@@ -164,6 +164,7 @@ def test_the_house_has_its_tasks(house):
         "clean-spool": timedelta(hours=1),
         "expire-backups": timedelta(hours=1),
         "close-waves": timedelta(minutes=5),
+        "read-sources": timedelta(minutes=1),
         "finish-erasures": timedelta(hours=1),
         "purge": timedelta(hours=1),
         "forget-replies": timedelta(hours=1),
