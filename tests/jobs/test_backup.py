@@ -183,6 +183,7 @@ def test_erasures_and_revocations_outlive_a_restore(place: Place):
     with place.store.write() as session:
         keys.revoke_key(session, "aaaa", now=NOW + DAY)
         about = {"case_number": "C-1", "survey_id": "demo"}
+        place.secrets.suppression_key("demo")  # without it nobody could be erased again: the restore is refused
         session.add(Suppression(**about, id_mac="m", pseudonym_macs=["p"], created_at=NOW + DAY))
         session.add(
             Erasure(**about, requested_at=NOW, done_at=None, actor="x", n_interviews=1, waves=[], fits=[], receipt=None)
