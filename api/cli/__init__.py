@@ -24,7 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("api.cli.audit:audit", "Verify, show or export the record of everything done."),
     "backup": ("api.cli.backup:backup", "Back up the database; list or delete backups."),
     "backtest": ("api.cli.backtest:backtest", "Score a survey folder against what happened."),
-    "bench": ("api.cli.bench:bench", "Measure how fast large waves are taken in."),
+    "bench": ("api.cli.bench:bench", "Measure speed and memory."),
     "db": ("api.cli.db:db", "Upgrade the database, or show its state."),
     "demo": ("api.cli.demo:demo", "Run the demo survey from wave to estimate, then keep serving it."),
     "diagnostics": ("api.cli.diagnostics:diagnostics", "Show why a release should be believed."),

@@ -248,7 +248,9 @@ def test_the_report_has_the_documented_keys():
 
 
 def test_a_fit_that_is_not_publishable_is_scored_all_the_same(written):
-    scant = replace(Settings(), nuts_chains=2, nuts_tune=100, nuts_draws=20, data_dir=written.path / "untouched")
+    scant = replace(
+        Settings(), engine="nuts", nuts_chains=2, nuts_tune=100, nuts_draws=20, data_dir=written.path / "untouched"
+    )
     report = backtest(written.path, settings=scant, seed=7, now=NOW)
 
     assert not report.publishable

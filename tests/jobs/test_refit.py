@@ -21,6 +21,7 @@ from tests.jobs.house import House, furnish
 def fitted(written: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, Any, list[Any]]]:
     """Two waves, one real fit of the question ``rail``; the house, the job, and the progress seen on the way."""
     with furnish(written, tmp_path_factory.mktemp("real")) as house:
+        house.settings = replace(house.settings, engine="nuts")
         house.push(1)
         received = house.push(2)
         with house.store.write() as session:
