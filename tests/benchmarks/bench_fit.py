@@ -89,7 +89,7 @@ def cold(case: str) -> dict[str, Any]:
     from mrp.nuts import NutsSettings
 
     inputs = load(case)
-    seconds, peaks = [], []
+    seconds, peaks, engines = [], [], []
     for seed in range(COLD_REPEATS):
         with tempfile.TemporaryDirectory() as folder:
             request = FitRequest(
@@ -114,8 +114,9 @@ def cold(case: str) -> dict[str, Any]:
             child.returncode = os.waitstatus_to_exitcode(status)
             peaks.append(usage.ru_maxrss / 1024)
             assert child.returncode == 0, f"the fit process ended with {child.returncode}"
-            assert FitResult.read(Path(folder)).engine == "laplace"
-    return {"median_s": statistics.median(seconds), "all_s": seconds, "peak_mb": max(peaks)}
+            engines.append(FitResult.read(Path(folder)).engine)
+    # A fit that Laplace could not publish was sampled instead, and is timed so.
+    return {"median_s": statistics.median(seconds), "all_s": seconds, "peak_mb": max(peaks), "engines": engines}
 
 
 def mode_search(case: str) -> dict[str, Any]:

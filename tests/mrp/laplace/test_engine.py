@@ -120,6 +120,19 @@ def test_it_says_how_good_the_approximation_was(laplace):
     assert set(facts["seconds"]) == {"prepare", "explore", "draw"}
 
 
+def test_a_tail_that_seems_heavy_is_judged_by_four_times_the_points(fitted, monkeypatch):
+    """Of the weights that all points have, against their own surrogate: the estimates do not move."""
+    few = fit_laplace(fitted.design, fitted.counts, Priors(), seed=5, settings=QUICK)
+    monkeypatch.setattr("mrp.laplace.explore.MAX_K_HAT", -np.inf)
+    more = fit_laplace(fitted.design, fitted.counts, Priors(), seed=5, settings=QUICK)
+    assert (few.attrs["points"], more.attrs["points"]) == (60, 240)
+    assert more.attrs["ess_sd"] > 3 * few.attrs["ess_sd"]
+    ours, theirs = (
+        estimates(from_datatree(tree, fitted.design), fitted.design, fitted.electorate) for tree in (more, few)
+    )
+    assert agreement(ours, theirs).problems == ()
+
+
 def test_the_same_seed_gives_the_same_draws_and_another_seed_others(fitted):
     one, same, other = (
         fit_laplace(fitted.design, fitted.counts, Priors(), seed=seed, settings=QUICK)["posterior"]["intercept"]
