@@ -32,6 +32,7 @@ from api.routes.quarantine import quarantine_routes
 from api.routes.releases import releases_routes
 from api.routes.sources import sources_route
 from api.routes.surveys import surveys_routes
+from api.routes.wave_life import wave_life_routes
 from api.routes.waves import waves_routes
 from api.services import Services, utc_now
 from api.strict import is_strict
@@ -85,6 +86,7 @@ def build(services: Services) -> Litestar:
             releases_routes,
             waves_routes(services.settings),
             open_waves_routes(services.settings),
+            wave_life_routes,
             sources_route,
             quarantine_routes,
             privacy_routes,

@@ -1,7 +1,8 @@
 """Open a wave, send its interviews in batches while fieldwork lasts, close it."""
 
 from datetime import date
-from typing import Annotated, cast
+from functools import partial
+from typing import Annotated
 
 from litestar import Response, Router, post
 from litestar.di import NamedDependency
@@ -12,9 +13,10 @@ from api.auth import Principal
 from api.idempotency import IdempotencyHeader
 from api.problems import documented
 from api.routes.jobs import job_link
-from api.routes.waves import keep_changed, pollster_of, wave_url
 from api.services import Services
 from api.strict import refuse_nul
+from api.wave_acts import change_waves, pollster_of
+from api.wave_describe import wave_url
 from api.wave_payloads import ChangedWavesPayload, CloseBody, OpenBody, ReceivedBatchPayload
 from jobs import open_wave as opening
 from jobs.open_wave import MAX_NUMBER, ReceivedBatch
@@ -111,24 +113,15 @@ def open_wave(
         "days": [_day(data.fieldwork_start), _day(data.closes_on)],
         "facts": facts,
     }
-    now = services.now()
-    with services.exchanges.begin(services.store, principal.key_id, idempotency_key, request, now=now) as exchange:
-        if exchange.kept is None:
-            opening.open_wave(
-                services.store,
-                services.secrets,
-                services.settings,
-                survey_id=survey_id,
-                pollster=pollster,
-                reference=data.reference,
-                fieldwork_start=data.fieldwork_start,
-                closes_on=data.closes_on,
-                facts=facts,
-                now=now,
-                actor=principal.actor,
-                also=keep_changed(exchange, survey_id),
-            )
-        return cast("Response[ChangedWavesPayload]", exchange.response())
+    act = partial(
+        opening.open_wave,
+        pollster=pollster,
+        reference=data.reference,
+        fieldwork_start=data.fieldwork_start,
+        closes_on=data.closes_on,
+        facts=facts,
+    )
+    return change_waves(services, principal, idempotency_key, act, survey_id=survey_id, request=request)
 
 
 @post(
@@ -153,21 +146,8 @@ def close_wave(
     """Take no more batches. One without interviews is withdrawn; one that is closed already stays as it is."""
     del data
     request: dict[str, Json] = {"route": ["closeWave", survey_id, wave_id]}
-    now = services.now()
-    with services.exchanges.begin(services.store, principal.key_id, idempotency_key, request, now=now) as exchange:
-        if exchange.kept is None:
-            opening.close_wave(
-                services.store,
-                services.secrets,
-                services.settings,
-                survey_id=survey_id,
-                wave=wave_id,
-                pollster=principal.only_pollster,
-                now=now,
-                actor=principal.actor,
-                also=keep_changed(exchange, survey_id),
-            )
-        return cast("Response[ChangedWavesPayload]", exchange.response())
+    act = partial(opening.close_wave, wave=wave_id, pollster=principal.only_pollster)
+    return change_waves(services, principal, idempotency_key, act, survey_id=survey_id, request=request)
 
 
 def _describe(batch: ReceivedBatch) -> ReceivedBatchPayload:

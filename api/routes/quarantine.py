@@ -1,6 +1,6 @@
 """Rows that were set aside: why, what they are, and counting them after a fix."""
 
-from typing import cast
+from functools import partial
 
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
@@ -10,8 +10,9 @@ from litestar.params import FromPath, JSONBody
 from api.auth import Principal
 from api.idempotency import IdempotencyHeader
 from api.problems import documented
-from api.routes.waves import about_act, keep_changed
 from api.services import Services
+from api.strict import refuse_nul
+from api.wave_acts import change_waves
 from api.wave_payloads import (
     ChangedWavesPayload,
     QuarantinedRow,
@@ -111,14 +112,9 @@ def release_quarantine(
 ) -> Response[ChangedWavesPayload]:
     """Look again with the newest codebook: rows that pass make a new version of the wave, the others stay."""
     request: dict[str, Json] = {"route": ["releaseQuarantine", survey_id, wave_id], "reason": data.reason}
-    about = about_act(services, principal, survey_id=survey_id, reason=data.reason)
-    with services.exchanges.begin(
-        services.store, principal.key_id, idempotency_key, request, now=about["now"]
-    ) as exchange:
-        if exchange.kept is None:
-            keep = keep_changed(exchange, survey_id)
-            quarantine.release(**about, wave=wave_id, pollster=principal.only_pollster, also=keep)
-        return cast("Response[ChangedWavesPayload]", exchange.response())
+    reason = refuse_nul(data.reason, "reason")
+    act = partial(quarantine.release, wave=wave_id, pollster=principal.only_pollster, reason=reason)
+    return change_waves(services, principal, idempotency_key, act, survey_id=survey_id, request=request)
 
 
 quarantine_routes = Router("/", route_handlers=[get_quarantine, download_quarantine, release_quarantine])

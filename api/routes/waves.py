@@ -1,56 +1,41 @@
-"""Receive waves of interviews, list them, and change what becomes of them.
+"""Receive waves of interviews, and list them.
 
-Every route that changes something takes an ``Idempotency-Key``. A pollster's
-key reaches its own waves; another pollster's wave is answered like none.
+A pollster's key reaches its own waves; another pollster's wave is answered like none.
 """
 
-from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 
-import msgspec
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
-from litestar.params import FromPath, JSONBody, MultipartBody, QueryParameter
-from sqlalchemy.orm import Session
+from litestar.params import FromPath, MultipartBody, QueryParameter
 
 from api.auth import Principal
-from api.errors import BadUpload, PollsterRefused, UndoUnclear
-from api.idempotency import Exchange, IdempotencyHeader, file_sha256
+from api.idempotency import IdempotencyHeader, file_sha256
 from api.problems import documented
-from api.routes.jobs import job_link
 from api.services import Services
-from api.strict import refuse_nul, require_zone
+from api.strict import require_zone
+from api.wave_acts import pollster_of
+from api.wave_describe import describe_received, describe_wave, wave_url
 from api.wave_form import WaveForm, check_form, facts_given
 from api.wave_payloads import (
-    ChangedWavesPayload,
-    LetThroughBody,
-    ReasonBody,
     ReceivedWavePayload,
-    UndoBody,
     WaveEventPayload,
     WaveHistory,
     WaveList,
     WavePayload,
     WaveVersionPayload,
 )
-from jobs import wave_life
-from jobs.ledger import key_actor
-from jobs.receive import ReceivedWave
 from jobs.receive import receive_wave as receive
 from jobs.settings import Settings
-from jobs.wave_facts import facts_of
-from polling.declaration import SurveyDeclaration
 from polling.store import surveys, waves
 from polling.store.columns import Json
 from polling.store.wave_events import list_events
-from polling.store.wave_records import WaveRecord
 
-__all__ = ["about_act", "describe_wave", "keep_changed", "pollster_of", "wave_url", "waves_routes"]
+__all__ = ["waves_routes"]
 
 ONE = "/v1/surveys/{survey_id:str}/waves/{wave_id:str}"
-CHANGES = documented(400, 401, 403, 404, 409, 415)
 
 
 def waves_routes(settings: Settings) -> Router:
@@ -122,7 +107,7 @@ def waves_routes(settings: Settings) -> Router:
                     also=lambda session, received: exchange.keep(
                         session,
                         202 if received.created else 200,
-                        _describe_received(received),
+                        describe_received(received),
                         {"Location": wave_url(received.wave)},
                     ),
                 )
@@ -133,12 +118,8 @@ def waves_routes(settings: Settings) -> Router:
         route_handlers=[
             receive_wave,
             list_waves,
-            undo_waves,
             get_wave,
             get_wave_history,
-            withdraw_wave,
-            restore_wave,
-            let_wave_through,
         ],
     )
 
@@ -241,267 +222,3 @@ def get_wave_history(
             for one in events
         ],
     )
-
-
-@post(
-    ONE + "/withdraw",
-    operation_id="withdrawWave",
-    summary="Withdraw a wave",
-    tags=["waves"],
-    status_code=200,
-    json=True,
-    sync_to_thread=True,
-    responses=CHANGES,
-)
-def withdraw_wave(
-    *,
-    survey_id: FromPath[str],
-    wave_id: FromPath[str],
-    data: JSONBody[ReasonBody],
-    principal: NamedDependency[Principal],
-    services: NamedDependency[Services],
-    idempotency_key: IdempotencyHeader = None,
-) -> Response[ChangedWavesPayload]:
-    """Count a wave no more. Its interviews are kept, and it can be restored."""
-    request: dict[str, Json] = {"route": ["withdrawWave", survey_id, wave_id], "reason": data.reason}
-    about = about_act(services, principal, survey_id=survey_id, reason=data.reason)
-    with services.exchanges.begin(
-        services.store, principal.key_id, idempotency_key, request, now=about["now"]
-    ) as exchange:
-        if exchange.kept is None:
-            wave_life.withdraw(
-                **about, wave=wave_id, pollster=principal.only_pollster, also=keep_changed(exchange, survey_id)
-            )
-        return cast("Response[ChangedWavesPayload]", exchange.response())
-
-
-@post(
-    ONE + "/restore",
-    operation_id="restoreWave",
-    summary="Restore a withdrawn wave",
-    tags=["waves"],
-    status_code=200,
-    json=True,
-    sync_to_thread=True,
-    responses=CHANGES,
-)
-def restore_wave(
-    *,
-    survey_id: FromPath[str],
-    wave_id: FromPath[str],
-    data: JSONBody[ReasonBody],
-    principal: NamedDependency[Principal],
-    services: NamedDependency[Services],
-    idempotency_key: IdempotencyHeader = None,
-) -> Response[ChangedWavesPayload]:
-    """Let a withdrawn wave stand again as it stood; 409 if its interviews came in another wave meanwhile."""
-    request: dict[str, Json] = {"route": ["restoreWave", survey_id, wave_id], "reason": data.reason}
-    about = about_act(services, principal, survey_id=survey_id, reason=data.reason)
-    with services.exchanges.begin(
-        services.store, principal.key_id, idempotency_key, request, now=about["now"]
-    ) as exchange:
-        if exchange.kept is None:
-            wave_life.restore(
-                **about, wave=wave_id, pollster=principal.only_pollster, also=keep_changed(exchange, survey_id)
-            )
-        return cast("Response[ChangedWavesPayload]", exchange.response())
-
-
-@post(
-    ONE + "/let-through",
-    operation_id="letWaveThrough",
-    summary="Count a held delivery",
-    tags=["waves"],
-    status_code=200,
-    json=True,
-    sync_to_thread=True,
-    responses=CHANGES,
-)
-def let_wave_through(
-    *,
-    survey_id: FromPath[str],
-    wave_id: FromPath[str],
-    data: JSONBody[LetThroughBody],
-    principal: NamedDependency[Principal],
-    services: NamedDependency[Services],
-    idempotency_key: IdempotencyHeader = None,
-) -> Response[ChangedWavesPayload]:
-    """Count a delivery that went over a quality limit, after somebody looked at it."""
-    request: dict[str, Json] = {
-        "route": ["letWaveThrough", survey_id, wave_id],
-        "reason": data.reason,
-        "version": data.version,
-    }
-    about = about_act(services, principal, survey_id=survey_id, reason=data.reason)
-    with services.exchanges.begin(
-        services.store, principal.key_id, idempotency_key, request, now=about["now"]
-    ) as exchange:
-        if exchange.kept is None:
-            wave_life.let_through(**about, wave=wave_id, version=data.version, also=keep_changed(exchange, survey_id))
-        return cast("Response[ChangedWavesPayload]", exchange.response())
-
-
-@post(
-    "/v1/surveys/{survey_id:str}/waves/undo",
-    operation_id="undoWaves",
-    summary="Undo deliveries",
-    tags=["waves"],
-    status_code=200,
-    json=True,
-    sync_to_thread=True,
-    responses=documented(400, 401, 403, 404, 409, 415, 422),
-)
-def undo_waves(
-    *,
-    survey_id: FromPath[str],
-    data: JSONBody[UndoBody],
-    principal: NamedDependency[Principal],
-    services: NamedDependency[Services],
-    idempotency_key: IdempotencyHeader = None,
-) -> Response[ChangedWavesPayload]:
-    """Undo deliveries, all or none: a first one is withdrawn, a correction gives way to the version before.
-
-    Either `waves` names them, and the newest delivery of each is undone, or everything is that a pollster or a key
-    delivered `since` a moment.
-    """
-    since = require_zone(data.since, "since")
-    pollster = data.pollster if principal.only_pollster is None else pollster_of(data.pollster, principal)
-    if (since is None) == (not data.waves):
-        raise UndoUnclear("name waves, or give since: one of the two.")
-    if since is not None and pollster is None and data.delivered_by is None:
-        raise UndoUnclear("with since, say whose deliveries: pollster or delivered_by.")
-    if since is None and data.delivered_by is not None:
-        raise UndoUnclear("delivered_by goes with since; waves are named whoever delivered them.")
-    for text in (*(data.waves or ()), pollster or "", data.delivered_by or ""):
-        refuse_nul(text, "body")
-    request: dict[str, Json] = {
-        "route": ["undoWaves", survey_id],
-        "of": [pollster, data.delivered_by, None if since is None else since.isoformat()],
-        "waves": data.waves,
-        "reason": data.reason,
-    }
-    about = about_act(services, principal, survey_id=survey_id, reason=data.reason)
-    with services.exchanges.begin(
-        services.store, principal.key_id, idempotency_key, request, now=about["now"]
-    ) as exchange:
-        if exchange.kept is None:
-            wave_life.undo(
-                **about,
-                names=data.waves or (),
-                since=since,
-                pollster=pollster,
-                delivered_by=None if data.delivered_by is None else key_actor(data.delivered_by),
-                also=keep_changed(exchange, survey_id),
-            )
-        return cast("Response[ChangedWavesPayload]", exchange.response())
-
-
-def describe_wave(wave: WaveRecord, declaration: SurveyDeclaration) -> WavePayload:
-    """A wave as it is shown."""
-    return WavePayload(
-        id=wave.id,
-        survey=wave.survey_id,
-        survey_version=wave.survey_version,
-        pollster=wave.pollster,
-        reference=wave.reference,
-        state=wave.state,
-        version=wave.version,
-        closes_on=wave.closes_on,
-        waiting=wave.waiting,
-        n_interviews=wave.n_interviews,
-        n_quarantined=wave.n_quarantined,
-        n_without_consent=wave.n_without_consent,
-        questions=list(wave.questions),
-        fieldwork_start=wave.fieldwork_start,
-        fieldwork_end=wave.fieldwork_end,
-        facts=_facts(wave, declaration),
-        flags=list(wave.flags),
-        received_at=wave.received_at,
-        reason=wave.reason,
-        content_sha256=wave.content_sha256,
-        url=wave_url(wave),
-        history_url=f"{wave_url(wave)}/history",
-    )
-
-
-def _describe_received(received: ReceivedWave) -> ReceivedWavePayload:
-    wave = received.wave
-    return ReceivedWavePayload(
-        wave_id=wave.id,
-        reference=wave.reference,
-        pollster=wave.pollster,
-        state=wave.state,
-        version=wave.version,
-        waiting=wave.waiting,
-        n_interviews=wave.n_interviews,
-        n_quarantined=wave.n_quarantined,
-        faults=[msgspec.to_builtins(fault) for fault in received.faults],
-        n_faults=received.n_faults,
-        flags=[flag for flag in received.flags if isinstance(flag, Mapping) and flag["over"]],
-        n_without_consent=wave.n_without_consent,
-        n_suppressed=received.n_suppressed,
-        created=received.created,
-        first_of_pollster=received.first_of_pollster,
-        jobs=[job_link(job) for job in received.jobs],
-    )
-
-
-def _facts(wave: WaveRecord, declaration: SurveyDeclaration) -> dict[str, Any]:
-    """The wave's facts, with the wording of its own questions."""
-    facts = facts_of(declaration, wave.facts)
-    wording = facts.get("wording")
-    asked = wording if isinstance(wording, Mapping) else {}
-    return facts | {"wording": {name: text for name, text in asked.items() if name in wave.questions}}
-
-
-def about_act(services: Services, principal: Principal, *, survey_id: str, reason: str) -> dict[str, Any]:
-    """What every act on waves is told."""
-    return {
-        "store": services.store,
-        "secrets": services.secrets,
-        "settings": services.settings,
-        "survey_id": survey_id,
-        "reason": refuse_nul(reason, "reason"),
-        "now": services.now(),
-        "actor": principal.actor,
-    }
-
-
-def keep_changed(exchange: Exchange, survey_id: str) -> wave_life.Also:
-    """Set the reply to a change."""
-
-    def keep(session: Session, changed: wave_life.ChangedWaves) -> None:
-        declaration = surveys.get_declaration(session, survey_id)
-        payload = ChangedWavesPayload(
-            survey=survey_id,
-            changed=[describe_wave(wave, declaration) for wave in changed.changed],
-            unchanged=[describe_wave(wave, declaration) for wave in changed.unchanged],
-            jobs=[job_link(job) for job in changed.jobs],
-        )
-        exchange.keep(session, 200, payload)
-
-    return keep
-
-
-def wave_url(wave: WaveRecord) -> str:
-    """Where a wave is."""
-    return f"/v1/surveys/{wave.survey_id}/waves/{wave.id}"
-
-
-def pollster_of(named: str | None, principal: Principal) -> str:
-    """The pollster that a caller speaks for.
-
-    Raises
-    ------
-    PollsterRefused
-        If the key speaks for another one.
-    BadUpload
-        If the key speaks for none and none is named.
-    """
-    if principal.pollster is not None:
-        if named and named != principal.pollster:
-            raise PollsterRefused(named, principal.pollster)
-        return principal.pollster
-    if not named:
-        raise BadUpload("pollster is missing: this key speaks for no pollster, so the form has to name one.")
-    return named
