@@ -14,40 +14,27 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from functools import partial
 
 import polars as pl
 from sqlalchemy.orm import Session
 
-from jobs import ledger
-from jobs.door import admit, refuse_erased_meanwhile
-from jobs.receive import (
-    TIME_ZONES,
-    ReceivedWave,
-    answered_questions,
-    aside_bytes,
-    form_faults,
-    is_first,
-    jobs_asked_by,
-    pseudonymised,
-    read_delivery,
-)
-from jobs.respondents import refuse_repeated
+from jobs.delivery import TIME_ZONES, Known, PreparedDelivery, form_faults, known_of, prepare, read_delivery
+from jobs.receive import ReceivedWave, is_first, jobs_asked_by
 from jobs.restate import restate
 from jobs.settings import Settings
 from jobs.wave_facts import check_facts
 from jobs.wave_life import Also, ChangedWaves
-from polling.declaration import SurveyDeclaration
 from polling.errors import WaveRejected
 from polling.faults import FaultLog
-from polling.payload import payload_column, to_payload
+from polling.payload import payload_column
 from polling.secrets import SecretsFile
-from polling.store import open_waves, suppression, surveys, waves
+from polling.store import open_waves, surveys, waves
 from polling.store.columns import Json
+from polling.store.deliveries import Delivery
 from polling.store.engine import Store
 from polling.store.open_waves import KnownBatch
 from polling.store.wave_events import data_sequence, lock_survey
-from polling.store.wave_records import NewWave, WaveRecord
+from polling.store.wave_records import WaveRecord
 from polling.wave_file import ReadWave
 
 __all__ = ["MAX_NUMBER", "ReceivedBatch", "close_due", "close_wave", "open_wave", "receive_batch"]
@@ -173,85 +160,72 @@ def receive_batch(
     """
     sha256 = hashlib.sha256(content).hexdigest()
     with store.read() as session:
-        survey = surveys.get_survey(session, survey_id)
+        known = known_of(session, survey_id)
         found = waves.get_wave(session, survey_id, wave, pollster=pollster)
-        known = open_waves.find_batch(session, found, number, sha256)
-        used = waves.key_version_used(session, survey_id)
-        listed = suppression.load(session, survey_id)
-    if known is not None:
-        return _again(store, found, known, also)
+        repeated = open_waves.find_batch(session, found, number, sha256)
+    if repeated is not None:
+        return _again(store, found, repeated, also)
     open_waves.require_open(found, today=now.date())
-    declaration, start = survey.bundle.declaration, found.fieldwork_start
-    assert start is not None  # an open wave has one
-    last_day = now.date() + TIME_ZONES
-    faults = FaultLog()
-    if not 1 <= number <= MAX_NUMBER:
-        faults.add("the number of a batch is out of range", f"Give 1 to {MAX_NUMBER:,}.", value=str(number))
-    read = read_delivery(
-        content, declaration, settings, pollster=found.pollster, fieldwork=(start, last_day), faults=faults
-    )
-    if read.format != "ndjson":
-        faults.add("a batch is NDJSON, one interview per line", "Send other formats as a wave of their own.")
-        raise WaveRejected(faults.reported(), read.n_interviews, total=faults.total)
-    read, n_suppressed = admit(read, listed, secrets, declaration, pollster=found.pollster)
+    assert found.fieldwork_start is not None  # an open wave has one
+    fieldwork = (found.fieldwork_start, now.date() + TIME_ZONES)
+    read = _read_batch(content, number, known, settings, pollster=found.pollster, fieldwork=fieldwork)
     # One key for the whole wave, or a respondent of an earlier batch could not be recognised.
-    key = secrets.pseudonym_key(survey_id, version=found.key_version or None, used=used)
-    received, pseudonyms = pseudonymised(read, declaration, key, pollster=found.pollster)
-    new = NewWave(
-        survey_id=survey_id,
-        survey_version=survey.version,
-        pollster=found.pollster,
-        reference=found.reference,
-        content_sha256=sha256,
-        payload=to_payload(received, read.value_labels),
-        n_interviews=read.n_interviews,
-        n_without_consent=read.n_without_consent,
-        questions=answered_questions(read, declaration),
-        fieldwork_start=start,
-        fieldwork_end=_last_day(read, now),
-        key_version=key.version,
-        facts=found.facts,
-        n_quarantined=0 if read.quarantine is None else read.quarantine.height,
-        quarantine=aside_bytes(read, declaration, key, pollster=found.pollster),
+    prepared = prepare(
+        read, _delivery(found, sha256), known, secrets, fieldwork=fieldwork, key_version=found.key_version or None
     )
-    refuse = partial(
-        refuse_repeated,
-        declaration=declaration,
-        pseudonyms=pseudonyms,
-        pollster=found.pollster,
-        reference=found.reference,
-        content_sha256=sha256,
-        questions=new.questions,
-        fieldwork=(start, last_day),
-        key_version=key.version,
-    )
+    new = replace(prepared.new, fieldwork_end=_last_day(prepared.read, now))
     with store.read() as session:  # the slow part of the comparison, outside the write transaction
-        seen = refuse(session, after=0)
+        seen = prepared.refuse(session, after=0)
     with store.write() as session:
         lock_survey(session, survey_id)
         found = waves.get_wave(session, survey_id, wave, pollster=pollster)
-        known = open_waves.find_batch(session, found, number, sha256)
-        if known is None:
+        repeated = open_waves.find_batch(session, found, number, sha256)
+        if repeated is None:
             open_waves.require_open(found, today=now.date())
-            _refuse_known(session, found, received, declaration, rows=read.conversion.interviews["row"])
-            refuse_erased_meanwhile(session, read, listed, secrets, declaration, pollster=found.pollster)
-            refuse(session, after=seen)  # those that arrived meanwhile
+            _refuse_known(session, found, prepared)
+            prepared.confirm(session, secrets, after=seen, now=now)
             before = data_sequence(session, survey_id)
-            ledger.bind_pseudonym_key(session, survey_id, key, now=now)
             stored = open_waves.add_batch(session, found, number, new, now=now, actor=actor)
-            jobs = restate(session, secrets, settings, (stored,), after=before, now=now)
             answer = ReceivedWave(
                 stored,
                 created=True,
-                jobs=jobs,
+                jobs=restate(session, secrets, settings, (stored,), after=before, now=now),
                 first_of_pollster=is_first(session, stored),
-                n_suppressed=n_suppressed,
+                n_suppressed=prepared.n_suppressed,
             )
             batch = ReceivedBatch(number, new.n_interviews, answer)
             if also is not None:
                 also(session, batch)
             return batch
-    return _again(store, found, known, also)  # the same batch arrived twice at the same moment
+    return _again(store, found, repeated, also)  # the same batch arrived twice at the same moment
+
+
+def _delivery(wave: WaveRecord, sha256: str) -> Delivery:
+    """What is said of a batch: what was said of its wave."""
+    return Delivery(
+        survey_id=wave.survey_id,
+        pollster=wave.pollster,
+        reference=wave.reference,
+        content_sha256=sha256,
+        fieldwork_start=wave.fieldwork_start,
+        fieldwork_end=None,
+        facts=wave.facts,
+        replaces=False,
+    )
+
+
+def _read_batch(
+    content: bytes, number: int, known: Known, settings: Settings, *, pollster: str, fieldwork: tuple[date, date]
+) -> ReadWave:
+    faults = FaultLog()
+    if not 1 <= number <= MAX_NUMBER:
+        faults.add("the number of a batch is out of range", f"Give 1 to {MAX_NUMBER:,}.", value=str(number))
+    declaration = known.survey.bundle.declaration
+    read = read_delivery(content, declaration, settings, pollster=pollster, fieldwork=fieldwork, faults=faults)
+    if read.format != "ndjson":
+        faults.add("a batch is NDJSON, one interview per line", "Send other formats as a wave of their own.")
+        raise WaveRejected(faults.reported(), read.n_interviews, total=faults.total)
+    return read
 
 
 def close_wave(
@@ -325,9 +299,7 @@ def _again(
     return batch
 
 
-def _refuse_known(
-    session: Session, wave: WaveRecord, received: pl.DataFrame, declaration: SurveyDeclaration, *, rows: pl.Series
-) -> None:
+def _refuse_known(session: Session, wave: WaveRecord, prepared: PreparedDelivery) -> None:
     """Refuse respondents whom an earlier batch of the wave has.
 
     Raises
@@ -335,10 +307,12 @@ def _refuse_known(
     WaveRejected
         Naming their rows, and none of them.
     """
-    column = declaration.columns_of(wave.pollster).get("respondent")
+    received = prepared.received
+    column = prepared.known.survey.bundle.declaration.columns_of(wave.pollster).get("respondent")
     if column is None or column not in received.columns:
         return
     before = {one for part in waves.load_payloads(session, wave) for one in payload_column(part, column)}
+    rows = prepared.read.conversion.interviews["row"]
     known = rows.filter(received[column].is_in(pl.Series(list(before), dtype=pl.String).implode()))
     if len(known):
         faults = FaultLog()

@@ -11,7 +11,7 @@ import polars as pl
 from sqlalchemy.orm import Session
 
 from jobs import ledger
-from jobs.receive import answered_questions
+from jobs.delivery import answered_questions
 from jobs.restate import restate
 from jobs.settings import Settings
 from jobs.wave_life import Also, ChangedWaves

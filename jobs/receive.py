@@ -1,10 +1,10 @@
 """Receive one delivery of a wave of interviews: all of it, or nothing.
 
-The file is read, converted and pseudonymised before the transaction begins:
-that is the slow part, and a faulty file never reaches the database. Then one
-write transaction stores the wave, or the next version of one that it says it
-replaces, and does what follows from that (``jobs.restate``): no wave without
-its refits, no refit without its wave.
+The file is read, converted and pseudonymised before the transaction begins
+(``jobs.delivery``): that is the slow part, and a faulty file never reaches the
+database. Then one write transaction stores the wave, or the next version of
+one that it says it replaces, and does what follows from that
+(``jobs.restate``): no wave without its refits, no refit without its wave.
 
 The same reference, bytes, dates and facts, sent again, give the same answer
 again. What contradicts that is a conflict: see ``polling.store.deliveries``,
@@ -13,53 +13,30 @@ again. What contradicts that is a conflict: see ``polling.store.deliveries``,
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from functools import partial
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 
-import polars as pl
 from sqlalchemy.orm import Session
 
-from jobs import ledger
-from jobs.door import admit, refuse_erased_meanwhile
+from jobs.delivery import PreparedDelivery, form_faults, known_of, prepare, read_delivery
 from jobs.quality import held_because, quality_flags
-from jobs.respondents import refuse_repeated
 from jobs.restate import REFIT, restate
 from jobs.settings import Settings
 from jobs.wave_facts import check_facts
-from polling.codebook import counted_answer
-from polling.declaration import SurveyDeclaration
-from polling.errors import WaveConflict, WaveRejected
+from polling.errors import WaveConflict
 from polling.faults import Fault, FaultLog
-from polling.payload import to_payload
-from polling.pseudonyms import pseudonymise
-from polling.quarantine import to_quarantine
-from polling.secrets import PseudonymKey, SecretsFile
-from polling.store import deliveries, queue, suppression, surveys, waves
+from polling.secrets import SecretsFile
+from polling.store import deliveries, queue, waves
 from polling.store.columns import Json
 from polling.store.deliveries import Delivery
 from polling.store.engine import Store
 from polling.store.records import JobRecord
 from polling.store.wave_events import data_sequence
 from polling.store.wave_records import NewWave, WaveRecord
-from polling.wave_file import ReadWave, read_wave
 
-__all__ = [
-    "ReceivedWave",
-    "answered_questions",
-    "aside_bytes",
-    "form_faults",
-    "is_first",
-    "jobs_asked_by",
-    "pseudonymised",
-    "read_delivery",
-    "receive_wave",
-]
+__all__ = ["ReceivedWave", "is_first", "jobs_asked_by", "receive_wave"]
 
-MAX_NAME = 200
 MAX_REASON = 1000
-TIME_ZONES = timedelta(days=1)
-"""Where it is tomorrow already, fieldwork may have ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,97 +120,44 @@ def receive_wave(
         If waves are stored and the secrets file lacks the key of their pseudonyms, or has another one; likewise for
         the list of erased respondents.
     """
-    sha256 = hashlib.sha256(content).hexdigest()
     with store.read() as session:
-        survey = surveys.get_survey(session, survey_id)
-        declaration = survey.bundle.declaration
+        known = known_of(session, survey_id)
+        declaration = known.survey.bundle.declaration
         reference = _reference(session, survey_id, pollster, reference, replaces)
         faults = form_faults(pollster, reference, fieldwork_start, fieldwork_end, now=now)
         _check_reason(reason, faults, replaces=replaces is not None)
-        said = check_facts(facts or {}, declaration, faults)
         delivery = Delivery(
             survey_id=survey_id,
             pollster=pollster,
             reference=reference,
-            content_sha256=sha256,
+            content_sha256=hashlib.sha256(content).hexdigest(),
             fieldwork_start=fieldwork_start,
             fieldwork_end=fieldwork_end,
-            facts=said,
+            facts=check_facts(facts or {}, declaration, faults),
             replaces=replaces is not None,
         )
-        known = deliveries.find_repeated(session, delivery) if not faults else None
-        used = waves.key_version_used(session, survey_id)
-        listed = suppression.load(session, survey_id)
-    if known is not None:
-        return _again(store, known, also)
-    read = read_delivery(
-        content, declaration, settings, pollster=pollster, fieldwork=(fieldwork_start, fieldwork_end), faults=faults
-    )
-    read, n_suppressed = admit(read, listed, secrets, declaration, pollster=pollster)
-    answered = answered_questions(read, declaration)
-    key = secrets.pseudonym_key(survey_id, used=used)
-    received, pseudonyms = pseudonymised(read, declaration, key, pollster=pollster)
-    refuse = partial(
-        refuse_repeated,
-        declaration=declaration,
-        pseudonyms=pseudonyms,
-        pollster=pollster,
-        reference=reference,
-        content_sha256=sha256,
-        questions=answered,
-        fieldwork=(fieldwork_start, fieldwork_end),
-        key_version=key.version,
-    )
-    with store.read() as session:
-        flags = quality_flags(
-            session,
-            survey,
-            read.conversion,
-            pollster=pollster,
-            reference=reference,
-            pseudonyms=pseudonyms,
-            questions=answered,
-            fieldwork=(fieldwork_start, fieldwork_end),
-            key_version=key.version,
-        )
-    new = NewWave(
-        survey_id=survey_id,
-        survey_version=survey.version,
-        pollster=pollster,
-        reference=reference,
-        content_sha256=sha256,
-        payload=to_payload(received, read.value_labels),
-        n_interviews=read.n_interviews,
-        n_without_consent=read.n_without_consent,
-        questions=answered,
-        fieldwork_start=fieldwork_start,
-        fieldwork_end=fieldwork_end,
-        key_version=key.version,
-        facts=said,
-        flags=tuple(one.to_json() for one in flags),
-        held=held_because(flags),
-        n_quarantined=0 if read.quarantine is None else read.quarantine.height,
-        quarantine=aside_bytes(read, declaration, key, pollster=pollster),
-        file_name=file_name,
-    )
-    with store.read() as session:  # the slow part of the comparison, outside the write transaction
-        seen = refuse(session, after=0)
+        repeated = deliveries.find_repeated(session, delivery) if not faults else None
+    if repeated is not None:
+        return _again(store, repeated, also)
+    fieldwork = (fieldwork_start, fieldwork_end)
+    read = read_delivery(content, declaration, settings, pollster=pollster, fieldwork=fieldwork, faults=faults)
+    prepared = prepare(read, delivery, known, secrets, fieldwork=fieldwork, file_name=file_name)
+    with store.read() as session:  # the slow part of the comparisons, outside the write transaction
+        new = _flagged(session, prepared)
+        seen = prepared.refuse(session, after=0)
     with store.write() as session:
         before = data_sequence(session, survey_id)
         wave, created = deliveries.add_wave(
             session, new, now=now, actor=actor, replaces=delivery.replaces, reason=reason
         )
         if created:
-            refuse_erased_meanwhile(session, read, listed, secrets, declaration, pollster=pollster)
-            ledger.bind_pseudonym_key(session, survey_id, key, now=now)
-            refuse(session, after=seen)  # those that arrived meanwhile
-            jobs = restate(session, secrets, settings, (wave,), after=before, now=now)
+            prepared.confirm(session, secrets, after=seen, now=now)
             answer = ReceivedWave(
                 wave,
                 created=True,
-                jobs=jobs,
+                jobs=restate(session, secrets, settings, (wave,), after=before, now=now),
                 first_of_pollster=is_first(session, wave),
-                n_suppressed=n_suppressed,
+                n_suppressed=prepared.n_suppressed,
                 faults=read.faults,
                 n_faults=read.n_faults,
                 flags=new.flags,
@@ -242,6 +166,23 @@ def receive_wave(
                 also(session, answer)
             return answer
     return _again(store, wave, also)  # the same file arrived twice at the same moment
+
+
+def _flagged(session: Session, prepared: PreparedDelivery) -> NewWave:
+    """With what the quality checks notice, and why it waits for an analyst if it does."""
+    new = prepared.new
+    flags = quality_flags(
+        session,
+        prepared.known.survey,
+        prepared.read.conversion,
+        pollster=new.pollster,
+        reference=new.reference,
+        pseudonyms=prepared.pseudonyms,
+        questions=new.questions,
+        fieldwork=prepared.fieldwork,
+        key_version=new.key_version,
+    )
+    return replace(new, flags=tuple(one.to_json() for one in flags), held=held_because(flags))
 
 
 def _again(store: Store, wave: WaveRecord, also: Callable[[Session, ReceivedWave], None] | None) -> ReceivedWave:
@@ -296,75 +237,3 @@ def _check_reason(reason: str | None, faults: FaultLog, *, replaces: bool) -> No
         faults.add(
             "the reason is not usable", f"Give 1 to {MAX_REASON:,} printable characters.", column="reason", value=reason
         )
-
-
-def form_faults(pollster: str, reference: str, start: date, end: date, *, now: datetime) -> FaultLog:
-    """What is wrong with what is said about the wave, as distinct from what is in it."""
-    faults = FaultLog()
-    for name, value in (("pollster", pollster), ("reference", reference)):
-        if not value.strip() or len(value) > MAX_NAME or not value.isprintable():
-            remedy = f"Give 1 to {MAX_NAME} printable characters."
-            faults.add(f"the {name} is not usable", remedy, column=name, value=value)
-    if end < start:
-        reason = f"fieldwork ends before it starts on {start}"
-        faults.add(reason, "Exchange the dates, or correct one.", column="fieldwork_end", value=end.isoformat())
-    if end > (latest := now.date() + TIME_ZONES):
-        reason = f"fieldwork cannot end after {latest}, the day after the wave arrived"
-        faults.add(reason, "Correct the date, or send the wave later.", column="fieldwork_end", value=end.isoformat())
-    return faults
-
-
-def read_delivery(
-    content: bytes,
-    declaration: SurveyDeclaration,
-    settings: Settings,
-    *,
-    pollster: str,
-    fieldwork: tuple[date, date],
-    faults: FaultLog,
-) -> ReadWave:
-    """The wave, or every fault of the form and of the file together."""
-    if any(fault.column == "pollster" for fault in faults.reported()):  # whose columns these are is not known
-        raise WaveRejected(faults.reported(), n_rows=0)
-    # Dates that contradict themselves would make a fault of every interview.
-    days = fieldwork if fieldwork[0] <= fieldwork[1] else None
-    try:
-        read = read_wave(
-            content, declaration, pollster=pollster, fieldwork=days, inflated_bytes=settings.max_inflated_mb * 1_000_000
-        )
-    except WaveRejected as rejected:
-        faults.extend(rejected.faults, total=rejected.n_faults)
-        raise WaveRejected(faults.reported(), rejected.n_rows, total=faults.total) from None
-    if faults:
-        raise WaveRejected(faults.reported(), read.n_interviews, total=faults.total)
-    return read
-
-
-def answered_questions(read: ReadWave, declaration: SurveyDeclaration) -> tuple[str, ...]:
-    """Questions that somebody who is counted answered: the ones of which a refit would see something new."""
-    kept = read.conversion.interviews.filter(~pl.col("excluded"))
-    asked = [question for question in declaration.questions if question.id in read.conversion.questions_asked]
-    counted = kept.select(counted_answer(question) for question in asked)
-    return tuple(series.name for series in counted if series.null_count() < len(series))
-
-
-def pseudonymised(
-    read: ReadWave, declaration: SurveyDeclaration, key: PseudonymKey, *, pollster: str
-) -> tuple[pl.DataFrame, pl.Series]:
-    """The interviews as received, respondents replaced by pseudonyms, and these; none if the survey has no such id."""
-    column = declaration.columns_of(pollster).get("respondent")
-    if column not in read.received.columns:
-        return read.received, pl.Series(dtype=pl.String)
-    pseudonyms = pseudonymise(read.received[column], key.secret)
-    return read.received.with_columns(pseudonyms), pseudonyms.drop_nulls()
-
-
-def aside_bytes(read: ReadWave, declaration: SurveyDeclaration, key: PseudonymKey, *, pollster: str) -> bytes | None:
-    """The rows set aside as they are stored, respondents replaced by pseudonyms; None if there are none."""
-    aside = read.quarantine
-    if aside is None:
-        return None
-    column = declaration.columns_of(pollster).get("respondent")
-    if column in aside.columns:
-        aside = aside.with_columns(pseudonymise(aside[column], key.secret))
-    return to_quarantine(aside)

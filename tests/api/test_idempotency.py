@@ -8,7 +8,7 @@ import pytest
 
 from api.errors import RequestInFlight
 from api.wave_payloads import WaveList
-from jobs import receive
+from jobs import delivery
 from jobs.clock import house_tasks
 from polling.store import keys, replies, waves
 from tests.api.world import SURVEY, World, wave_csv
@@ -84,14 +84,14 @@ def test_a_key_that_cannot_be_one_is_refused(world: World, key: str):
 
 def test_the_same_request_while_the_first_is_worked_on_is_told_to_wait(world: World, monkeypatch: pytest.MonkeyPatch):
     inside, go_on = threading.Event(), threading.Event()
-    real = receive.read_wave
+    real = delivery.read_wave
 
     def slow(*arguments: Any, **more: Any) -> Any:
         inside.set()
         assert go_on.wait(20)
         return real(*arguments, **more)
 
-    monkeypatch.setattr("jobs.receive.read_wave", slow)
+    monkeypatch.setattr("jobs.delivery.read_wave", slow)
     world.bearer("pollster")
     answers: list[Any] = []
     first = threading.Thread(target=lambda: answers.append(push(world, "k1")))

@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import event
 
+import jobs.delivery
 import jobs.receive
 import polling.secrets
 from polling.audit_head import HeadFile
@@ -30,7 +31,7 @@ __all__ = ["CALLS", "Written", "arm", "watch"]
 CHANGING = ("INSERT", "UPDATE", "DELETE")
 CALLS: dict[str, tuple[Any, str]] = {
     "read": (jobs.receive, "read_delivery"),
-    "payload": (jobs.receive, "to_payload"),
+    "payload": (jobs.delivery, "to_payload"),
     "transaction": (Store, "write"),
     "head": (HeadFile, "note"),
     "keys": (polling.secrets.os, "replace"),

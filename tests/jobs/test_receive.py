@@ -207,7 +207,7 @@ def test_a_repeated_wave_that_arrives_meanwhile_is_noticed_in_the_transaction(ho
             house.push(1)
         return seen
 
-    monkeypatch.setattr("jobs.receive.refuse_repeated", meanwhile)
+    monkeypatch.setattr("jobs.delivery.refuse_repeated", meanwhile)
 
     with pytest.raises(WaveConflict, match="too, whose fieldwork"):
         house.push(1, reference="again", content=parquet(house))
