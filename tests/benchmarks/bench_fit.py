@@ -27,7 +27,7 @@ from tests.benchmarks.cases import CASES, ROOT, Inputs, load
 
 REPEATS = 5
 COLD_REPEATS = 3
-TIMEOUT_S = 300
+TIMEOUT_S = 900
 GOALS = {
     "warm_s": {"cces2018, 5,000 interviews": 3, "cces2018, 59,810 interviews": 6, "marriage2005": 4},
     "cold_beyond_warm_s": 4,

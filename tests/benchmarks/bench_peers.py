@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.benchmarks.cases import load
 
-CAP_S = 150.0
+CAP_S = 600.0
 WANTED_ESS = 400
 NUTPIE = {"tune": 1000, "draws": 1500, "chains": 4, "target_accept": 0.97}
 
@@ -77,20 +77,26 @@ def nutpie(case: str) -> dict[str, Any]:
     compiled = sampler.compile_pymc_model(
         build_model(inputs.design, coarsest(inputs.design, inputs.counts), inputs.priors)
     )
-    compiled_at = time.perf_counter()
+    compiled_at, cpu = time.perf_counter(), time.process_time()
     # All chains at once, so that a cap cuts them equally.
     running = sampler.sample(compiled, **NUTPIE, cores=4, seed=1, progress_bar=False, blocking=False)
-    try:
-        running.wait(timeout=CAP_S)
-        tree = running.inspect()
-    except TimeoutError:
-        tree = running.abort()
+    # The trace as far as it came, filled up with NaN, if the cap is reached first.
+    tree = running.wait(timeout=CAP_S)
     sampled = time.perf_counter() - compiled_at
-    facts = {"compile_s": compiled_at - begin, "settings": NUTPIE, "cap_s": CAP_S}
-    n_draws = tree["posterior"].sizes.get("draw", 0) if "posterior" in tree.children else 0
+    whole = [
+        array.notnull().all([name for name in array.dims if name != "draw"]) for array in tree["posterior"].values()
+    ]
+    n_draws = int(min(one.sum() for one in whole))
+    facts = {
+        "compile_s": compiled_at - begin,
+        "sample_cpu_s": time.process_time() - cpu,
+        "settings": NUTPIE,
+        "cap_s": CAP_S,
+        "draws": n_draws,
+    }
     if n_draws < 50:
-        return {**facts, "sample_s": sampled, "draws": n_draws, "reached": False, "still": "in warm-up at the cap"}
-    return {**facts, "draws": n_draws, **quality(tree, sampled)}
+        return {**facts, "sample_s": sampled, "reached": False, "still": "in warm-up at the cap"}
+    return {**facts, **quality(tree.isel(draw=slice(n_draws)), sampled)}
 
 
 def bambi(case: str) -> dict[str, Any]:
