@@ -100,7 +100,16 @@ class ReceivedBatchPayload(msgspec.Struct, frozen=True):
     state: Annotated[str, Meta(description="open, or accepted once it was closed.")]
     number: Annotated[int, Meta(description="The batch.")]
     n_interviews: Annotated[int, Meta(description="Interviews in the batch.")]
-    n_interviews_of_wave: Annotated[int, Meta(description="Interviews in the wave, this batch included.")]
+    n_interviews_of_wave: Annotated[
+        int, Meta(description="Interviews of the wave that count: this batch is among them unless it waits.")
+    ]
+    waiting: Annotated[
+        int | None, Meta(description="The version of the wave that waits for an analyst, this batch in it, or null.")
+    ]
+    flags: Annotated[
+        list[Any],
+        Meta(description="Quality limits that the wave exceeds with this batch; when stored."),
+    ]
     created: Annotated[bool, Meta(description="False if this batch was received before; nothing was stored again.")]
     first_of_pollster: Annotated[
         bool, Meta(description="True for the first wave of this pollster: check that the name is not misspelt.")

@@ -3,8 +3,9 @@
 A batch is NDJSON, one interview per line, checked like a file: all of it is
 stored or nothing. Its number makes it the same batch when it comes again. One
 transaction stores the batch and does what follows (``jobs.restate``), as for a
-file. A respondent of an earlier batch, or of another wave of the same
-fieldwork, is a fault: a wave asks everybody once.
+file; over a quality limit it waits for an analyst (``jobs.open_quality``). A
+respondent of an earlier batch, or of another wave of the same fieldwork, is a
+fault: a wave asks everybody once.
 
 Until it is closed a wave can be withdrawn, restored and, as a whole, undone
 (``jobs.wave_life``); it cannot be corrected by a file.
@@ -19,6 +20,7 @@ import polars as pl
 from sqlalchemy.orm import Session
 
 from jobs.delivery import TIME_ZONES, Known, PreparedDelivery, form_faults, known_of, prepare, read_delivery
+from jobs.open_quality import flag_batch, judge_closed
 from jobs.receive import ReceivedWave, is_first, jobs_asked_by
 from jobs.restate import restate
 from jobs.settings import Settings
@@ -28,13 +30,13 @@ from polling.errors import WaveRejected
 from polling.faults import FaultLog
 from polling.payload import payload_column
 from polling.secrets import SecretsFile
-from polling.store import open_waves, surveys, waves
+from polling.store import batches, open_waves, surveys, waves
+from polling.store.batches import KnownBatch
 from polling.store.columns import Json
 from polling.store.deliveries import Delivery
 from polling.store.engine import Store
-from polling.store.open_waves import KnownBatch
 from polling.store.wave_events import data_sequence, lock_survey
-from polling.store.wave_records import WaveRecord
+from polling.store.wave_records import OPEN, WaveRecord
 from polling.wave_file import ReadWave
 
 __all__ = ["MAX_NUMBER", "ReceivedBatch", "close_due", "close_wave", "open_wave", "receive_batch"]
@@ -162,36 +164,38 @@ def receive_batch(
     with store.read() as session:
         known = known_of(session, survey_id)
         found = waves.get_wave(session, survey_id, wave, pollster=pollster)
-        repeated = open_waves.find_batch(session, found, number, sha256)
+        repeated = batches.find_batch(session, found, number, sha256)
+        so_far = batches.gathered(session, found)
     if repeated is not None:
         return _again(store, found, repeated, also)
-    open_waves.require_open(found, today=now.date())
+    batches.require_open(found, today=now.date())
     assert found.fieldwork_start is not None  # an open wave has one
     fieldwork = (found.fieldwork_start, now.date() + TIME_ZONES)
     read = _read_batch(content, number, known, settings, pollster=found.pollster, fieldwork=fieldwork)
     # One key for the whole wave, or a respondent of an earlier batch could not be recognised.
-    prepared = prepare(
-        read, _delivery(found, sha256), known, secrets, fieldwork=fieldwork, key_version=found.key_version or None
-    )
-    new = replace(prepared.new, fieldwork_end=_last_day(prepared.read, now))
-    with store.read() as session:  # the slow part of the comparison, outside the write transaction
+    key_version = None if so_far is None else so_far.key_version
+    delivery = _delivery(found, sha256)
+    prepared = prepare(read, delivery, known, secrets, fieldwork=fieldwork, key_version=key_version)
+    with store.read() as session:  # the slow part of the comparisons, outside the write transaction
+        new = replace(flag_batch(session, found, prepared), fieldwork_end=_last_day(prepared.read, now))
         seen = prepared.refuse(session, after=0)
     with store.write() as session:
         lock_survey(session, survey_id)
         found = waves.get_wave(session, survey_id, wave, pollster=pollster)
-        repeated = open_waves.find_batch(session, found, number, sha256)
+        repeated = batches.find_batch(session, found, number, sha256)
         if repeated is None:
-            open_waves.require_open(found, today=now.date())
+            batches.require_open(found, today=now.date())
             _refuse_known(session, found, prepared)
             prepared.confirm(session, secrets, after=seen, now=now)
             before = data_sequence(session, survey_id)
-            stored = open_waves.add_batch(session, found, number, new, now=now, actor=actor)
+            stored = batches.add_batch(session, found, number, new, now=now, actor=actor)
             answer = ReceivedWave(
                 stored,
                 created=True,
                 jobs=restate(session, secrets, settings, (stored,), after=before, now=now),
                 first_of_pollster=is_first(session, stored),
                 n_suppressed=prepared.n_suppressed,
+                flags=new.flags,
             )
             batch = ReceivedBatch(number, new.n_interviews, answer)
             if also is not None:
@@ -242,6 +246,8 @@ def close_wave(
 ) -> ChangedWaves:
     """Take no more batches; a wave that is closed already stays as it is, one without interviews is withdrawn.
 
+    A wave over a quality limit is held: see ``jobs.open_quality``.
+
     Raises
     ------
     WaveNotFound
@@ -253,7 +259,7 @@ def close_wave(
         lock_survey(session, survey_id)
         before = data_sequence(session, survey_id)
         found = waves.get_wave(session, survey_id, wave, pollster=pollster)
-        after = open_waves.close_wave(session, found, now=now, actor=actor)
+        after = _closed(session, found, now=now, actor=actor)
         changed = after.changed != found.changed
         return _answer(session, secrets, settings, after, changed=changed, before=before, now=now, also=also)
 
@@ -264,8 +270,14 @@ def close_due(session: Session, secrets: SecretsFile, settings: Settings, *, now
         lock_survey(session, late.survey_id)
         before = data_sequence(session, late.survey_id)
         found = waves.get_wave(session, late.survey_id, late.id)
-        after = open_waves.close_wave(session, found, now=now, actor=actor)
+        after = _closed(session, found, now=now, actor=actor)
         _answer(session, secrets, settings, after, changed=True, before=before, now=now, also=None)
+
+
+def _closed(session: Session, wave: WaveRecord, *, now: datetime, actor: str) -> WaveRecord:
+    """Close a wave, once; it is looked at in the transaction: nothing may join it meanwhile."""
+    flags, held = judge_closed(session, wave) if wave.state == OPEN else ((), None)
+    return open_waves.close_wave(session, wave, flags=flags, held=held, now=now, actor=actor)
 
 
 def _answer(
@@ -311,7 +323,9 @@ def _refuse_known(session: Session, wave: WaveRecord, prepared: PreparedDelivery
     column = prepared.known.survey.bundle.declaration.columns_of(wave.pollster).get("respondent")
     if column is None or column not in received.columns:
         return
-    before = {one for part in waves.load_payloads(session, wave) for one in payload_column(part, column)}
+    so_far = batches.gathered(session, wave)
+    parts = [] if so_far is None else waves.load_payloads(session, wave, version=so_far.version)
+    before = {one for part in parts for one in payload_column(part, column)}
     rows = prepared.read.conversion.interviews["row"]
     known = rows.filter(received[column].is_in(pl.Series(list(before), dtype=pl.String).implode()))
     if len(known):

@@ -267,7 +267,8 @@ def _set_back(
     act: _Act,
 ) -> WaveRecord:
     """Let a wave stand as it stood before a delivery; one that was withdrawn since stays so."""
-    if delivery.kind == "batch" and stood is not None and stood.version > 0:
+    joined = delivery.after.version if delivery.after.waiting is None else delivery.after.waiting
+    if delivery.kind == "batch" and stood is not None and joined in (stood.version, stood.waiting):
         raise WaveStateRefused(
             wave.reference, "it is open and has batches from before. Withdraw it, or undo it by its name."
         )

@@ -97,6 +97,11 @@ def batch(
         f"Batch {number} of {one.reference}: {received.n_interviews:,} interviews {stored}; the wave has "
         f"{one.n_interviews:,}."
     )
+    for flag in received.received.flags:
+        if isinstance(flag, dict) and flag["over"]:
+            click.echo(f"  {flag['words']}")
+    if one.waiting is not None:
+        click.echo("  It is not counted until an analyst lets it through.")
     for job in received.received.jobs:
         click.echo(f"  refit of {job.question_id}: {job.state} (job {job.id})")
 

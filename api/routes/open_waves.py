@@ -1,5 +1,6 @@
 """Open a wave, send its interviews in batches while fieldwork lasts, close it."""
 
+from collections.abc import Mapping
 from datetime import date
 from functools import partial
 from typing import Annotated
@@ -58,6 +59,8 @@ def open_waves_routes(settings: Settings) -> Router:
         services: NamedDependency[Services],
     ) -> Response[ReceivedBatchPayload]:
         """Store a batch of interviews, as NDJSON, and ask for a refit of every question that it answers.
+
+        Over a quality limit the batch waits for an analyst, and so do later ones; what was counted stays counted.
 
         Answers 202; 200 if this very batch was received before under this number; 409 if the number came with
         other content, or the wave is not open (any more); 422 with every fault of the batch, and then nothing was
@@ -143,7 +146,10 @@ def close_wave(
     services: NamedDependency[Services],
     idempotency_key: IdempotencyHeader = None,
 ) -> Response[ChangedWavesPayload]:
-    """Take no more batches. One without interviews is withdrawn; one that is closed already stays as it is."""
+    """Take no more batches. The wave is judged like a file, and held if it is over a quality limit.
+
+    One without interviews is withdrawn; one that is closed already stays as it is.
+    """
     del data
     request: dict[str, Json] = {"route": ["closeWave", survey_id, wave_id]}
     act = partial(opening.close_wave, wave=wave_id, pollster=principal.only_pollster)
@@ -159,6 +165,8 @@ def _describe(batch: ReceivedBatch) -> ReceivedBatchPayload:
         number=batch.number,
         n_interviews=batch.n_interviews,
         n_interviews_of_wave=wave.n_interviews,
+        waiting=wave.waiting,
+        flags=[flag for flag in batch.received.flags if isinstance(flag, Mapping) and flag["over"]],
         created=batch.received.created,
         first_of_pollster=batch.received.first_of_pollster,
         jobs=[job_link(job) for job in batch.received.jobs],

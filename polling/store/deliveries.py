@@ -172,7 +172,8 @@ def let_through(session: Session, wave: WaveRecord, *, now: datetime, actor: str
     WaveConflict
         If another wave has its bytes by now.
     """
-    after = Standing(wave.version if wave.waiting is None else wave.waiting, ACCEPTED)
+    # An open wave of which batches wait goes on taking batches.
+    after = Standing(wave.version if wave.waiting is None else wave.waiting, OPEN if wave.state == OPEN else ACCEPTED)
     _refuse_double(session, wave, after)
     append_event(session, _row(session, wave), "let-through", after, now=now, actor=actor, reason=reason)
     return get_wave(session, wave.survey_id, wave.id)

@@ -104,7 +104,8 @@ def changes_after(session: Session, survey_id: str, sequence: int) -> list[WaveC
     for event in events:
         old, new = before.get(event.wave_id), Standing(event.version, event.state).counted
         before[event.wave_id] = new
-        moved = old != new or (event.kind in CHANGES_WITHIN and new is not None)
+        waits = event.kind == "batch" and event.waiting is not None  # it joined what is not counted
+        moved = old != new or (event.kind in CHANGES_WITHIN and new is not None and not waits)
         if event.sequence > sequence and moved:
             both = (asked.get((event.wave_id, one), ()) for one in (old, new) if one is not None)
             questions = tuple(dict.fromkeys(name for names in both for name in names))

@@ -2,20 +2,23 @@
 
 import json
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from click.testing import CliRunner
 
 from api.cli import cli
-from tests.api.world import SURVEY, World
+from tests.api.world import AGES, DISTRICTS, GENDERS, SURVEY, World
 
 WAVES = f"/v1/surveys/{SURVEY}/waves"
+QUESTIONS = ["rail", "tax", "bridge"]
 NDJSON = {"Content-Type": "application/x-ndjson"}
 
 
 def interviews(start: int, end: int) -> bytes:
     people = (
-        {"id": f"p{i}", "district": "D1", "gender": "woman", "age": "old", "rail": "yes" if i % 3 else "no"}
+        {"id": f"p{i}", "district": DISTRICTS[i % 6], "gender": GENDERS[i // 6 % 2], "age": AGES[i // 12 % 3]}
+        | {question: Random(f"{question}{i}").choice(("yes", "no")) for question in QUESTIONS}
         for i in range(start, end)
     )
     return b"\n".join(json.dumps(one).encode() for one in people)
@@ -26,16 +29,16 @@ def opened(world: World, **said: str) -> Any:
     return world.client.post(f"{WAVES}/open", headers=world.bearer("pollster"), json=body)
 
 
-def send(world: World, number: int, content: bytes, role: str = "pollster") -> Any:
+def send(world: World, number: int, content: bytes, role: str = "pollster", wave: str = "tracker") -> Any:
     headers = world.bearer(role) | NDJSON
-    return world.client.post(f"{WAVES}/tracker/batches/{number}", headers=headers, content=content)
+    return world.client.post(f"{WAVES}/{wave}/batches/{number}", headers=headers, content=content)
 
 
 def test_a_wave_is_opened_filled_and_closed(world: World):
     assert opened(world, closes_on="2026-03-09").json()["changed"][0]["state"] == "open"
     first = send(world, 1, interviews(0, 40))
     assert first.status_code == 202
-    assert (first.json()["n_interviews"], [job["question"] for job in first.json()["jobs"]]) == (40, ["rail"])
+    assert (first.json()["n_interviews"], [job["question"] for job in first.json()["jobs"]]) == (40, QUESTIONS)
     again = send(world, 1, interviews(0, 40))
     assert (again.status_code, again.json()["created"], again.json()["jobs"]) == (200, False, first.json()["jobs"])
     assert send(world, 1, interviews(40, 50)).json()["type"] == "wave-conflict"
@@ -46,6 +49,25 @@ def test_a_wave_is_opened_filled_and_closed(world: World):
     assert send(world, 4, interviews(60, 70)).json()["type"] == "wave-state"
     wave = world.get(f"{WAVES}/tracker").json()
     assert (wave["n_interviews"], wave["closes_on"]) == (50, "2026-03-09")
+
+
+def test_a_batch_over_a_limit_waits_until_an_analyst_lets_it_through(world: World):
+    opened(world, reference="panel")
+    send(world, 1, interviews(0, 60), wave="panel")
+    opened(world)
+    send(world, 1, interviews(90, 120))
+
+    waits = send(world, 2, interviews(20, 90)).json()
+
+    assert [(flag["kind"], flag["about"]) for flag in waits["flags"]] == [("overlap", "panel")]
+    assert (waits["state"], waits["waiting"], waits["n_interviews_of_wave"], waits["jobs"]) == ("open", 2, 30, [])
+    assert world.get(f"{WAVES}/tracker").json()["n_interviews"] == 30
+    refused = world.client.post(f"{WAVES}/tracker/let-through", headers=world.bearer("pollster"), json={})
+    assert refused.status_code == 403
+    body = {"version": 2, "reason": "they are a panel"}
+    reply = world.client.post(f"{WAVES}/tracker/let-through", headers=world.bearer("analyst"), json=body).json()
+    assert [(one["state"], one["version"], one["n_interviews"]) for one in reply["changed"]] == [("open", 2, 100)]
+    assert [job["question"] for job in reply["jobs"]] == QUESTIONS
 
 
 def test_another_pollster_reaches_no_open_wave(world: World):
