@@ -22,6 +22,17 @@ def test_a_key_of_any_length_makes_the_standard_hash(length: int):
     assert pseudonymise(pl.Series(["é"]), key)[0] == hmac.digest(key, "é".encode(), "sha256").hex()[:32]
 
 
+def test_many_ids_of_any_length_have_the_same_pseudonyms():
+    # Lengths around the blocks of SHA-256, characters of several bytes, blanks in between.
+    few = [None if n % 97 == 0 else "é" * (n % 3) + "7" * (n % 190) + chr(0x1F5F3 + n % 11) for n in range(601)]
+    many = pl.Series("id", few * 100)
+
+    result = pseudonymise(many[37:], KEY)
+
+    assert result.name == "id"
+    assert result.to_list() == (pseudonymise(pl.Series(few), KEY).to_list() * 100)[37:]
+
+
 def test_order_name_length_and_blanks_stay():
     result = pseudonymise(pl.Series("id", ["a", None, "a", "b"]), KEY)
 
