@@ -99,6 +99,29 @@ def _audit(store: Store, runtime: Runtime) -> Finding:
     return Finding(True, f"{report.n_entries:,} entries, in order")
 
 
+def _erasures(store: Store, runtime: Runtime) -> Finding:
+    from polling.store import suppression, surveys
+    from polling.suppression_journal import SuppressionJournal
+
+    journal = SuppressionJournal(runtime.secrets.suppression_journal_path)
+    with store.read() as session:
+        listed = {(one.survey_id, one.id_mac): one for one in suppression.entries(session)}
+        known = {one.survey_id for one in surveys.list_surveys(session)}
+    entries, n_damaged = journal.read()
+    noted = {(one.survey_id, one.id_mac): one for one in entries}
+    if lacks := sum(not one.is_in(noted.get(place)) for place, one in listed.items()):
+        found = f"{lacks:,} of {len(listed):,} entries of the list are not in {journal.path}"
+        remedy = "A worker writes them within the hour. Was the file lost? Keep it with the secrets file, and a copy."
+        return Finding(False, found, remedy)
+    if older := sum(not one.is_in(listed.get(place)) for place, one in noted.items() if one.survey_id in known):
+        found = f"{older:,} entries of {journal.path} are not in the database, which is an older one"
+        return Finding(False, found, "A worker erases them again within the hour; keep readers out until then.")
+    if n_damaged:
+        found = f"{n_damaged:,} lines of {journal.path} are damaged"
+        return Finding(False, found, "The list in the database is whole. Move the file away: a worker writes it anew.")
+    return Finding(True, f"{len(listed):,} entries of the list, all in {journal.path}" if listed else "none yet")
+
+
 def _journal(store: Store, _: Runtime) -> Finding:
     if store.path is None:
         return Finding(True, "kept by PostgreSQL")
@@ -195,6 +218,7 @@ def _backups(store: Store, runtime: Runtime) -> Finding:
 CHECKS: Mapping[str, Callable[[Store, Runtime], Finding]] = {
     "journal": _journal,
     "audit chain": _audit,
+    "erasures": _erasures,
     "clocks": _clocks,
     "worker": _worker,
     "questions": _stale,

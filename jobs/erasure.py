@@ -1,7 +1,8 @@
 """Erase a respondent: from what is stored, from what is made of it, and from the disk.
 
-    at once, one transaction    interviews removed from every payload and quarantine; the list of erased respondents;
-                                fits and releases marked; refits asked for; the receipt; the audit entry
+    at once, one transaction    interviews removed from every payload and quarantine; the list of erased respondents,
+                                noted outside the database too (``polling.suppression_journal``); fits and releases
+                                marked; refits asked for; the receipt; the audit entry
     by the worker               the bytes freed (job ``free-bytes``, tried until nobody is in the way)
     with the next release       draws and counts of the marked fits deleted, and the bytes freed again;
                                 after ``erasure_days`` in any case
@@ -24,7 +25,7 @@ from sqlalchemy.orm import Session
 from jobs import ledger
 from jobs.restate import restate
 from jobs.settings import Settings
-from polling.errors import RespondentsUnknown
+from polling.errors import RespondentsUnknown, SecretsError
 from polling.pseudonyms import pseudonymise
 from polling.secrets import SecretsFile
 from polling.store import backup_runs, erasure, fits, queue, releases, suppression, surveys, waves
@@ -33,6 +34,7 @@ from polling.store.engine import Store
 from polling.store.erasure import ErasureRecord, Removed
 from polling.store.free_bytes import free_bytes
 from polling.store.wave_events import data_sequence, lock_survey
+from polling.suppression_journal import SuppressionJournal
 
 __all__ = [
     "FREE_BYTES",
@@ -44,6 +46,7 @@ __all__ = [
     "free",
     "overdue",
     "pseudonyms_of",
+    "replay_journal",
 ]
 
 FREE_BYTES = "free-bytes"
@@ -149,6 +152,8 @@ def erase(
             detail=_entry(removed, len(marked)),
             now=now,
         )
+        # Last, so that little can fail after it: who is noted and was not erased is erased by the clock.
+        SuppressionJournal(secrets.suppression_journal_path).add(suppression.entries(session))
         if removed.waves or marked:
             ask_free(session, now=now)
         elif before is None or before.done_at is not None:
@@ -159,36 +164,34 @@ def erase(
 def erase_again(session: Session, secrets: SecretsFile, settings: Settings, now: datetime) -> None:
     """Erase from a restored database everybody who is on a list; in its own transaction, before anybody reads it."""
     ledger.hold_head(session)
-    for survey in surveys.list_surveys(session):
-        listed = suppression.load(session, survey.survey_id)
-        if not listed.n:
-            continue
-        lock_survey(session, survey.survey_id)
-        key = secrets.suppression_key(survey.survey_id, used=True)
-        ledger.bind_suppression_key(session, survey.survey_id, key, now=now)
+    _erase_listed(session, secrets, settings, now, actor="restore")
 
-        removed, marked = _remove(
-            session,
-            secrets,
-            settings,
-            survey.survey_id,
-            is_id=partial(listed.has_ids, key=key),
-            is_pseudonym=partial(listed.has_pseudonyms, key=key),
-            pollster=None,
-            now=now,
-            actor="restore",
-        )
-        if removed.waves or marked:
-            _reopen(session, survey.survey_id, now=now)
-            ledger.record(
-                session,
-                secrets,
-                actor="restore",
-                action="erasure-replayed",
-                survey_id=survey.survey_id,
-                detail=_entry(removed, len(marked)),
-                now=now,
-            )
+
+def replay_journal(session: Session, secrets: SecretsFile, *, survey_id: str | None = None) -> int:
+    """Put on the lists whom only the journal beside the secrets file knows, with a receipt, and the other way round.
+
+    Parameters
+    ----------
+    survey_id
+        Of this survey only. None: of every survey that is there.
+
+    Returns
+    -------
+    int
+        How many entries the lists lacked: ``erase_again`` has to follow where there are interviews.
+
+    Raises
+    ------
+    SecretsError
+        If the journal cannot be read or written.
+    """
+    journal = SuppressionJournal(secrets.suppression_journal_path)
+    noted = [one for one in journal.read()[0] if survey_id in (None, one.survey_id)]
+    missing = suppression.put(session, noted)
+    for one in missing:
+        erasure.keep_case(session, one.survey_id, one.case_number, receipt=_lost_receipt(one), now=one.created_at)
+    journal.add(suppression.entries(session))
+    return len(missing)
 
 
 def finish_question(session: Session, *, survey_id: str, question_id: str, now: datetime) -> None:
@@ -199,7 +202,16 @@ def finish_question(session: Session, *, survey_id: str, question_id: str, now: 
 
 
 def overdue(session: Session, settings: Settings, *, now: datetime) -> None:
-    """Do what is left of every erasure: draws whose time is over, bytes that nobody could free yet."""
+    """Do what is left of every erasure: draws whose time is over, bytes that nobody could free yet.
+
+    First whoever the journal knows and the database does not: it is an older one, put back by hand.
+    """
+    secrets = SecretsFile(settings.secrets_file)
+    try:
+        if replay_journal(session, secrets):
+            _erase_listed(session, secrets, settings, now, actor="clock")
+    except SecretsError as error:  # the rest is to be done all the same; `hustings doctor` says it too
+        log.error("%s", error)
     open_cases = erasure.open_cases(session)
     for survey_id in sorted({case.survey_id for case in open_cases}):
         for state in releases.list_question_states(session, survey_id):
@@ -274,6 +286,39 @@ def pseudonyms_of(session: Session, secrets: SecretsFile, survey_id: str, respon
         texts.update(pseudonymise(ids, key.secret))
     used = erasure.key_versions(session, survey_id)
     return Pseudonyms(frozenset(texts), tuple(sorted(used - set(versions))))
+
+
+def _erase_listed(session: Session, secrets: SecretsFile, settings: Settings, now: datetime, *, actor: str) -> None:
+    for survey in surveys.list_surveys(session):
+        listed = suppression.load(session, survey.survey_id)
+        if not listed.n:
+            continue
+        lock_survey(session, survey.survey_id)
+        key = secrets.suppression_key(survey.survey_id, used=True)
+        ledger.bind_suppression_key(session, survey.survey_id, key, now=now)
+
+        removed, marked = _remove(
+            session,
+            secrets,
+            settings,
+            survey.survey_id,
+            is_id=partial(listed.has_ids, key=key),
+            is_pseudonym=partial(listed.has_pseudonyms, key=key),
+            pollster=None,
+            now=now,
+            actor=actor,
+        )
+        if removed.waves or marked:
+            _reopen(session, survey.survey_id, now=now)
+            ledger.record(
+                session,
+                secrets,
+                actor=actor,
+                action="erasure-replayed",
+                survey_id=survey.survey_id,
+                detail=_entry(removed, len(marked)),
+                now=now,
+            )
 
 
 def _among(texts: Collection[str]) -> erasure.Is:
@@ -377,6 +422,21 @@ def _receipt(
         "bytes_freed_at": None,
         "finished_at": None,
         "deletions": plus("deletions", 1),
+    }
+
+
+def _lost_receipt(entry: suppression.Entry) -> dict[str, Json]:
+    """Of an erasure whose receipt was lost with the database."""
+    at = entry.created_at.isoformat()
+    told: dict[str, Json] = dict.fromkeys(("n_waves", "n_interviews", "n_set_aside", "n_fits"), 0)
+    told |= dict.fromkeys(("draws_deleted_by", "backups_deleted_by", "bytes_freed_at", "finished_at"))
+    lost: list[Json] = ["The first receipt was lost with the database, and with it what was found then."]
+    return told | {
+        "case_number": entry.case_number,
+        "requested_at": at,
+        "removed_at": at,
+        "not_searched": lost,
+        "deletions": 1,
     }
 
 

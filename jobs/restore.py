@@ -5,9 +5,10 @@
        PostgreSQL: the copy is loaded in one transaction, then upgraded and mended
     -> the audit chain goes on from where the backup had it, and says that it was restored and from where
 
-Mended means: the promises are kept, and ``AFTER_RESTORE`` is done, such as erasing again who was erased since. A
-restore that is interrupted leaves a note with the promises; nobody starts to work before it was finished. It is refused
-while a server or worker is at work: what these have in memory is of the other database.
+Mended means: the promises are kept, those to the erased also if only the journal beside the secrets file knows them
+(``polling.suppression_journal``), and ``AFTER_RESTORE`` is done, such as erasing again who was erased since. A restore
+that is interrupted leaves a note with the promises; nobody starts to work before it was finished. It is refused while
+a server or worker is at work: what these have in memory is of the other database.
 """
 
 import shutil
@@ -22,7 +23,7 @@ from sqlalchemy.orm import Session
 
 from jobs.at_work import alone, pending_file, write_private
 from jobs.backup import Manifest, make_backup, read_manifest
-from jobs.erasure import erase_again, free
+from jobs.erasure import erase_again, free, replay_journal
 from jobs.errors import BackupDamaged, RestoreRefused
 from jobs.settings import Settings
 from polling.audit_head import HeadFile
@@ -35,6 +36,7 @@ from polling.store.carry_over import Promises, keep_promises, read_promises
 from polling.store.columns import Json
 from polling.store.engine import Store, open_store, sqlite_module
 from polling.store.schema import REVISIONS, require_current, upgrade
+from polling.suppression_journal import SuppressionJournal
 
 __all__ = ["AFTER_RESTORE", "Restored", "restore_backup"]
 
@@ -53,6 +55,8 @@ class Restored:
     """Manifest of the backup of what was there before; None if there was nothing that could be read."""
     kept: dict[str, int]
     """Promises that the backup did not know, by kind."""
+    forgetful: bool
+    """Nothing could tell who was erased since: neither the database that was replaced nor a journal was there."""
 
 
 def restore_backup(path: Path, secrets: SecretsFile, settings: Settings, *, actor: str, now: datetime) -> Restored:
@@ -79,12 +83,13 @@ def restore_backup(path: Path, secrets: SecretsFile, settings: Settings, *, acto
                 raise BackupDamaged(str(error)) from error
             promises, replaced = _leave(store, secrets, settings, actor=actor, now=now)
             promises = _interrupted(settings) or promises
+            forgetful = promises is None and not SuppressionJournal(secrets.suppression_journal_path).exists()
             note = msgspec.json.encode({"backup": str(path.absolute()), "promises": promises})
             kept = _replace(store, copy, _Mending(secrets, settings, manifest, promises, actor, now), note)
             pending_file(settings).unlink(missing_ok=True)
     finally:
         store.close()
-    return Restored(manifest, replaced, kept)
+    return Restored(manifest, replaced, kept, forgetful)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +111,11 @@ class _Mending:
             key = self.secrets.audit_key(used=before is not None)
             key_checks.require_same(session, "audit_key", key, now=self.now)
             kept = keep_promises(session, self.promises) if self.promises else {}
+            kept["suppressions"] = kept.get("suppressions", 0) + replay_journal(session, self.secrets)
         for step in AFTER_RESTORE:
             with store.write() as session:
                 step(session, self.secrets, self.settings, self.now)
-        if kept.get("suppressions"):
+        if kept["suppressions"]:
             free(store, now=self.now)  # what was just erased; nobody else is here
         with store.write() as session:
             detail: dict[str, Json] = {"file": self.manifest.file, "made_at": self.manifest.at.isoformat(), **kept}

@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from jobs import ledger
+from jobs.erasure import replay_journal
 from jobs.refit import electorate_of
 from jobs.restate import ask_refit
 from jobs.settings import Settings
@@ -57,10 +58,14 @@ def add_survey(
     ------
     SurveyExists
         If a survey of this id has other content.
+    SecretsError
+        If the secrets file, or the journal of erasures beside it, cannot be used.
     """
     with store.write() as session:
         version = surveys.add_survey(session, bundle, now=now)
         if version.created:
+            # Who was erased from a survey of this name, in a database that is lost, is kept out from the first wave on.
+            replay_journal(session, secrets, survey_id=version.survey_id)
             outbox.append(session, "survey-added", version.survey_id, {"version": version.version}, now)
             _record(session, secrets, "survey-added", version, actor=actor, now=now)
     return version

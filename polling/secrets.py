@@ -69,6 +69,11 @@ class SecretsFile:
         """Where the head of the audit chain is noted, beside this file and so outside the database."""
         return self._path.with_name(self._path.name + ".audit-head")
 
+    @property
+    def suppression_journal_path(self) -> Path:
+        """Where the list of erased respondents is noted once more, outside the database."""
+        return self._path.with_name(self._path.name + ".erased")
+
     def pepper(self, *, used: bool = False) -> bytes:
         """Key of the stored hashes of API keys.
 

@@ -87,11 +87,18 @@ def restore(runtime: Runtime, file: Path, yes: bool, json_: bool) -> None:
     make_data_dir(runtime.settings)
     done = restore_backup(file, runtime.secrets, runtime.settings, actor=cli_actor(), now=runtime.now())
     if json_:
-        print_json({"restored": done.manifest.file, "replaced": done.replaced, "kept": done.kept})
+        told = {"restored": done.manifest.file, "replaced": done.replaced, "kept": done.kept}
+        print_json(told | {"forgetful": done.forgetful})
         return
     click.echo(f"The database is that of {done.manifest.at:%Y-%m-%d %H:%M} UTC again ({done.manifest.file}).")
     if done.replaced:
         click.echo(f"What it was before is in {done.replaced}.")
+    if done.forgetful:
+        click.echo(
+            f"There is no {runtime.secrets.suppression_journal_path}, and what was there before could not be read: who "
+            "was erased since this backup is not known. Erase them again.",
+            err=True,
+        )
 
 
 def _members(manifest: object) -> dict[str, object]:

@@ -34,6 +34,7 @@ __all__ = [
     "add_case",
     "forget_fits",
     "get_case",
+    "keep_case",
     "key_versions",
     "list_cases",
     "mark_fits",
@@ -289,6 +290,15 @@ def add_case(
     row.done_at = None
     session.flush()
     return _record(row)
+
+
+def keep_case(
+    session: Session, survey_id: str, case_number: str, *, receipt: Mapping[str, Json], now: datetime
+) -> None:
+    """Keep a receipt in place of one that was lost; nothing if it is there."""
+    if session.get(Erasure, case_number) is None:
+        nothing = Removed(0, 0, (), {}, ())
+        add_case(session, survey_id, case_number, nothing, fits=(), receipt=receipt, now=now, actor="journal")
 
 
 def get_case(session: Session, survey_id: str, case_number: str) -> ErasureRecord:

@@ -11,7 +11,7 @@ one in what is stored, where only pseudonyms are: in a backup that was put back.
 
 import hmac
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import polars as pl
@@ -19,9 +19,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from polling.pseudonyms import pseudonymise
-from polling.store.tables import Suppression
+from polling.store.tables import Suppression, Survey
 
-__all__ = ["Codes", "SuppressionList", "add", "case_of", "codes_of", "load"]
+__all__ = ["Codes", "Entry", "SuppressionList", "add", "case_of", "codes_of", "entries", "load", "merged", "put"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,22 @@ class SuppressionList:
     def has_pseudonyms(self, ids: pl.Series, *, key: bytes, pollster: str) -> pl.Series:
         """Which pseudonyms (null allowed) of a pollster's wave are on the list."""
         return _listed(ids, self.pseudonyms, key, "pseudonym", pollster)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One respondent on the list of one survey."""
+
+    survey_id: str
+    id_mac: str
+    pseudonym_macs: tuple[str, ...]
+    """Sorted."""
+    case_number: str
+    created_at: datetime
+
+    def is_in(self, other: "Entry | None") -> bool:
+        """Whether another entry of the same respondent has all that this one has."""
+        return other is not None and set(self.pseudonym_macs) <= set(other.pseudonym_macs)
 
 
 def codes_of(respondent: str, pseudonyms: Iterable[str], key: bytes, *, pollster: str | None) -> Codes:
@@ -99,6 +115,40 @@ def add(session: Session, survey_id: str, codes: Codes, *, case_number: str, now
     else:
         row.pseudonym_macs = sorted({*row.pseudonym_macs, *codes.pseudonym_codes})
     session.flush()
+
+
+def entries(session: Session) -> tuple[Entry, ...]:
+    """The lists of all surveys, one entry per respondent."""
+    rows = session.scalars(select(Suppression).order_by(Suppression.created_at, Suppression.case_number))
+    return merged(
+        Entry(row.survey_id, row.id_mac, tuple(row.pseudonym_macs), row.case_number, row.created_at) for row in rows
+    )
+
+
+def merged(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """One entry per respondent of a survey, with all codes; the last one says the case."""
+    found: dict[tuple[str, str], Entry] = {}
+    for one in entries:
+        before = found.get((one.survey_id, one.id_mac))
+        codes = {*one.pseudonym_macs, *(before.pseudonym_macs if before else ())}
+        found[one.survey_id, one.id_mac] = replace(one, pseudonym_macs=tuple(sorted(codes)))
+    return tuple(found.values())
+
+
+def put(session: Session, noted: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Put on the lists what they lack, as far as the surveys are there; the entries that were new or had new codes."""
+    surveys = set(session.scalars(select(Survey.id)))
+    known = {(one.survey_id, one.id_mac): one for one in entries(session)}
+    changed = []
+    for one in noted:
+        before = known.get((one.survey_id, one.id_mac))
+        if one.survey_id not in surveys or one.is_in(before):
+            continue
+        case_number = one.case_number if before is None else before.case_number
+        codes = Codes(one.id_mac, one.pseudonym_macs)
+        add(session, one.survey_id, codes, case_number=case_number, now=one.created_at)
+        changed.append(replace(one, case_number=case_number))
+    return tuple(changed)
 
 
 def _listed(texts: pl.Series, codes: frozenset[str], key: bytes, kind: str, pollster: str) -> pl.Series:

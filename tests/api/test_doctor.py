@@ -16,8 +16,10 @@ from api.cli import cli
 from jobs.at_work import at_work
 from jobs.settings import Settings
 from polling.secrets import SecretsFile
-from polling.store import backup_runs, outbox, queue, releases, surveys
+from polling.store import backup_runs, outbox, queue, releases, suppression, surveys
 from polling.store.engine import Store, open_store
+from polling.store.suppression import Codes, Entry
+from polling.suppression_journal import SuppressionJournal
 from tests.polling.store.conftest import small_bundle
 
 type Doctor = Callable[..., dict[str, dict[str, Any]]]
@@ -63,8 +65,8 @@ def faulty(checks: dict[str, dict[str, Any]]) -> dict[str, str]:
 def test_a_sound_deployment_passes_every_check(doctor: Doctor, key: None):
     checks = doctor()
     assert faulty(checks) == {}
-    names = "disk space, cache folder, kernels, restore, database, secrets file, journal, audit chain, clocks, worker"
-    assert set(checks) >= {*names.split(", "), "questions", "backups", "sqlite", "python"}
+    names = "disk space, cache folder, kernels, restore, database, secrets file, journal, audit chain, erasures, clocks"
+    assert set(checks) >= {*names.split(", "), "worker", "questions", "backups", "sqlite", "python"}
     assert checks["audit chain"]["found"] == "1 entries, in order"
 
 
@@ -90,6 +92,32 @@ def test_a_changed_audit_chain_and_a_lost_head_are_seen(sqlite_place: None, doct
         session.execute(text("DROP TRIGGER audit_entry_no_update"))
         session.execute(text("UPDATE audit_entry SET actor = 'x'"))
     assert "changed: entry 1" in faulty(doctor(1))["audit chain"]
+
+
+def test_erasures_that_only_the_database_or_only_the_journal_knows_are_seen(
+    doctor: Doctor, key: None, place: dict[str, str], store: Store
+):
+    assert doctor()["erasures"]["found"] == "none yet"
+    secrets = SecretsFile(Path(place["HUSTINGS_SECRETS_FILE"]))
+    journal = SuppressionJournal(secrets.suppression_journal_path)
+    with store.write() as session:
+        surveys.add_survey(session, small_bundle(), now=NOW)
+        suppression.add(session, "demo", Codes("m1", ("p1",)), case_number="C-1", now=NOW)
+        entries = suppression.entries(session)
+    assert "1 of 1 entries of the list are not in" in faulty(doctor(1))["erasures"]
+
+    journal.add(entries)
+    assert doctor()["erasures"]["found"].startswith("1 entries of the list, all in")
+    journal.add([Entry("demo", "m2", ("p2",), "C-2", NOW), Entry("gone", "m3", (), "C-3", NOW)])
+    assert "1 entries of" in faulty(doctor(1))["erasures"]
+    assert "which is an older one" in faulty(doctor(1))["erasures"]
+
+    with store.write() as session:
+        suppression.put(session, journal.read()[0])
+    journal.path.write_bytes(journal.path.read_bytes() + b'{"survey_id": "de')
+    assert "1 lines of" in faulty(doctor(1))["erasures"]
+    journal.path.chmod(0o644)
+    assert "chmod 600" in faulty(doctor(1))["erasures"]
 
 
 def test_work_that_nobody_does_is_seen(doctor: Doctor, place: dict[str, str], store: Store):
