@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -61,6 +62,7 @@ def tick(house: House) -> None:
 
 
 def backed_up(house: House) -> Path:
+    house.settings = replace(house.settings, backup_dir=house.settings.data_dir / "backups")
     house.push(1)
     return make_backup(house.store, house.secrets, house.settings, actor="test", now=house.now)
 

@@ -140,6 +140,21 @@ def test_a_wave_with_batches_that_wait_is_held_when_it_is_closed(house: House):
     assert parts(house) == [1, 2]
 
 
+def test_what_waits_is_held_at_the_close_although_later_batches_diluted_it(house: House):
+    opened(house)
+    send(house, 1, lines(house, 0, 50))
+    assert over(send(house, 2, copies(house, 0, 10)).received.flags) == {"duplicates"}
+    assert over(send(house, 3, lines(house, 50, 190)).received.flags) == set()
+    assert stands(house) == Standing(1, "open", 2)
+
+    act(house, "close_wave")
+
+    assert stands(house) == Standing(2, "held")
+    assert over(now_known(house).flags) == set()
+    with house.store.read() as session:
+        assert "closed while batches" in (list_events(session, now_known(house).id)[-1].reason or "")
+
+
 def test_batches_each_sound_that_are_no_sample_together_are_held_at_the_close_like_one_file(house: House):
     frame = table(house)
     one = frame.with_columns(pl.lit(frame["district"][0]).alias("district"))
