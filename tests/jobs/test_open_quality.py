@@ -1,15 +1,22 @@
 """An open wave is looked at as its batches come, and as a whole when it is closed; what is over a limit waits."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
+from fixtures.survey_folder import WrittenSurvey
 from jobs import wave_life
+from jobs.settings import Settings
+from jobs.survey import add_survey, load_survey
 from polling.errors import WaveConflict, WaveRejected, WaveStateRefused
+from polling.secrets import SecretsFile
 from polling.store import surveys, waves
+from polling.store.engine import Store
 from polling.store.wave_events import list_events
 from polling.store.wave_records import Standing, WaveRecord
 from tests.jobs.house import House
@@ -101,6 +108,22 @@ def test_a_batch_over_a_limit_waits_with_those_after_it_and_what_was_counted_sta
         ("batch", Standing(1, "open", 2)),
         ("let-through", Standing(2, "open")),
     ]
+
+
+def test_the_same_on_either_store(store: Store, tmp_path: Path, written: WrittenSurvey):
+    url = store.url.render_as_string(hide_password=False)
+    settings = replace(Settings(), data_dir=tmp_path, database_url=url, secrets_file=tmp_path / "secrets.toml")
+    home = House(store, SecretsFile(settings.secrets_file), settings, written)
+    add_survey(store, home.secrets, load_survey(written.path), actor="test", now=home.now)
+    opened(home)
+    send(home, 1, lines(home, 0, 80))
+
+    send(home, 2, copies(home, 0, 80))
+
+    assert (stands(home), parts(home)) == (Standing(1, "open", 2), [1])
+    assert let_through(home).n_interviews == 160
+    act(home, "close_wave")
+    assert (stands(home), parts(home)) == (Standing(2, "accepted"), [1, 2])
 
 
 def test_what_was_let_through_does_not_hold_the_next_batch_nor_the_close(house: House):
