@@ -19,6 +19,7 @@ __all__ = ["FIRST_ROW", "Conversion", "convert", "counted_answer"]
 
 FIRST_ROW = 2
 """The header is row 1."""
+_STATUS = pl.Enum(["answered", "dont_know", "refused", "not_asked", "blank"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Conversion:
     ``timing`` (Float64, seconds; where declared), ``excluded`` (Boolean: a demographic is blank,
     not known, refused or not asked where the declaration allows it, which leaves the interview out of counts), and per
     question of the survey ``<id>`` (the option as String, a number for numeric questions, null unless answered) and
-    ``<id>:status`` (answered, dont_know, refused, not_asked or blank)."""
+    ``<id>:status`` (Enum: answered, dont_know, refused, not_asked or blank)."""
     questions_asked: tuple[str, ...]
     """Questions whose column the wave has."""
     faults: tuple[Fault, ...]
@@ -75,7 +76,7 @@ def convert(
         With every fault found, not just the first. The order of rows changes nothing but row numbers.
     """
     reading = _Reading(received, declaration, pollster, rows, header)
-    columns: dict[str, pl.Series] = {"row": reading.rows}
+    columns: dict[str, pl.Series | _Spread] = {"row": reading.rows}
     geography = declaration.geography
     # A declaration whose folder was never loaded knows no codes; then any district is taken as it comes.
     district = Demographic(
@@ -96,7 +97,7 @@ def convert(
         columns[question.id], columns[f"{question.id}:status"] = reading.answer(question)
         if reading.has(question.id):
             asked.append(question.id)
-    interviews = pl.DataFrame([series.alias(name) for name, series in columns.items()])
+    interviews = _together(columns)
     return Conversion(interviews, tuple(asked), reading.log.reported(), reading.log.total, reading.bad_rows())
 
 
@@ -108,7 +109,9 @@ def counted_answer(question: Question) -> pl.Expr:
     if question.base == ("answered",):
         return pl.col(question.id)
     status = pl.col(f"{question.id}:status")
-    return pl.coalesce(question.id, pl.when(status.is_in([*question.base])).then(status)).alias(question.id)
+    return pl.coalesce(question.id, pl.when(status.is_in([*question.base])).then(status.cast(pl.String))).alias(
+        question.id
+    )
 
 
 class _Reading:
@@ -132,6 +135,8 @@ class _Reading:
         self.rows = pl.Series("row", numbers, dtype=pl.UInt32)
         self.log = FaultLog()
         self._bad_rows: list[pl.DataFrame] = []
+        few = (self.geography.district, *declaration.levels, "date", *(one.id for one in declaration.questions))
+        self._by_text = _by_text(received, {self.names[name] for name in few if self.has(name)})
 
     def bad_rows(self) -> pl.DataFrame:
         schema = {"row": pl.UInt32, "column": pl.String, "reason": pl.String}
@@ -140,7 +145,7 @@ class _Reading:
     def has(self, name: str) -> bool:
         return self.names.get(name) in self.received.columns
 
-    def level(self, item: Demographic) -> tuple[pl.Series, pl.Series]:
+    def level(self, item: Demographic) -> "tuple[pl.Series | _Spread, pl.Series]":
         """The level of each interview, null where there is none, and whether that is as the declaration allows."""
         column = self._distinct(item.name)
         if column is None:
@@ -164,8 +169,8 @@ class _Reading:
         if item.blank == "fault":
             remedy = 'Fill it in, or declare blank = "exclude" to leave such interviews out of the counts.'
             self._bad(column.spread(text.is_null()), item.name, f"{item.name} is blank", remedy)
-            return column.spread(level), column.spread(silent)
-        return column.spread(level), column.spread(silent | text.is_null())
+            return _Spread(level, column.place), column.spread(silent)
+        return _Spread(level, column.place), column.spread(silent | text.is_null())
 
     def check_respondents(self) -> None:
         """Every interview has a respondent, each once. Ids are never shown."""
@@ -225,14 +230,14 @@ class _Reading:
         self._bad(~usable, "timing", "the time of an interview must be a number, 0 or more", remedy)
         return seconds
 
-    def answer(self, question: Question) -> tuple[pl.Series, pl.Series]:
+    def answer(self, question: Question) -> "tuple[pl.Series | _Spread, pl.Series | _Spread]":
         """The option (or number) of each interview, and the status."""
         statuses = dict.fromkeys(question.dont_know, "dont_know")
         statuses |= dict.fromkeys(question.refused, "refused") | dict.fromkeys(question.not_asked, "not_asked")
         kind = pl.Float64 if question.kind == "numeric" else pl.String
         column = self._distinct(question.id)
         if column is None:
-            return self._nulls(kind), pl.repeat("not_asked", self.received.height, dtype=pl.String, eager=True)
+            return self._nulls(kind), pl.repeat("not_asked", self.received.height, dtype=_STATUS, eager=True)
         text = column.texts
         status = _look_up(text, statuses)
         if question.kind == "numeric":
@@ -248,7 +253,7 @@ class _Reading:
         known = statuses if question.kind == "numeric" else statuses | meaning
         self._unknown(column.spread(unknown), question.id, expected, remedy, known)
         status = status.set(answer.is_not_null(), "answered").set(text.is_null(), "blank")
-        return column.spread(answer), column.spread(status)
+        return _Spread(answer, column.place), _Spread(status.cast(_STATUS), column.place)
 
     def _text(self, name: str) -> pl.Series | None:
         """A column with nothing but blanks turned to null, or None where the wave lacks it."""
@@ -259,13 +264,7 @@ class _Reading:
 
     def _distinct(self, name: str) -> "_Distinct | None":
         """The same, each text once."""
-        if not self.has(name):
-            return None
-        received = self.received[self.names[name]]
-        texts = received.drop_nulls().unique()
-        place = received.cast(pl.Enum(texts)).to_physical().cast(pl.UInt32).fill_null(len(texts))
-        texts = texts.set(texts.str.strip_chars() == "", None)
-        return _Distinct(pl.concat([texts, pl.Series([None], dtype=pl.String)]), place)
+        return self._by_text[self.names[name]] if self.has(name) else None
 
     def _optional(self, name: str) -> pl.Series | None:
         if name not in self.names:
@@ -331,6 +330,46 @@ class _Distinct:
         if values.dtype == pl.Boolean and not values.any():
             return pl.repeat(False, len(self.place), dtype=pl.Boolean, eager=True)
         return values.gather(self.place)
+
+
+@dataclass(frozen=True, slots=True)
+class _Spread:
+    """What belongs to each row, while that is not yet written out."""
+
+    values: pl.Series
+    place: pl.Series
+
+
+def _by_text(received: pl.DataFrame, columns: Iterable[str]) -> dict[str, _Distinct]:
+    """Columns by their different texts; all at a time, on every core."""
+    names = sorted(columns)
+    frame = pl.DataFrame([received[name].alias(str(number)) for number, name in enumerate(names)])
+    if not names:
+        return {}
+    unique = frame.select(pl.all().drop_nulls().unique().implode())
+    texts = [unique[str(number)][0] for number in range(len(names))]
+    places = frame.select(
+        pl.col(str(number)).cast(pl.Enum(few)).to_physical().cast(pl.UInt32).fill_null(len(few))
+        for number, few in enumerate(texts)
+    )
+    nothing = pl.Series([None], dtype=pl.String)
+    return {
+        name: _Distinct(pl.concat([few.set(few.str.strip_chars() == "", None), nothing]), places[str(number)])
+        for number, (name, few) in enumerate(zip(names, texts, strict=True))
+    }
+
+
+def _together(columns: Mapping[str, pl.Series | _Spread]) -> pl.DataFrame:
+    """One table of all columns, written out on every core."""
+    spread = [one for one in columns.values() if isinstance(one, _Spread)]
+    places = pl.DataFrame([one.place.alias(str(number)) for number, one in enumerate(spread)])
+    written = places.select(
+        pl.lit(one.values).gather(pl.col(str(number))).alias(str(number)) for number, one in enumerate(spread)
+    )
+    rows = iter(written.get_columns())
+    return pl.DataFrame(
+        [(next(rows) if isinstance(one, _Spread) else one).alias(name) for name, one in columns.items()]
+    )
 
 
 def _look_up(text: pl.Series, meaning: Mapping[str, str]) -> pl.Series:

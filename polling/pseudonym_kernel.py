@@ -20,7 +20,7 @@ _PRIMES = [n for n in range(2, 312) if all(n % d for d in range(2, math.isqrt(n)
 def _root_bits(prime: int, degree: int) -> int:
     """The first 32 bits of the fractional part of a square or cube root, of which the standard makes its constants."""
     scaled = prime << (32 * degree)
-    root = round(scaled ** (1 / degree))
+    root: int = round(scaled ** (1 / degree))
     while root**degree > scaled:
         root -= 1
     while (root + 1) ** degree <= scaled:

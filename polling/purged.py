@@ -104,7 +104,7 @@ def _reduce(interviews: pl.DataFrame, declaration: SurveyDeclaration, question: 
             *cell,
             _first_day(declaration.time.period).alias("date"),
             pl.col(question.id).cast(pl.String).alias("answer"),
-            pl.col(f"{question.id}:status").alias("status"),
+            pl.col(f"{question.id}:status").cast(pl.String).alias("status"),
             "weight",
         )
         .filter(pl.col("status").is_in(_TELLING))

@@ -12,7 +12,6 @@ import csv
 import io
 from collections.abc import Collection
 
-import numpy as np
 import polars as pl
 
 from polling.faults import FaultLog
@@ -129,16 +128,19 @@ def _rows_if_even(content: bytes, delimiter: str, n_columns: int) -> int | None:
     n_lines = len(closing) // n_columns + (not content.endswith(b"\n"))
     if closing.removesuffix(b"\n") + b"\n" != (mark * (n_columns - 1) + b"\n") * n_lines:
         return None
-    octets = np.frombuffer(content, dtype=np.uint8)
-    line_end = -1
-    for start in range(0, len(content), _CHUNK):
-        part = octets[start : start + _CHUNK]
-        line_ends = np.concatenate([[line_end], np.flatnonzero(part == _NEWLINE) + start, [start + len(part)]])
-        # A line that is not longer than a cell may be has no cell that is longer.
-        if np.diff(line_ends).max() > csv.field_size_limit():
-            return None
-        line_end = int(line_ends[-2])
-    return n_lines - 1
+    return None if _has_long_line(content, csv.field_size_limit()) else n_lines - 1
+
+
+def _has_long_line(content: bytes, limit: int) -> bool:
+    """Whether a line is longer than a cell may be: one that is not has no cell that is longer."""
+    half = limit // 2
+    # Such a line fills one of these stretches at least, and few stretches have no line end.
+    for start in range(0, len(content) - half + 1, half):
+        if content.find(b"\n", start, start + half) < 0:
+            end = content.find(b"\n", start)
+            if (end if end >= 0 else len(content)) - content.rfind(b"\n", 0, start) > limit:
+                return True
+    return False
 
 
 def _ends_blank(content: bytes, delimiter: str) -> bool:

@@ -53,9 +53,11 @@ def weight_flags(interviews: pl.DataFrame, declaration: SurveyDeclaration) -> li
 
 def composition_of(interviews: pl.DataFrame, declaration: SurveyDeclaration) -> dict[str, dict[str, int]]:
     """Interviews per level, of the district and every demographic; blanks are left out."""
+    names = declaration.cell_columns
+    lazy = interviews.lazy()
+    counted = pl.collect_all([lazy.group_by(pl.col(name).alias("level")).len().drop_nulls() for name in names])
     return {
-        name: {str(level): int(n) for level, n in interviews[name].drop_nulls().value_counts().iter_rows()}
-        for name in declaration.cell_columns
+        name: {str(level): int(n) for level, n in one.iter_rows()} for name, one in zip(names, counted, strict=True)
     }
 
 

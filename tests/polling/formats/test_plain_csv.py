@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 
 import polars as pl
 import pytest
@@ -134,3 +135,17 @@ def test_the_exact_reader_makes_columns_chunk_by_chunk(monkeypatch: pytest.Monke
     assert told.reported() == told_again.reported()
     assert whole.data["b"].to_list() == ["1", None, None, "4", "7"]
     assert isinstance(whole.data, pl.DataFrame)
+
+
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_a_line_as_long_as_a_cell_may_be_is_left_to_the_exact_reader(end: str):
+    allowed = csv.field_size_limit(9)
+    try:
+        for lengths in itertools.product((3, 8, 9, 10), repeat=3):
+            lines = ["a,b", *("1," + "x" * (length - 2) for length in lengths)]
+
+            table = read_plain_csv(("\n".join(lines) + end).encode())
+
+            assert (table is None) == (max(lengths) >= 9), lengths
+    finally:
+        csv.field_size_limit(allowed)
