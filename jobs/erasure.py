@@ -14,7 +14,7 @@ that is restored is erased again before anybody reads it (``erase_again``).
 
 import logging
 import secrets as randomness
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,12 +23,13 @@ import polars as pl
 from sqlalchemy.orm import Session
 
 from jobs import ledger
+from jobs.erasure_receipt import deleted_more, lost_receipt, receipt_of
 from jobs.restate import restate
 from jobs.settings import Settings
 from polling.errors import RespondentsUnknown, SecretsError
 from polling.pseudonyms import pseudonymise
 from polling.secrets import SecretsFile
-from polling.store import backup_runs, erasure, fits, queue, releases, suppression, surveys, waves
+from polling.store import erasure, fits, queue, releases, suppression, surveys, waves
 from polling.store.columns import Json
 from polling.store.engine import Store
 from polling.store.erasure import ErasureRecord, Removed
@@ -128,13 +129,13 @@ def erase(
             case,
             removed,
             fits=marked,
-            receipt=_receipt(
+            receipt=receipt_of(
                 session,
                 settings,
                 survey_id,
                 case,
                 removed=removed,
-                found=found,
+                lost_keys=found.lost,
                 before=before,
                 n_fits=len(marked),
                 now=now,
@@ -189,7 +190,7 @@ def replay_journal(session: Session, secrets: SecretsFile, *, survey_id: str | N
     noted = [one for one in journal.read()[0] if survey_id in (None, one.survey_id)]
     missing = suppression.put(session, noted)
     for one in missing:
-        erasure.keep_case(session, one.survey_id, one.case_number, receipt=_lost_receipt(one), now=one.created_at)
+        erasure.keep_case(session, one.survey_id, one.case_number, receipt=lost_receipt(one), now=one.created_at)
     journal.add(suppression.entries(session))
     return len(missing)
 
@@ -365,14 +366,8 @@ def _reopen(session: Session, survey_id: str, *, now: datetime, only_open: bool 
     """Something more was deleted: the bytes are to be freed once more before these erasures are done."""
     for case in erasure.list_cases(session, survey_id):
         if case.done_at is None or not only_open:
-            erasure.set_receipt(session, case.case_number, _deleted_more(case.receipt))
+            erasure.set_receipt(session, case.case_number, deleted_more(case.receipt))
     ask_free(session, now=now)
-
-
-def _deleted_more(receipt: Mapping[str, Json]) -> dict[str, Json]:
-    deletions = receipt.get("deletions")
-    n = deletions if isinstance(deletions, int) else 0
-    return dict(receipt) | {"deletions": n + 1, "bytes_freed_at": None, "finished_at": None}
 
 
 def _nothing_left(session: Session, record: ErasureRecord, *, now: datetime) -> ErasureRecord:
@@ -381,63 +376,6 @@ def _nothing_left(session: Session, record: ErasureRecord, *, now: datetime) -> 
     receipt["draws_deleted_by"] = None
     erasure.set_receipt(session, record.case_number, receipt, done_at=now)
     return erasure.get_case(session, record.survey_id, record.case_number)
-
-
-def _receipt(
-    session: Session,
-    settings: Settings,
-    survey_id: str,
-    case: str,
-    *,
-    removed: Removed,
-    found: Pseudonyms,
-    before: ErasureRecord | None,
-    n_fits: int,
-    now: datetime,
-) -> dict[str, Json]:
-    earlier: Mapping[str, Json] = before.receipt if before else {}
-
-    def plus(name: str, n: int) -> int:
-        had = earlier.get(name)
-        return n + (had if isinstance(had, int) else 0)
-
-    expiries = [one.expires_at for one in backup_runs.not_deleted(session) if one.expires_at is not None]
-    gaps = [f"Of wave {one} only counts per cell are left; nobody can be found in them." for one in removed.purged]
-    gaps += [
-        f"Version {one} of the pseudonym key is lost: interviews stored with it cannot be searched."
-        for one in found.lost
-    ]
-    last_day = now + timedelta(days=settings.erasure_days)
-    return {
-        "case_number": case,
-        "requested_at": (before.requested_at if before else now).isoformat(),
-        "removed_at": now.isoformat(),
-        "n_waves": len({*removed.waves, *(before.waves if before else ())}),
-        "n_interviews": plus("n_interviews", removed.n_interviews),
-        "n_set_aside": plus("n_set_aside", removed.n_quarantined),
-        "n_fits": plus("n_fits", n_fits),
-        "not_searched": list[Json](gaps),
-        "draws_deleted_by": last_day.isoformat() if erasure.unforgotten_fits(session, survey_id) else None,
-        "backups_deleted_by": max(expiries).isoformat() if expiries else None,
-        "bytes_freed_at": None,
-        "finished_at": None,
-        "deletions": plus("deletions", 1),
-    }
-
-
-def _lost_receipt(entry: suppression.Entry) -> dict[str, Json]:
-    """Of an erasure whose receipt was lost with the database."""
-    at = entry.created_at.isoformat()
-    told: dict[str, Json] = dict.fromkeys(("n_waves", "n_interviews", "n_set_aside", "n_fits"), 0)
-    told |= dict.fromkeys(("draws_deleted_by", "backups_deleted_by", "bytes_freed_at", "finished_at"))
-    lost: list[Json] = ["The first receipt was lost with the database, and with it what was found then."]
-    return told | {
-        "case_number": entry.case_number,
-        "requested_at": at,
-        "removed_at": at,
-        "not_searched": lost,
-        "deletions": 1,
-    }
 
 
 def _entry(removed: Removed, n_fits: int) -> dict[str, Json]:
