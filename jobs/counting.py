@@ -118,12 +118,12 @@ def _converted(part: CountedPart, number: int, declaration: SurveyDeclaration, q
             f"Wave {wave.reference} of {wave.pollster} no longer fits the codebook: "
             f"{conversion.faults[0]} Mend the codebook with `hustings survey update`.",
         )
-    kept = conversion.interviews.filter(~pl.col("excluded")).with_columns(counted_answer(question))
+    kept = conversion.interviews.lazy().filter(~pl.col("excluded")).with_columns(counted_answer(question))
     kept = kept.with_columns(value.alias(column) for column, value in _own(wave, number, declaration).items())
     # A weight is relative within its delivery: pollsters, and deliveries of one, sum theirs to what they like.
     kept = kept.filter(pl.col(question.id).is_not_null())
     kept = kept.with_columns((pl.col("weight") / pl.col("weight").mean()).fill_null(1.0))
-    return kept.select(tuple(dict.fromkeys((*declaration.cell_columns, *_OF_WAVES, question.id, "weight"))))
+    return kept.select(tuple(dict.fromkeys((*declaration.cell_columns, *_OF_WAVES, question.id, "weight")))).collect()
 
 
 def _left(

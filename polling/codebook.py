@@ -210,6 +210,10 @@ class _Reading:
 
     def weight(self) -> pl.Series:
         """Weights; a column that is blank throughout says nothing."""
+        if self.has("weight"):
+            numbers = self.received[self.names["weight"]].cast(pl.Float64, strict=False)
+            if not numbers.null_count() and ((numbers > 0) & numbers.is_finite()).all():  # as nearly always
+                return numbers
         text = self._optional("weight")
         if text is None:
             return self._nulls(pl.Float64)
