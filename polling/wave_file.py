@@ -198,12 +198,23 @@ def _received(table: Table, log: FaultLog) -> pl.DataFrame:
     if table.format == "csv" or not columns:  # of CSV, cells are blank or not, and without NUL, as it is
         return pl.DataFrame(columns) if columns else pl.DataFrame(height=table.data.height)
     received = pl.DataFrame(columns)
-    nul = received.select(pl.all().str.contains("\x00", literal=True).any())
+    # What was a number or a date is neither blank nor has it a NUL.
+    texts = pl.DataFrame([one for one in columns if not _is_of_digits(table.data.schema[one.name])])
+    if not texts.width:
+        return received
+    nul = texts.select(pl.all().str.contains("\x00", literal=True).any())
     for name in (name for name, found in nul.row(0, named=True).items() if found):
         rows = received[name].str.contains("\x00", literal=True).fill_null(value=False).arg_true() + FIRST_ROW
         reason, remedy = "the text contains a NUL character", "Remove it: it cannot be stored."
         log.add_rows(rows, None, reason, remedy, column=name)
-    return received.with_columns(pl.when(pl.all() != "").then(pl.all()))
+    blank = texts.select((pl.all() == "").any())
+    return received.with_columns(
+        received[name].set(received[name] == "", None) for name, found in blank.row(0, named=True).items() if found
+    )
+
+
+def _is_of_digits(kind: pl.DataType) -> bool:
+    return kind.is_numeric() or kind.is_temporal()
 
 
 def _by_name(
