@@ -21,7 +21,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mrp.counts import collapse
+    from mrp.counts import collapse, observed_levels
     from mrp.design import Design, build_design
     from mrp.diagnostics import diagnose
     from mrp.electorate import Electorate
@@ -56,6 +56,7 @@ __all__ = [
     "fit_model",
     "from_datatree",
     "judge_nuts",
+    "observed_levels",
     "parse_priors",
     "poststratify",
     "sample_nuts",
@@ -83,6 +84,7 @@ _HOMES = {
     "fit_model": "mrp.fit",
     "from_datatree": "mrp.latents",
     "judge_nuts": "mrp.verdict",
+    "observed_levels": "mrp.counts",
     "parse_priors": "mrp.priors",
     "poststratify": "mrp.poststratify",
     "sample_nuts": "mrp.nuts",

@@ -29,6 +29,7 @@ import polars as pl
 
 from mrp.design import Design
 from mrp.errors import CountsError
+from mrp.periods import natural_order
 from mrp.terms import OBSERVED
 
 __all__ = ["coarsest", "collapse", "design_effect", "observed_levels", "require_columns", "require_counts"]
@@ -66,7 +67,8 @@ def collapse(
     ------
     CountsError
         If a column is missing, an interview with an answer has no value in one of ``by``: exclude it on purpose,
-        with a reason, before counting; or if its weight is no number above 0.
+        with a reason, before counting; if its weight is no number above 0; or if answers are no labels, or ``option``
+        is one but for upper and lower case or blanks around it.
     """
     for column in (*by, answer, *([weight] if weight else [])):
         if column not in interviews.columns:
@@ -78,6 +80,7 @@ def collapse(
                 f"{n_missing:,} of {answered.height:,} interviews with an answer have no {column}; "
                 "exclude them before counting"
             )
+    _require_labels(answered[answer], option)
     chosen = pl.col(answer).cast(pl.String) == option
     counted = [pl.len().cast(pl.Int64).alias("n"), chosen.sum().cast(pl.Int64).alias("y")]
     if weight:
@@ -88,6 +91,21 @@ def collapse(
     if not by:
         return answered.select(counted)
     return answered.group_by(by).agg(counted).sort(by)
+
+
+def _require_labels(answers: pl.Series, option: str) -> None:
+    """Refuse what would count nobody by mistake. That nobody chose the option is an answer."""
+    if answers.dtype == pl.Null:
+        return
+    if not isinstance(answers.dtype, pl.String | pl.Categorical | pl.Enum):
+        raise CountsError(
+            f"the answers in column {answers.name!r} are {answers.dtype}, not labels; "
+            f"write them as text, with {option!r} for the option that is counted"
+        )
+    labels = answers.unique().cast(pl.String).drop_nulls().sort().to_list()
+    alike = [label for label in labels if label.strip().casefold() == option.strip().casefold()]
+    if alike and option not in labels:
+        raise CountsError(f"nobody answered {option!r} in column {answers.name!r}, but some {alike[0]!r}; spell it so")
 
 
 def coarsest(design: Design, counts: pl.DataFrame) -> pl.DataFrame:
@@ -176,13 +194,30 @@ def require_columns(design: Design, counts: pl.DataFrame) -> None:
             raise CountsError(f"the model reads {column}; count interviews by {', '.join(design.count_columns)}")
 
 
-def observed_levels(counts: pl.DataFrame) -> dict[str, tuple[str, ...]]:
-    """Levels of period, pollster and mode, as far as counts have them: what `mrp.design.build_design` has to know."""
-    return {
-        name: tuple(counts[name].cast(pl.String).unique().sort().to_list())
-        for name in OBSERVED
-        if name in counts.columns
-    }
+def observed_levels(table: pl.DataFrame) -> dict[str, tuple[str, ...]]:
+    """Levels of period, pollster and mode: what `mrp.design.build_design` has to know as ``observed``.
+
+    Parameters
+    ----------
+    table
+        Interviews or counts; of the columns "period", "pollster" and "mode" those that there are. Gaps are no level.
+
+    Returns
+    -------
+    dict
+        Column → its levels. Text is in natural order, with the numbers inside labels compared as numbers ("wave 2" is
+        before "wave 10"). A ``polars.Enum`` keeps the order of its categories, numbers and dates have their own. For
+        periods the order is that of time: give labels that sort in no such way, such as "spring" and "autumn", as an
+        Enum, or write ``observed={"period": (...)}`` in order.
+    """
+    return {name: _levels_in_order(table[name]) for name in OBSERVED if name in table.columns}
+
+
+def _levels_in_order(column: pl.Series) -> tuple[str, ...]:
+    levels = column.drop_nulls().unique()
+    if isinstance(column.dtype, pl.String | pl.Categorical):
+        return natural_order(levels.cast(pl.String).to_list())
+    return tuple(levels.sort().cast(pl.String).to_list())
 
 
 def require_counts(counts: pl.DataFrame) -> None:

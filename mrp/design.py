@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from mrp.coding import EffectCoding, FactorCoding, PredictorCoding, code_effect, code_predictor, code_slope
 from mrp.electorate import Electorate
-from mrp.errors import DrawsError, FormulaError, FrameError
+from mrp.errors import CountsError, DrawsError, FormulaError, FrameError
 from mrp.formula import parse_formula
 from mrp.formula_check import check_formula
 from mrp.periods import period_grid
@@ -269,8 +269,8 @@ def build_design(
     electorate
         Gives the levels, the predictors of the districts, and the people that the centring constants are averaged over.
     observed
-        Levels of "period", "pollster" and "mode" that the counts have, as far as the formula reads them; see
-        `mrp.periods.period_grid` for labels of periods.
+        Levels of "period", "pollster" and "mode" that the interviews have, as `mrp.counts.observed_levels` gives them;
+        see `mrp.periods.period_grid` for labels of periods.
     period
         The period to predict, one of the grid. Default: the last one with interviews.
 
@@ -278,9 +278,12 @@ def build_design(
     ------
     FormulaError
         With everything that is wrong with the formula.
+    CountsError
+        If ``observed`` names another column, or has levels that are not text.
     FrameError
         If there is no such period.
     """
+    _check_observed(observed or {})
     if problems := check_formula(formula, electorate, observed=observed or {}):
         raise FormulaError(formula, problems)
     parsed = parse_formula(formula)
@@ -311,6 +314,19 @@ def build_design(
         levels["period"][-1] if "period" in levels else None,
     )
     return design if period is None else design.at_period(period)
+
+
+def _check_observed(observed: Mapping[str, Sequence[str]]) -> None:
+    for name, levels in observed.items():
+        if name not in OBSERVED:
+            raise CountsError(f"observed has levels of {name!r}; it may have those of {', '.join(OBSERVED)}: rename it")
+        if isinstance(levels, str):
+            raise CountsError(f"the levels of {name} in observed must be a list, got {levels!r}; write ({levels!r},)")
+        if wrong := [level for level in levels if not isinstance(level, str)]:
+            raise CountsError(
+                f"the levels of {name} in observed must be text, got {wrong[0]!r} ({type(wrong[0]).__name__}); "
+                "take them from mrp.observed_levels(interviews)"
+            )
 
 
 def _predictor_json(predictor: PredictorCoding) -> dict[str, Any]:

@@ -149,4 +149,7 @@ def _observed_problems(
         yield f"{name}{where} is a column of the electorate; rename it, so that {name} means what interviews have"
     elif observed is not None and not observed.get(name):
         has = ", ".join(observed) or "neither period, pollster nor mode"
-        yield f"{name}{where} is not known of the interviews, which have {has}; count by {name}, or leave the term out"
+        yield (
+            f"{name}{where} is not known of the interviews, which have {has}; count by {name} (in Python build the "
+            "design with observed=mrp.observed_levels(interviews)), or leave the term out"
+        )

@@ -1,15 +1,16 @@
 """Periods on a regular grid: a time without interviews is a latent period, not a missing one.
 
 Labels sort in time: "2024-05-31" (a day), "2024-W22" (an ISO week), "2024-05" (a month), "17" (a number). Any other
-labels, such as names of waves, are periods in the order given, without gaps.
+labels, such as names of waves, are periods in the order given, without gaps; `mrp.counts.observed_levels` gives them in
+`natural_order`.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import Literal
 
-__all__ = ["PeriodKind", "period_grid", "period_label"]
+__all__ = ["PeriodKind", "natural_order", "period_grid", "period_label"]
 
 type PeriodKind = Literal["day", "week", "month"]
 
@@ -40,6 +41,17 @@ def period_grid(labels: Sequence[str]) -> tuple[str, ...]:
         numbers = [int(label) for label in distinct]
         return tuple(str(number) for number in range(min(numbers), max(numbers) + 1))
     return tuple(distinct)
+
+
+def natural_order(labels: Iterable[str]) -> tuple[str, ...]:
+    """Distinct labels, sorted with the numbers inside them compared as numbers: "wave 2", "wave 9", "wave 10"."""
+    return tuple(sorted(set(labels), key=_natural_key))
+
+
+def _natural_key(label: str) -> tuple[list[str | int], str]:
+    # Text and digits take turns, so that text is only ever compared with text and a number with a number.
+    parts = re.split(r"([0-9]+)", label)
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)], label
 
 
 def _calendar(first: str, last: str, kind: PeriodKind) -> tuple[str, ...]:

@@ -150,12 +150,13 @@ def area_draws_many(
         If the latents are those of another design.
     FrameError
         If a grouping cannot be made of this population (see `mrp.grouping`), or the model reads a column that is
-        neither in the population nor in ``at``.
+        neither in the population nor in ``at``, or ``at`` has a column that makes no difference to the prediction.
     UncoveredPopulation
         If people that a grouping counts live at a level that the model has not seen.
     """
     _require_design(latents, design)
     at = at or {}
+    _require_read(at, design, electorate)
     if not groupings:
         return ()
     if "period" in at and "period" in design.observed:
@@ -231,6 +232,22 @@ def _require_covered(frame: pl.DataFrame, covered: NDArray[np.bool_]) -> None:
         cells = frame.drop("n_people").filter(pl.Series(uncovered)).head(3)
         examples = [" / ".join(map(str, row)) for row in cells.iter_rows()]
         raise UncoveredPopulation(float(n_people[uncovered].sum()), examples)
+
+
+def _require_read(at: Mapping[str, str], design: Design, electorate: Electorate) -> None:
+    """Refuse a level to look at that the prediction would not depend on: the answer would not be to the question."""
+    of_population = (*electorate.cell_columns, *electorate.parents)
+    may_be = [column for column in design.cell_columns if column not in of_population]
+    may_be += ["period"] if "period" in design.observed else []
+    for column, level in at.items():
+        if column in may_be or column in of_population:  # the latter is refused by `cells_of`
+            continue
+        if column in ("pollster", "mode"):
+            raise FrameError(
+                f"at has {column} {level!r}, but a prediction is for no {column} in particular; leave it out"
+            )
+        has = f"it may have {', '.join(may_be)}" if may_be else "leave it out"
+        raise FrameError(f"at has {column} {level!r}, which the model {design.formula!r} does not read; {has}")
 
 
 def _require_design(latents: LatentDraws, design: Design) -> None:

@@ -2,7 +2,7 @@ from datetime import date
 
 import pytest
 
-from mrp.periods import period_grid, period_label
+from mrp.periods import natural_order, period_grid, period_label
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,9 @@ def test_a_day_is_in_its_iso_week_and_month():
     assert period_label(day, "day") == "2021-01-03"
     assert period_label(day, "week") == "2020-W53"
     assert period_label(day, "month") == "2021-01"
+
+
+def test_numbers_inside_labels_are_compared_as_numbers():
+    assert natural_order(["wave 10", "wave 2", "wave 9", "wave 2"]) == ("wave 2", "wave 9", "wave 10")
+    assert natural_order(["10", "9b", "x", "", "9a"]) == ("", "9a", "9b", "10", "x")
+    assert natural_order(["2024-W10", "2023-W52", "2024-W09"]) == ("2023-W52", "2024-W09", "2024-W10")
