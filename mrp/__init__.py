@@ -9,9 +9,10 @@
     estimate = area_draws(fit.latents, design, electorate, by=("state",))
     table = summarise(estimate, interval=0.9)
 
-What else can be asked of estimates is in `mrp.contrast`, `mrp.change`, `mrp.revision`, `mrp.chances` (above a
-threshold, in the lead, ranks), `mrp.seats`, `mrp.information` (how much is data) and `mrp.mix_and_mind`; raw and
-weighted figures beside a model's in `mrp.direct` and `mrp.raking`.
+What else can be asked of estimates is in the modules `mrp.contrast`, `mrp.change`, `mrp.revision`, `mrp.chances` (above
+a threshold, in the lead, ranks), `mrp.seats`, `mrp.information` (how much is data) and `mrp.mix_and_mind`; raw and
+weighted figures beside a model's in `mrp.direct` and `mrp.raking`; what can go wrong in `mrp.errors`. They need no
+import of their own: `mrp.seats.seats(options)`, `mrp.contrast.lead(estimate)`.
 
 Nothing here reads a file, a clock, the environment or a global random generator. Importing it loads neither PyMC nor
 numba nor pandas; only the functions that parse a formula or sample do.
@@ -21,6 +22,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mrp import chances as chances
+    from mrp import change as change
+    from mrp import contrast as contrast
+    from mrp import direct as direct
+    from mrp import errors as errors
+    from mrp import information as information
+    from mrp import mix_and_mind as mix_and_mind
+    from mrp import raking as raking
+    from mrp import revision as revision
+    from mrp import seats as seats
     from mrp.counts import collapse, observed_levels
     from mrp.design import Design, build_design
     from mrp.diagnostics import diagnose
@@ -93,11 +104,31 @@ _HOMES = {
     "term_parity": "mrp.parity",
 }
 
+_MODULES = (
+    "change",
+    "chances",
+    "contrast",
+    "direct",
+    "errors",
+    "information",
+    "mix_and_mind",
+    "raking",
+    "revision",
+    "seats",
+)
+"""Modules that are reached as attributes, as the functions of the same names are in them."""
+
 
 def __getattr__(name: str) -> object:
     # Looked up on first use: a process that only serves estimates need not load what fits and scores.
+    if name in _MODULES:
+        return import_module(f"mrp.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'mrp' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES, *_MODULES})

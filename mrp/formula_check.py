@@ -129,10 +129,10 @@ def _constant_problems(name: str, term: VaryingSlopes, electorate: Electorate) -
 def _order_problems(term: Walk, electorate: Electorate, observed: Mapping[str, Sequence[str]] | None) -> Iterator[str]:
     name = term.name
     ordered = ", ".join((*sorted(electorate.ordered), "period"))
-    if name == "period" and name not in electorate.demographics:
-        yield from _observed_problems(name, f" in {term}", electorate, observed)
-    elif name in term.factors:
+    if name in term.factors:
         yield f"{term} walks over {name} by {name}; leave one out"
+    elif name == "period" and name not in electorate.demographics:
+        yield from _observed_problems(name, f" in {term}", electorate, observed)
     elif name in electorate.ordered:
         if len(electorate.levels(name)) <= term.order:
             yield f"{name} in {term} has {len(electorate.levels(name))} levels, needs {term.order + 1} or more"

@@ -150,6 +150,7 @@ def test_one_pollster_has_no_house_effect_and_is_no_error():
         ("rw1(sex)", "sex in rw1(sex) has no order; declare it as ordered, or write (1|sex). Ordered are age, period"),
         ("rw1(lean)", "lean in rw1(lean) names nothing that has an order"),
         ("rw1(age|age)", "rw1(age|age) walks over age by age"),
+        ("rw1(period|period)", "rw1(period|period) walks over period by period"),
         ("rw1(age|town)", "town in rw1(age|town) names nothing"),
         ("(income|age)", "income in (1+income|age) names nothing"),
         ("(lean|district)", "lean in (1+lean|district) is the same throughout each district"),

@@ -1,5 +1,8 @@
 """What somebody in a notebook meets: the names that are promised, and one clear error for what makes no sense."""
 
+import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +17,19 @@ from tests.mrp.polls import OBSERVED, WORLD
 
 def latents_of(design: mrp.Design) -> mrp.LatentDraws:
     return mrp.LatentDraws(np.zeros((2, design.n_latents), dtype=np.float32), design.latent_names)
+
+
+def test_every_name_and_module_that_is_promised_is_there_after_one_import_and_brings_no_sampler():
+    modules = sorted(set(re.findall(r"`mrp\.(\w+)`", mrp.__doc__ or "")))
+    assert {"contrast", "change", "seats", "raking", "direct", "mix_and_mind"} <= set(modules)
+    code = (
+        "import sys, mrp\n"
+        f"missing = {{*mrp.__all__, *{modules!r}}} - set(dir(mrp))\n"
+        f"missing |= {{name for name in {modules!r} if getattr(mrp, name).__name__ != f'mrp.{{name}}'}}\n"
+        "print(*missing, *({'pymc'} & set(sys.modules)))"
+    )
+    wrong = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert wrong.split() == []
 
 
 def test_what_a_term_of_time_lacks_is_named_and_is_there():
