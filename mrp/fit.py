@@ -85,8 +85,10 @@ def fit_model(
     CountsError, PriorError
         If the model cannot be fitted on these counts.
     SamplingError
-        If NUTS cannot start.
+        If there is no such engine, or NUTS cannot start.
     """
+    if engine not in ("laplace", "nuts"):
+        raise SamplingError(f"there is no engine {engine!r}; take 'laplace' or 'nuts'")
     parity = term_parity(design, electorate)
     effect = design_effect(design, counts)
     escalated: tuple[Problem, ...] = ()

@@ -74,9 +74,10 @@ def fit_laplace(
     -------
     xarray.DataTree
         ``posterior``: as `mrp.nuts.sample_nuts` returns it, with one chain of equally weighted draws.
-        ``sample_stats``: ``point``, the number of the point that each draw belongs to. Attributes: engine, seed,
-        points, draws, k_hat_sd and k_hat_joint, ess_sd and ess_joint (effective of the points and of the draws),
-        evaluations, newton_steps (mean per evaluation), warnings (in words), seconds, versions.
+        ``sample_stats``: ``point``, the number of the point that each draw belongs to. Attributes, of the tree and of
+        ``sample_stats``: engine, seed, points, draws, k_hat_sd and k_hat_joint, ess_sd and ess_joint (effective of the
+        points and of the draws), evaluations, newton_steps (mean per evaluation), warnings (in words), seconds,
+        versions.
 
     Raises
     ------
@@ -142,6 +143,7 @@ def fit_laplace(
         "seconds": report.seconds(),
         "versions": {name: version(name) for name in ("numba", "numpy", "scipy")},
     }
+    tree["sample_stats"].attrs = dict(tree.attrs)
     report("draw", 1.0)
     return tree
 

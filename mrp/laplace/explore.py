@@ -125,22 +125,19 @@ def explore(
         some = walkers[: max(60, 2 * n_features)]
         if _efficiency(known.add(some) - surrogate(known.coordinates(some))) >= _ENOUGH:
             break
+    n_last = n_points
     for attempt in range(_MAX_LAST_ROUNDS):
         left = 0.5 ** (attempt + 1)  # half of it goes to this round, since few need another
         proposal = known.log_density(known.surrogate(), _KEPT)
-        drawn = _draw_surrogate(rng, space, proposal, near=near, n=max(_WALKERS, 2 * n_points))[:n_points]
+        drawn = _draw_surrogate(rng, space, proposal, near=near, n=max(_WALKERS, 2 * n_last))[:n_last]
         value = known.add(drawn, report=partial(_within, report, 1 - left, 1 - left / 2))
         log_weight = value + space.log_prior(drawn) - proposal(drawn)
-        if _efficiency(log_weight) >= _TOLERABLE:
+        heavy = smoothed_weights(log_weight)[1] > MAX_K_HAT
+        if n_last > n_points or (_efficiency(log_weight) >= _TOLERABLE and not heavy):
             break
-    # Of 400 points the shape of the tail is told by 60, so its error is about 0.2: where the tail seems too heavy, more
-    # draws of the same proposal join the first, whatever they show.
-    if smoothed_weights(log_weight)[1] > MAX_K_HAT:
-        n_more = (_SECOND_LOOK - 1) * n_points
-        more = _draw_surrogate(rng, space, proposal, near=near, n=2 * n_more)[:n_more]
-        value = known.add(more, report=partial(_within, report, 1 - left / 2, 1.0))
-        log_weight = np.concatenate([log_weight, value + space.log_prior(more) - proposal(more)])
-        drawn = np.concatenate([drawn, more])
+        # Of 400 points the shape of the tail is told by 60, so its error is about 0.2: the look that decides has more,
+        # from a surrogate that knows the points with large weights.
+        n_last = _SECOND_LOOK * n_points if heavy else n_points
     return Exploration(
         hypers=space.natural(drawn),
         log_weight=log_weight,

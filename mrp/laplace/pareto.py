@@ -19,6 +19,8 @@ __all__ = ["smoothed_weights"]
 type Floats = NDArray[np.float64]
 
 _LEAST_TAIL = 5
+_FLAT = 0.1
+"""Part of the largest weight by which those of the tail may differ and still be called equal."""
 
 
 def smoothed_weights(log_weight: Floats) -> tuple[Floats, float]:
@@ -34,18 +36,19 @@ def smoothed_weights(log_weight: Floats) -> tuple[Floats, float]:
     weight
         Adding up to 1, shape (draw,).
     k_hat
-        -inf if all weights are equal, inf if the tail is too short or too uneven to be judged.
+        -inf if the weights of the tail are nearly equal, inf if it is too short or too uneven to be judged.
     """
-    if np.ptp(log_weight) < 1e-9:
-        return np.full(len(log_weight), 1 / len(log_weight)), -np.inf
     n = len(log_weight)
     weight = np.exp(log_weight - log_weight.max())
     n_tail = _tail(n)
     order = np.argsort(weight)
     tail = order[n - n_tail :]
+    cutoff = weight[order[max(n - n_tail - 1, 0)]]
+    # A shape knows no scale: of largest weights that hardly differ it is the shape of rounding and small errors.
+    if cutoff >= 1 - _FLAT:
+        return weight / weight.sum(), -np.inf
     k_hat = np.inf
     if n_tail >= _LEAST_TAIL:
-        cutoff = weight[order[n - n_tail - 1]]
         k_hat, scale = _fit(weight[tail] - cutoff)
         if np.isfinite(k_hat):
             left = -np.log1p(-(np.arange(n_tail) + 0.5) / n_tail)  # quantiles of an exponential distribution

@@ -73,3 +73,22 @@ def test_agrees_with_a_loop_whatever_the_order(rows):
 def test_counts_that_no_likelihood_has_are_refused(counts: pl.DataFrame, message: str):
     with pytest.raises(CountsError, match=message):
         require_counts(counts)
+
+
+@pytest.mark.parametrize(
+    ("answers", "option", "message"),
+    [
+        (["yes", "no"], "Yes", "some 'yes'"),
+        (["yes ", "no"], "yes", "some 'yes '"),
+        ([True, False], "True", "Boolean, not labels"),
+        ([1.0, 0.0], "1", "Float64, not labels"),
+    ],
+)
+def test_an_option_that_nobody_chose_by_a_slip_is_refused(answers: list[object], option: str, message: str):
+    with pytest.raises(CountsError, match=message):
+        collapse(pl.DataFrame({"answer": answers}), by=(), answer="answer", option=option)
+
+
+def test_an_option_that_nobody_chose_is_counted():
+    counted = collapse(pl.DataFrame({"answer": ["no", "no"]}), by=(), answer="answer", option="yes")
+    assert counted.to_dicts() == [{"n": 2, "y": 0}]

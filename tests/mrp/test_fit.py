@@ -2,6 +2,7 @@
 
 import pytest
 
+from mrp.errors import SamplingError
 from mrp.fit import default_estimates, fit_model
 from mrp.laplace.engine import LaplaceSettings
 from mrp.nuts import NutsSettings
@@ -21,6 +22,11 @@ def test_a_laplace_fit_that_passes_is_the_fit(fitted):
     assert report["k_hat_joint"] < 0.7
     assert {row["name"] for row in report["parameters"]} >= {"intercept", "sd (1|age)", "(1|age)[65+]"}
     assert all(row["mcse"] < 0.1 * row["sd"] for row in report["parameters"])
+
+
+def test_an_engine_that_is_none_is_refused(fitted):
+    with pytest.raises(SamplingError, match="no engine 'Laplace'"):
+        fit_model(fitted.design, fitted.electorate, fitted.counts, Priors(), engine="Laplace", seed=1)  # type: ignore[arg-type]
 
 
 def test_a_laplace_fit_that_does_not_pass_is_made_again_with_nuts_and_says_why(fitted):
