@@ -41,14 +41,16 @@ class SuppressionJournal:
             If it cannot be read, or others may read it.
         """
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            with self.path.open("rb") as file:
+                self._require_private(file.fileno())
+                lines = file.read().splitlines()
         except FileNotFoundError:
             return (), 0
         except OSError as error:
-            raise SecretsError(f"The journal of erasures {self.path} cannot be read: {error.strerror}.") from error
-        with os.fdopen(descriptor, "rb") as file:
-            self._require_private(file.fileno())
-            lines = file.read().splitlines()
+            raise SecretsError(
+                f"The journal of erasures {self.path} cannot be read: {error.strerror}. Nobody is erased without it. "
+                "Correct its owner, or put its copy in its place."
+            ) from error
         entries, n_damaged = [], 0
         for line in lines:
             try:
@@ -65,11 +67,11 @@ class SuppressionJournal:
         SecretsError
             If it cannot be written, or others may read it.
         """
+        if not (lacks := self._lacking(entries)):  # and so nothing is to be written
+            return 0
         try:
             with self._locked():
-                known = {(one.survey_id, one.id_mac): one for one in self.read()[0]}
-                lacks = [one for one in entries if not one.is_in(known.get((one.survey_id, one.id_mac)))]
-                if lacks:
+                if lacks := self._lacking(lacks):  # others may have noted them meanwhile
                     self._append(b"".join(msgspec.json.encode(one) + b"\n" for one in lacks))
         except OSError as error:
             raise SecretsError(
@@ -77,6 +79,10 @@ class SuppressionJournal:
                 "without it. Make room, or let this user write beside the secrets file, and ask again."
             ) from error
         return len(lacks)
+
+    def _lacking(self, entries: Iterable[Entry]) -> list[Entry]:
+        known = {(one.survey_id, one.id_mac): one for one in self.read()[0]}
+        return [one for one in entries if not one.is_in(known.get((one.survey_id, one.id_mac)))]
 
     def _append(self, lines: bytes) -> None:
         is_new = not self.path.exists()
