@@ -189,7 +189,7 @@ class _Reader:
             self._process.wait()
             return f"the file cannot be read within {WALL_S:g} s"
         code = -(self._process.returncode or 0)
-        return _LAST_SIGNAL.get(code, "the program that reads such files broke at this one")
+        return _LAST_SIGNAL.get(code, "the file is damaged: the library that reads such files broke at it")
 
     _is_silent = False
 

@@ -66,7 +66,7 @@ def parse(content: bytes, log: FaultLog, *, expected: Collection[str], only: boo
             table = replace(table, others=sample_columns(content, name, table.header, expected))
     except MemoryError:
         raise
-    except Exception as error:  # strangers' bytes, read by four libraries
+    except (Exception, pl.exceptions.PanicException) as error:  # strangers' bytes, read by four libraries
         if isinstance(error, pl.exceptions.PanicException) and "memory" in str(error).lower():
             raise MemoryError from None
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
