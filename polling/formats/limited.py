@@ -38,7 +38,10 @@ WALL_S = 8.0
 START_S = 60.0
 """What a process may take to be ready, on a busy machine without compiled bytecode."""
 _REMEDY = "Save it again, in parts if it is large, or send it as CSV."
+_CRASHED = "the file is damaged: the library that reads such files broke at it"
 _LAST_SIGNAL: dict[int, str] = {
+    signal.SIGSEGV: _CRASHED,
+    signal.SIGBUS: _CRASHED,
     signal.SIGXCPU: f"the file cannot be read within {CPU_S} s of computing",
     signal.SIGABRT: f"the file cannot be read within {MEMORY_BYTES / 1e6:,.0f} MB of memory",
 }
@@ -189,7 +192,7 @@ class _Reader:
             self._process.wait()
             return f"the file cannot be read within {WALL_S:g} s"
         code = -(self._process.returncode or 0)
-        return _LAST_SIGNAL.get(code, "the file is damaged: the library that reads such files broke at it")
+        return _LAST_SIGNAL.get(code, "the program that reads such files broke at this one")
 
     _is_silent = False
 

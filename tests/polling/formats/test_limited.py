@@ -58,7 +58,12 @@ def test_a_process_that_died_while_it_had_nothing_to_do_is_replaced(readers: Rea
 
 @pytest.mark.parametrize(
     ("number", "reason"),
-    [(signal.SIGXCPU, "computing"), (signal.SIGABRT, "1,400 MB of memory"), (signal.SIGSEGV, "broke at this one")],
+    [
+        (signal.SIGXCPU, "computing"),
+        (signal.SIGABRT, "1,400 MB of memory"),
+        (signal.SIGSEGV, "the file is damaged"),
+        (signal.SIGTERM, "broke at this one"),
+    ],
 )
 def test_a_process_that_dies_at_a_file_is_a_fault_of_the_file(readers: Readers, number: signal.Signals, reason: str):
     read(readers, SAMPLES["parquet"])

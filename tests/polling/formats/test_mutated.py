@@ -41,7 +41,7 @@ def mutated(content: bytes, rng: np.random.Generator) -> bytes:
 
 
 FRAGILE = {"sav": 0.01, "zsav": 0.02}
-"""The library that reads these ends with a signal at a few damaged files in a thousand: the process is there for that."""
+"""The library that reads these ends with a signal at a few damaged files in a thousand: hence the process."""
 
 
 def survives(name: str, number: int) -> None:
