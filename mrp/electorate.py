@@ -15,6 +15,8 @@ from mrp.errors import FrameError
 __all__ = ["Electorate"]
 
 _NOT_PARENTS = ("code", "name")
+_TAKEN = ("intercept", "n_people")
+"""Names that mean something else in a design or a frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +26,9 @@ class Electorate:
     Raises
     ------
     FrameError
-        If a column is missing, a cell or a district occurs twice, a count is negative, missing or not finite, a cell is
-        in a district or at a level that is not declared, or nobody lives anywhere.
+        If a column is missing or is not of text, two columns have one name, a level, a cell or a district occurs
+        twice, a count is negative, missing or not finite, a cell is in a district or at a level that is not declared,
+        or nobody lives anywhere.
     """
 
     frame: pl.DataFrame
@@ -41,6 +44,8 @@ class Electorate:
 
     def __post_init__(self) -> None:
         _check_districts(self.districts)
+        _check_names(self)
+        _check_levels(self.demographics)
         _check_frame(self)
 
     @property
@@ -79,9 +84,21 @@ class Electorate:
         if column in self.parents:
             return tuple(sorted(self.districts[column].unique().to_list()))
         known = ", ".join((*self.cell_columns, *self.parents))
+        reason = self.unusable(column)
         raise FrameError(
-            f"{column!r} is not a district, parent area or demographic of this electorate; use one of {known}"
+            f"{column!r} is not a district, parent area or demographic of this electorate"
+            f"{f' ({reason})' if reason else ''}; use one of {known}"
         )
+
+    def unusable(self, column: str) -> str | None:
+        """Why a column of the districts is neither parent nor predictor, in words; None if it is, or is not there."""
+        if column in (*_NOT_PARENTS, *self.parents, *self.predictors) or column not in self.districts.columns:
+            return None
+        values = self.districts[column]
+        if values.dtype == pl.String:
+            gaps = self.districts.filter(values.is_null())["code"].to_list()
+            return f"it has no value in {', '.join(map(str, gaps[:3]))}, and a parent area needs text in every district"
+        return f"it is of type {values.dtype}, and a parent area needs text (String), a predictor numbers; cast it"
 
 
 def _check_districts(districts: pl.DataFrame) -> None:
@@ -93,6 +110,37 @@ def _check_districts(districts: pl.DataFrame) -> None:
         raise FrameError(f"district {repeated[0]!r} has more than one row in the table of districts; keep one")
     if districts["code"].null_count():
         raise FrameError(f"the table of districts has {districts['code'].null_count()} rows without a code")
+    _require_text(districts["code"], "the table of districts")
+
+
+def _check_names(electorate: Electorate) -> None:
+    for column in electorate.cell_columns:
+        if column in _TAKEN:
+            raise FrameError(f"a column of the frame is called {column!r}, which means something else; rename it")
+    for column in (*electorate.parents, *electorate.predictors):
+        if column in (*electorate.cell_columns, *_TAKEN):
+            kind = "district" if column == electorate.district else "demographic"
+            other = "which means something else" if column in _TAKEN else f"as is a {kind} of the frame"
+            raise FrameError(f"a column of the districts is called {column!r}, {other}; rename it or leave it out")
+
+
+def _check_levels(demographics: Mapping[str, tuple[str, ...]]) -> None:
+    for name, levels in demographics.items():
+        if isinstance(levels, str):
+            raise FrameError(f"the levels of {name} must be a list, got {levels!r}; write ({levels!r},)")
+        if wrong := [level for level in levels if not isinstance(level, str)]:
+            raise FrameError(f"{name} has the level {wrong[0]!r}, which is {type(wrong[0]).__name__}; write it as text")
+        if repeated := [level for i, level in enumerate(levels) if level in levels[:i]]:
+            raise FrameError(f"{name} has the level {repeated[0]!r} more than once; keep one")
+
+
+def _require_text(values: pl.Series, table: str) -> None:
+    if not isinstance(values.dtype, pl.String | pl.Categorical | pl.Enum):
+        name = values.name
+        raise FrameError(
+            f"column {name!r} of {table} is of type {values.dtype}, it has to be text; "
+            f"write .with_columns(pl.col({name!r}).cast(pl.String))"
+        )
 
 
 def _check_frame(electorate: Electorate) -> None:
@@ -106,6 +154,7 @@ def _check_frame(electorate: Electorate) -> None:
     if not n_people.sum() > 0:
         raise FrameError("nobody lives in the frame: the counts of its cells sum to 0")
     for column in electorate.cell_columns:
+        _require_text(frame[column], "the frame")
         levels = electorate.levels(column)
         unknown = frame.filter(~pl.col(column).is_in(levels) | pl.col(column).is_null())
         if unknown.height:

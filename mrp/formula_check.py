@@ -102,7 +102,9 @@ def _coefficient_problems(name: str, where: str, electorate: Electorate) -> Iter
 
 def _level_problems(name: str, where: str, electorate: Electorate) -> Iterator[str]:
     known = (electorate.district, *electorate.parents, *electorate.demographics)
-    if name not in known:
+    if reason := electorate.unusable(name):
+        yield f"{name}{where} is a column of the districts that cannot be used: {reason}"
+    elif name not in known:
         yield f"{name}{where} names nothing; this electorate has {', '.join((*known, *electorate.predictors))}"
     elif len(electorate.levels(name)) < 2:
         yield f"{name}{where} has one level ({electorate.levels(name)[0]}), so it cannot explain anything"

@@ -3,6 +3,7 @@ import pytest
 
 from mrp.electorate import Electorate
 from mrp.errors import FrameError
+from mrp.formula_check import check_formula
 from tests.mrp.worlds import electorate
 
 WORLD = electorate()
@@ -44,6 +45,10 @@ def test_levels_of_something_else_are_an_error():
         (WORLD.frame.with_columns(n_people=pl.lit(None, dtype=pl.Float64)), "finite number >= 0"),
         (WORLD.frame.with_columns(n_people=pl.lit(0.0)), "nobody lives in the frame"),
         (pl.concat([WORLD.frame, WORLD.frame[:1]]), "more than one row for the cell D00 / female / 18-29"),
+        (
+            WORLD.frame.with_columns(age=pl.lit(18)),
+            r"'age' of the frame is of type Int32, it has to be text; write .*cast",
+        ),
         (WORLD.frame.with_columns(age=pl.lit("young")), "age 'young', which is not one of 18-29"),
         (WORLD.frame.with_columns(district=pl.lit(None, dtype=pl.String)), "district None"),
     ],
@@ -58,9 +63,45 @@ def test_a_frame_that_cannot_be_used_is_refused_with_the_reason(frame: pl.DataFr
     [
         (WORLD.districts.drop("name"), "no column 'name'"),
         (pl.concat([WORLD.districts, WORLD.districts[:1]]), "district 'D00' has more than one row"),
+        (
+            WORLD.districts.with_columns(code=pl.int_range(pl.len())),
+            "'code' of the table of districts is of type Int64",
+        ),
+        (WORLD.districts.rename({"lean": "age"}), "is called 'age', as is a demographic of the frame; rename it"),
+        (WORLD.districts.rename({"region": "sex"}), "is called 'sex', as is a demographic"),
+        (WORLD.districts.rename({"lean": "district"}), "is called 'district', as is a district of the frame"),
+        (WORLD.districts.rename({"lean": "intercept"}), "is called 'intercept', which means something else"),
         (WORLD.districts.with_columns(code=pl.lit(None, dtype=pl.String)), "without a code|more than one row"),
     ],
 )
 def test_districts_that_cannot_be_used_are_refused_with_the_reason(districts: pl.DataFrame, message: str):
     with pytest.raises(FrameError, match=message):
         changed(districts=districts)
+
+
+@pytest.mark.parametrize(
+    ("levels", "message"),
+    [
+        (("female", "male", "male"), "sex has the level 'male' more than once"),
+        ((1, 2), "sex has the level 1, which is int; write it as text"),
+        ("male", r"the levels of sex must be a list, got 'male'; write \('male',\)"),
+    ],
+)
+def test_levels_that_cannot_be_used_are_refused_with_the_reason(levels: tuple[str, ...], message: str):
+    with pytest.raises(FrameError, match=message):
+        Electorate(WORLD.frame, WORLD.districts, WORLD.district, {**WORLD.demographics, "sex": levels})
+
+
+def test_a_column_of_the_districts_that_is_no_parent_says_why():
+    gap = pl.when(pl.col("code") != "D01").then(pl.lit("T"))
+    world = changed(districts=WORLD.districts.with_columns(town=gap, coast=pl.col("lean") > 0.5))
+
+    assert world.parents == ("region",)
+    (no_text,) = check_formula("(1|town)", world)
+    assert "town in (1|town) is a column of the districts that cannot be used: it has no value in D01" in no_text
+    (no_number,) = check_formula("coast", world)
+    assert "type Boolean, and a parent area needs text (String), a predictor numbers; cast it" in no_number
+    with pytest.raises(
+        FrameError, match=r"'town' is not a district, .* \(it has no value in D01.*\); use one of district, sex"
+    ):
+        world.levels("town")
