@@ -34,6 +34,9 @@ class Normal:
     mean: float
     sd: float
 
+    def __post_init__(self) -> None:
+        _require(self, math.isfinite(self.mean) and 0 < self.sd < math.inf, "a finite mean and an sd above 0")
+
     def __str__(self) -> str:
         return f"normal({self.mean:g}, {self.sd:g})"
 
@@ -44,6 +47,9 @@ class HalfNormal:
 
     scale: float
 
+    def __post_init__(self) -> None:
+        _require(self, 0 < self.scale < math.inf, "a finite scale above 0")
+
     def __str__(self) -> str:
         return f"half_normal({self.scale:g})"
 
@@ -53,6 +59,9 @@ class Lkj:
     """Prior of the correlations of a term with slopes: density proportional to determinant ** (eta - 1)."""
 
     eta: float
+
+    def __post_init__(self) -> None:
+        _require(self, 0 < self.eta < math.inf, "a finite eta above 0")
 
     def __str__(self) -> str:
         return f"lkj({self.eta:g})"
@@ -65,11 +74,19 @@ class AutoBeta:
     a: float
     b: float
 
+    def __post_init__(self) -> None:
+        _require(self, 0 < self.a < math.inf and 0 < self.b < math.inf, "finite a and b above 0")
+
     def __str__(self) -> str:
         return f"beta({self.a:g}, {self.b:g})"
 
 
 type Prior = Normal | HalfNormal | Lkj | AutoBeta
+
+
+def _require(prior: Prior, is_proper: bool, wanted: str) -> None:
+    if not is_proper:
+        raise PriorError(f"there is no prior {prior}; it needs {wanted}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +102,11 @@ class Priors:
     autocorrelation: AutoBeta = AutoBeta(5.0, 2.0)
     correlation_by_term: Mapping[str, Lkj | AutoBeta] = field(default_factory=dict)
     """Exceptions: a term with slopes → `Lkj`, "ar1(period)" → `AutoBeta`."""
+
+    def __post_init__(self) -> None:
+        for name, kind in _DEFAULTS.items():
+            if not isinstance(prior := getattr(self, name), kind):
+                raise PriorError(f"the prior of {name} is {prior}; it needs {_FORM_OF[kind]}")
 
     def for_predictor(self, name: str) -> Normal:
         """Prior of each coefficient of a predictor."""
@@ -219,15 +241,19 @@ def parse_priors(text: Mapping[str, str]) -> Priors:
     Raises
     ------
     PriorError
-        If a prior cannot be read.
+        If a prior cannot be read, or a term has two of one kind.
     """
     defaults: dict[str, Any] = {}
     by_term: dict[str, Normal | HalfNormal] = {}
     correlation_by_term: dict[str, Lkj | AutoBeta] = {}
     for written, priors in text.items():
         term = written.replace(" ", "")
+        if not isinstance(priors, str):
+            raise PriorError(f"the prior of {term} is {priors!r}, which is not text; write {_FORMS}")
         for one in _BETWEEN.split(priors):
             prior = _parse(term, one)
+            if term in (defaults if term in _DEFAULTS else correlation_by_term if _correlates(prior) else by_term):
+                raise PriorError(f"the prior of {term} is {priors!r}, two of one kind; keep one")
             if term in _DEFAULTS:
                 if not isinstance(prior, _DEFAULTS[term]):
                     raise PriorError(f"the prior of {term} is {prior}; it needs {_FORM_OF[_DEFAULTS[term]]}")
@@ -237,6 +263,10 @@ def parse_priors(text: Mapping[str, str]) -> Priors:
             else:
                 by_term[term] = prior
     return Priors(by_term=by_term, correlation_by_term=correlation_by_term, **defaults)
+
+
+def _correlates(prior: Prior) -> bool:
+    return isinstance(prior, Lkj | AutoBeta)
 
 
 _FORM_OF: Mapping[type[Prior], str] = {

@@ -1,10 +1,11 @@
 import json
+from collections.abc import Callable
 
 import pytest
 
 from mrp.design import build_design
 from mrp.errors import PriorError
-from mrp.priors import HalfNormal, Normal, Priors, parse_priors
+from mrp.priors import AutoBeta, HalfNormal, Lkj, Normal, Priors, parse_priors
 from tests.mrp.worlds import FORMULA, electorate
 
 DESIGN = build_design(FORMULA, electorate())
@@ -50,6 +51,25 @@ def test_a_prior_that_is_not_understood_is_refused(text: str):
 def test_a_prior_that_does_not_fit_the_model_is_refused(text: dict[str, str], message: str):
     with pytest.raises(PriorError, match=message):
         parse_priors(text).check(DESIGN)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Normal(0, 0), r"there is no prior normal\(0, 0\); it needs a finite mean and an sd above 0"),
+        (lambda: HalfNormal(-1), r"no prior half_normal\(-1\); it needs a finite scale above 0"),
+        (lambda: Lkj(float("nan")), "a finite eta above 0"),
+        (lambda: AutoBeta(1, 0), "finite a and b above 0"),
+        (lambda: Priors(sd=Normal(0, 1)), r"the prior of sd is normal\(0, 1\); it needs half_normal\(scale\)"),
+        (lambda: parse_priors({"sd": "half_normal(1), half_normal(2)"}), "two of one kind; keep one"),
+        (lambda: parse_priors({"(1|age)": "half_normal(1), normal(0, 1)"}), "two of one kind; keep one"),
+        (lambda: parse_priors({"ar1(period)": "beta(1, 2), lkj(2)"}), "two of one kind; keep one"),
+        (lambda: parse_priors({"lean": 3}), "the prior of lean is 3, which is not text; write normal"),
+    ],
+)
+def test_a_prior_that_is_none_is_refused_where_it_is_made(make: Callable[[], object], message: str):
+    with pytest.raises(PriorError, match=message):
+        make()
 
 
 @pytest.mark.parametrize("text", [{"sd": "normal(0, 1)"}, {"intercept": "half_normal(1)"}])
