@@ -226,11 +226,14 @@ def require_counts(counts: pl.DataFrame) -> None:
     Raises
     ------
     CountsError
-        If ``n`` or ``y`` is missing, null or negative, if somewhere ``y > n``, or if there is no answer at all.
+        If ``n`` or ``y`` is missing, null, negative or not finite, if somewhere ``y > n``, or if there is no answer.
     """
     for column in ("n", "y"):
         if column not in counts.columns or not counts[column].dtype.is_numeric() or counts[column].null_count():
             raise CountsError(f"counts need a numeric column {column!r} without gaps")
+        if (wrong := counts.filter(~pl.col(column).cast(pl.Float64).is_finite())).height:
+            first = wrong[column][0]
+            raise CountsError(f"{wrong.height:,} cells have {column} = {first}, no finite number; leave them out")
     wrong = counts.filter((pl.col("y") < 0) | (pl.col("y") > pl.col("n")))
     if wrong.height:
         raise CountsError(

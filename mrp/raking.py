@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mrp.electorate import Electorate
 from mrp.errors import CountsError, FrameError
@@ -66,7 +66,7 @@ def rake(
     interviews: pl.DataFrame,
     margins: Sequence[pl.DataFrame],
     *,
-    weight: Floats | None = None,
+    weight: ArrayLike | None = None,
     tolerance: float = 1e-6,
     max_rounds: int = 1000,
 ) -> Raked:
@@ -99,7 +99,7 @@ def rake(
     FrameError
         If there is no margin, or one has nobody, a count that is negative or not finite, or a level twice.
     """
-    start = np.ones(interviews.height) if weight is None else weight
+    start = np.ones(interviews.height) if weight is None else np.asarray(weight, dtype=np.float64)
     if start.shape != (interviews.height,) or not (np.isfinite(start) & (start >= 0)).all() or not start.sum() > 0:
         raise CountsError(f"{interviews.height:,} interviews need as many weights, finite and >= 0, and not all 0")
     if not margins:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mrp.areas import area_names
 from mrp.chances import stacked
@@ -55,9 +55,7 @@ class SeatForecast:
     that some option has a majority."""
 
 
-def seats(
-    options: Mapping[str, AreaDraws], *, n_seats: NDArray[np.int64] | None = None, interval: float = 0.9
-) -> SeatForecast:
+def seats(options: Mapping[str, AreaDraws], *, n_seats: ArrayLike | None = None, interval: float = 0.9) -> SeatForecast:
     """Count seats in every draw.
 
     Parameters
@@ -65,7 +63,7 @@ def seats(
     options
         Shares of each option by district, joint draws of one fit; for a binary question see `mrp.areas.complement`.
     n_seats
-        Seats of each district (electoral votes), >= 0, shape (district,); None: one each.
+        Seats of each district (electoral votes), whole numbers >= 0, shape (district,); None: one each.
     interval
         Probability of the interval of seats, in (0, 1).
 
@@ -76,13 +74,15 @@ def seats(
     ShapeMismatch
         If ``n_seats`` has another number of districts.
     ValueError
-        If ``interval`` is not inside (0, 1), or a number of seats is negative.
+        If ``interval`` is not inside (0, 1), or a number of seats is negative or not whole.
     """
     share = stacked(options)
     n_options, _, n_districts = share.shape
-    per_district = np.ones(n_districts, dtype=np.int64) if n_seats is None else n_seats
+    per_district = np.ones(n_districts, dtype=np.int64) if n_seats is None else np.asarray(n_seats)
     if per_district.shape != (n_districts,):
         raise ShapeMismatch("n_seats", f"({n_districts},)", per_district.shape)
+    if per_district.dtype.kind not in "iu":
+        raise ValueError(f"n_seats are of type {per_district.dtype}; they have to be whole numbers")
     if (per_district < 0).any():
         raise ValueError(f"a district has {per_district.min()} seats; it needs 0 or more")
     source = next(iter(options.values()))

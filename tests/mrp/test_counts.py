@@ -66,6 +66,8 @@ def test_agrees_with_a_loop_whatever_the_order(rows):
         (pl.DataFrame({"n": [1]}), "column 'y'"),
         (pl.DataFrame({"n": [1, None], "y": [1, 0]}), "column 'n'"),
         (pl.DataFrame({"n": [3], "y": [4]}), "y = 4 of n = 3"),
+        (pl.DataFrame({"n": [3.0, float("inf")], "y": [1, 1]}), "1 cells have n = inf, no finite number"),
+        (pl.DataFrame({"n": [3, 3], "y": [1.0, float("nan")]}), "1 cells have y = NaN|1 cells have y = nan"),
         (pl.DataFrame({"n": [3], "y": [-1]}), "y = -1 of n = 3"),
         (pl.DataFrame({"n": [], "y": []}, schema={"n": pl.Int64, "y": pl.Int64}), "no answer to fit"),
     ],

@@ -112,6 +112,7 @@ def test_starting_weights_are_kept_within_a_cell():
     raked = rake(interviews, [SEX, AGE], weight=np.array([1.0, 3.0, 1.0, 1.0, 1.0, 0.0]))
     assert raked.weight[1] == pytest.approx(3 * raked.weight[0])
     assert raked.weight[5] == 0
+    assert_allclose(rake(interviews, [SEX, AGE], weight=[1, 3, 1, 1, 1, 0]).weight, raked.weight)
 
 
 def test_margins_of_a_frame_add_up():

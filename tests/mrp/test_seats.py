@@ -120,6 +120,8 @@ def test_seats_that_make_no_sense_are_refused():
         seats(options, n_seats=np.ones(2, dtype=int))
     with pytest.raises(ValueError, match="a district has -1 seats"):
         seats(options, n_seats=np.array([1, -1, 1]))
+    with pytest.raises(ValueError, match="n_seats are of type float64; they have to be whole numbers"):
+        seats(options, n_seats=[1.5, 1, 1])
     with pytest.raises(FrameError, match="at least two"):
         seats({"yes": options["yes"]})
 
@@ -141,3 +143,8 @@ def test_stated_errors_of_the_distribution_are_the_errors_made():
         z.append((yes.distribution[2] - truth[2]) / yes.distribution_mc_error[2])
     low, high = stats.chi2.interval(0.999, 200)
     assert low * 0.85 < np.square(z).sum() < high * 1.15
+
+
+def test_seats_of_districts_may_be_a_list():
+    options = binary(np.full((4, 3), 0.6))
+    assert seats(options, n_seats=[3, 1, 1]).n_seats == 5
