@@ -108,7 +108,8 @@ def change_between_fits(
     Raises
     ------
     DrawsError
-        If the fits share a wave: they are not independent, and there is no probability of a change between them.
+        If the fits share a wave: they are not independent, and there is no probability of a change between them. Also
+        if one id is given in place of several.
     FrameError
         If the two are for other areas.
     ValueError
@@ -116,6 +117,9 @@ def change_between_fits(
     """
     _require_sure(sure)
     require_interval(interval)
+    for argument, waves in (("waves_before", waves_before), ("waves_after", waves_after)):
+        if isinstance(waves, str):
+            raise DrawsError(f"{argument} must be a list of ids, got {waves!r}; write [{waves!r}]")
     if shared := sorted(set(waves_before) & set(waves_after)):
         raise DrawsError(
             f"the fits have {len(shared)} wave(s) in common, such as {shared[0]}, so that they are not independent; "

@@ -33,6 +33,8 @@ _UNDERSTOOD = (
 )
 _BARRED = re.compile(r"\(([^()|]*)(\|\|?)([^()|]*)\)")
 _CALL = re.compile(r"(rw1|rw2|ar1|house|mode)\(([^()]*)\)")
+# The parser takes it as the first thing only, as in (0 + x|g).
+_REMOVED_LATE = re.compile(r"(?<=\w)\s*(\+\s*0|-\s*1)(?!\w)")
 _NAME = re.compile(r"[^\W\d]\w*")
 # A '+' that is not inside parentheses, which no term has more than one pair of.
 _PLUS = re.compile(r"\+(?![^(]*\))")
@@ -156,6 +158,9 @@ def _call(matched: re.Match[str]) -> Term:
 def _barred(matched: re.Match[str]) -> list[Term]:
     """Varying intercepts and slopes; several where the grouping is nested, as in (1|a/b)."""
     left, bar, right = matched.groups()
+    if removal := _REMOVED_LATE.search(left):
+        rest = " ".join(f"{left[: removal.start()]} {left[removal.end() :]}".split())
+        raise ValueError(f"{matched[0]} leaves out its intercept too late; write (0 + {rest}{bar}{right})")
     by_factors: dict[tuple[str, ...], list[Any]] = {}
     for item in _described(f"({left}|{right})"):
         if type(item).__name__ == "GroupSpecificTerm":

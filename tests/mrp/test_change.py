@@ -94,6 +94,14 @@ def test_fits_that_share_a_wave_have_no_chance_of_a_rise():
         )
 
 
+def test_one_id_in_place_of_several_is_not_compared_letter_by_letter():
+    before, after = normal(0.5, 0.1, 10, 1), normal(0.5, 0.1, 10, 2)
+    with pytest.raises(DrawsError, match=r"waves_before must be a list of ids, got 'abc'; write \['abc'\]"):
+        change_between_fits(before, after, waves_before="abc", waves_after=["def"])
+    with pytest.raises(DrawsError, match="waves_after must be a list"):
+        change_between_fits(before, after, waves_before=["abc"], waves_after="def")
+
+
 def test_draws_of_two_fits_are_not_two_periods():
     with pytest.raises(DrawsError, match="not joint draws of one fit"):
         change_between_periods(normal(0.5, 0.1, 10, 1), normal(0.5, 0.1, 20, 2))
