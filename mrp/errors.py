@@ -27,7 +27,10 @@ __all__ = [
 
 
 class MrpError(Exception):
-    """Base class; a caller that catches this has caught every expected failure."""
+    """Base class; a caller that catches this has caught every expected failure of data, model and fit.
+
+    A setting that is out of range, such as an interval of 1.5, is a `ValueError`.
+    """
 
 
 class FormulaError(MrpError):

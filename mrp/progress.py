@@ -12,7 +12,8 @@ class Progress:
     """How far a fit is."""
 
     stage: str
-    """One of "prepare", "compile", "sample", "sample again", "collect"."""
+    """One of "prepare", "compile", "sample", "sample again", "collect" by NUTS, of "prepare", "explore", "draw" by the
+    Laplace engine; a fit that turns to NUTS goes through both."""
     share: float
     """Done, in [0, 1]; falls only when a fit is sampled again."""
     expected_end_s: float | None

@@ -46,7 +46,7 @@ class Problem:
 
     code: str
     """One of "few-chains", "r-hat", "ess-bulk", "ess-tail", "divergences", "e-bfmi", "k-hat", "mc-error", "not-finite",
-    "term-parity"."""
+    "term-parity"; "newton" where the Laplace engine found no mode."""
     message: str
 
 
