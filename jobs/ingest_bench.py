@@ -32,7 +32,7 @@ from jobs.settings import Settings
 __all__ = ["FORMATS", "IngestSpeed", "bench_ingest"]
 
 FORMATS = ("csv", "parquet")
-_SMALL = 60_000  # rows of the file that warms up: enough to be hashed by compiled code (``polling.pseudonyms``)
+_SMALL = 1000  # rows of the file that warms up
 _DAYS = (date(2026, 5, 1), date(2026, 5, 28))
 _DISTRICTS = tuple(f"{code:05d}" for code in range(1001, 1051))
 _LEVELS = {
