@@ -33,10 +33,12 @@ __all__ = ["Engine", "FittedModel", "default_estimates", "fit_model"]
 type Engine = Literal["laplace", "nuts"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class FittedModel:
     """A fit with everything that decides on its publication."""
 
+    design: Design
+    priors: Priors
     tree: "DataTree"
     latents: LatentDraws
     verdict: FitVerdict
@@ -46,6 +48,21 @@ class FittedModel:
     """Why the Laplace engine did not pass; empty if it did or was not asked."""
     design_effect: float = 1.0
     """What weights in the likelihood cost, see `mrp.counts`; 1 without weights."""
+
+    def __repr__(self) -> str:
+        """What was fitted and whether it passed, in words; the draws are in ``tree`` and ``latents``."""
+        why = [f"{self.engine}, as the Laplace engine did not pass: {one.message}" for one in self.escalated[:1]]
+        bad = [problem.message for problem in self.verdict.problems]
+        lines = [
+            f"FittedModel of {self.design.formula!r}",
+            f"  engine: {why[0] if why else self.engine}",
+            f"  verdict: {'; '.join(['not publishable', *bad]) if bad else 'publishable'}",
+            *(f"  warning: {text}" for text in self.verdict.warnings),
+            f"  draws: {self.latents.draws.shape[0]:,} of {self.design.n_latents:,} latents",
+            "  priors:",
+            *(f"    {term}: {prior}" for term, prior in self.priors.describe(self.design).items()),
+        ]
+        return "\n".join(lines)
 
     def diagnostics(self) -> dict[str, Any]:
         """As `mrp.diagnostics.diagnose`, with the reasons for an escalation and the design effect."""
@@ -102,10 +119,11 @@ def fit_model(
             verdict = judge_laplace(tree, default_estimates(latents, design, electorate), parity)
             # NUTS predicts with the same design: it cannot mend a term that does not move the prediction.
             if verdict.publishable or parity:
-                return FittedModel(tree, latents, verdict, "laplace", design_effect=effect)
+                return FittedModel(design, priors, tree, latents, verdict, "laplace", design_effect=effect)
             escalated = verdict.problems
     tree = sample_nuts(design, counts, priors, seed=seed, settings=nuts, on_progress=on_progress)
-    return FittedModel(tree, from_datatree(tree, design), judge_nuts(tree, parity), "nuts", escalated, effect)
+    latents, verdict = from_datatree(tree, design), judge_nuts(tree, parity)
+    return FittedModel(design, priors, tree, latents, verdict, "nuts", escalated, effect)
 
 
 def default_estimates(latents: LatentDraws, design: Design, electorate: Electorate) -> tuple[AreaDraws, ...]:

@@ -1,14 +1,17 @@
 """Fit and judge: the fast engine where it passes, NUTS where it does not."""
 
+import numpy as np
 import pytest
 
 from mrp.errors import SamplingError
-from mrp.fit import default_estimates, fit_model
+from mrp.fit import FittedModel, default_estimates, fit_model
 from mrp.laplace.engine import LaplaceSettings
+from mrp.latents import LatentDraws
 from mrp.nuts import NutsSettings
-from mrp.priors import Priors
+from mrp.priors import HalfNormal, Priors
 from mrp.progress import Progress
-from mrp.verdict import Problem, judge_laplace
+from mrp.verdict import FitVerdict, Problem, judge_laplace
+from tests.mrp.worlds import FORMULA
 
 
 def test_a_laplace_fit_that_passes_is_the_fit(fitted):
@@ -22,6 +25,28 @@ def test_a_laplace_fit_that_passes_is_the_fit(fitted):
     assert report["k_hat_joint"] < 0.7
     assert {row["name"] for row in report["parameters"]} >= {"intercept", "sd (1|age)", "(1|age)[65+]"}
     assert all(row["mcse"] < 0.1 * row["sd"] for row in report["parameters"])
+
+
+def test_a_fit_is_shown_in_a_few_lines_of_words(fitted):
+    latents = LatentDraws(np.zeros((1500, fitted.design.n_latents), dtype=np.float32), fitted.design.latent_names)
+    priors = Priors(by_term={"(1|age)": HalfNormal(1.0)})
+    passed = FittedModel(fitted.design, priors, fitted.tree, latents, FitVerdict(warnings=("few polls",)), "laplace")
+    verdict = FitVerdict((Problem("r-hat", "R-hat of x is 1.2"), Problem("divergences", "3 divergences")))
+    why = (Problem("k-hat", "k-hat is 0.9"),)
+    failed = FittedModel(fitted.design, Priors(), fitted.tree, latents, verdict, "nuts", why)
+
+    lines = repr(passed).splitlines()
+    assert lines[:5] == [
+        f"FittedModel of {FORMULA!r}",
+        "  engine: laplace",
+        "  verdict: publishable",
+        "  warning: few polls",
+        f"  draws: 1,500 of {fitted.design.n_latents} latents",
+    ]
+    assert "    (1|age): normal(0, sd) with sd ~ half_normal(1)" in lines
+    assert len(repr(passed)) < 1500
+    assert "  engine: nuts, as the Laplace engine did not pass: k-hat is 0.9\n" in repr(failed)
+    assert "  verdict: not publishable; R-hat of x is 1.2; 3 divergences\n" in repr(failed)
 
 
 def test_an_engine_that_is_none_is_refused(fitted):
