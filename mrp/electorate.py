@@ -119,8 +119,8 @@ def _check_names(electorate: Electorate) -> None:
             raise FrameError(f"a column of the frame is called {column!r}, which means something else; rename it")
     for column in (*electorate.parents, *electorate.predictors):
         if column in (*electorate.cell_columns, *_TAKEN):
-            kind = "district" if column == electorate.district else "demographic"
-            other = "which means something else" if column in _TAKEN else f"as is a {kind} of the frame"
+            kind = "the district" if column == electorate.district else "a demographic"
+            other = "which means something else" if column in _TAKEN else f"as is {kind} in the frame"
             raise FrameError(f"a column of the districts is called {column!r}, {other}; rename it or leave it out")
 
 

@@ -134,6 +134,8 @@ def _described(formula: str) -> list[Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return list(model_description(formula).terms)
+    except TypeError as error:  # its text is about classes of the parser
+        raise ValueError(f"{formula} puts together what does not go together; {_UNDERSTOOD}") from error
     except Exception as error:  # the parser has half a dozen unrelated error classes
         raise ValueError(f"cannot be read ({error}); {_UNDERSTOOD}") from error
 

@@ -43,6 +43,8 @@ def test_a_term_written_twice_counts_once():
         ("(lean + 0|age)", r"\(lean \+ 0\|age\) leaves out its intercept too late; write \(0 \+ lean\|age\)"),
         ("(sex-1||age)", r"write \(0 \+ sex\|\|age\)"),
         ("(lean - 1 + sex|age)", r"write \(0 \+ lean \+ sex\|age\)"),
+        ("(1|p|age)", r"\(1\|p\|age\) puts together what does not go together; understood are"),
+        ("(1|sex-1)", r"\(1\|sex-1\) puts together what does not go together"),
         ("((1|age))", "more parentheses than it needs"),
         ("log(lean)", r"log\(lean\) is not supported; understood are x, \(1\|g\)"),
         ("rw1(age + sex)", "cannot be read"),
