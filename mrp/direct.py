@@ -14,10 +14,11 @@ Wilson (1927), "Probable inference, the law of succession, and statistical infer
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from mrp.errors import CountsError, FrameError
+from mrp.numbers import as_numbers
 from mrp.poststratify import AreaDraws
 from mrp.quantity import require_interval
 from mrp.summary import summarise
@@ -33,7 +34,7 @@ def direct_estimates(
     by: tuple[str, ...] = (),
     answer: str,
     option: str,
-    weight: Floats | None = None,
+    weight: ArrayLike | None = None,
     interval: float = 0.9,
 ) -> pl.DataFrame:
     """Share of an option among the interviews of each area.
@@ -68,7 +69,7 @@ def direct_estimates(
     for column in (*by, answer):
         if column not in interviews.columns:
             raise CountsError(f"the interviews have no column {column!r}; they have {', '.join(interviews.columns)}")
-    w = np.ones(interviews.height) if weight is None else weight
+    w = np.ones(interviews.height) if weight is None else as_numbers("weight", weight)
     if w.shape != (interviews.height,) or not (np.isfinite(w) & (w >= 0)).all():
         raise CountsError(f"{interviews.height:,} interviews need as many weights, finite and >= 0")
     # Only ratios of weights matter; their squares must be numbers.
@@ -98,7 +99,7 @@ def side_by_side(
     *,
     answer: str,
     option: str,
-    weight: Floats,
+    weight: ArrayLike,
     interval: float = 0.9,
 ) -> pl.DataFrame:
     """Raw, weighted and model estimates of the same areas.

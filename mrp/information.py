@@ -19,16 +19,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from mrp.areas import area_names
 from mrp.errors import CountsError, ShapeMismatch
+from mrp.numbers import as_numbers
 from mrp.poststratify import AreaDraws
 from mrp.summary import effective_draws
 
 __all__ = ["Information", "information", "kish"]
-
-type Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Information:
     pooling_mc_error: float
 
 
-def information(estimate: AreaDraws, n_effective: Floats) -> tuple[Information, ...]:
+def information(estimate: AreaDraws, n_effective: ArrayLike) -> tuple[Information, ...]:
     """Compare every area's posterior with its own interviews.
 
     Parameters
@@ -63,10 +62,10 @@ def information(estimate: AreaDraws, n_effective: Floats) -> tuple[Information, 
     CountsError
         If one of them is negative or not finite.
     """
-    draws = estimate.draws
-    if n_effective.shape != (draws.shape[1],):
-        raise ShapeMismatch("n_effective", f"({draws.shape[1]},)", n_effective.shape)
-    if not (np.isfinite(n_effective) & (n_effective >= 0)).all():
+    draws, worth = estimate.draws, as_numbers("n_effective", n_effective)
+    if worth.shape != (draws.shape[1],):
+        raise ShapeMismatch("n_effective", f"({draws.shape[1]},)", worth.shape)
+    if not (np.isfinite(worth) & (worth >= 0)).all():
         raise CountsError("effective numbers of interviews must be finite and >= 0")
     if not draws.size:
         return ()
@@ -78,14 +77,14 @@ def information(estimate: AreaDraws, n_effective: Floats) -> tuple[Information, 
     with np.errstate(divide="ignore", invalid="ignore"):
         equivalent = np.where(known, np.inf, mean * (1 - mean) / variance)
         error = np.where(known, 0.0, equivalent * squared.std(axis=0) / variance / np.sqrt(ess))
-        pooling = np.where(n_effective == 0, 1.0, np.clip(1 - n_effective / equivalent, 0, 1))
-    columns = (n_effective, equivalent, error, pooling, n_effective * error / equivalent**2)
+        pooling = np.where(worth == 0, 1.0, np.clip(1 - worth / equivalent, 0, 1))
+    columns = (worth, equivalent, error, pooling, worth * error / equivalent**2)
     return tuple(
         Information(name, *map(float, numbers)) for name, *numbers in zip(area_names(estimate), *columns, strict=True)
     )
 
 
-def kish(weight: Floats) -> float:
+def kish(weight: ArrayLike) -> float:
     """Effective number of interviews with these weights, (sum w)^2 / sum w^2; 0 of none.
 
     Raises
@@ -93,10 +92,11 @@ def kish(weight: Floats) -> float:
     CountsError
         If a weight is negative or not finite.
     """
-    if not (np.isfinite(weight) & (weight >= 0)).all():
+    w = as_numbers("weight", weight)
+    if not (np.isfinite(w) & (w >= 0)).all():
         raise CountsError("weights must be finite and >= 0")
-    largest = weight.max(initial=0.0)
+    largest = w.max(initial=0.0)
     if largest == 0:
         return 0.0
-    scaled = weight / largest  # squares of very large or small weights would not fit
+    scaled = w / largest  # squares of very large or small weights would not fit
     return float(scaled.sum() ** 2 / (scaled**2).sum())

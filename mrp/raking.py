@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from mrp.electorate import Electorate
 from mrp.errors import CountsError, FrameError
 from mrp.grouping import cells_of
+from mrp.numbers import as_numbers
 
 __all__ = ["MarginGap", "Raked", "frame_margin", "rake"]
 
@@ -94,12 +95,12 @@ def rake(
     Raises
     ------
     CountsError
-        If there are no interviews, a weight is negative or not finite or all are 0, or an interview is at a level that
-        a margin does not have.
+        If there are no interviews, a weight is no number, negative or not finite or all are 0, or an interview is at a
+        level that a margin does not have.
     FrameError
         If there is no margin, or one has nobody, a count that is negative or not finite, or a level twice.
     """
-    start = np.ones(interviews.height) if weight is None else np.asarray(weight, dtype=np.float64)
+    start = np.ones(interviews.height) if weight is None else as_numbers("weight", weight)
     if start.shape != (interviews.height,) or not (np.isfinite(start) & (start >= 0)).all() or not start.sum() > 0:
         raise CountsError(f"{interviews.height:,} interviews need as many weights, finite and >= 0, and not all 0")
     if not margins:

@@ -28,6 +28,8 @@ def test_raw_and_weighted_shares_by_hand():
     weighted = direct_estimates(
         INTERVIEWS, by=("district",), answer="vote", option="yes", weight=np.array([1.0, 3.0, 0.0, 2.0, 9.0])
     )
+    listed = direct_estimates(INTERVIEWS, by=("district",), answer="vote", option="yes", weight=[1, 3, 0, 2, 9])
+    assert listed.equals(weighted)
     assert_allclose(weighted["share"], [0.25, 0])
     assert_allclose(weighted["n_effective"], [16 / 10, 1])
     assert_allclose(weighted["design_effect"], [30 / 16, 1])

@@ -12,6 +12,7 @@ from tests.mrp.answers import estimate_of
 def test_effective_interviews_by_hand():
     assert kish(np.array([1.0, 1.0, 1.0])) == pytest.approx(3)
     assert kish(np.array([1.0, 3.0])) == pytest.approx(16 / 10)
+    assert kish([1, 3]) == pytest.approx(16 / 10)
     assert kish(np.array([])) == kish(np.zeros(3)) == 0
 
 

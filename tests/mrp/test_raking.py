@@ -134,6 +134,7 @@ def test_margins_of_a_frame_add_up():
         ([SEX.drop("n_people")], None, FrameError, "levels and n_people"),
         ([SEX], np.array([1.0, -1.0]), CountsError, "finite and >= 0"),
         ([SEX], np.zeros(2), CountsError, "not all 0"),
+        ([SEX], "weight", CountsError, r"got 'weight'; pass a column itself: interviews\['weight'\]"),
     ],
 )
 def test_raking_to_nonsense_is_refused(margins, weight, error, message):
