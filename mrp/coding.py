@@ -113,18 +113,25 @@ class EffectCoding:
         return tuple(f"{level}, {column}" for level in levels for column in self.columns)
 
     @property
+    def walk_basis(self) -> NDArray[np.float64] | None:
+        """Effects of one group of a walk from independent coordinates, shape (level, coordinate); None for others."""
+        orders = {"rw1": 1, "rw2": 2}
+        return walk_basis(self.shape[-1], orders[self.kind]) if self.kind in orders else None
+
+    @property
     def basis(self) -> NDArray[np.float64] | None:
         """Effects from independent coordinates, shape (effect, coordinate); None where they are the same thing."""
         n = self.shape[-1]
-        if self.kind in ("rw1", "rw2"):
-            return np.asarray(np.kron(np.eye(self.size // n), walk_basis(n, 1 if self.kind == "rw1" else 2)))
+        if (walk := self.walk_basis) is not None:
+            return np.asarray(np.kron(np.eye(self.size // n), walk))
         return zero_sum_basis(n) if self.kind == "zero-sum" else None
 
     @property
     def n_coordinates(self) -> int:
         """Number of independent numbers that the effects are made of."""
-        basis = self.basis
-        return self.size if basis is None else basis.shape[1]
+        n = self.shape[-1]
+        lost = {"rw1": 1, "rw2": 2, "zero-sum": 1}.get(self.kind, 0)
+        return self.size // n * max(n - lost, 0) if lost else self.size
 
     @property
     def n_correlations(self) -> int:

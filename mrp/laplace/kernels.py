@@ -1,18 +1,21 @@
 r"""Compiled loops over cells: Newton's method for the latents, and draws around their mode.
 
-The latents are in two parts: ``own``, the levels of the largest varying term, which are independent of each other given
-the rest, and ``rest``. The negative Hessian of the log joint density is then
+The latents are in two parts: ``own``, those of the largest varying term, whose groups are independent of each other
+given the rest, and ``rest``. The negative Hessian of the log joint density is then
 
-    [ A   B' ]      A: rest by rest          S = A - B' diag(1/d) B      Schur complement, shape (rest, rest)
-    [ B   D  ]      D = diag(d): own         B: own by rest
+    [ A   B' ]      A: rest by rest              S = A - W'W      Schur complement, shape (rest, rest)
+    [ B   D  ]      D = L L': own, in blocks     W = L^-1 B       shape (own, rest)
 
-and a step costs cells + rest^2 own + rest^3 instead of cells + (rest + own)^3. The last of rest are coordinates of
-structured effects, which are ``basis`` times them: cells are added up by effect, one number per term and cell, and the
-sums are carried over to the coordinates.
+and a step costs cells + rest^2 own + rest^3 instead of cells + (rest + own)^3. A group is one level of a varying
+intercept, with blocks of one number, or the walk of one district, with a block as long as the walk. The last of rest,
+and own, are coordinates of structured effects, which are ``basis`` and ``own_basis`` times them: cells are added up by
+effect, one number per term and cell, and the sums are carried over to the coordinates.
 
 ``prior = (mean of rest, precision matrix of rest, precision of own)``. ``data = (x, index, weight, own_index, n, y,
-basis)``, with x of shape (cell, predictor), index and weight (cell, entry) of the effects of rest, and one position in
-own per cell.
+basis, own_basis)``, with x of shape (cell, predictor), index and weight (cell, entry) of the effects of rest, and one
+position among the effects of own per cell. Own is in the order (number in block, group), its effects (row of
+``own_basis``, group): one product carries all groups over. ``factors = (factor of S, W, roots)``, the roots being L of
+each group, shape (group, number in block, number in block).
 
 Importing this module imports numba; the machine code is cached on disk.
 """
@@ -20,7 +23,7 @@ Importing this module imports numba; the machine code is cached on disk.
 import numba as nb
 import numpy as np
 
-__all__ = ["climb", "draw", "log_joint", "third_order"]
+__all__ = ["climb", "draw", "log_determinant", "log_joint", "third_order"]
 
 # Everything but the assumption that no number is infinite or NaN, which the verdict relies on seeing.
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
@@ -38,9 +41,23 @@ def _effects(rest, basis):
     return out
 
 
+@nb.njit(cache=True, nogil=True)
+def _turned(matrix, rows):
+    """``matrix`` times the blocks of the groups: of (column of ``matrix`` and group, anything), in that order."""
+    if matrix.size == 1 or rows.size == 0:  # the identity: blocks of one number
+        return rows
+    wide = matrix @ rows.reshape(matrix.shape[1], rows.size // matrix.shape[1])
+    return wide.reshape(rows.shape[0] // matrix.shape[1] * matrix.shape[0], rows.shape[1])
+
+
+@nb.njit(cache=True, nogil=True)
+def _own_effects(own, own_basis):
+    return _turned(own_basis, own.reshape(own.size, 1)).ravel()
+
+
 @nb.njit(cache=True, nogil=True, fastmath=_FAST, inline="always")
 def _linear_predictor(c, effect, own, data):
-    x, index, weight, own_index, _, _, _ = data
+    x, index, weight, own_index, _, _, _, _ = data
     eta = 0.0
     for j in range(x.shape[1]):
         eta += x[c, j] * effect[j]
@@ -55,11 +72,12 @@ def _linear_predictor(c, effect, own, data):
 def log_joint(rest, own, prior, data):
     """Log likelihood (without binomial coefficients) plus log prior (without normaliser)."""
     mean, precision, own_precision = prior
-    _, _, _, _, n, y, basis = data
+    _, _, _, _, n, y, basis, own_basis = data
     effect = _effects(rest, basis)
+    own_effect = _own_effects(own, own_basis)
     total = 0.0
     for c in range(n.shape[0]):
-        eta = _linear_predictor(c, effect, own, data)
+        eta = _linear_predictor(c, effect, own_effect, data)
         total += y[c] * eta - n[c] * (np.log1p(np.exp(-abs(eta))) + max(eta, 0.0))
     away = rest - mean
     total -= 0.5 * (away @ (precision @ away))
@@ -70,19 +88,20 @@ def log_joint(rest, own, prior, data):
 
 @nb.njit(cache=True, nogil=True, fastmath=_FAST)
 def _derivatives(rest, own, prior, data):
-    """Gradient and negative Hessian of the log joint density: gradients of rest and own, A (lower), B, d."""
-    mean, precision, own_precision = prior
-    x, index, weight, own_index, n, y, basis = data
+    """Gradient and negative Hessian of the log joint density: of rest and own, A (lower), B, weights by effect."""
+    mean, precision, _ = prior
+    x, index, weight, own_index, n, y, basis, own_basis = data
     effect = _effects(rest, basis)
+    own_effect = _own_effects(own, own_basis)
     p = x.shape[1]
     q = index.shape[1]
     a = np.zeros((effect.shape[0], effect.shape[0]))
-    b = np.zeros((own.shape[0], effect.shape[0]))
-    d = np.full(own.shape[0], own_precision)
+    b = np.zeros((own_effect.shape[0], effect.shape[0]))
+    d = np.zeros(own_effect.shape[0])
     g = np.zeros(effect.shape[0])
-    g_own = -own_precision * own
+    g_own = np.zeros(own_effect.shape[0])
     for c in range(x.shape[0]):
-        eta = _linear_predictor(c, effect, own, data)
+        eta = _linear_predictor(c, effect, own_effect, data)
         share = 1 / (1 + np.exp(-eta))
         r = y[c] - n[c] * share
         w = n[c] * share * (1 - share)
@@ -109,7 +128,9 @@ def _derivatives(rest, own, prior, data):
                 b[o, index[c, k]] += w * weight[c, k]
     if basis.shape[0] > 0:
         g, a, b = _coordinates(g, a, b, basis)
-    return g - precision @ (rest - mean), g_own, a + precision, b, d
+    turned = np.ascontiguousarray(own_basis.T)
+    g_own = _own_effects(g_own, turned) - prior[2] * own
+    return g - precision @ (rest - mean), g_own, a + precision, _turned(turned, b), d
 
 
 @nb.njit(cache=True, nogil=True)
@@ -136,16 +157,81 @@ def _coordinates(g, a, b, basis):
 
 
 @nb.njit(cache=True, nogil=True)
-def _factor(a, b, d):
-    """Lower Cholesky factor of the Schur complement."""
+def _factor(a, b, d, own_precision, own_basis):
+    """Lower Cholesky factor of the Schur complement, W and the roots."""
     s = a.copy()
     for i in range(a.shape[0]):
         for j in range(i):
             s[j, i] = s[i, j]
+    roots = _roots(d, own_precision, own_basis)
+    w = _solve_blocks(roots, b)
     if d.shape[0] > 0:
-        scaled = b / d.reshape(-1, 1)
-        s -= b.T @ scaled
-    return np.linalg.cholesky(s)
+        s -= w.T @ w
+    return np.linalg.cholesky(s), w, roots
+
+
+@nb.njit(cache=True, nogil=True, fastmath=_FAST)
+def _roots(d, own_precision, own_basis):
+    """Lower Cholesky factor of each block of D, from the weights of the effects of own."""
+    height, width = own_basis.shape
+    n_groups = d.shape[0] // height
+    out = np.zeros((n_groups, width, width))
+    for g in range(n_groups):
+        for t in range(height):
+            for i in range(width):
+                weighted = d[t * n_groups + g] * own_basis[t, i]
+                for j in range(i + 1):
+                    out[g, i, j] += weighted * own_basis[t, j]
+        for i in range(width):
+            out[g, i, i] += own_precision
+            for j in range(i + 1):
+                left = out[g, i, j]
+                for k in range(j):
+                    left -= out[g, i, k] * out[g, j, k]
+                out[g, i, j] = np.sqrt(left) if i == j else left / out[g, j, j]
+    return out
+
+
+@nb.njit(cache=True, nogil=True, fastmath=_FAST)
+def _solve_blocks(roots, right):
+    """Solve L out = right, shape (own, anything)."""
+    n_groups, width, _ = roots.shape
+    out = right.copy()
+    for g in range(n_groups):
+        for i in range(width):
+            row = i * n_groups + g
+            for j in range(i):
+                for r in range(out.shape[1]):
+                    out[row, r] -= roots[g, i, j] * out[j * n_groups + g, r]
+            for r in range(out.shape[1]):
+                out[row, r] /= roots[g, i, i]
+    return out
+
+
+@nb.njit(cache=True, nogil=True, fastmath=_FAST)
+def _solve_blocks_upper(roots, right):
+    """Solve L' out = right, shape (own, anything)."""
+    n_groups, width, _ = roots.shape
+    out = right.copy()
+    for g in range(n_groups):
+        for i in range(width - 1, -1, -1):
+            row = i * n_groups + g
+            for r in range(out.shape[1]):
+                out[row, r] /= roots[g, i, i]
+            for j in range(i):
+                for r in range(out.shape[1]):
+                    out[j * n_groups + g, r] -= roots[g, i, j] * out[row, r]
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def _own_lower(roots, right):
+    return _solve_blocks(roots, right.reshape(right.size, 1)).ravel()
+
+
+@nb.njit(cache=True, nogil=True)
+def _own_upper(roots, right):
+    return _solve_blocks_upper(roots, right.reshape(right.size, 1)).ravel()
 
 
 @nb.njit(cache=True, nogil=True)
@@ -173,18 +259,20 @@ def _solve_upper(factor, right):
 def climb(rest, own, prior, data, tolerance, max_steps):
     """Newton's method with halved steps, from ``rest`` and ``own``.
 
-    Returns rest, own, log joint there, factor of S, B, d, steps taken; more steps than ``max_steps`` mean that it did
-    not arrive. The factor belongs to the point before the last step, which is closer than ``tolerance`` in log density:
+    Returns rest, own, log joint there, the factors, steps taken; more steps than ``max_steps`` mean that it did
+    not arrive. The factors belong to the point before the last step, which is closer than ``tolerance`` in log density:
     that makes it no worse a proposal, and saves an evaluation.
     """
     value = log_joint(rest, own, prior, data)
     steps = 0
     while True:
         g_rest, g_own, a, b, d = _derivatives(rest, own, prior, data)
-        factor = _factor(a, b, d)
-        right = g_rest - b.T @ (g_own / d) if d.shape[0] > 0 else g_rest
+        factors = _factor(a, b, d, prior[2], data[7])
+        factor, w, roots = factors
+        solved = _own_lower(roots, g_own)
+        right = g_rest - w.T @ solved if d.shape[0] > 0 else g_rest
         step_rest = _solve_upper(factor, _solve_lower(factor, right))
-        step_own = (g_own - b @ step_rest) / d if d.shape[0] > 0 else g_own
+        step_own = _own_upper(roots, solved - w @ step_rest) if d.shape[0] > 0 else g_own
         gain = g_rest @ step_rest + g_own @ step_own
         steps += 1
         length = 1.0
@@ -197,9 +285,22 @@ def climb(rest, own, prior, data, tolerance, max_steps):
             length *= 0.5
         rest, own, value = new_rest, new_own, new_value
         if gain < tolerance:
-            return rest, own, value, factor, b, d, steps
+            return rest, own, value, factors, steps
         if steps >= max_steps:
-            return rest, own, value, factor, b, d, max_steps + 1
+            return rest, own, value, factors, max_steps + 1
+
+
+@nb.njit(cache=True, nogil=True)
+def log_determinant(factors):
+    """Half of the log determinant of the negative Hessian."""
+    factor, _, roots = factors
+    total = 0.0
+    for i in range(factor.shape[0]):
+        total += np.log(factor[i, i])
+    for g in range(roots.shape[0]):
+        for i in range(roots.shape[1]):
+            total += np.log(roots[g, i, i])
+    return total
 
 
 @nb.njit(cache=True, nogil=True)
@@ -209,20 +310,16 @@ def draw(mode, factors, noise, prior, data, out):
     The factor 2 pi of the normal density is left out on both sides.
     """
     rest, own = mode
-    factor, b, d = factors
+    factor, w, roots = factors
     noise_rest, noise_own = noise
     out_rest, out_own = out
-    log_det = 0.0
-    for i in range(factor.shape[0]):
-        log_det += np.log(factor[i, i])
-    for i in range(d.shape[0]):
-        log_det += 0.5 * np.log(d[i])
+    log_det = log_determinant(factors)
     ratio = np.empty(noise_rest.shape[0])
     for s in range(noise_rest.shape[0]):
         shift = _solve_upper(factor, noise_rest[s])
         out_rest[s] = rest + shift
-        if d.shape[0] > 0:
-            out_own[s] = own - (b @ shift) / d + noise_own[s] / np.sqrt(d)
+        if own.shape[0] > 0:
+            out_own[s] = own + _own_upper(roots, noise_own[s] - w @ shift)
         log_q = log_det - 0.5 * (noise_rest[s] @ noise_rest[s]) - 0.5 * (noise_own[s] @ noise_own[s])
         value = log_joint(out_rest[s], out_own[s], prior, data)
         ratio[s] = value - log_q
@@ -238,26 +335,28 @@ def third_order(mode, factors, data):
     the covariance of rest and the variances of own.
     """
     rest, own = mode
-    factor, b, d = factors
-    x, index, weight, own_index, n, _, basis = data
+    factor, w, roots = factors
+    x, index, weight, own_index, n, _, basis, own_basis = data
     effect = _effects(rest, basis)
+    own_effect = _own_effects(own, own_basis)
     inverse = np.linalg.inv(factor)
     covariance = inverse.T @ inverse
-    with_own = np.zeros(b.shape)
-    own_variance = np.zeros(d.shape[0])
-    if d.shape[0] > 0:
-        with_own = -(b @ covariance) / d.reshape(-1, 1)
-        for i in range(d.shape[0]):
-            own_variance[i] = (1 - with_own[i] @ b[i]) / d[i]
+    with_own = np.zeros(w.shape)
+    own_variance = np.zeros(own.shape[0])
+    own_effect_variance = np.zeros(own_effect.shape[0])
+    if own.shape[0] > 0:
+        between = w @ covariance
+        _own_variances(roots, w, between, own_basis, own_variance, own_effect_variance)
+        with_own = _turned(own_basis, _solve_blocks_upper(roots, -between))
     of_effects, effects_own = _covariance_of_effects(covariance, with_own, basis)
     p = x.shape[1]
     total = p + index.shape[1]
     at = np.empty(total, dtype=np.int64)
     value = np.empty(total)
     t = np.zeros(effect.shape[0])
-    t_own = np.zeros(own.shape[0])
+    t_own = np.zeros(own_effect.shape[0])
     for c in range(n.shape[0]):
-        eta = _linear_predictor(c, effect, own, data)
+        eta = _linear_predictor(c, effect, own_effect, data)
         for j in range(p):
             at[j], value[j] = j, x[c, j]
         for k in range(p, total):
@@ -273,7 +372,7 @@ def third_order(mode, factors, data):
             row = 0.0
             for k in range(total):
                 row += value[k] * effects_own[o, at[k]]
-            variance += 2 * row + own_variance[o]
+            variance += 2 * row + own_effect_variance[o]
         share = 1 / (1 + np.exp(-eta))
         third = n[c] * share * (1 - share) * (1 - 2 * share) * variance
         for k in range(total):
@@ -286,9 +385,36 @@ def third_order(mode, factors, data):
         turned[:first] = t[:first]
         turned[first:] = np.ascontiguousarray(basis.T) @ t[first:]
         t = turned
-    shift = -0.5 * (covariance @ (t - b.T @ (t_own / d) if d.shape[0] > 0 else t))
-    shift_own = (-0.5 * t_own - b @ shift) / d if d.shape[0] > 0 else t_own
+    solved = _own_lower(roots, _own_effects(t_own, np.ascontiguousarray(own_basis.T)))
+    shift = -0.5 * (covariance @ (t - w.T @ solved if own.shape[0] > 0 else t))
+    shift_own = _own_upper(roots, -0.5 * solved - w @ shift) if own.shape[0] > 0 else t_own
     return shift, shift_own, covariance, own_variance
+
+
+@nb.njit(cache=True, nogil=True, fastmath=_FAST)
+def _own_variances(roots, w, between, own_basis, variance, effect_variance):
+    """Diagonal of own's part of H^-1, L'^-1 (1 + W S^-1 W') L^-1, and that of its effects; ``between`` is W S^-1."""
+    n_groups, width, _ = roots.shape
+    height = own_basis.shape[0]
+    middle = np.empty((width, width))
+    for g in range(n_groups):
+        for i in range(width):
+            for j in range(i + 1):
+                total = 1.0 if i == j else 0.0
+                for r in range(w.shape[1]):
+                    total += between[i * n_groups + g, r] * w[j * n_groups + g, r]
+                middle[i, j] = middle[j, i] = total
+        own_root = roots[g : g + 1]
+        half = _solve_blocks_upper(own_root, middle)
+        block = _solve_blocks_upper(own_root, np.ascontiguousarray(half.T))
+        for i in range(width):
+            variance[i * n_groups + g] = block[i, i]
+        for t in range(height):
+            total = 0.0
+            for i in range(width):
+                for j in range(width):
+                    total += own_basis[t, i] * block[i, j] * own_basis[t, j]
+            effect_variance[t * n_groups + g] = total
 
 
 @nb.njit(cache=True, nogil=True)
