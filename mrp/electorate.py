@@ -43,6 +43,12 @@ class Electorate:
     """Demographics whose levels have an order, such as age."""
 
     def __post_init__(self) -> None:
+        for name in ("frame", "districts"):
+            if not isinstance(table := getattr(self, name), pl.DataFrame):
+                raise FrameError(f"{name} is a {type(table).__name__}, it has to be a polars.DataFrame; convert it")
+        if unknown := sorted(set(self.ordered) - set(self.demographics)):
+            known = ", ".join(self.demographics)
+            raise FrameError(f"{unknown[0]!r} is ordered, but not one of the demographics {known}; rename it")
         _check_districts(self.districts)
         _check_names(self)
         _check_levels(self.demographics)

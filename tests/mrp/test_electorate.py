@@ -105,3 +105,10 @@ def test_a_column_of_the_districts_that_is_no_parent_says_why():
         FrameError, match=r"'town' is not a district, .* \(it has no value in D01.*\); use one of district, sex"
     ):
         world.levels("town")
+
+
+def test_tables_of_another_library_and_an_order_of_nothing_are_refused():
+    with pytest.raises(FrameError, match=r"frame is a LazyFrame, it has to be a polars\.DataFrame"):
+        changed(frame=WORLD.frame.lazy())  # type: ignore[arg-type]
+    with pytest.raises(FrameError, match="'agee' is ordered, but not one of the demographics sex, age"):
+        Electorate(WORLD.frame, WORLD.districts, WORLD.district, WORLD.demographics, frozenset({"agee"}))
