@@ -4,11 +4,12 @@ Duplicates. An interview repeats another that equals it in everything that was r
 by chance. Within a cell (same district and demographics) of ``m`` interviews, if answers ``k`` come with the share
 ``q[k]`` that they have in the whole wave, the expected number of repetitions is
 
-    m - sum_k (1 - (1 - q[k])^m),
+    m - sum_k (1 - (1 - r q[k])^m) / r,
 
-times the chance that the rest, weight and date, is equal too. Weights often follow from the cell, and a district may be
-interviewed in a day; so that chance is the share with an equal rest among the pairs of a cell whose answers *differ*,
-which no copy is. The value is the share of repetitions beyond the sum of this over cells.
+``r`` being the chance that the rest, weight and date, is equal too: as if there were ``1/r`` values of it, equally
+frequent. Weights often follow from the cell, and a district may be interviewed in a day; so ``r`` is the share with an
+equal rest among the pairs of a cell whose answers *differ*, which no copy is. The value is the share of repetitions
+beyond the sum of this over cells.
 
 References
 ----------
@@ -81,8 +82,10 @@ def _chance_repetitions(interviews: pl.DataFrame, cell: Sequence[str], answers: 
     shares = interviews.group_by(answers).len()["len"].value_counts()
     share, n_patterns = shares["len"].to_numpy() / n, shares["count"].to_numpy()
     m, n_cells = sizes["len"].to_numpy(), sizes["count"].to_numpy()
-    distinct = (n_patterns * -np.expm1(m[:, None] * np.log1p(-np.minimum(share, 1 - 1e-12)))).sum(axis=1)
-    return float((n_cells * np.maximum(0.0, m - distinct)).sum()) * _equal_rest(interviews, cell, answers)
+    equal_rest = _equal_rest(interviews, cell, answers)
+    missed = np.minimum(equal_rest * share, 1 - 1e-12)
+    distinct = (n_patterns * -np.expm1(m[:, None] * np.log1p(-missed))).sum(axis=1) / equal_rest
+    return float((n_cells * np.maximum(0.0, m - distinct)).sum())
 
 
 def _equal_rest(interviews: pl.DataFrame, cell: Sequence[str], answers: Sequence[str]) -> float:

@@ -1,6 +1,7 @@
 """Duplicates, speeders, straight lines and impossible combinations: by hand, under chance, and planted."""
 
 from dataclasses import replace
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
@@ -61,6 +62,16 @@ def test_chance_makes_no_duplicates():
 
     assert max(measured) < 0.05
     assert np.mean(measured) < 0.02
+
+
+@pytest.mark.parametrize("districts", [5, 100, 2000])
+def test_chance_makes_no_duplicates_in_large_waves_with_dates(districts: int):
+    days = [date(2026, 9, 1) + timedelta(days=n) for n in range(28)]
+    for seed in range(3):
+        fielded = np.random.default_rng(seed).choice(days, 20_000).tolist()
+        found = flags(wave(20_000, seed=seed, districts=districts, date=fielded))["duplicates"]
+
+        assert found.measured < 0.02
 
 
 @pytest.mark.parametrize("weighted", [False, True])
