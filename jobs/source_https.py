@@ -45,8 +45,10 @@ class Address:
         """See ``jobs.source_offer.Place``; none if nothing changed since the last answer."""
         url = self._source.url
         deadline = time.monotonic() + self._settings.source_timeout_s
-        # Proxies of the environment would connect to addresses that nobody checked.
-        with httpx.Client(trust_env=False, timeout=self._settings.source_timeout_s) as client:
+        # Proxies of the environment would connect to addresses that nobody checked. The certificates that it trusts
+        # (SSL_CERT_FILE) are the operator's own.
+        trusted = httpx.create_ssl_context(trust_env=True)
+        with httpx.Client(trust_env=False, verify=trusted, timeout=self._settings.source_timeout_s) as client:
             for _ in range(MAX_REDIRECTS + 1):
                 try:
                     with client.stream(**self._request(url)) as reply:

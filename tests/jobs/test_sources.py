@@ -1,6 +1,8 @@
 """Files are taken from folders, addresses and buckets once each, whole, and with an answer that is kept."""
 
 import os
+import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import escape
 
 import pytest
+import trustme
 
 from jobs import source_read
 from jobs.clock import house_tasks
@@ -327,6 +330,32 @@ def test_an_address_is_read_again_only_when_it_changed(house: House, address: We
     assert stored(house) == [("w1", 1, 200)]
     address.content = b"".join(wave(house).splitlines(keepends=True)[:-5])
     assert look(house) == "1 conflict"
+
+
+def test_a_certificate_has_to_be_trusted_and_of_the_host_that_was_named(
+    house: House, web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    # The connection goes to the address that was looked up and checked; the certificate is that of the name.
+    here = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", web.server_address)]
+    monkeypatch.setattr("jobs.source_hosts.socket.getaddrinfo", lambda *_, **__: here)
+    authority = trustme.CA()
+    trusted = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(str(trusted))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    web.socket = context.wrap_socket(web.socket, server_side=True)
+    web.handle_error = lambda *_: None  # the client hangs up, as it should
+    house.settings = replace(house.settings, source_networks="any", source_timeout_s=5.0)
+    web.content = wave(house)
+    declare(house, tmp_path, f'kind = "https"\nurl = "https://polls.example:{web.server_address[1]}/out/w1.csv"')
+
+    authority.issue_cert("polls.example").configure_cert(context)
+    with pytest.raises(SourceUnreachable, match="ConnectError"):
+        look(house)
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    assert look(house) == "1 taken"
+    authority.issue_cert("other.example").configure_cert(context)
+    with pytest.raises(SourceUnreachable, match="ConnectError"):
+        look(house)
 
 
 def test_a_source_may_say_that_changed_content_replaces(house: House, address: Web, tmp_path: Path):
