@@ -4,6 +4,7 @@
     survey 1--n wave                                          (polling.store.wave_tables)
     survey 1--n question_state 1--0..1 release                (what is served now, and why it may be stale)
     fit 1--0..1 fit_draws, fit 1--n release
+    holds, what was served when, confirmations                (polling.store.release_tables)
     job, outbox, api_key, lease, clock_run
     audit chain, erasures, backups, replies                   (polling.store.ledger_tables)
 
@@ -27,6 +28,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from polling.store.base import Base
 from polling.store.ledger_tables import AuditEntry, AuditHead, BackupRun, Erasure, IdempotencyKey, KeyCheck, Suppression
+from polling.store.release_tables import Confirmation, QuestionHold, Serving
 from polling.store.wave_tables import SourceFile, SourceState, Wave, WaveEvent, WavePart, WaveVersion
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "BackupRun",
     "Base",
     "ClockRun",
+    "Confirmation",
     "DistrictTable",
     "Erasure",
     "Fit",
@@ -46,8 +49,10 @@ __all__ = [
     "KeyCheck",
     "Lease",
     "Outbox",
+    "QuestionHold",
     "QuestionState",
     "Release",
+    "Serving",
     "SourceFile",
     "SourceState",
     "Suppression",
