@@ -11,6 +11,7 @@ is no such file.
 
 import difflib
 import os
+import re
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -25,8 +26,9 @@ __all__ = ["SettingRow", "Settings", "load_settings", "settings_table"]
 
 FILE_NAME = "hustings.toml"
 PREFIX = "HUSTINGS_"
-# Read elsewhere: the place of the settings file itself, and the folder of the public cases in tests.
+TIMES_OF_DAY = frozenset({"confirm_at"})
 PROBABILITIES = frozenset({"nuts_target_accept", "nuts_retry_target_accept"})
+# Read elsewhere: the place of the settings file itself, and the folder of the public cases in tests.
 NOT_SETTINGS = frozenset({"HUSTINGS_SETTINGS", "HUSTINGS_CASES"})
 
 
@@ -110,6 +112,15 @@ class Settings:
     nuts_retry_target_accept: Annotated[
         float, About("Target acceptance of the one retry after divergences or few effective draws.", least=0)
     ] = 0.99
+    confirm_at: Annotated[
+        str, About("Time of day, UTC, at which NUTS begins to confirm the releases that are served, as HH:MM.")
+    ] = "02:00"
+    confirm_budget_s: Annotated[
+        float, About("Seconds a night in which confirmations are begun, one after the other; 0 is never.", least=0)
+    ] = 14_400.0
+    confirm_draws: Annotated[
+        int, About("Draws kept per chain of a confirmation; twice as many when the last one settled nothing.", least=10)
+    ] = 2000
     fit_cores: Annotated[int, About("Chains that one fit runs at the same time.", least=1)] = 2
     fit_nice: Annotated[int, About("Niceness of a fit process, so that answers come before fits.", least=0)] = 10
     fit_memory_mb: Annotated[
@@ -284,6 +295,8 @@ def _require_in_range(name: str, value: Any, *, source: str) -> None:
         raise BadSetting(name, value, source=source, expected=f"{about.least:g} or more")
     if name in PROBABILITIES and not 0 < value < 1:
         raise BadSetting(name, value, source=source, expected="between 0 and 1")
+    if name in TIMES_OF_DAY and not re.fullmatch("([01][0-9]|2[0-3]):[0-5][0-9]", value):
+        raise BadSetting(name, value, source=source, expected="a time of day, 00:00 to 23:59")
 
 
 def _about(name: str) -> About:

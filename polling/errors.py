@@ -24,6 +24,8 @@
   x FitRefused          a fit cannot become a release
     + FitNotPublishable its verdict found problems
     + FitSuperseded     a release that rests on newer data or a newer survey is served already
+    + QuestionHeld      an analyst keeps new fits of the question back
+  x ReleaseRefused      a release cannot be made the one that is served, or confirmed
   x DrawsNotFound       the draws or counts of a fit are not kept (any more)
   x KeyNotFound         no API key has this prefix
   x ErasureNotFound     no such case of an erasure
@@ -53,9 +55,11 @@ __all__ = [
     "LeaseLost",
     "PayloadDamaged",
     "PollingError",
+    "QuestionHeld",
     "QuestionNotFound",
     "ReaderUnavailable",
     "ReleaseNotFound",
+    "ReleaseRefused",
     "RespondentsUnknown",
     "SchemaOutdated",
     "SchemaTooNew",
@@ -255,6 +259,22 @@ class FitSuperseded(FitRefused):
         self.fit_id = fit_id
         self.release_number = release_number
         super().__init__(f"Fit '{fit_id}' is older than release {release_number}, which is served: {reason}.")
+
+
+class QuestionHeld(FitRefused):
+    """An analyst keeps new fits of the question back."""
+
+    def __init__(self, fit_id: str, sentence: str) -> None:
+        self.fit_id = fit_id
+        super().__init__(f"Fit '{fit_id}' is kept and not published. {sentence}")
+
+
+class ReleaseRefused(PollingError):
+    """Something cannot be done with a release; nothing was changed."""
+
+    def __init__(self, number: int, reason: str) -> None:
+        self.number = number
+        super().__init__(f"This cannot be done with release {number}: {reason}")
 
 
 class DrawsNotFound(PollingError):

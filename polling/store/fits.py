@@ -7,7 +7,7 @@ fit is stored, publishable or not, so that a rejected one can be examined.
 
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session
 
 from polling.errors import DrawsNotFound, FitNotFound
@@ -16,7 +16,16 @@ from polling.store.dialect import insert_into
 from polling.store.records import FitRecord, NewFit
 from polling.store.tables import Fit, FitDraws
 
-__all__ = ["get_fit", "list_fits", "load_counts", "load_design", "load_diagnostics", "load_draws", "save_fit"]
+__all__ = [
+    "get_fit",
+    "has_draws",
+    "list_fits",
+    "load_counts",
+    "load_design",
+    "load_diagnostics",
+    "load_draws",
+    "save_fit",
+]
 
 
 def save_fit(session: Session, fit: NewFit, *, now: datetime) -> str:
@@ -100,6 +109,11 @@ def load_draws(session: Session, fit_id: str) -> bytes:
         get_fit(session, fit_id)
         raise DrawsNotFound(fit_id, "draws")
     return draws
+
+
+def has_draws(session: Session, fit_id: str) -> bool:
+    """Whether the latent draws of a fit are kept."""
+    return bool(session.scalar(select(exists().where(FitDraws.fit_id == fit_id))))
 
 
 def load_counts(session: Session, fit_id: str) -> bytes:

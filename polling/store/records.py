@@ -12,6 +12,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from polling.store.columns import Json
+from polling.store.release_records import HoldRecord
 
 if TYPE_CHECKING:
     from polling.bundle import SurveyBundle
@@ -200,6 +201,8 @@ class QuestionStateRecord:
     release_id: str | None
     stale_since: datetime | None
     stale_reason: str | None
+    hold: HoldRecord | None = None
+    """Why new fits are not published, if an analyst keeps them back; part of ``stale_reason``."""
 
 
 @dataclass(frozen=True, slots=True)

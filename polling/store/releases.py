@@ -4,7 +4,8 @@ Publishing is one transaction: the release, its number, the pointer to what is
 current, how stale that is, and the outbox row. A fit that rests on older data,
 or an older survey version, than what is served does not replace it. Staleness
 is cleared only as far as the fit's own data reach: a wave that arrived while
-the fit was running keeps the new release stale.
+the fit was running keeps the new release stale. While an analyst holds the
+question nothing is published (``polling.store.by_hand``).
 """
 
 from datetime import datetime
@@ -14,20 +15,23 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import Select
 
-from polling.errors import FitNotPublishable, FitSuperseded, QuestionNotFound, ReleaseNotFound
-from polling.store import outbox
+from polling.errors import FitNotPublishable, FitSuperseded, QuestionHeld, QuestionNotFound, ReleaseNotFound
+from polling.store import outbox, serving
 from polling.store.columns import Json
 from polling.store.fits import get_fit
 from polling.store.records import FitRecord, QuestionStateRecord, ReleaseRecord
+from polling.store.states import state_record, states
 from polling.store.tables import Fit, FitDraws, QuestionState, Release
 from polling.store.wave_events import changes_after
 from polling.store.wave_records import describe_missing
 
 __all__ = [
+    "clear_stale",
     "current_release",
     "get_release",
     "list_question_states",
     "list_releases",
+    "lock_state",
     "mark_stale",
     "publish",
     "question_state",
@@ -49,18 +53,22 @@ def publish(session: Session, *, fit_id: str, now: datetime) -> ReleaseRecord:
         If its verdict has problems.
     FitSuperseded
         If what is served rests on newer data or a newer version of the survey.
+    QuestionHeld
+        If an analyst keeps new fits back; see ``by_hand.keep_back``.
         Like the others it is raised before anything is written, so the caller
         may catch it and go on with the transaction.
     """
     fit = get_fit(session, fit_id)
     if not fit.publishable:
         raise FitNotPublishable(fit_id)
-    state = _lock_state(session, fit.survey_id, fit.question_id)
+    state = lock_state(session, fit.survey_id, fit.question_id)
     current = None if state.release_id is None else get_release(session, state.release_id)
     if current is not None and current.fit_id == fit_id:
-        _clear_stale(session, state, fit)
+        clear_stale(session, state, fit_id)
         return current
     _refuse_older(fit, current)
+    if (hold := question_state(session, fit.survey_id, fit.question_id).hold) is not None:
+        raise QuestionHeld(fit_id, hold.sentence)
     release = Release(
         id=uuid4().hex,
         survey_id=fit.survey_id,
@@ -74,7 +82,8 @@ def publish(session: Session, *, fit_id: str, now: datetime) -> ReleaseRecord:
     state.last_number = release.number
     state.release_id = release.id
     state.version += 1
-    _clear_stale(session, state, fit)
+    serving.note(session, release, now=now)
+    clear_stale(session, state, fit_id)
     event: Json = {"question_id": fit.question_id, "release_id": release.id, "number": release.number, "fit_id": fit_id}
     outbox.append(session, "release-published", fit.survey_id, event, now)
     return get_release(session, release.id)
@@ -105,11 +114,8 @@ def get_release(session: Session, release_id: str) -> ReleaseRecord:
 
 def release_at(session: Session, survey_id: str, question_id: str, moment: datetime) -> ReleaseRecord | None:
     """What was served for a question at a moment, or None if nothing was published by then."""
-    by_then = _releases().where(
-        Release.survey_id == survey_id, Release.question_id == question_id, Release.published_at <= moment
-    )
-    row = session.execute(by_then.order_by(Release.number.desc()).limit(1)).one_or_none()
-    return None if row is None else _record(*row)
+    release_id = serving.served_at(session, survey_id, question_id, moment)
+    return None if release_id is None else get_release(session, release_id)
 
 
 def list_releases(session: Session, survey_id: str, question_id: str | None = None) -> list[ReleaseRecord]:
@@ -132,9 +138,21 @@ def mark_stale(session: Session, survey_id: str, question_id: str, since: dateti
     QuestionNotFound
         If the survey never asked this.
     """
-    state = _lock_state(session, survey_id, question_id)
+    state = lock_state(session, survey_id, question_id)
     oldest = since if state.stale_since is None else min(state.stale_since, since)
     _set_stale(state, oldest, reason)
+    session.flush()
+
+
+def clear_stale(session: Session, state: QuestionState, fit_id: str) -> None:
+    """Say of what is served, this fit, what it lacks: the changes of waves that it does not know of."""
+    fit = get_fit(session, fit_id)
+    changes = changes_after(session, fit.survey_id, fit.data_sequence)
+    missing = [change for change in changes if fit.question_id in change.questions]
+    if missing:
+        _set_stale(state, missing[0].at, describe_missing(missing))
+    else:
+        _set_stale(state, None, None)
     session.flush()
 
 
@@ -146,21 +164,29 @@ def question_state(session: Session, survey_id: str, question_id: str) -> Questi
     QuestionNotFound
         If the survey never asked this.
     """
-    row = session.get(QuestionState, (survey_id, question_id), populate_existing=True)
+    mine = (QuestionState.survey_id == survey_id) & (QuestionState.question_id == question_id)
+    row = session.execute(states().where(mine)).one_or_none()
     if row is None:
         raise QuestionNotFound(survey_id, question_id)
-    return _state_record(row)
+    return state_record(*row)
 
 
 def list_question_states(session: Session, survey_id: str | None = None) -> list[QuestionStateRecord]:
     """States of all questions: a few dozen small rows, cheap enough to poll for changes of ``version``."""
-    every = select(QuestionState).order_by(QuestionState.survey_id, QuestionState.question_id)
+    every = states().order_by(QuestionState.survey_id, QuestionState.question_id)
     if survey_id is not None:
         every = every.where(QuestionState.survey_id == survey_id)
-    return [_state_record(row) for row in session.scalars(every.execution_options(populate_existing=True))]
+    return [state_record(*row) for row in session.execute(every)]
 
 
-def _lock_state(session: Session, survey_id: str, question_id: str) -> QuestionState:
+def lock_state(session: Session, survey_id: str, question_id: str) -> QuestionState:
+    """The row of a question, for whoever changes what is served; others wait for the end of this transaction.
+
+    Raises
+    ------
+    QuestionNotFound
+        If the survey never asked this.
+    """
     row = session.get(QuestionState, (survey_id, question_id), with_for_update=True, populate_existing=True)
     if row is None:
         raise QuestionNotFound(survey_id, question_id)
@@ -176,16 +202,6 @@ def _refuse_older(fit: FitRecord, current: ReleaseRecord | None) -> None:
     if fit.data_sequence < current.data_sequence:
         reason = f"its data end at change {fit.data_sequence} of the survey's data, the release's at "
         raise FitSuperseded(fit.id, current.number, f"{reason}{current.data_sequence}")
-
-
-def _clear_stale(session: Session, state: QuestionState, fit: FitRecord) -> None:
-    changes = changes_after(session, fit.survey_id, fit.data_sequence)
-    missing = [change for change in changes if fit.question_id in change.questions]
-    if missing:
-        _set_stale(state, missing[0].at, describe_missing(missing))
-    else:
-        _set_stale(state, None, None)
-    session.flush()
 
 
 def _set_stale(state: QuestionState, since: datetime | None, reason: str | None) -> None:
@@ -215,15 +231,4 @@ def _record(release: Release, fit: Fit, has_draws: bool) -> ReleaseRecord:
         n_interviews=fit.n_interviews,
         contains_erased_at=fit.contains_erased_at,
         has_draws=has_draws,
-    )
-
-
-def _state_record(row: QuestionState) -> QuestionStateRecord:
-    return QuestionStateRecord(
-        survey_id=row.survey_id,
-        question_id=row.question_id,
-        version=row.version,
-        release_id=row.release_id,
-        stale_since=row.stale_since,
-        stale_reason=row.stale_reason,
     )

@@ -28,6 +28,7 @@ MADE_UP = {
     "audit_entry": {"mac"},
     "audit_head": {"mac"},
     "outbox": {"id"},
+    "serving": {"id"},
     "wave_event": {"id"},
     "job": {"token", "owner"},
 }
@@ -86,7 +87,7 @@ class Databases:
             for table, rows in self._rows[base]:
                 if rows:
                     session.execute(table.insert(), rows)
-            for table in ("outbox", "wave_event", "source_file"):
+            for table in ("outbox", "wave_event", "source_file", "serving"):
                 session.execute(
                     text(f"SELECT setval('{table}_id_seq', (SELECT coalesce(max(id), 0) + 1 FROM {table}), false)")
                 )
