@@ -13,6 +13,9 @@ limit is widened by 3.5 standard errors, and the typical error of the means is j
 
     sqrt(max(0, mean(D^2 - se_D^2))) <= 0.05
     |D| <= 0.1 + 3.5 se_D,      |R| <= 0.05 + 3.5 se_R,      |Q| <= 0.15 + 3.5 se_Q
+
+A reference that is itself not known settles nothing: `reference_quality` asks for R-hat <= 1.005 and effective draws of
+every estimate, so many that its own error is small beside these limits.
 """
 
 from dataclasses import dataclass
@@ -25,13 +28,16 @@ from mrp.errors import ScoreError
 from mrp.poststratify import AreaDraws
 from mrp.summary import effective_draws
 
-__all__ = ["Agreement", "Moments", "agreement", "moments"]
+__all__ = ["Agreement", "Moments", "ReferenceQuality", "agreement", "moments", "reference_quality"]
 
 type Floats = NDArray[np.float64]
 
 TAILS = (0.05, 0.95)
 _WIDER = 3.5
 _TYPICAL, _MEAN, _LOG_SD, _QUANTILE = 0.05, 0.1, 0.05, 0.15
+_MAX_R_HAT = 1.005
+# Errors of means of 0.022 sds: half of the strictest limit. A fit keeps 4,000 draws, so that more cannot be asked.
+_MIN_EFFECTIVE = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +64,53 @@ class Agreement:
     typical: float
     """Typical difference of means in posterior sds, its Monte-Carlo noise taken off."""
     worst_mean: float
-    """Largest |D|."""
+    """Largest |D| ..."""
+    worst_mean_of: str
+    """... and of which estimate; so for the others."""
     worst_log_sd: float
+    worst_log_sd_of: str
     worst_quantile: float
+    worst_quantile_of: str
     problems: tuple[str, ...]
     """Every limit that is broken, in words; empty if they agree."""
 
     @property
     def agrees(self) -> bool:
         return not self.problems
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceQuality:
+    """How well the estimates of a fit by NUTS are known."""
+
+    r_hat: float
+    """Largest split R-hat of any estimate ..."""
+    r_hat_of: str
+    """... and of which."""
+    effective: float
+    """Smallest number of effective draws."""
+    effective_of: str
+    problems: tuple[str, ...]
+    """Why it is no reference, in words; empty if it is one."""
+
+
+def reference_quality(*estimates: AreaDraws) -> ReferenceQuality:
+    """Judge whether the estimates of a fit by NUTS are known well enough to compare another fit with.
+
+    R-hat is that of Gelman et al. (2013), "Bayesian Data Analysis", section 11.4, of chains split in halves: shares are
+    bounded, so that ranks add nothing to it.
+    """
+    names = [name for one in estimates for name in _names(one.areas)]
+    r_hat = np.concatenate([_split_r_hat(one) for one in estimates])
+    effective = np.concatenate([_effective(one.draws, one) for one in estimates])
+    # `nan_to_num`: what is not finite is the worst there is.
+    high, low = int(np.argmax(np.nan_to_num(r_hat, nan=np.inf))), int(np.argmin(np.nan_to_num(effective, nan=-1.0)))
+    problems = []
+    if not r_hat[high] <= _MAX_R_HAT:
+        problems.append(f"R-hat of {names[high]} is {r_hat[high]:.4f}, limit {_MAX_R_HAT}")
+    if not effective[low] >= _MIN_EFFECTIVE:
+        problems.append(f"{names[low]} has {effective[low]:,.0f} effective draws, need {_MIN_EFFECTIVE:,}")
+    return ReferenceQuality(float(r_hat[high]), names[high], float(effective[low]), names[low], tuple(problems))
 
 
 def moments(*estimates: AreaDraws) -> Moments:
@@ -129,8 +173,11 @@ def agreement(fit: Moments, reference: Moments) -> Agreement:
     return Agreement(
         typical=typical,
         worst_mean=float(np.abs(d).max()),
+        worst_mean_of=fit.names[int(np.argmax(np.abs(d)))],
         worst_log_sd=float(np.abs(r).max()),
+        worst_log_sd_of=fit.names[int(np.argmax(np.abs(r)))],
         worst_quantile=float(np.abs(q).max()),
+        worst_quantile_of=fit.names[int(np.argmax(np.abs(q).max(axis=0)))],
         problems=tuple(problems),
     )
 
@@ -167,6 +214,19 @@ def _moments(estimate: AreaDraws) -> tuple[Floats, ...]:
         np.stack(quantiles),
         np.stack(errors),
     )
+
+
+def _split_r_hat(estimate: AreaDraws) -> Floats:
+    """Shape (estimate,); NaN of chains too short to tell."""
+    chains = estimate.draws.reshape(estimate.n_chains, -1, estimate.draws.shape[1])
+    half = chains.shape[1] // 2
+    if half < 2:
+        return np.full(estimate.draws.shape[1], np.nan)
+    split = np.concatenate([chains[:, :half], chains[:, -half:]])
+    within = split.var(axis=1, ddof=1).mean(axis=0)
+    between = split.mean(axis=1).var(axis=0, ddof=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.sqrt((half - 1) / half + between / within))
 
 
 def _effective(draws: Floats, estimate: AreaDraws) -> Floats:

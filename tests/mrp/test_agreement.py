@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from mrp.agreement import agreement, moments
+from mrp.agreement import agreement, moments, reference_quality
 from mrp.errors import ScoreError
 from mrp.poststratify import AreaDraws
 
@@ -59,3 +59,41 @@ def test_estimates_are_named_and_other_estimates_are_refused():
     assert agreement(one, one).agrees
     with pytest.raises(ScoreError, match="only one of them has 'period 1, sex f'"):
         agreement(one, moments(AreaDraws(areas.drop("period"), draws)))
+
+
+def nuts(rng: np.random.Generator, *, shift: float = 0.0, n: int = 1000, bound: float = 0.0) -> AreaDraws:
+    """Four chains of a thousand draws of two areas; one chain of the second lies aside, its draws remember the last."""
+    z = rng.standard_normal((4, n, 2))
+    for t in range(1, n):
+        z[:, t, 1] = bound * z[:, t - 1, 1] + np.sqrt(1 - bound**2) * z[:, t, 1]
+    z[0, :, 1] += shift
+    return AreaDraws(areas_of(2), 0.5 + 0.02 * z.reshape(-1, 2), n_chains=4)
+
+
+def test_a_reference_has_to_be_known_itself():
+    rng = np.random.default_rng(7)
+    good = reference_quality(nuts(rng))
+    apart, bound, short = (
+        reference_quality(*one) for one in ([nuts(rng, shift=0.3)], [nuts(rng, bound=0.6)], [nuts(rng, n=3)])
+    )
+
+    assert good.problems == ()
+    assert good.effective == pytest.approx(4000, rel=0.1)
+    # Half chains 0.3 sds away, two of eight: between = 0.3^2 * 12 / 56, within = 1.
+    assert apart.r_hat == pytest.approx(np.sqrt(0.998 + 0.3**2 * 12 / 56), abs=0.003)
+    assert apart.problems[0].startswith(f"R-hat of area 1 is {apart.r_hat:.4f}, limit 1.005")
+    # An autoregression with phi is worth (1 - phi) / (1 + phi) of its draws.
+    assert bound.effective == pytest.approx(1000, rel=0.2)
+    assert "area 1 has" in bound.problems[-1]
+    assert "need 2,000" in bound.problems[-1]
+    assert short.problems[0].startswith("R-hat of area 0 is nan")
+
+
+def test_the_worst_of_each_is_named():
+    rng = np.random.default_rng(8)
+    one = moments(nuts(rng))
+    other = moments(nuts(rng, shift=3.0))
+    found = agreement(other, one)
+
+    assert not found.agrees
+    assert {found.worst_mean_of, found.worst_log_sd_of, found.worst_quantile_of} == {"area 1"}
