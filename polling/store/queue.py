@@ -184,8 +184,13 @@ def fail(
     return _leave(session, claim, state="failed", code=code, detail=detail, fit_id=fit_id, finished_at=now)
 
 
-def give_back(session: Session, claim: Claim, *, now: datetime) -> JobRecord:
-    """Put a job back because its worker stops; the attempt is not counted.
+def give_back(session: Session, claim: Claim, *, now: datetime, after: timedelta = timedelta(0)) -> JobRecord:
+    """Put a job back because its worker stops, or has more urgent work; the attempt is not counted.
+
+    Parameters
+    ----------
+    after
+        It is not started again before this time has passed.
 
     Raises
     ------
@@ -193,7 +198,7 @@ def give_back(session: Session, claim: Claim, *, now: datetime) -> JobRecord:
         If the job was taken over.
     """
     back = {"code": None, "detail": None, "attempt": claim.attempt - 1}
-    return _put_back(session, claim, now=now, after=timedelta(0), values=back)
+    return _put_back(session, claim, now=now, after=after, values=back)
 
 
 def cancel(session: Session, job_id: str, *, now: datetime) -> JobRecord:
