@@ -141,6 +141,9 @@ def backtest(
         },
         publishable=fit.record.publishable,
         problems=tuple(asdict(problem) for problem in verdict.problems),
+        warnings=verdict.warnings,
+        formula=fit.record.formula,
+        priors=fit.record.priors,
         districts=_district_table(bundle, fit.counts, districts, outcomes, baselines),
     )
 

@@ -51,6 +51,10 @@ class BacktestReport:
     """``read``, ``fit``, ``poststratify``, ``total``."""
     publishable: bool
     problems: tuple[Mapping[str, str], ...]
+    warnings: tuple[str, ...]
+    formula: str
+    priors: Any
+    """Of every term, in words."""
     districts: pl.DataFrame
     """One row per district: n_interviews, raw, share, low, high, sd, truth where there is one, the baselines."""
 
@@ -73,6 +77,12 @@ class BacktestReport:
             "national": {"mean": self.national_mean, "sd": self.national_sd},
             **asdict(self.scores),
             "seconds": dict(self.seconds),
-            "verdict": {"publishable": self.publishable, "problems": [dict(problem) for problem in self.problems]},
+            "verdict": {
+                "publishable": self.publishable,
+                "problems": [dict(problem) for problem in self.problems],
+                "warnings": list(self.warnings),
+            },
+            "formula": self.formula,
+            "priors": self.priors,
             "baselines": {name: asdict(row) for name, row in self.baselines.items()},
         }

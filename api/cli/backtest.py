@@ -109,6 +109,11 @@ def _print(report: dict[str, Any]) -> None:
     click.echo("publishable" if verdict["publishable"] else "NOT publishable:")
     for problem in verdict["problems"]:
         click.echo(f"  {problem.get('message')}")
+    for warning in verdict["warnings"]:
+        click.echo(f"warning: {warning}")
+    click.echo(f"model: {report['formula']}")
+    for term, prior in report["priors"].items():
+        click.echo(f"  {term}: {prior}")
 
 
 def _score(value: float | None) -> str:

@@ -343,7 +343,8 @@ def report(**changes: Any) -> Any:
         "survey": SURVEY, "question": "rail", "option": "yes", "engine": "nuts", "seed": 1, "n_interviews": 400,
         "n_cells": 36, "national_mean": 0.5, "national_sd": 0.01, "scores": scores,
         "baselines": {"raw": scores}, "seconds": {"read": 0.1, "fit": 1.0, "poststratify": 0.1, "total": 1.2},
-        "publishable": True, "problems": (), "districts": pl.DataFrame({"district": ["D1"], "share": [0.5]}),
+        "publishable": True, "problems": (), "warnings": ("Ask and Bell are alike",), "formula": "(1|district)",
+        "priors": {"intercept": "Normal(0, 1.5)"}, "districts": pl.DataFrame({"district": ["D1"], "share": [0.5]}),
     }  # fmt: skip
     return BacktestReport(**(told | changes))
 
@@ -368,6 +369,8 @@ def test_a_backtest_prints_scores_and_writes_districts(
     assert asked["seed"] is None  # of the second run
     assert "0.0400" in table
     assert ("R-hat is 2" in table) is not publishable
+    assert "warning: Ask and Bell are alike" in table
+    assert "intercept: Normal(0, 1.5)" in table
     assert printed["rmse"] == 0.04
     assert printed["verdict"]["publishable"] is publishable
     assert (tmp_path / "d.csv").read_text().startswith("district,share")

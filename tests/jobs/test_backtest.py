@@ -29,7 +29,7 @@ SCORES = ["rmse", "mae", "bias", "correlation", "coverage", "interval_score", "m
 KEYS = [
     *("survey", "question", "option", "engine", "seed", "n_interviews", "n_cells", "n_districts", "national"),
     *SCORES,
-    *("seconds", "verdict", "baselines"),
+    *("seconds", "verdict", "formula", "priors", "baselines"),
 ]
 
 
@@ -237,13 +237,20 @@ def test_the_report_has_the_documented_keys():
         seconds={"total": 1.0},
         publishable=False,
         problems=({"code": "r-hat", "message": "too high"},),
+        warnings=("pollster and period cannot be told apart",),
+        formula="(1|district)",
+        priors={"intercept": "Normal(0, 1.5)"},
         districts=pl.DataFrame(),
     )
     shown = json.loads(json.dumps(report.to_json()))
 
     assert list(shown) == KEYS
     assert shown["national"] == {"mean": 0.5, "sd": 0.1}
-    assert shown["verdict"] == {"publishable": False, "problems": [{"code": "r-hat", "message": "too high"}]}
+    assert shown["verdict"] == {
+        "publishable": False,
+        "problems": [{"code": "r-hat", "message": "too high"}],
+        "warnings": ["pollster and period cannot be told apart"],
+    }
     assert shown["baselines"]["national_mean"]["rmse"] is None
 
 
@@ -255,6 +262,7 @@ def test_a_fit_that_is_not_publishable_is_scored_all_the_same(written):
 
     assert not report.publishable
     assert report.problems
+    assert set(report.priors) >= {"intercept", "(1|district)"}
     assert (report.seed, report.n_districts, report.scores.n_districts) == (7, 8, 8)
     assert report.scores.rmse is not None
     assert list(report.scores.coverage) == ["0.5", "0.8", "0.9", "0.95"]
