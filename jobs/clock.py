@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from jobs.backup import expire_backups
+from jobs.confirm_ask import NIGHT, begin_night
 from jobs.erasure import overdue
 from jobs.open_wave import close_due
 from jobs.restate import REFIT, ask_refit
@@ -36,6 +37,7 @@ __all__ = ["HouseClock", "Task", "house_tasks", "sweep"]
 LEASE = "clock"
 LEASE_TTL = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 CLOSING = timedelta(minutes=5)
 LOOKING = timedelta(minutes=1)
 # Codes of jobs that would fail again on the same data and the same version of the survey.
@@ -66,6 +68,7 @@ def house_tasks(settings: Settings) -> tuple[Task, ...]:
         Task("close-waves", CLOSING, lambda session, now: _close(session, settings, now)),
         Task("finish-erasures", HOUR, lambda session, now: overdue(session, settings, now=now)),
         Task("purge", HOUR, lambda session, now: _purge(session, settings, now)),
+        Task(NIGHT, DAY, lambda session, now: _begin_night(session, settings, now)),
         Task("forget-replies", HOUR, lambda session, now: replies.forget_replies(session, now=now)),
     )
 
@@ -80,6 +83,10 @@ def _purge(session: Session, settings: Settings, now: datetime) -> None:
 
 def _expire(session: Session, settings: Settings, now: datetime) -> None:
     expire_backups(session, SecretsFile(settings.secrets_file), settings, actor="clock", now=now)
+
+
+def _begin_night(session: Session, settings: Settings, now: datetime) -> None:
+    begin_night(session, settings, now=now)
 
 
 class HouseClock:

@@ -32,8 +32,8 @@ from mrp.nuts import NutsSettings
 from mrp.verdict import FitVerdict
 from polling.bundle import SurveyBundle
 from polling.declaration import Question
-from polling.errors import FitSuperseded
-from polling.store import erasure, fits, queue, releases, surveys
+from polling.errors import FitSuperseded, QuestionHeld
+from polling.store import by_hand, erasure, fits, queue, releases, surveys
 from polling.store.records import Claim, NewFit, StoredSurvey
 from polling.store.wave_events import data_sequence
 from polling.store.wave_records import WaveRecord
@@ -41,7 +41,7 @@ from polling.store.wave_records import WaveRecord
 if TYPE_CHECKING:
     from mrp.fit import Engine
 
-__all__ = ["PreparedRefit", "electorate_of", "prepare_refit", "store_result"]
+__all__ = ["PreparedRefit", "electorate_of", "laplace_settings", "nuts_settings", "prepare_refit", "store_result"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def prepare_refit(
         )
     counted = count_interviews(session, declaration, question)
     counts = counted.counts
-    nuts, laplace = _nuts_settings(settings), _laplace_settings(settings)
+    nuts, laplace = nuts_settings(settings), laplace_settings(settings)
     inputs = {
         "waves": list(counted.inputs),
         "frame_sha256": survey.frame_sha256,
@@ -160,6 +160,9 @@ def store_result(session: Session, claim: Claim, prepared: PreparedRefit, result
         finish_question(session, survey_id=survey_id, question_id=question_id, now=now)
     except FitSuperseded as superseded:
         queue.finish(session, claim, now=now, code="superseded", detail=str(superseded), fit_id=fit_id)
+    except QuestionHeld as held:
+        by_hand.keep_back(session, fit_id)
+        queue.finish(session, claim, now=now, code="held", detail=str(held), fit_id=fit_id)
     else:
         queue.finish(
             session,
@@ -199,7 +202,8 @@ def _new_fit(prepared: PreparedRefit, result: FitResult, *, publishable: bool) -
     )
 
 
-def _nuts_settings(settings: Settings) -> NutsSettings:
+def nuts_settings(settings: Settings) -> NutsSettings:
+    """How NUTS samples."""
     return NutsSettings(
         chains=settings.nuts_chains,
         tune=settings.nuts_tune,
@@ -210,7 +214,8 @@ def _nuts_settings(settings: Settings) -> NutsSettings:
     )
 
 
-def _laplace_settings(settings: Settings) -> LaplaceSettings:
+def laplace_settings(settings: Settings) -> LaplaceSettings:
+    """How the Laplace engine fits."""
     return LaplaceSettings(points=settings.laplace_points, draws=settings.laplace_draws, threads=settings.fit_cores)
 
 

@@ -15,6 +15,8 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from jobs.confirm import confirm
+from jobs.confirm_ask import CONFIRM
 from jobs.erasure import FREE_BYTES, free
 from jobs.errors import FitCancelled, FitImpossible, FitProcessFailed, JobsError, SourceUnreachable, WorkerStopping
 from jobs.fit_request import FitProgress, FitResult
@@ -120,6 +122,17 @@ class Worker:
             return
         if job.kind == SOURCE and job.survey_id is not None:
             self._read(claim, job.survey_id, job.key.partition("/")[2])
+            return
+        if job.kind == CONFIRM:
+            confirm(
+                claim,
+                self.store,
+                self.settings,
+                fit=self._fit,
+                beat=lambda progress: self._beat(claim, progress),
+                stop=self._stop,
+                clock=self._clock,
+            )
             return
         if job.kind != REFIT or job.survey_id is None or job.question_id is None:
             self._fail(claim, "unknown-kind", f"This worker does not know how to do a job of kind {job.kind}.")
