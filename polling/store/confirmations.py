@@ -111,12 +111,17 @@ def unconfirmed(session: Session, *, tries: int, kind: str) -> list[tuple[Releas
             ~settled,
         )
     )
-    tried = [
+    every = [
         (get_release(session, release_id), max(filter(None, (one, other)), default=None))
         for release_id, one, other in session.execute(found)
     ]
-    left = [pair for pair in tried if n_inconclusive(session, pair[0].fit_id) < tries]
-    return sorted(left, key=lambda pair: (pair[1] is not None, pair[1] or pair[0].published_at, pair[0].id))
+    left = [pair for pair in every if n_inconclusive(session, pair[0].fit_id) < tries]
+
+    def place(pair: tuple[ReleaseRecord, datetime | None]) -> tuple[bool, datetime, str, str]:
+        release, tried = pair
+        return (tried is not None, tried or release.published_at, release.survey_id, release.question_id)
+
+    return sorted(left, key=place)
 
 
 def is_work_waiting(session: Session, *, besides: Sequence[str], now: datetime, since: timedelta) -> bool:
