@@ -160,6 +160,7 @@ def renamed(bundle):
 
 def test_the_house_has_its_tasks(house):
     assert {task.name: task.every for task in house_tasks(house.settings)} == {
+        "confirm": timedelta(days=1),
         "sweep": timedelta(hours=1),
         "clean-spool": timedelta(hours=1),
         "expire-backups": timedelta(hours=1),
