@@ -15,6 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from jobs import erasure, wave_life
+from jobs import open_wave as open_waves
 from jobs.ledger import bind_suppression_key
 from jobs.receive import receive_wave
 from jobs.settings import Settings
@@ -30,7 +31,8 @@ __all__ = ["ACTS", "BASES", "VARIANTS", "Place", "make_bases"]
 
 VARIANTS = 3
 LATER = timedelta(minutes=20)
-FIELDWORK = {"fieldwork_start": date(2026, 2, 20), "fieldwork_end": date(2026, 2, 25)}
+OPENED = date(2026, 2, 20)
+FIELDWORK = {"fieldwork_start": OPENED, "fieldwork_end": date(2026, 2, 25)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,40 @@ def _life(name: str) -> Callable[[Place, int, datetime], str]:
     return act
 
 
+def open_one(place: Place, variant: int, now: datetime) -> None:
+    about = {"survey_id": SURVEY, "pollster": POLLSTER, "reference": f"w{variant}", "actor": "test"}
+    open_waves.open_wave(place.store, place.secrets, place.settings, fieldwork_start=OPENED, now=now, **about)
+
+
+def batch(place: Place, variant: int, now: datetime, *, number: int = 2) -> str:
+    """Batch ``number`` of the open wave ``variant``: interviews that no other batch has."""
+    interviews = pl.read_csv(csv_of(10 * number + variant), infer_schema=False)
+    about = {"survey_id": SURVEY, "wave": f"w{variant}", "number": number, "now": now, "actor": "test"}
+    content = interviews.write_ndjson().encode()
+    done = open_waves.receive_batch(place.store, place.secrets, place.settings, content=content, **about)
+    return "stored" if done.received.created else "known"
+
+
+def close(place: Place, variant: int, now: datetime) -> str:
+    about = {"survey_id": SURVEY, "wave": f"w{variant}", "now": now, "actor": "test"}
+    done = open_waves.close_wave(place.store, place.secrets, place.settings, **about)
+    return "changed" if done.changed else "unchanged"
+
+
+def undo(place: Place, variant: int, now: datetime) -> str:
+    """Whatever was delivered from the moment of a wave on."""
+    about = {"survey_id": SURVEY, "pollster": POLLSTER, "reason": "A wrong file.", "now": now, "actor": "test"}
+    since = NOON + timedelta(seconds=variant)
+    done = wave_life.undo(place.store, place.secrets, place.settings, since=since, **about)
+    return "changed" if done.changed else "unchanged"
+
+
+def one_sided(variant: int) -> bytes:
+    """A wave of one district, far from the frame: it is held."""
+    everywhere = pl.read_csv(csv_of(variant), infer_schema=False)
+    return everywhere.with_columns(district=pl.lit("D1"), gender=pl.lit("man"), age=pl.lit("old")).write_csv().encode()
+
+
 def post(place: Place, variant: int, now: datetime) -> str:
     """Over HTTP, with an idempotency key; what is answered is the whole reply."""
     key = json.loads((place.folder / "key.json").read_text())
@@ -135,13 +171,19 @@ ACTS: dict[str, tuple[str, Callable[[Place, int, datetime], str]]] = {
     "replacement": ("waves", correct),
     "withdrawal": ("waves", _life("withdraw")),
     "restore": ("withdrawn", _life("restore")),
+    "undo": ("waves", undo),
+    "let-through": ("held", _life("let_through")),
+    "batch": ("open", batch),
+    "closing": ("open", close),
     "idempotency-key": ("bare", post),
     "erasure": ("served", erase),
     "erasure-freeing": ("erased", work),
 }
 """Where each begins, and what it does."""
 
-BASES = ("keyless", "bare", "waves", "withdrawn", "served", "erased")
+BASES = ("keyless", "bare", "held", "open", "waves", "withdrawn", "served", "erased")
+ASIDE = frozenset({"held", "open", "withdrawn"})
+"""States that no other one starts from."""
 
 
 def make_bases(folder: Path) -> dict[str, Path]:
@@ -157,7 +199,7 @@ def make_bases(folder: Path) -> dict[str, Path]:
         store = open_store(f"sqlite:///{path}/hustings.db")
         _furnish(name, Place(store, path))
         store.close()
-        if name != "withdrawn":  # what is served is of waves that stand
+        if name not in ASIDE:
             before = path
         made[name] = path
     return made
@@ -176,6 +218,13 @@ def _furnish(name: str, place: Place) -> None:
             place.secrets.pseudonym_key(SURVEY)
             with place.store.write() as session:
                 bind_suppression_key(session, SURVEY, place.secrets.suppression_key(SURVEY), now=NOON)
+        case "held":
+            for variant in range(VARIANTS):
+                deliver(place, variant, NOON + timedelta(seconds=variant), content=one_sided(variant))
+        case "open":
+            for variant in range(VARIANTS):
+                open_one(place, variant, NOON)
+                batch(place, variant, NOON, number=1)
         case "waves":
             for variant in range(VARIANTS):
                 deliver(place, variant, NOON + timedelta(seconds=variant))
