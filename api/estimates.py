@@ -18,6 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from api.breakdown import Breakdown, find_breakdown, summarise_groups
+from api.confirmed import describe_confirmation
 from api.errors import EstimateRefused, IntervalOutOfRange, TooManyGroups, UnknownChoice
 from api.payloads import AreaEstimate, EstimatesPayload, WithheldGroup
 from api.release_cache import LoadedRelease, ReleaseCache
@@ -54,11 +55,12 @@ class EstimateQuery:
 def entity_tag(served: Served, query: EstimateQuery, settings: Settings) -> str:
     """A strong validator: the same for the same answer, other for any other."""
     basis = (
-        3,  # version of this form of the answer
+        4,  # version of this form of the answer
         served.release.id,
         served.state.version,
         served.stale_since,
         served.data_notes,
+        served.confirmation,
         query,
         settings.min_people,
         settings.min_interviews,
@@ -150,6 +152,7 @@ def answer_query(prepared: Prepared, settings: Settings) -> EstimatesPayload:
         survey_version=release.survey_version,
         warnings=list(loaded.verdict.warnings),
         data_notes=list(prepared.served.data_notes),
+        confirmation=describe_confirmation(release, prepared.served.confirmation),
         estimates=_estimates(prepared, settings),
         withheld=_withheld(prepared, settings),
     )

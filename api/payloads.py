@@ -12,6 +12,7 @@ from msgspec import Meta
 
 __all__ = [
     "AreaEstimate",
+    "ConfirmationPayload",
     "DemographicPayload",
     "DiagnosticsPayload",
     "DistrictList",
@@ -109,6 +110,9 @@ class QuestionPayload(msgspec.Struct, frozen=True):
     ]
     model: Annotated[str, Meta(description="The model, as a formula.")]
     release_id: Annotated[str | None, Meta(description="The release that is served now, if there is one.")]
+    held_since: Annotated[
+        datetime | None, Meta(description="Since when an analyst keeps new fits back, or null; see stale_reason.")
+    ]
     stale_since: Annotated[datetime | None, Meta(description="Since when the release lacks something, or null.")]
     stale_reason: Annotated[str | None, Meta(description="What it lacks and why, or null.")]
     url: Annotated[str, Meta(description="Where its estimates are.")]
@@ -189,6 +193,14 @@ class RestatedWavePayload(msgspec.Struct, frozen=True):
     text: Annotated[str, Meta(description="The same in a sentence.")]
 
 
+class ConfirmationPayload(msgspec.Struct, frozen=True):
+    """Whether NUTS, the reference, agrees with a release."""
+
+    state: Annotated[str, Meta(description="none (it was not asked), agrees, disagrees, or inconclusive.")]
+    at: Annotated[datetime | None, Meta(description="When it was asked, or null.")]
+    sentence: Annotated[str, Meta(description="The same in a sentence.")]
+
+
 class ReleasePayload(msgspec.Struct, frozen=True):
     """A published fit."""
 
@@ -212,6 +224,7 @@ class ReleasePayload(msgspec.Struct, frozen=True):
         list[str],
         Meta(description="What to know of its interviews: somebody was erased, waves were purged; usually empty."),
     ]
+    confirmation: ConfirmationPayload
     n_waves: Annotated[int, Meta(description="Waves it rests on.")]
     restates: Annotated[
         list[RestatedWavePayload],
@@ -243,6 +256,9 @@ class DiagnosticsPayload(msgspec.Struct, frozen=True):
     diagnostics: Annotated[Any, Meta(description="R-hat, ESS, Monte-Carlo error and the like, by parameter.")]
     versions: Annotated[Any, Meta(description="Versions of the software that made the fit.")]
     seconds: Annotated[Any, Meta(description="Time spent, by stage.")]
+    confirmation: Annotated[
+        Any, Meta(description="How far NUTS on the same data is from it, and how good that run was; null if not asked.")
+    ]
 
 
 class AreaEstimate(msgspec.Struct, frozen=True):
@@ -310,5 +326,6 @@ class EstimatesPayload(msgspec.Struct, frozen=True):
         list[str],
         Meta(description="What to know of its interviews: somebody was erased, waves were purged; usually empty."),
     ]
+    confirmation: ConfirmationPayload
     estimates: Annotated[list[AreaEstimate], Meta(description="One per area and group, sorted.")]
     withheld: Annotated[list[WithheldGroup], Meta(description="Groups too small to be answered.")]

@@ -7,9 +7,10 @@ from sqlalchemy.orm import Session
 
 from api.data_notes import data_notes
 from api.errors import NoReleaseYet
-from polling.errors import QuestionNotFound, ReleaseNotFound
-from polling.store import fits, queue, releases, surveys
+from polling.errors import ReleaseNotFound
+from polling.store import confirmations, fits, queue, releases, serving
 from polling.store.records import QuestionStateRecord, ReleaseRecord
+from polling.store.release_records import ConfirmationRecord
 
 __all__ = ["Served", "find_served"]
 
@@ -24,6 +25,8 @@ class Served:
     stale_reason: str | None
     data_notes: tuple[str, ...]
     """What to know of the interviews behind it."""
+    confirmation: ConfirmationRecord | None
+    """What NUTS said of it, if it was asked."""
 
 
 def find_served(
@@ -45,12 +48,7 @@ def find_served(
     NoReleaseYet
         If nothing is published for the question, or nothing was at that moment.
     """
-    try:
-        state = releases.question_state(session, survey_id, question_id)
-    except QuestionNotFound:
-        # The survey itself says more: that it does not exist, or what it asks.
-        surveys.get_survey(session, survey_id).bundle.declaration.question(question_id)
-        raise
+    state = releases.question_state(session, survey_id, question_id)
     if at is not None:
         if (then := releases.release_at(session, survey_id, question_id, at)) is None:
             raise NoReleaseYet(
@@ -60,27 +58,28 @@ def find_served(
         release_id = then.id
     if release_id is None:
         if state.release_id is None:
-            raise NoReleaseYet(_why_none(session, survey_id, question_id))
+            raise NoReleaseYet(_why_none(session, state))
         return _served(session, releases.get_release(session, state.release_id), state)
     release = releases.get_release(session, release_id)
     if (release.survey_id, release.question_id) != (survey_id, question_id):
         raise ReleaseNotFound(f"'{release_id}'")
-    if release.id == state.release_id:
-        return _served(session, release, state)
-    later = releases.list_releases(session, survey_id, question_id)
-    successor = min((one for one in later if one.number > release.number), key=lambda one: one.number)
     served = _served(session, release, state)
-    return replace(served, stale_since=successor.published_at, stale_reason=f"Release {successor.number} replaced it.")
+    if release.id == state.release_id or (after := serving.successor(session, release, at=at)) is None:
+        return served
+    return replace(served, stale_since=after.at, stale_reason=after.sentence)
 
 
 def _served(session: Session, release: ReleaseRecord, state: QuestionStateRecord) -> Served:
     notes = data_notes(fits.get_fit(session, release.fit_id), has_draws=release.has_draws)
-    return Served(release, state, state.stale_since, state.stale_reason, tuple(notes))
+    confirmation = confirmations.find_confirmation(session, release.fit_id)
+    return Served(release, state, state.stale_since, state.stale_reason, tuple(notes), confirmation)
 
 
-def _why_none(session: Session, survey_id: str, question_id: str) -> str:
-    mine = queue.list_jobs(session, survey_id=survey_id, question_id=question_id, limit=1)
-    begin = f"Question '{question_id}' of survey '{survey_id}' has no release yet."
+def _why_none(session: Session, state: QuestionStateRecord) -> str:
+    mine = queue.list_jobs(session, survey_id=state.survey_id, question_id=state.question_id, limit=1)
+    begin = f"Question '{state.question_id}' of survey '{state.survey_id}' has no release yet."
+    if state.hold is not None:
+        return f"{begin} {state.hold.sentence}"
     if not mine:
         return f"{begin} No wave that asks it was received."
     job = mine[0]

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from jobs.settings import Settings
-from polling.errors import QuestionNotFound, ReleaseNotFound, ReleaseRefused
-from polling.store import confirmations, leases, queue, releases, surveys
+from polling.errors import ReleaseNotFound, ReleaseRefused
+from polling.store import confirmations, leases, queue, releases
 from polling.store.fits import get_fit
 from polling.store.records import JobRecord, ReleaseRecord
 
@@ -39,14 +39,9 @@ def ask_confirmation(
     ReleaseRefused
         If NUTS made the release itself, or it cannot be compared any more.
     """
-    surveys.list_versions(session, survey_id)
+    releases.question_state(session, survey_id, question_id)
     release = releases.current_release(session, survey_id, question_id)
     if release is None:
-        try:
-            releases.question_state(session, survey_id, question_id)
-        except QuestionNotFound:
-            surveys.get_declaration(session, survey_id).question(question_id)  # which says what is asked
-            raise
         raise ReleaseNotFound(f"of question '{question_id}' yet, so that there is nothing to confirm")
     if get_fit(session, release.fit_id).engine == "nuts":
         raise ReleaseRefused(release.number, "NUTS made it itself, so that there is nothing to confirm.")

@@ -7,13 +7,14 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from sqlalchemy.orm import Session
 
+from api.confirmed import describe_confirmation
 from api.data_notes import data_notes
 from api.payloads import DiagnosticsPayload, ReleaseList, ReleasePayload, RestatedWavePayload
 from api.problems import documented
 from api.services import Services
 from mrp.verdict import FitVerdict
-from polling.errors import QuestionNotFound, ReleaseNotFound
-from polling.store import fits, releases, surveys
+from polling.errors import ReleaseNotFound
+from polling.store import confirmations, fits, releases, surveys
 from polling.store.records import ReleaseRecord
 from polling.store.restatement import restated_waves
 
@@ -34,11 +35,7 @@ def list_releases(
     """Every release of a question, newest first; empty before the first one."""
     floor = services.settings.min_interviews
     with services.store.read() as session:
-        try:
-            releases.question_state(session, survey_id, question_id)
-        except QuestionNotFound:
-            surveys.get_survey(session, survey_id).bundle.declaration.question(question_id)
-            raise
+        releases.question_state(session, survey_id, question_id)
         found = releases.list_releases(session, survey_id, question_id)
         described = [describe_release(session, one, min_interviews=floor) for one in found]
     return ReleaseList(survey=survey_id, question=question_id, releases=described)
@@ -120,6 +117,7 @@ def describe_release(session: Session, release: ReleaseRecord, *, min_interviews
         seed=fit.seed,
         warnings=list(FitVerdict.from_json(cast(dict[str, Any], fit.verdict)).warnings),
         data_notes=data_notes(fit, has_draws=release.has_draws),
+        confirmation=describe_confirmation(release, confirmations.find_confirmation(session, release.fit_id)),
         n_waves=len(used) if isinstance(used, list) else 0,
         restates=[
             RestatedWavePayload(
@@ -143,6 +141,7 @@ def describe_release(session: Session, release: ReleaseRecord, *, min_interviews
 def diagnostics_of(session: Session, release: ReleaseRecord) -> DiagnosticsPayload:
     """The verdict on a release's fit, and what it rests on."""
     fit = fits.get_fit(session, release.fit_id)
+    said = confirmations.find_confirmation(session, fit.id)
     return DiagnosticsPayload(
         release_id=release.id,
         fit_id=fit.id,
@@ -152,6 +151,7 @@ def diagnostics_of(session: Session, release: ReleaseRecord) -> DiagnosticsPaylo
         diagnostics=fits.load_diagnostics(session, fit.id),
         versions=fit.versions,
         seconds=fit.seconds,
+        confirmation=None if said is None else said.numbers,
     )
 
 

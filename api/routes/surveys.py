@@ -147,6 +147,7 @@ def _question(survey_id: str, question: Question, state: QuestionStateRecord) ->
         weights=question.weights,
         model=question.model,
         release_id=state.release_id,
+        held_since=state.hold.at if state.hold is not None else None,
         stale_since=state.stale_since,
         stale_reason=state.stale_reason,
         url=f"{_url(survey_id)}/questions/{question.id}/estimates",

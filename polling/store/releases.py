@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql import Select
 
 from polling.errors import FitNotPublishable, FitSuperseded, QuestionHeld, QuestionNotFound, ReleaseNotFound
-from polling.store import outbox, serving
+from polling.store import outbox, serving, surveys
 from polling.store.columns import Json
 from polling.store.fits import get_fit
 from polling.store.records import FitRecord, QuestionStateRecord, ReleaseRecord
@@ -161,12 +161,14 @@ def question_state(session: Session, survey_id: str, question_id: str) -> Questi
 
     Raises
     ------
-    QuestionNotFound
-        If the survey never asked this.
+    SurveyNotFound, QuestionNotFound
+        If there is no such survey, or it never asked this.
     """
     mine = (QuestionState.survey_id == survey_id) & (QuestionState.question_id == question_id)
     row = session.execute(states().where(mine)).one_or_none()
     if row is None:
+        # The survey itself says more: that it does not exist, or what it asks.
+        surveys.get_declaration(session, survey_id).question(question_id)
         raise QuestionNotFound(survey_id, question_id)
     return state_record(*row)
 
