@@ -29,6 +29,7 @@ from api.routes.jobs import jobs_routes
 from api.routes.open_waves import open_waves_routes
 from api.routes.privacy import privacy_routes
 from api.routes.quarantine import quarantine_routes
+from api.routes.release_acts import release_acts_routes
 from api.routes.releases import releases_routes
 from api.routes.sources import sources_route
 from api.routes.surveys import surveys_routes
@@ -84,6 +85,7 @@ def build(services: Services) -> Litestar:
             surveys_routes,
             estimates_routes,
             releases_routes,
+            release_acts_routes,
             waves_routes(services.settings),
             open_waves_routes(services.settings),
             wave_life_routes,

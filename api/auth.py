@@ -66,6 +66,11 @@ ROLES: dict[str, frozenset[str]] = {
     "listReleases": EVERYONE - {"pollster"},
     "getRelease": EVERYONE - {"pollster"},
     "getDiagnostics": frozenset({"analyst", "admin"}),
+    # What is served is decided by whoever can tell a good fit from a bad one.
+    "holdQuestion": frozenset({"analyst", "admin"}),
+    "endHold": frozenset({"analyst", "admin"}),
+    "rollBack": frozenset({"analyst", "admin"}),
+    "confirmRelease": frozenset({"analyst", "admin"}),
 }
 """Operation id of a route -> roles that may call it."""
 

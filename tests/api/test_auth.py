@@ -46,6 +46,10 @@ PATHS = {
     "downloadQuarantine": "/v1/surveys/{s}/waves/{wave}/quarantine/rows",
     "releaseQuarantine": "/v1/surveys/{s}/waves/{wave}/quarantine/release",
     "getDiagnostics": "/v1/surveys/{s}/releases/{release}/diagnostics",
+    "holdQuestion": "/v1/surveys/{s}/questions/rail/hold",
+    "endHold": "/v1/surveys/{s}/questions/rail/hold/end",
+    "rollBack": "/v1/surveys/{s}/questions/rail/roll-back",
+    "confirmRelease": "/v1/surveys/{s}/questions/rail/confirm",
 }
 """A path per guarded operation; the test below fails when one is missing."""
 
@@ -60,6 +64,10 @@ BODIES = {
     "openWave": {"reference": "tracker", "fieldwork_start": "2026-02-20", "pollster": POLLSTER},
     "closeWave": {},
     "releaseQuarantine": {"reason": "test"},
+    "holdQuestion": {"reason": "test"},
+    "endHold": {"reason": "test"},
+    "rollBack": {"release": "none", "reason": "test"},
+    "confirmRelease": {},
 }
 """What is sent to the operations that take JSON."""
 
@@ -191,6 +199,8 @@ def test_a_role_may_do_what_the_table_says_and_nothing_else(served: World, opera
             "receiveBatch": (409,),
             "closeWave": (409,),
             "releaseQuarantine": (409,),  # nothing is set aside
+            "rollBack": (404,),  # there is no release of this id
+            "confirmRelease": (409,),  # the fit of these tests calls itself one of NUTS
         }.get(operation, ())
         assert reply.status_code in (200, *also)
     else:

@@ -75,7 +75,7 @@ def change(world: World, path: str, role: str, headers: dict[str, str] | None = 
     return world.client.post(path, headers=world.bearer(role) | (headers or {}), json=sent)
 
 
-def in_flight(world: World, path: str, **body: Any) -> Any:
+def in_flight(world: World, path: str, *, role: str = "pollster", **body: Any) -> Any:
     """Send a request while the same one is being worked on."""
 
     class Everything(set[Any]):
@@ -84,7 +84,7 @@ def in_flight(world: World, path: str, **body: Any) -> Any:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(world.services.exchanges, "_running", Everything())
-        return change(world, path, "pollster", {"Idempotency-Key": "contract"}, **body)
+        return change(world, path, role, {"Idempotency-Key": "contract"}, **body)
 
 
 def changing(
@@ -99,6 +99,32 @@ def changing(
         404: lambda world: change(world, f"{BASE}/waves/none/{act}", role),
         415: lambda world: world.client.post(path(world), headers=world.bearer(role), content=b"reason=x"),
     }
+
+
+def acting(act: str, **body: str) -> dict[int, Provoke]:
+    """Provocations that every change of what is served shares."""
+    path = f"{RAIL}/{act}"
+    return {
+        200: lambda world: change(world, path, "analyst", **body),
+        400: lambda world: change(world, path, "analyst", nonsense=1),
+        401: lambda world: world.client.post(path, json={}),
+        403: lambda world: change(world, path, "reader", **body),
+        404: lambda world: change(world, f"{BASE}/questions/none/{act}", "analyst", **body),
+        409: lambda world: in_flight(world, path, role="analyst", **body),
+        415: lambda world: world.client.post(path, headers=world.bearer("analyst"), content=b"reason=x"),
+    }
+
+
+def rolled_back(world: World) -> Any:
+    world.release("another", wave_csv(start=5000))
+    earlier = world.get(f"{RAIL}/releases").json()["releases"][-1]["id"]
+    return change(world, f"{RAIL}/roll-back", "analyst", release=earlier)
+
+
+def confirmed(world: World) -> Any:
+    with world.store.write() as session:
+        session.execute(text("UPDATE fit SET engine = 'laplace' WHERE question_id = 'rail'"))
+    return world.client.post(f"{RAIL}/confirm", headers=world.bearer("analyst"))
 
 
 def push(world: World, **fields: Any) -> Any:
@@ -269,6 +295,26 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     "getDiagnostics": plain(
         lambda world: f"{release(world)}/diagnostics", forbidden="reader", missing=f"{BASE}/releases/none/diagnostics"
     ),
+    "rollBack": acting("roll-back", release="none")
+    | {
+        200: rolled_back,
+        409: lambda world: change(
+            world,
+            f"{RAIL}/roll-back",
+            "analyst",
+            release=world.get(f"{BASE}/questions/rail").json()["release_id"],
+        ),
+    },
+    "holdQuestion": acting("hold"),
+    "endHold": acting("hold/end"),
+    "confirmRelease": {
+        202: confirmed,
+        400: lambda world: world.client.post(f"{RAIL}/confirm?nonsense=1", headers=world.bearer("analyst")),
+        401: lambda world: world.client.post(f"{RAIL}/confirm"),
+        403: lambda world: world.client.post(f"{RAIL}/confirm", headers=world.bearer("reader")),
+        404: lambda world: world.client.post(f"{BASE}/questions/bridge/confirm", headers=world.bearer("analyst")),
+        409: lambda world: world.client.post(f"{BASE}/questions/tax/confirm", headers=world.bearer("analyst")),
+    },
     "getEstimates": plain(f"{RAIL}/estimates", forbidden="dpo", missing=f"{BASE}/questions/bridge/estimates")
     | {
         304: lambda world: world.get(
@@ -328,12 +374,14 @@ def test_a_documented_status_can_be_provoked(world: World, operation: str, statu
 
 def check(world: World, schema: str, body: dict[str, Any]) -> None:
     """The body has the described members and no other, and can be read back into its type."""
-    from api import payloads, privacy_payloads, problems, wave_payloads
+    from api import payloads, privacy_payloads, problems, release_payloads, wave_payloads
 
     described = world.client.get("/openapi.json").json()["components"]["schemas"][schema]
     assert set(body) <= set(described["properties"])
     assert set(described.get("required", [])) <= set(body)
     struct = next(
-        one for where in (payloads, wave_payloads, privacy_payloads, problems) if (one := getattr(where, schema, None))
+        one
+        for where in (payloads, wave_payloads, privacy_payloads, release_payloads, problems)
+        if (one := getattr(where, schema, None))
     )
     assert msgspec.to_builtins(msgspec.convert(body, struct)) == body
