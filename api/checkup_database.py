@@ -192,6 +192,25 @@ def _stale(store: Store, runtime: Runtime) -> Finding:
     return Finding(False, found, "`hustings diagnostics` and `hustings jobs` say why no fit was published.")
 
 
+def _confirmations(store: Store, _: Runtime) -> Finding:
+    from polling.store import confirmations, releases
+
+    with store.read() as session:
+        states = releases.list_question_states(session)
+        current = [releases.get_release(session, one.release_id) for one in states if one.release_id is not None]
+        said = [(release, confirmations.find_confirmation(session, release.fit_id)) for release in current]
+    wrong = [(release, found) for release, found in said if found is not None and found.state == "disagrees"]
+    if wrong:
+        release, found = wrong[0]
+        more = f"; {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        place = f"{release.survey_id}/{release.question_id}: {found.sentence if found else ''}{more}"
+        remedy = "Look at `hustings diagnostics`; `hustings question roll-back` serves an earlier release."
+        return Finding(False, place, remedy)
+    n = sum(found is not None and found.state == "agrees" for _, found in said)
+    by_nuts = sum(release.engine == "nuts" for release in current)
+    return Finding(True, f"NUTS agrees with {n} of {len(current)} releases, and made {by_nuts} itself")
+
+
 def _backups(store: Store, runtime: Runtime) -> Finding:
     from pathlib import Path
 
@@ -222,6 +241,7 @@ CHECKS: Mapping[str, Callable[[Store, Runtime], Finding]] = {
     "clocks": _clocks,
     "worker": _worker,
     "questions": _stale,
+    "confirmations": _confirmations,
     "backups": _backups,
 }
 """Asked only of a database that can be used."""

@@ -67,6 +67,8 @@ def estimates(
         click.echo(f"Stale since {answer.stale_since:%Y-%m-%d %H:%M} UTC: {answer.stale_reason}")
     for warning in answer.warnings:
         click.echo(f"Warning: {warning}.")
+    if answer.confirmation.state != "none":
+        click.echo(answer.confirmation.sentence)
     print_table(
         ("area", "name", *answer.by, "share", "low", "high", "people", "interviews", ""),
         [
