@@ -41,13 +41,17 @@ class PostgresServer:
             self._as_user += ["--reuid=nobody", "--regid=nogroup", "--clear-groups"]
             shutil.chown(folder, "nobody", "nogroup")
         self._run("initdb", "--no-sync", "--auth=trust", "--username=hustings", "--encoding=UTF8", f"{folder}/data")
+        self.start()
+
+    def start(self) -> None:
+        """Start, or start again after ``stop``."""
         quick = ["-F", "-c", "full_page_writes=off", "-c", "max_connections=60", "-c", "timezone=Europe/Paris"]
-        with (folder / "log").open("wb") as log:
+        with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._as_user, "postgres", "-D", f"{folder}/data", "-k", str(folder), "-h", "", *quick],
+                [*self._as_user, "postgres", "-D", f"{self.folder}/data", "-k", str(self.folder), "-h", "", *quick],
                 stdout=log,
                 stderr=log,
-                cwd=folder,
+                cwd=self.folder,
             )
         self._wait()
 
