@@ -10,7 +10,8 @@ help:
 	 'make test         set up, run the tests (at most ten minutes)' \
 	 'make test-slow    the tests that take longer: fits on the public cases' \
 	 'make references   sample anew what the fast engine is compared with (CASES="rw1 ar1": these only)' \
-	 'make faults       kill -9 at every point of what changes waves, 20 times each (TIMES=1 ONLY=push: less)' \
+	 'make faults       kill -9 at every point of what changes waves, 20 times each (TIMES=1 ONLY=push: less), and' \
+	 '                  of a whole service under load, its worker, database, disk, clock (LIVE=service-killed)' \
 	 'make bench        speed and accuracy, with reports in tests/benchmarks/reports' \
  'make lint         ruff and mypy' \
 	 'make check        what continuous integration runs' \
@@ -44,7 +45,8 @@ bench: setup
 	@mv $(REPORTS)/.part $(REPORTS)/accuracy.json && tail -n 40 $(REPORTS)/accuracy.json
 
 faults: setup
-	.venv/bin/python -m tests.faults.drill --times $(or $(TIMES),20) $(if $(ONLY),--only $(ONLY),--report)
+	$(if $(LIVE),,.venv/bin/python -m tests.faults.drill --times $(or $(TIMES),20) $(if $(ONLY),--only $(ONLY),--report))
+	$(if $(ONLY),,.venv/bin/python -m tests.faults.live $(if $(TIMES),--times $(TIMES)) $(if $(LIVE),--only $(LIVE),--report))
 
 lint: setup
 	@.venv/bin/ruff check .

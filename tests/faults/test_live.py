@@ -1,0 +1,40 @@
+"""A whole service broken from outside, a few times each; `make faults` does it as often as a figure needs."""
+
+import os
+import shutil
+import sys
+
+import pytest
+
+from tests.conftest import POSTGRES_TOOLS
+from tests.faults.live import FAKETIME, run
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals processes that it finds in /proc")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "times"),
+    [
+        ("worker-killed", "postgresql", 1),
+        ("worker-stopped", "sqlite", 1),
+        ("service-killed", "sqlite", 3),
+        ("database-stopped", "postgresql", 1),
+        ("disk-full", "sqlite", 1),
+        ("out-of-memory", "sqlite", 1),
+        ("clock-moved", "sqlite", 1),
+    ],
+)
+def test_a_service_that_is_broken_loses_nothing_and_does_nothing_twice(name: str, kind: str, times: int):
+    if kind == "postgresql" and any(shutil.which(tool) is None for tool in POSTGRES_TOOLS):
+        _missing("PostgreSQL server binaries")
+    if name == "clock-moved" and not FAKETIME:
+        _missing("libfaketime (Debian: faketime)")
+    outcome = run(name, kind, times)
+    assert outcome.times >= times
+    assert outcome.wrong == []
+
+
+def _missing(what: str) -> None:
+    if os.environ.get("CI"):
+        pytest.fail(f"missing: {what}")
+    pytest.skip(f"missing: {what}")
