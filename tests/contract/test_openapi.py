@@ -295,6 +295,16 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     "getDiagnostics": plain(
         lambda world: f"{release(world)}/diagnostics", forbidden="reader", missing=f"{BASE}/releases/none/diagnostics"
     ),
+    "getEstimates": plain(f"{RAIL}/estimates", forbidden="dpo", missing=f"{BASE}/questions/bridge/estimates")
+    | {
+        304: lambda world: world.get(
+            f"{RAIL}/estimates", headers={"If-None-Match": world.get(f"{RAIL}/estimates").headers["etag"]}
+        ),
+        410: lambda world: world.get(f"{BASE}/questions/tax/estimates"),
+        422: lambda world: world.get(f"{RAIL}/estimates?level=moon"),
+        503: busy,
+    },
+    # After the estimates: a worker makes the draws that are gone anew.
     "rollBack": acting("roll-back", release="none")
     | {
         200: rolled_back,
@@ -314,15 +324,6 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
         403: lambda world: world.client.post(f"{RAIL}/confirm", headers=world.bearer("reader")),
         404: lambda world: world.client.post(f"{BASE}/questions/bridge/confirm", headers=world.bearer("analyst")),
         409: lambda world: world.client.post(f"{BASE}/questions/tax/confirm", headers=world.bearer("analyst")),
-    },
-    "getEstimates": plain(f"{RAIL}/estimates", forbidden="dpo", missing=f"{BASE}/questions/bridge/estimates")
-    | {
-        304: lambda world: world.get(
-            f"{RAIL}/estimates", headers={"If-None-Match": world.get(f"{RAIL}/estimates").headers["etag"]}
-        ),
-        410: lambda world: world.get(f"{BASE}/questions/tax/estimates"),
-        422: lambda world: world.get(f"{RAIL}/estimates?level=moon"),
-        503: busy,
     },
     "receiveWave": {
         202: push,
