@@ -28,7 +28,7 @@ def diagnostics(
     from api.errors import NoReleaseYet
     from api.served import find_served
     from polling.errors import FitNotFound
-    from polling.store import fits
+    from polling.store import confirmations, fits
 
     if release_id and fit_id:
         raise click.UsageError("name a release or a fit, not both")
@@ -45,10 +45,13 @@ def diagnostics(
         if (fit.survey_id, fit.question_id) != (survey_id, question_id):
             raise FitNotFound(fit_id)
         numbers: Any = fits.load_diagnostics(session, fit_id)
+        said = confirmations.find_confirmation(session, fit_id)
     if json_:
-        print_json({"fit": fit, "diagnostics": numbers})
+        print_json({"fit": fit, "diagnostics": numbers, "confirmation": said})
     else:
         _print(fit, numbers)
+        if said is not None:
+            click.echo(said.sentence)
     if not fit.publishable:
         raise click.exceptions.Exit(1)
 

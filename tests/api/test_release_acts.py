@@ -193,6 +193,7 @@ class TestConfirmation:
         diagnostics = fast.get(f"{BASE}/releases/{told['release_id']}/diagnostics").json()
         assert diagnostics["confirmation"] == {"n_estimates": 10}
         assert "NUTS disagrees with release 1" in hustings(fast, "estimates", SURVEY, "rail").output
+        assert "NUTS disagrees with release 1" in hustings(fast, "diagnostics", SURVEY, "rail").output
         doctor = " ".join(hustings(fast, "doctor").output.split())
         assert "town/rail: NUTS disagrees with release 1: far off." in doctor
         self.say(fast, "agrees", "NUTS agrees with release 1.")

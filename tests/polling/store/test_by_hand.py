@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import pytest
+from sqlalchemy import text
 
 from polling.errors import FitNotPublishable, QuestionHeld, QuestionNotFound, ReleaseNotFound, ReleaseRefused
-from polling.store import by_hand, confirmations, fits, outbox, queue, releases, serving
+from polling.store import by_hand, confirmations, erasure, fits, outbox, queue, releases, serving
 from polling.store.engine import Store
 from polling.store.records import ReleaseRecord
 
@@ -197,9 +198,12 @@ class TestRollBack:
             roll_back(survey_store, second.id)
         with pytest.raises(ReleaseNotFound), survey_store.write() as session:
             by_hand.roll_back(session, "demo", "tax", first.id, now=NOW, **BY)
-        from polling.store import erasure
-
         with survey_store.write() as session:
+            session.execute(text("UPDATE fit SET contains_erased_at = :at WHERE seed = 1"), {"at": "2026-03-02 12:00"})
+        with pytest.raises(ReleaseRefused, match="somebody who was erased since"):
+            roll_back(survey_store, first.id)
+        with survey_store.write() as session:
+            session.execute(text("UPDATE fit SET contains_erased_at = NULL"))
             erasure.forget_fits(session, [first.fit_id])
         with pytest.raises(ReleaseRefused, match="its draws are not kept"):
             roll_back(survey_store, first.id)
