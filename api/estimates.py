@@ -60,7 +60,6 @@ def entity_tag(served: Served, query: EstimateQuery, settings: Settings) -> str:
         served.state.version,
         served.stale_since,
         served.data_notes,
-        served.confirmation,
         query,
         settings.min_people,
         settings.min_interviews,

@@ -20,6 +20,7 @@ from polling.store import by_hand, releases, waves
 from polling.store.columns import Json
 from polling.store.engine import Store
 from polling.store.records import JobRecord, QuestionStateRecord, ReleaseRecord
+from polling.store.wave_events import lock_survey
 
 __all__ = ["Also", "ServedNow", "confirm", "end_hold", "hold", "roll_back"]
 
@@ -96,6 +97,7 @@ def end_hold(
         If either does not exist.
     """
     with store.write() as session:
+        lock_survey(session, survey_id)  # who receives waves asks for refits first and looks at the question then
         releases.question_state(session, survey_id, question_id)
         changed, published = by_hand.end_hold(session, survey_id, question_id, actor=actor, reason=reason, now=now)
         if changed:

@@ -127,6 +127,9 @@ class TestRollBack:
         assert world.estimates()["release_id"] == first.id
         assert act(world, "hold/end").json()["published"] == 3
         assert world.estimates(as_of=between.isoformat())["release_id"] == second
+        # It was served twice: what took its place the first time, and the last.
+        assert world.estimates(as_of=first.published_at.isoformat())["stale_reason"] == "Release 2 replaced it."
+        assert world.estimates(release=first.id)["stale_reason"] == "Release 3 replaced it."
 
     def test_released_without_a_newer_fit_a_refit_is_asked_for(self, world: World):
         first = world.release()
@@ -168,6 +171,7 @@ class TestConfirmation:
         return world
 
     def say(self, world: World, state: str, sentence: str) -> None:
+        world.now += timedelta(hours=1)
         with world.store.write() as session:
             release = releases.current_release(session, SURVEY, "rail")
             said = {"state": state, "sentence": sentence, "numbers": {"n_estimates": 10}, "now": world.now}
