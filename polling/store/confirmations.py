@@ -92,6 +92,7 @@ def unconfirmed(session: Session, *, tries: int, kind: str) -> list[tuple[Releas
         .where(
             Job.kind == kind,
             Job.state == "failed",
+            Job.code != "stopped",  # a later request does its work
             Job.survey_id == QuestionState.survey_id,
             Job.question_id == QuestionState.question_id,
             Job.first_asked_at >= Release.published_at,

@@ -54,7 +54,7 @@ def update_survey(session: Session, bundle: SurveyBundle, *, now: datetime) -> S
         If the survey was never added.
     """
     # Locked, so that two updates cannot both become version n + 1.
-    locked = session.scalar(select(Survey.id).where(Survey.id == bundle.declaration.id).with_for_update())
+    locked = session.scalar(select(Survey.id).where(Survey.id == bundle.declaration.id).with_for_update(key_share=True))
     if locked is None:
         raise SurveyNotFound(bundle.declaration.id)
     newest = _newest(session, bundle.declaration.id)

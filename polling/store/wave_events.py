@@ -31,7 +31,9 @@ def lock_survey(session: Session, survey_id: str) -> None:
     SurveyNotFound
         If there is no such survey.
     """
-    if session.scalar(select(Survey.id).where(Survey.id == survey_id).with_for_update()) is None:
+    # NO KEY UPDATE: rows that point at the survey, such as a release that is published meanwhile, need not wait.
+    locked = select(Survey.id).where(Survey.id == survey_id).with_for_update(key_share=True)
+    if session.scalar(locked) is None:
         raise SurveyNotFound(survey_id)
 
 

@@ -9,6 +9,7 @@ from polling.errors import FitNotFound, FitNotPublishable, FitSuperseded, Questi
 from polling.store import deliveries, fits, outbox, releases, surveys
 from polling.store.engine import Store
 from polling.store.records import QuestionStateRecord, ReleaseRecord
+from polling.store.wave_events import lock_survey
 
 from .conftest import NOW, n_rows, new_fit, new_wave, seconds, small_bundle
 
@@ -191,6 +192,19 @@ def test_publications_at_the_same_moment_get_different_numbers_and_one_is_curren
         made = list(threads.map(lambda n: publish((survey_store, other)[n % 2], ids[n]), range(8)))
     assert sorted(release.number for release in made) == list(range(1, 9))
     assert current(survey_store).number == 8
+
+
+def test_a_publication_does_not_wait_for_a_wave_that_is_being_received(
+    survey_store: Store, store_url: str, open_stores: Callable[[str], Store]
+):
+    """The one holds the question and points at the survey, the other holds the survey and asks for the question."""
+    if survey_store.dialect == "sqlite":
+        pytest.skip("one transaction writes at a time")
+    fit_id = save(survey_store)
+    other = open_stores(store_url)
+    with survey_store.write() as session, ThreadPoolExecutor(1) as threads:
+        lock_survey(session, "demo")
+        assert threads.submit(publish, other, fit_id).result(timeout=20).number == 1
 
 
 def test_a_failure_after_publishing_publishes_nothing(survey_store: Store):
