@@ -1,15 +1,20 @@
-"""The process that fits: ``python -m jobs.fit_process SPOOL PARENT``.
+"""The process that fits: ``python -m jobs.fit_process PARENT``; see ``jobs.fit_host``.
 
-Reads a ``FitRequest`` from the folder SPOOL, samples, judges, and writes a
-``FitResult`` there. Progress goes to stdout, one JSON object a line; everything
-else that a library prints goes to stderr. The process ends with its parent.
+Each line of stdin is an order: the name, in JSON, of a folder with a ``FitRequest``. It samples, judges, and writes a
+``FitResult`` there. Progress goes to stdout, one JSON object a line, the last of each order being
 
-Exit status: 0 done, 1 an unexpected error (traceback on stderr), 3 the request
-cannot be fitted (``refused.json`` says why), 4 out of memory.
+    {"ended": 0, "size_mb": 412.0}
+
+with 0: done, 3: the request cannot be fitted (``refused.json`` says why). Everything else that a library prints goes to
+stderr, and from the order on to the file ``stderr`` in the folder. The process ends with its parent, at the end of
+stdin, with status 4 when it is out of memory, and with 1 after an unexpected error (traceback on stderr).
+
+Until the first order comes it imports the Laplace engine and fits a toy, so that the order finds all of it loaded.
 """
 
 import json
 import os
+import select
 import signal
 import sys
 import time
@@ -17,9 +22,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TextIO
 
+import polars as pl
+
+from jobs.fit_host import DONE, OUT_OF_MEMORY, REFUSED
 from jobs.fit_request import FitProgress, FitRequest, FitResult
-from jobs.fit_run import OUT_OF_MEMORY, REFUSED
+from mrp.electorate import Electorate
 from mrp.errors import MrpError
+from mrp.laplace.engine import LaplaceSettings
 
 __all__ = ["fit", "main"]
 
@@ -29,20 +38,59 @@ SAMPLED = 0.95
 
 
 def main(arguments: list[str]) -> int:
-    """Fit the request in ``arguments[0]`` for the parent with process id ``arguments[1]``."""
-    folder, parent = Path(arguments[0]), int(arguments[1])
-    _end_with_parent(parent)
+    """Do orders for the parent with process id ``arguments[0]``."""
+    _end_with_parent(int(arguments[0]))
     _limit()
     progress = _progress_stream()
     try:
-        fit(FitRequest.read(folder), progress=progress).write(folder)
+        if not select.select([sys.stdin], [], [], 0)[0]:
+            warm_up()
+        for line in sys.stdin:
+            ended = _do(Path(json.loads(line)), progress)
+            print(json.dumps({"ended": ended, "size_mb": _size_mb()}), file=progress)
     except MemoryError:
         return OUT_OF_MEMORY
+    return 0
+
+
+def _do(folder: Path, progress: TextIO) -> int:
+    with (folder / "stderr").open("wb") as words:
+        os.dup2(words.fileno(), 2)
+    try:
+        fit(FitRequest.read(folder), progress=progress).write(folder)
     except MrpError as error:
         refusal = {"code": "fit-refused", "detail": str(error)}
         (folder / "refused.json").write_text(json.dumps(refusal), encoding="utf-8")
         return REFUSED
-    return 0
+    return DONE
+
+
+def warm_up() -> None:
+    """Fit a toy with the Laplace engine: imports, kernels, the first call of everything."""
+    from mrp.design import build_design
+    from mrp.diagnostics import diagnose
+    from mrp.fit import default_estimates
+    from mrp.laplace.engine import fit_laplace
+    from mrp.latents import from_datatree
+    from mrp.parity import term_parity
+    from mrp.priors import Priors
+    from mrp.verdict import judge_laplace
+
+    cells = pl.DataFrame({"district": ["A", "A", "B", "B"], "gender": ["F", "M", "F", "M"]})
+    electorate = Electorate(
+        frame=cells.with_columns(n_people=pl.lit(10.0)),
+        districts=pl.DataFrame({"code": ["A", "B"], "name": ["A", "B"]}),
+        district="district",
+        demographics={"gender": ("F", "M")},
+    )
+    design = build_design("(1|district) + (1|gender)", electorate)
+    counts = cells.with_columns(n=pl.lit(20), y=pl.Series([8, 9, 11, 12]))
+    tree = fit_laplace(design, counts, Priors(), seed=1, settings=LaplaceSettings(points=50, draws=100))
+    latents = from_datatree(tree, design)
+    judge_laplace(tree, default_estimates(latents, design, electorate), term_parity(design, electorate))
+    diagnose(tree)
+    latents.to_bytes()
+    _versions()
 
 
 def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
@@ -139,6 +187,15 @@ def _limit() -> None:
     os.nice(int(os.environ.get("HUSTINGS_FIT_NICE", "0")))
     if limit_mb := int(os.environ.get("HUSTINGS_FIT_MEMORY_MB", "0")):
         resource.setrlimit(resource.RLIMIT_AS, (limit_mb << 20, limit_mb << 20))
+
+
+def _size_mb() -> float:
+    """Memory that this process holds now."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:  # not on this platform; the process is used for as long as it lives
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def _progress_stream() -> TextIO:

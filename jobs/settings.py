@@ -127,7 +127,7 @@ class Settings:
         int, About("Address space allowed to a fit process, in MB; 0 is without a limit.", least=0)
     ] = 0
     fit_timeout_s: Annotated[float, About("A fit that takes longer is ended.", least=1)] = 3600.0
-    worker_poll_s: Annotated[float, About("Pause between two looks at an empty queue.", least=0.01)] = 0.3
+    worker_poll_s: Annotated[float, About("Pause between two looks at an empty queue.", least=0.01)] = 0.15
     lease_s: Annotated[
         float, About("A job whose worker has been silent for this long is taken over by another worker.", least=1)
     ] = 15.0

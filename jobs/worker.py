@@ -19,8 +19,8 @@ from jobs.confirm import confirm
 from jobs.confirm_ask import CONFIRM
 from jobs.erasure import FREE_BYTES, free
 from jobs.errors import FitCancelled, FitImpossible, FitProcessFailed, JobsError, SourceUnreachable, WorkerStopping
+from jobs.fit_host import FitHost
 from jobs.fit_request import FitProgress, FitResult
-from jobs.fit_run import run_fit
 from jobs.heartbeat import beating
 from jobs.refit import prepare_refit, store_result
 from jobs.restate import REFIT
@@ -64,7 +64,7 @@ class Worker:
     clock
         Tells the time during a job.
     fit
-        Runs one fit; see ``jobs.fit_run.run_fit``.
+        Runs one fit; by default a ``jobs.fit_host.FitHost`` of this worker.
     """
 
     def __init__(
@@ -75,14 +75,15 @@ class Worker:
         owner: str | None = None,
         seed: int | None = None,
         clock: Clock = utc_now,
-        fit: RunFit = run_fit,
+        fit: RunFit | None = None,
     ) -> None:
         self.store = store
         self.settings = settings
         self.owner = owner or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
         self._seed = seed
         self._clock = clock
-        self._fit = fit
+        self._host = FitHost()
+        self._fit = fit or self._host
         self._stop = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
@@ -94,17 +95,31 @@ class Worker:
         self._stop = stop
         clean_spool(self.settings, now=self._clock())  # a worker that was killed could not do it
         log.info("worker %s is ready", self.owner)
-        while not stop.is_set():
-            try:
-                busy = self.turn(self._clock())
-            except Exception:  # a worker outlives a database that was away for a moment
-                log.exception("a turn of the worker failed")
-                busy = False
-            if not busy:
-                stop.wait(self.settings.worker_poll_s)
+        busy = True
+        try:
+            while not stop.is_set():
+                try:
+                    if busy and self._fit is self._host:
+                        self._host.start(self.settings)  # ahead of the next fit
+                    busy = self.turn(self._clock())
+                    pause = 0.0 if busy else self._until_due()
+                except Exception:  # a worker outlives a database that was away for a moment
+                    log.exception("a turn of the worker failed")
+                    busy, pause = False, self.settings.worker_poll_s
+                stop.wait(pause)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End the process that waits for the next fit."""
+        self._host.close()
 
     def turn(self, now: datetime) -> bool:
         """Take at most one job from the queue and do it; tells whether there was one."""
+        with self.store.read() as session:  # a look that nobody waits for
+            due = queue.next_due(session)
+        if due is None or due > now:
+            return False
         with self.store.write() as session:
             claim = queue.claim(session, owner=self.owner, now=now, lease=self.settings.lease)
         if claim is None:
@@ -114,6 +129,13 @@ class Worker:
         except LeaseLost as lost:
             log.warning("job %s: %s", claim.job.id, lost)
         return True
+
+    def _until_due(self) -> float:
+        """Seconds to wait: less than a poll if a job is due before."""
+        with self.store.read() as session:
+            due = queue.next_due(session)
+        poll = self.settings.worker_poll_s
+        return poll if due is None else min(poll, max(0.0, (due - self._clock()).total_seconds()) or poll)
 
     def _do(self, claim: Claim) -> None:
         job = claim.job

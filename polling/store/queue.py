@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Select, case, select, text, update
+from sqlalchemy import ColumnElement, Select, case, func, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
@@ -41,6 +41,7 @@ __all__ = [
     "give_back",
     "heartbeat",
     "list_jobs",
+    "next_due",
 ]
 
 MAX_ATTEMPTS = 3
@@ -104,6 +105,16 @@ def ask(
     )
     fresh = session.scalars(merged.returning(Job), execution_options={"populate_existing": True})
     return job_record(fresh.one())
+
+
+def next_due(session: Session) -> datetime | None:
+    """When the next job is due, or the next lease runs out; None if there is neither.
+
+    A job may be due and wait all the same: for another one of the same work that is running.
+    """
+    moment = case((Job.state == "queued", Job.run_after), else_=Job.lease_until)
+    first: datetime | None = session.scalar(select(func.min(moment)).where(Job.state.in_(("queued", "running"))))
+    return first
 
 
 def claim(session: Session, *, owner: str, now: datetime, lease: timedelta) -> Claim | None:

@@ -103,12 +103,16 @@ def cold(case: str) -> dict[str, Any]:
                 counts=inputs.counts,
             )
             request.write(Path(folder))
+            orders = Path(folder, "orders")
+            orders.write_text(json.dumps(folder) + "\n")
             begin = time.perf_counter()
-            child = subprocess.Popen(
-                [sys.executable, "-m", "jobs.fit_process", folder, str(os.getpid())],
-                cwd=ROOT,
-                stdout=subprocess.DEVNULL,
-            )
+            with orders.open() as order:
+                child = subprocess.Popen(
+                    [sys.executable, "-m", "jobs.fit_process", str(os.getpid())],
+                    cwd=ROOT,
+                    stdin=order,
+                    stdout=subprocess.DEVNULL,
+                )
             _, status, usage = os.wait4(child.pid, 0)
             seconds.append(time.perf_counter() - begin)
             child.returncode = os.waitstatus_to_exitcode(status)

@@ -15,8 +15,9 @@ import polars as pl
 import pytest
 
 from jobs.errors import FitCancelled, FitOutOfMemory, FitProcessFailed, FitTimedOut, SpoolError, WorkerStopping
+from jobs.fit_environment import child_environment
 from jobs.fit_request import FitProgress, FitRequest, FitResult
-from jobs.fit_run import child_environment, run_fit
+from jobs.fit_run import run_fit
 from jobs.settings import Settings
 from jobs.spool import spool_folder
 from mrp.electorate import Electorate
@@ -245,9 +246,11 @@ def test_a_fit_dies_with_its_worker(request_, settings, tmp_path):
             "-c",
             textwrap.dedent(
                 f"""
-                import os, subprocess, sys, time
-                command = [sys.executable, "-m", "jobs.fit_process", {str(tmp_path)!r}, str(os.getpid())]
-                child = subprocess.Popen(command)
+                import json, os, subprocess, sys, time
+                command = [sys.executable, "-m", "jobs.fit_process", str(os.getpid())]
+                child = subprocess.Popen(command, stdin=subprocess.PIPE)
+                child.stdin.write(json.dumps({str(tmp_path)!r}).encode() + b"\\n")
+                child.stdin.flush()
                 print(child.pid, flush=True)
                 time.sleep(60)
                 """
