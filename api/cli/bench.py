@@ -1,4 +1,8 @@
-"""``hustings bench``: measure what this machine makes of large files."""
+"""``hustings bench``: measure what this machine makes of large files, and of a running service."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -35,3 +39,63 @@ def ingest(*, rows: int, repeat: int, seed: int, json_: bool) -> None:
         [(one.format, one.file_mb, one.ingest_s, one.bare_s, one.ratio, one.peak_mb) for one in speeds],
         title=f"{rows:,} interviews of 12 columns",
     )
+
+
+@bench.command()
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@click.option("--data", "data_dir", type=click.Path(path_type=Path), help="Where the tables of FOLDER lie.")
+@click.option("--interviews", help="Another file of interviews than the one that [backtest] names.")
+@click.option("--base", type=click.IntRange(1), help="Interviews before the first wave. Default: all that are left.")
+@click.option("--waves", type=click.IntRange(1), default=30, show_default=True, help="Waves sent one after the other.")
+@click.option("--size", type=click.IntRange(1), default=100, show_default=True, help="Interviews of each.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Shuffles the interviews.")
+@as_json
+def live(
+    *,
+    folder: Path | None,
+    data_dir: Path | None,
+    interviews: str | None,
+    base: int | None,
+    waves: int,
+    size: int,
+    seed: int,
+    json_: bool,
+) -> None:
+    """Seconds from a wave's last byte to the release with it, with 100 reads a second meanwhile.
+
+    Takes the interviews that the [backtest] of the survey in FOLDER names; without FOLDER, those of a synthetic survey
+    of 50 districts and 4 demographics. Progress goes to standard error.
+    """
+    from jobs.live_bench import as_json as plain
+    from jobs.live_bench import bench_live
+
+    with tempfile.TemporaryDirectory(prefix="hustings-live-") as made:
+        if folder is None:
+            from fixtures.demo import write_demo
+
+            folder, n = Path(made) / "survey", (base or 5000) + waves * size
+            write_demo(folder, n_waves=1, n_interviews=n, n_demographics=4)
+        speed = bench_live(
+            folder,
+            data_dir,
+            base=base,
+            waves=waves,
+            size=size,
+            seed=seed,
+            interviews=interviews,
+            make_key=_make_key,
+            say=lambda line: click.echo(line, err=True),
+        )
+    if json_:
+        print_json(plain(speed))
+        return
+    print_table(("", ""), [(name, value) for name, value in plain(speed).items() if name != "seconds"])
+
+
+def _make_key(store: Any, secrets: Any, role: str, pollster: str | None) -> str:
+    from datetime import UTC, datetime
+
+    from api.keys import create_key
+
+    now = datetime.now(UTC)
+    return create_key(store, secrets, role=role, survey_id=None, pollster=pollster, actor="bench", now=now)[0]

@@ -33,6 +33,7 @@ def worker(runtime: Runtime, with_parent: bool, once: bool) -> None:
     with at_work(runtime.settings):
         if once:
             working.turn(runtime.now())
+            working.close()
             return
         clock = HouseClock(runtime.store, house_tasks(runtime.settings), owner=working.owner)
         clock.start()
