@@ -21,6 +21,7 @@ from mrp.counts import collapse
 from mrp.terms import observed_columns
 from polling.codebook import convert, counted_answer
 from polling.declaration import Period, Question, SurveyDeclaration
+from polling.enums import as_texts
 from polling.payload import from_payload
 from polling.purged import kept_of
 from polling.store import waves
@@ -73,7 +74,7 @@ def count_interviews(
     by = tuple(dict.fromkeys((*declaration.cell_columns, *named)))
     weight = "weight" if question.weights == "likelihood" else None
     interviews = [
-        _converted(part, place[part.wave.id], declaration, question) for part in used if part.payload is not None
+        _converted(part, place[part.wave.id], declaration, question, by=by) for part in used if part.payload is not None
     ]
     tables = [
         _left(part, place[part.wave.id], declaration, question, by=by, weighted=weight is not None)
@@ -82,7 +83,8 @@ def count_interviews(
     ]
     if interviews:
         answers = pl.concat(interviews)
-        tables.insert(0, collapse(answers, by=by, answer=question.id, option=question.options[0], weight=weight))
+        cells = collapse(answers, by=by, answer=question.id, option=question.options[0], weight=weight)
+        tables.insert(0, as_texts(cells).sort(by))
     counts = add_counts(tables)
     if counts.is_empty():
         raise FitImpossible("no-interviews", f"Nobody interviewed answered question {question.id} with an option.")
@@ -105,8 +107,10 @@ def _input(wave: WaveRecord, parts: list[CountedPart]) -> dict[str, Any]:
     return {"id": wave.id, "version": wave.version, "payload_sha256": hashes}
 
 
-def _converted(part: CountedPart, number: int, declaration: SurveyDeclaration, question: Question) -> pl.DataFrame:
-    """Interviews to be counted, with the period and pollster of each; ``number`` is the wave's place in time."""
+def _converted(
+    part: CountedPart, number: int, declaration: SurveyDeclaration, question: Question, *, by: tuple[str, ...]
+) -> pl.DataFrame:
+    """Interviews to be counted, with the columns of a cell of each; ``number`` is the wave's place in time."""
     wave = part.wave
     assert part.payload is not None
     needed = _without_respondents(replace(declaration, questions=(question,)))
@@ -123,7 +127,7 @@ def _converted(part: CountedPart, number: int, declaration: SurveyDeclaration, q
     # A weight is relative within its delivery: pollsters, and deliveries of one, sum theirs to what they like.
     kept = kept.filter(pl.col(question.id).is_not_null())
     kept = kept.with_columns((pl.col("weight") / pl.col("weight").mean()).fill_null(1.0))
-    return kept.select(tuple(dict.fromkeys((*declaration.cell_columns, *_OF_WAVES, question.id, "weight")))).collect()
+    return kept.select(*by, question.id, "weight").collect()
 
 
 def _left(

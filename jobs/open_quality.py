@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 from jobs.delivery import PreparedDelivery
 from jobs.quality import held_because, quality_flags
 from polling.codebook import convert
+from polling.enums import as_texts
 from polling.payload import from_payload
 from polling.quality import Flag
 from polling.store import surveys, waves
@@ -45,7 +46,7 @@ def flag_batch(session: Session, wave: WaveRecord, prepared: PreparedDelivery) -
         session,
         survey,
         wave,
-        pl.concat([*parts, prepared.received], how="diagonal"),
+        pl.concat([*parts, as_texts(prepared.received)], how="diagonal"),
         questions=(),
         fieldwork=prepared.fieldwork,
         key_version=new.key_version,
@@ -115,4 +116,4 @@ def _unfinished(survey: StoredSurvey) -> StoredSurvey:
 def _parts(session: Session, wave: WaveRecord, version: WaveVersionRecord | None) -> list[pl.DataFrame]:
     if version is None:
         return []
-    return [from_payload(one) for one in waves.load_payloads(session, wave, version=version.version)]
+    return [as_texts(from_payload(one)) for one in waves.load_payloads(session, wave, version=version.version)]

@@ -22,6 +22,7 @@ from mrp.latents import LatentDraws
 from mrp.surprise import PollingError, Surprise, surprise
 from polling.codebook import Conversion, convert, counted_answer
 from polling.declaration import Question, SurveyDeclaration
+from polling.enums import as_texts
 from polling.errors import DrawsNotFound
 from polling.payload import from_payload, payload_column
 from polling.quality import Flag, answer_flags, composition_flags, drift_flags, weight_flags
@@ -99,7 +100,7 @@ def _composition(session: Session, wave: WaveRecord, declaration: SurveyDeclarat
     """Who was interviewed in a stored wave; nobody where its interviews were purged."""
     bare = replace(declaration, questions=(), columns={}, pollster_columns=_cells_only(declaration), consent=None)
     columns = bare.columns_of(wave.pollster).values()
-    parts = [from_payload(part, columns) for part in waves.load_payloads(session, wave)]
+    parts = [as_texts(from_payload(part, columns)) for part in waves.load_payloads(session, wave)]
     if not parts:
         return {}
     received = pl.concat(parts, how="diagonal")
@@ -156,6 +157,7 @@ def _surprise(
         design_json: Any = fits.load_design(session, release.fit_id)
         latents = LatentDraws.from_bytes(fits.load_draws(session, release.fit_id))
         counts = collapse(kept, by=declaration.cell_columns, answer=question.id, option=question.options[0])
+        counts = as_texts(counts).sort(declaration.cell_columns)
         found = surprise(latents, Design.from_json(design_json), counts, seed=SEED, error=error)
     except (DrawsNotFound, MrpError):  # of a survey that changed since: there is nothing to compare with
         return []

@@ -17,6 +17,7 @@ from jobs.settings import Settings
 from jobs.wave_life import Also, ChangedWaves
 from polling.codebook import Conversion, convert
 from polling.declaration import SurveyDeclaration
+from polling.enums import as_texts
 from polling.errors import WaveRejected, WaveStateRefused
 from polling.payload import from_payload, payload_labels, to_payload
 from polling.quarantine import REASONS, ROW, from_quarantine, reasons_of, rows_aside, to_quarantine
@@ -180,7 +181,7 @@ def _reconsidered(
     payloads = waves.load_payloads(session, wave, version=_version(wave))
     if not payloads:
         raise WaveStateRefused(wave.reference, "its interviews were purged. Send the rows as a new wave.")
-    counted = pl.concat([from_payload(one) for one in payloads], how="diagonal")
+    counted = pl.concat([as_texts(from_payload(one)) for one in payloads], how="diagonal")
     labels = {column: codes for one in payloads for column, codes in payload_labels(one).items()}
     (about,) = [one for one in waves.list_versions(session, wave.id) if one.version == _version(wave)]
     both, conversion, bad = _converted(counted, aside, declaration, wave)

@@ -35,4 +35,6 @@ def has_consented(
             "the column of consent is missing", f"{hint} Send it, or name it in [columns.{pollster}].", column=column
         )
         return None
-    return received[column].str.strip_chars().is_in([*declaration.consent.values]).fill_null(value=False)
+    return (
+        received[column].cast(pl.String).str.strip_chars().is_in([*declaration.consent.values]).fill_null(value=False)
+    )

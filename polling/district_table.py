@@ -2,11 +2,11 @@
 
 import polars as pl
 
-from polling.codebook import FIRST_ROW
 from polling.declaration import SurveyDeclaration
 from polling.declaration_check import RESERVED_NAMES, is_name
 from polling.faults import FaultLog
 from polling.folder_files import column_as_text, has_columns, rows_where
+from polling.reading import FIRST_ROW
 from polling.tabular import Table
 
 __all__ = ["check_districts"]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import polars as pl
 
-from polling.codebook import FIRST_ROW
 from polling.faults import FaultLog, did_you_mean
+from polling.reading import FIRST_ROW
 from polling.tabular import Table, as_text, read_table
 
 __all__ = ["column_as_text", "has_columns", "read_folder_file", "read_folder_table", "rows_where"]

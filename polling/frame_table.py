@@ -2,10 +2,10 @@
 
 import polars as pl
 
-from polling.codebook import FIRST_ROW
 from polling.declaration import SurveyDeclaration
 from polling.faults import FaultLog, did_you_mean, listing
 from polling.folder_files import column_as_text, has_columns, rows_where
+from polling.reading import FIRST_ROW
 from polling.tabular import Table
 
 __all__ = ["check_frame", "check_frame_districts"]

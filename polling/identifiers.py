@@ -133,7 +133,7 @@ def find_identifiers(
     frozenset of str
         The columns at fault, whose values must not be quoted by other faults either.
     """
-    columns = [series for series in columns if series.dtype == pl.String]
+    columns = [series for series in columns if isinstance(series.dtype, pl.String | pl.Enum)]
     names = declaration.columns_of(pollster)
     silent = {names[name] for name in ("date", "weight") if name in names} | set(declaration.not_identifiers)
     kinds: dict[str, frozenset[str]] = dict.fromkeys(names.values(), _OF_ANSWERS)
@@ -153,7 +153,7 @@ def _suspicious(columns: list[pl.Series], declared: set[str]) -> Iterator[tuple[
     All columns are matched in one go: one at a time, thousands of them would take a minute.
     """
     most = max(20, min(SAMPLED, _LOOKS // max(1, len(columns))))
-    samples = [series.gather_every(max(1, len(series) // most)) for series in columns]
+    samples = [series.gather_every(max(1, len(series) // most)).cast(pl.String) for series in columns]
     if not samples:
         return
     lengths = [len(sample) for sample in samples]

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import polars as pl
 
+from polling.enums import without_unused
 from polling.errors import PayloadDamaged
 
 __all__ = ["from_payload", "payload_column", "payload_labels", "to_payload"]
@@ -19,9 +20,10 @@ _LABELS = "hustings.value_labels"
 
 
 def to_payload(received: pl.DataFrame, value_labels: Mapping[str, Mapping[str, str]] | None = None) -> bytes:
-    """Write interviews as received (every column String), respondents already replaced by pseudonyms.
+    """Write interviews as received (every column String or Enum), respondents already replaced by pseudonyms.
 
-    No statistics are written: the least and the largest value of a column are two people's answers.
+    Of an Enum the texts that nobody gave are left out: they may be those of interviews that are gone. No statistics
+    are written: the least and the largest value of a column are two people's answers.
 
     Parameters
     ----------
@@ -31,12 +33,15 @@ def to_payload(received: pl.DataFrame, value_labels: Mapping[str, Mapping[str, s
     buffer = io.BytesIO()
     metadata = {_LABELS: json.dumps(value_labels, sort_keys=True)} if value_labels else None
     # Higher levels take twice the time and make these columns no smaller.
+    received = without_unused(received)
     received.write_parquet(buffer, compression="zstd", compression_level=1, statistics=False, metadata=metadata)
     return buffer.getvalue()
 
 
 def from_payload(content: bytes, columns: Collection[str] | None = None) -> pl.DataFrame:
-    """Read a payload back.
+    """Read a payload back, every column String or Enum as it was written (String before Enums were written).
+
+    Payloads that are to be joined have different Enums: see ``polling.enums.as_texts``.
 
     Parameters
     ----------

@@ -19,6 +19,7 @@ import polars as pl
 
 from polling.codebook import convert
 from polling.declaration import Period, Question, SurveyDeclaration
+from polling.enums import as_texts
 from polling.errors import PayloadDamaged
 
 __all__ = ["Kept", "counts_of", "kept_of", "reduce_to_counts"]
@@ -56,7 +57,7 @@ def reduce_to_counts(received: pl.DataFrame, declaration: SurveyDeclaration, *, 
         For ``counts_of`` and ``kept_of``. Special-category data.
     """
     conversion = convert(received, declaration, pollster=pollster)
-    interviews = conversion.interviews.filter(~pl.col("excluded"))
+    interviews = as_texts(conversion.interviews.filter(~pl.col("excluded")))
     readable = interviews.filter(~pl.col("row").is_in(conversion.bad_rows["row"].implode()))
     if conversion.n_faults > conversion.n_row_faults:  # of the file: a column that is gone
         readable = readable.clear()

@@ -13,6 +13,7 @@ import polars as pl
 
 from polling.codebook import Conversion, convert
 from polling.declaration import SurveyDeclaration
+from polling.enums import as_texts
 from polling.errors import PayloadDamaged
 from polling.faults import FaultLog
 from polling.payload import to_payload
@@ -96,7 +97,7 @@ def rows_aside(received: pl.DataFrame, rows: pl.Series, bad: pl.DataFrame) -> pl
         .group_by("row", maintain_order=True)
         .agg(pl.col(REASONS).str.join("; "))
     )
-    numbered = received.select(rows.cast(pl.UInt32).alias(ROW), pl.all())
+    numbered = as_texts(received).select(rows.cast(pl.UInt32).alias(ROW), pl.all())
     joined = numbered.join(told.rename({"row": ROW}), on=ROW, how="left", maintain_order="left")
     return joined.select(ROW, REASONS, *received.columns)
 

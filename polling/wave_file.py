@@ -15,14 +15,16 @@ from datetime import date
 
 import polars as pl
 
-from polling.codebook import FIRST_ROW, Conversion, convert
+from polling.codebook import Conversion, convert
 from polling.consent import has_consented
 from polling.declaration import SurveyDeclaration
+from polling.enums import as_enums
 from polling.errors import WaveRejected
 from polling.faults import Fault, FaultLog, listing
 from polling.formats.labels import by_code
 from polling.identifiers import find_identifiers
 from polling.quarantine import set_aside
+from polling.reading import FIRST_ROW
 from polling.tabular import INFLATED_BYTES, Table, as_text, read_table
 
 __all__ = ["ReadWave", "read_wave"]
@@ -33,7 +35,8 @@ class ReadWave:
     """A wave that can be accepted."""
 
     received: pl.DataFrame
-    """The declared columns that the file has, as text under the pollster's names; respondent ids are still plain."""
+    """The declared columns that the file has, as text under the pollster's names, of few different texts as Enum (see
+    ``polling.enums``); respondent ids are still plain, and String."""
     n_interviews: int
     questions_asked: tuple[str, ...]
     """Ids of the questions whose column the file has."""
@@ -94,6 +97,7 @@ def read_wave(
     if table is None:
         raise WaveRejected(log.reported(), 0, total=log.total)
     received, value_labels = _by_name(_received(table, log), table.value_labels, declaration, names)
+    received = as_enums(received, but=[names.get("respondent")])
     if received.height == 0:
         log.add("the wave holds no interviews", "Send one line per interview below the header.")
     questions = {question.id: names[question.id] for question in declaration.questions}
@@ -186,10 +190,10 @@ def _check_days(interviews: pl.DataFrame, start: date, end: date, column: str | 
 
 
 def _received(table: Table, log: FaultLog) -> pl.DataFrame:
-    """Every column as String, "" as null; columns that are no text, number or date are faults and left out."""
+    """Every column as String or Enum, "" as null; what is no text, number or date is a fault and left out."""
     columns = []
     for series in table.data:
-        text = as_text(series)
+        text = series if _is_sound(series.dtype) else as_text(series)
         if text is None:
             reason = f"the column holds {series.dtype}"
             log.add(reason, "Send text, numbers or dates.", row=1, column=series.name)
@@ -200,6 +204,7 @@ def _received(table: Table, log: FaultLog) -> pl.DataFrame:
     received = pl.DataFrame(columns)
     # What was a number or a date is neither blank nor has it a NUL.
     texts = pl.DataFrame([one for one in columns if not _is_of_digits(table.data.schema[one.name])])
+    texts = texts.select(pl.col(pl.String))
     if not texts.width:
         return received
     nul = texts.select(pl.all().str.contains("\x00", literal=True).any())
@@ -215,6 +220,11 @@ def _received(table: Table, log: FaultLog) -> pl.DataFrame:
 
 def _is_of_digits(kind: pl.DataType) -> bool:
     return kind.is_numeric() or kind.is_temporal()
+
+
+def _is_sound(kind: pl.DataType) -> bool:
+    """Whether a column is an Enum without blanks and NULs."""
+    return isinstance(kind, pl.Enum) and not kind.categories.str.contains("^$|\x00").any()
 
 
 def _by_name(

@@ -17,6 +17,7 @@ import socket
 import sys
 from typing import Any
 
+from polling.enums import as_enums, as_texts
 from polling.faults import FaultLog
 from polling.formats.parse import parse
 from polling.formats.table import Table
@@ -104,7 +105,7 @@ def _write(table: Table, target: Any) -> dict[str, Any]:
         numbers = data.select(__row=_row_numbers(data.height)).to_series()
         data = data.with_columns(numbers.is_in(table.damaged_rows.implode()).alias(DAMAGED))
     if data.width:
-        data.write_ipc(target)
+        as_enums(as_texts(data)).write_ipc(target)
         target.flush()
     return {
         "height": data.height,

@@ -30,7 +30,7 @@ class Table:
     data: pl.DataFrame
     """One row per record. String columns (blank = null) from text and spreadsheets; the file's own types from Parquet,
     SPSS and Stata, except that columns with value labels or user-missing codes are String, see
-    ``polling.formats.labels``."""
+    ``polling.formats.labels``. What was read in another process has Enums of few texts, see ``polling.enums``."""
     header: tuple[str, ...]
     """All columns of the file, also those that were not asked for."""
     typed: bool
@@ -78,7 +78,7 @@ def as_text(series: pl.Series) -> pl.Series | None:
         midnight = (series.dt.date().cast(dtype) == series.dt.replace_time_zone(None).cast(dtype)).all()
         return series.dt.strftime("%Y-%m-%d" if midnight else "%Y-%m-%dT%H:%M:%S")
     if dtype == pl.Date:
-        return series.dt.strftime("%Y-%m-%d")
+        return _days_as_text(series)
     if dtype.is_float():
         # Whole numbers with blanks become floats in some software: 3.0 was the code 3.
         whole = (series.is_null() | (series.is_finite() & (series == series.round()) & (series.abs() < 2**53))).all()
@@ -86,3 +86,13 @@ def as_text(series: pl.Series) -> pl.Series | None:
     if dtype in (pl.Categorical, pl.Enum, pl.Boolean, pl.Null) or dtype.is_integer() or dtype.is_decimal():
         return series.cast(pl.String)
     return None
+
+
+def _days_as_text(series: pl.Series) -> pl.Series:
+    """Dates as 2018-11-06. Interviews have few different days: each day from the first to the last is written once."""
+    number = series.to_physical()
+    first, last = number.min(), number.max()
+    if not isinstance(first, int) or not isinstance(last, int) or last - first >= len(series):
+        return series.dt.strftime("%Y-%m-%d")
+    days = pl.int_range(first, last + 1, dtype=pl.Int32, eager=True).cast(pl.Date).dt.strftime("%Y-%m-%d")
+    return days.gather(number - first).alias(series.name)

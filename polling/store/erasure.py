@@ -365,7 +365,7 @@ def _from_quarantine(part: WavePart, columns: tuple[str, ...], is_one: Callable[
 def _any(rows: pl.DataFrame, columns: Sequence[str], is_one: Callable[[pl.Series], pl.Series]) -> pl.Series:
     found = pl.Series([False] * rows.height, dtype=pl.Boolean)
     for column in columns:
-        found = found | is_one(rows[column]).fill_null(value=False)
+        found = found | is_one(rows[column].cast(pl.String)).fill_null(value=False)
     return found
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from polling.codebook import Conversion, convert, counted_answer
 from polling.declaration import SurveyDeclaration
+from polling.enums import as_enums
 
 
 def reasons(conversion: Conversion) -> list[str]:
@@ -208,6 +209,37 @@ def test_the_order_of_interviews_changes_only_row_numbers(town: SurveyDeclaratio
     assert shuffled.interviews.sort("row").equals(plain.interviews)
     assert set(shuffled.faults) == set(plain.faults)
     assert shuffled.n_faults == plain.n_faults
+
+
+@settings(deadline=None)
+@given(wave=waves(), weights=st.lists(st.sampled_from(["1", "0.5", "x", "", None]), min_size=16, max_size=16))
+def test_enums_are_read_like_the_texts_they_stand_for(
+    town: SurveyDeclaration, wave: pl.DataFrame, weights: list[str | None]
+):
+    twice = pl.concat([wave, wave]).with_columns(w=pl.Series(weights[: 2 * wave.height], dtype=pl.String))
+    coded = as_enums(twice).filter(pl.int_range(pl.len()) != 1)  # some texts may be nobody's now
+    plain = twice.filter(pl.int_range(pl.len()) != 1)
+
+    read, expected = (convert(one, town, pollster="Any") for one in (coded, plain))
+
+    assert read.interviews.equals(expected.interviews)
+    assert read.interviews.schema == expected.interviews.schema
+    assert (read.faults, read.n_faults) == (expected.faults, expected.n_faults)
+    assert read.bad_rows.equals(expected.bad_rows)
+
+
+def test_dates_that_are_nobodys_any_more_make_no_blank_a_fault(town: SurveyDeclaration, received: pl.DataFrame):
+    day = pl.Series([None, "2024-05-01"], dtype=pl.Enum(["2024-05-01"]))
+
+    assert convert(received.with_columns(day=day).head(1), town, pollster="Any").faults == ()
+
+
+def test_levels_and_options_are_enums_in_the_order_of_the_declaration(town: SurveyDeclaration, received: pl.DataFrame):
+    interviews = convert(received, town, pollster="Any").interviews
+
+    assert interviews["age"].dtype == pl.Enum(["18-34", "35+"])
+    assert interviews["vote"].dtype == pl.Enum(["Lab", "Con"])
+    assert interviews["ward"].dtype == pl.String  # the codes of districts are not known here
 
 
 def test_a_demographic_refused_or_not_known_is_stored_and_left_out(

@@ -1,3 +1,5 @@
+import io
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -17,6 +19,22 @@ def test_a_payload_reads_back_as_it_was_and_equal_tables_have_equal_bytes(rows: 
 
     assert from_payload(content).equals(received)
     assert to_payload(received.clone()) == content
+
+
+def test_an_enum_reads_back_without_the_texts_of_rows_that_are_gone():
+    received = pl.DataFrame({"vote": ["Lab", "Con", None, "Lab"]}, schema={"vote": pl.Enum(["Con", "Green", "Lab"])})
+    again = from_payload(to_payload(received))
+
+    assert again.schema == {"vote": pl.Enum(["Con", "Lab"])}
+    assert again["vote"].to_list() == received["vote"].to_list()
+    assert to_payload(received) == to_payload(again)
+
+
+def test_a_payload_of_the_time_before_enums_is_read_as_it_is():
+    buffer = io.BytesIO()
+    pl.DataFrame({"vote": ["Lab", None]}).write_parquet(buffer, compression="zstd", statistics=False)
+
+    assert from_payload(buffer.getvalue()).equals(pl.DataFrame({"vote": ["Lab", None]}))
 
 
 def test_an_answer_is_not_readable_in_the_bytes_of_the_footer():

@@ -203,6 +203,9 @@ def test_more_rows_than_any_poll_has_are_refused_before_they_are_read():
         (pl.Series(["x", "y"], dtype=pl.Categorical), ["x", "y"]),
         (pl.Series(["x"], dtype=pl.Enum(["x"])), ["x"]),
         (pl.Series(["2018-11-06", None]).str.to_date(), ["2018-11-06", None]),
+        (pl.Series(["2018-11-06", None, "2018-11-04"]).str.to_date(), ["2018-11-06", None, "2018-11-04"]),
+        (pl.Series(["9999-12-31", "0001-01-01"]).str.to_date(), ["9999-12-31", "0001-01-01"]),
+        (pl.Series([None], dtype=pl.Date), [None]),
         (pl.Series(["2018-11-06 00:00:00", None]).str.to_datetime(), ["2018-11-06", None]),
         (pl.Series(["2018-11-06 01:02:03"]).str.to_datetime(), ["2018-11-06T01:02:03"]),
         (

@@ -1,5 +1,6 @@
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 
 import polars as pl
@@ -252,6 +253,27 @@ def test_a_nul_character_in_parquet_is_a_fault(town: SurveyDeclaration, received
     (fault,) = faults_of(parquet(with_nul), town)
 
     assert (fault.row, fault.column, fault.reason) == (3, "id", "the text contains a NUL character")
+
+
+def test_blanks_and_nul_characters_that_many_rows_have_are_seen_too(town: SurveyDeclaration, received: pl.DataFrame):
+    four = pl.concat([received, received]).with_columns(id=pl.Series(list("abcd")))
+    blank = four.with_columns(vote=pl.Series(["", "", "Lab", "Lab"]))
+
+    assert read_wave(parquet(blank), town, pollster="Any").received["vote"].to_list() == [None, None, "Lab", "Lab"]
+    with_nul = four.with_columns(vote=pl.Series(["Lab", "Lab", "Lab\x00", "Lab\x00"]))
+    assert faults_of(parquet(with_nul), town)[0].reason == "the text contains a NUL character"
+
+
+def test_texts_that_few_rows_share_are_enums_and_ids_are_text(town: SurveyDeclaration, received: pl.DataFrame):
+    four = pl.concat([received, received]).with_columns(id=pl.Series(list("abcd")))
+    from_csv = read_wave(four.write_csv().encode(), town, pollster="Any").received
+
+    assert from_csv.schema["sex"] == pl.Enum(sorted(set(four["sex"])))
+    assert from_csv.schema["id"] == pl.String
+    assert from_csv.equals(read_wave(parquet(four), town, pollster="Any").received)
+    forgiving = replace(town, policy="quarantine", quarantine_share=0.9)
+    once = read_wave(parquet(four.with_columns(id=pl.lit("a"))), forgiving, pollster="Any").received
+    assert once["id"].equals(pl.Series("id", ["a"]))
 
 
 def test_parquet_without_rows_or_columns_is_refused(town: SurveyDeclaration, received: pl.DataFrame):

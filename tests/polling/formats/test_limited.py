@@ -6,7 +6,6 @@ import threading
 import time
 from pathlib import Path
 
-import polars as pl
 import pytest
 
 from polling.faults import FaultLog
@@ -163,4 +162,4 @@ def test_a_column_that_marks_damaged_rows_does_not_come_through(readers: Readers
     table, _ = read(readers, b'"a",b\n1\n1,2\n')
 
     assert table.damaged_rows.to_list() == [2]
-    assert table.data.schema == {"a": pl.String, "b": pl.String}
+    assert table.data.columns == ["a", "b"]
