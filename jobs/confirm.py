@@ -214,6 +214,9 @@ def judge(prepared: PreparedConfirmation, result: FitResult) -> Judgement:
             f"{found.typical:.2f} and at most {found.worst_mean:.2f} posterior sds ({found.worst_mean_of})."
         )
         return Judgement("agrees", sentence, numbers)
+    if found.may_be_chance:
+        chance = f"{found.problems[0]}, and chance alone may make it {found.typical_by_chance:.3f}"
+        return Judgement("inconclusive", _settled_nothing(release, [chance]), numbers)
     more = len(found.problems) - 1
     others = f"; {more} more limit{'s are' if more > 1 else ' is'} broken" if more else ""
     return Judgement(

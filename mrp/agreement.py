@@ -63,6 +63,9 @@ class Agreement:
 
     typical: float
     """Typical difference of means in posterior sds, its Monte-Carlo noise taken off."""
+    typical_by_chance: float
+    """What it may be by chance where the limit is just kept and all estimates move together: of few estimates, or of
+    many that share most of their error, the noise is taken off no better than that."""
     worst_mean: float
     """Largest |D| ..."""
     worst_mean_of: str
@@ -77,6 +80,11 @@ class Agreement:
     @property
     def agrees(self) -> bool:
         return not self.problems
+
+    @property
+    def may_be_chance(self) -> bool:
+        """Whether only the typical difference is over its limit, by no more than its own noise explains."""
+        return len(self.problems) == 1 and _TYPICAL < self.typical <= self.typical_by_chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +180,8 @@ def agreement(fit: Moments, reference: Moments) -> Agreement:
             )
     return Agreement(
         typical=typical,
+        # D^2 has the variance 2 se^4; averaged over estimates that move together it keeps it.
+        typical_by_chance=float(np.sqrt(_TYPICAL**2 + _WIDER * np.sqrt(2) * np.mean(se_d**2))),
         worst_mean=float(np.abs(d).max()),
         worst_mean_of=fit.names[int(np.argmax(np.abs(d)))],
         worst_log_sd=float(np.abs(r).max()),

@@ -12,6 +12,7 @@ from jobs.confirm_ask import NIGHT, ask_confirmation
 from jobs.errors import FitCancelled, FitTimedOut
 from jobs.fit_request import FitRequest, FitResult
 from jobs.settings import Settings
+from mrp.agreement import Agreement, Moments, agreement
 from mrp.design import build_design
 from mrp.latents import LatentDraws
 from polling.errors import QuestionNotFound, ReleaseNotFound, ReleaseRefused
@@ -173,6 +174,17 @@ def test_a_run_that_is_no_reference_settles_nothing_and_is_longer_the_next_time(
     assert len({one.seed for one in fit.requests}) == 3
     with house.store.read() as session:
         assert all(one.stale_since is None for one in releases.list_question_states(session))
+
+
+def test_a_difference_that_may_be_chance_is_no_alarm(house: House, fit: TwoEngines, monkeypatch: pytest.MonkeyPatch):
+    def a_little_over(*both: Moments) -> Agreement:
+        return replace(agreement(*both), typical=0.06, typical_by_chance=0.07, problems=("means differ by 0.06",))
+
+    monkeypatch.setattr("jobs.confirm.agreement", a_little_over)
+    ask(house)
+    house.worker().turn(house.now)
+    assert (said(house).state, confirm_jobs(house)[0].code) == ("inconclusive", "not-confirmed")
+    assert "means differ by 0.06, and chance alone may make it 0.070" in said(house).sentence
 
 
 class TestNight:

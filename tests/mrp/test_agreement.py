@@ -1,11 +1,13 @@
 """What two fits are compared by: the Monte-Carlo error of each quantity is what repeating the simulation shows."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 from scipy import stats
 
-from mrp.agreement import agreement, moments, reference_quality
+from mrp.agreement import Agreement, agreement, moments, reference_quality
 from mrp.errors import ScoreError
 from mrp.poststratify import AreaDraws
 
@@ -97,3 +99,16 @@ def test_the_worst_of_each_is_named():
 
     assert not found.agrees
     assert {found.worst_mean_of, found.worst_log_sd_of, found.worst_quantile_of} == {"area 1"}
+
+
+def test_few_estimates_that_are_apart_by_little_more_than_the_limit_may_be_so_by_chance():
+    one = moments(nuts(np.random.default_rng(9)))  # errors of 0.016 sds each, so that 0.022 of a difference are noise
+
+    def apart(sds: float) -> Agreement:
+        moved = {name: getattr(one, name) + sds * one.sd for name in ("mean", "quantile")}
+        return agreement(replace(one, **moved), one)
+
+    assert [apart(sds).agrees for sds in (0.04, 0.062, 0.09, 0.5)] == [True, False, False, False]
+    assert [apart(sds).may_be_chance for sds in (0.04, 0.062, 0.09, 0.5)] == [False, True, False, False]
+    # sqrt(0.05^2 + 3.5 sqrt(2) 2 / 4000)
+    assert apart(0.062).typical_by_chance == pytest.approx(0.0706, abs=0.003)
