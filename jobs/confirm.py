@@ -13,33 +13,28 @@ import io
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
-import numpy as np
 import polars as pl
 from sqlalchemy.orm import Session
 
 from jobs.confirm_ask import CONFIRM, ask_next
+from jobs.confirm_judge import Judgement, PreparedConfirmation, judge, settled_nothing
 from jobs.errors import FitCancelled, FitProcessFailed, JobsError, WorkerStopping
 from jobs.fit_request import FitProgress, FitRequest, FitResult
 from jobs.heartbeat import beating
 from jobs.refit import electorate_of, laplace_settings, nuts_settings
 from jobs.settings import Settings
-from mrp.agreement import agreement, moments, reference_quality
-from mrp.design import Design
 from mrp.errors import MrpError
-from mrp.fit import default_estimates
 from mrp.latents import LatentDraws
-from mrp.verdict import FitVerdict
 from polling.errors import LeaseLost, PollingError, ReleaseNotFound
 from polling.store import confirmations, fits, queue, releases, surveys
-from polling.store.columns import Json, json_sha256
+from polling.store.columns import Json
 from polling.store.engine import Store
-from polling.store.records import Claim, FitRecord, ReleaseRecord
+from polling.store.records import Claim
 
-__all__ = ["Judgement", "PreparedConfirmation", "confirm", "judge", "prepare_confirmation"]
+__all__ = ["confirm", "prepare_confirmation"]
 
 PAUSE = timedelta(minutes=1)
 """How long a confirmation that gave way lets others work."""
@@ -47,29 +42,6 @@ LEAST_TUNE = 1000
 """Tuning steps of a reference, at least: nobody waits for it."""
 
 log = logging.getLogger("hustings.worker")
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedConfirmation:
-    """What NUTS is asked, and what its answer is compared with."""
-
-    request: FitRequest
-    release: ReleaseRecord
-    fit: FitRecord
-    latents: LatentDraws
-    """Of the release."""
-    design: Any
-    """Of the release, in its JSON form."""
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What NUTS said."""
-
-    state: str
-    """agrees | disagrees | inconclusive"""
-    sentence: str
-    numbers: dict[str, Json]
 
 
 def confirm(
@@ -184,50 +156,6 @@ def prepare_confirmation(
     )
 
 
-def judge(prepared: PreparedConfirmation, result: FitResult) -> Judgement:
-    """Compare a release with NUTS: the nation, every district, every demographic by itself."""
-    release = prepared.release
-    numbers: dict[str, Any] = {
-        "seed": prepared.request.seed,
-        "draws_per_chain": prepared.request.nuts.draws,
-        "seconds": dict(result.seconds),
-        "versions": dict(result.versions),
-        "verdict": result.verdict,
-    }
-    why = [problem.message for problem in FitVerdict.from_json(result.verdict).problems]
-    if json_sha256([result.design, result.priors]) != json_sha256([prepared.design, prepared.fit.priors]):
-        why.append("this version of the program builds another model than the one that was fitted")
-    if why:
-        return Judgement("inconclusive", _settled_nothing(release, why), numbers)
-    design, electorate = Design.from_json(prepared.design), prepared.request.electorate
-    reference = default_estimates(LatentDraws.from_bytes(result.draws), design, electorate)
-    quality = reference_quality(*reference)
-    mine = moments(*default_estimates(prepared.latents, design, electorate))
-    found = agreement(mine, moments(*reference))
-    n = len(mine.names)
-    numbers |= {"n_estimates": n, "reference": _finite(asdict(quality)), "agreement": _finite(asdict(found))}
-    if quality.problems:
-        return Judgement("inconclusive", _settled_nothing(release, quality.problems), numbers)
-    if found.agrees:
-        sentence = (
-            f"NUTS agrees with release {release.number}: the means of {n:,} estimates differ by typically "
-            f"{found.typical:.2f} and at most {found.worst_mean:.2f} posterior sds ({found.worst_mean_of})."
-        )
-        return Judgement("agrees", sentence, numbers)
-    if found.may_be_chance:
-        chance = f"{found.problems[0]}, and chance alone may make it {found.typical_by_chance:.3f}"
-        return Judgement("inconclusive", _settled_nothing(release, [chance]), numbers)
-    more = len(found.problems) - 1
-    others = f"; {more} more limit{'s are' if more > 1 else ' is'} broken" if more else ""
-    return Judgement(
-        "disagrees", f"NUTS disagrees with release {release.number}: {found.problems[0]}{others}.", numbers
-    )
-
-
-def _settled_nothing(release: ReleaseRecord, why: list[str] | tuple[str, ...]) -> str:
-    return f"NUTS settled nothing about release {release.number}: {'; '.join(one.rstrip('.') for one in why)}."
-
-
 def _keep(session: Session, prepared: PreparedConfirmation, judgement: Judgement, *, now: datetime) -> None:
     confirmations.add_confirmation(
         session,
@@ -259,11 +187,6 @@ def _fail(
         if ended.state == "failed":
             if of is not None:
                 numbers: dict[str, Json] = {"draws_per_chain": of.request.nuts.draws}
-                _keep(session, of, Judgement("inconclusive", _settled_nothing(of.release, [detail]), numbers), now=now)
+                _keep(session, of, Judgement("inconclusive", settled_nothing(of.release, [detail]), numbers), now=now)
             ask_next(session, settings, now=now)
     log.warning("job %s, attempt %d: %s: %s", claim.job.id, claim.attempt, code, detail)
-
-
-def _finite(value: dict[str, Any]) -> dict[str, Any]:
-    """Numbers that are not finite as None, which JSON does not have."""
-    return {name: None if isinstance(one, float) and not np.isfinite(one) else one for name, one in value.items()}

@@ -180,7 +180,7 @@ def test_a_difference_that_may_be_chance_is_no_alarm(house: House, fit: TwoEngin
     def a_little_over(*both: Moments) -> Agreement:
         return replace(agreement(*both), typical=0.06, typical_by_chance=0.07, problems=("means differ by 0.06",))
 
-    monkeypatch.setattr("jobs.confirm.agreement", a_little_over)
+    monkeypatch.setattr("jobs.confirm_judge.agreement", a_little_over)
     ask(house)
     house.worker().turn(house.now)
     assert (said(house).state, confirm_jobs(house)[0].code) == ("inconclusive", "not-confirmed")
