@@ -117,7 +117,7 @@ class Worker:
     def turn(self, now: datetime) -> bool:
         """Take at most one job from the queue and do it; tells whether there was one."""
         with self.store.read() as session:  # a look that nobody waits for
-            due = queue.next_due(session)
+            due = queue.next_due(session, now=now, lease=self.settings.lease)
         if due is None or due > now:
             return False
         with self.store.write() as session:
@@ -132,10 +132,11 @@ class Worker:
 
     def _until_due(self) -> float:
         """Seconds to wait: less than a poll if a job is due before."""
+        now = self._clock()
         with self.store.read() as session:
-            due = queue.next_due(session)
+            due = queue.next_due(session, now=now, lease=self.settings.lease)
         poll = self.settings.worker_poll_s
-        return poll if due is None else min(poll, max(0.0, (due - self._clock()).total_seconds()) or poll)
+        return poll if due is None else min(poll, max(0.0, (due - now).total_seconds()) or poll)
 
     def _do(self, claim: Claim) -> None:
         job = claim.job

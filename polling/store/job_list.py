@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from polling.errors import JobNotFound
 from polling.store.records import JobRecord
 from polling.store.tables import Job
+from polling.store.turns import in_turn
 
 __all__ = ["explain", "get_job", "job_record", "list_jobs"]
 
@@ -67,11 +68,10 @@ def explain(session: Session, job_id: str, *, now: datetime) -> str:
     if (running := session.scalar(same_work)) is not None:
         return f"It waits for job {running}, which does the same work for earlier requests."
     n_running = session.scalars(select(func.count()).where(Job.state == "running")).one()
-    due_before = select(func.count()).where(Job.state == "queued", Job.run_after < job.run_after)
-    n_before = session.scalars(due_before).one()
+    n_before = in_turn(session, now).index(job_id)
     return (
         f"It is due since {_clock(job.run_after)} and waits for a worker: "
-        f"{n_running} running, {n_before} due before it. If none is running, start one with `hustings worker`."
+        f"{n_running} running, {n_before} to start before it. If none is running, start one with `hustings worker`."
     )
 
 
@@ -93,6 +93,7 @@ def job_record(row: Job) -> JobRecord:
         id=row.id,
         kind=row.kind,
         key=row.key,
+        priority=row.priority,
         survey_id=row.survey_id,
         question_id=row.question_id,
         state=row.state,

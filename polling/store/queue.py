@@ -8,6 +8,8 @@ burst of requests is one job (debounce),
 
 and a request that comes while the job runs is one more job after it.
 
+Which of the due jobs is next is a matter of turns (``polling.store.turns``).
+
 A worker claims a job with a lease and keeps it by heartbeats. Every claim has a
 new token. What a worker writes is checked against it in the same transaction:
 ``finish`` and ``fail`` raise ``LeaseLost`` if somebody else took the job over,
@@ -18,12 +20,13 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Select, case, func, select, text, update
+from sqlalchemy import ColumnElement, Select, case, func, literal, select, text, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from polling.errors import LeaseLost
-from polling.store.columns import Json
+from polling.store import turns
+from polling.store.columns import Json, UtcDateTime
 from polling.store.dialect import insert_into
 from polling.store.job_list import explain, get_job, job_record, list_jobs
 from polling.store.records import Claim, HeartbeatReply, JobRecord
@@ -60,6 +63,7 @@ def ask(
     quiet: timedelta,
     patience: timedelta,
     max_attempts: int = MAX_ATTEMPTS,
+    priority: int = 0,
 ) -> JobRecord:
     """Ask for work to be done; requests for the same work share one queued job.
 
@@ -73,11 +77,14 @@ def ask(
         ... but never later than this after the first request.
     max_attempts
         Starts, crashes included, after which the job has failed.
+    priority
+        0 is the most urgent; of several requests the most urgent counts.
     """
     new = insert_into(session, Job).values(
         id=uuid4().hex,
         kind=kind,
         key=key,
+        priority=priority,
         survey_id=survey_id,
         question_id=question_id,
         state="queued",
@@ -98,6 +105,7 @@ def ask(
         index_where=text("state = 'queued'"),
         set_={
             "asked": Job.asked + 1,
+            "priority": case((coming.priority < Job.priority, coming.priority), else_=Job.priority),
             "last_asked_at": coming.last_asked_at,
             "not_later_than": limit,
             "run_after": case((coming.run_after < limit, coming.run_after), else_=limit),
@@ -107,22 +115,26 @@ def ask(
     return job_record(fresh.one())
 
 
-def next_due(session: Session) -> datetime | None:
+def next_due(session: Session, *, now: datetime, lease: timedelta) -> datetime | None:
     """When the next job is due, or the next lease runs out; None if there is neither.
 
     A job may be due and wait all the same: for another one of the same work that is running.
     """
-    moment = case((Job.state == "queued", Job.run_after), else_=Job.lease_until)
+    moment = case(
+        (turns.is_due(now) | turns.is_abandoned(now, lease), literal(now, UtcDateTime)),
+        (Job.state == "queued", Job.run_after),
+        else_=Job.lease_until,
+    )
     first: datetime | None = session.scalar(select(func.min(moment)).where(Job.state.in_(("queued", "running"))))
     return first
 
 
 def claim(session: Session, *, owner: str, now: datetime, lease: timedelta) -> Claim | None:
-    """Take the job that is due longest, or one whose worker has died.
+    """Take the job whose turn it is, or one whose worker has died.
 
     A job that died at its last attempt has failed with code ``crashed``.
     """
-    while (dead := _next_expired(session, now)) is not None:
+    while (dead := _next_abandoned(session, now, lease)) is not None:
         if dead.cancel_requested:
             _end(session, dead, now, code="cancelled", detail="It was cancelled; its worker died before it could stop.")
         elif dead.attempt >= dead.max_attempts:
@@ -228,18 +240,17 @@ def cancel(session: Session, job_id: str, *, now: datetime) -> JobRecord:
     return get_job(session, job_id)
 
 
-def _next_expired(session: Session, now: datetime) -> Job | None:
-    expired = (
-        select(Job).where(Job.state == "running", Job.lease_until <= now).order_by(Job.lease_until, Job.kind, Job.key)
-    )
-    return _lock_first(session, expired)
+def _next_abandoned(session: Session, now: datetime, lease: timedelta) -> Job | None:
+    abandoned = select(Job).where(turns.is_abandoned(now, lease)).order_by(Job.lease_until, Job.kind, Job.key)
+    return _lock_first(session, abandoned)
 
 
 def _next_due(session: Session, now: datetime) -> Job | None:
-    running = aliased(Job)
-    same_work = select(running.id).where(running.kind == Job.kind, running.key == Job.key, running.state == "running")
-    due = select(Job).where(Job.state == "queued", Job.run_after <= now, ~same_work.exists())
-    return _lock_first(session, due.order_by(Job.run_after, Job.kind, Job.key))
+    due = (
+        _lock_first(session, select(Job).where(Job.id == one, turns.is_due(now))) for one in turns.in_turn(session, now)
+    )
+    # On PostgreSQL another worker may be taking what is first, or have taken it.
+    return next((job for job in due if job is not None), None)
 
 
 def _lock_first(session: Session, jobs: Select[Job]) -> Job | None:

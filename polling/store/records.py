@@ -65,6 +65,8 @@ class JobRecord:
     id: str
     kind: str
     key: str
+    priority: int
+    """0 is the most urgent."""
     survey_id: str | None
     question_id: str | None
     state: str
@@ -87,6 +89,16 @@ class JobRecord:
     started_at: datetime | None
     """Start of the latest attempt."""
     finished_at: datetime | None
+
+    @property
+    def queued_s(self) -> float | None:
+        """Seconds from the first request to the start of the latest attempt."""
+        return _seconds(self.first_asked_at, self.started_at)
+
+    @property
+    def ran_s(self) -> float | None:
+        """Seconds that the latest attempt took; None before its end."""
+        return _seconds(self.started_at, self.finished_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,3 +247,8 @@ class OutboxEvent:
     survey_id: str | None
     payload: Mapping[str, Json] | Sequence[Json] | Json
     created_at: datetime
+
+
+def _seconds(begin: datetime | None, end: datetime | None) -> float | None:
+    """From one moment to another; 0 if a clock was set back between."""
+    return None if begin is None or end is None else max(0.0, (end - begin).total_seconds())

@@ -1,8 +1,10 @@
 """The tables of what is done with releases, as mapped classes; see ``polling.store.tables``.
 
 question_state 1--0..1 question_hold      an analyst keeps new fits back
+question_state 1--0..1 question_alarm     what is served is stale for too long, and that was said
 release 1--n serving                      what was served from when on
 release 1--n confirmation                 what NUTS said of the release of a fit
+release 1--0..1 release_pin               its draws are kept however old it gets
 """
 
 from datetime import datetime
@@ -13,7 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from polling.store.base import Base
 
-__all__ = ["Confirmation", "QuestionHold", "Serving"]
+__all__ = ["Confirmation", "QuestionAlarm", "QuestionHold", "ReleasePin", "Serving"]
 
 
 class Serving(Base):
@@ -52,6 +54,29 @@ class QuestionHold(Base):
     taken_back_id: Mapped[str | None] = mapped_column(ForeignKey("release.id"))
     # The newest publishable fit that was kept back: it is published when the hold ends.
     fit_id: Mapped[str | None] = mapped_column(ForeignKey("fit.id"))
+
+
+class QuestionAlarm(Base):
+    """The last alarm of a question: one for each time that it became stale."""
+
+    __tablename__ = "question_alarm"
+    __table_args__ = (
+        ForeignKeyConstraint(["survey_id", "question_id"], ["question_state.survey_id", "question_state.question_id"]),
+    )
+    survey_id: Mapped[str] = mapped_column(primary_key=True)
+    question_id: Mapped[str] = mapped_column(primary_key=True)
+    stale_since: Mapped[datetime]
+    at: Mapped[datetime]
+
+
+class ReleasePin(Base):
+    """While the row is there, the release's draws are kept."""
+
+    __tablename__ = "release_pin"
+    release_id: Mapped[str] = mapped_column(ForeignKey("release.id"), primary_key=True)
+    at: Mapped[datetime]
+    actor: Mapped[str]
+    reason: Mapped[str]
 
 
 class Confirmation(Base):

@@ -5,7 +5,7 @@
     survey 1--n question_state 1--0..1 release                (what is served now, and why it may be stale)
     fit 1--0..1 fit_draws, fit 1--n release
     holds, what was served when, confirmations                (polling.store.release_tables)
-    job, outbox, api_key, lease, clock_run
+    job, outbox, api_key, lease, clock_run, clock_task
     audit chain, erasures, backups, replies                   (polling.store.ledger_tables)
 
 A change here needs a migration; a test compares the two.
@@ -28,7 +28,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from polling.store.base import Base
 from polling.store.ledger_tables import AuditEntry, AuditHead, BackupRun, Erasure, IdempotencyKey, KeyCheck, Suppression
-from polling.store.release_tables import Confirmation, QuestionHold, Serving
+from polling.store.release_tables import Confirmation, QuestionAlarm, QuestionHold, ReleasePin, Serving
 from polling.store.wave_tables import SourceFile, SourceState, Wave, WaveEvent, WavePart, WaveVersion
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "BackupRun",
     "Base",
     "ClockRun",
+    "ClockTask",
     "Confirmation",
     "DistrictTable",
     "Erasure",
@@ -49,9 +50,11 @@ __all__ = [
     "KeyCheck",
     "Lease",
     "Outbox",
+    "QuestionAlarm",
     "QuestionHold",
     "QuestionState",
     "Release",
+    "ReleasePin",
     "Serving",
     "SourceFile",
     "SourceState",
@@ -202,10 +205,13 @@ class Job(Base):
         ),
         Index(None, "state", "run_after"),
         Index(None, "survey_id", "first_asked_at"),
+        Index(None, "started_at"),
     )
     id: Mapped[str] = mapped_column(primary_key=True)
     kind: Mapped[str]
     key: Mapped[str]
+    # 0 is the most urgent.
+    priority: Mapped[int] = mapped_column(server_default=text("0"))
     survey_id: Mapped[str | None] = mapped_column(ForeignKey("survey.id"))
     question_id: Mapped[str | None]
     state: Mapped[str]
@@ -273,3 +279,16 @@ class ClockRun(Base):
     __tablename__ = "clock_run"
     name: Mapped[str] = mapped_column(primary_key=True)
     last_run_at: Mapped[datetime]
+
+
+class ClockTask(Base):
+    """Since when each scheduled task is known, and what became of its last try."""
+
+    __tablename__ = "clock_task"
+    __table_args__ = (CheckConstraint("outcome IN ('done', 'failed')", name="outcome"),)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    known_since: Mapped[datetime]
+    tried_at: Mapped[datetime | None]
+    outcome: Mapped[str | None]
+    detail: Mapped[str | None]
+    seconds: Mapped[float | None]

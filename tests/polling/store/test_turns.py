@@ -1,0 +1,118 @@
+"""Turns: fair between surveys, urgent work first, nothing waits for ever, and clocks that are set back stop nothing."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from polling.store import queue, surveys
+from polling.store.engine import Store
+from polling.store.records import Claim, JobRecord
+
+from .conftest import NOW, seconds, small_bundle
+
+LEASE = seconds(15)
+FIT = seconds(4)
+
+
+def add(store: Store, *survey_ids: str) -> None:
+    with store.write() as session:
+        for survey_id in survey_ids:
+            surveys.add_survey(session, small_bundle(survey_id), now=NOW)
+
+
+def ask(store: Store, survey_id: str | None, name: str, at: datetime = NOW, priority: int = 0) -> JobRecord:
+    with store.write() as session:
+        return queue.ask(
+            session,
+            kind="refit",
+            key=f"{survey_id}/{name}",
+            survey_id=survey_id,
+            question_id=name,
+            now=at,
+            quiet=timedelta(0),
+            patience=timedelta(0),
+            priority=priority,
+        )
+
+
+def claim(store: Store, at: datetime) -> Claim | None:
+    with store.write() as session:
+        return queue.claim(session, owner="w", now=at, lease=LEASE)
+
+
+def work(store: Store, now: datetime, takes: timedelta = FIT) -> tuple[JobRecord, datetime]:
+    """Do the next job; when it has ended."""
+    held = claim(store, now)
+    assert held is not None
+    with store.write() as session:
+        queue.finish(session, held, now=now + takes, code="published", detail="")
+    return held.job, now + takes
+
+
+def test_a_burst_for_a_hundred_surveys_drains_in_rounds(sqlite_store: Store):
+    names = [f"s{n:03}" for n in range(100)]
+    add(sqlite_store, *names)
+    for n, name in enumerate(names):  # the first surveys ask first, and for more
+        for question in range(3 if n < 10 else 1):
+            ask(sqlite_store, name, f"q{question}", NOW + seconds(n / 100))
+    now, order = NOW + seconds(2), []
+    for _ in range(120):
+        job, now = work(sqlite_store, now)
+        order.append(job.survey_id)
+    assert order == [*names, *names[:10], *names[:10]]
+
+
+def test_a_single_wave_does_not_wait_for_the_burst_of_another_survey(store: Store):
+    add(store, "large", "small")
+    for n in range(20):
+        ask(store, "large", f"q{n}")
+    _, now = work(store, NOW)
+    ask(store, "small", "q", now)
+
+    assert work(store, now)[0].survey_id == "small"
+
+
+def test_urgent_work_comes_first_and_the_rest_not_never(store: Store):
+    add(store, "busy")
+    ask(store, None, "backup", priority=5)
+    ask(store, "busy", "confirm", priority=9)
+    now, started = NOW, {}
+    while len(started) < 2 and now < NOW + timedelta(hours=3):
+        ask(store, "busy", f"q{now:%H%M%S}", now)  # always something urgent
+        job, now = work(store, now, timedelta(minutes=1))
+        if job.priority:
+            started[job.question_id] = now - NOW
+    assert timedelta(minutes=45) < started["backup"] < timedelta(minutes=55)
+    assert timedelta(minutes=85) < started["confirm"] < timedelta(minutes=95)
+
+
+def test_work_that_is_less_urgent_costs_a_survey_no_turn(store: Store):
+    add(store, "a", "b")
+    ask(store, "a", "source", priority=1)
+    _, now = work(store, NOW)
+    ask(store, "a", "q", now)
+    ask(store, "b", "q", now + seconds(1))
+
+    assert work(store, now + seconds(2))[0].survey_id == "a"
+
+
+def test_the_most_urgent_of_several_requests_counts(store: Store):
+    assert ask(store, None, "x", priority=5).priority == 5
+    assert ask(store, None, "x", priority=1).priority == 1
+    assert ask(store, None, "x", priority=9).priority == 1
+
+
+@pytest.mark.parametrize("waits", ["queued", "put back", "abandoned"])
+def test_a_clock_that_is_set_back_by_an_hour_stops_nothing(store: Store, waits: str):
+    ask(store, None, "x", NOW)
+    if waits != "queued":
+        held = claim(store, NOW)
+    if waits == "put back":
+        with store.write() as session:
+            queue.fail(session, held, now=NOW, code="x", detail="x", retry_after=seconds(5))
+    now = NOW - timedelta(hours=1)
+    with store.read() as session:
+        assert queue.next_due(session, now=now, lease=LEASE) == now
+    assert claim(store, now).job.key == "None/x"
+    with store.read() as session:
+        assert queue.next_due(session, now=now, lease=LEASE) == now + LEASE
