@@ -31,6 +31,8 @@ __all__ = ["DRILLS", "Outcome", "run"]
 
 REPORTS = Path(__file__).with_name("reports")
 LEASE_S = 3.0
+SLOW = {"max_attempts": 50, "laplace_points": 4000, "laplace_draws": 20_000, "heartbeat_s": 0.2}
+"""Fits that last for seconds, so that there is a middle to be killed in."""
 FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 
 
@@ -50,7 +52,7 @@ class Outcome:
 def worker_killed(kind: str, times: int, seed: int) -> Outcome:
     """Kill -9 of the worker in mid-fit: another takes over within the lease plus a second; one release each."""
     outcome, chance, waits = Outcome(), random.Random(seed), []
-    with Service.open(kind, lease_s=LEASE_S, max_attempts=50) as service:
+    with Service.open(kind, lease_s=LEASE_S, **SLOW) as service:
         service.serve("--no-worker")
         workers = {process.pid: process for process in (service.start("worker"), service.start("worker"))}
         number = 0
@@ -80,7 +82,7 @@ def worker_killed(kind: str, times: int, seed: int) -> Outcome:
 def worker_stopped(kind: str, times: int, seed: int) -> Outcome:
     """SIGSTOP of the worker beyond its lease: another publishes, and the first, when it goes on, does not."""
     outcome, chance = Outcome(), random.Random(seed)
-    with Service.open(kind, lease_s=LEASE_S, max_attempts=50) as service:
+    with Service.open(kind, lease_s=LEASE_S, **SLOW) as service:
         service.serve("--no-worker")
         for _ in range(2):
             service.start("worker")
@@ -210,7 +212,7 @@ def clock_moved(kind: str, times: int, seed: int) -> Outcome:
     outcome = Outcome()
     if not FAKETIME:
         raise SystemExit("clock-moved needs libfaketime (Debian: faketime)")
-    with Service.open(kind, max_attempts=50) as service:
+    with Service.open(kind, **SLOW) as service:
         offset = service.folder / "offset"
         offset.write_text("+0")
         faked = {

@@ -170,7 +170,11 @@ class Service:
     def settle(self, *references: str, within: float = 60.0) -> None:
         """Wait until these waves are in the current release and nothing is left to do."""
         wanted = set(references)
-        wait_for(lambda: wanted <= self.released() and not self.jobs("queued", "running"), within, "all is released")
+        try:
+            wait_for(lambda: wanted <= self.released() and not self.jobs("queued", "running"), within, "it is released")
+        except TimeoutError as error:
+            jobs = [(one.state, one.attempt, one.owner, one.code, one.detail, one.progress) for one in self.jobs()[:4]]
+            raise TimeoutError(f"{error}; released: {self.released()}, jobs: {jobs}\n{self.log()}") from None
 
     def end(self, process: subprocess.Popen[str], number: signal.Signals = signal.SIGKILL) -> None:
         """Signal a process and everything in its group; wait for its end."""

@@ -18,7 +18,6 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals process
         ("worker-killed", "postgresql", 1),
         ("worker-stopped", "sqlite", 1),
         ("service-killed", "sqlite", 3),
-        ("database-stopped", "postgresql", 1),
         ("disk-full", "sqlite", 1),
         ("out-of-memory", "sqlite", 1),
         ("clock-moved", "sqlite", 1),
