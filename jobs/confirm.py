@@ -5,7 +5,8 @@ is stored beside the release, shown with its estimates, and a disagreement is an
 enough to be a reference settles nothing, and neither does one on another model than the stored one, which a newer
 version of the program may build.
 
-A confirmation gives way: when other work is due and no worker takes it, it stops and is begun again later.
+A confirmation gives way: when other work is due and no worker takes it, it stops and is begun again later. After a day
+of that it does so no more, or a busy house would never hear of a wrong release.
 """
 
 import hashlib
@@ -38,6 +39,8 @@ __all__ = ["confirm", "prepare_confirmation"]
 
 PAUSE = timedelta(minutes=1)
 """How long a confirmation that gave way lets others work."""
+GIVING_WAY = timedelta(days=1)
+"""How long after it was asked for a confirmation gives way."""
 LEAST_TUNE = 1000
 """Tuning steps of a reference, at least: nobody waits for it."""
 
@@ -76,6 +79,8 @@ def confirm(
         nonlocal gave_way
         if beat(progress):
             return True
+        if clock() > job.first_asked_at + GIVING_WAY:
+            return False
         idle = timedelta(seconds=2 * settings.worker_poll_s)  # another worker would have taken it by then
         with store.read() as session:
             gave_way = confirmations.is_work_waiting(session, besides=(CONFIRM,), now=clock(), since=idle)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from jobs.settings import Settings
+from jobs.urgency import PRIORITIES
 from polling.errors import ReleaseNotFound, ReleaseRefused
 from polling.store import confirmations, leases, queue, releases
 from polling.store.fits import get_fit
@@ -86,4 +87,5 @@ def _ask(session: Session, settings: Settings, release: ReleaseRecord, *, now: d
         quiet=timedelta(0),
         patience=timedelta(0),
         max_attempts=settings.max_attempts,
+        priority=PRIORITIES[CONFIRM],
     )

@@ -26,6 +26,7 @@ from jobs import ledger
 from jobs.erasure_receipt import deleted_more, lost_receipt, receipt_of
 from jobs.restate import restate
 from jobs.settings import Settings
+from jobs.urgency import PRIORITIES
 from polling.errors import RespondentsUnknown, SecretsError
 from polling.pseudonyms import pseudonymise
 from polling.secrets import SecretsFile
@@ -257,6 +258,7 @@ def ask_free(session: Session, *, now: datetime) -> None:
         quiet=timedelta(0),
         patience=timedelta(0),
         max_attempts=_TRIES,
+        priority=PRIORITIES[FREE_BYTES],
     )
 
 

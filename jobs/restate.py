@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from jobs import ledger
 from jobs.settings import Settings
+from jobs.urgency import PRIORITIES
 from polling.secrets import SecretsFile
 from polling.store import outbox, queue, releases, surveys, waves
 from polling.store.columns import Json
@@ -101,4 +102,5 @@ def ask_refit(session: Session, settings: Settings, *, survey_id: str, question_
         quiet=settings.quiet,
         patience=settings.patience,
         max_attempts=settings.max_attempts,
+        priority=PRIORITIES[REFIT],
     )

@@ -27,6 +27,7 @@ from jobs.source_bucket import Bucket
 from jobs.source_folder import Folder
 from jobs.source_https import Address
 from jobs.source_offer import Fetched, Offered, Place
+from jobs.urgency import PRIORITIES
 from polling.declaration import SurveyDeclaration
 from polling.errors import WaveConflict, WaveNotFound, WaveRejected, WaveStateRefused
 from polling.faults import FaultLog
@@ -165,6 +166,7 @@ def ask_source(
         quiet=after,
         patience=after,
         max_attempts=settings.max_attempts,
+        priority=PRIORITIES[SOURCE],
     )
 
 
@@ -179,7 +181,8 @@ def ask_due(session: Session, settings: Settings, *, now: datetime) -> None:
         asked = {job.key for job in open_jobs if job.kind == SOURCE}
         for source in declared:
             state = states.get(source.name)
-            due = state is None or now >= state.checked_at + timedelta(minutes=source.every)
+            # Looked at later than now: a clock was set back since.
+            due = state is None or not state.checked_at <= now < state.checked_at + timedelta(minutes=source.every)
             if due and f"{survey.survey_id}/{source.name}" not in asked:
                 ask_source(session, settings, survey_id=survey.survey_id, name=source.name, now=now)
 

@@ -245,14 +245,12 @@ class Worker:
             self._fail(claim, "internal-error", detail, retry_after=self._pause(claim))
 
     def _beat(self, claim: Claim, progress: FitProgress | None) -> bool:
+        now = self._clock()
+        told = None if progress is None else progress.to_json()
+        if told is not None and told["expected_end_s"] is not None:
+            told["expected_end_at"] = (now + timedelta(seconds=told["expected_end_s"])).isoformat()
         with self.store.write() as session:
-            reply = queue.heartbeat(
-                session,
-                claim,
-                now=self._clock(),
-                lease=self.settings.lease,
-                progress=progress.to_json() if progress else None,
-            )
+            reply = queue.heartbeat(session, claim, now=now, lease=self.settings.lease, progress=told)
         return reply.cancel_requested
 
     def _fail(self, claim: Claim, code: str, detail: str, *, retry_after: timedelta | None = None) -> None:

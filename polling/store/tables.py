@@ -206,6 +206,7 @@ class Job(Base):
         Index(None, "state", "run_after"),
         Index(None, "survey_id", "first_asked_at"),
         Index(None, "started_at"),
+        Index(None, "kind", "key", "started_at"),
     )
     id: Mapped[str] = mapped_column(primary_key=True)
     kind: Mapped[str]

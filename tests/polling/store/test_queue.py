@@ -316,8 +316,9 @@ class TestLooking:
         assert explain(store, asked.id, at=1) == (
             "It waits until 2026-03-02 12:00:02 UTC for more requests, to answer them all at once."
         )
-        assert "is due since 2026-03-02 12:00:02 UTC and waits for a worker: 0 running, 0 to start before it" in explain(
-            store, asked.id, at=3
+        assert (
+            "is due since 2026-03-02 12:00:02 UTC and waits for a worker: 0 running, 0 to start before it"
+            in explain(store, asked.id, at=3)
         )
         claim(store, at=4)
         assert explain(store, asked.id, at=5) == "It runs since 2026-03-02 12:00:04 UTC, attempt 1 of 3."

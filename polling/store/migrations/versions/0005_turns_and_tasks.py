@@ -16,6 +16,7 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("job", sa.Column("priority", sa.Integer(), server_default=sa.text("0"), nullable=False))
     op.create_index(op.f("ix_job_started_at"), "job", ["started_at"], unique=False)
+    op.create_index(op.f("ix_job_kind_key_started_at"), "job", ["kind", "key", "started_at"], unique=False)
     op.create_table(
         "question_alarm",
         sa.Column("survey_id", sa.Text(), nullable=False),
