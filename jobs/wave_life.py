@@ -242,8 +242,13 @@ def _first_delivery(
     since: datetime | None,
     delivered_by: str | None,
 ) -> int | None:
-    """Place of the event to go back before: the first delivery since, or else the one of the newest version."""
+    """Place of the event to go back before: the first delivery since, or else the one that brought the newest version.
+
+    A version that came of rows let out of quarantine was brought by the delivery before it.
+    """
     newest = wave.version if wave.waiting is None else wave.waiting
+    found: int | None = None
+    found_version = -1
     for place, event in enumerate(events):
         brought = event.after.version if event.after.waiting is None else event.after.waiting
         own = versions.get(brought)
@@ -252,9 +257,11 @@ def _first_delivery(
         )
         if not is_delivery or (delivered_by is not None and event.actor != delivered_by):
             continue
-        if (since is not None and event.at >= since) or (since is None and brought == newest):
+        if since is not None and event.at >= since:
             return place
-    return None
+        if since is None and found_version < brought <= newest:
+            found, found_version = place, brought
+    return found
 
 
 def _set_back(

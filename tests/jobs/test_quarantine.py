@@ -148,6 +148,10 @@ def test_after_a_fix_the_rows_that_pass_are_counted_and_the_others_stay(house: H
         assert len(waves.load_payloads(session, wave)) == 1
     # The file again is the wave again.
     assert not house.push(1, content=content).created
+    # Undone is the file, not that some of its rows count since.
+    wrong = {"survey_id": told["survey_id"], "names": [told["wave"]], "reason": "wrong file", "actor": "test"}
+    (undone,) = wave_life.undo(house.store, house.secrets, house.settings, now=house.now, **wrong).changed
+    assert undone.state == "withdrawn"
 
 
 def test_a_withdrawn_wave_releases_nothing(house: House):
