@@ -16,11 +16,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from litestar.types import ASGIApp
 
-__all__ = ["free_address", "keep_running", "serve"]
+__all__ = ["end_now", "free_address", "keep_running", "serve"]
 
 log = logging.getLogger("hustings.serve")
 
@@ -101,15 +101,20 @@ def _stop(stopping: asyncio.Event) -> None:
     if not stopping.is_set():
         stopping.set()
         # A handler deep in a computation cannot be interrupted; the process can.
-        timer = threading.Timer(LIMIT_S, _end_now)
+        timer = threading.Timer(LIMIT_S, end_now)
         timer.daemon = True
         timer.start()
 
 
-def _end_now() -> None:
+def end_now(status: int = 0) -> NoReturn:
+    """End this process without ending the interpreter first.
+
+    Threads of the server, which are not Python's, may still run: an interpreter that ends under one of them takes the
+    process down with a signal.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(status)
 
 
 async def _announce(host: str, port: int, on_ready: Callable[[str], None]) -> None:

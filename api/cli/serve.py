@@ -33,7 +33,7 @@ def serve(
 
         end_with_parent()
     settings = runtime.settings
-    from api.server import free_address
+    from api.server import end_now, free_address
     from api.server import serve as run
 
     try:
@@ -53,7 +53,8 @@ def serve(
     app = create_app(settings)
     command = worker_command(runtime) if worker else None
     with at_work(settings):
-        sys.exit(run(app, host=host, port=port, worker=command, on_ready=_announce))
+        status = run(app, host=host, port=port, worker=command, on_ready=_announce)
+    end_now(status)
 
 
 def worker_command(runtime: Runtime) -> list[str]:
