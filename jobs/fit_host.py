@@ -97,7 +97,6 @@ class FitHost:
                 child.order(folder)
                 _wait(child, settings, beat=beat, stop=stop)
                 if child.ended != DONE:
-                    child.end()
                     raise _failure(child, folder, settings)
                 result = FitResult.read(folder)
             keep = result.engine == "laplace" and child.size_mb < LARGE_MB

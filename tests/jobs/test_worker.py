@@ -296,6 +296,51 @@ def test_the_loop_ends_soon_after_it_is_told_to(house):
     assert not loop.is_alive()
 
 
+def test_a_wave_that_answers_one_question_of_several_refits_that_one(house):
+    due(house)
+    worker = house.worker()
+    while worker.turn(house.now):
+        pass
+    other = release(house, "voting_age")
+    rows = house.written.waves[1].path.read_text().splitlines()
+    house.push(2, content="\n".join(without("voting_age", rows)).encode())
+    assert [job.question_id for job in house.jobs("queued")] == ["rail"]
+    house.wait(2)
+    while worker.turn(house.now):
+        pass
+
+    assert len(house.fit.requests) == 3
+    assert release(house, "rail").number == 2
+    assert release(house, "voting_age") == other
+    assert state(house, "voting_age").stale_since is None
+
+
+def without(question, rows):
+    """Lines of CSV without one column."""
+    at = rows[0].split(",").index(question)
+    return [",".join(cell for n, cell in enumerate(row.split(",")) if n != at) for row in rows]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_a_worker_has_a_process_ready_before_there_is_anything_to_fit(house):
+    worker = subprocess.Popen([sys.executable, "-c", WORKER, str(house.settings.data_dir)])
+    try:
+        for _ in range(200):
+            if waiting := children_of(worker.pid):
+                break
+            time.sleep(0.05)
+    finally:
+        worker.terminate()
+        worker.wait(5)
+
+    assert len(waiting) == 1
+    for _ in range(40):
+        if not alive(waiting[0]):
+            return
+        time.sleep(0.05)
+    pytest.fail("the process outlived its worker by two seconds")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="kills a process and looks for its child in /proc")
 def test_a_worker_killed_in_the_middle_of_a_real_fit_is_replaced_and_publishes_once(house):
     settings = replace(house.settings, lease_s=1.5, heartbeat_s=0.2)
