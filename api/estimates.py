@@ -23,6 +23,7 @@ from api.errors import EstimateRefused, IntervalOutOfRange, TooManyGroups, Unkno
 from api.payloads import AreaEstimate, EstimatesPayload, WithheldGroup
 from api.release_cache import LoadedRelease, ReleaseCache
 from api.served import Served
+from jobs.draws import why_gone
 from jobs.settings import Settings
 from polling.declaration import Question
 from polling.errors import DrawsNotFound
@@ -105,9 +106,11 @@ def prepare_query(cache: ReleaseCache, served: Served, query: EstimateQuery, set
     DrawsNotFound
         If the draws of the release are not kept any more.
     """
-    if served.release.contains_erased_at is not None and not served.release.has_draws:
+    if not served.release.has_draws:
         cache.forget_gone()
-        raise DrawsNotFound(served.release.fit_id, "draws", "they contained the answers of somebody who was erased")
+        erased = served.release.contains_erased_at is not None
+        because = "they contained the answers of somebody who was erased" if erased else why_gone(settings)
+        raise DrawsNotFound(served.release.fit_id, "draws", because)
     if not 0 < query.interval < 1:
         raise IntervalOutOfRange(query.interval)
     loaded = cache.load(served.release.id)

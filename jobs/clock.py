@@ -1,186 +1,256 @@
-"""The clock: what has to happen from time to time.
+"""The clock: what has to happen from time to time, or at a time of day.
 
 APScheduler with its memory store only tells the time. Every process may run a
 clock; a task is done by the one that holds the lease row ``clock``, and only if
-the database says that its last run is long enough ago. Lease, last run and the
-effect are one transaction, so that two clocks cannot both do it. Because last
-runs are in the database, a run that was missed while nothing ran is caught up
-at the next start. All times are UTC.
+the database says that it is due. Lease, last run and the effect are one
+transaction, so that two clocks cannot both do it; a clock that finds the lease
+taken looks again soon, in case its holder has died. Because last runs are in
+the database, a run that was missed while nothing ran is caught up at the next
+start. All times are UTC.
+
+What takes long does not run here, where it would hold the transaction: such a
+task asks for a job.
+
+A task that runs every so often is due that long after its last run; one with a
+time of day when that time has passed since its last run, or since it was first
+known. If the clock of the machine is set back, a last run may lie ahead: then
+the time is counted from now, and a time of day that has run today does not run
+again. A set clock wakes the timers, which count in seconds.
 """
 
 import logging
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from datetime import time as TimeOfDay  # noqa: N812 (the module is time too)
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from jobs.backup import expire_backups
-from jobs.confirm_ask import NIGHT, begin_night
-from jobs.erasure import overdue
-from jobs.open_wave import close_due
-from jobs.restate import REFIT, ask_refit
-from jobs.retention import purge_all
-from jobs.settings import Settings
-from jobs.source_read import ask_due
-from jobs.spool import clean_spool
-from polling.secrets import SecretsFile
-from polling.store import fits, leases, queue, replies, surveys, waves
+from jobs.errors import JobsError
+from polling.errors import PollingError
+from polling.store import clock_tasks, leases, queue
+from polling.store.clock_tasks import TaskRecord
 from polling.store.engine import Store
-from polling.store.records import SurveyVersionRecord
-from polling.store.wave_events import changes_after
-from polling.store.wave_records import WaveChange
+from polling.store.records import JobRecord
 
-__all__ = ["HouseClock", "Task", "house_tasks", "sweep"]
+__all__ = ["HouseClock", "ScheduledTask", "Task", "due_at", "schedule"]
 
 LEASE = "clock"
-LEASE_TTL = timedelta(minutes=1)
-HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
-CLOSING = timedelta(minutes=5)
-LOOKING = timedelta(minutes=1)
-# Codes of jobs that would fail again on the same data and the same version of the survey.
-SETTLED = frozenset(
-    {"fit-refused", "kind-not-supported", "mode-not-told", "no-interviews", "refit-refused", "wave-not-convertible"}
-)
+SKEW = timedelta(minutes=1)
+"""Clocks of hosts may differ by this much."""
+FAILED_PAUSE = timedelta(minutes=5)
+"""Until a task that failed is tried again."""
+WATCH_S = 5.0
+SET_S = 10.0
+"""A clock that moved by more against the timers was set."""
 
 log = logging.getLogger("hustings.clock")
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Something to do every ``every``."""
+    """Something to do every ``every``, or every day at a time."""
 
     name: str
     every: timedelta
-    run: Callable[[Session, datetime], None]
-    """What to do; its writes are part of the transaction that notes the run."""
+    run: Callable[[Session, datetime], str | None]
+    """What to do; its writes are part of the transaction that notes the run. Says what it did."""
+    at: TimeOfDay | None = None
+    """The time of day, in UTC, if it has one; ``every`` is a day then."""
+    about: str = ""
+    """What it does, for people."""
+    kind: str | None = None
+    """Kind of the job that it asks for, if it does no more than that."""
 
 
-def house_tasks(settings: Settings) -> tuple[Task, ...]:
-    """The tasks of a running house."""
-    return (
-        Task("sweep", timedelta(seconds=settings.sweep_s), lambda session, now: sweep(session, settings, now=now)),
-        Task("clean-spool", HOUR, lambda _session, now: clean_spool(settings, now=now)),
-        Task("expire-backups", HOUR, lambda session, now: _expire(session, settings, now)),
-        Task("read-sources", LOOKING, lambda session, now: ask_due(session, settings, now=now)),
-        Task("close-waves", CLOSING, lambda session, now: _close(session, settings, now)),
-        Task("finish-erasures", HOUR, lambda session, now: overdue(session, settings, now=now)),
-        Task("purge", HOUR, lambda session, now: _purge(session, settings, now)),
-        Task(NIGHT, DAY, lambda session, now: _begin_night(session, settings, now)),
-        Task("forget-replies", HOUR, lambda session, now: replies.forget_replies(session, now=now)),
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduledTask:
+    """A task as it is shown."""
 
-
-def _close(session: Session, settings: Settings, now: datetime) -> None:
-    close_due(session, SecretsFile(settings.secrets_file), settings, now=now, actor="clock")
-
-
-def _purge(session: Session, settings: Settings, now: datetime) -> None:
-    purge_all(session, SecretsFile(settings.secrets_file), settings, now=now, actor="clock")
-
-
-def _expire(session: Session, settings: Settings, now: datetime) -> None:
-    expire_backups(session, SecretsFile(settings.secrets_file), settings, actor="clock", now=now)
-
-
-def _begin_night(session: Session, settings: Settings, now: datetime) -> None:
-    begin_night(session, settings, now=now)
+    name: str
+    about: str
+    every_s: float | None
+    at: str | None
+    last_run_at: datetime | None
+    tried_at: datetime | None
+    outcome: str | None
+    detail: str | None
+    seconds: float | None
+    next_at: datetime
+    """Not later than now if it is overdue."""
+    job: JobRecord | None
+    """The last job that it asked for."""
 
 
 class HouseClock:
     """Does each task when it is due, in one process at a time."""
 
-    def __init__(self, store: Store, tasks: tuple[Task, ...], *, owner: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        tasks: tuple[Task, ...],
+        *,
+        owner: str,
+        lease: timedelta = timedelta(seconds=15),
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self.store = store
         self.tasks = tasks
         self.owner = owner
+        self._lease = lease
+        self._clock = clock
         self._scheduler: Any = None
+        self._stopped = threading.Event()
 
     def start(self) -> None:
-        """Start ticking in a thread; tasks that are overdue run at once."""
+        """Start ticking in threads; tasks that are overdue run at once."""
         from apscheduler.schedulers.background import BackgroundScheduler
 
-        # APScheduler's default drops a run that is more than a second late.
-        defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+        with self.store.write() as session:
+            clock_tasks.know(session, [task.name for task in self.tasks], now=self._clock())
+        # APScheduler's default drops a run that is more than a second late. A task plans its next run before it ends.
+        defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 2}
+        self._stopped = threading.Event()
         self._scheduler = BackgroundScheduler(timezone=UTC, job_defaults=defaults)
-        now = datetime.now(UTC)
-        for task in self.tasks:
-            self._scheduler.add_job(
-                self._tick,
-                "interval",
-                args=(task,),
-                id=task.name,
-                seconds=task.every.total_seconds(),
-                next_run_time=max(now, self.due(task, now)),
-            )
         self._scheduler.start()
+        self._plan_all()
+        threading.Thread(target=self._watch, name="clock-watch", daemon=True).start()
 
     def stop(self) -> None:
         """Stop ticking; a task that runs is not waited for, its transaction is all or nothing."""
+        self._stopped.set()
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
             self._scheduler = None
 
     def due(self, task: Task, now: datetime) -> datetime:
-        """When the task has to run next; ``now`` if it never ran."""
+        """When the task has to run next; ``now`` if it never ran and has no time of day."""
         with self.store.read() as session:
-            last = leases.last_run(session, task.name)
-        return now if last is None else last + task.every
+            return due_at(task, clock_tasks.find_task(session, task.name), now)
 
-    def tick(self, task: Task, now: datetime) -> bool:
-        """Do the task if it is due and this clock leads; tells whether it was done."""
-        with self.store.write() as session:
-            if leases.acquire_lease(session, LEASE, self.owner, now, LEASE_TTL) is None:
-                return False
-            last = leases.last_run(session, task.name)
-            # Timers fire a little early or late; another clock's run a moment ago still counts.
-            if last is not None and now < last + 0.9 * task.every:
-                return False
-            task.run(session, now)
-            leases.record_run(session, task.name, now)
+    def tick(self, task: Task, now: datetime | None = None) -> bool:
+        """Do the task if it is due and this clock leads; tells whether it was done.
+
+        Parameters
+        ----------
+        now
+            Default: what the clock says once nobody else can do the task any more. A process that was stopped before
+            would otherwise go by a time that has passed.
+        """
+        began = time.monotonic()
+        try:
+            with self.store.write() as session:
+                if leases.acquire_lease(session, LEASE, self.owner, now or self._clock(), self._lease) is None:
+                    return False
+                now = now or self._clock()
+                known = clock_tasks.find_task(session, task.name)
+                if due_at(task, known, now) > now:
+                    return False
+                if _is_ahead(task, known, now):
+                    leases.record_run(session, task.name, now)
+                    return False
+                detail = task.run(session, now)
+                leases.record_run(session, task.name, now)
+                seconds = time.monotonic() - began
+                clock_tasks.note_try(session, task.name, now=now, outcome="done", detail=detail, seconds=seconds)
+        except Exception as error:
+            expected = isinstance(error, (PollingError, JobsError))
+            said = str(error) if expected else f"An unexpected {type(error).__name__}; the log has the details."
+            seconds = time.monotonic() - began
+            with suppress(Exception), self.store.write() as session:  # the database may be what failed
+                now = now or self._clock()
+                clock_tasks.note_try(session, task.name, now=now, outcome="failed", detail=said, seconds=seconds)
+            raise
         return True
 
     def _tick(self, task: Task) -> None:
+        pause = self._lease / 4  # where another clock leads: until a look whether it did the task
         try:
-            self.tick(task, datetime.now(UTC))
+            self.tick(task)
         except Exception:  # the next tick tries again; the scheduler's thread must not end
             log.exception("the task %s failed", task.name)
+            pause = FAILED_PAUSE
+        self._plan(task, pause=pause)
+
+    def _plan_all(self) -> None:
+        for task in self.tasks:
+            self._plan(task, pause=timedelta(0))
+
+    def _plan(self, task: Task, *, pause: timedelta) -> None:
+        now = self._clock()
+        try:
+            due = self.due(task, now)
+        except Exception:  # a database that is away for a moment
+            log.exception("when the task %s is due cannot be told", task.name)
+            due, pause = now, FAILED_PAUSE
+        scheduler = self._scheduler
+        if scheduler is not None and not self._stopped.is_set():
+            scheduler.add_job(
+                self._tick,
+                "interval",
+                args=(task,),
+                id=task.name,
+                replace_existing=True,
+                seconds=task.every.total_seconds(),  # should planning ever fail
+                next_run_time=datetime.now(UTC) + max(due - now, pause),
+            )
+
+    def _watch(self) -> None:
+        """Plan anew when the clock of the machine was set, or the machine slept."""
+        stopped, before = self._stopped, time.time() - time.monotonic()
+        while not stopped.wait(WATCH_S):
+            after = time.time() - time.monotonic()
+            if abs(after - before) > SET_S:
+                log.warning("the clock of this machine was set by %+.0f s", after - before)
+                self._plan_all()
+            before = after
 
 
-def sweep(session: Session, settings: Settings, *, now: datetime) -> None:
-    """Ask again for every refit that is missing.
-
-    A question needs one if its counts changed since the last fit, it has waves
-    and no refit is waiting or running: the last one crashed, or was
-    cancelled. What failed for a reason that lies in the data or the survey is
-    not asked for again before one of them changes: the same inputs and seed
-    would give the same fit, or the same refusal.
-    """
-    for survey in surveys.list_surveys(session):
-        open_jobs = queue.list_jobs(session, survey_id=survey.survey_id, states=("queued", "running"))
-        asked = {job.question_id for job in open_jobs if job.kind == REFIT}
-        listed = waves.list_waves(session, survey.survey_id)
-        counted = {question_id for wave in listed if wave.is_counted for question_id in wave.questions}
-        newest = {
-            question_id: change  # they come in order
-            for change in changes_after(session, survey.survey_id, 0)
-            for question_id in change.questions
-            if question_id in counted
-        }
-        for question_id, change in newest.items():
-            if question_id not in asked and not _seen(session, survey, question_id, change):
-                ask_refit(session, settings, survey_id=survey.survey_id, question_id=question_id, now=now)
-                log.info("asked again for the refit of %s/%s", survey.survey_id, question_id)
+def due_at(task: Task, known: TaskRecord, now: datetime) -> datetime:
+    """When a task has to run next."""
+    last = known.last_run_at
+    if _is_ahead(task, known, now):
+        return now
+    if task.at is None:
+        return now if last is None else last + task.every
+    since = known.known_since if last is None else last
+    if since is None:
+        return now
+    moment = datetime.combine(since.date(), task.at, tzinfo=UTC)
+    return moment if moment > since else moment + DAY
 
 
-def _seen(session: Session, survey: SurveyVersionRecord, question_id: str, change: WaveChange) -> bool:
-    """Tell whether a fit of the newest survey version has seen the change, or was refused for good."""
-    fitted = any(
-        fit.data_sequence >= change.sequence and fit.survey_version == survey.version
-        for fit in fits.list_fits(session, survey.survey_id, question_id)
+def schedule(session: Session, tasks: Sequence[Task], *, now: datetime) -> list[ScheduledTask]:
+    """What will run and what ran, what comes next first."""
+    shown = [_scheduled(session, one, now) for one in tasks]
+    return sorted(shown, key=lambda one: (one.next_at, one.name))
+
+
+def _scheduled(session: Session, task: Task, now: datetime) -> ScheduledTask:
+    known = clock_tasks.find_task(session, task.name)
+    asked = queue.list_jobs(session, kind=task.kind, limit=1) if task.kind else []
+    return ScheduledTask(
+        name=task.name,
+        about=task.about,
+        every_s=task.every.total_seconds() if task.at is None else None,
+        at=None if task.at is None else f"{task.at:%H:%M}",
+        last_run_at=known.last_run_at,
+        tried_at=known.tried_at,
+        outcome=known.outcome,
+        detail=known.detail,
+        seconds=known.seconds,
+        next_at=due_at(task, known, now),
+        job=asked[0] if asked else None,
     )
-    changed_at = max(survey.created_at, change.at)
-    failed = queue.list_jobs(session, survey_id=survey.survey_id, states=("failed",), question_id=question_id)
-    return fitted or any(job.code in SETTLED and job.last_asked_at >= changed_at for job in failed)
+
+
+def _is_ahead(task: Task, known: TaskRecord, now: datetime) -> bool:
+    """Whether the last run lies so far ahead that a clock must have been set back since."""
+    # What has run at its time of day today must not run again an hour later, when that time comes round once more.
+    margin = SKEW if task.at is None else DAY
+    return known.last_run_at is not None and known.last_run_at > now + margin

@@ -26,7 +26,8 @@ __all__ = ["SettingRow", "Settings", "load_settings", "settings_table"]
 
 FILE_NAME = "hustings.toml"
 PREFIX = "HUSTINGS_"
-TIMES_OF_DAY = frozenset({"confirm_at"})
+TIMES_OF_DAY = frozenset({"backup_at", "confirm_at"})
+OR_NEVER = frozenset({"backup_at"})
 PROBABILITIES = frozenset({"nuts_target_accept", "nuts_retry_target_accept"})
 # Read elsewhere: the place of the settings file itself, and the folder of the public cases in tests.
 NOT_SETTINGS = frozenset({"HUSTINGS_SETTINGS", "HUSTINGS_CASES"})
@@ -70,6 +71,9 @@ class Settings:
         About("Folder of compiled model kernels, reused between fits. Empty: hustings in the user's cache folder."),
     ] = None
     backup_dir: Annotated[Path, About("Folder of backups. Keep the secrets file elsewhere.")] = Path("hustings-backups")
+    backup_at: Annotated[
+        str, About("Time of day, UTC, at which a worker makes a backup, as HH:MM. Empty: only by hand.")
+    ] = "03:30"
     backup_keep_days: Annotated[
         int, About("Days until a backup is deleted, and with it the last trace of who was erased since.", least=1)
     ] = 30
@@ -77,6 +81,16 @@ class Settings:
         int,
         About("Days until draws in which somebody was erased are deleted, even if no refit took their place.", least=1),
     ] = 14
+    draws_days: Annotated[
+        int, About("Days for which the draws of every release are kept after it was last served ...", least=1)
+    ] = 7
+    draws_daily_days: Annotated[
+        int,
+        About(
+            "... and those of what was served at the end of each day. What is served, and what is pinned, stays.",
+            least=1,
+        ),
+    ] = 90
     host: Annotated[str, About("Address that the web server listens on.")] = "127.0.0.1"
     port: Annotated[int, About("Port that the web server listens on; 0 takes a free one.", least=0)] = 8000
     max_upload_mb: Annotated[int, About("Largest wave file that is accepted, in MB.", least=1)] = 64
@@ -139,6 +153,12 @@ class Settings:
     sweep_s: Annotated[
         float, About("Pause between two searches for questions whose release lacks a wave and has no refit.", least=1)
     ] = 3600.0
+    stale_alarm_s: Annotated[
+        float, About("A question that has been stale for so many seconds is an alarm, once.", least=1)
+    ] = 3600.0
+    job_keep_days: Annotated[
+        int, About("Days until a job that has ended is forgotten; the last one of each work is not.", least=1)
+    ] = 90
 
     source_networks: Annotated[
         str,
@@ -295,7 +315,8 @@ def _require_in_range(name: str, value: Any, *, source: str) -> None:
         raise BadSetting(name, value, source=source, expected=f"{about.least:g} or more")
     if name in PROBABILITIES and not 0 < value < 1:
         raise BadSetting(name, value, source=source, expected="between 0 and 1")
-    if name in TIMES_OF_DAY and not re.fullmatch("([01][0-9]|2[0-3]):[0-5][0-9]", value):
+    never = name in OR_NEVER and not value
+    if name in TIMES_OF_DAY and not never and not re.fullmatch("([01][0-9]|2[0-3]):[0-5][0-9]", value):
         raise BadSetting(name, value, source=source, expected="a time of day, 00:00 to 23:59")
 
 

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from jobs.backup_job import BACKUP, back_up
 from jobs.confirm import confirm
 from jobs.confirm_ask import CONFIRM
 from jobs.erasure import FREE_BYTES, free
@@ -145,6 +146,17 @@ class Worker:
             return
         if job.kind == SOURCE and job.survey_id is not None:
             self._read(claim, job.survey_id, job.key.partition("/")[2])
+            return
+        if job.kind == BACKUP:
+            back_up(
+                claim,
+                self.store,
+                self.settings,
+                beat=lambda: self._beat(claim, None),
+                stop=self._stop,
+                clock=self._clock,
+                pause=self._pause(claim),
+            )
             return
         if job.kind == CONFIRM:
             confirm(

@@ -26,7 +26,8 @@ def worker(runtime: Runtime, with_parent: bool, once: bool) -> None:
     if with_parent:
         end_with_parent()
     from jobs.at_work import at_work
-    from jobs.clock import HouseClock, house_tasks
+    from jobs.clock import HouseClock
+    from jobs.tasks import house_tasks
     from jobs.worker import Worker
 
     working = Worker(runtime.store, runtime.settings)
@@ -35,7 +36,9 @@ def worker(runtime: Runtime, with_parent: bool, once: bool) -> None:
             working.turn(runtime.now())
             working.close()
             return
-        clock = HouseClock(runtime.store, house_tasks(runtime.settings), owner=working.owner)
+        clock = HouseClock(
+            runtime.store, house_tasks(runtime.settings), owner=working.owner, lease=runtime.settings.lease
+        )
         clock.start()
         try:
             working.run(stop)

@@ -68,6 +68,8 @@ def save_fit(session: Session, fit: NewFit, *, now: datetime) -> str:
     if session.scalar(new.on_conflict_do_nothing().returning(Fit.id)) is None:
         known = update(Fit).where(Fit.id == fit_id, Fit.data_sequence < fit.data_sequence)
         session.execute(known.values(data_sequence=fit.data_sequence))
+        # Forgotten with its draws, and needed with them again.
+        session.execute(update(Fit).where(Fit.id == fit_id, Fit.counts.is_(None)).values(counts=fit.counts))
     if fit.draws is not None:
         draws = insert_into(session, FitDraws).values(fit_id=fit_id, content=fit.draws)
         session.execute(draws.on_conflict_do_nothing())

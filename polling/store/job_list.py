@@ -34,6 +34,7 @@ def list_jobs(
     states: Collection[str] | None = None,
     *,
     question_id: str | None = None,
+    kind: str | None = None,
     limit: int | None = None,
 ) -> list[JobRecord]:
     """Jobs of a survey (or all), newest request first."""
@@ -42,6 +43,8 @@ def list_jobs(
         jobs = jobs.where(Job.survey_id == survey_id)
     if question_id is not None:
         jobs = jobs.where(Job.question_id == question_id)
+    if kind is not None:
+        jobs = jobs.where(Job.kind == kind)
     if states is not None:
         jobs = jobs.where(Job.state.in_(states))
     return [job_record(row) for row in session.scalars(jobs.execution_options(populate_existing=True))]

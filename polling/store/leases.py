@@ -14,7 +14,10 @@ from polling.errors import LeaseLost
 from polling.store.dialect import insert_into
 from polling.store.tables import ClockRun, Lease
 
-__all__ = ["acquire_lease", "check", "last_run", "record_run", "release", "renew"]
+__all__ = ["acquire_lease", "check", "holder", "last_run", "record_run", "release", "renew"]
+
+FAR = timedelta(minutes=10)
+"""A lease that ends this much later than any can was given by a clock that has been set back since."""
 
 
 def acquire_lease(session: Session, name: str, owner: str, now: datetime, ttl: timedelta) -> int | None:
@@ -23,7 +26,7 @@ def acquire_lease(session: Session, name: str, owner: str, now: datetime, ttl: t
     taken = new.on_conflict_do_update(
         index_elements=[Lease.name],
         set_={"owner": owner, "token": Lease.token + 1, "expires_at": new.excluded.expires_at},
-        where=or_(Lease.expires_at <= now, Lease.owner == owner),
+        where=or_(Lease.expires_at <= now, Lease.expires_at > now + ttl + FAR, Lease.owner == owner),
     )
     return session.scalar(taken.returning(Lease.token))
 
@@ -61,6 +64,11 @@ def release(session: Session, name: str, *, owner: str, token: int, now: datetim
     """
     held = (Lease.name == name) & (Lease.owner == owner) & (Lease.token == token)
     session.execute(update(Lease).where(held).values(expires_at=now))
+
+
+def holder(session: Session, name: str, now: datetime) -> str | None:
+    """Who holds a lease now, if anybody does."""
+    return session.scalar(select(Lease.owner).where(Lease.name == name, Lease.expires_at > now))
 
 
 def last_run(session: Session, name: str) -> datetime | None:

@@ -9,7 +9,7 @@ import pytest
 from api.errors import RequestInFlight
 from api.wave_payloads import WaveList
 from jobs import delivery
-from jobs.clock import house_tasks
+from jobs.tasks import house_tasks
 from polling.store import keys, replies, waves
 from tests.api.world import SURVEY, World, wave_csv
 

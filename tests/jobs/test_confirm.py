@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jobs.clock import HouseClock, house_tasks
+from jobs.clock import HouseClock
 from jobs.confirm_ask import NIGHT, ask_confirmation
 from jobs.errors import FitCancelled, FitTimedOut
 from jobs.fit_request import FitRequest, FitResult
 from jobs.settings import Settings
+from jobs.tasks import house_tasks
 from mrp.agreement import Agreement, Moments, agreement
 from mrp.design import build_design
 from mrp.latents import LatentDraws

@@ -11,11 +11,11 @@ import polars as pl
 import pytest
 
 from jobs.backup import make_backup
-from jobs.clock import house_tasks
 from jobs.delivery import prepare
 from jobs.erasure import erase
 from jobs.restore import restore_backup
 from jobs.survey import add_survey, load_survey
+from jobs.tasks import house_tasks
 from polling.errors import ErasedMeanwhile, SecretsError, WaveRejected
 from polling.store import audit, erasure, outbox, suppression
 from polling.store.schema import upgrade

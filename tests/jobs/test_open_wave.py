@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from jobs import open_wave, wave_life
-from jobs.clock import house_tasks
 from jobs.counting import count_interviews
+from jobs.tasks import house_tasks
 from polling.errors import WaveConflict, WaveNotFound, WaveRejected, WaveStateRefused, WaveWithdrawn
 from polling.store import outbox, surveys, waves
 from polling.store.audit import read_entries

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from jobs.clock import house_tasks
 from jobs.counting import count_interviews
 from jobs.errors import FitImpossible
 from jobs.receive import receive_wave
@@ -18,6 +17,7 @@ from jobs.refit import prepare_refit
 from jobs.retention import purge
 from jobs.settings import Settings
 from jobs.survey import add_survey
+from jobs.tasks import house_tasks
 from polling.bundle import SurveyBundle
 from polling.declaration import Demographic, Geography, Question, Retention, SurveyDeclaration, TimeRule
 from polling.purged import counts_of, kept_of, reduce_to_counts

@@ -17,10 +17,10 @@ import pytest
 import trustme
 
 from jobs import source_read
-from jobs.clock import house_tasks
 from jobs.errors import SourceUnreachable
 from jobs.source_hosts import checked_address
 from jobs.survey import load_survey, update_survey
+from jobs.tasks import house_tasks
 from polling.store import sources, waves
 from tests.jobs.house import House
 

@@ -1,0 +1,77 @@
+"""Whose draws are kept no longer; see ``jobs.draws`` for the rule."""
+
+from collections import defaultdict
+from datetime import UTC, datetime, time, timedelta
+
+from sqlalchemy import exists, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from polling.store.tables import Fit, FitDraws, QuestionHold, QuestionState, Release, ReleasePin, Serving
+
+__all__ = ["past_their_time"]
+
+DAY = timedelta(days=1)
+
+type Span = tuple[datetime, datetime | None]
+
+
+def past_their_time(session: Session, *, now: datetime, all_of: timedelta, daily: timedelta) -> list[str]:
+    """Ids of fits whose draws may go, oldest first.
+
+    Parameters
+    ----------
+    all_of
+        The draws of every release are kept for so long after it was last served, and those of a fit that never was
+        after it was made.
+    daily
+        The draws of what was served at the end of a day, for so long after that day.
+    """
+    mine = select(Release.id).where(Release.fit_id == Fit.id)
+    needed = or_(
+        mine.where(exists().where(QuestionState.release_id == Release.id)).exists(),
+        mine.where(exists().where(ReleasePin.release_id == Release.id)).exists(),
+        exists().where(QuestionHold.fit_id == Fit.id),
+    )
+    with_draws = exists().where(FitDraws.fit_id == Fit.id)
+    old = select(Fit.id).where(with_draws, ~needed, Fit.created_at < now - all_of).order_by(Fit.created_at, Fit.id)
+    candidates = session.scalars(old).all()
+    spans = _served(session, all_of=all_of, now=now)
+    return [one for one in candidates if not any(_is_kept(span, now, all_of, daily) for span in spans[one])]
+
+
+def _served(session: Session, *, all_of: timedelta, now: datetime) -> dict[str, list[Span]]:
+    """Fit id -> from when until when it was served, for fits that still have draws and are not young."""
+    later = aliased(Serving)
+    until = (
+        select(later.at)
+        .where(
+            later.survey_id == Serving.survey_id,
+            later.question_id == Serving.question_id,
+            later.id > Serving.id,
+        )
+        .order_by(later.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+    rows = (
+        select(Release.fit_id, Serving.at, until)
+        .join(Release, Release.id == Serving.release_id)
+        .join(FitDraws, FitDraws.fit_id == Release.fit_id)
+        .join(Fit, Fit.id == Release.fit_id)
+        .where(Fit.created_at < now - all_of)
+    )
+    spans: dict[str, list[Span]] = defaultdict(list)
+    for fit_id, begin, end in session.execute(rows):
+        spans[fit_id].append((begin, end))
+    return spans
+
+
+def _is_kept(span: Span, now: datetime, all_of: timedelta, daily: timedelta) -> bool:
+    begin, end = span
+    if end is None or end > now - all_of:
+        return True
+    # The first end of a day in the span that is not too long ago.
+    first = max(begin, now - daily).astimezone(UTC)
+    midnight = datetime.combine(first.date(), time(), tzinfo=UTC)
+    midnight = midnight if midnight >= first else midnight + DAY
+    return midnight < end
