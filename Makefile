@@ -1,7 +1,7 @@
 # Two commands do everything on a machine with git, make and some Python with pip:
 #   make demo    set up, run the demo survey from wave to estimate, keep serving (EXIT=1: stop after printing)
 #   make test    set up, run the tests
-.PHONY: help setup demo test test-slow references bench faults lint check clean
+.PHONY: help setup demo test test-slow references bench live faults lint check clean
 
 help:
 	@printf '%s\n' \
@@ -43,6 +43,18 @@ bench: setup
 	@mv $(REPORTS)/.part $(REPORTS)/poststratify.json && cat $(REPORTS)/poststratify.json
 	.venv/bin/python tests/benchmarks/accuracy.py > $(REPORTS)/.part
 	@mv $(REPORTS)/.part $(REPORTS)/accuracy.json && tail -n 40 $(REPORTS)/accuracy.json
+
+# With the interviews of cces2018 where they are, else with those of a synthetic survey.
+live: export OPENBLAS_NUM_THREADS = 1
+live: REPORTS = tests/benchmarks/reports
+live: CASES = $(or $(HUSTINGS_CASES),../shared/data)
+live: CCES = $(if $(wildcard $(CASES)/cces2018),tests/cases/cces2018 --data $(CASES)/cces2018 --interviews responses.parquet)
+live: setup
+	@mkdir -p $(REPORTS)
+	.venv/bin/hustings bench live $(CCES) --base 5000 --json > $(REPORTS)/.part
+	@mv $(REPORTS)/.part $(REPORTS)/live.json && cat $(REPORTS)/live.json
+	.venv/bin/hustings bench live $(or $(CCES),--base 50000) --json > $(REPORTS)/.part
+	@mv $(REPORTS)/.part $(REPORTS)/live_all.json && cat $(REPORTS)/live_all.json
 
 faults: setup
 	$(if $(LIVE),,.venv/bin/python -m tests.faults.drill --times $(or $(TIMES),20) $(if $(ONLY),--only $(ONLY),--report))

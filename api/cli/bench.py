@@ -89,7 +89,20 @@ def live(
     if json_:
         print_json(plain(speed))
         return
-    print_table(("", ""), [(name, value) for name, value in plain(speed).items() if name != "seconds"])
+    title = f"{speed.waves} waves of {speed.wave_size} interviews after {speed.base:,}"
+    print_table(
+        ("from last byte to release", "s"),
+        [("median", speed.p50_s), ("95%", speed.p95_s), ("worst", speed.worst_s), *speed.stages_s.items()],
+        title=title,
+    )
+    print_table(
+        ("reads meanwhile (ms)", "idle", "fitting"),
+        [
+            (name, values["idle"], values["fitting"])
+            for name, values in (("median", speed.api_p50_ms), ("99%", speed.api_p99_ms))
+        ],
+        title=f"{speed.reads:,} reads, {speed.failed_reads} failed, {speed.mixed_releases} of mixed releases",
+    )
 
 
 def _make_key(store: Any, secrets: Any, role: str, pollster: str | None) -> str:
