@@ -27,6 +27,7 @@ from api.routes.estimates import estimates_routes
 from api.routes.health import health_routes
 from api.routes.jobs import jobs_routes
 from api.routes.open_waves import open_waves_routes
+from api.routes.pins import pins_routes
 from api.routes.privacy import privacy_routes
 from api.routes.quarantine import quarantine_routes
 from api.routes.release_acts import release_acts_routes
@@ -86,6 +87,7 @@ def build(services: Services) -> Litestar:
             estimates_routes,
             releases_routes,
             release_acts_routes,
+            pins_routes,
             waves_routes(services.settings),
             open_waves_routes(services.settings),
             wave_life_routes,

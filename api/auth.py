@@ -62,6 +62,8 @@ ROLES: dict[str, frozenset[str]] = {
     "listSources": frozenset({"pollster", "analyst", "dpo", "admin"}),
     "listJobs": frozenset({"pollster", "analyst", "admin"}),
     "getJob": frozenset({"pollster", "analyst", "admin"}),
+    # A refit rests on every pollster's waves, so none of them ends it alone.
+    "cancelJob": frozenset({"analyst", "admin"}),
     "getEstimates": frozenset({"reader", "analyst", "admin"}),
     "listReleases": EVERYONE - {"pollster"},
     "getRelease": EVERYONE - {"pollster"},
@@ -71,6 +73,8 @@ ROLES: dict[str, frozenset[str]] = {
     "endHold": frozenset({"analyst", "admin"}),
     "rollBack": frozenset({"analyst", "admin"}),
     "confirmRelease": frozenset({"analyst", "admin"}),
+    "pinRelease": frozenset({"analyst", "admin"}),
+    "unpinRelease": frozenset({"analyst", "admin"}),
 }
 """Operation id of a route -> roles that may call it."""
 

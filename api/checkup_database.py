@@ -12,7 +12,6 @@ from polling.store.engine import Store
 __all__ = ["CHECKS", "schema", "secrets"]
 
 _SKEW = timedelta(seconds=30)
-_SLOW = timedelta(hours=1)
 _OVERDUE = timedelta(minutes=5)
 _BACKUP_AGE = timedelta(days=2)
 
@@ -179,9 +178,10 @@ def _stale(store: Store, runtime: Runtime) -> Finding:
     from polling.store import releases
 
     now = runtime.now()
+    slow = timedelta(seconds=runtime.settings.stale_alarm_s)
     with store.read() as session:
         states = releases.list_question_states(session)
-    old = [one for one in states if one.stale_since is not None and one.stale_since < now - _SLOW]
+    old = [one for one in states if one.stale_since is not None and one.stale_since < now - slow]
     if not old:
         return Finding(True, f"{len(states)} questions, none stale for long")
     first = min(old, key=lambda one: one.stale_since or now)
@@ -227,11 +227,15 @@ def _backups(store: Store, runtime: Runtime) -> Finding:
         return Finding(False, found, "Run `hustings backup expire`; a worker does it every hour.")
     if gone:
         return Finding(False, f"{Path(gone[-1].path).name} is not where it was written", "Was the disk exchanged?")
+    at = runtime.settings.backup_at
+    nightly = (
+        f"Workers make one at {at} UTC: see `hustings jobs schedule`." if at else "The setting backup_at is empty."
+    )
     if newest is None:
         young = began is None or began.at > now - _BACKUP_AGE
-        return Finding(young, "none yet", "Run `hustings backup` every day.")
+        return Finding(young, "none yet", f"Run `hustings backup` now. {nightly}")
     fresh = newest.at > now - _BACKUP_AGE
-    return Finding(fresh, f"the last is of {newest.at:%Y-%m-%d %H:%M} UTC", "Run `hustings backup` every day.")
+    return Finding(fresh, f"the last is of {newest.at:%Y-%m-%d %H:%M} UTC", f"Run `hustings backup` now. {nightly}")
 
 
 CHECKS: Mapping[str, Callable[[Store, Runtime], Finding]] = {

@@ -164,11 +164,20 @@ class JobPayload(msgspec.Struct, frozen=True):
     detail: Annotated[str | None, Meta(description="The same in a sentence.")]
     progress: Annotated[float | None, Meta(description="Share of the work done, in [0, 1].")]
     stage: Annotated[str | None, Meta(description="What it is doing.")]
+    expected_end_at: Annotated[
+        datetime | None,
+        Meta(description="When it should have ended, by its own account or by earlier jobs; null if nobody can tell."),
+    ]
+    cancel_requested: Annotated[bool, Meta(description="Whether it was asked to stop.")]
     asked: Annotated[int, Meta(description="How often it was asked for before it started.")]
     attempt: Annotated[int, Meta(description="Attempts so far.")]
     run_after: Annotated[datetime | None, Meta(description="It does not start before this.")]
     started_at: Annotated[datetime | None, Meta(description="When it started.")]
     finished_at: Annotated[datetime | None, Meta(description="When it ended.")]
+    queued_s: Annotated[
+        float | None, Meta(description="Seconds from the first request to the start of the last attempt.")
+    ]
+    ran_s: Annotated[float | None, Meta(description="Seconds that the last attempt took.")]
     fit_id: Annotated[str | None, Meta(description="The fit that it made.")]
     url: Annotated[str, Meta(description="Where to follow it.")]
 
@@ -217,6 +226,8 @@ class ReleasePayload(msgspec.Struct, frozen=True):
     formula: Annotated[str, Meta(description="The model.")]
     priors: Annotated[Any, Meta(description="The priors in words.")]
     seed: Annotated[int, Meta(description="The seed, with which the fit can be repeated.")]
+    answers: Annotated[bool, Meta(description="Whether its estimates can be asked for: its draws are kept.")]
+    pinned_since: Annotated[datetime | None, Meta(description="Since when its draws are kept for good, or null.")]
     warnings: Annotated[
         list[str], Meta(description="What to know of the fit although it is published, in words; usually empty.")
     ]

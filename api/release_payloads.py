@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from api.payloads import JobLink, QuestionId, SurveyId
 
-__all__ = ["ActReason", "HoldPayload", "RollBackBody", "ServedNowPayload"]
+__all__ = ["ActReason", "HoldPayload", "PinPayload", "PinReason", "RollBackBody", "ServedNowPayload"]
 
 Reason = Annotated[str, Meta(description="Why; shown beside the estimates.", min_length=1, max_length=1000)]
 
@@ -24,6 +24,21 @@ class RollBackBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     release: Annotated[str, Meta(description="Id of a release that was published before.", max_length=100)]
     reason: Reason
+
+
+class PinReason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why a release is pinned, or not any more."""
+
+    reason: Annotated[str, Meta(description="Why; kept in the audit log.", min_length=1, max_length=1000)]
+
+
+class PinPayload(msgspec.Struct, frozen=True):
+    """Whether the draws of a release are kept however old it gets."""
+
+    release: Annotated[str, Meta(description="The release's id.")]
+    changed: Annotated[bool, Meta(description="False if it stood so already.")]
+    pinned_since: Annotated[datetime | None, Meta(description="Since when, or null if it is not pinned.")]
+    reason: Annotated[str | None, Meta(description="Why, or null.")]
 
 
 class HoldPayload(msgspec.Struct, frozen=True):

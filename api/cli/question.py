@@ -1,4 +1,4 @@
-"""``hustings question hold | release | roll-back | show``: what analysts do with what is served."""
+"""``hustings question hold | release | roll-back | pin | unpin | show``: what analysts do with what is served."""
 
 from typing import TYPE_CHECKING
 
@@ -16,9 +16,10 @@ __all__ = ["question"]
 survey_argument = click.argument("survey_id", metavar="SURVEY")
 question_argument = click.argument("question_id", metavar="QUESTION")
 reason_option = click.option("--reason", required=True, help="Why; shown beside the estimates.")
+pin_reason = click.option("--reason", required=True, help="Why; kept in the audit log.")
 
 
-@click.group(short_help="Hold what is served, release it, go back, or show it.")
+@click.group(short_help="Hold what is served, release it, go back, pin or show it.")
 def question() -> None:
     """New fits of a held question are kept and not served, until it is released."""
 
@@ -108,6 +109,30 @@ def roll_back(
 @question.command()
 @survey_argument
 @question_argument
+@click.argument("release_name", metavar="RELEASE")
+@pin_reason
+@as_json
+@click.pass_obj
+def pin(runtime: Runtime, *, survey_id: str, question_id: str, release_name: str, reason: str, json_: bool) -> None:
+    """Keep the draws of a release (number or id), so that it can answer however old it gets."""
+    _pin(runtime, survey_id, question_id, release_name, act="pin", reason=reason, json_=json_)
+
+
+@question.command()
+@survey_argument
+@question_argument
+@click.argument("release_name", metavar="RELEASE")
+@pin_reason
+@as_json
+@click.pass_obj
+def unpin(runtime: Runtime, *, survey_id: str, question_id: str, release_name: str, reason: str, json_: bool) -> None:
+    """Let the draws of a release go when the time of such releases is over."""
+    _pin(runtime, survey_id, question_id, release_name, act="unpin", reason=reason, json_=json_)
+
+
+@question.command()
+@survey_argument
+@question_argument
 @as_json
 @click.pass_obj
 def show(runtime: Runtime, *, survey_id: str, question_id: str, json_: bool) -> None:
@@ -141,6 +166,28 @@ def _id_of(runtime: Runtime, survey_id: str, question_id: str, name: str) -> str
     if found is None:
         raise ReleaseNotFound(f"{name} of question '{question_id}'")
     return found
+
+
+def _pin(
+    runtime: Runtime, survey_id: str, question_id: str, release_name: str, *, act: str, reason: str, json_: bool
+) -> None:
+    from jobs import pin_acts
+    from jobs.ledger import cli_actor
+
+    release_id = _id_of(runtime, survey_id, question_id, release_name)
+    do = pin_acts.pin if act == "pin" else pin_acts.unpin
+    pin, changed = do(
+        runtime.store, runtime.secrets, release_id=release_id, reason=reason, now=runtime.now(), actor=cli_actor()
+    )
+    if json_:
+        print_json({"release": release_id, "changed": changed, "pin": pin})
+        return
+    if not changed:
+        click.echo("Nothing was changed: it stood so already.")
+    if pin is None:
+        click.echo(f"Release {release_name} is not pinned: its draws are deleted when their time is over.")
+    else:
+        click.echo(f"Release {release_name} is pinned since {pin.at:%Y-%m-%d %H:%M} UTC: {pin.reason}")
 
 
 def _tell(served: "ServedNow", *, json_: bool) -> None:

@@ -1,8 +1,9 @@
-"""Follow the work that waves ask for."""
+"""Follow the work that waves ask for, and cancel it."""
 
+from datetime import datetime
 from typing import Any
 
-from litestar import Router, get
+from litestar import Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from sqlalchemy.orm import Session
@@ -11,8 +12,10 @@ from api.auth import Principal
 from api.payloads import JobLink, JobList, JobPayload
 from api.problems import documented
 from api.services import Services
+from jobs import job_acts
 from polling.errors import JobNotFound
 from polling.store import queue, surveys, waves
+from polling.store.job_history import expected_ends
 from polling.store.records import JobRecord
 
 __all__ = ["describe_job", "job_link", "jobs_routes"]
@@ -35,9 +38,10 @@ def list_jobs(
     with services.store.read() as session:
         surveys.list_versions(session, survey_id)
         visible = _visible_questions(session, survey_id, principal)
-        found = queue.list_jobs(session, survey_id=survey_id, limit=MAX_LISTED)
-    found = [job for job in found if visible is None or job.question_id in visible]
-    return JobList(survey=survey_id, jobs=[describe_job(job) for job in found])
+        listed = queue.list_jobs(session, survey_id=survey_id, limit=MAX_LISTED)
+        found = [job for job in listed if visible is None or job.question_id in visible]
+        ends = expected_ends(session, found, now=services.now())
+    return JobList(survey=survey_id, jobs=[describe_job(job, ends.get(job.id)) for job in found])
 
 
 @get(
@@ -54,17 +58,51 @@ def get_job(
     principal: NamedDependency[Principal],
     services: NamedDependency[Services],
 ) -> JobPayload:
-    """How far a job is, or how it ended."""
+    """How far a job is and when it should have ended, or how it ended."""
     with services.store.read() as session:
         surveys.list_versions(session, survey_id)
         visible = _visible_questions(session, survey_id, principal)
         job = queue.get_job(session, job_id)
+        ends = expected_ends(session, [job], now=services.now())
     if job.survey_id != survey_id or (visible is not None and job.question_id not in visible):
         raise JobNotFound(job_id)
+    return describe_job(job, ends.get(job.id))
+
+
+@post(
+    "/v1/surveys/{survey_id:str}/jobs/{job_id:str}/cancel",
+    operation_id="cancelJob",
+    summary="Cancel a job",
+    tags=["jobs"],
+    status_code=200,
+    sync_to_thread=True,
+    responses=documented(400, 401, 403, 404),
+)
+def cancel_job(
+    survey_id: FromPath[str],
+    job_id: FromPath[str],
+    principal: NamedDependency[Principal],
+    services: NamedDependency[Services],
+) -> JobPayload:
+    """A job that waits ends at once; one that runs is asked to stop, and has stopped a second or two later.
+
+    A job that has ended stays as it is. What it would have published is asked for again with the next wave, or within
+    the hour: to keep fits from being published, hold the question.
+    """
+    with services.store.read() as session:
+        surveys.list_versions(session, survey_id)
+    job, _ = job_acts.cancel(
+        services.store,
+        services.secrets,
+        job_id=job_id,
+        survey_id=survey_id,
+        now=services.now(),
+        actor=principal.actor,
+    )
     return describe_job(job)
 
 
-def describe_job(job: JobRecord) -> JobPayload:
+def describe_job(job: JobRecord, expected_end: datetime | None = None) -> JobPayload:
     """A job as it is shown."""
     progress: dict[str, Any] = job.progress if isinstance(job.progress, dict) else {}
     return JobPayload(
@@ -77,11 +115,15 @@ def describe_job(job: JobRecord) -> JobPayload:
         detail=job.detail,
         progress=progress.get("share"),
         stage=progress.get("stage"),
+        expected_end_at=expected_end,
+        cancel_requested=job.cancel_requested,
         asked=job.asked,
         attempt=job.attempt,
         run_after=job.run_after,
         started_at=job.started_at,
         finished_at=job.finished_at,
+        queued_s=job.queued_s,
+        ran_s=job.ran_s,
         fit_id=job.fit_id,
         url=_url(job),
     )
@@ -103,4 +145,4 @@ def _visible_questions(session: Session, survey_id: str, principal: Principal) -
     return frozenset(question for wave in mine for question in wave.questions)
 
 
-jobs_routes = Router("/", route_handlers=[list_jobs, get_job])
+jobs_routes = Router("/", route_handlers=[list_jobs, get_job, cancel_job])

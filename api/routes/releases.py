@@ -14,7 +14,7 @@ from api.problems import documented
 from api.services import Services
 from mrp.verdict import FitVerdict
 from polling.errors import ReleaseNotFound
-from polling.store import confirmations, fits, releases, surveys
+from polling.store import confirmations, fits, pins, releases, surveys
 from polling.store.records import ReleaseRecord
 from polling.store.restatement import restated_waves
 
@@ -115,6 +115,8 @@ def describe_release(session: Session, release: ReleaseRecord, *, min_interviews
         formula=fit.formula,
         priors=fit.priors,
         seed=fit.seed,
+        answers=release.has_draws,
+        pinned_since=pin.at if (pin := pins.find_pin(session, release.id)) else None,
         warnings=list(FitVerdict.from_json(cast(dict[str, Any], fit.verdict)).warnings),
         data_notes=data_notes(fit, has_draws=release.has_draws),
         confirmation=describe_confirmation(release, confirmations.find_confirmation(session, release.fit_id)),

@@ -29,6 +29,7 @@ from mrp.design import Design
 from mrp.fit import default_estimates
 from mrp.formula import parse_formula
 from mrp.periods import period_grid
+from polling.enums import as_texts
 from polling.wave_file import read_wave
 from tests.mrp.worlds import electorate
 
@@ -132,7 +133,7 @@ def _public(name: str) -> tuple[Electorate, pl.DataFrame]:
     for wave in split_waves(bundle, plan_backtest(bundle, None, None), DATA / name, now=now):
         read = read_wave(wave.content, declaration, pollster=wave.pollster).conversion.interviews
         kept = read.filter(~pl.col("excluded")).select(*declaration.cell_columns, question.id)
-        interviews.append(kept.with_columns(pollster=pl.lit(wave.pollster)))
+        interviews.append(as_texts(kept).with_columns(pollster=pl.lit(wave.pollster)))
     by = (*declaration.cell_columns, *(("pollster",) if "pollster" in FORMULAS[name] else ()))
     counts = collapse(pl.concat(interviews), by=by, answer=question.id, option=question.options[0])
     return electorate_of(bundle), counts

@@ -39,6 +39,7 @@ PATHS = {
     "listSources": "/v1/surveys/{s}/sources",
     "listJobs": "/v1/surveys/{s}/jobs",
     "getJob": "/v1/surveys/{s}/jobs/{job}",
+    "cancelJob": "/v1/surveys/{s}/jobs/{job}/cancel",
     "getEstimates": "/v1/surveys/{s}/questions/rail/estimates",
     "listReleases": "/v1/surveys/{s}/questions/rail/releases",
     "getRelease": "/v1/surveys/{s}/releases/{release}",
@@ -50,6 +51,8 @@ PATHS = {
     "endHold": "/v1/surveys/{s}/questions/rail/hold/end",
     "rollBack": "/v1/surveys/{s}/questions/rail/roll-back",
     "confirmRelease": "/v1/surveys/{s}/questions/rail/confirm",
+    "pinRelease": "/v1/surveys/{s}/releases/{release}/pin",
+    "unpinRelease": "/v1/surveys/{s}/releases/{release}/unpin",
 }
 """A path per guarded operation; the test below fails when one is missing."""
 
@@ -68,6 +71,9 @@ BODIES = {
     "endHold": {"reason": "test"},
     "rollBack": {"release": "none", "reason": "test"},
     "confirmRelease": {},
+    "cancelJob": {},
+    "pinRelease": {"reason": "test"},
+    "unpinRelease": {"reason": "test"},
 }
 """What is sent to the operations that take JSON."""
 

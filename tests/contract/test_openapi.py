@@ -115,6 +115,24 @@ def acting(act: str, **body: str) -> dict[int, Provoke]:
     }
 
 
+def pinning(act: str) -> dict[int, Provoke]:
+    """Provocations of what decides how long draws are kept."""
+    return {
+        200: lambda world: change(world, f"{release(world)}/{act}", "analyst"),
+        400: lambda world: change(world, f"{release(world)}/{act}", "analyst", nonsense=1),
+        401: lambda world: world.client.post(f"{release(world)}/{act}", json={}),
+        403: lambda world: change(world, f"{release(world)}/{act}", "reader"),
+        404: lambda world: change(world, f"{BASE}/releases/none/{act}", "analyst"),
+        415: lambda world: world.client.post(
+            f"{release(world)}/{act}", headers=world.bearer("analyst"), content=b"reason=x"
+        ),
+    }
+
+
+def gone(world: World) -> str:
+    return first(world, f"{BASE}/questions/tax/releases", "releases")
+
+
 def rolled_back(world: World) -> Any:
     world.release("another", wave_csv(start=5000))
     earlier = world.get(f"{RAIL}/releases").json()["releases"][-1]["id"]
@@ -290,6 +308,13 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     "listSources": plain(f"{BASE}/sources", forbidden="reader", missing="/v1/surveys/none/sources"),
     "listJobs": plain(f"{BASE}/jobs", forbidden="dpo", missing="/v1/surveys/none/jobs"),
     "getJob": plain(job, forbidden="dpo", missing=f"{BASE}/jobs/none"),
+    "cancelJob": {
+        200: lambda world: world.client.post(f"{job(world)}/cancel", headers=world.bearer("analyst")),
+        400: lambda world: world.client.post(f"{job(world)}/cancel?nonsense=1", headers=world.bearer("analyst")),
+        401: lambda world: world.client.post(f"{job(world)}/cancel"),
+        403: lambda world: world.client.post(f"{job(world)}/cancel", headers=world.bearer("pollster")),
+        404: lambda world: world.client.post(f"{BASE}/jobs/none/cancel", headers=world.bearer("analyst")),
+    },
     "listReleases": plain(f"{RAIL}/releases", forbidden="pollster", missing=f"{BASE}/questions/none/releases"),
     "getRelease": plain(release, forbidden="pollster", missing=f"{BASE}/releases/none"),
     "getDiagnostics": plain(
@@ -304,7 +329,9 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
         422: lambda world: world.get(f"{RAIL}/estimates?level=moon"),
         503: busy,
     },
-    # After the estimates: a worker makes the draws that are gone anew.
+    "pinRelease": pinning("pin") | {409: lambda world: change(world, f"{gone(world)}/pin", "analyst")},
+    "unpinRelease": pinning("unpin"),
+    # After these: a worker makes the draws that are gone anew.
     "rollBack": acting("roll-back", release="none")
     | {
         200: rolled_back,
