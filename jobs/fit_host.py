@@ -129,8 +129,8 @@ class _Child:
             )
         assert self._process.stdout is not None
         self.progress: FitProgress | None = None
-        self.ended: int | None = None
-        """How the order ended; below 0 and not 0 as the exit status of a process."""
+        self._answer: int | None = None
+        self._death: int | None = None  # never undone: the process may die before it has an order
         self.size_mb = 0.0
         self._spoken = threading.Event()
         self._reader = threading.Thread(
@@ -142,9 +142,14 @@ class _Child:
         """Whether it lives and was started with these settings."""
         return self._process.poll() is None and self._environment == child_environment(settings)
 
+    @property
+    def ended(self) -> int | None:
+        """How the order ended; where the process died instead, its exit status, which is not 0."""
+        return self._death if self._answer is None else self._answer
+
     def order(self, folder: Path) -> None:
         """Have it fit the request in a folder."""
-        self.progress, self.ended = None, None
+        self.progress, self._answer = None, None
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it is dead, which whoever waits will see
             self._process.stdin.write(f"{json.dumps(str(folder))}\n".encode())
@@ -181,15 +186,13 @@ class _Child:
                 with contextlib.suppress(ValueError, TypeError, KeyError):  # a line cut off by the child's death
                     self._hear(json.loads(line))
         # The end of its output is its end, or follows at once.
-        code = self._process.wait()
-        if self.ended is None:
-            self.ended = code if code != DONE else 1
+        self._death = self._process.wait() or 1
         self._spoken.set()
 
     def _hear(self, said: dict[str, Any]) -> None:
         if "ended" in said:
             self.size_mb = said["size_mb"]
-            self.ended = said["ended"]
+            self._answer = said["ended"]
             self._spoken.set()
         else:
             self.progress = FitProgress(**said)

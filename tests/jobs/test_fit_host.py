@@ -150,11 +150,17 @@ def test_a_crash_tells_its_last_words_and_the_next_fit_has_a_new_process(fit, se
     assert pid_of(fit()) != first
 
 
-def test_what_a_process_said_before_it_had_an_order_is_told(fit, monkeypatch, tmp_path):
+@pytest.mark.parametrize("dead", [False, True], ids=["dies-with-the-order", "dead-before-it"])
+def test_what_a_process_said_before_it_had_an_order_is_told(fit, host, settings, dead, monkeypatch, tmp_path):
     broken = tmp_path / "broken"
     broken.write_text("#!/bin/sh\necho no such library >&2\nexit 1\n")
     broken.chmod(0o700)
     monkeypatch.setattr("jobs.fit_host.sys.executable", str(broken))
+    if dead:
+        host.start(settings)
+        # It dies between the look at whether it lives and the order, for the longest while that this can take.
+        monkeypatch.setattr("jobs.fit_host._Child.fits", lambda *_: True)
+        time.sleep(0.5)
 
     with pytest.raises(FitProcessFailed, match=r"status 1.*no such library"):
         fit()
