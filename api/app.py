@@ -102,7 +102,8 @@ def build(services: Services) -> Litestar:
         dependencies={"services": Provide(provide_services), "principal": Provide(provide_principal)},
         exception_handlers=exception_handlers,
         state=State({"services": services}),
-        on_shutdown=[services.store.close],
+        on_startup=[services.memory.start],
+        on_shutdown=[services.memory.stop, services.store.close],
         request_max_body_size=1_000_000,
         multipart_form_part_limit=16,
         # Unexpected errors are logged by `api.problems`, without their messages.

@@ -23,7 +23,6 @@ from api.services import Services
 from jobs.ledger import key_actor
 from polling.errors import KeyRefused, SurveyNotFound
 from polling.keys import key_matches, key_prefix
-from polling.store import keys as stored_keys
 
 __all__ = ["PUBLIC", "ROLES", "Principal", "check_policy", "is_permitted", "principal_of"]
 
@@ -149,8 +148,7 @@ def authenticate(services: Services, header: str | None, *, now: datetime) -> Pr
         prefix = key_prefix(text)
     except KeyRefused:
         raise KeyNotAccepted(unknown) from None
-    with services.store.read() as session:
-        record = stored_keys.find_key_by_prefix(session, prefix)
+    record = services.memory.find_key(prefix)
     if record is None or not key_matches(text, record.key_hash, services.secrets.pepper(used=True)):
         raise KeyNotAccepted(unknown)
     if record.revoked_at is not None:

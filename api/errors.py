@@ -24,6 +24,7 @@
     + TooManyGroups           a breakdown finer than the setting max_groups allows
   x NoReleaseYet              the question has no published fit
   x ServiceBusy               as many answers are being computed as the service can hold
+  x DatabaseAway              the database does not answer, and memory cannot in its place
 """
 
 import difflib
@@ -33,6 +34,7 @@ __all__ = [
     "ApiError",
     "BadIdempotencyKey",
     "BadUpload",
+    "DatabaseAway",
     "EstimateRefused",
     "IdempotencyKeyReused",
     "IntervalOutOfRange",
@@ -240,3 +242,15 @@ class ServiceBusy(ApiError):
 
     def __init__(self) -> None:
         super().__init__("The service is computing as many answers as it can. Please try again in a few seconds.")
+
+
+class DatabaseAway(ApiError):
+    """The database does not answer; what was asked is not in memory, or what is there is too old to be told."""
+
+    def __init__(self, memory_s: float | None = None) -> None:
+        super().__init__(
+            "The database does not answer, and this is not in memory. Please try again later."
+            if memory_s is None
+            else f"The database has not answered for more than {memory_s:g} s (setting memory_s), so that nothing is "
+            "answered from memory any more. Please try again later."
+        )

@@ -97,6 +97,7 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     polling_errors.ReaderUnavailable: ProblemKind(503, "reader-unavailable", "Files cannot be read now"),
     polling_errors.SecretsError: ProblemKind(503, "secrets-unusable", "The secrets file cannot be used"),
     errors.ServiceBusy: ProblemKind(503, "busy", "Too many answers are being computed"),
+    errors.DatabaseAway: ProblemKind(503, "database-unreachable", "The database cannot be reached"),
     OperationalError: ProblemKind(503, "database-unreachable", "The database cannot be reached"),
 }
 
@@ -157,7 +158,7 @@ def answer(error: Exception) -> tuple[Problem, dict[str, str]]:
             detail = "The service has a fault. It has been logged; please try again later."
     if kind.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, errors.ServiceBusy | errors.RequestInFlight):
+    if isinstance(error, errors.ServiceBusy | errors.RequestInFlight | errors.DatabaseAway | OperationalError):
         headers["Retry-After"] = "5"
     faults = getattr(error, "faults", None)
     allowed = getattr(error, "allowed", None)
@@ -180,7 +181,7 @@ def render(request: Request[Any, Any, Any], error: Exception) -> Response[Proble
     if problem.status == 413:
         limit = request.route_handler.opt.get("too_large", "It is larger than this route accepts.")
         problem = msgspec.structs.replace(problem, detail=limit)
-    if problem.status >= 500 and not isinstance(error, HTTPException | errors.ServiceBusy):
+    if problem.status >= 500 and not isinstance(error, HTTPException | errors.ServiceBusy | errors.DatabaseAway):
         log_unexpected(error, method=request.method, path=request.url.path)
     return Response(problem, status_code=problem.status, headers=headers, media_type=MEDIA_TYPE)
 

@@ -6,9 +6,7 @@ breakdowns; whatever is dropped can be made again from the store. Several
 threads asking for the same thing wait for one of them to make it.
 """
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -16,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from api.once import Once
 from api.slots import Slots
 from jobs.refit import electorate_of
 from jobs.settings import Settings
@@ -42,73 +41,6 @@ MAX_BODIES_MB = 50
 """Encoded answers kept: an entity tag names one answer for ever."""
 
 
-class _Once[K: Hashable, V]:
-    """A bounded mapping whose values are made once, the least recently used dropped first.
-
-    A value that alone is larger than the limit is handed out, but not kept.
-    """
-
-    def __init__(self, most: int, *, most_bytes: int | None = None, size: Callable[[V], int] = lambda _: 0) -> None:
-        self._most = most
-        self._most_bytes = most_bytes
-        self._size = size
-        self._values: OrderedDict[K, V] = OrderedDict()
-        self._making: dict[K, threading.Lock] = {}
-        self._lock = threading.Lock()
-
-    def find(self, key: K) -> V | None:
-        """The value of a key, if it is there."""
-        with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-            return self._values.get(key)
-
-    def get(self, key: K, make: Callable[[], V]) -> V:
-        """The value of a key, made by one of the threads that ask for it."""
-        with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-                return self._values[key]
-            making = self._making.setdefault(key, threading.Lock())
-        with making:
-            with self._lock:
-                if key in self._values:
-                    return self._values[key]
-            try:
-                value = make()
-            except BaseException:
-                with self._lock:
-                    self._making.pop(key, None)
-                raise
-            with self._lock:
-                self._making.pop(key, None)
-                if self._most_bytes is None or self._size(value) <= self._most_bytes:
-                    self._values[key] = value
-                    self._shrink()
-        return value
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def keys(self) -> list[K]:
-        """The keys whose values are there."""
-        with self._lock:
-            return list(self._values)
-
-    def drop(self, key: K) -> None:
-        """Forget a value."""
-        with self._lock:
-            self._values.pop(key, None)
-
-    def _shrink(self) -> None:
-        limit = self._most_bytes
-        while len(self._values) > 1 and (
-            len(self._values) > self._most
-            or (limit is not None and sum(map(self._size, self._values.values())) > limit)
-        ):
-            self._values.popitem(last=False)
-
-
 @dataclass(frozen=True, slots=True)
 class LoadedRelease:
     """A release ready to answer."""
@@ -123,8 +55,8 @@ class LoadedRelease:
     verdict: FitVerdict
     counts: pl.DataFrame
     """Cells with interviews: district, demographics, parents, and ``n`` perturbed for disclosure control."""
-    _breakdowns: _Once[tuple[str, ...], AreaDraws] = field(
-        default_factory=lambda: _Once(
+    _breakdowns: Once[tuple[str, ...], AreaDraws] = field(
+        default_factory=lambda: Once(
             MAX_BREAKDOWNS, most_bytes=MAX_BREAKDOWNS_MB * 1_000_000, size=lambda areas: areas.draws.nbytes
         )
     )
@@ -167,12 +99,12 @@ class ReleaseCache:
         self._store = store
         self._secrets = secrets
         self._settings = settings
-        self._loaded: _Once[str, LoadedRelease] = _Once(settings.release_cache)
+        self._loaded: Once[str, LoadedRelease] = Once(settings.release_cache)
         self.slots = Slots(4, waiting=28)
         """For answers whose draws are kept, or could be: milliseconds."""
         self.large_slots = Slots(2, waiting=2)
         """For answers of many groups: seconds, and tens of megabytes each. A few threads always stay free of them."""
-        self._bodies: _Once[str, bytes] = _Once(MAX_BODIES, most_bytes=MAX_BODIES_MB * 1_000_000, size=len)
+        self._bodies: Once[str, bytes] = Once(MAX_BODIES, most_bytes=MAX_BODIES_MB * 1_000_000, size=len)
 
     def load(self, release_id: str) -> LoadedRelease:
         """The release of this id, from memory or from the store.

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from api.idempotency import Exchanges
+from api.memory import Memory
 from api.release_cache import ReleaseCache
 from jobs.settings import Settings
 from polling.secrets import SecretsFile
@@ -28,3 +29,8 @@ class Services:
     releases: ReleaseCache
     now: Callable[[], datetime] = field(default=utc_now)
     exchanges: Exchanges = field(default_factory=Exchanges)
+    memory: Memory = field(init=False)
+
+    def __post_init__(self) -> None:
+        memory = Memory(self.store, self.releases, memory_s=self.settings.memory_s, most=self.settings.release_cache)
+        object.__setattr__(self, "memory", memory)

@@ -107,6 +107,10 @@ class Settings:
         20_000
     )
     release_cache: Annotated[int, About("Releases whose draws the web server keeps in memory.", least=1)] = 8
+    memory_s: Annotated[
+        float,
+        About("While the database is away, reads are answered from memory for this many seconds, then 503.", least=0),
+    ] = 900.0
     refit_quiet_s: Annotated[
         float, About("A refit waits until no wave has arrived for this many seconds ...", least=0)
     ] = 2.0

@@ -65,8 +65,11 @@ def get_estimates(
     query = EstimateQuery(
         level=level, districts=_split(districts), by=_split(by), interval=interval, option=option or None
     )
-    with services.store.read() as session:
-        served = find_served(session, survey_id, question_id, release, at=require_zone(as_of, "as_of"))
+    if release is None and as_of is None:
+        served = services.memory.find_served(survey_id, question_id)
+    else:
+        with services.store.read() as session:
+            served = find_served(session, survey_id, question_id, release, at=require_zone(as_of, "as_of"))
     tag = entity_tag(served, query, services.settings)
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
     if _matches(request.headers.get("if-none-match"), tag):

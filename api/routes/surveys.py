@@ -20,7 +20,7 @@ from api.payloads import (
 from api.problems import documented
 from api.services import Services
 from polling.declaration import Question
-from polling.store import releases, surveys
+from polling.store import surveys
 from polling.store.records import QuestionStateRecord
 
 __all__ = ["surveys_routes"]
@@ -54,8 +54,7 @@ def list_surveys(principal: NamedDependency[Principal], services: NamedDependenc
 )
 def get_survey(survey_id: FromPath[str], services: NamedDependency[Services]) -> SurveyPayload:
     """Title, universe, levels, demographics and questions: what an estimate may be asked by."""
-    with services.store.read() as session:
-        survey = surveys.get_survey(session, survey_id)
+    survey = services.memory.find_survey(survey_id)
     declaration = survey.bundle.declaration
     return SurveyPayload(
         id=survey.id,
@@ -82,9 +81,8 @@ def get_survey(survey_id: FromPath[str], services: NamedDependency[Services]) ->
 )
 def list_questions(survey_id: FromPath[str], services: NamedDependency[Services]) -> QuestionList:
     """Every question with the release that is served for it and whether that is stale."""
-    with services.store.read() as session:
-        declaration = surveys.get_survey(session, survey_id).bundle.declaration
-        states = {one.question_id: one for one in releases.list_question_states(session, survey_id)}
+    declaration = services.memory.find_survey(survey_id).bundle.declaration
+    states = services.memory.find_states(survey_id)
     questions = [_question(survey_id, one, states[one.id]) for one in declaration.questions]
     return QuestionList(survey=survey_id, questions=questions)
 
@@ -101,9 +99,8 @@ def get_question(
     survey_id: FromPath[str], question_id: FromPath[str], services: NamedDependency[Services]
 ) -> QuestionPayload:
     """A question with the release that is served for it and whether that is stale."""
-    with services.store.read() as session:
-        question = surveys.get_survey(session, survey_id).bundle.declaration.question(question_id)
-        return _question(survey_id, question, releases.question_state(session, survey_id, question_id))
+    question = services.memory.find_survey(survey_id).bundle.declaration.question(question_id)
+    return _question(survey_id, question, services.memory.find_state(survey_id, question_id))
 
 
 @get(
@@ -116,8 +113,7 @@ def get_question(
 )
 def list_districts(survey_id: FromPath[str], services: NamedDependency[Services]) -> DistrictList:
     """Every district with the areas it lies in, what is known of it, and its people in the frame."""
-    with services.store.read() as session:
-        bundle = surveys.get_survey(session, survey_id).bundle
+    bundle = services.memory.find_survey(survey_id).bundle
     district = bundle.declaration.geography.district
     people = bundle.frame.group_by(district).agg(pl.col("n_people").sum())
     by_code = dict(people.iter_rows())

@@ -25,6 +25,8 @@ from polling.errors import StoreError
 __all__ = ["Store", "open_store", "sqlite_module"]
 
 BUSY_TIMEOUT_MS = 30_000
+CONNECTING = {"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "tcp_user_timeout": 10_000}
+"""To a PostgreSQL server: seconds, but for the milliseconds after which unacknowledged bytes end a connection."""
 
 _WRITE_URL = "write sqlite:///file.db or postgresql://user@host/name"
 
@@ -155,8 +157,10 @@ def _prepare_sqlite(engine: Engine, *, begin: str, pragmas: tuple[str, ...]) -> 
 
 
 def _open_postgresql(url: URL) -> Store:
+    # A server that is gone without a word must not hold a request for minutes. The URL's own words count more.
+    patience = {name: value for name, value in CONNECTING.items() if name not in url.query}
     try:
-        writer = create_engine(url, pool_pre_ping=True)
+        writer = create_engine(url, pool_pre_ping=True, connect_args=patience)
     except ModuleNotFoundError as error:
         raise StoreError(f"PostgreSQL needs the package {error.name!r}: install hustings[postgres]") from None
     # A second view of the same pool. Repeatable read, so that several statements see one state, as on SQLite.

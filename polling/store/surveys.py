@@ -20,7 +20,16 @@ from polling.store.dialect import insert_into
 from polling.store.records import StoredSurvey, SurveyVersionRecord
 from polling.store.tables import DistrictTable, Frame, QuestionState, Survey, SurveyVersion
 
-__all__ = ["add_survey", "get_declaration", "get_survey", "list_surveys", "list_versions", "update_survey"]
+__all__ = [
+    "add_survey",
+    "get_declaration",
+    "get_survey",
+    "list_surveys",
+    "list_versions",
+    "newest_version",
+    "newest_versions",
+    "update_survey",
+]
 
 
 def add_survey(session: Session, bundle: SurveyBundle, *, now: datetime) -> SurveyVersionRecord:
@@ -105,6 +114,26 @@ def list_surveys(session: Session) -> list[SurveyVersionRecord]:
     newest = (SurveyVersion.survey_id == Survey.id) & (SurveyVersion.version == Survey.version)
     rows = session.scalars(select(SurveyVersion).join(Survey, newest).order_by(Survey.id))
     return [_version_record(row, created=False) for row in rows]
+
+
+def newest_version(session: Session, survey_id: str) -> int:
+    """Number of the newest version of a survey.
+
+    Raises
+    ------
+    SurveyNotFound
+        If there is no such survey.
+    """
+    version = session.scalar(select(Survey.version).where(Survey.id == survey_id))
+    if version is None:
+        raise SurveyNotFound(survey_id)
+    return version
+
+
+def newest_versions(session: Session) -> dict[str, int]:
+    """Survey -> number of its newest version, in order of ids."""
+    rows = session.execute(select(Survey.id, Survey.version).order_by(Survey.id))
+    return {row.id: row.version for row in rows}
 
 
 def list_versions(session: Session, survey_id: str) -> list[SurveyVersionRecord]:

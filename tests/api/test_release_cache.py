@@ -6,14 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from api.release_cache import ReleaseCache, _Once
+from api.once import Once
+from api.release_cache import ReleaseCache
 from polling.errors import ReleaseNotFound
 from polling.store import fits
 from tests.api.world import World
 
 
 def test_threads_that_ask_for_the_same_thing_make_it_once():
-    once: _Once[str, int] = _Once(2)
+    once: Once[str, int] = Once(2)
     made: list[int] = []
     barrier = threading.Barrier(8)
 
@@ -32,7 +33,7 @@ def test_threads_that_ask_for_the_same_thing_make_it_once():
 
 
 def test_the_least_recently_used_is_dropped():
-    once: _Once[str, str] = _Once(2)
+    once: Once[str, str] = Once(2)
     for key in ("a", "b", "a", "c"):
         once.get(key, lambda key=key: key.upper())
     made: list[str] = []
@@ -42,7 +43,7 @@ def test_the_least_recently_used_is_dropped():
 
 
 def test_memory_is_bounded_and_a_value_above_the_limit_is_handed_out_but_not_kept():
-    once: _Once[str, bytes] = _Once(10, most_bytes=100, size=len)
+    once: Once[str, bytes] = Once(10, most_bytes=100, size=len)
     for key in ("a", "b", "c"):
         once.get(key, lambda: b"x" * 60)
     assert len(once) == 1
@@ -51,7 +52,7 @@ def test_memory_is_bounded_and_a_value_above_the_limit_is_handed_out_but_not_kep
 
 
 def test_what_fails_is_tried_again():
-    once: _Once[str, int] = _Once(2)
+    once: Once[str, int] = Once(2)
 
     def broken() -> int:
         raise ValueError

@@ -1,0 +1,259 @@
+"""What reads need when the database is away: keys, newest surveys, and what is served for each question.
+
+Reads ask the database as long as it answers, so that nothing is answered late. A thread looks at it every
+``LOOK_S`` seconds: it keeps every key, the state of every question, and the releases of those that are read most
+recently, ready to answer. The first read that the database leaves unanswered, and all after it, are answered from
+what the last look saw, and say so in ``stale_reason``; until the thread reaches the database again, or until the
+last look is ``memory_s`` seconds ago. Then nothing is answered any more: a key that was revoked meanwhile, where
+this process cannot see it, must not live on.
+"""
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from api.errors import DatabaseAway, NoReleaseYet
+from api.once import Once
+from api.release_cache import ReleaseCache
+from api.served import Served, find_served
+from polling.errors import DrawsNotFound, QuestionNotFound, SurveyNotFound
+from polling.store import keys, releases, surveys
+from polling.store.engine import Store
+from polling.store.records import ApiKeyRecord, QuestionStateRecord, StoredSurvey
+
+__all__ = ["Memory"]
+
+log = logging.getLogger("hustings.api")
+
+LOOK_S: Final = 2.0
+"""Pause between two looks at the database."""
+MAX_SURVEYS: Final = 8
+"""Surveys whose tables are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What one look at the database saw."""
+
+    at: float
+    """Monotonic seconds."""
+    moment: datetime | None = None
+    keys: Mapping[str, ApiKeyRecord] = field(default_factory=dict)
+    versions: Mapping[str, int] = field(default_factory=dict)
+    states: Mapping[tuple[str, str], QuestionStateRecord] = field(default_factory=dict)
+    served: Mapping[tuple[str, str], Served] = field(default_factory=dict)
+    """Of the questions that were read lately."""
+
+
+class Memory:
+    """The reads of one process that must not end with the database.
+
+    Parameters
+    ----------
+    memory_s
+        Seconds after the last look for which reads are answered from memory.
+    most
+        Questions whose releases are kept ready: as many as the release cache holds.
+    clock
+        Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        loaded: ReleaseCache,
+        *,
+        memory_s: float,
+        most: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._loaded = loaded
+        self._memory_s = memory_s
+        self._most = most
+        self._clock = clock
+        self._known = _Known(at=-float("inf"))
+        self._away = threading.Event()
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._read_lately: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._surveys: Once[tuple[str, int], StoredSurvey] = Once(MAX_SURVEYS)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread = threading.Thread(target=self._look_on, name="memory", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def find_key(self, prefix: str) -> ApiKeyRecord | None:
+        """The key with this prefix, usable or not; None if there is none.
+
+        Raises
+        ------
+        DatabaseAway
+            If neither the database nor memory can tell; likewise for the other methods.
+        """
+        return self._ask(lambda session: keys.find_key_by_prefix(session, prefix), lambda known: known.keys.get(prefix))
+
+    def find_served(self, survey_id: str, question_id: str) -> Served:
+        """The current release of a question.
+
+        Raises
+        ------
+        SurveyNotFound, QuestionNotFound, NoReleaseYet
+            As ``api.served.find_served``.
+        """
+        served = self._ask(
+            lambda session: find_served(session, survey_id, question_id),
+            lambda known: _recall_served(known, survey_id, question_id),
+        )
+        with self._lock:
+            self._read_lately[survey_id, question_id] = None
+            self._read_lately.move_to_end((survey_id, question_id))
+            while len(self._read_lately) > self._most:
+                self._read_lately.popitem(last=False)
+        return served
+
+    def find_survey(self, survey_id: str) -> StoredSurvey:
+        """The newest version of a survey.
+
+        Raises
+        ------
+        SurveyNotFound
+            If there is none.
+        """
+
+        def ask(session: Session) -> StoredSurvey:
+            version = surveys.newest_version(session, survey_id)
+            return self._surveys.get((survey_id, version), lambda: surveys.get_survey(session, survey_id, version))
+
+        def recall(known: _Known) -> StoredSurvey:
+            if survey_id not in known.versions:
+                raise SurveyNotFound(survey_id)
+            if (found := self._surveys.find((survey_id, known.versions[survey_id]))) is None:
+                raise DatabaseAway
+            return found
+
+        return self._ask(ask, recall)
+
+    def find_state(self, survey_id: str, question_id: str) -> QuestionStateRecord:
+        """What is served for a question.
+
+        Raises
+        ------
+        SurveyNotFound, QuestionNotFound
+            If there is no such survey, or it never asked this.
+        """
+        return self._ask(
+            lambda session: releases.question_state(session, survey_id, question_id),
+            lambda known: _recall_state(known, survey_id, question_id),
+        )
+
+    def find_states(self, survey_id: str) -> dict[str, QuestionStateRecord]:
+        """What is served for every question that a survey ever asked, by question."""
+        return self._ask(
+            lambda session: {one.question_id: one for one in releases.list_question_states(session, survey_id)},
+            lambda known: {
+                question: _recall_state(known, survey, question)
+                for survey, question in known.states
+                if survey == survey_id
+            },
+        )
+
+    def look(self) -> None:
+        """Look at the database once.
+
+        Raises
+        ------
+        sqlalchemy.exc.OperationalError
+            If it does not answer.
+        """
+        before, at = self._known, self._clock()
+        with self._lock:
+            wanted = list(self._read_lately)
+        with self._store.read() as session:
+            every_key = {one.prefix: one for one in keys.list_keys(session)}
+            versions = surveys.newest_versions(session)
+            states = {(one.survey_id, one.question_id): one for one in releases.list_question_states(session)}
+            served = {}
+            for question in wanted:
+                if question not in states or states[question].release_id is None:
+                    continue
+                known = before.served.get(question)
+                same = known is not None and known.state == states[question]
+                served[question] = known if known is not None and same else find_served(session, *question)
+        self._known = _Known(at, datetime.now(UTC), every_key, versions, states, served)
+        if self._away.is_set():
+            log.warning("the database answers again")
+            self._away.clear()
+        for one in served.values():
+            # Ready before anybody asks for it.
+            if one.release.has_draws:
+                try:
+                    self._loaded.load(one.release.id)
+                except DrawsNotFound:  # they went between the two looks
+                    continue
+
+    def _look_on(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.look()
+            except OperationalError:
+                self._note_away()
+            except Exception as error:  # the next look may fare better; requests meet the same and answer for it
+                log.error("cannot keep in memory what reads need: %s", type(error).__qualname__)
+            self._wake.wait(LOOK_S)
+            self._wake.clear()
+
+    def _ask[T](self, ask: Callable[[Session], T], recall: Callable[[_Known], T]) -> T:
+        if not self._away.is_set():
+            try:
+                with self._store.read() as session:
+                    return ask(session)
+            except OperationalError:
+                self._note_away()
+        known = self._known
+        if self._clock() - known.at > self._memory_s:
+            raise DatabaseAway(self._memory_s)
+        return recall(known)
+
+    def _note_away(self) -> None:
+        if not self._away.is_set():
+            log.warning("the database does not answer; reads are answered from memory")
+            self._away.set()
+            self._wake.set()
+
+
+def _recall_state(known: _Known, survey_id: str, question_id: str) -> QuestionStateRecord:
+    if survey_id not in known.versions:
+        raise SurveyNotFound(survey_id)
+    if (state := known.states.get((survey_id, question_id))) is None:
+        raise QuestionNotFound(survey_id, question_id)
+    words = f"The database has not answered since {known.moment:%Y-%m-%d %H:%M:%S} UTC: this is what was known then."
+    since = known.moment if state.stale_since is None else state.stale_since
+    return replace(state, stale_since=since, stale_reason=" ".join(filter(None, (state.stale_reason, words))))
+
+
+def _recall_served(known: _Known, survey_id: str, question_id: str) -> Served:
+    state = _recall_state(known, survey_id, question_id)
+    if state.release_id is None:
+        raise NoReleaseYet(f"Question '{question_id}' of survey '{survey_id}' had no release when it was last known.")
+    if (served := known.served.get((survey_id, question_id))) is None:
+        raise DatabaseAway
+    return replace(served, state=state, stale_since=state.stale_since, stale_reason=state.stale_reason)
