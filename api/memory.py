@@ -1,10 +1,11 @@
-"""What reads need when the database is away: keys, newest surveys, and what is served for each question.
+"""What reads need, in memory: keys, newest surveys, and what is served for each question.
 
-Reads ask the database as long as it answers, so that nothing is answered late. A thread looks at it every
-``LOOK_S`` seconds: it keeps every key, the state of every question, and the releases of those that are read most
-recently, ready to answer. The first read that the database leaves unanswered, and all after it, are answered from
-what the last look saw, and say so in ``stale_reason``; until the thread reaches the database again, or until the
-last look is ``memory_s`` seconds ago. Then nothing is answered any more: a key that was revoked meanwhile, where
+As long as the database answers nothing is answered late: what was read of it is used again only while it says that
+nothing was committed since (``Store.stamp``). When it is away, reads are answered from what was known: a thread looks
+at the database every ``LOOK_S`` seconds and keeps every key, the state of every question, and the releases of those
+that are read most recently, ready to answer. The first read that the database leaves unanswered, and all after it,
+are answered from the last look, and say so in ``stale_reason``; until the thread reaches the database again, or until
+the last look is ``memory_s`` seconds ago. Then nothing is answered any more: a key that was revoked meanwhile, where
 this process cannot see it, must not live on.
 """
 
@@ -12,10 +13,10 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final, cast
 
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -35,6 +36,8 @@ log = logging.getLogger("hustings.api")
 
 LOOK_S: Final = 2.0
 """Pause between two looks at the database."""
+MAX_FRESH: Final = 1000
+"""Answers of the database that are used again while nothing is committed."""
 MAX_SURVEYS: Final = 8
 """Surveys whose tables are kept."""
 
@@ -88,6 +91,7 @@ class Memory:
         self._lock = threading.Lock()
         self._read_lately: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._surveys: Once[tuple[str, int], StoredSurvey] = Once(MAX_SURVEYS)
+        self._fresh: OrderedDict[Hashable, tuple[Hashable, Any]] = OrderedDict()
 
     def start(self) -> None:
         """Begin to look."""
@@ -109,7 +113,11 @@ class Memory:
         DatabaseAway
             If neither the database nor memory can tell; likewise for the other methods.
         """
-        return self._ask(lambda session: keys.find_key_by_prefix(session, prefix), lambda known: known.keys.get(prefix))
+        return self._ask(
+            ("key", prefix),
+            lambda session: keys.find_key_by_prefix(session, prefix),
+            lambda known: known.keys.get(prefix),
+        )
 
     def find_served(self, survey_id: str, question_id: str) -> Served:
         """The current release of a question.
@@ -120,6 +128,7 @@ class Memory:
             As ``api.served.find_served``.
         """
         served = self._ask(
+            ("served", survey_id, question_id),
             lambda session: find_served(session, survey_id, question_id),
             lambda known: _recall_served(known, survey_id, question_id),
         )
@@ -150,7 +159,7 @@ class Memory:
                 raise DatabaseAway
             return found
 
-        return self._ask(ask, recall)
+        return self._ask(("survey", survey_id), ask, recall)
 
     def find_state(self, survey_id: str, question_id: str) -> QuestionStateRecord:
         """What is served for a question.
@@ -161,6 +170,7 @@ class Memory:
             If there is no such survey, or it never asked this.
         """
         return self._ask(
+            ("state", survey_id, question_id),
             lambda session: releases.question_state(session, survey_id, question_id),
             lambda known: _recall_state(known, survey_id, question_id),
         )
@@ -168,6 +178,7 @@ class Memory:
     def find_states(self, survey_id: str) -> dict[str, QuestionStateRecord]:
         """What is served for every question that a survey ever asked, by question."""
         return self._ask(
+            ("states", survey_id),
             lambda session: {one.question_id: one for one in releases.list_question_states(session, survey_id)},
             lambda known: {
                 question: _recall_state(known, survey, question)
@@ -221,17 +232,32 @@ class Memory:
             self._wake.wait(LOOK_S)
             self._wake.clear()
 
-    def _ask[T](self, ask: Callable[[Session], T], recall: Callable[[_Known], T]) -> T:
+    def _ask[T](self, what: Hashable, ask: Callable[[Session], T], recall: Callable[[_Known], T]) -> T:
         if not self._away.is_set():
             try:
-                with self._store.read() as session:
-                    return ask(session)
+                return self._ask_database(what, ask)
             except OperationalError:
                 self._note_away()
         known = self._known
         if self._clock() - known.at > self._memory_s:
             raise DatabaseAway(self._memory_s)
         return recall(known)
+
+    def _ask_database[T](self, what: Hashable, ask: Callable[[Session], T]) -> T:
+        # Before it is read: what is committed meanwhile makes the next stamp another one.
+        stamp = self._store.stamp()
+        with self._lock:
+            then, kept = self._fresh.get(what, (None, None))
+        if then == stamp and kept is not None:
+            return cast("T", kept)
+        with self._store.read() as session:
+            answer = ask(session)
+        with self._lock:
+            self._fresh[what] = stamp, answer
+            self._fresh.move_to_end(what)
+            while len(self._fresh) > MAX_FRESH:
+                self._fresh.popitem(last=False)
+        return answer
 
     def _note_away(self) -> None:
         if not self._away.is_set():

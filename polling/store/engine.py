@@ -9,7 +9,7 @@ long the busy timeout is. Reads are one snapshot on both stores.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +21,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session, sessionmaker
 
 from polling.errors import StoreError
+from polling.store.stamp import Stamps
 
 __all__ = ["Store", "open_store", "sqlite_module"]
 
@@ -41,6 +42,7 @@ class Store:
         # Records outlive their session, so nothing may expire and reload behind a caller's back.
         self._read_session = sessionmaker(reader, expire_on_commit=False)
         self._write_session = sessionmaker(writer, expire_on_commit=False)
+        self._stamps = Stamps(reader)
 
     @property
     def dialect(self) -> str:
@@ -72,8 +74,20 @@ class Store:
             session.connection()
             yield session
 
+    def stamp(self) -> Hashable:
+        """What is stored now, by name: between two equal stamps nothing was committed, so that what was read after
+        the first is still right. Costs microseconds on SQLite, one round trip on PostgreSQL.
+
+        Raises
+        ------
+        sqlalchemy.exc.OperationalError
+            If the database does not answer.
+        """
+        return self._stamps.now()
+
     def close(self) -> None:
-        """Close every pooled connection."""
+        """Close every connection."""
+        self._stamps.close()
         self._reader.dispose()
         self._writer.dispose()
 

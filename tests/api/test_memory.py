@@ -48,6 +48,7 @@ def away(store: Store) -> Iterator[None]:
         yield
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "stamp", lambda: refuse().__enter__())
         patch.setattr(store, "read", refuse)
         patch.setattr(store, "write", refuse)
         yield

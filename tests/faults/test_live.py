@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals process
     [
         ("worker-killed", "postgresql", 1),
         ("worker-stopped", "sqlite", 1),
+        ("database-stopped", "postgresql", 1),
         ("service-killed", "sqlite", 3),
         ("disk-full", "sqlite", 1),
         ("out-of-memory", "sqlite", 1),
