@@ -157,7 +157,7 @@ def report(
         drained_s=round(drained_s, 1),
         refits=len(jobs),
         refits_failed=sum(job.state == "failed" for job in jobs),
-        refits_by_engine=Counter(known[job.fit_id].engine for job in jobs if job.fit_id is not None),
+        refits_by_engine=dict(Counter(known[job.fit_id].engine for job in jobs if job.fit_id is not None)),
         refits_per_hour=round(3600 * len(jobs) / drained_s, 1),
         stages_s=_stages(jobs, known),
         waiting=Waiting(
