@@ -8,8 +8,9 @@ later, until its next start. For each such wait count the starts of every other 
 In perfect rounds nobody has a second turn while somebody waits for a first: turns <= 1. One worker is assumed: with
 more, a job may also wait for another one of the same work.
 
-Jain's index of n waits is (sum w)^2 / (n sum w^2), 1 if all are equal. Where one worker takes equal jobs one after the
-other, the waits are spread evenly from 0 to the last, and it is 3/4: more than that nobody can expect of a queue.
+Jain's index of n waits is (sum w)^2 / (n sum w^2), 1 if all are equal. One worker takes equal jobs one after the other,
+so that waits of one job are spread evenly from 0 to T, for which it is 3/4. A survey of two questions has both after the
+second round, between T/2 and T, for which it is (3/4)^2 / (7/12) = 27/28: nobody can expect more of a queue.
 
 Growth. With r releases a day and question, the draws of ``draws_days`` are kept, and of one release a day until
 ``draws_daily_days``: r * draws_days + (draws_daily_days - draws_days) of them, however long the service runs. What is

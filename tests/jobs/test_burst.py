@@ -1,15 +1,17 @@
 """A burst for several surveys, one of them greedy: through the worker's own loop, with a fit that takes no time."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import event
 
 from jobs.burst_figures import Started, turns_of
 from jobs.burst_report import Observed, Push, report
 from jobs.burst_surveys import BurstSurvey, BurstWave, in_order, write_surveys
 from jobs.receive import receive_wave
 from jobs.survey import add_survey, load_survey
-from polling.store import queue
+from polling.store import kept_draws, queue
 from tests.jobs.house import NOON, House
 
 FIT_S = 4.0
@@ -136,3 +138,15 @@ def test_a_question_that_got_no_release_is_told(busy, surveys):
 
     with pytest.raises(RuntimeError, match=r"no release with every wave.*R-hat"):
         report(busy.store, busy.settings, surveys, observed, size=50)
+
+
+def test_looking_for_old_draws_asks_nothing_for_each_fit(busy):
+    asked: list[tuple[str, object]] = []
+    with busy.store.read() as session:
+        connection = session.connection()
+        event.listen(connection, "before_cursor_execute", lambda *about: asked.append(about[2:4]))
+        kept_draws.past_their_time(session, now=NOON, all_of=timedelta(days=7), daily=timedelta(days=90))
+        candidates, values = asked[0]
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {candidates}", values).all()
+
+    assert not [step.detail for step in plan if "CORRELATED" in step.detail]
