@@ -9,8 +9,8 @@ In perfect rounds nobody has a second turn while somebody waits for a first: tur
 more, a job may also wait for another one of the same work.
 
 Jain's index of n waits is (sum w)^2 / (n sum w^2), 1 if all are equal. One worker takes equal jobs one after the other,
-so that waits of one job are spread evenly from 0 to T, for which it is 3/4. A survey of two questions has both after the
-second round, between T/2 and T, for which it is (3/4)^2 / (7/12) = 27/28: nobody can expect more of a queue.
+so that waits of one job are spread evenly from 0 to T, for which it is 3/4. A survey of two questions has both released
+in the second round, between T/2 and T: (3/4)^2 / (7/12) = 27/28. Nobody can expect more of a queue.
 
 Growth. With r releases a day and question, the draws of ``draws_days`` are kept, and of one release a day until
 ``draws_daily_days``: r * draws_days + (draws_daily_days - draws_days) of them, however long the service runs. What is
