@@ -13,6 +13,7 @@ help:
 	 'make faults       kill -9 at every point of what changes waves, 20 times each (TIMES=1 ONLY=push: less), and' \
 	 '                  of a whole service under load, its worker, database, disk, clock (LIVE=service-killed)' \
 	 'make bench        speed and accuracy, with reports in tests/benchmarks/reports' \
+	 'make live         a running service: wave to release under readers, and a burst for 100 surveys; the same' \
  'make lint         ruff and mypy' \
 	 'make check        what continuous integration runs' \
 	 'make clean        remove the virtual environment, caches and demo data'
@@ -44,7 +45,7 @@ bench: setup
 	.venv/bin/python tests/benchmarks/accuracy.py > $(REPORTS)/.part
 	@mv $(REPORTS)/.part $(REPORTS)/accuracy.json && tail -n 40 $(REPORTS)/accuracy.json
 
-# With the interviews of cces2018 where they are, else with those of a synthetic survey.
+# With the interviews of cces2018 where they are, else with those of a synthetic survey; the burst is always synthetic.
 live: export OPENBLAS_NUM_THREADS = 1
 live: REPORTS = tests/benchmarks/reports
 live: CASES = $(or $(HUSTINGS_CASES),../shared/data)
@@ -55,6 +56,8 @@ live: setup
 	@mv $(REPORTS)/.part $(REPORTS)/live.json && cat $(REPORTS)/live.json
 	.venv/bin/hustings bench live $(or $(CCES),--base 50000) --json > $(REPORTS)/.part
 	@mv $(REPORTS)/.part $(REPORTS)/live_all.json && cat $(REPORTS)/live_all.json
+	.venv/bin/hustings bench burst --json > $(REPORTS)/.part
+	@mv $(REPORTS)/.part $(REPORTS)/burst.json && cat $(REPORTS)/burst.json
 
 faults: setup
 	$(if $(LIVE),,.venv/bin/python -m tests.faults.drill --times $(or $(TIMES),20) $(if $(ONLY),--only $(ONLY),--report))

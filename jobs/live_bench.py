@@ -29,7 +29,7 @@ from polling.secrets import SecretsFile
 from polling.store.engine import open_store
 from polling.store.schema import upgrade
 
-__all__ = ["LiveSpeed", "MakeKey", "as_json", "bench_live", "split_base"]
+__all__ = ["LiveSpeed", "MakeKey", "as_json", "bench_live", "latencies", "quantile", "split_base"]
 
 IDLE_S = 10.0
 
@@ -114,7 +114,7 @@ def bench_live(
         asking = make_key(store, secrets, "reader", None)
         analysing = make_key(store, secrets, "analyst", None)
         store.close()
-        with serving(place) as url, httpx.Client(base_url=url, timeout=60) as client:
+        with serving(place) as served, httpx.Client(base_url=served.url, timeout=60) as client:
             question = f"/v1/surveys/{survey}/questions/{plan.question}"
             push = Push(
                 client, survey, pushing, fieldwork_start=whole.fieldwork_start, fieldwork_end=whole.fieldwork_end
@@ -123,16 +123,16 @@ def bench_live(
             say(f"base of {first.height:,} interviews")
             push("base", first)
             wait()
-            with reading(f"{url}{question}/estimates?level=district", asking) as idle:
+            with reading(f"{served.url}{question}/estimates?level=district", asking) as idle:
                 time.sleep(IDLE_S)
             sent: list[_Sent] = []
-            with reading(f"{url}{question}/estimates?level=district", asking) as fitting:
+            with reading(f"{served.url}{question}/estimates?level=district", asking) as fitting:
                 for number, part in enumerate(rest, 1):
                     sent.append(_Sent(*push(f"wave-{number}", part), *wait()))
                     say(f"wave {number} of {len(rest)}: {sent[-1].visible - sent[-1].at:.2f} s")
             stages = _stages(client, survey, analysing, sent)
     seconds = [one.visible - one.at for one in sent]
-    latencies = {"idle": _latencies(idle), "fitting": _latencies(fitting)}
+    took = {"idle": latencies(idle), "fitting": latencies(fitting)}
     return LiveSpeed(
         base=first.height,
         waves=len(rest),
@@ -140,11 +140,11 @@ def bench_live(
         cores=os.cpu_count() or 1,
         load_at_start=round(load, 2),
         p50_s=round(statistics.median(seconds), 3),
-        p95_s=_quantile(seconds, 0.95),
+        p95_s=quantile(seconds, 0.95),
         worst_s=round(max(seconds), 3),
-        api_p99_ms={when: _quantile(ms, 0.99) for when, ms in latencies.items()},
-        api_p50_ms={when: _quantile(ms, 0.5) for when, ms in latencies.items()},
-        reads=sum(map(len, latencies.values())),
+        api_p99_ms={when: quantile(ms, 0.99) for when, ms in took.items()},
+        api_p50_ms={when: quantile(ms, 0.5) for when, ms in took.items()},
+        reads=sum(map(len, took.values())),
         failed_reads=sum(status != 200 for one in (idle, fitting) for *_, status in one["answers"]),
         mixed_releases=idle["mixed"] + fitting["mixed"],
         stages_s=stages,
@@ -179,13 +179,14 @@ def split_base(
     return shuffled.head(n_base), [shuffled.slice(n_base + n * size, size) for n in range(waves)]
 
 
-def _latencies(seen: Mapping[str, Any]) -> list[float]:
+def latencies(seen: Mapping[str, Any]) -> list[float]:
     """Milliseconds of every answer after the first second, in which connections are made."""
     began = seen["answers"][0][0]
     return [ms for at, ms, _ in seen["answers"] if at > began + 1]
 
 
-def _quantile(values: Sequence[float], share: float) -> float:
+def quantile(values: Sequence[float], share: float) -> float:
+    """A quantile, to the millisecond where values are seconds."""
     return round(float(np.quantile(values, share)), 3)
 
 

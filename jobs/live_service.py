@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import httpx
 import polars as pl
 
-__all__ = ["READS_PER_S", "Push", "Wait", "reading", "serving"]
+__all__ = ["READS_PER_S", "Push", "Served", "Wait", "reading", "send_wave", "serving"]
 
 READS_PER_S = 100.0
 LOOK_S = 0.03
@@ -35,21 +36,32 @@ class Push:
 
     def __call__(self, reference: str, interviews: pl.DataFrame) -> tuple[float, float]:
         content = interviews.write_csv().encode()
-        form = {"reference": reference} | self._days
-        made = self._client.build_request(
-            "POST", self._path, headers=self._headers, data=form, files={"file": ("wave.csv", content)}
-        )
-        body, sent = made.read(), 0.0
+        return send_wave(self._client, self._path, self._headers, {"reference": reference} | self._days, content)
 
-        def parts() -> Iterator[bytes]:
-            nonlocal sent
-            yield body
-            sent = time.time()
 
-        reply = self._client.send(httpx.Request("POST", made.url, headers=made.headers, content=parts()))
-        if reply.status_code != 202:
-            raise RuntimeError(f"A wave was answered {reply.status_code}: {reply.text}")
-        return sent, time.time()
+def send_wave(
+    client: httpx.Client, path: str, headers: dict[str, str], form: dict[str, str], content: bytes
+) -> tuple[float, float]:
+    """Send a wave; when the last byte was sent and when it was answered, by this clock.
+
+    Raises
+    ------
+    RuntimeError
+        If it was not accepted.
+    """
+    files = {"file": ("wave.csv", content)}
+    made = client.build_request("POST", path, headers=headers, data=form, files=files)
+    body, sent = made.read(), 0.0
+
+    def parts() -> Iterator[bytes]:
+        nonlocal sent
+        yield body
+        sent = time.time()
+
+    reply = client.send(httpx.Request("POST", made.url, headers=made.headers, content=parts()))
+    if reply.status_code != 202:
+        raise RuntimeError(f"A wave was answered {reply.status_code}: {reply.text}")
+    return sent, time.time()
 
 
 class Wait:
@@ -73,21 +85,33 @@ class Wait:
         raise RuntimeError(f"No new release within {PATIENCE_S:g} s.")
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A running service."""
+
+    url: str
+    pid: int
+    """Of the web server, which has started the worker."""
+
+
 @contextmanager
-def serving(place: Path) -> Iterator[str]:
-    """``hustings serve`` with its data in a folder and 0.2 s of quiet; yields its address."""
+def serving(place: Path) -> Iterator[Served]:
+    """``hustings serve`` with its data in a folder and 0.2 s of quiet."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("HUSTINGS_")}
     chosen = {"data_dir": place, "secrets_file": place / "secrets.toml", "refit_quiet_s": 0.2, "refit_patience_s": 2}
     ours |= {f"HUSTINGS_{name.upper()}": str(value) for name, value in chosen.items()}
     command = [sys.executable, "-m", "api.cli", "serve", "--port", "0", "--quiet", "--with-parent"]
     with (place / "log").open("w") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=ours, text=True)
+        # A session of its own: a Ctrl-C in the terminal is for whoever measures, who then ends it.
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=log, env=ours, text=True, start_new_session=True
+        )
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
         if "serving at " not in line:
             raise RuntimeError((place / "log").read_text())
-        yield line.split("serving at ")[1].split()[0]
+        yield Served(line.split("serving at ")[1].split()[0], process.pid)
     finally:
         process.terminate()
         process.communicate()
@@ -97,7 +121,9 @@ def serving(place: Path) -> Iterator[str]:
 def reading(url: str, key: str) -> Iterator[dict[str, Any]]:
     """Readers (``jobs.live_reader``) while the block lasts; what they saw is in the mapping afterwards."""
     command = [sys.executable, "-m", "jobs.live_reader", url, str(READS_PER_S)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     assert process.stdin is not None
     process.stdin.write(f"{key}\n")
     process.stdin.flush()

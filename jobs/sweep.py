@@ -53,10 +53,10 @@ def sweep(session: Session, settings: Settings, *, now: datetime) -> int:
 
 def _seen(session: Session, survey: SurveyVersionRecord, question_id: str, change: WaveChange) -> bool:
     """Tell whether a fit of the newest survey version has seen the change, or was refused for good."""
-    fitted = any(
-        fit.data_sequence >= change.sequence and fit.survey_version == survey.version
-        for fit in fits.list_fits(session, survey.survey_id, question_id)
-    )
+    if fits.has_seen(
+        session, survey.survey_id, question_id, survey_version=survey.version, data_sequence=change.sequence
+    ):
+        return True
     changed_at = max(survey.created_at, change.at)
     failed = queue.list_jobs(session, survey_id=survey.survey_id, states=("failed",), question_id=question_id)
-    return fitted or any(job.code in SETTLED and job.last_asked_at >= changed_at for job in failed)
+    return any(job.code in SETTLED and job.last_asked_at >= changed_at for job in failed)

@@ -105,6 +105,77 @@ def live(
     )
 
 
+@bench.command()
+@click.option("--surveys", type=click.IntRange(2), default=100, show_default=True, help="One of them is greedy.")
+@click.option(
+    "--waves", type=click.IntRange(1), default=2, show_default=True, help="Waves of each; the greedy one's: x5."
+)
+@click.option("--size", type=click.IntRange(50), default=1000, show_default=True, help="Interviews of each wave.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Makes surveys and waves, and their order.")
+@as_json
+def burst(*, surveys: int, waves: int, size: int, seed: int, json_: bool) -> None:
+    """A burst of waves for many surveys: how it drains, whether fairly, and how the disk grows.
+
+    Surveys are made up, of the shape of the demo; one is greedy, with four times the questions and five times the
+    waves. A reader asks 100 times a second meanwhile. Progress goes to standard error.
+    """
+    from jobs.burst_bench import bench_burst
+    from jobs.burst_report import as_json as plain
+
+    speed = bench_burst(
+        surveys=surveys,
+        waves=waves,
+        size=size,
+        seed=seed,
+        make_key=_make_key,
+        say=lambda line: click.echo(line, err=True),
+    )
+    if json_:
+        print_json(plain(speed))
+        return
+    print_table(
+        ("drained", ""),
+        [
+            ("seconds", speed.drained_s),
+            ("refits an hour", speed.refits_per_hour),
+            *((f"of a refit, {stage} (s)", seconds) for stage, seconds in speed.stages_s.items()),
+        ],
+        title=f"{speed.waves} waves of {size} interviews, {speed.surveys} surveys, {speed.refits} refits",
+    )
+    waiting, turns = speed.waiting, speed.turns
+    print_table(
+        ("from last byte to release", "s"),
+        [
+            ("median", waiting.median_s),
+            ("95%", waiting.p95_s),
+            ("worst", waiting.worst_s),
+            ("the greedy survey", speed.greedy_waited_s),
+        ],
+        title=f"in {turns.waits} waits others had at most {turns.worst} turns, the greedy one {turns.worst_of_greedy}",
+    )
+    print_table(
+        ("reads meanwhile (ms)", "idle", "burst"),
+        [
+            (name, values["idle"], values["burst"])
+            for name, values in (("median", speed.api_p50_ms), ("99%", speed.api_p99_ms))
+        ],
+        title=f"{speed.reads:,} reads, {speed.failed_reads} failed",
+    )
+    grows = speed.growth
+    print_table(
+        ("disk and memory", "MB"),
+        [
+            ("database before", speed.database_mb["before"]),
+            ("database after", speed.database_mb["after"]),
+            ("a day, for ever", grows.for_ever_mb_per_day),
+            ("a day, draws, until they are as old as they get", grows.draws_mb_per_day),
+            ("draws held then", grows.draws_held_mb),
+            *((f"peak of {role}", peak) for role, peak in speed.peak_mb.items()),
+        ],
+        title=f"at {grows.waves_per_survey_and_day:g} wave of {grows.wave_size} per survey and day",
+    )
+
+
 def _make_key(store: Any, secrets: Any, role: str, pollster: str | None) -> str:
     from datetime import UTC, datetime
 

@@ -19,6 +19,7 @@ from polling.store.tables import Fit, FitDraws
 __all__ = [
     "get_fit",
     "has_draws",
+    "has_seen",
     "list_fits",
     "load_counts",
     "load_design",
@@ -94,6 +95,17 @@ def list_fits(session: Session, survey_id: str, question_id: str) -> list[FitRec
     """Fits of a question, newest first."""
     mine = select(Fit).where(Fit.survey_id == survey_id, Fit.question_id == question_id)
     return [_record(row) for row in session.scalars(mine.order_by(Fit.created_at.desc(), Fit.id))]
+
+
+def has_seen(session: Session, survey_id: str, question_id: str, *, survey_version: int, data_sequence: int) -> bool:
+    """Whether some fit of this version of a survey has seen its data up to a change, published or not."""
+    seen = exists().where(
+        Fit.survey_id == survey_id,
+        Fit.question_id == question_id,
+        Fit.survey_version == survey_version,
+        Fit.data_sequence >= data_sequence,
+    )
+    return bool(session.scalar(select(seen)))
 
 
 def load_draws(session: Session, fit_id: str) -> bytes:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from datetime import UTC, datetime, time, timedelta
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
 from polling.store.tables import Fit, FitDraws, QuestionHold, QuestionState, Release, ReleasePin, Serving
@@ -26,15 +26,16 @@ def past_their_time(session: Session, *, now: datetime, all_of: timedelta, daily
     daily
         The draws of what was served at the end of a day, for so long after that day.
     """
-    mine = select(Release.id).where(Release.fit_id == Fit.id)
-    needed = or_(
-        mine.where(exists().where(QuestionState.release_id == Release.id)).exists(),
-        mine.where(exists().where(ReleasePin.release_id == Release.id)).exists(),
-        exists().where(QuestionHold.fit_id == Fit.id),
+    # Sets that are made once: asked for each fit by itself, whether a release of it is served reads every release.
+    served = select(Release.fit_id).join(QuestionState, QuestionState.release_id == Release.id)
+    pinned = select(Release.fit_id).join(ReleasePin, ReleasePin.release_id == Release.id)
+    held_back = select(QuestionHold.fit_id).where(QuestionHold.fit_id.is_not(None))
+    old = (
+        select(Fit.id)
+        .join(FitDraws, FitDraws.fit_id == Fit.id)
+        .where(Fit.created_at < now - all_of, *(Fit.id.not_in(needed) for needed in (served, pinned, held_back)))
     )
-    with_draws = exists().where(FitDraws.fit_id == Fit.id)
-    old = select(Fit.id).where(with_draws, ~needed, Fit.created_at < now - all_of).order_by(Fit.created_at, Fit.id)
-    candidates = session.scalars(old).all()
+    candidates = session.scalars(old.order_by(Fit.created_at, Fit.id)).all()
     spans = _served(session, all_of=all_of, now=now)
     return [one for one in candidates if not any(_is_kept(span, now, all_of, daily) for span in spans[one])]
 

@@ -50,18 +50,20 @@ def in_turn(session: Session, now: datetime) -> list[str]:
     due = session.execute(select(*about).where(is_due(now), ~same_work.exists())).all()
     if len(due) < 2:
         return [job.id for job in due]
+    # An expression: by the column itself SQLite would group along an index, and read every job that there ever was.
+    survey = func.coalesce(Job.survey_id, "")
     starts = (
-        select(Job.survey_id, Job.priority, func.max(Job.started_at).label("at"))
+        select(survey.label("survey"), Job.priority, func.max(Job.started_at).label("at"))
         .where(Job.started_at > now - MEMORY)
-        .group_by(Job.survey_id, Job.priority)
+        .group_by(survey, Job.priority)
     )
-    began: dict[str | None, list[tuple[int, datetime]]] = {}
+    began: dict[str, list[tuple[int, datetime]]] = {}
     for start in session.execute(starts):
-        began.setdefault(start.survey_id, []).append((start.priority, min(start.at, now)))
+        began.setdefault(start.survey, []).append((start.priority, min(start.at, now)))
 
     def last_turn(survey_id: str | None, priority: int) -> datetime:
         """The last start of something as urgent: what is less urgent costs nobody a turn."""
-        return max((at for other, at in began.get(survey_id, ()) if other <= priority), default=_NEVER)
+        return max((at for other, at in began.get(survey_id or "", ()) if other <= priority), default=_NEVER)
 
     places = [
         (

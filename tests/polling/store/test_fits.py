@@ -84,3 +84,21 @@ def test_fits_are_listed_newest_first(survey_store: Store):
     with survey_store.read() as session:
         assert [record.id for record in fits.list_fits(session, "demo", "vote")] == [newer, older]
         assert fits.list_fits(session, "demo", "tax") == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "seen"),
+    [
+        ({}, True),
+        ({"data_sequence": 3}, True),
+        ({"data_sequence": 5}, False),
+        ({"survey_version": 2}, False),
+        ({"question_id": "tax"}, False),
+        ({"survey_id": "other"}, False),
+    ],
+)
+def test_a_fit_has_seen_what_came_up_to_its_change(survey_store: Store, asked: dict[str, object], seen: bool):
+    save(survey_store, data_sequence=4, publishable=False)
+    about = {"survey_id": "demo", "question_id": "vote", "survey_version": 1, "data_sequence": 4} | asked
+    with survey_store.read() as session:
+        assert fits.has_seen(session, about.pop("survey_id"), about.pop("question_id"), **about) is seen

@@ -3,8 +3,9 @@
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import event
 
-from polling.store import queue, surveys
+from polling.store import queue, surveys, turns
 from polling.store.engine import Store
 from polling.store.records import Claim, JobRecord
 
@@ -116,3 +117,18 @@ def test_a_clock_that_is_set_back_by_an_hour_stops_nothing(store: Store, waits: 
     assert claim(store, now).job.key == "None/x"
     with store.read() as session:
         assert queue.next_due(session, now=now, lease=LEASE) == now + LEASE
+
+
+def test_a_turn_reads_the_last_hour_and_not_every_job_that_there_was(sqlite_store: Store):
+    add(sqlite_store, "a", "b")
+    for survey in ("a", "b"):
+        ask(sqlite_store, survey, "q")
+    asked: list[tuple[str, object]] = []
+    with sqlite_store.read() as session:
+        connection = session.connection()
+        event.listen(connection, "before_cursor_execute", lambda *about: asked.append(about[2:4]))
+        turns.in_turn(session, NOW)
+        [_, (starts, values)] = asked
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {starts}", values).all()
+
+    assert "ix_job_started_at" in plan[0].detail
