@@ -22,6 +22,7 @@ from api.auth import Principal, check_policy, is_permitted, principal_of
 from api.docs import docs_routes
 from api.edge import Edge
 from api.problems import exception_handlers
+from api.proxies import TrustedProxies
 from api.release_cache import ReleaseCache
 from api.routes.estimates import estimates_routes
 from api.routes.health import health_routes
@@ -69,7 +70,8 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
     store = open_store(settings.store_url)
     secrets = SecretsFile(settings.secrets_file)
     releases = ReleaseCache(store, secrets, settings)
-    return Edge(build(Services(store, secrets, settings, releases, now)))
+    services = Services(store, secrets, settings, releases, now)
+    return Edge(build(services), metrics=services.metrics, proxies=TrustedProxies(settings.trusted_proxies))
 
 
 def build(services: Services) -> Litestar:

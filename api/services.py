@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from api.http_metrics import HttpMetrics
 from api.idempotency import Exchanges
 from api.release_cache import ReleaseCache
 from jobs.settings import Settings
@@ -28,3 +29,4 @@ class Services:
     releases: ReleaseCache
     now: Callable[[], datetime] = field(default=utc_now)
     exchanges: Exchanges = field(default_factory=Exchanges)
+    metrics: HttpMetrics = field(default_factory=HttpMetrics)
