@@ -27,6 +27,7 @@ from api.release_cache import ReleaseCache
 from api.routes.estimates import estimates_routes
 from api.routes.health import health_routes
 from api.routes.jobs import jobs_routes
+from api.routes.metrics import metrics_route
 from api.routes.open_waves import open_waves_routes
 from api.routes.pins import pins_routes
 from api.routes.privacy import privacy_routes
@@ -98,6 +99,7 @@ def build(services: Services) -> Litestar:
             privacy_routes,
             jobs_routes,
             health_routes,
+            metrics_route,
             docs_routes,
         ],
         guards=[is_permitted, is_strict],

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from api.house_metrics import FitTotals
 from api.http_metrics import HttpMetrics
 from api.idempotency import Exchanges
 from api.release_cache import ReleaseCache
+from api.scrapers import KnownCallers
 from jobs.settings import Settings
 from polling.secrets import SecretsFile
 from polling.store.engine import Store
@@ -30,3 +32,5 @@ class Services:
     now: Callable[[], datetime] = field(default=utc_now)
     exchanges: Exchanges = field(default_factory=Exchanges)
     metrics: HttpMetrics = field(default_factory=HttpMetrics)
+    fits: FitTotals = field(default_factory=FitTotals)
+    scrapers: KnownCallers = field(default_factory=KnownCallers)
