@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from importlib.metadata import version
+from itertools import product
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -17,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from jobs.clock import LEASE
+from jobs.urgency import PRIORITIES
 from polling.store import backup_runs, figures, leases
 from polling.store.engine import Store
 
@@ -88,11 +90,15 @@ class HouseMetrics(Collector):
 
     def _jobs(self, session: Session) -> Iterable[Metric]:
         depth = GaugeMetricFamily("hustings_jobs", "Jobs that wait (queued) or run.", labels=["kind", "state"])
-        oldest = 0.0
-        for one in figures.open_jobs(session, self._now):
-            depth.add_metric([one.kind, one.state], one.n)
-            oldest = max(oldest, self._since(one.due_since))
+        found = figures.open_jobs(session, self._now)
+        # Kinds of which there is none are 0, not absent: alerts compare.
+        n = dict.fromkeys(product(PRIORITIES, ("queued", "running")), 0) | {
+            (one.kind, one.state): one.n for one in found
+        }
+        for (kind, state), count in n.items():
+            depth.add_metric([kind, state], count)
         yield depth
+        oldest = max((self._since(one.due_since) for one in found), default=0.0)
         yield _gauge("hustings_oldest_due_job_seconds", "Seconds that the first queued job has been due.", oldest)
         busy = figures.workers(session, self._now)
         yield _gauge("hustings_workers_busy", "Workers that do a job and give signs of life.", busy)

@@ -23,7 +23,7 @@ from typing import Annotated, Any, get_args
 from jobs.errors import BadSetting, BadSettings, SettingsError, UnknownSetting
 from jobs.networks import networks
 
-__all__ = ["SettingRow", "Settings", "load_settings", "settings_table"]
+__all__ = ["SettingRow", "Settings", "load_settings", "settings_file", "settings_table"]
 
 FILE_NAME = "hustings.toml"
 PREFIX = "HUSTINGS_"
@@ -250,6 +250,13 @@ def settings_table() -> tuple[SettingRow, ...]:
     return tuple(rows)
 
 
+def settings_file(path: Path | None = None, *, environ: Mapping[str, str] | None = None) -> Path | None:
+    """The settings file in force, which may not exist if it was named; None if there is none. As ``load_settings``."""
+    environ = os.environ if environ is None else environ
+    named = path or (Path(environ["HUSTINGS_SETTINGS"]) if environ.get("HUSTINGS_SETTINGS") else None)
+    return named or (Path(FILE_NAME) if Path(FILE_NAME).is_file() else None)
+
+
 def load_settings(path: Path | None = None, *, environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings file, then the environment over it.
 
@@ -273,12 +280,11 @@ def load_settings(path: Path | None = None, *, environ: Mapping[str, str] | None
         If a file that was named does not exist or is not TOML.
     """
     environ = os.environ if environ is None else environ
-    named = path or (Path(environ["HUSTINGS_SETTINGS"]) if environ.get("HUSTINGS_SETTINGS") else None)
-    file = named or Path(FILE_NAME)
+    file = settings_file(path, environ=environ)
     given: list[tuple[str, object, str]] = []
-    if named is not None or file.is_file():
+    if file is not None:
         given += [(name, value, str(file)) for name, value in _read_toml(file).items()]
-    base = file.absolute().parent if file.is_file() else Path.cwd()
+    base = file.absolute().parent if file is not None else Path.cwd()
     for variable, text in environ.items():
         if variable.startswith(PREFIX) and variable not in NOT_SETTINGS:
             given.append((variable.removeprefix(PREFIX).lower(), text, f"environment variable {variable}"))

@@ -111,7 +111,7 @@ def test_two_applications_count_apart(world: World, served: World):
 
 
 def test_the_queue_is_told_by_kind_and_state(town: World):
-    assert value(town, "hustings_jobs", kind="refit", state="queued") is None
+    assert value(town, "hustings_jobs", kind="refit", state="queued") == 0
     assert value(town, "hustings_oldest_due_job_seconds") == 0
     town.push("w1", wave_csv(questions=("rail", "tax")))
 
