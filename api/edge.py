@@ -10,8 +10,8 @@ persons are in there.
 import logging
 import re
 import time
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 from litestar.types import ASGIApp, Message, Receive, Send
@@ -63,8 +63,11 @@ class Edge:
             await self.app(scope, receive, send)
             return
         request_id = _request_id(scope["headers"])
-        with logs.about(request_id=request_id):
+        token = logs.REQUEST_ID.set(request_id)
+        try:
             await self._answer(self.proxies.seen_through(scope), receive, send, request_id)
+        finally:
+            logs.REQUEST_ID.reset(token)
 
     async def _answer(self, scope: Any, receive: Receive, send: Send, request_id: str) -> None:
         started = time.perf_counter()
@@ -97,23 +100,19 @@ class Edge:
             # The router leaves it in the scope if it found one.
             route = scope.get("path_template")
             self.metrics.observe(method=method, route=route, status=status, seconds=seconds)
-            told = {
-                "method": method,
-                "route": route or UNMATCHED,
-                "path": _printable(scope["path"]),
-                "status": status,
-                "bytes": sent,
-                "ms": round(1000 * seconds, 1),
-            }
-            log.info("%(method)s %(path)s %(status)d %(bytes)dB %(ms).1fms", told, extra=told)
+            if log.isEnabledFor(logging.INFO):
+                path, ms = _printable(scope["path"]), round(1000 * seconds, 1)
+                told = {"method": method, "route": route or UNMATCHED, "path": path}
+                told |= {"status": status, "bytes": sent, "ms": ms}
+                log.info("%s %s %d %dB %.1fms", method, path, status, sent, ms, extra=told)
 
 
 def _request_id(headers: Any) -> str:
     """The caller's own id if it is one and harmless, else a new one."""
-    given = [bytes(value) for name, value in headers if bytes(name).lower() == REQUEST_ID]
+    given = [bytes(value) for name, value in headers if len(name) == len(REQUEST_ID) and name.lower() == REQUEST_ID]
     if len(given) == 1 and SAFE_ID.fullmatch(given[0]):
         return given[0].decode("ascii")
-    return uuid4().hex
+    return token_hex(16)
 
 
 def _with_defaults(headers: Any, request_id: str) -> list[tuple[bytes, bytes]]:

@@ -6,8 +6,8 @@ under one label, and methods those of HTTP.
 
 from collections.abc import Iterable
 
-from prometheus_client import Counter, Histogram
-from prometheus_client.metrics_core import Metric
+from prometheus_client import Histogram
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 __all__ = ["UNMATCHED", "HttpMetrics"]
@@ -24,7 +24,6 @@ class HttpMetrics(Collector):
 
     def __init__(self) -> None:
         # No registry: they are read through this collector alone, and no two applications of a process share them.
-        self._requests = Counter("hustings_http_requests", "Requests that were answered.", LABELS, registry=None)
         self._seconds = Histogram(
             "hustings_http_request_seconds",
             "Seconds from a request to the end of its answer.",
@@ -32,7 +31,7 @@ class HttpMetrics(Collector):
             buckets=BUCKETS,
             registry=None,
         )
-        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._known: dict[tuple[str, str | None, int], Histogram] = {}
 
     def observe(self, *, method: str, route: str | None, status: int, seconds: float) -> None:
         """Count an answer.
@@ -44,16 +43,20 @@ class HttpMetrics(Collector):
         status
             0 if the caller went away before there was one.
         """
-        key = (method if method in METHODS else "other", route or UNMATCHED, status)
-        if key not in self._known:
-            labels = (key[0], key[1], str(status) if status else "none")
-            self._known[key] = (self._requests.labels(*labels), self._seconds.labels(*labels))
-        requests, times = self._known[key]
-        requests.inc()
+        key = (method if method in METHODS else "other", route, status)
+        times = self._known.get(key)
+        if times is None:
+            times = self._seconds.labels(key[0], route or UNMATCHED, str(status) if status else "none")
+            self._known[key] = times
         times.observe(seconds)
 
     def collect(self) -> Iterable[Metric]:
-        """The families with all their samples, without the times at which each was first seen."""
-        for family in (*self._requests.collect(), *self._seconds.collect()):
-            family.samples = [one for one in family.samples if not one.name.endswith("_created")]
-            yield family
+        """Both families, without the times at which each of their samples was first seen."""
+        (times,) = self._seconds.collect()
+        times.samples = [one for one in times.samples if not one.name.endswith("_created")]
+        # The histogram has counted them already.
+        requests = CounterMetricFamily("hustings_http_requests", "Requests that were answered.", labels=LABELS)
+        for one in times.samples:
+            if one.name.endswith("_count"):
+                requests.add_metric([one.labels[label] for label in LABELS], one.value)
+        return [requests, times]

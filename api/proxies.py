@@ -7,6 +7,7 @@ written by the caller, and so was everything beyond an entry that is no address.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
@@ -63,6 +64,7 @@ def _listed(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
     return [member for line in lines for one in line.split(",") if (member := one.strip())]
 
 
+@lru_cache(maxsize=4096)  # reading one takes longer than most answers
 def _address(text: str) -> Address | None:
     """Read 192.0.2.1, 192.0.2.1:80, 2001:db8::1 or [2001:db8::1]:80; None if it is no address."""
     if text.startswith("["):

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
-__all__ = ["about", "configure_logging", "current_request_id", "formatter", "places_of", "tell_origin"]
+__all__ = ["REQUEST_ID", "about", "configure_logging", "current_request_id", "formatter", "places_of", "tell_origin"]
 
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 JOB_ID: ContextVar[str | None] = ContextVar("job_id", default=None)
@@ -75,7 +75,7 @@ def tell_origin(record: logging.LogRecord) -> bool:
     """Filter of a handler: note on a record what it is about. A logger's own filter would not see libraries' lines."""
     for variable in (REQUEST_ID, JOB_ID):
         if (value := variable.get()) is not None:
-            setattr(record, variable.name, value)
+            record.__dict__[variable.name] = value
     return True
 
 
@@ -98,11 +98,12 @@ class _Text(logging.Formatter):
         return _without_message(ei)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        told = (f"{name.removesuffix('_id')} {value}" for name in _ORIGIN if (value := getattr(record, name, None)))
-        return " ".join((super().formatMessage(record), *(f"[{one}]" for one in told)))
-
-
-_ORIGIN = (REQUEST_ID.name, JOB_ID.name)
+        said, about = super().formatMessage(record), record.__dict__
+        if REQUEST_ID.name in about:
+            said += f" [request {about[REQUEST_ID.name]}]"
+        if JOB_ID.name in about:
+            said += f" [job {about[JOB_ID.name]}]"
+        return said
 
 
 def _json() -> logging.Formatter:
