@@ -51,6 +51,8 @@ DESCRIPTION = """Push waves of interviews, read estimates by district and group 
 Every route below needs an API key as `Authorization: Bearer hust_...`, except `/health` and `/ready`.
 A survey outside the key's scope is answered like one that does not exist. Refusals are RFC 9457 problems
 (`application/problem+json`) whose `type` is a stable slug; a fault of the service itself is a 500 of the same form.
+Every answer has an `X-Request-Id`, by which the log of the service tells of it: yours, if you send one of up to 64
+letters, digits, `.`, `_` or `-`.
 """
 
 

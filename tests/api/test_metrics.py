@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from api.house_metrics import OVERLAP, FitTotals
 from jobs.clock import LEASE
-from polling.store import backup_runs, by_hand, figures, leases, queue
+from polling.store import backup_runs, by_hand, figures, leases, queue, releases
 from polling.store.engine import Store
 from tests.api.world import OTHER, POLLSTER, RIVAL, SURVEY, World, make_world, wave_csv
 
@@ -148,6 +148,10 @@ def test_how_long_a_wave_has_been_waiting_for_its_release(town: World):
     assert value(town, WAITS, survey=SURVEY, question="tax") == 0
     assert value(town, "hustings_release_age_seconds", **RAIL) is None
 
+    with town.store.write() as session:
+        releases.mark_stale(session, SURVEY, "tax", town.now, "for another reason; no wave asks it")
+    assert value(town, WAITS, survey=SURVEY, question="tax") == 0
+
     town.work()
     assert value(town, WAITS, **RAIL) == 0
     town.now += timedelta(seconds=7)
@@ -174,6 +178,20 @@ def test_a_wave_that_is_withdrawn_or_held_waits_for_nothing(town: World):
         session.execute(text("UPDATE wave SET state = 'held' WHERE reference = 'w3'"))
     town.now += timedelta(seconds=3)
     assert value(town, WAITS, **RAIL) == 0
+
+
+def test_a_correction_that_an_analyst_has_to_let_through_waits_for_no_release(town: World):
+    town.release()
+    town.push("w2", wave_csv(start=1000))
+    with town.store.write() as session:  # w1 is counted as it was, its next version waits
+        session.execute(text("UPDATE wave_event SET sequence = sequence + 10 WHERE sequence = 1"))
+        session.execute(text("UPDATE wave_event SET waiting = 2 WHERE sequence = 11"))
+        session.execute(text("UPDATE wave SET state = 'withdrawn' WHERE reference = 'w2'"))
+    town.now += timedelta(seconds=3)
+    assert value(town, WAITS, **RAIL) == 0
+    with town.store.write() as session:
+        session.execute(text("UPDATE wave_event SET waiting = NULL"))
+    assert value(town, WAITS, **RAIL) == 63
 
 
 def test_questions_that_are_stale_held_or_unreleased(town: World):
