@@ -22,10 +22,12 @@ from api.auth import Principal, check_policy, is_permitted, principal_of
 from api.docs import docs_routes
 from api.edge import Edge
 from api.problems import exception_handlers
+from api.proxies import TrustedProxies
 from api.release_cache import ReleaseCache
 from api.routes.estimates import estimates_routes
 from api.routes.health import health_routes
 from api.routes.jobs import jobs_routes
+from api.routes.metrics import metrics_route
 from api.routes.open_waves import open_waves_routes
 from api.routes.pins import pins_routes
 from api.routes.privacy import privacy_routes
@@ -49,6 +51,8 @@ DESCRIPTION = """Push waves of interviews, read estimates by district and group 
 Every route below needs an API key as `Authorization: Bearer hust_...`, except `/health` and `/ready`.
 A survey outside the key's scope is answered like one that does not exist. Refusals are RFC 9457 problems
 (`application/problem+json`) whose `type` is a stable slug; a fault of the service itself is a 500 of the same form.
+Every answer has an `X-Request-Id`, by which the log of the service tells of it: yours, if you send one of up to 64
+letters, digits, `.`, `_` or `-`.
 """
 
 
@@ -69,7 +73,8 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
     store = open_store(settings.store_url)
     secrets = SecretsFile(settings.secrets_file)
     releases = ReleaseCache(store, secrets, settings)
-    return Edge(build(Services(store, secrets, settings, releases, now)))
+    services = Services(store, secrets, settings, releases, now)
+    return Edge(build(services), metrics=services.metrics, proxies=TrustedProxies(settings.trusted_proxies))
 
 
 def build(services: Services) -> Litestar:
@@ -96,6 +101,7 @@ def build(services: Services) -> Litestar:
             privacy_routes,
             jobs_routes,
             health_routes,
+            metrics_route,
             docs_routes,
         ],
         guards=[is_permitted, is_strict],

@@ -74,6 +74,8 @@ ROLES: dict[str, frozenset[str]] = {
     "confirmRelease": frozenset({"analyst", "admin"}),
     "pinRelease": frozenset({"analyst", "admin"}),
     "unpinRelease": frozenset({"analyst", "admin"}),
+    # A key that lies in a scraper's configuration opens nothing else.
+    "getMetrics": frozenset({"monitor", "admin"}),
 }
 """Operation id of a route -> roles that may call it."""
 

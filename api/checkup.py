@@ -35,6 +35,7 @@ def check_up(runtime: Runtime) -> Iterator[tuple[str, Finding]]:
     settings = runtime.settings
     machine: dict[str, Callable[[], Finding]] = {
         "python": _python,
+        "platform": lambda: _platform(settings),
         "libraries": _libraries,
         "sqlite": _sqlite,
         "disk space": lambda: _disk_space(settings),
@@ -83,6 +84,21 @@ def _python() -> Finding:
 
     found = f"{platform.python_version()} at {sys.executable}"
     return Finding(sys.version_info >= (3, 12), found, "Install Python 3.12 or newer.")
+
+
+def _platform(settings: Settings) -> Finding:
+    import platform
+    import sys
+
+    found = f"{platform.system()} {platform.release()}, {platform.machine()}"
+    if sys.platform == "linux":
+        return Finding(True, found)
+    lacks = ["files are parsed without a limit on memory", "the fit of a killed worker runs to its end"]
+    if settings.fit_memory_mb:
+        lacks.append("fit_memory_mb is not kept")
+    return Finding(
+        False, f"{found}: {', '.join(lacks)}", "Serve from Linux; this system is good for trying things out."
+    )
 
 
 def _libraries() -> Finding:

@@ -1,19 +1,25 @@
-"""The outermost layer of the web service: headers, HEAD, access log, last resort.
+"""The outermost layer of the web service: request ids, headers, HEAD, measures, access log, last resort.
 
 It wraps the application instead of being a middleware in it, so that it also
 sees what the router and the framework's own error handling answer. The access
-log has method, path, status, bytes and milliseconds: never a query string, a
-body or a header, because survey answers and keys travel there.
+log has request id, method, path, status, bytes and milliseconds: never a query
+string, a body, a header or an address, because survey answers, keys and
+persons are in there.
 """
 
 import logging
+import re
 import time
+from secrets import token_hex
 from typing import Any
 
 import msgspec
 from litestar.types import ASGIApp, Message, Receive, Send
 
 from api import problems
+from api.http_metrics import UNMATCHED, HttpMetrics
+from api.proxies import TrustedProxies
+from jobs import logs
 
 __all__ = ["Edge"]
 
@@ -29,17 +35,41 @@ HEADERS = (
 )
 """Sent with every answer that does not set the header itself."""
 
+REQUEST_ID = b"x-request-id"
+SAFE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+"""A caller's own id is kept if it looks like this; it is written into logs."""
+
 
 class Edge:
-    """ASGI wrapper around the application."""
+    """ASGI wrapper around the application.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Parameters
+    ----------
+    metrics
+        Where requests are counted.
+    proxies
+        Whose word on the caller's address and scheme is believed.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, metrics: HttpMetrics | None = None, proxies: TrustedProxies | None = None
+    ) -> None:
         self.app = app
+        self.metrics = metrics or HttpMetrics()
+        self.proxies = proxies or TrustedProxies()
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        request_id = _request_id(scope["headers"])
+        token = logs.REQUEST_ID.set(request_id)
+        try:
+            await self._answer(self.proxies.seen_through(scope), receive, send, request_id)
+        finally:
+            logs.REQUEST_ID.reset(token)
+
+    async def _answer(self, scope: Any, receive: Receive, send: Send, request_id: str) -> None:
         started = time.perf_counter()
         status, sent = 0, 0
         is_head = scope["method"] == "HEAD"
@@ -51,7 +81,7 @@ class Edge:
             nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = _with_defaults(message["headers"])
+                message["headers"] = _with_defaults(message["headers"], request_id)
             elif message["type"] == "http.response.body":
                 if is_head:
                     message["body"] = b""
@@ -65,15 +95,31 @@ class Edge:
             if status == 0:
                 await _last_resort(error, send_on)
         finally:
-            elapsed = 1000 * (time.perf_counter() - started)
+            seconds = time.perf_counter() - started
             method = "HEAD" if is_head else scope["method"]
-            log.info("%s %s %d %dB %.1fms", method, _printable(scope["path"]), status, sent, elapsed)
+            # The router leaves it in the scope if it found one.
+            route = scope.get("path_template")
+            self.metrics.observe(method=method, route=route, status=status, seconds=seconds)
+            if log.isEnabledFor(logging.INFO):
+                path, ms = _printable(scope["path"]), round(1000 * seconds, 1)
+                told = {"method": method, "route": route or UNMATCHED, "path": path}
+                told |= {"status": status, "bytes": sent, "ms": ms}
+                log.info("%s %s %d %dB %.1fms", method, path, status, sent, ms, extra=told)
 
 
-def _with_defaults(headers: Any) -> list[tuple[bytes, bytes]]:
+def _request_id(headers: Any) -> str:
+    """The caller's own id if it is one and harmless, else a new one."""
+    given = [bytes(value) for name, value in headers if len(name) == len(REQUEST_ID) and name.lower() == REQUEST_ID]
+    if len(given) == 1 and SAFE_ID.fullmatch(given[0]):
+        return given[0].decode("ascii")
+    return token_hex(16)
+
+
+def _with_defaults(headers: Any, request_id: str) -> list[tuple[bytes, bytes]]:
     given = [(bytes(name), bytes(value)) for name, value in headers]
     names = {name.lower() for name, _ in given}
-    return given + [(name, value) for name, value in HEADERS if name not in names]
+    ours = ((REQUEST_ID, request_id.encode()), *HEADERS)
+    return given + [(name, value) for name, value in ours if name not in names]
 
 
 def _printable(path: str) -> str:

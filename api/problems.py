@@ -8,7 +8,6 @@ of the exception, which may quote an answer of a respondent.
 """
 
 import logging
-import traceback
 from typing import Annotated, Any
 
 import msgspec
@@ -18,6 +17,7 @@ from litestar.openapi import ResponseSpec
 from sqlalchemy.exc import OperationalError
 
 from api import errors
+from jobs import logs
 from polling import errors as polling_errors
 
 __all__ = ["MEDIA_TYPE", "PROBLEMS", "Problem", "ProblemKind", "answer", "documented", "exception_handlers", "render"]
@@ -43,6 +43,10 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     n_faults: Annotated[int | None, msgspec.Meta(description="How many faults there are in all.")] = None
     n_rows: Annotated[int | None, msgspec.Meta(description="How many interviews the refused file has.")] = None
     allowed: Annotated[list[str] | None, msgspec.Meta(description="What would have been accepted instead.")] = None
+    request_id: Annotated[
+        str | None,
+        msgspec.Meta(description="With a status of 500 or more: the `X-Request-Id` by which the log tells of it."),
+    ] = None
 
 
 class ProblemKind(msgspec.Struct, frozen=True):
@@ -171,6 +175,7 @@ def answer(error: Exception) -> tuple[Problem, dict[str, str]]:
         n_faults=getattr(error, "n_faults", None) if faults is not None else None,
         n_rows=getattr(error, "n_rows", None),
         allowed=list(allowed) if allowed is not None else None,
+        request_id=logs.current_request_id() if kind.status >= 500 else None,
     )
     return problem, headers
 
@@ -188,9 +193,7 @@ def render(request: Request[Any, Any, Any], error: Exception) -> Response[Proble
 
 def log_unexpected(error: BaseException, *, method: str, path: str) -> None:
     """Log where an error happened, not what it says: messages of parsers quote the data."""
-    frames = traceback.extract_tb(error.__traceback__)
-    places = "".join(f"\n  {frame.filename}:{frame.lineno} in {frame.name}" for frame in frames)
-    log.error("unexpected %s in %s %s%s", type(error).__qualname__, method, path, places)
+    log.error("unexpected %s in %s %s%s", type(error).__qualname__, method, path, logs.places_of(error))
 
 
 exception_handlers: dict[int | type[Exception], Any] = {HTTPException: render, Exception: render}

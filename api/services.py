@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from api.house_metrics import FitTotals
+from api.http_metrics import HttpMetrics
 from api.idempotency import Exchanges
 from api.memory import Memory
 from api.release_cache import ReleaseCache
@@ -29,6 +31,8 @@ class Services:
     releases: ReleaseCache
     now: Callable[[], datetime] = field(default=utc_now)
     exchanges: Exchanges = field(default_factory=Exchanges)
+    metrics: HttpMetrics = field(default_factory=HttpMetrics)
+    fits: FitTotals = field(default_factory=FitTotals)
     memory: Memory = field(init=False)
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ outbox alone. A question whose last wave went keeps being served, and says so:
 a refit would have nothing to fit.
 """
 
+import logging
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -25,6 +26,8 @@ __all__ = ["REFIT", "ask_refit", "refit_key", "restate"]
 
 REFIT = "refit"
 """The kind of job that fits one question and publishes the result."""
+
+log = logging.getLogger("hustings.waves")
 
 
 def restate(
@@ -82,6 +85,10 @@ def restate(
             detail=about | told,
             now=now,
         )
+        # Ids alone: names and reasons are for those who may see the wave.
+        log.info("wave %s of %s: %s, version %d, %s", wave.id, survey_id, event.kind, wave.version, wave.state)
+    for job in asked:
+        log.info("refit of %s asked for: job %s", job.key, job.id)
     return tuple(asked)
 
 

@@ -21,13 +21,15 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 from jobs.errors import BadSetting, BadSettings, SettingsError, UnknownSetting
+from jobs.networks import networks
 
-__all__ = ["SettingRow", "Settings", "load_settings", "settings_table"]
+__all__ = ["SettingRow", "Settings", "load_settings", "settings_file", "settings_table"]
 
 FILE_NAME = "hustings.toml"
 PREFIX = "HUSTINGS_"
 TIMES_OF_DAY = frozenset({"backup_at", "confirm_at"})
 OR_NEVER = frozenset({"backup_at"})
+NETWORKS = frozenset({"trusted_proxies"})
 PROBABILITIES = frozenset({"nuts_target_accept", "nuts_retry_target_accept"})
 # Read elsewhere: the place of the settings file itself, and the folder of the public cases in tests.
 NOT_SETTINGS = frozenset({"HUSTINGS_SETTINGS", "HUSTINGS_CASES"})
@@ -93,6 +95,16 @@ class Settings:
     ] = 90
     host: Annotated[str, About("Address that the web server listens on.")] = "127.0.0.1"
     port: Annotated[int, About("Port that the web server listens on; 0 takes a free one.", least=0)] = 8000
+    trusted_proxies: Annotated[
+        str,
+        About(
+            "Addresses or networks of reverse proxies, with commas between: what they say in X-Forwarded-For and "
+            "X-Forwarded-Proto is believed. Empty: nobody is."
+        ),
+    ] = ""
+    log_format: Annotated[
+        str, About("How the log is written: text for people, json for programs.", choices=("text", "json"))
+    ] = "text"
     max_upload_mb: Annotated[int, About("Largest wave file that is accepted, in MB.", least=1)] = 64
     max_inflated_mb: Annotated[
         int, About("What a compressed wave file, or a workbook, may become when it is unpacked, in MB.", least=1)
@@ -242,6 +254,13 @@ def settings_table() -> tuple[SettingRow, ...]:
     return tuple(rows)
 
 
+def settings_file(path: Path | None = None, *, environ: Mapping[str, str] | None = None) -> Path | None:
+    """The settings file in force, which may not exist if it was named; None if there is none. As ``load_settings``."""
+    environ = os.environ if environ is None else environ
+    named = path or (Path(environ["HUSTINGS_SETTINGS"]) if environ.get("HUSTINGS_SETTINGS") else None)
+    return named or (Path(FILE_NAME) if Path(FILE_NAME).is_file() else None)
+
+
 def load_settings(path: Path | None = None, *, environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings file, then the environment over it.
 
@@ -265,12 +284,11 @@ def load_settings(path: Path | None = None, *, environ: Mapping[str, str] | None
         If a file that was named does not exist or is not TOML.
     """
     environ = os.environ if environ is None else environ
-    named = path or (Path(environ["HUSTINGS_SETTINGS"]) if environ.get("HUSTINGS_SETTINGS") else None)
-    file = named or Path(FILE_NAME)
+    file = settings_file(path, environ=environ)
     given: list[tuple[str, object, str]] = []
-    if named is not None or file.is_file():
+    if file is not None:
         given += [(name, value, str(file)) for name, value in _read_toml(file).items()]
-    base = file.absolute().parent if file.is_file() else Path.cwd()
+    base = file.absolute().parent if file is not None else Path.cwd()
     for variable, text in environ.items():
         if variable.startswith(PREFIX) and variable not in NOT_SETTINGS:
             given.append((variable.removeprefix(PREFIX).lower(), text, f"environment variable {variable}"))
@@ -322,6 +340,12 @@ def _require_in_range(name: str, value: Any, *, source: str) -> None:
     never = name in OR_NEVER and not value
     if name in TIMES_OF_DAY and not never and not re.fullmatch("([01][0-9]|2[0-3]):[0-5][0-9]", value):
         raise BadSetting(name, value, source=source, expected="a time of day, 00:00 to 23:59")
+    if name in NETWORKS:
+        try:
+            networks(value)
+        except ValueError as error:
+            expected = f"addresses or networks such as 127.0.0.1, 10.0.0.0/8, fd00::/8: {error}"
+            raise BadSetting(name, value, source=source, expected=expected) from None
 
 
 def _about(name: str) -> About:

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from jobs import logs
 from jobs.backup_job import BACKUP, back_up
 from jobs.confirm import confirm
 from jobs.confirm_ask import CONFIRM
@@ -125,10 +126,11 @@ class Worker:
             claim = queue.claim(session, owner=self.owner, now=now, lease=self.settings.lease)
         if claim is None:
             return False
-        try:
-            self._do(claim)
-        except LeaseLost as lost:
-            log.warning("job %s: %s", claim.job.id, lost)
+        with logs.about(job_id=claim.job.id):
+            try:
+                self._do(claim)
+            except LeaseLost as lost:
+                log.warning("job %s: %s", claim.job.id, lost)
         return True
 
     def _until_due(self) -> float:

@@ -37,6 +37,8 @@ class Role(StrEnum):
     """Also reads diagnostics."""
     DPO = "dpo"
     """Data protection officer: sees what is held and who read it."""
+    MONITOR = "monitor"
+    """Reads metrics of the service and nothing else."""
     ADMIN = "admin"
 
 

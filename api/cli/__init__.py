@@ -21,6 +21,7 @@ from api.cli.runtime import Runtime
 __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "api": ("api.cli.serve:api", "Serve the HTTP interface, without a worker."),
     "audit": ("api.cli.audit:audit", "Verify, show or export the record of everything done."),
     "backup": ("api.cli.backup:backup", "Back up the database; list or delete backups."),
     "backtest": ("api.cli.backtest:backtest", "Score a survey folder against what happened."),
@@ -40,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("api.cli.serve:serve", "Serve the HTTP interface, with a worker beside it."),
     "source": ("api.cli.source:source", "Look at sources of files; see what became of them."),
     "survey": ("api.cli.survey:survey", "Check, add, update, list or show surveys."),
+    "unit": ("api.cli.unit:unit", "Print a unit for systemd."),
     "wave": ("api.cli.wave:wave", "Push, correct, withdraw, list or show waves."),
     "worker": ("api.cli.worker:worker", "Run a worker: refits, schedule."),
 }
@@ -95,6 +97,10 @@ def cli(ctx: click.Context, settings_file: Path | None) -> None:
 
 def main() -> None:
     """Entry point of the command ``hustings``."""
+    if sys.platform == "win32":
+        # Locks, limits and signals are POSIX; modules that need them could not even be imported.
+        sys.stderr.write("hustings does not run on Windows itself. Run it under WSL 2, which is Linux.\n")
+        sys.exit(3)
     # A label from a survey may not fit the terminal's encoding; that is no reason to stop.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

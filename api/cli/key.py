@@ -9,7 +9,7 @@ from api.cli.runtime import Runtime
 
 __all__ = ["key"]
 
-ROLES = ("pollster", "reader", "analyst", "dpo", "admin")
+ROLES = ("pollster", "reader", "analyst", "dpo", "monitor", "admin")
 
 
 @click.group(short_help="Create, list or revoke API keys.")

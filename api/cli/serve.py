@@ -1,22 +1,33 @@
-"""``hustings serve``: the HTTP interface with a worker beside it."""
+"""``hustings serve``: the HTTP interface with a worker beside it; ``hustings api``: without one."""
 
-import logging
 import sys
+from collections.abc import Callable
 
 import click
 
 from api.cli.refusals import SERVICE, Refusal
 from api.cli.runtime import Runtime
 
-__all__ = ["configure_logging", "serve"]
+__all__ = ["api", "serve"]
+
+
+def _server_options[C: Callable[..., None]](command: C) -> C:
+    options = (
+        click.option("--host", help="Address to listen on. Default: the setting host."),
+        click.option(
+            "--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one. Default: the setting port."
+        ),
+        click.option("--quiet", is_flag=True, help="No access log."),
+        click.option("--with-parent", is_flag=True, help="End when the process that started this one ends."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 @click.command(short_help="Serve the HTTP interface, with a worker beside it.")
-@click.option("--host", help="Address to listen on. Default: the setting host.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one. Default: the setting port.")
+@_server_options
 @click.option("--worker/--no-worker", default=True, show_default=True, help="Run a worker process too.")
-@click.option("--quiet", is_flag=True, help="No access log.")
-@click.option("--with-parent", is_flag=True, help="End when the process that started this one ends.")
 @click.pass_obj
 def serve(
     runtime: Runtime, *, host: str | None, port: int | None, worker: bool, quiet: bool, with_parent: bool
@@ -27,12 +38,29 @@ def serve(
     The address is printed once the first request was answered. SIGTERM or Ctrl-C ends both within five
     seconds; a worker that dies is started again.
     """
-    configure_logging(access=not quiet)
+    _run(runtime, host=host, port=port, worker=worker, quiet=quiet, with_parent=with_parent)
+
+
+@click.command(short_help="Serve the HTTP interface, without a worker.")
+@_server_options
+@click.pass_obj
+def api(runtime: Runtime, *, host: str | None, port: int | None, quiet: bool, with_parent: bool) -> None:
+    """Serve the HTTP interface alone; workers run as `hustings worker`, here or on other machines.
+
+    Otherwise as `hustings serve`. Without a worker somewhere waves are received and never fitted.
+    """
+    _run(runtime, host=host, port=port, worker=False, quiet=quiet, with_parent=with_parent)
+
+
+def _run(runtime: Runtime, *, host: str | None, port: int | None, worker: bool, quiet: bool, with_parent: bool) -> None:
+    from jobs.logs import configure_logging
+
+    settings = runtime.settings
+    configure_logging(settings.log_format, access=not quiet)
     if with_parent:
         from api.cli.parent import end_with_parent
 
         end_with_parent()
-    settings = runtime.settings
     from api.server import end_now, free_address
     from api.server import serve as run
 
@@ -61,15 +89,6 @@ def worker_command(runtime: Runtime) -> list[str]:
     """The command line of a worker with the same settings file, which ends with this process."""
     settings = ["--settings", str(runtime.settings_file)] if runtime.settings_file else []
     return [sys.executable, "-m", "api.cli", *settings, "worker", "--with-parent"]
-
-
-def configure_logging(*, access: bool = True) -> None:
-    """Log to standard error: our own messages, and warnings of libraries."""
-    logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    logging.getLogger("hustings").setLevel(logging.INFO)
-    logging.getLogger("hustings.access").setLevel(logging.INFO if access else logging.WARNING)
 
 
 def _announce(address: str) -> None:

@@ -17,9 +17,9 @@ def worker(runtime: Runtime, with_parent: bool, once: bool) -> None:
     import threading
 
     from api.cli.parent import end_with_parent
-    from api.cli.serve import configure_logging
+    from jobs.logs import configure_logging
 
-    configure_logging()
+    configure_logging(runtime.settings.log_format)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -4,7 +4,8 @@ It reads one file after the other: over the socket come the length of a JSON req
 the content and an empty one for the table. The reply is a length and a JSON document with the faults and what is known
 of the table, whose rows are written to the second file as Arrow IPC. Nothing that the parent reads is code.
 
-A file may use ``MEMORY_BYTES`` of address space and ``CPU_S`` seconds of computing; the kernel ends the process beyond.
+A file may use ``MEMORY_BYTES`` of address space (on Linux) and ``CPU_S`` seconds of computing; the kernel ends the
+process beyond.
 It also ends with its parent, when nothing was asked of it for ``IDLE_S``, and after a file that left it large.
 """
 
@@ -43,7 +44,8 @@ def main(arguments: list[str]) -> int:
     _end_with_parent(int(arguments[1]))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would be full of interviews
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, FILE_BYTES))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    if sys.platform == "linux":  # macOS refuses: its processes have more address space than this from the start
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     with socket.socket(fileno=int(arguments[0])) as parent:
         parent.sendall(b"\x00" * LENGTH)  # ready
         parent.settimeout(IDLE_S)

@@ -13,7 +13,7 @@ from polling.keys import new_key
 from polling.store import keys as stored_keys
 from tests.api.world import OTHER, POLLSTER, RIVAL, SURVEY, World, wave_csv
 
-ALL_ROLES = ("pollster", "reader", "analyst", "dpo", "admin")
+ALL_ROLES = ("pollster", "reader", "analyst", "dpo", "monitor", "admin")
 
 PATHS = {
     "listSurveys": "/v1/surveys",
@@ -53,6 +53,7 @@ PATHS = {
     "confirmRelease": "/v1/surveys/{s}/questions/rail/confirm",
     "pinRelease": "/v1/surveys/{s}/releases/{release}/pin",
     "unpinRelease": "/v1/surveys/{s}/releases/{release}/unpin",
+    "getMetrics": "/metrics",
 }
 """A path per guarded operation; the test below fails when one is missing."""
 
@@ -77,7 +78,7 @@ BODIES = {
 }
 """What is sent to the operations that take JSON."""
 
-IN_A_SURVEY = sorted(set(PATHS) - {"listSurveys"})
+IN_A_SURVEY = sorted(set(PATHS) - {"listSurveys", "getMetrics"})
 
 
 def case_of(world: World) -> str:

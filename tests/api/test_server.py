@@ -28,10 +28,12 @@ def environment(folder: Path, **settings: object) -> dict[str, str]:
 
 
 @contextmanager
-def serving(folder: Path, *options: str, **settings: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    command = [sys.executable, "-m", "api.cli", "serve", "--port", "0", *options]
+def serving(
+    folder: Path, *options: str, command: str = "serve", **settings: object
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    arguments = [sys.executable, "-m", "api.cli", command, "--port", "0", *options]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(folder, **settings)
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(folder, **settings)
     )
     try:
         assert process.stdout is not None
@@ -99,6 +101,17 @@ def test_the_worker_beside_it_lives_and_ends_with_it(tmp_path: Path):
 
     assert process.returncode == 0
     assert not any(alive(pid) for pid in workers)
+
+
+def test_api_is_serve_without_a_worker(tmp_path: Path):
+    with serving(tmp_path, command="api") as (process, address):
+        assert httpx.get(f"{address}/ready").json()["status"] == "ready"
+        assert children(process.pid) == []
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=6)
+
+    assert process.returncode == 0
+    assert "hustings.worker" not in errors
 
 
 def children(pid: int) -> list[int]:

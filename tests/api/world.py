@@ -161,7 +161,7 @@ class World:
         cache = ReleaseCache(self.store, self.secrets, self.settings)
         self.services = Services(self.store, self.secrets, self.settings, cache, lambda: self.now)
         self.app = build(self.services)
-        self.client = TestClient(Edge(self.app), raise_server_exceptions=False)
+        self.client = TestClient(Edge(self.app, metrics=self.services.metrics), raise_server_exceptions=False)
 
     def key(self, role: str, survey: str | None = SURVEY, **about: Any) -> str:
         """A new key of this role."""

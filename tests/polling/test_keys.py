@@ -72,7 +72,7 @@ def test_the_hash_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_the_roles_are_those_of_the_design():
-    assert {str(role) for role in Role} == {"pollster", "reader", "analyst", "dpo", "admin"}
+    assert {str(role) for role in Role} == {"pollster", "reader", "analyst", "dpo", "monitor", "admin"}
 
 
 def test_a_scope_covers_its_survey_or_all():
