@@ -6,7 +6,6 @@ breakdowns; whatever is dropped can be made again from the store. Several
 threads asking for the same thing wait for one of them to make it.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -36,9 +35,6 @@ MAX_BREAKDOWNS = 32
 MAX_BREAKDOWNS_MB = 64
 MAX_BREAKDOWN_MB = 32
 """Area draws kept per release: how many breakdowns, how much memory for all of them and for one."""
-MAX_BODIES = 2000
-MAX_BODIES_MB = 50
-"""Encoded answers kept: an entity tag names one answer for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +100,6 @@ class ReleaseCache:
         """For answers whose draws are kept, or could be: milliseconds."""
         self.large_slots = Slots(2, waiting=2)
         """For answers of many groups: seconds, and tens of megabytes each. A few threads always stay free of them."""
-        self._bodies: Once[str, bytes] = Once(MAX_BODIES, most_bytes=MAX_BODIES_MB * 1_000_000, size=len)
 
     def load(self, release_id: str) -> LoadedRelease:
         """The release of this id, from memory or from the store.
@@ -125,14 +120,6 @@ class ReleaseCache:
         for release in kept:
             if not release.has_draws:
                 self._loaded.drop(release.id)
-
-    def find_body(self, tag: str) -> bytes | None:
-        """The encoded answer that an entity tag names, if it is still there."""
-        return self._bodies.find(tag)
-
-    def body(self, tag: str, make: Callable[[], bytes]) -> bytes:
-        """The encoded answer that an entity tag names, made once."""
-        return self._bodies.get(tag, make)
 
     def _load(self, release_id: str) -> LoadedRelease:
         # A new release may be the one that lets draws of an older one go.

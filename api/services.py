@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from api.answers import Answers
 from api.house_metrics import FitTotals
 from api.http_metrics import HttpMetrics
 from api.idempotency import Exchanges
@@ -31,6 +32,7 @@ class Services:
     releases: ReleaseCache
     now: Callable[[], datetime] = field(default=utc_now)
     exchanges: Exchanges = field(default_factory=Exchanges)
+    answers: Answers = field(default_factory=Answers)
     metrics: HttpMetrics = field(default_factory=HttpMetrics)
     fits: FitTotals = field(default_factory=FitTotals)
     memory: Memory = field(init=False)

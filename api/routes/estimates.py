@@ -1,5 +1,7 @@
 """Read estimates."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any, cast
 
@@ -71,16 +73,24 @@ def get_estimates(
         with services.store.read() as session:
             served = find_served(session, survey_id, question_id, release, at=require_zone(as_of, "as_of"))
     tag = entity_tag(served, query, services.settings)
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
     if _matches(request.headers.get("if-none-match"), tag):
-        return Response(cast("EstimatesPayload", None), status_code=304, headers=headers)
-    if (body := services.releases.find_body(tag)) is None:
+        return Response(cast("EstimatesPayload", None), status_code=304, headers=_headers(tag))
+
+    @contextmanager
+    def turn() -> Iterator[Callable[[], bytes]]:
         prepared = prepare_query(services.releases, served, query, services.settings)
         slots = services.releases.large_slots if prepared.is_large else services.releases.slots
         with slots.take():
-            body = services.releases.body(tag, lambda: encode(answer_query(prepared, services.settings)))
+            yield lambda: encode(answer_query(prepared, services.settings))
+
+    current = release is None and as_of is None
+    tag, body = services.answers.get(tag, turn, asked=(survey_id, question_id, query) if current else None)
     # Encoded here, once; the annotation is what the OpenAPI document is made from.
-    return Response(cast("EstimatesPayload", body), media_type=MediaType.JSON, headers=headers)
+    return Response(cast("EstimatesPayload", body), media_type=MediaType.JSON, headers=_headers(tag))
+
+
+def _headers(tag: str) -> dict[str, str]:
+    return {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
 
 
 def _split(text: str | None) -> tuple[str, ...]:
