@@ -14,7 +14,7 @@ help:
 	 '                  of a whole service under load, its worker, database, disk, clock (LIVE=service-killed)' \
 	 'make bench        speed and accuracy, with reports in tests/benchmarks/reports' \
 	 'make live         a running service: wave to release under readers, and a burst for 100 surveys; the same' \
- 'make lint         ruff and mypy' \
+	 'make lint         ruff and mypy' \
 	 'make check        what continuous integration runs' \
 	 'make clean        remove the virtual environment, caches and demo data'
 
@@ -44,6 +44,8 @@ bench: setup
 	@mv $(REPORTS)/.part $(REPORTS)/poststratify.json && cat $(REPORTS)/poststratify.json
 	.venv/bin/python tests/benchmarks/accuracy.py > $(REPORTS)/.part
 	@mv $(REPORTS)/.part $(REPORTS)/accuracy.json && tail -n 40 $(REPORTS)/accuracy.json
+	.venv/bin/hustings bench ingest --json > $(REPORTS)/.part
+	@mv $(REPORTS)/.part $(REPORTS)/ingest.json && cat $(REPORTS)/ingest.json
 
 # With the interviews of cces2018 where they are, else with those of a synthetic survey; the burst is always synthetic.
 live: export OPENBLAS_NUM_THREADS = 1

@@ -48,12 +48,16 @@ class _Known:
 
     at: float
     """Monotonic seconds."""
+    stamp: Hashable = None
+    """``Store.stamp`` before it."""
+    wanted: tuple[tuple[str, str], ...] = ()
+    """The questions that were read lately."""
     moment: datetime | None = None
     keys: Mapping[str, ApiKeyRecord] = field(default_factory=dict)
     versions: Mapping[str, int] = field(default_factory=dict)
     states: Mapping[tuple[str, str], QuestionStateRecord] = field(default_factory=dict)
     served: Mapping[tuple[str, str], Served] = field(default_factory=dict)
-    """Of the questions that were read lately."""
+    """Of ``wanted``, those that have a release."""
 
 
 class Memory:
@@ -197,7 +201,11 @@ class Memory:
         """
         before, at = self._known, self._clock()
         with self._lock:
-            wanted = list(self._read_lately)
+            wanted = tuple(sorted(self._read_lately))
+        stamp = self._store.stamp()
+        if (stamp, wanted) == (before.stamp, before.wanted):
+            self._seen(replace(before, at=at, moment=datetime.now(UTC)))
+            return
         with self._store.read() as session:
             every_key = {one.prefix: one for one in keys.list_keys(session)}
             versions = surveys.newest_versions(session)
@@ -209,10 +217,7 @@ class Memory:
                 known = before.served.get(question)
                 same = known is not None and known.state == states[question]
                 served[question] = known if known is not None and same else find_served(session, *question)
-        self._known = _Known(at, datetime.now(UTC), every_key, versions, states, served)
-        if self._away.is_set():
-            log.warning("the database answers again")
-            self._away.clear()
+        self._seen(_Known(at, stamp, wanted, datetime.now(UTC), every_key, versions, states, served))
         for one in served.values():
             # Ready before anybody asks for it.
             if one.release.has_draws:
@@ -220,6 +225,12 @@ class Memory:
                     self._loaded.load(one.release.id)
                 except DrawsNotFound:  # they went between the two looks
                     continue
+
+    def _seen(self, known: _Known) -> None:
+        self._known = known
+        if self._away.is_set():
+            log.warning("the database answers again")
+            self._away.clear()
 
     def _look_on(self) -> None:
         while not self._stop.is_set():
