@@ -22,6 +22,7 @@ from mrp.terms import observed_columns
 from polling.codebook import convert, counted_answer
 from polling.declaration import Period, Question, SurveyDeclaration
 from polling.enums import as_texts
+from polling.faults import without_values
 from polling.payload import from_payload
 from polling.purged import kept_of
 from polling.store import waves
@@ -117,10 +118,11 @@ def _converted(
     columns = needed.columns_of(wave.pollster).values()
     conversion = convert(from_payload(part.payload, columns), needed, pollster=wave.pollster)
     if conversion.faults:
+        first = without_values(conversion.faults)[0]  # the sentence is kept with the job, where no erasure looks
         raise FitImpossible(
             "wave-not-convertible",
             f"Wave {wave.reference} of {wave.pollster} no longer fits the codebook: "
-            f"{conversion.faults[0]} Mend the codebook with `hustings survey update`.",
+            f"{first} Mend the codebook with `hustings survey update`.",
         )
     kept = conversion.interviews.lazy().filter(~pl.col("excluded")).with_columns(counted_answer(question))
     kept = kept.with_columns(value.alias(column) for column, value in _own(wave, number, declaration).items())

@@ -30,7 +30,7 @@ from jobs.urgency import PRIORITIES
 from polling.errors import RespondentsUnknown, SecretsError
 from polling.pseudonyms import pseudonymise
 from polling.secrets import SecretsFile
-from polling.store import erasure, fits, queue, releases, suppression, surveys, waves
+from polling.store import erasure, fits, queue, releases, sources, suppression, surveys, waves
 from polling.store.columns import Json
 from polling.store.engine import Store
 from polling.store.erasure import ErasureRecord, Removed
@@ -214,6 +214,7 @@ def overdue(session: Session, settings: Settings, *, now: datetime) -> None:
             _erase_listed(session, secrets, settings, now, actor="clock")
     except SecretsError as error:  # the rest is to be done all the same; `hustings doctor` says it too
         log.error("%s", error)
+    _forget_values(session, now=now)
     open_cases = erasure.open_cases(session)
     for survey_id in sorted({case.survey_id for case in open_cases}):
         for state in releases.list_question_states(session, survey_id):
@@ -349,12 +350,19 @@ def _remove(
         session, survey_id, is_id=is_id, is_pseudonym=is_pseudonym, pollster=pollster, now=now, actor=actor
     )
     marked = erasure.mark_fits(session, survey_id, removed.payloads, now=now)
+    _forget_values(session, survey_id, now=now)
     if removed.waves:
         changed = tuple(waves.get_wave(session, survey_id, wave_id) for wave_id in removed.waves)
         restate(session, secrets, settings, changed, after=before, now=now)
     for question_id in sorted({fits.get_fit(session, fit_id).question_id for fit_id in marked}):
         finish_question(session, survey_id=survey_id, question_id=question_id, now=now)
     return removed, marked
+
+
+def _forget_values(session: Session, survey_id: str | None = None, *, now: datetime) -> None:
+    """Take out what earlier versions of hustings noted of the cells of rejected files, and free its bytes."""
+    if sources.forget_values(session, survey_id):
+        ask_free(session, now=now)
 
 
 def _forget(session: Session, survey_id: str, fit_ids: tuple[str, ...], *, now: datetime) -> None:

@@ -3,7 +3,8 @@
 A file is taken once by its name and content (its sidecar is part of it). What
 became of it is written in the transaction that stores its wave: after a crash
 it is either stored and known, or neither. A file with faults, or one that
-contradicts what is stored, is remembered with the reason and tried again only
+contradicts what is stored, is remembered with the reason (row, column and what
+to do, never what was in a cell: no erasure would reach it) and tried again only
 when it changes, or when somebody asks for it. Nothing is ever deleted at a
 source.
 
@@ -30,7 +31,7 @@ from jobs.source_offer import Fetched, Offered, Place
 from jobs.urgency import PRIORITIES
 from polling.declaration import SurveyDeclaration
 from polling.errors import WaveConflict, WaveNotFound, WaveRejected, WaveStateRefused
-from polling.faults import FaultLog
+from polling.faults import FaultLog, without_values
 from polling.secrets import SecretsFile
 from polling.sidecar import Sidecar, read_sidecar
 from polling.source import Source
@@ -271,8 +272,9 @@ def _take(desk: _Desk, offered: Offered, fetched: Fetched) -> str | None:
             also=note,
         )
     except WaveRejected as rejected:
-        faults = "\n".join(str(fault) for fault in rejected.faults)
-        return _answer(desk, offered, sha256, REJECTED, f"{rejected.n_faults:,} faults\n{faults}")
+        faults = "\n".join(str(fault) for fault in without_values(rejected.faults))
+        n = "1 fault" if rejected.n_faults == 1 else f"{rejected.n_faults:,} faults"
+        return _answer(desk, offered, sha256, REJECTED, f"{n}:\n{faults}")
     except (WaveConflict, WaveNotFound, WaveStateRefused) as conflict:
         return _answer(desk, offered, sha256, CONFLICT, str(conflict))
     return TAKEN
