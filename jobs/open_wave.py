@@ -164,7 +164,8 @@ def receive_batch(
     with store.read() as session:
         known = known_of(session, survey_id)
         found = waves.get_wave(session, survey_id, wave, pollster=pollster)
-        repeated = batches.find_batch(session, found, number, sha256)
+        # A number out of range is a fault like others; the database may not even have room for it.
+        repeated = batches.find_batch(session, found, number, sha256) if 1 <= number <= MAX_NUMBER else None
         so_far = batches.gathered(session, found)
     if repeated is not None:
         return _again(store, found, repeated, also)
