@@ -74,7 +74,7 @@ class PreparedDelivery:
     """Its respondents; none where the survey declares no id."""
     key: PseudonymKey
     n_suppressed: int
-    """Interviews of erased respondents, which were left out."""
+    """Rows of erased respondents, which were left out, faulty ones included."""
     new: NewWave
     """Without flags."""
 

@@ -51,7 +51,8 @@ class ReceivedWave:
     first_of_pollster: bool
     """True if the survey had no wave of this pollster before: a new pollster, or its name mistyped."""
     n_suppressed: int = 0
-    """Interviews of erased respondents, which were not stored; told when the delivery is stored, and kept nowhere."""
+    """Rows of erased respondents, which were neither stored nor set aside; told when the delivery is stored, and kept
+    nowhere."""
     faults: tuple[Fault, ...] = ()
     """Of the rows that were set aside; told when the delivery is stored, afterwards see ``jobs.quarantine``."""
     n_faults: int = 0

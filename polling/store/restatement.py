@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from polling.store.fits import get_fit
 from polling.store.records import FitRecord, ReleaseRecord
 from polling.store.tables import Release
-from polling.store.wave_events import changes_after
+from polling.store.wave_events import CHANGES_WITHIN, changes_after
 
 __all__ = ["RestatedWave", "restated_waves"]
 
@@ -54,7 +54,10 @@ def restated_waves(session: Session, release: ReleaseRecord) -> tuple[RestatedWa
     last = {
         change.wave_id: change
         for change in changes_after(session, release.survey_id, min(old.data_sequence, new.data_sequence - 1))
-        if change.sequence <= new.data_sequence and release.question_id in change.questions
+        if change.sequence <= new.data_sequence
+        and release.question_id in change.questions
+        # What happened within a wave that the release before did not have restates nothing.
+        and (change.wave_id in had or change.kind not in CHANGES_WITHIN)
     }
     return tuple(
         RestatedWave(

@@ -88,7 +88,7 @@ def test_the_command_line_erases_reads_lists_and_purges(settings_file: Path):
 
     receipt = run(settings_file, "erase", SURVEY, given="r9\n")
 
-    assert "1 interviews and 0 rows set aside in 1 wave were removed." in receipt
+    assert "1 interview and 0 rows set aside in 1 wave were removed on " in receipt
     assert "r9" not in receipt
     assert '"interviews": []' in run(settings_file, "access", SURVEY, given="r9\n")
     assert run(settings_file, "cases", SURVEY).count("E2") == 1
