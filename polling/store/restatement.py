@@ -51,9 +51,10 @@ def restated_waves(session: Session, release: ReleaseRecord) -> tuple[RestatedWa
     if had == has:
         return ()
     # The release's own place in the history: an identical fit may have been confirmed on later data since.
+    since = min(old.data_sequence, new.data_sequence - 1)
     last = {
         change.wave_id: change
-        for change in changes_after(session, release.survey_id, min(old.data_sequence, new.data_sequence - 1))
+        for change in changes_after(session, release.survey_id, since, purges=True)
         if change.sequence <= new.data_sequence
         and release.question_id in change.questions
         # What happened within a wave that the release before did not have restates nothing.

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from polling.store.tables import Wave, WavePart, WaveVersion
 from polling.store.wave_events import append_event
-from polling.store.wave_records import OPEN, Standing
+from polling.store.wave_records import COUNTED, OPEN, Standing
 
 __all__ = ["DuePart", "append_purged", "due_parts", "load_payload", "put_counts"]
 
@@ -21,7 +21,10 @@ class DuePart:
     version: int
     number: int
     pollster: str
+    reference: str
     n_interviews: int
+    stands: bool
+    """Whether its interviews are counted now."""
 
 
 def due_parts(session: Session, survey_id: str, *, last_day: date) -> list[DuePart]:
@@ -33,7 +36,15 @@ def due_parts(session: Session, survey_id: str, *, last_day: date) -> list[DuePa
     )
     version = (WaveVersion.wave_id == WavePart.wave_id) & (WaveVersion.version == WavePart.version)
     kept = (
-        select(WavePart.wave_id, WavePart.version, WavePart.number, Wave.pollster, WavePart.n_interviews)
+        select(
+            WavePart.wave_id,
+            WavePart.version,
+            WavePart.number,
+            Wave.pollster,
+            Wave.reference,
+            WavePart.n_interviews,
+            and_(Wave.version == WavePart.version, Wave.state.in_(COUNTED)),
+        )
         .join(WaveVersion, version)
         .join(Wave, Wave.id == WavePart.wave_id)
         .where(Wave.survey_id == survey_id, Wave.state != OPEN, WavePart.payload.is_not(None), over)

@@ -100,8 +100,15 @@ def list_events(session: Session, wave_id: str) -> list[WaveEventRecord]:
     ]
 
 
-def changes_after(session: Session, survey_id: str, sequence: int) -> list[WaveChange]:
-    """Events after ``sequence`` that moved the counts, oldest first."""
+def changes_after(session: Session, survey_id: str, sequence: int, *, purges: bool = False) -> list[WaveChange]:
+    """Events after ``sequence`` that moved the counts, oldest first.
+
+    Parameters
+    ----------
+    purges
+        True: with those that reduced interviews to counts. What was made of the interviews before stays true, so that
+        a purge makes nothing stale and asks for nothing; it is told by the next fit that rests on what is left.
+    """
     touched = select(WaveEvent.wave_id).where(WaveEvent.survey_id == survey_id, WaveEvent.sequence > sequence)
     events = session.scalars(select(WaveEvent).where(WaveEvent.wave_id.in_(touched)).order_by(WaveEvent.id)).all()
     if not events:
@@ -119,6 +126,7 @@ def changes_after(session: Session, survey_id: str, sequence: int) -> list[WaveC
         before[event.wave_id] = new
         uncounted = event.kind == "batch" and event.waiting is not None  # it joined what is not counted
         uncounted = uncounted or (event.kind == "erased" and event.reason == NOTHING_COUNTED)
+        uncounted = uncounted or (event.kind == "purged" and not purges)
         moved = old != new or (event.kind in CHANGES_WITHIN and new is not None and not uncounted)
         if event.sequence > sequence and moved:
             both = (asked.get((event.wave_id, one), ()) for one in (old, new) if one is not None)

@@ -1,12 +1,15 @@
 """Erasure and access over HTTP and the command line, and what releases say of it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from api.cli import cli
-from tests.api.world import SURVEY, World
+from jobs.survey import load_survey, update_survey
+from polling.declaration import Retention
+from tests.api.world import NOON, SURVEY, World, write_survey
 
 BASE = f"/v1/surveys/{SURVEY}"
 RAIL = f"{BASE}/questions/rail"
@@ -70,6 +73,10 @@ def test_a_respondent_gets_a_copy_that_names_no_pseudonym(served: World):
 
 @pytest.fixture
 def settings_file(served: World, tmp_path: Path) -> Path:
+    return settings_of(served, tmp_path)
+
+
+def settings_of(served: World, tmp_path: Path) -> Path:
     path = tmp_path / "cli.toml"
     settings = served.settings
     lines = {"database_url": served.store.url, "data_dir": settings.data_dir, "secrets_file": settings.secrets_file}
@@ -100,3 +107,18 @@ def test_a_command_without_respondent_says_what_to_give(settings_file: Path):
 
     assert done.exit_code == 2
     assert "--respondent" in done.output
+
+
+def test_a_purge_that_leaves_much_out_says_so_first_and_needs_a_yes(world: World, tmp_path: Path):
+    bundle = load_survey(write_survey(tmp_path / "again"))
+    kept = replace(bundle, declaration=replace(bundle.declaration, retention=Retention(1, 150)))
+    update_survey(world.store, world.secrets, world.settings, kept, actor="test", now=NOON)
+    world.push()
+    file = settings_of(world, tmp_path)
+
+    refused = CliRunner().invoke(cli, ["--settings", str(file), "privacy", "purge", SURVEY])
+
+    assert refused.exit_code == 1
+    assert "rail: 400 of 400 interviews (100%) will be left out, in cells of fewer than 150." in refused.output
+    assert "Nothing was purged. With --yes it is" in refused.output
+    assert run(file, "purge", SURVEY, "--yes").endswith("1 wave with 400 interviews were reduced to counts per cell.\n")
