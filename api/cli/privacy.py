@@ -175,6 +175,30 @@ def purge(runtime: Runtime, survey_id: str, *, yes: bool, json_: bool) -> None:
         click.echo(f"{told} with {n_interviews:,} interviews were reduced to counts per cell.")
 
 
+@privacy.command("rotate-key")
+@click.argument("survey_id", metavar="SURVEY")
+@click.option("--reason", required=True, help="Why; it is in the audit chain.")
+@as_json
+@click.pass_obj
+def rotate_key(runtime: Runtime, survey_id: str, *, reason: str, json_: bool) -> None:
+    """Make a new version of a survey's pseudonym key, by choice or after the old one was lost for good.
+
+    Old versions stay in the secrets file; keep its copies. Respondents cannot be recognised across versions.
+    """
+    from jobs.ledger import cli_actor
+    from jobs.pseudonym_key import rotate_key as carry_out
+
+    if not reason.strip():
+        raise click.UsageError("Give a reason: it is all that others will know of it.")
+    done = carry_out(
+        runtime.store, runtime.secrets, survey_id=survey_id, reason=reason, now=runtime.now(), actor=cli_actor()
+    )
+    if json_:
+        print_json({"survey": survey_id, "version": done.version, "lost": done.lost, "meaning": done.meaning})
+    else:
+        click.echo(f"{done.meaning} Make a copy of the secrets file now.")
+
+
 def _warn(expected: "Purged", *, yes: bool, asks: bool) -> None:
     """Say what will be left out, per question and of which waves much; stop where nobody wants that."""
     for question_id in dict.fromkeys(one.question_id for one in expected.losses):

@@ -479,3 +479,38 @@ def test_the_command_line_looks_and_shows(house: House, drop: Path, tmp_path: Pa
     assert run("run", "demo", "drop") == "drop: nothing new\n"
     assert "rejected" in run("run", "demo", "--retry")
     assert "w2.csv" in run("files", "demo")
+
+
+def test_a_source_without_its_credentials_is_told_and_keeps_no_other_from_being_read(
+    house: House, drop: Path, tmp_path: Path
+):
+    from click.testing import CliRunner
+
+    from api.checkup_database import CHECKS
+    from api.cli import cli
+    from api.cli.runtime import Runtime
+
+    toml = tmp_path / "declared" / "survey.toml"
+    pollster = house.written.waves[0].pollster
+    bucket = f'name = "away"\npollster = "{pollster}"\nkind = "s3"\nbucket = "b"\ncredentials = "none"\n'
+    text = toml.read_text()
+    place = text.index("[[sources]]")
+    toml.write_text(f"{text[:place]}[[sources]]\n{bucket}\n{text[place:]}")
+    update_survey(house.store, house.secrets, house.settings, load_survey(toml.parent), actor="test", now=house.now)
+    (drop / "w1.csv").write_bytes(wave(house))
+    settings = tmp_path / "hustings.toml"
+    settings.write_text(
+        f'data_dir = "{house.settings.data_dir}"\nsecrets_file = "{house.settings.secrets_file}"\nsource_settle_s = 0\n'
+    )
+
+    done = CliRunner().invoke(cli, ["--settings", str(settings), "source", "run", "demo"])
+
+    assert done.exit_code == 1
+    assert "drop: 1 taken" in done.output
+    assert "Could not be read: away." in done.output
+    listed = CliRunner().invoke(cli, ["--settings", str(settings), "source", "list", "demo"]).output
+    assert "has no section [credentials.none]" in listed
+    assert "not looked at yet" not in listed
+    runtime: Any = Runtime.__new__(Runtime)
+    found = CHECKS["sources"](house.store, runtime)
+    assert (found.ok, "1 of 2 cannot be read, demo/away" in found.found) == (False, True)
