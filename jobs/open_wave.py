@@ -28,6 +28,7 @@ from jobs.wave_facts import check_facts
 from jobs.wave_life import Also, ChangedWaves
 from polling.errors import WaveRejected
 from polling.faults import FaultLog
+from polling.formats.recognise import recognise
 from polling.payload import payload_column
 from polling.secrets import SecretsFile
 from polling.store import batches, open_waves, surveys, waves
@@ -226,6 +227,9 @@ def _read_batch(
     if not 1 <= number <= MAX_NUMBER:
         faults.add("the number of a batch is out of range", f"Give 1 to {MAX_NUMBER:,}.", value=str(number))
     declaration = known.survey.bundle.declaration
+    if recognise(content) == "csv":  # its columns would be missed in vain
+        faults.add("a batch is NDJSON, one interview per line", "Send other formats as a wave of their own.")
+        raise WaveRejected(faults.reported(), 0, total=faults.total)
     read = read_delivery(content, declaration, settings, pollster=pollster, fieldwork=fieldwork, faults=faults)
     if read.format != "ndjson":
         faults.add("a batch is NDJSON, one interview per line", "Send other formats as a wave of their own.")

@@ -18,7 +18,7 @@ from datetime import date, datetime
 
 from sqlalchemy.orm import Session
 
-from jobs.delivery import PreparedDelivery, form_faults, known_of, prepare, read_delivery
+from jobs.delivery import PreparedDelivery, form_faults, known_of, prepare, read_delivery, with_consent
 from jobs.quality import held_because, quality_flags
 from jobs.restate import REFIT, restate
 from jobs.settings import Settings
@@ -183,6 +183,7 @@ def _flagged(session: Session, prepared: PreparedDelivery) -> NewWave:
         fieldwork=prepared.fieldwork,
         key_version=new.key_version,
     )
+    flags = with_consent(flags, prepared)
     return replace(new, flags=tuple(one.to_json() for one in flags), held=held_because(flags))
 
 

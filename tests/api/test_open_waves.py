@@ -9,6 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from api.cli import cli
+from api.cli.output import fieldwork
+from polling.store import waves
+from polling.store.engine import open_store
 from tests.api.world import AGES, DISTRICTS, GENDERS, SURVEY, World
 
 WAVES = f"/v1/surveys/{SURVEY}/waves"
@@ -96,6 +99,12 @@ def test_the_command_line_does_the_same(world: World, tmp_path: Path):
 
     said = run("open", SURVEY, "tracker", "--pollster", "Alpha", "--fieldwork-start", "2026-02-20")
     assert said == "tracker of Alpha: open, 0 interviews.\n"
+    assert "None" not in run("list", SURVEY)
+    run("open", SURVEY, "daily", "--pollster", "A", "--fieldwork-start", "2026-02-20", "--closes-on", "2099-03-01")
+    assert '"closes_on": "2099-03-01"' in run("list", SURVEY, "--json")
+    with open_store(f"sqlite:///{tmp_path}/hustings.db").read() as session:
+        told = {wave.reference: fieldwork(wave) for wave in waves.list_waves(session, SURVEY)}
+    assert told == {"tracker": "from 2026-02-20, open", "daily": "from 2026-02-20, closes on 2099-03-01"}
     assert "40 interviews stored; the wave has 40" in run("batch", SURVEY, "tracker", "1", str(tmp_path / "one.ndjson"))
     assert "was received before" in run("batch", SURVEY, "tracker", "1", str(tmp_path / "one.ndjson"))
     assert run("close", SURVEY, "tracker") == "tracker of Alpha: accepted, 40 interviews.\n"
