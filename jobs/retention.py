@@ -22,7 +22,7 @@ from mrp.errors import FormulaError
 from mrp.formula import formula_columns
 from polling.declaration import SurveyDeclaration
 from polling.payload import from_payload
-from polling.purged import Kept, kept_of, reduce_to_counts
+from polling.purged import Kept, counts_of, kept_of, reduce_to_counts
 from polling.secrets import SecretsFile
 from polling.store import outbox, retention, surveys, waves
 from polling.store.columns import Json
@@ -30,7 +30,7 @@ from polling.store.retention import DuePart
 from polling.store.wave_events import lock_survey
 from polling.store.wave_records import WaveRecord
 
-__all__ = ["LARGE_SHARE", "MOST_WAVES", "Loss", "Purged", "preview", "purge", "purge_all"]
+__all__ = ["LARGE_SHARE", "MOST_WAVES", "Loss", "Purged", "formulas_without_counts", "preview", "purge", "purge_all"]
 
 MOST_WAVES = 20
 """Waves that one transaction purges; the others wait for the next."""
@@ -126,6 +126,26 @@ def preview(session: Session, survey_id: str, *, now: datetime) -> Purged:
     return Purged(waves_due, sum(part.n_interviews for part in due), 0, _losses(kept))
 
 
+def formulas_without_counts(session: Session, survey_id: str) -> list[str]:
+    """Sentences about questions whose formula reads what was merged away at a purge: they cannot be refitted."""
+    declaration = surveys.get_declaration(session, survey_id)
+    remains = retention.counted_remains(session, survey_id)
+    found: dict[tuple[str, str], list[str]] = {}
+    for question in declaration.questions:
+        read = [name for name in declaration.levels if name in formula_columns(question.model)]
+        for _, reference, counts in remains:
+            columns = counts_of(counts, question.id).columns if question.id in kept_of(counts) else declaration.levels
+            for name in read:
+                if name not in columns:
+                    found.setdefault((question.id, name), []).append(reference)
+    return [
+        f"The formula of {question_id} reads {name}, which the counts of {_waves(len(dict.fromkeys(references)))} "
+        f"do not tell apart, {references[0]} among them: no refit of it can be made until they are withdrawn, are "
+        "outside [time] window_days, or the formula reads it no more."
+        for (question_id, name), references in found.items()
+    ]
+
+
 def purge_all(session: Session, secrets: SecretsFile, *, now: datetime, actor: str) -> None:
     """Purge what is due in every survey."""
     for survey in surveys.list_surveys(session):
@@ -135,6 +155,10 @@ def purge_all(session: Session, secrets: SecretsFile, *, now: datetime, actor: s
 def _last_day(now: datetime, days: int) -> date:
     """Fieldwork that ended on this day or before is over for long enough."""
     return now.date() - timedelta(days=days)
+
+
+def _waves(n: int) -> str:
+    return "1 purged wave" if n == 1 else f"{n} purged waves"
 
 
 def _reduced(session: Session, part: DuePart, declaration: SurveyDeclaration) -> bytes:

@@ -121,12 +121,16 @@ def add(runtime: Runtime, folder: Path, data_dir: Path | None, json_: bool) -> N
 def update(runtime: Runtime, folder: Path, data_dir: Path | None, json_: bool) -> None:
     """Check a survey folder and store it as a new version; asks for the refits that it needs."""
     from jobs.ledger import cli_actor
+    from jobs.retention import formulas_without_counts
     from jobs.survey import load_survey, update_survey
 
     bundle = load_survey(folder, data_dir=data_dir)
     version = update_survey(
         runtime.store, runtime.secrets, runtime.settings, bundle, actor=cli_actor(), now=runtime.now()
     )
+    with runtime.store.read() as session:
+        for sentence in formulas_without_counts(session, version.survey_id):
+            click.echo(f"Warning: {sentence}", err=True)
     _report(version, json_)
 
 

@@ -1,15 +1,17 @@
 """Erasure and access over HTTP and the command line, and what releases say of it."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from api.cli import cli
+from jobs.retention import purge
 from jobs.survey import load_survey, update_survey
 from polling.declaration import Retention
-from tests.api.world import NOON, SURVEY, World, write_survey
+from tests.api.world import NOON, SURVEY, World, wave_csv, write_survey
 
 BASE = f"/v1/surveys/{SURVEY}"
 RAIL = f"{BASE}/questions/rail"
@@ -122,3 +124,21 @@ def test_a_purge_that_leaves_much_out_says_so_first_and_needs_a_yes(world: World
     assert "rail: 400 of 400 interviews (100%) will be left out, in cells of fewer than 150." in refused.output
     assert "Nothing was purged. With --yes it is" in refused.output
     assert run(file, "purge", SURVEY, "--yes").endswith("1 wave with 400 interviews were reduced to counts per cell.\n")
+
+
+def test_estimates_after_a_purge_say_which_demographics_its_counts_do_not_tell_apart(world: World):
+    bundle = load_survey(write_survey(world.settings.data_dir / "again"))
+    kept = replace(bundle, declaration=replace(bundle.declaration, retention=Retention(1, 3)))
+    update_survey(world.store, world.secrets, world.settings, kept, actor="test", now=NOON)
+    world.release()
+    with world.store.write() as session:
+        assert len(purge(session, world.secrets, SURVEY, now=world.now + timedelta(days=3), actor="test").waves) == 1
+    told = world.estimates()
+    assert (told["stale_since"], told["data_notes"]) == (None, [])  # what is served was made of all interviews
+    world.release("w2", wave_csv(100, start=1000))
+
+    told = world.estimates(by="age")  # which no formula reads
+
+    assert any("They do not tell age apart" in note for note in told["data_notes"])
+    assert sum(group["n_interviews"] or 0 for group in told["estimates"]) < 200
+    assert (world.estimates()["estimates"][0]["n_interviews"] or 0) > 400

@@ -14,7 +14,7 @@ from jobs.counting import count_interviews
 from jobs.errors import FitImpossible
 from jobs.receive import receive_wave
 from jobs.refit import prepare_refit
-from jobs.retention import preview, purge
+from jobs.retention import formulas_without_counts, preview, purge
 from jobs.settings import Settings
 from jobs.survey import add_survey, load_survey, update_survey
 from jobs.tasks import house_tasks
@@ -22,13 +22,14 @@ from polling.bundle import SurveyBundle
 from polling.declaration import Demographic, Geography, Question, Retention, SurveyDeclaration, TimeRule
 from polling.purged import counts_of, kept_of, reduce_to_counts
 from polling.secrets import SecretsFile
-from polling.store import audit, fits, outbox, queue, releases, waves
+from polling.store import audit, fits, outbox, queue, releases, surveys, waves
 from polling.store.engine import Store
 from polling.store.wave_events import changes_after, list_events
 from tests.jobs.house import House
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 LATER = NOON + timedelta(days=40)
+CELL = ("place", "age", "educ", "job")
 PLACES, AGES, ANSWERS = ("A", "B"), ("young", "old"), ("yes", "no", "dk", "")
 
 
@@ -207,6 +208,15 @@ def test_a_later_formula_that_reads_what_was_merged_away_is_refused_and_says_why
     with pytest.raises(FitImpossible, match="they do not tell educ apart: no formula read it when") as refused:
         small.counts()
     assert refused.value.code == "wave-not-convertible"
+
+    with small.store.read() as session:
+        assert formulas_without_counts(session, "small") == []
+    frame = pl.DataFrame([("A", "young", "a", "a", 10.0)], schema=[*CELL, "n_people"], orient="row")
+    newer = SurveyBundle(small.declaration, frame, pl.DataFrame({"code": PLACES, "name": PLACES}))
+    with small.store.write() as session:
+        surveys.update_survey(session, newer, now=LATER)
+        (warning,) = formulas_without_counts(session, "small")
+    assert "The formula of tax reads educ, which the counts of 1 purged wave do not tell apart, w1" in warning
 
 
 def test_a_purge_makes_nothing_stale_and_asks_for_no_refit(sqlite_store: Store, tmp_path: Path):
