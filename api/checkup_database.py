@@ -52,6 +52,7 @@ def _missing_secret(runtime: Runtime) -> str | None:
     """What the file lacks, or has another key for; secrets that nothing depends on yet are not asked for."""
     from api.keys import keys_in_use
     from jobs import ledger
+    from jobs.pseudonym_key import accepted_losses
     from polling.errors import SecretsError
     from polling.secrets import SecretsFile
     from polling.store import audit, key_checks, surveys, waves
@@ -66,8 +67,10 @@ def _missing_secret(runtime: Runtime) -> str | None:
             if audit.started(session):
                 key_checks.require_same(session, "audit_key", ledger.audit_key(session, held))
             for survey in surveys.list_surveys(session):
-                for version in range(1, waves.key_version_used(session, survey.survey_id) + 1):
-                    key = held.pseudonym_key(survey.survey_id, version=version, used=version)
+                used = waves.key_version_used(session, survey.survey_id)
+                lost = accepted_losses(session, survey.survey_id)
+                for version in (one for one in range(1, used + 1) if one not in lost):
+                    key = held.pseudonym_key(survey.survey_id, version=version, used=used)
                     key_checks.require_same(session, f"pseudonym_keys.{survey.survey_id}.v{version}", key.secret)
                 name = f"suppression_keys.{survey.survey_id}"
                 if key_checks.is_known(session, name):
@@ -238,6 +241,26 @@ def _backups(store: Store, runtime: Runtime) -> Finding:
     return Finding(fresh, f"the last is of {newest.at:%Y-%m-%d %H:%M} UTC", f"Run `hustings backup` now. {nightly}")
 
 
+def _sources(store: Store, _: Runtime) -> Finding:
+    from jobs.source_read import READ
+    from polling.store import sources, surveys
+
+    n, failing = 0, []
+    with store.read() as session:
+        for survey in surveys.list_surveys(session):
+            states = sources.states_of(session, survey.survey_id)
+            for one in surveys.get_declaration(session, survey.survey_id).sources:
+                n += 1
+                state = states.get(one.name)
+                if state is not None and state.outcome != READ:
+                    failing.append(f"{survey.survey_id}/{one.name}: {state.detail or state.outcome}")
+    if not failing:
+        return Finding(True, "none is declared" if not n else "1 is declared" if n == 1 else f"{n} are declared")
+    more = f"; {len(failing) - 1} more" if len(failing) > 1 else ""
+    remedy = "`hustings source list SURVEY` shows all; `hustings source run SURVEY` looks again."
+    return Finding(False, f"{len(failing)} of {n} cannot be read, {failing[0]}{more}", remedy)
+
+
 CHECKS: Mapping[str, Callable[[Store, Runtime], Finding]] = {
     "journal": _journal,
     "audit chain": _audit,
@@ -245,6 +268,7 @@ CHECKS: Mapping[str, Callable[[Store, Runtime], Finding]] = {
     "clocks": _clocks,
     "worker": _worker,
     "questions": _stale,
+    "sources": _sources,
     "confirmations": _confirmations,
     "backups": _backups,
 }

@@ -22,8 +22,15 @@ def data_notes(fit: FitRecord, *, has_draws: bool) -> list[str]:
         n = purged["n_waves"]
         waves = "1 of its waves is" if n == 1 else f"{n} of its waves are"
         notes.append(
-            f"Of the interviews of {waves} only counts per cell are left: {purged['n_dropped']:,} interviews in "
-            f"cells of fewer than {purged['min_cell']} were left out, and of {purged['n_merged']:,} the day is not "
-            "known any more."
+            f"Of the interviews of {waves} only counts per cell are left: {_about(purged['n_dropped'])} interviews in "
+            f"cells of fewer than {purged['min_cell']} were left out, and of {_about(purged['n_merged'])} the day is "
+            "not known any more."
         )
+        if merged := purged.get("merged_away"):
+            notes.append(f"They do not tell {', '.join(merged)} apart, which no formula read: counts by it lack them.")
     return notes
+
+
+def _about(n: int) -> str:
+    """A number of interviews, rounded: an exact one could be subtracted from another."""
+    return "no" if n == 0 else "fewer than 10" if n < 10 else f"about {10 * round(n / 10):,}"

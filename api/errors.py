@@ -193,7 +193,7 @@ class PollsterRefused(ApiError):
 
     def __init__(self, named: str, own: str) -> None:
         super().__init__(
-            f"This key speaks for the pollster {own!r} and cannot push a wave for {named[:80]!r}. "
+            f"This key speaks for the pollster {own!r}, not for {named[:80]!r}. "
             "Leave 'pollster' out, or use a key of that pollster."
         )
 

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from api.payloads import SurveyId
+from jobs.erasure_receipt import unsearched
 from polling.store.erasure import ErasureRecord
 
 __all__ = [
@@ -37,7 +38,7 @@ class ErasurePayload(msgspec.Struct, frozen=True):
     case_number: Annotated[str, Meta(description="Names the case.")]
     survey: SurveyId
     requested_at: Annotated[datetime, Meta(description="When it was asked for first.")]
-    removed_at: Annotated[datetime, Meta(description="When the interviews were removed.")]
+    removed_at: Annotated[datetime, Meta(description="When the interviews were removed, the first time.")]
     n_waves: Annotated[int, Meta(description="Waves that had interviews of the respondent.")]
     n_interviews: Annotated[int, Meta(description="Interviews removed, in all versions of these waves.")]
     n_set_aside: Annotated[int, Meta(description="Rows removed from quarantine.")]
@@ -51,10 +52,22 @@ class ErasurePayload(msgspec.Struct, frozen=True):
     backups_deleted_by: Annotated[
         datetime | None, Meta(description="When the last backup from before expires; null: there was none.")
     ]
-    finished_at: Annotated[datetime | None, Meta(description="When nothing was left in the database; null: not yet.")]
+    finished_at: Annotated[
+        datetime | None,
+        Meta(
+            description="When nothing was left in the database; null: not yet, or interviews are left that cannot be "
+            "searched since a key is lost."
+        ),
+    ]
     not_searched: Annotated[list[str], Meta(description="What could not be searched, and why; usually empty.")]
     text: Annotated[str, Meta(description="The same in words.")]
     url: Annotated[str, Meta(description="Where the receipt is.")]
+    removed_again_at: Annotated[
+        datetime | None, Meta(description="When more was removed, the last time it was asked for again; else null.")
+    ] = None
+    draws_again_deleted_by: Annotated[
+        datetime | None, Meta(description="The last moment for draws of the fits that rested on that; else null.")
+    ] = None
 
 
 class ErasureList(msgspec.Struct, frozen=True):
@@ -100,36 +113,50 @@ def describe_erasure(record: ErasureRecord) -> ErasurePayload:
             "case_number": record.case_number,
             "survey": record.survey_id,
             "text": "",
+            # Earlier versions told a case as finished that could not search everything.
+            **({"finished_at": None} if unsearched(record.receipt) else {}),
             "url": f"/v1/surveys/{record.survey_id}/erasures/{record.case_number}",
         },
         ErasurePayload,
     )
-    return msgspec.structs.replace(payload, text=_in_words(payload))
+    return msgspec.structs.replace(payload, text=_in_words(payload, lost_keys=bool(unsearched(record.receipt))))
 
 
-def _in_words(receipt: ErasurePayload) -> str:
-    waves = f"{receipt.n_waves} wave{'' if receipt.n_waves == 1 else 's'}"
+def _in_words(receipt: ErasurePayload, *, lost_keys: bool) -> str:
+    again = receipt.removed_again_at is not None
+    waves = _n(receipt.n_waves, "wave")
     if receipt.n_interviews or receipt.n_set_aside:
-        removed = (
-            f"{receipt.n_interviews:,} interviews and {receipt.n_set_aside:,} rows set aside in {waves} were removed."
-        )
+        days = f"{receipt.removed_at:%Y-%m-%d}" + (f" and {receipt.removed_again_at:%Y-%m-%d}" if again else "")
+        rows = f"{_n(receipt.n_interviews, 'interview')} and {_n(receipt.n_set_aside, 'row')} set aside"
+        removed = [f"{rows} in {waves} were removed on {days}."]
     else:
-        removed = "Nothing was found that could be removed."
+        removed = ["Nothing was found that could be removed."]
     sentences = [
         f"Case {receipt.case_number}: erasure of a respondent from survey {receipt.survey}.",
         f"It was asked for on {receipt.requested_at:%Y-%m-%d}.",
-        removed,
+        *removed,
         "Interviews of this respondent are not stored again.",
     ]
     if receipt.bytes_freed_at is None:
         sentences.append("The bytes on the disk are about to be freed.")
     if receipt.draws_deleted_by is not None:
         sentences.append(
-            f"{receipt.n_fits} fits rest on them until a refit; their draws are deleted then, at the latest on "
+            f"{_n(receipt.n_fits, 'fit')} rested on them; their draws are deleted with the refit, at the latest on "
             f"{receipt.draws_deleted_by:%Y-%m-%d}."
+        )
+    if receipt.draws_again_deleted_by is not None:
+        sentences.append(
+            f"Draws that rested on what was removed again are deleted at the latest on "
+            f"{receipt.draws_again_deleted_by:%Y-%m-%d}."
         )
     if receipt.backups_deleted_by is not None:
         sentences.append(f"Backups from before are deleted by {receipt.backups_deleted_by:%Y-%m-%d}.")
     if receipt.finished_at is not None:
         sentences.append(f"Nothing is left in the database since {receipt.finished_at:%Y-%m-%d}.")
+    if lost_keys:
+        sentences.append("The case is not finished: interviews of this respondent may be left where nobody can look.")
     return " ".join([*sentences, *receipt.not_searched])
+
+
+def _n(n: int, what: str) -> str:
+    return f"1 {what}" if n == 1 else f"{n:,} {what}s"

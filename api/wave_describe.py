@@ -10,6 +10,7 @@ from api.wave_payloads import ReceivedWavePayload, WavePayload
 from jobs.receive import ReceivedWave
 from jobs.wave_facts import facts_of
 from polling.declaration import SurveyDeclaration
+from polling.quality import Flag
 from polling.store.wave_records import WaveRecord
 
 __all__ = ["describe_received", "describe_wave", "wave_url"]
@@ -57,7 +58,7 @@ def describe_received(received: ReceivedWave) -> ReceivedWavePayload:
         n_quarantined=wave.n_quarantined,
         faults=[msgspec.to_builtins(fault) for fault in received.faults],
         n_faults=received.n_faults,
-        flags=[flag for flag in received.flags if isinstance(flag, Mapping) and flag["over"]],
+        flags=[flag for flag in received.flags if isinstance(flag, Mapping) and Flag.is_told(flag)],
         n_without_consent=wave.n_without_consent,
         n_suppressed=received.n_suppressed,
         created=received.created,

@@ -265,7 +265,7 @@ class SourcePayload(msgspec.Struct, frozen=True):
     pollster: Annotated[str, Meta(description="Whose interviews its files are.")]
     every: Annotated[int, Meta(description="Minutes between two looks.")]
     checked_at: Annotated[datetime | None, Meta(description="When it was last looked at.")]
-    outcome: Annotated[str | None, Meta(description="read or unreachable; null before the first look.")]
+    outcome: Annotated[str | None, Meta(description="read, unreachable or unusable; null before the first look.")]
     files: Annotated[list[SourceFilePayload], Meta(description="The last 100, newest first.")]
 
 

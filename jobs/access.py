@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from jobs import ledger
 from jobs.erasure import pseudonyms_of
+from jobs.erasure_receipt import gaps_of
 from polling.codebook import convert
 from polling.declaration import SurveyDeclaration
 from polling.payload import from_payload, payload_column
@@ -76,21 +77,19 @@ def read_respondent(
 ) -> AccessExport:
     """Everything that is stored of a respondent; parameters and refusals as for ``jobs.erasure.erase``."""
     with store.write() as session:
-        found = pseudonyms_of(session, secrets, survey_id, respondent)
+        found = pseudonyms_of(session, secrets, survey_id, respondent, pollster)
         declaration = surveys.get_declaration(session, survey_id)
         columns = erasure.respondent_columns(session, survey_id)
         ids = frozenset({*found.texts, respondent, respondent.strip()})
         interviews: list[StoredInterview] = []
-        gaps = dict.fromkeys(
-            f"Version {one} of the pseudonym key is lost: interviews stored with it cannot be searched."
-            for one in found.lost
-        )
+        purged: set[tuple[str, str]] = set()
         for part in erasure.stored_parts(session, survey_id, pollster):
             if part.payload is None:
-                gaps[f"Of wave {part.reference} only counts per cell are left; nobody can be found in them."] = None
+                purged.add((part.pollster, part.reference))
             interviews += _of_part(part, columns[part.pollster], ids, respondent, declaration)
         _record(session, secrets, survey_id, interviews, now=now, actor=actor)
-    return AccessExport(survey_id, declaration.title, respondent, now, tuple(interviews), tuple(gaps))
+    gaps = tuple(str(one) for one in gaps_of(len(purged), found.lost))
+    return AccessExport(survey_id, declaration.title, respondent, now, tuple(interviews), gaps)
 
 
 def as_csv(export: AccessExport) -> str:

@@ -22,8 +22,9 @@ from mrp.terms import observed_columns
 from polling.codebook import convert, counted_answer
 from polling.declaration import Period, Question, SurveyDeclaration
 from polling.enums import as_texts
+from polling.faults import without_values
 from polling.payload import from_payload
-from polling.purged import kept_of
+from polling.purged import counts_of, kept_of
 from polling.store import waves
 from polling.store.wave_records import CountedPart, WaveRecord
 
@@ -45,9 +46,10 @@ class CountedInterviews:
     """Of each: id, version, and the hash of each part of it."""
     data_through: date | None
     """Last day of fieldwork."""
-    purged: Mapping[str, int] | None = None
+    purged: Mapping[str, int | list[str]] | None = None
     """Of waves that were purged: ``n_waves``, and of their interviews ``n_merged``, whose day is not known any more,
-    and ``n_dropped``, left out with their small cells (fewer than ``min_cell``). None: there are none."""
+    and ``n_dropped``, left out with their small cells (fewer than ``min_cell``); ``merged_away``, demographics that are
+    not told apart in some of them. None: there are none."""
 
 
 def count_interviews(
@@ -89,7 +91,9 @@ def count_interviews(
     if counts.is_empty():
         raise FitImpossible("no-interviews", f"Nobody interviewed answered question {question.id} with an option.")
     inputs = tuple(_input(wave, used) for wave in counted.values())
-    return CountedInterviews(counts, tuple(counted.values()), inputs, data_through, _purged(used, question))
+    return CountedInterviews(
+        counts, tuple(counted.values()), inputs, data_through, _purged(used, declaration, question)
+    )
 
 
 def _in_window(loaded: list[CountedPart], window_days: int | None) -> tuple[list[CountedPart], date | None]:
@@ -117,10 +121,11 @@ def _converted(
     columns = needed.columns_of(wave.pollster).values()
     conversion = convert(from_payload(part.payload, columns), needed, pollster=wave.pollster)
     if conversion.faults:
+        first = without_values(conversion.faults)[0]  # the sentence is kept with the job, where no erasure looks
         raise FitImpossible(
             "wave-not-convertible",
             f"Wave {wave.reference} of {wave.pollster} no longer fits the codebook: "
-            f"{conversion.faults[0]} Mend the codebook with `hustings survey update`.",
+            f"{first} Mend the codebook with `hustings survey update`.",
         )
     kept = conversion.interviews.lazy().filter(~pl.col("excluded")).with_columns(counted_answer(question))
     kept = kept.with_columns(value.alias(column) for column, value in _own(wave, number, declaration).items())
@@ -147,12 +152,17 @@ def _left(
     return collapse_left(part.counts, wave, declaration, question, by=by, of_wave=own, weighted=weighted)
 
 
-def _purged(parts: list[CountedPart], question: Question) -> dict[str, int] | None:
+def _purged(
+    parts: list[CountedPart], declaration: SurveyDeclaration, question: Question
+) -> dict[str, int | list[str]] | None:
     gone = [part for part in parts if part.counts is not None]
     if not gone:
         return None
     kept = [one for part in gone if (one := kept_of(part.counts or b"").get(question.id)) is not None]
+    apart = [set(counts_of(part.counts or b"", question.id).columns) for part in gone]
+    merged_away = [name for name in declaration.levels if any(name not in columns for columns in apart)]
     return {
+        "merged_away": merged_away,
         "n_waves": len({part.wave.id for part in gone}),
         "n_merged": sum(one.n_merged for one in kept),
         "n_dropped": sum(one.n_dropped for one in kept),

@@ -24,6 +24,7 @@ from polling.errors import WaveRejected
 from polling.faults import FaultLog
 from polling.payload import to_payload
 from polling.pseudonyms import pseudonymise
+from polling.quality.flag import Flag, consent_flag
 from polling.quarantine import to_quarantine
 from polling.secrets import PseudonymKey, SecretsFile
 from polling.store import suppression, surveys, waves
@@ -42,6 +43,7 @@ __all__ = [
     "known_of",
     "prepare",
     "read_delivery",
+    "with_consent",
 ]
 
 MAX_NAME = 200
@@ -74,7 +76,7 @@ class PreparedDelivery:
     """Its respondents; none where the survey declares no id."""
     key: PseudonymKey
     n_suppressed: int
-    """Interviews of erased respondents, which were left out."""
+    """Rows of erased respondents, which were left out, faulty ones included."""
     new: NewWave
     """Without flags."""
 
@@ -150,14 +152,14 @@ def read_delivery(
     settings: Settings,
     *,
     pollster: str,
-    fieldwork: tuple[date, date],
+    fieldwork: tuple[date, date] | None,
     faults: FaultLog,
 ) -> ReadWave:
-    """The wave, or every fault of the form and of the file together."""
+    """The wave, or every fault of the form and of the file together; dates are not compared without fieldwork."""
     if any(fault.column == "pollster" for fault in faults.reported()):  # whose columns these are is not known
         raise WaveRejected(faults.reported(), n_rows=0)
     # Dates that contradict themselves would make a fault of every interview.
-    days = fieldwork if fieldwork[0] <= fieldwork[1] else None
+    days = fieldwork if fieldwork is not None and fieldwork[0] <= fieldwork[1] else None
     try:
         read = read_wave(
             content, declaration, pollster=pollster, fieldwork=days, inflated_bytes=settings.max_inflated_mb * 1_000_000
@@ -228,6 +230,15 @@ def answered_questions(read: ReadWave, declaration: SurveyDeclaration) -> tuple[
     asked = [question for question in declaration.questions if question.id in read.conversion.questions_asked]
     counted = kept.select(counted_answer(question) for question in asked)
     return tuple(series.name for series in counted if series.null_count() < len(series))
+
+
+def with_consent(flags: tuple[Flag, ...], prepared: PreparedDelivery) -> tuple[Flag, ...]:
+    """The flags of a delivery, and what is to be known of its labels of consent before the others."""
+    read = prepared.read
+    n_aside = 0 if read.quarantine is None else read.quarantine.height
+    n_sent = read.n_interviews + read.n_without_consent + n_aside + prepared.n_suppressed
+    told = consent_flag(read.undeclared_consent, n_sent)
+    return flags if told is None else (told, *flags)
 
 
 def _pseudonymised(

@@ -22,7 +22,7 @@ __all__ = ["admit", "refuse_erased_meanwhile"]
 def admit(
     read: ReadWave, listed: SuppressionList, secrets: SecretsFile, declaration: SurveyDeclaration, *, pollster: str
 ) -> tuple[ReadWave, int]:
-    """A delivery without the interviews of erased respondents, and how many these were.
+    """A delivery without the interviews of erased respondents, and how many these were, rows set aside included.
 
     Parameters
     ----------
@@ -42,11 +42,11 @@ def admit(
     if not listed.n or column is None or column not in read.received.columns:
         return read, 0
     key = secrets.suppression_key(declaration.id, used=True)
-    read = _without_aside(read, listed, key, column, pollster=pollster)
+    read, n_aside = _without_aside(read, listed, key, column, pollster=pollster)
     kept = ~listed.has_ids(read.received[column], key=key, pollster=pollster)
     n_suppressed = read.n_interviews - int(kept.sum())
     if not n_suppressed:
-        return read, 0
+        return read, n_aside
     if n_suppressed == read.n_interviews:
         faults = FaultLog()
         faults.add("every respondent of it was erased and is not stored again", "Leave them out.", column=column)
@@ -55,16 +55,18 @@ def admit(
     left = replace(
         read, received=read.received.filter(kept), n_interviews=read.n_interviews - n_suppressed, conversion=conversion
     )
-    return left, n_suppressed
+    return left, n_suppressed + n_aside
 
 
-def _without_aside(read: ReadWave, listed: SuppressionList, key: bytes, column: str, *, pollster: str) -> ReadWave:
-    """The same without erased respondents among the rows set aside."""
+def _without_aside(
+    read: ReadWave, listed: SuppressionList, key: bytes, column: str, *, pollster: str
+) -> tuple[ReadWave, int]:
+    """The same without erased respondents among the rows set aside, and how many these were."""
     aside = read.quarantine
     if aside is None:
-        return read
+        return read, 0
     left = aside.filter(~listed.has_ids(aside[column], key=key, pollster=pollster))
-    return replace(read, quarantine=left if left.height else None)
+    return replace(read, quarantine=left if left.height else None), aside.height - left.height
 
 
 def refuse_erased_meanwhile(

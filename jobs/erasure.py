@@ -23,14 +23,14 @@ import polars as pl
 from sqlalchemy.orm import Session
 
 from jobs import ledger
-from jobs.erasure_receipt import deleted_more, lost_receipt, receipt_of
+from jobs.erasure_receipt import deleted_more, finished, lost_receipt, receipt_of, unsearched
 from jobs.restate import restate
 from jobs.settings import Settings
 from jobs.urgency import PRIORITIES
 from polling.errors import RespondentsUnknown, SecretsError
 from polling.pseudonyms import pseudonymise
 from polling.secrets import SecretsFile
-from polling.store import erasure, fits, queue, releases, suppression, surveys, waves
+from polling.store import erasure, fits, queue, releases, sources, suppression, surveys, waves
 from polling.store.columns import Json
 from polling.store.engine import Store
 from polling.store.erasure import ErasureRecord, Removed
@@ -103,7 +103,7 @@ def erase(
     """
     with store.write() as session:
         lock_survey(session, survey_id)
-        found = pseudonyms_of(session, secrets, survey_id, respondent)
+        found = pseudonyms_of(session, secrets, survey_id, respondent, pollster)
         used = suppression.load(session, survey_id).n > 0
         key = secrets.suppression_key(survey_id, used=used)
         ledger.bind_suppression_key(session, survey_id, key, now=now)
@@ -158,8 +158,8 @@ def erase(
         SuppressionJournal(secrets.suppression_journal_path).add(suppression.entries(session))
         if removed.waves or marked:
             ask_free(session, now=now)
-        elif before is None or before.done_at is not None:
-            return _nothing_left(session, record, now=now)
+        else:
+            return _nothing_more(session, record, first=before is None, now=now)
     return record
 
 
@@ -214,13 +214,14 @@ def overdue(session: Session, settings: Settings, *, now: datetime) -> None:
             _erase_listed(session, secrets, settings, now, actor="clock")
     except SecretsError as error:  # the rest is to be done all the same; `hustings doctor` says it too
         log.error("%s", error)
+    _forget_values(session, now=now)
     open_cases = erasure.open_cases(session)
     for survey_id in sorted({case.survey_id for case in open_cases}):
         for state in releases.list_question_states(session, survey_id):
             finish_question(session, survey_id=survey_id, question_id=state.question_id, now=now)
         late = now - timedelta(days=settings.erasure_days)
         _forget(session, survey_id, erasure.unforgotten_fits(session, survey_id, marked_before=late), now=now)
-    if open_cases:
+    if any(_waits_for_bytes(session, case) for case in open_cases):
         ask_free(session, now=now)
 
 
@@ -239,11 +240,7 @@ def free(store: Store, *, now: datetime, patience_s: float | None = None) -> Non
         for case in erasure.open_cases(session):
             # What was deleted meanwhile is freed by the job that was asked for then.
             if case.case_number in deletions and case.receipt.get("deletions") == deletions[case.case_number]:
-                freed = dict(case.receipt) | {"bytes_freed_at": now.isoformat()}
-                waits = erasure.unforgotten_fits(session, case.survey_id)
-                if not waits:
-                    freed |= {"finished_at": now.isoformat(), "draws_deleted_by": None}
-                erasure.set_receipt(session, case.case_number, freed, done_at=None if waits else now)
+                _settle(session, case, {"bytes_freed_at": now.isoformat()} | _freed_before(case), now=now)
 
 
 def ask_free(session: Session, *, now: datetime) -> None:
@@ -262,8 +259,15 @@ def ask_free(session: Session, *, now: datetime) -> None:
     )
 
 
-def pseudonyms_of(session: Session, secrets: SecretsFile, survey_id: str, respondent: str) -> Pseudonyms:
+def pseudonyms_of(
+    session: Session, secrets: SecretsFile, survey_id: str, respondent: str, pollster: str | None = None
+) -> Pseudonyms:
     """What stands for an id under every version of the survey's key.
+
+    Parameters
+    ----------
+    pollster
+        In whose waves is looked; None: in everybody's.
 
     Raises
     ------
@@ -287,7 +291,7 @@ def pseudonyms_of(session: Session, secrets: SecretsFile, survey_id: str, respon
         key = secrets.pseudonym_key(survey_id, version=version)
         ledger.check_pseudonym_key(session, survey_id, key)
         texts.update(pseudonymise(ids, key.secret))
-    used = erasure.key_versions(session, survey_id)
+    used = erasure.key_versions(session, survey_id, pollster)
     return Pseudonyms(frozenset(texts), tuple(sorted(used - set(versions))))
 
 
@@ -349,12 +353,19 @@ def _remove(
         session, survey_id, is_id=is_id, is_pseudonym=is_pseudonym, pollster=pollster, now=now, actor=actor
     )
     marked = erasure.mark_fits(session, survey_id, removed.payloads, now=now)
+    _forget_values(session, survey_id, now=now)
     if removed.waves:
         changed = tuple(waves.get_wave(session, survey_id, wave_id) for wave_id in removed.waves)
         restate(session, secrets, settings, changed, after=before, now=now)
     for question_id in sorted({fits.get_fit(session, fit_id).question_id for fit_id in marked}):
         finish_question(session, survey_id=survey_id, question_id=question_id, now=now)
     return removed, marked
+
+
+def _forget_values(session: Session, survey_id: str | None = None, *, now: datetime) -> None:
+    """Take out what earlier versions of hustings noted of the cells of rejected files, and free its bytes."""
+    if sources.forget_values(session, survey_id):
+        ask_free(session, now=now)
 
 
 def _forget(session: Session, survey_id: str, fit_ids: tuple[str, ...], *, now: datetime) -> None:
@@ -372,12 +383,33 @@ def _reopen(session: Session, survey_id: str, *, now: datetime, only_open: bool 
     ask_free(session, now=now)
 
 
-def _nothing_left(session: Session, record: ErasureRecord, *, now: datetime) -> ErasureRecord:
-    """Nothing was found, so that there is nothing to wait for."""
-    receipt = dict(record.receipt) | {"bytes_freed_at": now.isoformat(), "finished_at": now.isoformat()}
-    receipt["draws_deleted_by"] = None
-    erasure.set_receipt(session, record.case_number, receipt, done_at=now)
+def _nothing_more(session: Session, record: ErasureRecord, *, first: bool, now: datetime) -> ErasureRecord:
+    """Nothing was found this time; a case that waits for what was deleted before goes on waiting."""
+    if first or _freed_before(record):
+        _settle(session, record, {"bytes_freed_at": now.isoformat()} | _freed_before(record), now=now)
     return erasure.get_case(session, record.survey_id, record.case_number)
+
+
+def _settle(session: Session, case: ErasureRecord, freed: dict[str, Json], *, now: datetime) -> None:
+    """Note that the bytes of a case are free, and that it is done if nothing else is left to do."""
+    receipt = dict(case.receipt) | freed
+    waits = bool(case.waves) and bool(erasure.unforgotten_fits(session, case.survey_id))
+    done = None if waits else finished(receipt, keys=erasure.key_versions(session, case.survey_id), now=now)
+    if done is None:
+        erasure.set_receipt(session, case.case_number, receipt | {"finished_at": None}, done_at=None)
+    else:
+        erasure.set_receipt(session, case.case_number, done, done_at=case.done_at or now)
+
+
+def _waits_for_bytes(session: Session, case: ErasureRecord) -> bool:
+    """Whether something is left to be freed: not of a case that is open for a lost key alone, perhaps for ever."""
+    done = _freed_before(case) and unsearched(case.receipt)
+    return not done or bool(erasure.unforgotten_fits(session, case.survey_id))
+
+
+def _freed_before(case: ErasureRecord) -> dict[str, Json]:
+    at = case.receipt.get("bytes_freed_at")
+    return {"bytes_freed_at": at} if at else {}
 
 
 def _entry(removed: Removed, n_fits: int) -> dict[str, Json]:

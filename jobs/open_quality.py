@@ -20,7 +20,7 @@ from datetime import date
 import polars as pl
 from sqlalchemy.orm import Session
 
-from jobs.delivery import PreparedDelivery
+from jobs.delivery import PreparedDelivery, with_consent
 from jobs.quality import held_because, quality_flags
 from polling.codebook import convert
 from polling.enums import as_texts
@@ -51,6 +51,7 @@ def flag_batch(session: Session, wave: WaveRecord, prepared: PreparedDelivery) -
         fieldwork=prepared.fieldwork,
         key_version=new.key_version,
     )
+    flags = with_consent(flags, prepared)
     return replace(new, flags=tuple(one.to_json() for one in flags), held=_held(wave, flags))
 
 

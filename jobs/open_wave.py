@@ -28,6 +28,7 @@ from jobs.wave_facts import check_facts
 from jobs.wave_life import Also, ChangedWaves
 from polling.errors import WaveRejected
 from polling.faults import FaultLog
+from polling.formats.recognise import recognise
 from polling.payload import payload_column
 from polling.secrets import SecretsFile
 from polling.store import batches, open_waves, surveys, waves
@@ -164,7 +165,8 @@ def receive_batch(
     with store.read() as session:
         known = known_of(session, survey_id)
         found = waves.get_wave(session, survey_id, wave, pollster=pollster)
-        repeated = batches.find_batch(session, found, number, sha256)
+        # A number out of range is a fault like others; the database may not even have room for it.
+        repeated = batches.find_batch(session, found, number, sha256) if 1 <= number <= MAX_NUMBER else None
         so_far = batches.gathered(session, found)
     if repeated is not None:
         return _again(store, found, repeated, also)
@@ -225,6 +227,9 @@ def _read_batch(
     if not 1 <= number <= MAX_NUMBER:
         faults.add("the number of a batch is out of range", f"Give 1 to {MAX_NUMBER:,}.", value=str(number))
     declaration = known.survey.bundle.declaration
+    if recognise(content) == "csv":  # its columns would be missed in vain
+        faults.add("a batch is NDJSON, one interview per line", "Send other formats as a wave of their own.")
+        raise WaveRejected(faults.reported(), 0, total=faults.total)
     read = read_delivery(content, declaration, settings, pollster=pollster, fieldwork=fieldwork, faults=faults)
     if read.format != "ndjson":
         faults.add("a batch is NDJSON, one interview per line", "Send other formats as a wave of their own.")

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from jobs.errors import FitImpossible
+from mrp.formula import formula_columns
 from polling.codebook import counted_answer
 from polling.declaration import Question, SurveyDeclaration
 from polling.purged import counts_of
@@ -51,6 +52,11 @@ def collapse_left(
     weighted
         Whether sums of weights are wanted; a wave without weights has one each.
 
+    Returns
+    -------
+    polars.DataFrame
+        A demographic that was merged away at the purge, and that the formula does not read, is null.
+
     Raises
     ------
     FitImpossible
@@ -86,10 +92,14 @@ def _in_todays_words(
         **{one.name: (one.levels, one.recode) for one in declaration.demographics},
         "answer": (question.options, question.recode),
     }
+    read = formula_columns(question.model)
     changed = []
     for column, (levels, recode) in known.items():
         if column not in left.columns:
-            raise _unknown(wave, f"they were not counted by {column}")
+            if column == geography.district or column in read:
+                raise _merged_away(wave, column, question)
+            changed.append(pl.Series(column, [None] * left.height, dtype=pl.String))
+            continue
         moved = {old: new for old, new in recode.items() if old not in levels}
         values = left[column].replace(moved) if moved else left[column]
         strange = values.filter(values.is_not_null() & ~values.is_in([*levels])) if levels else values.clear()
@@ -104,6 +114,15 @@ def _unknown(wave: WaveRecord, why: str) -> FitImpossible:
         "wave-not-convertible",
         f"Of wave {wave.reference} of {wave.pollster} only counts are left, and they do not fit the codebook any more: "
         f"{why}. Recode it with `hustings survey update`, or withdraw the wave.",
+    )
+
+
+def _merged_away(wave: WaveRecord, column: str, question: Question) -> FitImpossible:
+    return FitImpossible(
+        "wave-not-convertible",
+        f"Of wave {wave.reference} of {wave.pollster} only counts are left, and they do not tell {column} apart: no "
+        f"formula read it when the wave was purged, the one of {question.id} does now. Leave it out of the formula "
+        "with `hustings survey update`, end [time] window_days before the retention, or withdraw the wave.",
     )
 
 

@@ -26,7 +26,7 @@ from polling.enums import as_texts
 from polling.errors import DrawsNotFound
 from polling.payload import from_payload, payload_column
 from polling.quality import Flag, answer_flags, composition_flags, drift_flags, weight_flags
-from polling.quality.flag import LEAST_INTERVIEWS
+from polling.quality.flag import LEAST_INTERVIEWS, percents
 from polling.quality.sample import composition_of
 from polling.store import fits, releases, waves
 from polling.store.records import StoredSurvey
@@ -134,9 +134,10 @@ def _overlap(
     if not shares:
         return []
     share, n, reference = max(shares)
+    measured, most = percents(share, limit)
     words = (
-        f"{n:,} of {len(mine):,} respondents are in '{reference}' too, whose fieldwork overlaps: {share:.1%}, the "
-        f"limit is {limit:.1%}."
+        f"{n:,} of {len(mine):,} respondents are in '{reference}' too, whose fieldwork overlaps: {measured}, the "
+        f"limit is {most}."
     )
     return [Flag("overlap", reference, round(share, 4), limit, share > limit, words)]
 

@@ -18,7 +18,7 @@ from datetime import date, datetime
 
 from sqlalchemy.orm import Session
 
-from jobs.delivery import PreparedDelivery, form_faults, known_of, prepare, read_delivery
+from jobs.delivery import PreparedDelivery, form_faults, known_of, prepare, read_delivery, with_consent
 from jobs.quality import held_because, quality_flags
 from jobs.restate import REFIT, restate
 from jobs.settings import Settings
@@ -51,7 +51,8 @@ class ReceivedWave:
     first_of_pollster: bool
     """True if the survey had no wave of this pollster before: a new pollster, or its name mistyped."""
     n_suppressed: int = 0
-    """Interviews of erased respondents, which were not stored; told when the delivery is stored, and kept nowhere."""
+    """Rows of erased respondents, which were neither stored nor set aside; told when the delivery is stored, and kept
+    nowhere."""
     faults: tuple[Fault, ...] = ()
     """Of the rows that were set aside; told when the delivery is stored, afterwards see ``jobs.quarantine``."""
     n_faults: int = 0
@@ -182,6 +183,7 @@ def _flagged(session: Session, prepared: PreparedDelivery) -> NewWave:
         fieldwork=prepared.fieldwork,
         key_version=new.key_version,
     )
+    flags = with_consent(flags, prepared)
     return replace(new, flags=tuple(one.to_json() for one in flags), held=held_because(flags))
 
 

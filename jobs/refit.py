@@ -14,7 +14,7 @@ import hashlib
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,6 +25,7 @@ from jobs.counting import count_interviews
 from jobs.erasure import finish_question
 from jobs.errors import FitImpossible
 from jobs.fit_request import FitRequest, FitResult
+from jobs.retention import LARGE_SHARE
 from jobs.settings import Settings
 from mrp.electorate import Electorate
 from mrp.laplace.engine import LaplaceSettings
@@ -144,6 +145,9 @@ def store_result(session: Session, claim: Claim, prepared: PreparedRefit, result
     LeaseLost
         If the job belongs to another worker by now; the caller's transaction is rolled back.
     """
+    if (warning := _left_out(prepared)) is not None:
+        warned = result.verdict | {"warnings": [*result.verdict.get("warnings", ()), warning]}
+        result = replace(result, verdict=warned)
     verdict = FitVerdict.from_json(result.verdict)
     survey_id, question_id = prepared.survey.id, prepared.question.id
     fit_id = fits.save_fit(session, _new_fit(prepared, result, publishable=verdict.publishable), now=now)
@@ -228,6 +232,20 @@ def _parquet(table: pl.DataFrame) -> bytes:
     buffer = io.BytesIO()
     table.write_parquet(buffer, compression="zstd")
     return buffer.getvalue()
+
+
+def _left_out(prepared: PreparedRefit) -> str | None:
+    """What to know of a fit for which much was left out with small cells; rounded, as no exact count leaves."""
+    purged: Any = prepared.inputs.get("purged")
+    n_left_out = purged["n_dropped"] if purged else 0
+    share = n_left_out / max(1, n_left_out + prepared.n_interviews)
+    if share <= LARGE_SHARE:
+        return None
+    return (
+        f"about {5 * round(20 * share)}% of the interviews are left out: their waves were reduced to counts after the "
+        f"retention, and they were in cells of fewer than {purged['min_cell']}. The rest may differ from them; end "
+        "[time] window_days before the retention, so that such waves do not count"
+    )
 
 
 def _warnings(verdict: FitVerdict) -> list[str]:

@@ -3,7 +3,8 @@
 A file is taken once by its name and content (its sidecar is part of it). What
 became of it is written in the transaction that stores its wave: after a crash
 it is either stored and known, or neither. A file with faults, or one that
-contradicts what is stored, is remembered with the reason and tried again only
+contradicts what is stored, is remembered with the reason (row, column and what
+to do, never what was in a cell: no erasure would reach it) and tried again only
 when it changes, or when somebody asks for it. Nothing is ever deleted at a
 source.
 
@@ -29,8 +30,8 @@ from jobs.source_https import Address
 from jobs.source_offer import Fetched, Offered, Place
 from jobs.urgency import PRIORITIES
 from polling.declaration import SurveyDeclaration
-from polling.errors import WaveConflict, WaveNotFound, WaveRejected, WaveStateRefused
-from polling.faults import FaultLog
+from polling.errors import SecretsError, WaveConflict, WaveNotFound, WaveRejected, WaveStateRefused
+from polling.faults import FaultLog, without_values
 from polling.secrets import SecretsFile
 from polling.sidecar import Sidecar, read_sidecar
 from polling.source import Source
@@ -40,12 +41,12 @@ from polling.store.records import JobRecord
 from polling.store.sources import CONFLICT, REFUSED, REJECTED, TAKEN, Look, SourceFileRecord, SourceStateRecord
 from polling.wave_file import read_wave
 
-__all__ = ["SOURCE", "Reading", "ask_due", "ask_source", "read_source", "source_of"]
+__all__ = ["READ", "SOURCE", "Reading", "ask_due", "ask_source", "read_source", "source_of"]
 
 SOURCE = "source"
 """The kind of job that looks at one source."""
 
-READ, UNREACHABLE = "read", "unreachable"
+READ, UNREACHABLE, UNUSABLE = "read", "unreachable", "unusable"
 MAX_DETAIL = 4000
 _COMPRESSED = (".gz", ".zst")
 
@@ -123,7 +124,7 @@ def read_source(
     SourceUnreachable
         If it cannot be read now; this is noted.
     SecretsError
-        If its credentials are missing.
+        If its credentials, or secrets of the survey, are missing; this is noted too.
     """
     with store.read() as session:
         declaration = surveys.get_declaration(session, survey_id)
@@ -131,18 +132,19 @@ def read_source(
         state = sources.states_of(session, survey_id).get(name)
         looks = sources.looks_of(session, survey_id, name)
     desk = _Desk(store=store, secrets=secrets, settings=settings, declaration=declaration, source=source, now=now)
-    place = _place(source, secrets, settings, state)
     outcomes: Counter[str] = Counter()
+    etag, modified = (state.etag, state.last_modified) if state else (None, None)
     try:
+        place = _place(source, secrets, settings, state)
         for offered in place.look():
             between()
             outcome = _consider(desk, place, offered, looks.get(offered.name))
             if outcome is not None:
                 outcomes[outcome] += 1
-    except SourceUnreachable as error:
-        etag, modified = (state.etag, state.last_modified) if state else (None, None)
+    except (SourceUnreachable, SecretsError) as error:
+        how = UNREACHABLE if isinstance(error, SourceUnreachable) else UNUSABLE
         with store.write() as session:
-            failed = SourceStateRecord(name, now, etag, modified, UNREACHABLE, str(error))
+            failed = SourceStateRecord(name, now, etag, modified, how, str(error))
             sources.note_state(session, survey_id, failed)
         raise
     reading = Reading(outcomes)
@@ -271,8 +273,9 @@ def _take(desk: _Desk, offered: Offered, fetched: Fetched) -> str | None:
             also=note,
         )
     except WaveRejected as rejected:
-        faults = "\n".join(str(fault) for fault in rejected.faults)
-        return _answer(desk, offered, sha256, REJECTED, f"{rejected.n_faults:,} faults\n{faults}")
+        faults = "\n".join(str(fault) for fault in without_values(rejected.faults))
+        n = "1 fault" if rejected.n_faults == 1 else f"{rejected.n_faults:,} faults"
+        return _answer(desk, offered, sha256, REJECTED, f"{n}:\n{faults}")
     except (WaveConflict, WaveNotFound, WaveStateRefused) as conflict:
         return _answer(desk, offered, sha256, CONFLICT, str(conflict))
     return TAKEN

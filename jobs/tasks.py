@@ -54,7 +54,7 @@ def house_tasks(settings: Settings) -> tuple[Task, ...]:
         replies.forget_replies(session, now=now)
 
     def purge(session: Session, now: datetime) -> None:
-        purge_all(session, secrets, settings, now=now, actor="clock")
+        purge_all(session, secrets, now=now, actor="clock")
 
     def finish_erasures(session: Session, now: datetime) -> None:
         overdue(session, settings, now=now)

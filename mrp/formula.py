@@ -25,7 +25,7 @@ from typing import Any
 from mrp.errors import FormulaError
 from mrp.terms import Autoregression, GroupTerm, Nuisance, Predictor, Term, VaryingIntercept, VaryingSlopes, Walk
 
-__all__ = ["Formula", "parse_formula"]
+__all__ = ["Formula", "formula_columns", "parse_formula"]
 
 _UNDERSTOOD = (
     "understood are x, (1|g), (1|g:h), (x|g), (x||g), rw1(x), rw2(x), rw1(x|g), ar1(period), house(pollster) and "
@@ -106,6 +106,17 @@ def parse_formula(formula: str) -> Formula:
         raise FormulaError(formula, tuple(problems))
     ordered = sorted(terms.values(), key=lambda term: not isinstance(term, Predictor))
     return Formula(text=formula, terms=tuple(ordered))
+
+
+def formula_columns(formula: str) -> frozenset[str]:
+    """Every column that a formula reads: of the frame, of the districts, of how people were asked.
+
+    Raises
+    ------
+    FormulaError
+        If the formula cannot be read.
+    """
+    return frozenset(name for term in parse_formula(formula).terms for name in term.names)
 
 
 def _special(formula: str, problems: list[str]) -> tuple[list[Term], list[str]]:

@@ -6,10 +6,11 @@ A band is the least and the greatest number of a level, both included. A number 
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 
 import polars as pl
 
-__all__ = ["banded", "is_number"]
+__all__ = ["banded", "between", "is_number"]
 
 # What people write for a number, without the forms that only programs know ("inf", "nan", "1e3", "0x10").
 _NUMBER = r"^\s*[+-]?\d+(\.\d*)?\s*$"
@@ -41,3 +42,24 @@ def banded(text: pl.Series, bands: Mapping[str, tuple[float, float | None]]) -> 
         within = (number >= least) & (number <= greatest) if greatest is not None else number >= least
         level = pl.when(within).then(pl.lit(name)).otherwise(level)
     return pl.select(level.alias(text.name)).to_series() if len(text) else pl.Series(text.name, [], dtype=pl.String)
+
+
+def between(text: pl.Series, bands: Mapping[str, tuple[float, float | None]]) -> pl.Series:
+    """The two bands that each number lies between, as ``'18-29' and '30-44'``; null for every other text.
+
+    Parameters
+    ----------
+    text, bands
+        As of `banded`.
+    """
+    ordered = sorted(bands.items(), key=lambda band: band[1][0])
+    said = []
+    for one in text:
+        number = float(one) if one is not None and is_number(one) else None
+        gaps = (
+            f"'{lower}' and '{upper}'"
+            for (lower, (_, end)), (upper, (start, _)) in pairwise(ordered)
+            if number is not None and end is not None and end < number < start
+        )
+        said.append(next(gaps, None))
+    return pl.Series(text.name, said, dtype=pl.String)

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from unicodedata import normalize
 
 import polars as pl
 
-__all__ = ["Distinct", "by_text", "look_up"]
+__all__ = ["Distinct", "by_text", "composed", "look_up"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +14,8 @@ class Distinct:
     """A column by its different texts."""
 
     texts: pl.Series
-    """Different texts (String), then null if a row has none; blanks are null. Some may be nobody's."""
+    """Different texts (String), composed (NFC), then null if a row has none; blanks are null. Some may be nobody's, and
+    two that differ in composition alone are there twice."""
     place: pl.Series
     """Where the text of each row is in them (UInt32)."""
 
@@ -36,14 +38,20 @@ def by_text(received: pl.DataFrame, columns: Collection[str]) -> dict[str, Disti
 
 def _distinct(column: pl.Series) -> Distinct:
     assert isinstance(column.dtype, pl.Enum)
-    texts = column.dtype.categories
+    texts = composed(column.dtype.categories)
     place = column.to_physical().cast(pl.UInt32).fill_null(len(texts))
     texts = texts.set(texts.str.strip_chars() == "", None)
     return Distinct(texts.extend_constant(None, 1) if column.null_count() else texts, place)
 
 
+def composed(texts: pl.Series) -> pl.Series:
+    """Texts with one way of writing accents (NFC): some systems write e and an accent where others write one letter."""
+    return texts.str.normalize("NFC")
+
+
 def look_up(text: pl.Series, meaning: Mapping[str, str]) -> pl.Series:
-    """What each text means; null where it means nothing."""
+    """What each text, composed, means; null where it means nothing."""
     if not meaning:
         return pl.Series([None] * len(text), dtype=pl.String)
+    meaning = {normalize("NFC", label): found for label, found in meaning.items()}
     return text.replace_strict(list(meaning), list(meaning.values()), default=None, return_dtype=pl.String)

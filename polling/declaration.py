@@ -19,7 +19,9 @@ columns.timing               column with how long the interview took, in seconds
 columns.<pollster>.<name>    what this pollster calls respondent, date, consent, weight, the district, a demographic or
                              a question; ``false``: it sends no such column (date, weight and timing only)
 columns.not_identifiers      columns that look like direct identifiers and are none, see ``polling.identifiers``
-consent.values               labels of that column that mean yes; every other, and a blank, means no
+consent.values               labels of that column that mean yes; every other, and a blank, means no. Compared letter by
+                             letter, as all labels are, but for blanks around them
+consent.no                   labels that mean no (optional): any other is told with the wave, in case it meant yes
 time.period                  ``day``, ``week`` (default), ``month`` or ``wave``
 waves.policy                 ``reject`` (default): a wave with any fault is not stored; ``quarantine``: rows with faults
                              of their own are set aside, see ``polling.quarantine``
@@ -220,6 +222,8 @@ class Consent:
     """How an interview says that its respondent agreed."""
 
     values: tuple[str, ...]
+    no: tuple[str, ...] = ()
+    """Labels that are known to mean no; every other means no too, and is told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,13 @@ in Parquet files too, and a quoted line break does not start a new row.
 """
 
 import difflib
+import re
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
 
-__all__ = ["MAX_REPORTED_FAULTS", "MAX_ROWS", "Fault", "FaultLog", "did_you_mean", "listing", "near"]
+__all__ = ["MAX_REPORTED_FAULTS", "MAX_ROWS", "Fault", "FaultLog", "did_you_mean", "listing", "near", "without_values"]
 
 MAX_REPORTED_FAULTS = 100
 MAX_ROWS = 100
@@ -163,6 +164,7 @@ _KINDS: tuple[Callable[[Fault], Hashable], ...] = (
     lambda fault: fault.file,
 )
 """Which faults are of one kind, from the finest to the coarsest."""
+_HINT = re.compile(r"^Did you mean '.*?'\? ", re.DOTALL)
 
 
 def _together(faults: Sequence[Fault]) -> Fault:
@@ -179,6 +181,19 @@ def _together(faults: Sequence[Fault]) -> Fault:
         sum(fault.count for fault in faults),
         tuple(rows),
     )
+
+
+def without_values(faults: Iterable[Fault]) -> tuple[Fault, ...]:
+    """The same faults without what was found in cells, for texts that are kept: no erasure would reach it there.
+
+    A hint about a cell goes too: the label that is nearest to an answer mostly is the answer.
+    """
+    log = FaultLog()
+    for fault in faults:
+        in_a_cell = fault.value is not None or (fault.row is not None and fault.row > 1)
+        remedy = _HINT.sub("", fault.remedy) if in_a_cell else fault.remedy
+        log.extend([replace(fault, value=None, remedy=remedy)], total=fault.count)
+    return log.reported()
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

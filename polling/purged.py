@@ -4,15 +4,16 @@
 
 Nothing joins the answers of one interview: every question is counted by itself. The day is the first of its period (or
 the day itself where a period is one). A cell of fewer than ``min_cell`` interviews would still be one person's opinion.
-Where a day of a cell has fewer, the days of the cell are merged into the wave's last; where the cell has fewer even so,
-it is left out. It is left out for its size, whatever was answered in it, so that what remains says the same of
-opinion in a cell as before; merging cells would say of some what others think. Answers to numeric questions
-are not kept.
+Demographics that no formula reads are merged away first, so that few cells are small: the model never told them apart.
+A later formula that reads one of them cannot use these counts. Where a day of a cell has fewer, the days of the cell
+are merged into the wave's last; where the cell has fewer even so, it is left out. It is left out for its size, whatever
+was answered in it, so that what remains says the same of opinion in a cell as before; merging cells would say of some
+what others think. Answers to numeric questions are not kept.
 """
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 
 import polars as pl
@@ -41,7 +42,13 @@ class Kept:
     min_cell: int
 
 
-def reduce_to_counts(received: pl.DataFrame, declaration: SurveyDeclaration, *, pollster: str) -> bytes:
+def reduce_to_counts(
+    received: pl.DataFrame,
+    declaration: SurveyDeclaration,
+    *,
+    pollster: str,
+    demographics: Collection[str] | None = None,
+) -> bytes:
     """Count interviews as received, for good.
 
     Parameters
@@ -50,6 +57,8 @@ def reduce_to_counts(received: pl.DataFrame, declaration: SurveyDeclaration, *, 
         Declared columns as text.
     declaration
         With the codebook in force and ``retention.min_cell``.
+    demographics
+        Those that are to be told apart; None: all. The district always is.
 
     Returns
     -------
@@ -61,10 +70,15 @@ def reduce_to_counts(received: pl.DataFrame, declaration: SurveyDeclaration, *, 
     readable = interviews.filter(~pl.col("row").is_in(conversion.bad_rows["row"].implode()))
     if conversion.n_faults > conversion.n_row_faults:  # of the file: a column that is gone
         readable = readable.clear()
+    cell = [
+        name
+        for name in declaration.cell_columns
+        if demographics is None or name == declaration.geography.district or name in demographics
+    ]
     tables, kept = [], {}
     for question in declaration.questions:
         if question.id in conversion.questions_asked and question.kind != "numeric":
-            table, about = _reduce(readable, declaration, question)
+            table, about = _reduce(readable, declaration, question, cell)
             n_lost = interviews.height - readable.height
             tables.append(table)
             kept[question.id] = asdict(about) | {"n_dropped": about.n_dropped + n_lost}
@@ -75,8 +89,8 @@ def reduce_to_counts(received: pl.DataFrame, declaration: SurveyDeclaration, *, 
 
 
 def counts_of(content: bytes, question_id: str) -> pl.DataFrame:
-    """The counts of a question: the cell columns, ``date`` (null: not known), ``answer``, ``status``, ``n``,
-    ``weight`` and ``weight_square`` (null: the wave has no weights).
+    """The counts of a question: the cell columns told apart, ``date`` (null: not known), ``answer``, ``status``,
+    ``n``, ``weight`` and ``weight_square`` (null: the wave has no weights).
 
     Raises
     ------
@@ -96,8 +110,9 @@ def kept_of(content: bytes) -> Mapping[str, Kept]:
     return {question_id: Kept(**one) for question_id, one in about.items()}
 
 
-def _reduce(interviews: pl.DataFrame, declaration: SurveyDeclaration, question: Question) -> tuple[pl.DataFrame, Kept]:
-    cell = list(declaration.cell_columns)
+def _reduce(
+    interviews: pl.DataFrame, declaration: SurveyDeclaration, question: Question, cell: list[str]
+) -> tuple[pl.DataFrame, Kept]:
     min_cell = declaration.retention.min_cell
     w = pl.col("weight")
     counted = (

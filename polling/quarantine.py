@@ -17,6 +17,7 @@ from polling.enums import as_texts
 from polling.errors import PayloadDamaged
 from polling.faults import FaultLog
 from polling.payload import to_payload
+from polling.quality.flag import percents
 
 __all__ = ["REASONS", "ROW", "SetAside", "from_quarantine", "reasons_of", "rows_aside", "set_aside", "to_quarantine"]
 
@@ -77,9 +78,8 @@ def set_aside(
             log.add_rows(rows.filter(nameless), None, reason, remedy, column=column)
             return None
     if n_bad > share * len(rows):
-        reason = (
-            f"{n_bad:,} of {len(rows):,} rows ({n_bad / len(rows):.1%}) have faults, and {share:.1%} may be set aside"
-        )
+        bad_share, most = percents(n_bad / len(rows), share)
+        reason = f"{n_bad:,} of {len(rows):,} rows ({bad_share}) have faults, and {most} may be set aside"
         log.add(reason, "Correct them; until then the wave is rejected as a whole.")
         return None
     kept = received.filter(~is_bad)

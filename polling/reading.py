@@ -4,12 +4,14 @@ A label is a level or option, or the codebook recodes it, or it is a number in a
 nearest label the codebook knows.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from unicodedata import normalize
 
 import polars as pl
 
-from polling.bands import banded
-from polling.by_text import Distinct, by_text, look_up
+from polling.bands import banded, between
+from polling.by_text import Distinct, by_text, composed, look_up
+from polling.decimal_comma import HOW_TO_WRITE
 from polling.declaration import Demographic, Question, SurveyDeclaration
 from polling.faults import MAX_REPORTED_FAULTS, FaultLog, did_you_mean, listing, near
 
@@ -64,7 +66,8 @@ class Reading:
             self._missing(item.name)
             return self._nulls(kind), pl.repeat(False, self.received.height, dtype=pl.Boolean, eager=True)
         text = column.texts
-        silent = text.is_in([*item.dont_know, *item.refused, *item.not_asked]).fill_null(value=False)
+        unsaid = composed(pl.Series([*item.dont_know, *item.refused, *item.not_asked], dtype=pl.String))
+        silent = text.is_in(unsaid.implode()).fill_null(value=False)
         if item.levels:
             meaning = {**item.recode, **{level: level for level in item.levels}}
             level = look_up(text, meaning)
@@ -75,10 +78,13 @@ class Reading:
             is_district = item.name == self.geography.district
             section = "geography" if is_district else f"demographics.{item.name}"
             remedy = f"Correct it, or add it to [{section}.recode]."
+            if item.bands:
+                unknown = self._between(column, unknown, item.name, item.bands)
+                remedy = f"{remedy} {HOW_TO_WRITE}"
             what = "the code of a district" if is_district else f"a level of {item.name}"
             self._unknown(column.spread(unknown), item.name, f"not {what} ({listing(item.levels)})", remedy, meaning)
         else:
-            level = text.replace(dict(item.recode)) if item.recode else text
+            level = text.replace({normalize("NFC", old): new for old, new in item.recode.items()})
         if item.blank == "fault":
             remedy = 'Fill it in, or declare blank = "exclude" to leave such interviews out of the counts.'
             self._bad(column.spread(text.is_null()), item.name, f"{item.name} is blank", remedy)
@@ -132,7 +138,7 @@ class Reading:
             return self._nulls(pl.Float64())
         weight = text.cast(pl.Float64, strict=False)
         usable = ((weight > 0) & weight.is_finite()).fill_null(value=False)
-        remedy = "Give a weight in every row or in none, with a point as decimal mark."
+        remedy = f"Give a weight in every row or in none. {HOW_TO_WRITE}"
         self._bad(~usable, "weight", "a weight must be a number above 0", remedy)
         return weight
 
@@ -143,7 +149,7 @@ class Reading:
             return self._nulls(pl.Float64())
         seconds = text.cast(pl.Float64, strict=False)
         usable = ((seconds >= 0) & seconds.is_finite()).fill_null(value=False) | text.is_null()
-        remedy = "Give it in seconds, or leave it blank."
+        remedy = f"Give it in seconds, or leave it blank. {HOW_TO_WRITE}"
         self._bad(~usable, "timing", "the time of an interview must be a number, 0 or more", remedy)
         return seconds
 
@@ -167,6 +173,8 @@ class Reading:
             expected = f"not an option of {question.id} ({listing(question.options)})"
         unknown = text.is_not_null() & status.is_null() & answer.is_null()
         remedy = f"Correct it, or declare it in [questions.{question.id}]: recode, dont_know, refused or not_asked."
+        if question.kind == "numeric":
+            remedy = f"{HOW_TO_WRITE} Or declare it in [questions.{question.id}]: dont_know, refused or not_asked."
         known = statuses if question.kind == "numeric" else statuses | meaning
         self._unknown(column.spread(unknown), question.id, expected, remedy, known)
         status = status.set(answer.is_not_null(), "answered").set(text.is_null(), "blank")
@@ -202,6 +210,17 @@ class Reading:
         hint = did_you_mean(column, self.header) if has_header else near(column, self.header)
         remedy = f"{hint or 'Begin with a header.'} Send it, or name it in [columns.{self.pollster}]."
         self.log.add(f"the column{what} is missing", remedy, row=1, column=column)
+
+    def _between(
+        self, column: Distinct, unknown: pl.Series, name: str, bands: Mapping[str, tuple[float, float | None]]
+    ) -> pl.Series:
+        """Say of the numbers between two bands which these are; the texts that are left."""
+        where = between(column.texts, bands)
+        remedy = "Send whole numbers, or let the bands meet: the codebook does not round."
+        for pair in where.filter(unknown).drop_nulls().unique().sort():
+            reason = f"not a level of {name}: the number lies between the bands {pair}"
+            self._bad(column.spread((where == pair).fill_null(value=False) & unknown), name, reason, remedy)
+        return unknown & where.is_null()
 
     def _bad(self, mask: pl.Series, name: str, reason: str, remedy: str, *, show: bool = True) -> None:
         if mask.any():

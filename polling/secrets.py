@@ -15,7 +15,7 @@ secret                         if it is lost for good
 pepper                         every API key must be made anew, once the old ones are revoked
 disclosure_key                 counts are perturbed anew: two answers about one release may differ
 pseudonym_keys.<survey>.v<n>   respondents of old waves cannot be recognised in new ones, nor found for access or
-                               erasure; the survey takes no wave until ``rotate_pseudonym_key`` made a newer version
+                               erasure; the survey takes no wave until ``hustings privacy rotate-key`` made a newer one
 suppression_keys.<survey>      erased respondents cannot be recognised: the survey takes no wave while it is missing
 audit_key                      nothing is written until ``hustings audit restart``; what was written before cannot be
                                verified any more, only compared with exports
@@ -143,12 +143,14 @@ class SecretsFile:
         """
         keys = self._pseudonym_keys(self._read(), survey_id)
         if max(keys, default=0) < used:
-            raise self._lost(f"pseudonym_keys.{survey_id}.v{used}", f"the stored waves of '{survey_id}'")
+            lost = self._lost(f"pseudonym_keys.{survey_id}.v{used}", f"the stored waves of '{survey_id}'")
+            raise SecretsError(f"{lost} If it is lost for good: `hustings privacy rotate-key {survey_id}`.")
         if version is not None:
             if version not in keys:
                 raise SecretsError(
                     f"{self._path} has no version {version} of the pseudonym key of '{survey_id}', "
-                    f"only {sorted(keys) or 'none'}. Restore the file from its own backup."
+                    f"only {sorted(keys) or 'none'}. Restore the file from its own backup. If it is lost for good: "
+                    f"`hustings privacy rotate-key {survey_id}`."
                 )
             return PseudonymKey(version, keys[version])
         if not keys:
@@ -162,10 +164,16 @@ class SecretsFile:
         """The versions of a survey's pseudonym key that the file holds, in order."""
         return tuple(sorted(self._pseudonym_keys(self._read(), survey_id)))
 
-    def rotate_pseudonym_key(self, survey_id: str) -> PseudonymKey:
-        """Add a version of a survey's key. Old versions stay: old waves were pseudonymised with them."""
+    def rotate_pseudonym_key(self, survey_id: str, *, above: int = 0) -> PseudonymKey:
+        """Add a version of a survey's key. Old versions stay: old waves were pseudonymised with them.
+
+        Parameters
+        ----------
+        above
+            A version that was used, and may be lost: another key must not get its number.
+        """
         keys = self._pseudonym_keys(
-            self._change(lambda held: self._add_version(held, survey_id, only=False)), survey_id
+            self._change(lambda held: self._add_version(held, survey_id, only=False, above=above)), survey_id
         )
         newest = max(keys)
         return PseudonymKey(newest, keys[newest])
@@ -185,10 +193,11 @@ class SecretsFile:
             "Correct the setting secrets_file, or restore the file from its own backup."
         )
 
-    def _add_version(self, held: dict[str, Any], survey_id: str, *, only: bool) -> None:
+    def _add_version(self, held: dict[str, Any], survey_id: str, *, only: bool, above: int = 0) -> None:
         keys = held.setdefault("pseudonym_keys", {}).setdefault(survey_id, {})
         if not (only and keys):  # another process was first
-            keys[f"v{1 + max((_version(name) for name in keys), default=0)}"] = secrets.token_hex(_KEY_BYTES)
+            newest = max((above, *(_version(name) for name in keys)))
+            keys[f"v{newest + 1}"] = secrets.token_hex(_KEY_BYTES)
 
     def _pseudonym_keys(self, held: dict[str, Any], survey_id: str) -> dict[int, bytes]:
         self._require_id(survey_id)

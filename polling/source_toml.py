@@ -107,7 +107,9 @@ def _facts(section: Section, known: Collection[str]) -> dict[str, str | dict[str
     facts: dict[str, str | dict[str, str]] = {}
     for name in section.names():
         if name == "wording":
-            facts[name] = section.labels(name)
+            facts[name] = section.labels(
+                name, remedy='Write one key per question: wording.QUESTION = "the text as asked".'
+            )
         elif name not in known:
             section.fault(name, "there is no such fact of a wave", did_you_mean(name, known))
         else:

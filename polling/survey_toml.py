@@ -25,7 +25,7 @@ from polling.declaration import (
     Weights,
 )
 from polling.declaration_check import check_declaration
-from polling.faults import FaultLog, did_you_mean
+from polling.faults import FaultLog, did_you_mean, listing
 from polling.quality_toml import check_quality, parse_quality
 from polling.source_toml import parse_sources
 from polling.toml_section import Section, open_toml
@@ -156,9 +156,11 @@ def _share(section: Section, key: str, *, default: float) -> float:
 
 def _consent(root: Section) -> Consent | None:
     section = root.section("consent", required=False)
-    values = section.texts("values")
+    values, no = section.texts("values"), section.texts("no") or ()
     section.close()
-    return None if values is None else Consent(values)
+    if values is not None and (both := sorted(set(values) & set(no))):
+        section.fault("no", f"{listing(both)} cannot mean both yes and no", "Keep it in one of the two.")
+    return None if values is None else Consent(values, no)
 
 
 def _retention(section: Section) -> Retention:

@@ -126,15 +126,21 @@ class Section:
             return None
         return value if isinstance(value, dt.date) else None
 
-    def labels(self, key: str) -> dict[str, str]:
-        """A table of text to text; empty if left out."""
-        section = self.section(key, required=False)
+    def labels(self, key: str, *, remedy: str | None = None) -> dict[str, str]:
+        """A table of text to text; empty if left out.
+
+        Parameters
+        ----------
+        remedy
+            What to do if it is something else.
+        """
+        section = self.section(key, required=False, remedy=remedy)
         return {label: section.text(label) for label in section.names()}
 
-    def section(self, key: str, *, required: bool = True) -> "Section":
+    def section(self, key: str, *, required: bool = True, remedy: str | None = None) -> "Section":
         """A table within this one; an empty one if it is left out or is no table."""
         missing = key not in self._table
-        value = self._get(key, dict, "a section")
+        value = self._get(key, dict, "a section", remedy)
         path = (*self._path, key)
         if missing and required:
             self.fault(None, f"section [{'.'.join(path)}] is missing", "Add it.")
@@ -163,11 +169,11 @@ class Section:
             if key not in self._known:
                 self.fault(key, f"'{key}' is not a key of this section", did_you_mean(key, self._known))
 
-    def _get(self, key: str, kind: type | tuple[type, ...], described: str) -> Any:
+    def _get(self, key: str, kind: type | tuple[type, ...], described: str, remedy: str | None = None) -> Any:
         self._known.append(key)
         value = self._table.get(key)
         if value is not None and not isinstance(value, kind):
-            self.fault(key, f"'{key}' must be {described}", "Correct it.", value=value)
+            self.fault(key, f"'{key}' must be {described}", remedy or "Correct it.", value=value)
             return None
         return value
 

@@ -16,7 +16,8 @@ from datetime import date
 import polars as pl
 
 from polling.codebook import Conversion, convert
-from polling.consent import has_consented
+from polling.consent import has_consented, undeclared_labels
+from polling.decimal_comma import with_points
 from polling.declaration import SurveyDeclaration
 from polling.enums import as_enums
 from polling.errors import WaveRejected
@@ -48,6 +49,8 @@ class ReadWave:
     """Column -> code -> the text that stands for it in ``received``; for columns with value labels."""
     n_without_consent: int = 0
     """Interviews that were left out because their respondents did not agree; nothing else is known of them."""
+    undeclared_consent: Mapping[str, int] = field(default_factory=dict)
+    """Labels of consent that are declared neither as yes nor as no: see ``polling.consent``."""
     quarantine: pl.DataFrame | None = None
     """Rows set aside, with their reasons: see ``polling.quarantine``; respondent ids are still plain."""
     faults: tuple[Fault, ...] = ()
@@ -96,7 +99,11 @@ def read_wave(
     table = read_table(content, log, expected=expected, only=True, inflated_bytes=inflated_bytes)
     if table is None:
         raise WaveRejected(log.reported(), 0, total=log.total)
+    if len(table.damaged_rows) == table.data.height > 0:  # no line could be read: what it lacks is not known
+        raise WaveRejected(log.reported(), table.data.height, total=log.total)
     received, value_labels = _by_name(_received(table, log), table.value_labels, declaration, names)
+    if table.decimal_comma:
+        received = with_points(received, declaration, pollster=pollster)
     received = as_enums(received, but=[names.get("respondent")])
     if received.height == 0:
         log.add("the wave holds no interviews", "Send one line per interview below the header.")
@@ -108,9 +115,15 @@ def read_wave(
     identifying = _identifying(received, table, declaration, log, pollster=pollster, fieldwork=fieldwork)
     # Damaged lines are faults already; their fields may have slipped sideways and would be faulted once more.
     n_sent = received.height
+    undeclared = undeclared_labels(received, declaration, pollster=pollster)
     received, sound, rows = _left(received, table, declaration, log, pollster=pollster)
     if received.height == 0 < n_sent:
-        log.add("nobody in the wave agreed to be stored", "Send it when there are interviews with consent.")
+        remedy = "Send it when there are interviews with consent."
+        if undeclared:
+            remedy += " A label that means yes has to be in [consent] values, letter by letter."
+        told = ", ".join(f"{label or 'others'} ({n:,})" for label, n in undeclared.items()) or None
+        column = declaration.columns_of(pollster).get("consent")
+        log.add("nobody in the wave agreed to be stored", remedy, column=column, value=told)
     conversion = convert(sound, declaration, pollster=pollster, rows=rows, header=table.header)
     days, outside = FaultLog(), conversion.bad_rows.clear()
     if fieldwork is not None:
@@ -139,6 +152,7 @@ def read_wave(
         table.format,
         value_labels,
         n_without_consent=n_sent - received.height - n_aside,
+        undeclared_consent=undeclared,
         quarantine=quarantine,
         faults=log.reported(),
         n_faults=log.total,

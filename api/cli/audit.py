@@ -79,7 +79,9 @@ def head(runtime: Runtime, json_: bool) -> None:
 @click.option("--action", help="Only entries of this action, e.g. erasure.")
 @click.option("--actor", help="Only what this actor did, e.g. key:abcdefgh.")
 @since_option
-@click.option("--last", type=click.IntRange(1), default=50, show_default=True, help="At most so many, the newest.")
+@click.option(
+    "--last", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="At most so many, the newest."
+)
 @as_json
 @click.pass_obj
 def show(

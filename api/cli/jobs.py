@@ -29,7 +29,7 @@ def jobs() -> None:
     type=click.Choice(["queued", "running", "succeeded", "failed"]),
     help="Only jobs in this state; may be repeated.",
 )
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most so many.")
 @as_json
 @click.pass_obj
 def list_(runtime: Runtime, survey_id: str | None, states: tuple[str, ...], limit: int, json_: bool) -> None:

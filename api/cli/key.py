@@ -21,7 +21,7 @@ def key() -> None:
 @click.option("--role", type=click.Choice(ROLES), required=True, help="What the key may do.")
 @click.option("--survey", "survey_id", help="The only survey it may see. Default: every survey.")
 @click.option("--pollster", help="The pollster a pollster's key speaks for.")
-@click.option("--days", type=click.IntRange(1), help="Days until it expires. Default: never.")
+@click.option("--days", type=click.IntRange(1, 36_500), help="Days until it expires. Default: never.")
 @click.option("--label", default="", help="A note on who has it.")
 @as_json
 @click.pass_obj

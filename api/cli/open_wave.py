@@ -75,6 +75,7 @@ def batch(
     """Store an NDJSON file as batch NUMBER of an open wave; the same file again stores nothing."""
     from jobs.ledger import cli_actor
     from jobs.open_wave import receive_batch
+    from polling.quality import Flag
 
     received = receive_batch(
         runtime.store,
@@ -98,7 +99,7 @@ def batch(
         f"{one.n_interviews:,}."
     )
     for flag in received.received.flags:
-        if isinstance(flag, dict) and flag["over"]:
+        if isinstance(flag, dict) and Flag.is_told(flag):
             click.echo(f"  {flag['words']}")
     if one.waiting is not None:
         click.echo("  It is not counted until an analyst lets it through.")

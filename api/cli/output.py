@@ -1,12 +1,15 @@
 """Print for people (tables) or for programs (one JSON document on standard output)."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
 
 import click
 
-__all__ = ["JSON_ASKED", "as_json", "percent", "print_json", "print_table", "short_time"]
+if TYPE_CHECKING:
+    from polling.store.wave_records import WaveRecord, WaveVersionRecord
+
+__all__ = ["JSON_ASKED", "as_json", "fieldwork", "percent", "print_json", "print_table", "short_time"]
 
 _PUNCTUATION = str.maketrans("", "", ",.+-")
 
@@ -55,6 +58,14 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, tit
 def percent(share: float) -> str:
     """A share as a percentage with one decimal."""
     return f"{100 * share:.1f}%"
+
+
+def fieldwork(wave: "WaveRecord | WaveVersionRecord", *, closes_on: date | None = None) -> str:
+    """The days of a wave in words; an open one ends when it is closed, or on its closing date."""
+    closes = getattr(wave, "closes_on", closes_on)
+    if wave.fieldwork_end is not None:
+        return f"{wave.fieldwork_start} to {wave.fieldwork_end}"
+    return f"from {wave.fieldwork_start}" + (f", closes on {closes}" if closes else ", open")
 
 
 def short_time(when: datetime | None) -> str:

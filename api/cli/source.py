@@ -47,17 +47,22 @@ def list_(runtime: Runtime, *, survey_id: str, json_: bool) -> None:
 @as_json
 @click.pass_obj
 def run(runtime: Runtime, *, survey_id: str, name: str | None, retry: bool, json_: bool) -> None:
-    """Look at one source, or at all, now; files that may be growing are waited for."""
+    """Look at one source, or at all, now; files that may be growing are waited for.
+
+    One that cannot be read does not keep the others from being read; the exit code is 1 then.
+    """
     import time
 
     from jobs.errors import SourceUnreachable
     from jobs.source_read import read_source, source_of
+    from polling.errors import SecretsError
     from polling.store import sources, surveys
 
     with runtime.store.read() as session:
         declaration = surveys.get_declaration(session, survey_id)
     named = [source_of(declaration, name)] if name else list(declaration.sources)
-    told, unreachable = {}, False
+    told: dict[str, str] = {}
+    failed: list[str] = []
     for one in named:
         if retry:
             with runtime.store.write() as session:
@@ -77,15 +82,16 @@ def run(runtime: Runtime, *, survey_id: str, name: str | None, retry: bool, json
                 if not reading.waiting or len(said) > 1:
                     break
                 time.sleep(runtime.settings.source_settle_s)
-        except SourceUnreachable as error:
+        except (SourceUnreachable, SecretsError) as error:
             said.append(str(error))
-            unreachable = True
+            failed.append(one.name)
         told[one.name] = said[-1]
         if not json_:
             click.echo(f"{one.name}: {said[-1]}")
     if json_:
-        print_json({"survey": survey_id, "sources": told})
-    if unreachable:
+        print_json({"survey": survey_id, "sources": told, "failed": failed})
+    if failed:
+        click.echo(f"Could not be read: {', '.join(failed)}.", err=True)
         raise click.exceptions.Exit(1)
 
 

@@ -1,15 +1,18 @@
 """``hustings survey``: declare what is asked, of whom, and how it is modelled."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+from api.cli.facts import fact_option, facts_told
 from api.cli.output import as_json, print_json, print_table
 from api.cli.runtime import Runtime
 
 __all__ = ["survey"]
 
+day = click.DateTime(formats=["%Y-%m-%d"])
 folder_argument = click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 data_option = click.option(
     "--data",
@@ -34,11 +37,27 @@ def survey() -> None:
     help="Try the codebook on this wave too.",
 )
 @click.option("--pollster", help="Who sends it; needed with --wave.")
+@click.option("--fieldwork-start", "start", type=day, metavar="YYYY-MM-DD", help="First day of its interviews.")
+@click.option("--fieldwork-end", "end", type=day, metavar="YYYY-MM-DD", help="Last day of its interviews.")
+@fact_option
 @as_json
-def check(*, folder: Path, data_dir: Path | None, wave: Path | None, pollster: str | None, json_: bool) -> None:
+@click.pass_obj
+def check(
+    runtime: Runtime,
+    *,
+    folder: Path,
+    data_dir: Path | None,
+    wave: Path | None,
+    pollster: str | None,
+    start: datetime | None,
+    end: datetime | None,
+    facts: tuple[str, ...],
+    json_: bool,
+) -> None:
     """List every fault of a survey folder; stores nothing.
 
     With --wave also those of a wave: what would be set aside, what the codebook merges, labels never sent, quality.
+    With the dates of its fieldwork the wave is checked as a push would be; only earlier waves are not looked at.
 
     Exit code 1 if there is a fault that would reject the survey or the wave.
     """
@@ -46,13 +65,23 @@ def check(*, folder: Path, data_dir: Path | None, wave: Path | None, pollster: s
 
     if (wave is None) != (pollster is None):
         raise click.UsageError("--wave and --pollster go together.")
+    if (start is None) != (end is None) or ((start or facts) and wave is None):
+        raise click.UsageError("--fieldwork-start and --fieldwork-end go together, they and --fact with --wave.")
     bundle = load_survey(folder, data_dir=data_dir)
     declared = bundle.declaration
     if wave is not None and pollster is not None:
         from api.cli.wave_check import print_check
         from jobs.survey_check import check_wave
 
-        checked = check_wave(bundle, wave.read_bytes(), pollster=pollster)
+        checked = check_wave(
+            bundle,
+            wave.read_bytes(),
+            pollster=pollster,
+            settings=runtime.settings,
+            fieldwork=None if start is None or end is None else (start.date(), end.date()),
+            facts=facts_told(facts),
+            now=runtime.now(),
+        )
         print_check(checked, survey=declared.id, json_=json_)
         if not checked.ok:
             raise click.exceptions.Exit(1)
@@ -92,12 +121,16 @@ def add(runtime: Runtime, folder: Path, data_dir: Path | None, json_: bool) -> N
 def update(runtime: Runtime, folder: Path, data_dir: Path | None, json_: bool) -> None:
     """Check a survey folder and store it as a new version; asks for the refits that it needs."""
     from jobs.ledger import cli_actor
+    from jobs.retention import formulas_without_counts
     from jobs.survey import load_survey, update_survey
 
     bundle = load_survey(folder, data_dir=data_dir)
     version = update_survey(
         runtime.store, runtime.secrets, runtime.settings, bundle, actor=cli_actor(), now=runtime.now()
     )
+    with runtime.store.read() as session:
+        for sentence in formulas_without_counts(session, version.survey_id):
+            click.echo(f"Warning: {sentence}", err=True)
     _report(version, json_)
 
 

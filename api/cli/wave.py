@@ -8,7 +8,7 @@ import click
 from api.cli.facts import fact_option, facts_told
 from api.cli.moment import moment
 from api.cli.open_wave import batch, close, open_
-from api.cli.output import as_json, print_json, print_table
+from api.cli.output import as_json, fieldwork, print_json, print_table
 from api.cli.quarantine import quarantine
 from api.cli.runtime import Runtime
 from api.cli.wave_life import history, let_through, restore, undo, withdraw
@@ -66,6 +66,7 @@ def push(
     """
     from jobs.ledger import cli_actor
     from jobs.receive import receive_wave
+    from polling.quality import Flag
 
     received = receive_wave(
         runtime.store,
@@ -99,11 +100,11 @@ def push(
     version = f" as version {one.version}" if one.version > 1 else ""
     click.echo(f"{one.reference} of {pollster}: {one.n_interviews:,} interviews {stored}{version}.")
     if received.n_faults:
-        click.echo(f"  {one.n_quarantined:,} rows are set aside; {received.n_faults:,} faults:")
+        click.echo(f"  {one.n_quarantined:,} rows are set aside; faults: {received.n_faults:,}")
     for fault in received.faults:
         click.echo(f"  {fault}")
     for flag in received.flags:
-        if isinstance(flag, dict) and flag["over"]:
+        if isinstance(flag, dict) and Flag.is_told(flag):
             click.echo(f"  {flag['words']}")
     if one.state == "held" or one.waiting is not None:
         click.echo("  It is not counted until an analyst lets it through.")
@@ -141,7 +142,7 @@ def list_(runtime: Runtime, *, survey_id: str, pollster: str | None, as_of: date
                 one.reference,
                 one.version,
                 f"{one.n_interviews:,}",
-                f"{one.fieldwork_start} to {one.fieldwork_end}",
+                fieldwork(one),
                 one.received_at,
                 one.state,
             )

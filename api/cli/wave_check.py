@@ -36,6 +36,7 @@ def print_check(check: "WaveCheck", *, survey: str, json_: bool) -> None:
                 "n_quarantined": check.n_quarantined,
                 "quarantine": [{"reason": reason, "n_rows": n} for reason, n in check.reasons],
                 "flags": check.flags,
+                "not_checked": check.not_checked,
                 "recodes": [] if recodes is None else recodes.uses,
                 "merged": merged,
                 "never_sent": {} if recodes is None else recodes.never_sent,
@@ -47,6 +48,8 @@ def print_check(check: "WaveCheck", *, survey: str, json_: bool) -> None:
     click.echo(f"The wave {verdict}: {check.n_interviews:,} interviews, {check.n_quarantined:,} set aside{without}.")
     for fault in check.faults:
         click.echo(f"  {fault}")
+    for sentence in check.not_checked:
+        click.echo(sentence)
     if check.recodes is None:
         return
     print_table(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from api.cli.moment import moment
-from api.cli.output import as_json, print_json, print_table
+from api.cli.output import as_json, fieldwork, print_json, print_table
 from api.cli.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def history(runtime: Runtime, *, survey_id: str, wave: str, pollster: str | None
             (
                 one.version,
                 f"{one.n_interviews:,}",
-                f"{one.fieldwork_start} to {one.fieldwork_end}",
+                fieldwork(one, closes_on=found.closes_on),
                 one.received_at,
                 one.received_by,
                 one.reason,

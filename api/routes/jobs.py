@@ -41,7 +41,8 @@ def list_jobs(
         listed = queue.list_jobs(session, survey_id=survey_id, limit=MAX_LISTED)
         found = [job for job in listed if visible is None or job.question_id in visible]
         ends = expected_ends(session, found, now=services.now())
-    return JobList(survey=survey_id, jobs=[describe_job(job, ends.get(job.id)) for job in found])
+    jobs = [describe_job(job, ends.get(job.id), of_all=visible is None) for job in found]
+    return JobList(survey=survey_id, jobs=jobs)
 
 
 @get(
@@ -66,7 +67,7 @@ def get_job(
         ends = expected_ends(session, [job], now=services.now())
     if job.survey_id != survey_id or (visible is not None and job.question_id not in visible):
         raise JobNotFound(job_id)
-    return describe_job(job, ends.get(job.id))
+    return describe_job(job, ends.get(job.id), of_all=visible is None)
 
 
 @post(
@@ -102,8 +103,15 @@ def cancel_job(
     return describe_job(job)
 
 
-def describe_job(job: JobRecord, expected_end: datetime | None = None) -> JobPayload:
-    """A job as it is shown."""
+def describe_job(job: JobRecord, expected_end: datetime | None = None, *, of_all: bool = True) -> JobPayload:
+    """A job as it is shown.
+
+    Parameters
+    ----------
+    of_all
+        False: to somebody who may not know what others contributed. How the job ended is told by its code then: its
+        sentence may have exact counts over all pollsters, or name a wave of another one.
+    """
     progress: dict[str, Any] = job.progress if isinstance(job.progress, dict) else {}
     return JobPayload(
         id=job.id,
@@ -112,7 +120,7 @@ def describe_job(job: JobRecord, expected_end: datetime | None = None) -> JobPay
         kind=job.kind,
         state=job.state,
         code=job.code,
-        detail=job.detail,
+        detail=job.detail if of_all else _told_to_a_pollster(job),
         progress=progress.get("share"),
         stage=progress.get("stage"),
         expected_end_at=expected_end,
@@ -132,6 +140,24 @@ def describe_job(job: JobRecord, expected_end: datetime | None = None) -> JobPay
 def job_link(job: JobRecord) -> JobLink:
     """A job in one line."""
     return JobLink(id=job.id, question=job.question_id, state=job.state, url=_url(job))
+
+
+def _told_to_a_pollster(job: JobRecord) -> str | None:
+    if job.code is None:
+        return None
+    if job.state in ("queued", "running"):
+        return "An attempt failed; it is tried again."
+    return _TOLD.get(job.code, "It did not end with a release. Ask those who run the survey: they can read why.")
+
+
+_TOLD = {
+    "published": "It was published.",
+    "fit-rejected": "The fit did not pass its checks and was not published.",
+    "superseded": "A release that rests on newer data is served already.",
+    "held": "The fit is kept and not published: an analyst holds the question.",
+    "cancelled": "It was cancelled.",
+    "crashed": "The worker died again and again; it was given up.",
+}
 
 
 def _url(job: JobRecord) -> str:

@@ -22,6 +22,7 @@ from api.wave_payloads import ChangedWavesPayload, CloseBody, OpenBody, Received
 from jobs import open_wave as opening
 from jobs.open_wave import MAX_NUMBER, ReceivedBatch
 from jobs.settings import Settings
+from polling.quality import Flag
 from polling.store.columns import Json
 
 __all__ = ["open_waves_routes"]
@@ -166,7 +167,7 @@ def _describe(batch: ReceivedBatch) -> ReceivedBatchPayload:
         n_interviews=batch.n_interviews,
         n_interviews_of_wave=wave.n_interviews,
         waiting=wave.waiting,
-        flags=[flag for flag in batch.received.flags if isinstance(flag, Mapping) and flag["over"]],
+        flags=[flag for flag in batch.received.flags if isinstance(flag, Mapping) and Flag.is_told(flag)],
         created=batch.received.created,
         first_of_pollster=batch.received.first_of_pollster,
         jobs=[job_link(job) for job in batch.received.jobs],

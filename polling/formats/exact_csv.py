@@ -77,7 +77,7 @@ def read_exact_csv(content: bytes, log: FaultLog, *, expected: Collection[str], 
     columns.report_damage(log, len(header))
     data = columns.table([header[place] for place in wanted])
     named = tuple(name for name in header if name)
-    return Table(data, named, typed=False, damaged_rows=columns.damaged())
+    return Table(data, named, typed=False, damaged_rows=columns.damaged(), decimal_comma=delimiter == ";")
 
 
 def text_is_usable(content: bytes, log: FaultLog) -> bool:

@@ -236,7 +236,8 @@ def _told(reply: dict[str, Any], target: BinaryIO | None, log: FaultLog) -> Tabl
         data = data.drop(DAMAGED) if data.width > 1 else pl.DataFrame(height=data.height)
     others = pl.DataFrame(about["others"], schema=dict.fromkeys(about["others"], pl.String))
     header, labels = tuple(about["header"]), about["value_labels"]
-    return Table(data, header, about["typed"], damaged, about["format"], labels, others)
+    comma = about["decimal_comma"]
+    return Table(data, header, about["typed"], damaged, about["format"], labels, decimal_comma=comma, others=others)
 
 
 _readers = Readers()

@@ -102,6 +102,8 @@ class _Table:
         self._flush()
         height = sum(part.height for part in self._done)
         names = tuple(name for name in self.header if name)
+        if self._damaged and len(self._damaged) == height:
+            return None  # what the objects lack is not known
         if not names:
             self._log.add("the objects have no names", _REMEDY)
             return None

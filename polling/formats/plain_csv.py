@@ -65,7 +65,7 @@ def read_plain_csv(content: bytes, *, expected: Collection[str] = (), only: bool
         data.columns = [header[place] for place in wanted]
     else:
         data = pl.DataFrame(height=n_rows)
-    return Table(data, tuple(name for name in header if name), typed=False)
+    return Table(data, tuple(name for name in header if name), typed=False, decimal_comma=delimiter == ";")
 
 
 def _header(line: bytes, expected: Collection[str]) -> tuple[list[str], str]:

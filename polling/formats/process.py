@@ -114,6 +114,7 @@ def _write(table: Table, target: Any) -> dict[str, Any]:
         "width": data.width,
         "header": table.header,
         "typed": table.typed,
+        "decimal_comma": table.decimal_comma,
         "format": table.format,
         "value_labels": {column: dict(labels) for column, labels in table.value_labels.items()},
         "others": table.others.to_dict(as_series=False),

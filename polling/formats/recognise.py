@@ -85,7 +85,7 @@ def refusal(content: bytes) -> tuple[str, str] | None:
     for beginning, what in _MARKUP.items():
         if start[: len(beginning)].lower() == beginning:
             return what, "Send the table itself. " + _AS_CSV
-    if start.startswith((b"[{", b"[\n", b"[ ", b"[\r\n")):
+    if start.startswith((b"[{", b"[]", b"[\n", b"[ ", b"[\r\n")):
         return "a JSON array", "Send one object per line (NDJSON), without brackets and commas around them."
     return None
 

@@ -41,6 +41,8 @@ class Table:
     """What the file was recognised as: a name of ``polling.formats.recognise.FORMATS``."""
     value_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Column -> code -> the text that stands for it in ``data``."""
+    decimal_comma: bool = False
+    """Whether a comma in a number is its decimal mark: in CSV delimited by semicolon, which is written where it is."""
     others: pl.DataFrame = field(default_factory=pl.DataFrame)
     """Some rows of the columns that were not asked for, as shortened text (``polling.formats.sample``)."""
 

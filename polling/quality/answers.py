@@ -23,7 +23,7 @@ import numpy as np
 import polars as pl
 
 from polling.declaration import SurveyDeclaration
-from polling.quality.flag import LEAST_INTERVIEWS, Flag, flag
+from polling.quality.flag import LEAST_INTERVIEWS, Flag, flag, percents
 
 __all__ = ["answer_flags"]
 
@@ -67,9 +67,10 @@ def _duplicates(interviews: pl.DataFrame, declaration: SurveyDeclaration, asked:
     repeated = n - everything.n_unique()
     by_chance = _chance_repetitions(interviews, declaration.cell_columns, answers)
     measured = max(0.0, (repeated - by_chance) / n)
+    share, most = percents(measured, limit)
     words = (
         f"{repeated:,} of {n:,} interviews equal an earlier one in every column; {by_chance:,.0f} would by chance. "
-        f"The rest are {measured:.1%} of the wave, the limit is {limit:.1%}."
+        f"The rest are {share} of the wave, the limit is {most}."
     )
     return flag("duplicates", measured, limit, words)
 
@@ -112,9 +113,10 @@ def _speeders(interviews: pl.DataFrame, declaration: SurveyDeclaration) -> Flag 
     least = max(quality.fast_share * median, quality.fast_seconds or 0.0)
     n_fast = int((seconds < least).sum())
     measured = n_fast / len(seconds)
+    share, most = percents(measured, quality.speeders)
     words = (
         f"{n_fast:,} of {len(seconds):,} interviews took less than {least:,.0f} seconds (the median is {median:,.0f}): "
-        f"{measured:.1%}, the limit is {quality.speeders:.1%}."
+        f"{share}, the limit is {most}."
     )
     return flag("speeders", measured, quality.speeders, words)
 
@@ -133,9 +135,10 @@ def _straight_lines(interviews: pl.DataFrame, declaration: SurveyDeclaration, as
         measured = n_same / complete.height
         options = declaration.question(ids[0]).options
         shares = np.array([[(complete[one] == option).mean() for option in options] for one in ids], dtype=float)
+        share, most = percents(measured, limit)
         words = (
             f"{n_same:,} of {complete.height:,} interviews gave the same answer to all {len(ids)} questions of "
-            f"'{name}': {measured:.1%}, the limit is {limit:.1%}; of unrelated answers it would be "
+            f"'{name}': {share}, the limit is {most}; of unrelated answers it would be "
             f"{shares.prod(axis=0).sum():.1%}."
         )
         found.append(flag("straight_lining", measured, limit, words, about=name))
@@ -159,9 +162,10 @@ def _impossible(interviews: pl.DataFrame, declaration: SurveyDeclaration) -> Fla
     measured = n / interviews.height
     worst = max(range(len(each)), key=lambda place: int(each[place].sum()))
     written = " and ".join(f"{name} = '{level}'" for name, level in quality.impossible[worst])
-    most = f", most of them {written} ({int(each[worst].sum()):,})" if n else ""
+    mainly = f", most of them {written} ({int(each[worst].sum()):,})" if n else ""
+    share, most = percents(measured, quality.impossible_share)
     words = (
-        f"{n:,} of {interviews.height:,} interviews have a combination declared impossible{most}: {measured:.1%}, the "
-        f"limit is {quality.impossible_share:.1%}."
+        f"{n:,} of {interviews.height:,} interviews have a combination declared impossible{mainly}: {share}, the "
+        f"limit is {most}."
     )
     return flag("impossible", measured, quality.impossible_share, words)

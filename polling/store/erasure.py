@@ -23,7 +23,7 @@ from polling.errors import ErasureNotFound
 from polling.payload import from_payload, payload_column, payload_labels, to_payload
 from polling.store.columns import Json
 from polling.store.tables import Erasure, Fit, FitDraws, SurveyVersion, Wave, WaveEvent, WavePart, WaveVersion
-from polling.store.wave_events import append_event
+from polling.store.wave_events import NOTHING_COUNTED, append_event
 from polling.store.wave_records import Standing
 
 __all__ = [
@@ -65,7 +65,7 @@ class Removed:
     """Ids of the waves that changed."""
     payloads: Mapping[str, str]
     """Hash of a payload before -> after."""
-    purged: tuple[str, ...]
+    n_purged: int
     """Waves of which counts alone are left, where nobody can be found."""
 
 
@@ -121,15 +121,16 @@ def remove(
     if pollster is not None:
         mine = mine.where(Wave.pollster == pollster)
     n_interviews = n_quarantined = 0
-    changed, purged, payloads = [], [], {}
+    changed, purged, payloads = [], set(), {}
     for wave in session.scalars(mine).all():
-        touched = False
+        touched = moved = False
+        counted = Standing(wave.version, wave.state).counted
         parts = select(WavePart.version, WavePart.number).where(WavePart.wave_id == wave.id)
         for version, number in session.execute(parts.order_by(WavePart.version, WavePart.number)).all():
             part = session.get_one(WavePart, (wave.id, version, number), populate_existing=True)
             about = session.get_one(WaveVersion, (wave.id, version), populate_existing=True)
-            if part.payload is None and wave.reference not in purged:
-                purged.append(wave.reference)
+            if part.payload is None:
+                purged.add(wave.id)
             before = part.payload_sha256
             n = _from_payload(part, columns[wave.pollster], partial(is_pseudonym, pollster=wave.pollster))
             # What was set aside may have its id under another name, or not be a pseudonym yet.
@@ -140,14 +141,14 @@ def remove(
             about.n_quarantined -= aside
             n_interviews, n_quarantined = n_interviews + n, n_quarantined + aside
             touched = touched or bool(n or aside)
+            moved = moved or (n > 0 and version == counted)
             session.flush()
             session.expunge(part)  # one payload in memory at a time
         if touched:
-            append_event(
-                session, wave, "erased", Standing(wave.version, wave.state, wave.waiting), now=now, actor=actor
-            )
+            stands, why = Standing(wave.version, wave.state, wave.waiting), None if moved else NOTHING_COUNTED
+            append_event(session, wave, "erased", stands, now=now, actor=actor, reason=why)
             changed.append(wave.id)
-    return Removed(n_interviews, n_quarantined, tuple(changed), payloads, tuple(purged))
+    return Removed(n_interviews, n_quarantined, tuple(changed), payloads, len(purged))
 
 
 def stored_parts(session: Session, survey_id: str, pollster: str | None) -> Iterator[StoredPart]:
@@ -204,10 +205,13 @@ def respondent_columns(session: Session, survey_id: str) -> Mapping[str, tuple[s
     }
 
 
-def key_versions(session: Session, survey_id: str) -> frozenset[int]:
-    """Versions of the pseudonym key that interviews are stored with."""
-    used = select(WaveVersion.key_version).join(Wave, Wave.id == WaveVersion.wave_id).distinct()
-    return frozenset(session.scalars(used.where(Wave.survey_id == survey_id, WaveVersion.key_version > 0)))
+def key_versions(session: Session, survey_id: str, pollster: str | None = None) -> frozenset[int]:
+    """Versions of the pseudonym key that interviews are stored with, or rows set aside; not those of purged waves."""
+    part = (WavePart.wave_id == WaveVersion.wave_id) & (WavePart.version == WaveVersion.version)
+    there = or_(WavePart.payload.is_not(None), WavePart.quarantine.is_not(None))
+    used = select(WaveVersion.key_version).join(Wave, Wave.id == WaveVersion.wave_id).join(WavePart, part).distinct()
+    used = used.where(Wave.survey_id == survey_id, WaveVersion.key_version > 0, there)
+    return frozenset(session.scalars(used if pollster is None else used.where(Wave.pollster == pollster)))
 
 
 def mark_fits(session: Session, survey_id: str, payloads: Iterable[str], *, now: datetime) -> tuple[str, ...]:
@@ -287,7 +291,8 @@ def add_case(
     row.waves = sorted({*row.waves, *removed.waves})
     row.fits = sorted({*row.fits, *fits})
     row.receipt = dict(receipt)
-    row.done_at = None
+    if removed.waves or fits:
+        row.done_at = None
     session.flush()
     return _record(row)
 
@@ -297,7 +302,7 @@ def keep_case(
 ) -> None:
     """Keep a receipt in place of one that was lost; nothing if it is there."""
     if session.get(Erasure, case_number) is None:
-        nothing = Removed(0, 0, (), {}, ())
+        nothing = Removed(0, 0, (), {}, 0)
         add_case(session, survey_id, case_number, nothing, fits=(), receipt=receipt, now=now, actor="journal")
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from polling.store.fits import get_fit
 from polling.store.records import FitRecord, ReleaseRecord
 from polling.store.tables import Release
-from polling.store.wave_events import changes_after
+from polling.store.wave_events import CHANGES_WITHIN, changes_after
 
 __all__ = ["RestatedWave", "restated_waves"]
 
@@ -51,10 +51,14 @@ def restated_waves(session: Session, release: ReleaseRecord) -> tuple[RestatedWa
     if had == has:
         return ()
     # The release's own place in the history: an identical fit may have been confirmed on later data since.
+    since = min(old.data_sequence, new.data_sequence - 1)
     last = {
         change.wave_id: change
-        for change in changes_after(session, release.survey_id, min(old.data_sequence, new.data_sequence - 1))
-        if change.sequence <= new.data_sequence and release.question_id in change.questions
+        for change in changes_after(session, release.survey_id, since, purges=True)
+        if change.sequence <= new.data_sequence
+        and release.question_id in change.questions
+        # What happened within a wave that the release before did not have restates nothing.
+        and (change.wave_id in had or change.kind not in CHANGES_WITHIN)
     }
     return tuple(
         RestatedWave(

@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 
 from polling.store.tables import Wave, WavePart, WaveVersion
 from polling.store.wave_events import append_event
-from polling.store.wave_records import OPEN, Standing
+from polling.store.wave_records import COUNTED, OPEN, Standing
 
-__all__ = ["DuePart", "append_purged", "due_parts", "load_payload", "put_counts"]
+__all__ = ["DuePart", "append_purged", "counted_remains", "due_parts", "load_payload", "put_counts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,10 @@ class DuePart:
     version: int
     number: int
     pollster: str
+    reference: str
     n_interviews: int
+    stands: bool
+    """Whether its interviews are counted now."""
 
 
 def due_parts(session: Session, survey_id: str, *, last_day: date) -> list[DuePart]:
@@ -33,7 +36,15 @@ def due_parts(session: Session, survey_id: str, *, last_day: date) -> list[DuePa
     )
     version = (WaveVersion.wave_id == WavePart.wave_id) & (WaveVersion.version == WavePart.version)
     kept = (
-        select(WavePart.wave_id, WavePart.version, WavePart.number, Wave.pollster, WavePart.n_interviews)
+        select(
+            WavePart.wave_id,
+            WavePart.version,
+            WavePart.number,
+            Wave.pollster,
+            Wave.reference,
+            WavePart.n_interviews,
+            and_(Wave.version == WavePart.version, Wave.state.in_(COUNTED)),
+        )
         .join(WaveVersion, version)
         .join(Wave, Wave.id == WavePart.wave_id)
         .where(Wave.survey_id == survey_id, Wave.state != OPEN, WavePart.payload.is_not(None), over)
@@ -53,6 +64,14 @@ def put_counts(session: Session, part: DuePart, counts: bytes, *, sha256: str) -
     """Replace interviews, and what was set aside, by counts; their hash is then the part's."""
     values = {"payload": None, "quarantine": None, "counts": counts, "payload_sha256": sha256}
     session.execute(update(WavePart).where(_is(part)).values(values))
+
+
+def counted_remains(session: Session, survey_id: str) -> list[tuple[str, str, bytes]]:
+    """Pollster, reference and counts of every purged part that is counted. Special-category data."""
+    stands = (WavePart.wave_id == Wave.id) & (WavePart.version == Wave.version) & Wave.state.in_(COUNTED)
+    left = select(Wave.pollster, Wave.reference, WavePart.counts).join(WavePart, stands)
+    left = left.where(Wave.survey_id == survey_id, WavePart.counts.is_not(None)).order_by(Wave.sequence)
+    return [(pollster, reference, counts) for pollster, reference, counts in session.execute(left) if counts]
 
 
 def append_purged(session: Session, wave_id: str, *, now: datetime, actor: str) -> None:

@@ -28,6 +28,7 @@ __all__ = [
     "file_of",
     "files_of",
     "forget_answers",
+    "forget_values",
     "looks_of",
     "note_file",
     "note_look",
@@ -150,6 +151,23 @@ def forget_answers(session: Session, survey_id: str, source: str) -> None:
     """Let every file that was not taken be tried again at the next look."""
     stale = _of(survey_id, source) & (SourceFile.outcome.in_([REJECTED, CONFLICT, REFUSED, _SEEN]))
     session.execute(delete(SourceFile).where(stale))
+
+
+def forget_values(session: Session, survey_id: str | None = None) -> int:
+    """Take out what earlier versions quoted from the cells of rejected files; how many notes that were.
+
+    They began with "3 faults" where today's begin with "3 faults:". Quoted text may hold anything, line ends too, so
+    that only the number can be told apart from it.
+    """
+    old = SourceFile.detail.regexp_match(r"^[0-9,]+ faults\n") & (SourceFile.outcome == REJECTED)
+    if survey_id is not None:
+        old &= SourceFile.survey_id == survey_id
+    rows = session.scalars(select(SourceFile).where(old)).all()
+    for row in rows:
+        number, _, _ = (row.detail or "").partition("\n")
+        row.detail = f"{number}: they are not kept any more. Run `hustings source run --retry` to see them again."
+    session.flush()
+    return len(rows)
 
 
 def _put(session: Session, key: tuple[str, str, str, str], values: Mapping[str, object]) -> None:

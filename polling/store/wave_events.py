@@ -17,10 +17,21 @@ from polling.errors import SurveyNotFound
 from polling.store.tables import Survey, Wave, WaveEvent, WaveVersion
 from polling.store.wave_records import Standing, WaveChange, WaveEventRecord
 
-__all__ = ["append_event", "changes_after", "data_sequence", "list_events", "lock_survey", "next_sequence"]
+__all__ = [
+    "CHANGES_WITHIN",
+    "NOTHING_COUNTED",
+    "append_event",
+    "changes_after",
+    "data_sequence",
+    "list_events",
+    "lock_survey",
+    "next_sequence",
+]
 
 CHANGES_WITHIN = ("batch", "requarantined", "purged", "erased")
 """They change the interviews of a version, not which version is counted."""
+NOTHING_COUNTED = "nothing that is counted was removed"
+"""The reason of an erasure that found rows set aside alone, or versions that gave way to others."""
 
 
 def lock_survey(session: Session, survey_id: str) -> None:
@@ -89,8 +100,15 @@ def list_events(session: Session, wave_id: str) -> list[WaveEventRecord]:
     ]
 
 
-def changes_after(session: Session, survey_id: str, sequence: int) -> list[WaveChange]:
-    """Events after ``sequence`` that moved the counts, oldest first."""
+def changes_after(session: Session, survey_id: str, sequence: int, *, purges: bool = False) -> list[WaveChange]:
+    """Events after ``sequence`` that moved the counts, oldest first.
+
+    Parameters
+    ----------
+    purges
+        True: with those that reduced interviews to counts. What was made of the interviews before stays true, so that
+        a purge makes nothing stale and asks for nothing; it is told by the next fit that rests on what is left.
+    """
     touched = select(WaveEvent.wave_id).where(WaveEvent.survey_id == survey_id, WaveEvent.sequence > sequence)
     events = session.scalars(select(WaveEvent).where(WaveEvent.wave_id.in_(touched)).order_by(WaveEvent.id)).all()
     if not events:
@@ -106,8 +124,10 @@ def changes_after(session: Session, survey_id: str, sequence: int) -> list[WaveC
     for event in events:
         old, new = before.get(event.wave_id), Standing(event.version, event.state).counted
         before[event.wave_id] = new
-        waits = event.kind == "batch" and event.waiting is not None  # it joined what is not counted
-        moved = old != new or (event.kind in CHANGES_WITHIN and new is not None and not waits)
+        uncounted = event.kind == "batch" and event.waiting is not None  # it joined what is not counted
+        uncounted = uncounted or (event.kind == "erased" and event.reason == NOTHING_COUNTED)
+        uncounted = uncounted or (event.kind == "purged" and not purges)
+        moved = old != new or (event.kind in CHANGES_WITHIN and new is not None and not uncounted)
         if event.sequence > sequence and moved:
             both = (asked.get((event.wave_id, one), ()) for one in (old, new) if one is not None)
             questions = tuple(dict.fromkeys(name for names in both for name in names))

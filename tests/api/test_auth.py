@@ -11,6 +11,7 @@ from api.app import handlers_of
 from api.auth import PUBLIC, ROLES, check_policy, is_permitted, operation_id
 from polling.keys import new_key
 from polling.store import keys as stored_keys
+from polling.store import queue
 from tests.api.world import OTHER, POLLSTER, RIVAL, SURVEY, World, wave_csv
 
 ALL_ROLES = ("pollster", "reader", "analyst", "dpo", "monitor", "admin")
@@ -254,6 +255,30 @@ def test_a_pollster_sees_its_own_waves_and_their_jobs_only(served: World):
     assert call(served, "getJob", rival).json()["type"] == "job-not-found"
     assert call(served, "getWave", served.bearer("pollster")).status_code == 200
     assert call(served, "getJob", served.bearer("pollster")).status_code == 200
+
+
+def test_a_pollster_is_told_that_its_wave_was_published_and_not_how_many_interviews_there_are(served: World):
+    def published(role: str) -> dict[str, str]:
+        jobs = served.get(f"/v1/surveys/{SURVEY}/jobs", role).json()["jobs"]
+        (one,) = [one for one in jobs if one["code"] == "published"]
+        return one
+
+    assert published("pollster")["detail"] == "It was published."
+    assert served.get(published("pollster")["url"], "pollster").json()["detail"] == "It was published."
+    assert "400 interviews in 1 wave" in published("analyst")["detail"]
+
+
+def test_a_pollster_is_not_told_of_a_wave_of_another_that_stops_a_fit(world: World):
+    world.push()
+    with world.store.write() as session:
+        world.now += timedelta(minutes=1)
+        claim = queue.claim(session, owner="w", now=world.now, lease=world.settings.lease)
+        assert claim is not None
+        queue.fail(session, claim, now=world.now, code="wave-not-convertible", detail="Wave 3 of Beta no longer fits.")
+
+    (job,) = world.get(f"/v1/surveys/{SURVEY}/jobs", "pollster").json()["jobs"]
+
+    assert (job["code"], "Beta" in job["detail"]) == ("wave-not-convertible", False)
 
 
 def test_a_revoked_key_stops_working_at_once(world: World):

@@ -5,9 +5,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
 from click.testing import CliRunner
 
 from api.cli import cli
+from api.cli.output import fieldwork
+from polling.store import waves
+from polling.store.engine import open_store
 from tests.api.world import AGES, DISTRICTS, GENDERS, SURVEY, World
 
 WAVES = f"/v1/surveys/{SURVEY}/waves"
@@ -95,6 +99,31 @@ def test_the_command_line_does_the_same(world: World, tmp_path: Path):
 
     said = run("open", SURVEY, "tracker", "--pollster", "Alpha", "--fieldwork-start", "2026-02-20")
     assert said == "tracker of Alpha: open, 0 interviews.\n"
+    assert "None" not in run("list", SURVEY)
+    run("open", SURVEY, "daily", "--pollster", "A", "--fieldwork-start", "2026-02-20", "--closes-on", "2099-03-01")
+    assert '"closes_on": "2099-03-01"' in run("list", SURVEY, "--json")
+    with open_store(f"sqlite:///{tmp_path}/hustings.db").read() as session:
+        told = {wave.reference: fieldwork(wave) for wave in waves.list_waves(session, SURVEY)}
+    assert told == {"tracker": "from 2026-02-20, open", "daily": "from 2026-02-20, closes on 2099-03-01"}
     assert "40 interviews stored; the wave has 40" in run("batch", SURVEY, "tracker", "1", str(tmp_path / "one.ndjson"))
     assert "was received before" in run("batch", SURVEY, "tracker", "1", str(tmp_path / "one.ndjson"))
     assert run("close", SURVEY, "tracker") == "tracker of Alpha: accepted, 40 interviews.\n"
+
+
+@pytest.mark.parametrize("number", [0, -1, 1_000_001, 3_000_000_000, 99999999999999999999])
+def test_a_number_out_of_range_is_a_fault_whatever_its_size(world: World, number: int):
+    assert opened(world).status_code == 200
+
+    reply = send(world, number, interviews(0, 40))
+
+    assert (reply.status_code, reply.json()["type"]) == (422, "wave-rejected")
+    assert "Give 1 to 1,000,000" in reply.text
+
+
+def test_a_version_that_no_wave_can_have_is_an_answer_and_no_error(world: World):
+    world.push()
+    body = {"reason": "x", "version": 99999999999999999999}
+
+    reply = world.client.post(f"{WAVES}/w1/let-through", headers=world.bearer("admin"), json=body)
+
+    assert reply.status_code == 409

@@ -1,12 +1,17 @@
 """Erasure and access over HTTP and the command line, and what releases say of it."""
 
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from api.cli import cli
-from tests.api.world import SURVEY, World
+from jobs.retention import purge
+from jobs.survey import load_survey, update_survey
+from polling.declaration import Retention
+from tests.api.world import NOON, SURVEY, World, wave_csv, write_survey
 
 BASE = f"/v1/surveys/{SURVEY}"
 RAIL = f"{BASE}/questions/rail"
@@ -70,6 +75,10 @@ def test_a_respondent_gets_a_copy_that_names_no_pseudonym(served: World):
 
 @pytest.fixture
 def settings_file(served: World, tmp_path: Path) -> Path:
+    return settings_of(served, tmp_path)
+
+
+def settings_of(served: World, tmp_path: Path) -> Path:
     path = tmp_path / "cli.toml"
     settings = served.settings
     lines = {"database_url": served.store.url, "data_dir": settings.data_dir, "secrets_file": settings.secrets_file}
@@ -88,7 +97,7 @@ def test_the_command_line_erases_reads_lists_and_purges(settings_file: Path):
 
     receipt = run(settings_file, "erase", SURVEY, given="r9\n")
 
-    assert "1 interviews and 0 rows set aside in 1 wave were removed." in receipt
+    assert "1 interview and 0 rows set aside in 1 wave were removed on " in receipt
     assert "r9" not in receipt
     assert '"interviews": []' in run(settings_file, "access", SURVEY, given="r9\n")
     assert run(settings_file, "cases", SURVEY).count("E2") == 1
@@ -100,3 +109,36 @@ def test_a_command_without_respondent_says_what_to_give(settings_file: Path):
 
     assert done.exit_code == 2
     assert "--respondent" in done.output
+
+
+def test_a_purge_that_leaves_much_out_says_so_first_and_needs_a_yes(world: World, tmp_path: Path):
+    bundle = load_survey(write_survey(tmp_path / "again"))
+    kept = replace(bundle, declaration=replace(bundle.declaration, retention=Retention(1, 150)))
+    update_survey(world.store, world.secrets, world.settings, kept, actor="test", now=NOON)
+    world.push()
+    file = settings_of(world, tmp_path)
+
+    refused = CliRunner().invoke(cli, ["--settings", str(file), "privacy", "purge", SURVEY])
+
+    assert refused.exit_code == 1
+    assert "rail: 400 of 400 interviews (100%) will be left out, in cells of fewer than 150." in refused.output
+    assert "Nothing was purged. With --yes it is" in refused.output
+    assert run(file, "purge", SURVEY, "--yes").endswith("1 wave with 400 interviews were reduced to counts per cell.\n")
+
+
+def test_estimates_after_a_purge_say_which_demographics_its_counts_do_not_tell_apart(world: World):
+    bundle = load_survey(write_survey(world.settings.data_dir / "again"))
+    kept = replace(bundle, declaration=replace(bundle.declaration, retention=Retention(1, 3)))
+    update_survey(world.store, world.secrets, world.settings, kept, actor="test", now=NOON)
+    world.release()
+    with world.store.write() as session:
+        assert len(purge(session, world.secrets, SURVEY, now=world.now + timedelta(days=3), actor="test").waves) == 1
+    told = world.estimates()
+    assert (told["stale_since"], told["data_notes"]) == (None, [])  # what is served was made of all interviews
+    world.release("w2", wave_csv(100, start=1000))
+
+    told = world.estimates(by="age")  # which no formula reads
+
+    assert any("They do not tell age apart" in note for note in told["data_notes"])
+    assert sum(group["n_interviews"] or 0 for group in told["estimates"]) < 200
+    assert (world.estimates()["estimates"][0]["n_interviews"] or 0) > 400

@@ -67,3 +67,26 @@ def test_a_wave_is_tried_without_being_stored(demo: Path, tmp_path: Path):
     assert code == 1
     assert json.loads(output)["n_faults"] == table.height
     assert run(demo, "--wave", bad)[0] == 2
+
+
+def test_a_wave_is_tried_with_its_dates_and_facts_as_it_would_be_pushed(demo: Path):
+    from fixtures.survey_folder import read_wave_list
+
+    wave = read_wave_list(demo)[0]
+    about = ["--wave", wave.path, "--pollster", wave.pollster]
+
+    code, output = run(demo, *about)
+    assert (code, "Dates were not compared with fieldwork" in output) == (0, True)
+
+    right = ["--fieldwork-start", wave.fieldwork_start, "--fieldwork-end", wave.fieldwork_end]
+    code, output = run(demo, *about, *right, "--fact", "mode=phone")
+    assert (code, "Dates were not compared" in output) == (0, False)
+
+    code, output = run(demo, *about, "--fieldwork-start", "2001-01-01", "--fieldwork-end", "2001-01-02", "--json")
+    assert code == 1
+    assert "not within fieldwork, 2001-01-01 to 2001-01-02" in output
+
+    code, output = run(demo, *about, *right, "--fact", "mood=good")
+    assert (code, "there is no such fact of a wave" in output) == (1, True)
+    assert run(demo, "--fact", "mode=phone")[0] == 2
+    assert run(demo, *about, "--fieldwork-start", "2001-01-01")[0] == 2

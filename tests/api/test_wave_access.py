@@ -120,3 +120,12 @@ def test_the_same_reference_of_two_pollsters_is_two_waves(rival: World):
     assert {(one.pollster, one.state) for one in everything(rival)} == {(POLLSTER, "accepted"), (RIVAL, "withdrawn")}
     ambiguous = rival.get(f"{url}/w1")
     assert (ambiguous.status_code, POLLSTER in ambiguous.json()["detail"]) == (404, True)
+
+
+def test_an_undo_for_another_pollster_is_refused_in_words_for_that(rival: World):
+    body = {"since": "2026-03-01T00:00:00Z", "reason": "x", "pollster": POLLSTER}
+
+    reply = rival.client.post(f"/v1/surveys/{SURVEY}/waves/undo", headers=rival.bearer("rival"), json=body)
+
+    assert reply.status_code == 403
+    assert reply.json()["detail"].startswith("This key speaks for the pollster 'Beta', not for 'Alpha'.")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 
+from api.privacy_payloads import describe_erasure
 from fixtures.survey_folder import WrittenSurvey
 from jobs.access import AccessExport, StoredInterview, as_csv, read_respondent
 from jobs.backup import make_backup
@@ -231,6 +232,47 @@ def test_asked_for_again_it_is_the_same_case(home: House):
         assert session.scalar(select(func.count()).select_from(Suppression)) == 1
 
 
+def test_asking_again_moves_no_date_of_what_was_done(home: House):
+    home.push(1)
+    who = somebody(home)
+    work(home)
+    first = forget(home, who)
+    assert first.receipt["draws_deleted_by"]
+    home.wait(86_400)
+
+    again = forget(home, who)
+
+    for name in ("removed_at", "draws_deleted_by", "removed_again_at", "bytes_freed_at", "deletions"):
+        assert again.receipt[name] == first.receipt[name], name
+    work(home)
+    home.wait(86_400)
+    with home.store.read() as session:
+        done = erasure.get_case(session, home.written.survey_id, first.case_number)
+    assert done.done_at is not None
+    assert forget(home, who) == done
+
+
+def test_what_is_removed_when_it_is_asked_again_has_dates_of_its_own(home: House):
+    home.push(1)
+    who = somebody(home)
+    work(home)
+    with home.store.read() as session:
+        payload = session.scalars(select(WavePart.payload)).one()
+    first = forget(home, who)
+    home.wait(86_400)
+    with home.store.write() as session:  # somebody put an older file of the database back, say
+        session.execute(update(WavePart).values(payload=payload))
+
+    again = forget(home, who)
+
+    assert (again.n_interviews, again.receipt["removed_at"]) == (2, first.receipt["removed_at"])
+    assert again.receipt["removed_again_at"] == home.now.isoformat()
+    assert again.receipt["draws_deleted_by"] == first.receipt["draws_deleted_by"]
+    assert "2 interviews and 0 rows set aside in 1 wave were removed on 2025-10-06 and 2025-10-07." in (
+        describe_erasure(again).text
+    )
+
+
 def test_pollsters_number_their_respondents_alike(home: House):
     table = table_of(home, 1).with_columns(weight=pl.lit("1"))
     who = somebody(home)
@@ -265,12 +307,52 @@ def test_where_a_key_is_lost_the_receipt_says_so(home: House):
     path = home.settings.secrets_file
     home.secrets.rotate_pseudonym_key(home.written.survey_id)
     without = "\n".join(line for line in path.read_text().splitlines() if not line.startswith("v1"))
+    whole = path.read_text()
     path.write_text(without)
 
     record = forget(home, somebody(home))
 
     assert record.n_interviews == 0
     assert "Version 1 of the pseudonym key is lost" in str(record.receipt["not_searched"])
+    assert (record.done_at, record.receipt["finished_at"]) == (None, None)
+    told = describe_erasure(record).text
+    assert "Nothing is left" not in told
+    assert "The case is not finished" in told
+
+    # It is not tried again every hour, and it ends when the key is back, and only then.
+    with home.store.write() as session:
+        overdue(session, home.settings, now=home.now)
+    assert "free-bytes" not in [job.kind for job in home.jobs("queued")]
+    (line,) = (line for line in whole.splitlines() if line.startswith("v1"))
+    path.write_text(path.read_text().replace("v2 =", f"{line}\nv2 ="))
+    found = forget(home, somebody(home))
+    assert (found.case_number, found.n_interviews) == (record.case_number, 1)
+    work(home)
+    with home.store.read() as session:
+        done = erasure.get_case(session, home.written.survey_id, record.case_number)
+    assert done.done_at is not None
+    assert "Nothing is left in the database since" in describe_erasure(done).text
+
+
+def test_a_lost_key_whose_interviews_were_purged_keeps_no_case_open(home: House):
+    home.push(1)
+    key_versions = (1,)
+    with home.store.read() as session:
+        assert erasure.key_versions(session, home.written.survey_id) == frozenset(key_versions)
+    with home.store.write() as session:
+        session.execute(update(WavePart).values(payload=None, counts=b"", quarantine=None))
+        assert erasure.key_versions(session, home.written.survey_id) == frozenset()
+
+
+def test_an_old_receipt_that_called_a_case_finished_in_spite_of_a_lost_key_is_told_as_unfinished(home: House):
+    record = forget(home, "somebody")
+    old = {name: value for name, value in record.receipt.items() if name != "keys_lost"}
+    old["not_searched"] = ["Version 1 of the pseudonym key is lost: interviews stored with it cannot be searched."]
+
+    told = describe_erasure(replace(record, receipt=old))
+
+    assert told.finished_at is None
+    assert "Nothing is left" not in told.text
 
 
 def test_a_restored_backup_is_erased_again_before_anybody_reads_it(home: House):

@@ -9,10 +9,12 @@ import pytest
 
 from jobs import wave_life
 from jobs.counting import count_interviews
+from jobs.erasure import erase
 from jobs.quarantine import download, list_quarantine, release
 from jobs.survey import load_survey, update_survey
 from polling.errors import WaveNotFound, WaveRejected, WaveStateRefused
-from polling.store import audit, surveys, waves
+from polling.store import audit, releases, surveys, waves
+from polling.store.restatement import restated_waves
 from polling.store.wave_events import list_events
 from tests.jobs.house import House
 
@@ -74,6 +76,85 @@ def test_faulty_rows_are_set_aside_and_the_rest_is_counted(house: House):
         question = next(one for one in declaration.questions if one.id in received.wave.questions)
         counted = count_interviews(session, declaration, question).counts["n"].sum()
     assert counted <= n - 2
+
+
+def person(house: House, row: int) -> str:
+    table = pl.read_csv(house.written.waves[0].path.read_bytes(), infer_schema=False)
+    return str(table[declaration_of(house).columns["respondent"]][row])
+
+
+def erase_somebody(house: House, row: int) -> None:
+    asked = {"survey_id": house.written.survey_id, "respondent": person(house, row), "now": house.now, "actor": "test"}
+    erase(house.store, house.secrets, house.settings, **asked)
+
+
+def test_every_row_is_stored_set_aside_or_suppressed_and_none_is_told_twice(house: House):
+    declare(house)
+    n = house.written.waves[0].n_interviews
+    for row in (1, 7):  # one whose row is faulty, one whose is not
+        erase_somebody(house, row)
+
+    received = house.push(1, content=spoiled(house, {1: "unheard of", 4: "unheard of"}))
+
+    assert (received.wave.n_interviews, received.wave.n_quarantined, received.n_suppressed) == (n - 3, 1, 2)
+
+
+def work(house: House) -> None:
+    worker = house.worker()
+    house.wait(60)
+    while worker.turn(house.now):
+        house.wait(1)
+
+
+def current(house: House, question_id: str):
+    with house.store.read() as session:
+        release = releases.current_release(session, house.written.survey_id, question_id)
+        assert release is not None
+        return release, restated_waves(session, release)
+
+
+def test_an_erasure_of_a_row_set_aside_restates_nothing_and_asks_for_no_refit(house: House):
+    declare(house)
+    received = house.push(1, content=spoiled(house, {1: "unheard of"}))
+    work(house)
+    erase_somebody(house, 1)
+    assert house.jobs("queued") == [] or {job.kind for job in house.jobs("queued")} == {"free-bytes"}
+    house.push(2)
+    work(house)
+
+    release, restated = current(house, received.wave.questions[0])
+
+    assert (release.number, restated) == (2, ())
+    with house.store.read() as session:
+        last = list_events(session, received.wave.id)[-1]
+    assert (last.kind, last.reason) == ("erased", "nothing that is counted was removed")
+
+
+def test_an_erasure_in_a_wave_that_no_earlier_release_had_restates_nothing(house: House):
+    house.push(1)
+    work(house)
+    question = house.push(2).wave.questions[0]
+    house.wait(1)
+    second = house.written.waves[1]
+    table = pl.read_csv(second.path.read_bytes(), infer_schema=False) if second.path.suffix == ".csv" else None
+    assert table is not None
+    who = str(table[declaration_of(house).columns_of(second.pollster)["respondent"]][0])
+    asked = {"survey_id": house.written.survey_id, "respondent": who, "now": house.now, "actor": "test"}
+    assert erase(house.store, house.secrets, house.settings, **asked).n_interviews == 1
+    work(house)
+
+    assert current(house, question)[1] == ()
+
+
+def test_an_erasure_of_counted_interviews_of_an_earlier_release_is_told(house: House):
+    question = house.push(1).wave.questions[0]
+    work(house)
+    erase_somebody(house, 3)
+    work(house)
+
+    (restated,) = current(house, question)[1]
+
+    assert "lost interviews to an erasure" in restated.text
 
 
 def test_under_the_default_policy_and_above_the_share_the_wave_is_rejected_with_every_fault(house: House):

@@ -14,20 +14,22 @@ from jobs.counting import count_interviews
 from jobs.errors import FitImpossible
 from jobs.receive import receive_wave
 from jobs.refit import prepare_refit
-from jobs.retention import purge
+from jobs.retention import formulas_without_counts, preview, purge
 from jobs.settings import Settings
-from jobs.survey import add_survey
+from jobs.survey import add_survey, load_survey, update_survey
 from jobs.tasks import house_tasks
 from polling.bundle import SurveyBundle
 from polling.declaration import Demographic, Geography, Question, Retention, SurveyDeclaration, TimeRule
 from polling.purged import counts_of, kept_of, reduce_to_counts
 from polling.secrets import SecretsFile
-from polling.store import audit, waves
+from polling.store import audit, fits, outbox, queue, releases, surveys, waves
 from polling.store.engine import Store
-from polling.store.wave_events import list_events
+from polling.store.wave_events import changes_after, list_events
+from tests.jobs.house import House
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 LATER = NOON + timedelta(days=40)
+CELL = ("place", "age", "educ", "job")
 PLACES, AGES, ANSWERS = ("A", "B"), ("young", "old"), ("yes", "no", "dk", "")
 
 
@@ -83,7 +85,7 @@ class Small:
 
     def purge(self, now: datetime = LATER) -> int:
         with self.store.write() as session:
-            return len(purge(session, self.secrets, Settings(), "small", now=now, actor="test").waves)
+            return len(purge(session, self.secrets, "small", now=now, actor="test").waves)
 
     def counts(self) -> pl.DataFrame:
         with self.store.read() as session:
@@ -137,6 +139,148 @@ def test_the_refit_says_what_was_merged_and_dropped(sqlite_store: Store, tmp_pat
     assert purged["min_cell"] == 8
     assert purged["n_dropped"] > 0
     assert prepared.n_interviews < before["n"].sum()
+
+
+def demographic(name: str) -> Demographic:
+    return Demographic(name=name, column=name, levels=("a", "b", "c", "d"))
+
+
+def fine(model: str = "(1|age)", **about: object) -> tuple[SurveyDeclaration, pl.DataFrame]:
+    """A survey with two demographics that no formula reads, and interviews of which each is alone in its cell."""
+    base = survey(model, **about)
+    declaration = replace(base, demographics=(*base.demographics, demographic("educ"), demographic("job")))
+    table = interviews(64).with_columns(
+        educ=pl.Series([("a", "b", "c", "d")[(i // 4) % 4] for i in range(64)]),
+        job=pl.Series([("a", "b", "c", "d")[(i // 16) % 4] for i in range(64)]),
+    )
+    return declaration, table
+
+
+def finely(store: Store, folder: Path, model: str = "(1|age)", **about: object) -> Small:
+    declaration, table = fine(model, **about)
+    small = Small.__new__(Small)
+    small.store, small.secrets, small.declaration = store, SecretsFile(folder / "s.toml"), declaration
+    cells = [(p, a, e, j, 10.0) for p in PLACES for a in AGES for e in "abcd" for j in "abcd"]
+    frame = pl.DataFrame(cells, schema=["place", "age", "educ", "job", "n_people"], orient="row")
+    districts = pl.DataFrame({"code": PLACES, "name": PLACES})
+    add_survey(store, small.secrets, SurveyBundle(declaration, frame, districts), actor="test", now=NOON)
+    small.push("w1", table)
+    return small
+
+
+def test_demographics_that_no_formula_reads_are_merged_away_so_that_few_cells_are_small(
+    sqlite_store: Store, tmp_path: Path
+):
+    small = finely(sqlite_store, tmp_path, min_cell=3)
+    before = small.counts().group_by("place", "age").agg(pl.col("n", "y").sum()).sort("place", "age")
+    small.purge()
+
+    with small.store.read() as session:
+        prepared = prepare_refit(session, Settings(), survey_id="small", question_id="tax")
+
+    after = prepared.request.counts
+    assert_frame_equal(after.group_by("place", "age").agg(pl.col("n", "y").sum()).sort("place", "age"), before)
+    assert prepared.inputs["purged"]["n_dropped"] == 0
+    assert prepared.inputs["purged"]["merged_away"] == ["educ", "job"]
+    assert after["educ"].null_count() == after.height
+
+
+def test_counts_with_and_without_a_demographic_are_counted_together(sqlite_store: Store, tmp_path: Path):
+    small = finely(sqlite_store, tmp_path, min_cell=3)
+    before = small.counts()["n"].sum()
+    small.purge()
+    table = fine()[1].with_columns(id="n" + pl.col("id"), day=pl.lit("2026-04-01"))
+    dates = {"fieldwork_start": date(2026, 4, 1), "fieldwork_end": date(2026, 4, 2), "now": LATER}
+    small.push("w2", table, **dates)
+
+    counts = small.counts()
+
+    assert counts["n"].sum() == 2 * before
+    assert 0 < counts["educ"].null_count() < counts.height
+
+
+def test_a_later_formula_that_reads_what_was_merged_away_is_refused_and_says_why(sqlite_store: Store, tmp_path: Path):
+    small = finely(sqlite_store, tmp_path, min_cell=3)
+    small.purge()
+    question = replace(small.declaration.questions[0], model="(1|age) + (1|educ)")
+    small.declaration = replace(small.declaration, questions=(question,))
+
+    with pytest.raises(FitImpossible, match="they do not tell educ apart: no formula read it when") as refused:
+        small.counts()
+    assert refused.value.code == "wave-not-convertible"
+
+    with small.store.read() as session:
+        assert formulas_without_counts(session, "small") == []
+    frame = pl.DataFrame([("A", "young", "a", "a", 10.0)], schema=[*CELL, "n_people"], orient="row")
+    newer = SurveyBundle(small.declaration, frame, pl.DataFrame({"code": PLACES, "name": PLACES}))
+    with small.store.write() as session:
+        surveys.update_survey(session, newer, now=LATER)
+        (warning,) = formulas_without_counts(session, "small")
+    assert "The formula of tax reads educ, which the counts of 1 purged wave do not tell apart, w1" in warning
+
+
+def test_a_purge_makes_nothing_stale_and_asks_for_no_refit(sqlite_store: Store, tmp_path: Path):
+    small = Small(sqlite_store, tmp_path, survey())
+    small.push("w1", interviews())
+    with small.store.read() as session:
+        asked = [(job.id, job.asked) for job in queue.list_jobs(session, "small") if job.kind == "refit"]
+    small.purge()
+
+    with small.store.write() as session:
+        [job] = [job for job in queue.list_jobs(session, "small") if job.kind == "refit"]
+        assert [(job.id, job.asked)] == asked
+        assert changes_after(session, "small", 1) == []
+
+
+def test_what_a_purge_will_leave_out_is_told_before_and_as_an_alarm(
+    sqlite_store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    small = finely(sqlite_store, tmp_path, "(1|age) + (1|educ) + (1|job)", min_cell=3)
+    with small.store.read() as session:
+        expected = preview(session, "small", now=LATER)
+    [loss] = expected.losses
+    assert (loss.n_left_out, loss.is_large) == (loss.n_interviews, True)
+
+    with caplog.at_level("WARNING", "hustings.retention"):
+        small.purge()
+
+    assert "100% of its interviews out of question tax" in caplog.text
+    with small.store.read() as session:
+        events = {event.kind: event.payload for event in outbox.read_after(session, 0)}
+    assert events["interviews-left-out"]["share"] == 1.0
+
+
+def test_a_refit_from_which_much_is_left_out_warns_in_its_verdict(house: House):
+    bundle = load_survey(house.written.path)
+    declared = replace(bundle.declaration, retention=Retention(30, 5))
+    update = replace(bundle, declaration=declared)
+    update_survey(house.store, house.secrets, house.settings, update, actor="test", now=house.now)
+    question = house.push(1).wave.questions[0]
+    house.wait(60 * 86_400)
+    with house.store.write() as session:
+        [loss, *_] = purge(session, house.secrets, "demo", now=house.now, actor="test").losses
+    assert loss.is_large
+    house.push(2)
+    house.wait(60)
+    worker = house.worker()
+    while worker.turn(house.now):
+        house.wait(1)
+
+    with house.store.read() as session:
+        release = releases.current_release(session, "demo", question)
+        assert release is not None
+        fit = fits.get_fit(session, release.fit_id)
+        [job] = [
+            job
+            for job in queue.list_jobs(session, "demo", question_id=question)
+            if job.kind == "refit" and job.code == "published"
+        ]
+
+    [warning] = fit.verdict["warnings"]
+    share = loss.n_left_out / (loss.n_left_out + fit.n_interviews)
+    assert f"about {5 * round(20 * share)}% of the interviews are left out" in warning
+    assert str(loss.n_left_out) not in warning
+    assert warning in str(job.detail)
 
 
 def test_a_purge_waits_for_the_end_of_the_retention_and_there_may_be_none(sqlite_store: Store, tmp_path: Path):

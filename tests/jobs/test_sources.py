@@ -17,6 +17,7 @@ import pytest
 import trustme
 
 from jobs import source_read
+from jobs.erasure import erase, overdue
 from jobs.errors import SourceUnreachable
 from jobs.source_hosts import checked_address
 from jobs.survey import load_survey, update_survey
@@ -115,6 +116,44 @@ def test_a_rejected_file_is_remembered_and_taken_when_it_was_corrected(house: Ho
     (drop / "w1.csv").write_bytes(wave(house))
     assert looked_twice(house) == "1 taken"
     assert files(house) == [("w1.csv", "rejected"), ("w1.csv", "taken")]
+
+
+def test_what_is_kept_of_a_rejected_file_tells_where_and_why_but_nothing_from_its_cells(house: House, drop: Path):
+    lines = wave(house).decode().splitlines()
+    cells = lines[5].split(",")
+    cells[-1] = "for my brother Dean"
+    lines[5] = ",".join(cells)
+    (drop / "w1.csv").write_text("\n".join(lines) + "\n")
+    assert looked_twice(house) == "1 rejected"
+
+    with house.store.read() as session:
+        (file,) = sources.files_of(session, "demo", "drop")
+
+    assert (file.detail or "").startswith("1 fault:\nrow 6, column ")
+    assert "not an option" in (file.detail or "")
+    assert "Dean" not in (file.detail or "")
+
+
+def test_what_was_quoted_before_is_taken_out_by_an_erasure_and_by_the_clock(house: House):
+    quoted = "2 faults\nrow 6, column 'rail': not an option (found 'for my\nbrother Dean'). Correct it."
+    asked: dict[str, Any] = {"survey_id": "demo", "respondent": "nobody", "now": house.now, "actor": "test"}
+    for clean in (
+        lambda: erase(house.store, house.secrets, house.settings, **asked),
+        lambda: overdue_now(house),
+    ):
+        with house.store.write() as session:
+            old = sources.SourceFileRecord("drop", "w1.csv", "0" * 64, None, sources.REJECTED, quoted, house.now)
+            sources.note_file(session, "demo", old)
+        clean()
+        with house.store.read() as session:
+            (file,) = sources.files_of(session, "demo", "drop")
+        assert (file.detail or "").startswith("2 faults: they are not kept any more.")
+        assert "Dean" not in (file.detail or "")
+
+
+def overdue_now(house: House) -> None:
+    with house.store.write() as session:
+        overdue(session, house.settings, now=house.now)
 
 
 def test_the_same_file_touched_or_under_another_name_counts_once(house: House, drop: Path):
@@ -440,3 +479,38 @@ def test_the_command_line_looks_and_shows(house: House, drop: Path, tmp_path: Pa
     assert run("run", "demo", "drop") == "drop: nothing new\n"
     assert "rejected" in run("run", "demo", "--retry")
     assert "w2.csv" in run("files", "demo")
+
+
+def test_a_source_without_its_credentials_is_told_and_keeps_no_other_from_being_read(
+    house: House, drop: Path, tmp_path: Path
+):
+    from click.testing import CliRunner
+
+    from api.checkup_database import CHECKS
+    from api.cli import cli
+    from api.cli.runtime import Runtime
+
+    toml = tmp_path / "declared" / "survey.toml"
+    pollster = house.written.waves[0].pollster
+    bucket = f'name = "away"\npollster = "{pollster}"\nkind = "s3"\nbucket = "b"\ncredentials = "none"\n'
+    text = toml.read_text()
+    place = text.index("[[sources]]")
+    toml.write_text(f"{text[:place]}[[sources]]\n{bucket}\n{text[place:]}")
+    update_survey(house.store, house.secrets, house.settings, load_survey(toml.parent), actor="test", now=house.now)
+    (drop / "w1.csv").write_bytes(wave(house))
+    settings = tmp_path / "hustings.toml"
+    settings.write_text(
+        f'data_dir = "{house.settings.data_dir}"\nsecrets_file = "{house.settings.secrets_file}"\nsource_settle_s = 0\n'
+    )
+
+    done = CliRunner().invoke(cli, ["--settings", str(settings), "source", "run", "demo"])
+
+    assert done.exit_code == 1
+    assert "drop: 1 taken" in done.output
+    assert "Could not be read: away." in done.output
+    listed = CliRunner().invoke(cli, ["--settings", str(settings), "source", "list", "demo"]).output
+    assert "has no section [credentials.none]" in listed
+    assert "not looked at yet" not in listed
+    runtime: Any = Runtime.__new__(Runtime)
+    found = CHECKS["sources"](house.store, runtime)
+    assert (found.ok, "1 of 2 cannot be read, demo/away" in found.found) == (False, True)

@@ -341,7 +341,7 @@ class WaveMachine(RuleBasedStateMachine):
     @rule()
     def purge(self) -> None:
         with self.store.write() as session:
-            retention.purge(session, self.secrets, Settings(), self.survey, now=self.now, actor="test")
+            retention.purge(session, self.secrets, self.survey, now=self.now, actor="test")
         for name, wave in self.waves.items():
             wave.purged |= {version: self.rows(name, version) for version in wave.versions}
 

@@ -6,6 +6,7 @@ import pytest
 
 from polling.declaration import SurveyDeclaration
 from polling.errors import WaveRejected
+from polling.quality.flag import Flag, consent_flag
 from polling.survey_toml import parse_declaration
 from polling.wave_file import read_wave
 
@@ -56,6 +57,44 @@ def test_a_wave_without_the_column_is_refused(declare: Declare):
 def test_a_wave_in_which_nobody_agreed_is_refused(declare: Declare):
     with pytest.raises(WaveRejected, match="nobody in the wave agreed"):
         read_wave(wave(("a", "no")), declare(COLUMN, VALUES), pollster="Any")
+
+
+def test_where_nobody_agreed_the_labels_that_were_seen_are_told(declare: Declare):
+    with pytest.raises(WaveRejected, match="nobody in the wave agreed") as caught:
+        read_wave(wave(*((f"r{n}", "Yes") for n in range(4))), declare(COLUMN, VALUES), pollster="Any")
+
+    (fault,) = caught.value.faults
+    assert (fault.column, fault.value) == ("agreed", "Yes (4)")
+    assert "letter by letter" in fault.remedy
+
+
+def test_labels_that_are_declared_neither_as_yes_nor_as_no_are_told_with_their_number(declare: Declare):
+    said = ["yes"] * 5 + ["Yes"] * 4 + ["no"] * 3 + ["", "please do not"]
+    content = wave(*((f"r{n}", label) for n, label in enumerate(said)))
+
+    some = read_wave(content, declare(COLUMN, VALUES), pollster="Any")
+    known = read_wave(
+        content, declare(COLUMN, (VALUES[0], VALUES[1].replace("\n[geo", '\nno = ["no"]\n[geo'))), pollster="Any"
+    )
+
+    # What one person wrote is not quoted.
+    assert some.undeclared_consent == {"Yes": 4, "no": 3, "": 1}
+    assert known.undeclared_consent == {"Yes": 4, "": 1}
+    assert (known.n_interviews, known.n_without_consent) == (5, 9)
+    told = consent_flag(known.undeclared_consent, 14)
+    assert told is not None
+    assert (told.over, Flag.is_told(told.to_json())) == (False, True)
+    assert "5 of 14 interviews" in told.words
+    assert "'Yes' (4), others (1)" in told.words
+
+
+def test_a_label_cannot_mean_both(town: SurveyDeclaration):
+    from tests.polling.conftest import SURVEY_TOML
+
+    both = SURVEY_TOML.replace(*COLUMN).replace("[geography]\n", '[consent]\nvalues = ["1"]\nno = ["1"]\n[geography]\n')
+    _, log = parse_declaration(both.encode())
+
+    assert "consent.no" in [fault.column for fault in log.reported()]
 
 
 @pytest.mark.parametrize(("change", "key"), [(COLUMN, "columns.consent"), (VALUES, "consent.values")])

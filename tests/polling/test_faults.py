@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polling.errors import SurveyRejected, WaveRejected
-from polling.faults import MAX_REPORTED_FAULTS, MAX_ROWS, Fault, FaultLog, did_you_mean, listing
+from polling.faults import MAX_REPORTED_FAULTS, MAX_ROWS, Fault, FaultLog, did_you_mean, listing, without_values
 
 
 def test_a_fault_reads_as_place_reason_value_and_remedy():
@@ -117,3 +117,17 @@ def test_rejections_count_all_faults_and_quote_the_first():
     assert len(rejected.faults) == 100
     assert str(rejected).startswith("The wave has 1,234 faults in 3 interviews. First: row 2, column 'age'")
     assert str(SurveyRejected(faults[:1])).startswith("The survey has 1 fault. First:")
+
+
+def test_without_values_neither_a_cell_nor_the_label_nearest_to_it_is_told():
+    found = FaultLog()
+    for row, value in ((4, "opose"), (9, "supprt")):
+        found.add("not an option", f"Did you mean '{value}x'? Correct it.", row=row, column="answer", value=value)
+    found.add("the column is missing", "Did you mean 'age'? Send it.", row=1, column="aeg")
+
+    told = without_values(found.reported())
+
+    assert [str(fault) for fault in told] == [
+        "row 1, column 'aeg': the column is missing. Did you mean 'age'? Send it.",
+        "rows 4, 9, column 'answer': not an option. Correct it.",
+    ]

@@ -289,3 +289,16 @@ def test_every_key_that_is_read_is_in_the_documented_table():
 
     assert len(read) > 25
     assert [key for key in sorted(read) if not re.search(rf"\b{key}\b", documented)] == []
+
+
+def test_a_wording_that_is_no_table_is_told_to_be_one_key_per_question():
+    from tests.polling.conftest import SURVEY_TOML
+
+    source = (
+        '[[sources]]\nname = "a"\npollster = "A"\nkind = "folder"\npath = "/a"\n[sources.facts]\nwording = "Why?"\n'
+    )
+
+    _, log = parse_declaration((SURVEY_TOML + source).encode())
+
+    (fault,) = log.reported()
+    assert "one key per question" in fault.remedy
