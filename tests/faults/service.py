@@ -167,8 +167,11 @@ class Service:
             names = {wave.id: wave.reference for wave in waves.list_waves(session, SURVEY)}
             return {names[one["id"]] for one in inputs["waves"]}
 
-    def settle(self, *references: str, within: float = 60.0) -> None:
-        """Wait until these waves are in the current release and nothing is left to do."""
+    def settle(self, *references: str, within: float = 240.0) -> None:
+        """Wait until these waves are in the current release and nothing is left to do.
+
+        Long: fits are niced, so that on a machine with other work they crawl, which is no fault of theirs.
+        """
         wanted = set(references)
         try:
             wait_for(lambda: wanted <= self.released() and not self.jobs("queued", "running"), within, "it is released")
