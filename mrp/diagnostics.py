@@ -29,10 +29,11 @@ def diagnose(tree: "DataTree") -> dict[str, Any]:
     dict
         A value that ``json.dumps`` takes, numbers that are not finite as None. Of a fit by the Laplace engine:
         ``parameters`` (name, mean, sd, mcse), ``draws``, and the fit's attributes, k-hats and effective sizes among
-        them. Of a fit by NUTS: ``parameters`` (one object per scalar of
-        the model: name, mean, sd, mcse, r_hat, ess_bulk, ess_tail), ``worst`` (the highest R-hat and the lowest ESS,
-        also among the sampler's own coordinates), ``divergences``, ``e_bfmi`` (per chain), ``tree_depth`` (mean, most,
-        and draws that reached the sampler's limit), ``acceptance``, ``chains``, ``draws``, and the fit's attributes.
+        them; a k-hat is None where all weights are equal, as those of one or two sds are. Of a fit by NUTS:
+        ``parameters`` (one object per scalar of the model: name, mean, sd, mcse, r_hat, ess_bulk, ess_tail), ``worst``
+        (the highest R-hat and the lowest ESS, also among the sampler's own coordinates), ``divergences``, ``e_bfmi``
+        (per chain), ``tree_depth`` (mean, most, and draws that reached the sampler's limit), ``acceptance``,
+        ``chains``, ``draws``, and the fit's attributes.
     """
     if tree.attrs.get("engine") == "laplace":
         return _diagnose_laplace(tree)

@@ -85,6 +85,8 @@ def parse_formula(formula: str) -> Formula:
         raise FormulaError(formula, ("write the right-hand side only, without '~'",))
     if not formula.strip():
         raise FormulaError(formula, ("it is empty; write 1 for a model of one constant",))
+    if words := _unbalanced(formula):
+        raise FormulaError(formula, (words,))
     problems: list[str] = []
     special, plain = _special(formula, problems)
     try:
@@ -106,6 +108,23 @@ def parse_formula(formula: str) -> Formula:
         raise FormulaError(formula, tuple(problems))
     ordered = sorted(terms.values(), key=lambda term: not isinstance(term, Predictor))
     return Formula(text=formula, terms=tuple(ordered))
+
+
+def _unbalanced(formula: str) -> str | None:
+    """Which parenthesis has no partner, in words; None if all have one."""
+    opened: list[int] = []
+    for at, letter in enumerate(formula):
+        if letter == "(":
+            opened.append(at)
+        elif letter == ")" and not opened:
+            return (
+                f"{formula[: at + 1].rpartition('+')[2].strip()} closes a parenthesis that nothing opens; write (1|g)"
+            )
+        elif letter == ")":
+            opened.pop()
+    return (
+        f"{formula[opened[0] :].partition('+')[0].strip()} opens a parenthesis that nothing closes" if opened else None
+    )
 
 
 def _special(formula: str, problems: list[str]) -> tuple[list[Term], list[str]]:

@@ -15,7 +15,7 @@ from mrp.coding import EffectCoding
 from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.latents import LatentDraws
-from mrp.poststratify import area_draws
+from mrp.poststratification import area_draws
 from mrp.verdict import Problem
 
 __all__ = ["term_parity"]
@@ -23,6 +23,8 @@ __all__ = ["term_parity"]
 _SHIFT = 0.5
 # A shift of 0.5 moves a share of one half by 0.12; a predictor may be a hundredth of its scale from the mean.
 _LEAST_MOVE = 1e-4
+# Shares of cells, of 8 bytes, that are compared at a time.
+_MOST_AT_A_TIME = 4_000_000
 
 
 def term_parity(design: Design, electorate: Electorate) -> tuple[Problem, ...]:
@@ -44,27 +46,42 @@ def term_parity(design: Design, electorate: Electorate) -> tuple[Problem, ...]:
     cells = _cells(design, electorate)
     effects = {effect.term: effect for effect in design.effects}
     problems = []
+    step = max(1, _MOST_AT_A_TIME // max(cells.height, 1))
+    names = design.latent_names
     for term, block in design.blocks:
-        moved = _moves(design, electorate, block)
-        if term in effects:
-            right = _right(effects[term], moved, cells)
-        else:
-            right = moved.all(axis=1) if term == "intercept" else moved.any(axis=1)
-        if not right.all():
-            latent = design.latent_names[block.start + int(np.argmin(right))]
-            text = f"{latent} does not move the cells of the frame it belongs to: the prediction is not the model's"
-            problems.append(Problem("term-parity", text))
+        of_cell = _combination(effects[term], cells) if term in effects else None
+        # A term may have as many effects as there are cells, and each is compared with each.
+        for start in range(block.start, block.stop, step):
+            part = slice(start, min(start + step, block.stop))
+            moved = _moves(design, electorate, part)
+            if of_cell is not None:
+                own = np.arange(part.start - block.start, part.stop - block.start) // len(effects[term].columns)
+                right = _right(effects[term], moved, of_cell == own[:, None])
+            else:
+                right = moved.all(axis=1) if term == "intercept" else moved.any(axis=1)
+            if not right.all():
+                latent = names[part.start + int(np.argmin(right))]
+                text = f"{latent} does not move the cells of the frame it belongs to: the prediction is not the model's"
+                problems.append(Problem("term-parity", text))
+                break
     return tuple(problems)
 
 
-def _right(effect: EffectCoding, moved: NDArray[np.bool_], cells: pl.DataFrame) -> NDArray[np.bool_]:
-    """Whether each effect of a term moves the cells that it should, shape (effect,)."""
+def _combination(effect: EffectCoding, cells: pl.DataFrame) -> NDArray[np.int64]:
+    """Which combination of a term's levels each cell is at, by name and not by the coding, shape (cell,)."""
+    if effect.nuisance:
+        return np.full(cells.height, -1)
+    factors = [pl.col(name).cast(pl.String) for factor in effect.factors for name in factor.name.split(":")]
+    level = cells.select(pl.concat_str(factors, separator=":").alias("level"))["level"].to_list()
+    names = itertools.product(*(factor.levels for factor in effect.factors))
+    at = {":".join(levels): i for i, levels in enumerate(names)}
+    return np.array([at.get(one, -1) for one in level], dtype=np.int64)
+
+
+def _right(effect: EffectCoding, moved: NDArray[np.bool_], belongs: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether effects of a term move the cells that belong to them, shape (effect,); others are (effect, cell)."""
     if effect.nuisance:
         return ~moved.any(axis=1)
-    factors = [pl.col(factor.name).cast(pl.String) for factor in effect.factors]
-    level = cells.select(pl.concat_str(factors, separator=":").alias("level"))["level"].to_numpy()
-    names = [":".join(levels) for levels in itertools.product(*(factor.levels for factor in effect.factors))]
-    belongs = np.repeat(level == np.array(names, dtype=object)[:, None], len(effect.columns), axis=0)
     if not effect.slopes:
         return np.asarray((moved == belongs).all(axis=1))
     # A slope does not move cells where its predictor is zero, but some of a level, and none of another.
@@ -84,7 +101,7 @@ def _cells(design: Design, electorate: Electorate) -> pl.DataFrame:
 
 
 def _moves(design: Design, electorate: Electorate, block: slice) -> NDArray[np.bool_]:
-    """Which latents of a block move which cells, shape (latent, cell)."""
+    """Which latents of a slice move which cells, shape (latent, cell)."""
     size = block.stop - block.start
     draws = np.zeros((1 + size, design.n_latents), dtype=np.float32)
     draws[1 + np.arange(size), block.start + np.arange(size)] = _SHIFT
