@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mrp.attributes import facts_of
 from mrp.convergence import convergence, energy_fraction, scalars
 from mrp.summary import effective_draws
 
@@ -58,14 +59,15 @@ def diagnose(tree: "DataTree") -> dict[str, Any]:
             "ess": [asdict(row) for row in by_ess[:_N_WORST]],
         },
         "parameters": [asdict(row) for row in table if row.group == "posterior"],
-        "fit": dict(tree.attrs),
+        "fit": facts_of(tree),
     }
     finite: dict[str, Any] = _finite(report)
     return finite
 
 
 def _diagnose_laplace(tree: "DataTree") -> dict[str, Any]:
-    facts = {name: value for name, value in tree.attrs.items() if not isinstance(value, dict)}
+    told = facts_of(tree)
+    facts = {name: value for name, value in told.items() if not isinstance(value, dict)}
     points = np.asarray(tree["sample_stats"]["point"].to_numpy()).ravel()
     parameters = []
     for name, values in scalars(tree["posterior"]):
@@ -74,7 +76,7 @@ def _diagnose_laplace(tree: "DataTree") -> dict[str, Any]:
         parameters.append(
             {"name": name, "mean": float(values.mean()), "sd": sd, "mcse": sd / float(np.sqrt(effective))}
         )
-    report: dict[str, Any] = _finite({**facts, "parameters": parameters, "fit": dict(tree.attrs)})
+    report: dict[str, Any] = _finite({**facts, "parameters": parameters, "fit": told})
     return report
 
 

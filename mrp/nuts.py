@@ -22,6 +22,7 @@ import numpy as np
 import polars as pl
 
 from mrp.aliasing import data_warnings
+from mrp.attributes import as_attributes
 from mrp.compiled import CompiledDensities
 from mrp.counts import coarsest
 from mrp.design import Design
@@ -101,7 +102,8 @@ def sample_nuts(
     xarray.DataTree
         ``posterior``: the variables of the model (chain, draw, ...). ``sampled``: the coordinates that the sampler
         moved in, for the verdict. ``sample_stats``. Attributes: engine, seed, retried, chains, tune, draws,
-        target_accept, warnings (in words, such as of aliased terms), seconds (of each stage), versions.
+        target_accept, warnings (in words, such as of aliased terms), seconds (of each stage) and versions in JSON; the
+        tree can be written (``tree.to_zarr(path)``), and `mrp.attributes.facts_of` reads them.
 
     Raises
     ------
@@ -145,7 +147,7 @@ def sample_nuts(
     retried = not judge_nuts(tree).publishable
     if retried:
         tree = attempt("sample again", 2 * settings.draws, settings.retry_target_accept, second)
-    tree.attrs = {
+    facts = {
         "engine": "nuts",
         "seed": seed,
         "retried": retried,
@@ -157,6 +159,7 @@ def sample_nuts(
         "seconds": report.seconds(),
         "versions": {name: version(name) for name in ("pymc", "nutpie", "numpy")},
     }
+    tree.attrs = as_attributes(facts)
     report("collect", 1.0)
     return tree
 

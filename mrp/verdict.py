@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mrp.attributes import facts_of
 from mrp.poststratification import AreaDraws
 from mrp.summary import effective_draws
 
@@ -125,7 +126,7 @@ def judge_nuts(tree: "DataTree", parity: tuple[Problem, ...] = ()) -> FitVerdict
         problems.append(
             Problem("e-bfmi", f"energy fraction of a chain is {_told(lowest, MIN_BFMI, 2)}, need {MIN_BFMI}")
         )
-    return FitVerdict(tuple(problems), tuple(tree.attrs.get("warnings", ())))
+    return FitVerdict(tuple(problems), tuple(facts_of(tree).get("warnings", ())))
 
 
 def judge_laplace(tree: "DataTree", estimates: Sequence[AreaDraws], parity: tuple[Problem, ...] = ()) -> FitVerdict:
@@ -168,7 +169,7 @@ def judge_laplace(tree: "DataTree", estimates: Sequence[AreaDraws], parity: tupl
             told = _told(error[worst], MAX_MC_ERROR, 2)
             text = f"Monte-Carlo error of {area} is {told} posterior sds, limit {MAX_MC_ERROR}"
             problems.append(Problem("mc-error", text))
-    return FitVerdict(tuple(problems), tuple(tree.attrs.get("warnings", ())))
+    return FitVerdict(tuple(problems), tuple(facts_of(tree).get("warnings", ())))
 
 
 def _told(value: float, limit: float, digits: int) -> str:

@@ -17,6 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from mrp.aliasing import data_warnings
+from mrp.attributes import as_attributes
 from mrp.counts import coarsest
 from mrp.design import Design
 from mrp.hyper import hyper_space
@@ -79,7 +80,8 @@ def fit_laplace(
         ``sample_stats``: ``point``, the number of the point that each draw belongs to. Attributes, of the tree and of
         ``sample_stats``: engine, seed, points, draws, k_hat_sd and k_hat_joint (minus infinity, the best there is,
         where all weights are equal, as those of one or two sds are), ess_sd and ess_joint (effective of the points and
-        of the draws), evaluations, newton_steps (mean per evaluation), warnings (in words), seconds, versions.
+        of the draws), evaluations, newton_steps (mean per evaluation), warnings (in words), seconds and versions in
+        JSON, see `mrp.attributes`.
 
     Raises
     ------
@@ -132,7 +134,7 @@ def fit_laplace(
             "sample_stats": xr.Dataset({"point": (("chain", "draw"), point[None])}),
         }
     )
-    tree.attrs = {
+    facts = {
         "engine": "laplace",
         "seed": seed,
         "points": len(found.hypers),
@@ -147,6 +149,7 @@ def fit_laplace(
         "seconds": report.seconds(),
         "versions": {name: version(name) for name in ("numba", "numpy", "scipy")},
     }
+    tree.attrs = as_attributes(facts)
     tree["sample_stats"].attrs = dict(tree.attrs)
     report("draw", 1.0)
     return tree
