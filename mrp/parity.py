@@ -6,6 +6,7 @@ estimates.
 """
 
 import itertools
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -23,8 +24,6 @@ __all__ = ["term_parity"]
 _SHIFT = 0.5
 # A shift of 0.5 moves a share of one half by 0.12; a predictor may be a hundredth of its scale from the mean.
 _LEAST_MOVE = 1e-4
-# Shares of cells, of 8 bytes, that are compared at a time.
-_MOST_AT_A_TIME = 4_000_000
 
 
 def term_parity(design: Design, electorate: Electorate) -> tuple[Problem, ...]:
@@ -46,25 +45,50 @@ def term_parity(design: Design, electorate: Electorate) -> tuple[Problem, ...]:
     cells = _cells(design, electorate)
     effects = {effect.term: effect for effect in design.effects}
     problems = []
-    step = max(1, _MOST_AT_A_TIME // max(cells.height, 1))
-    names = design.latent_names
     for term, block in design.blocks:
-        of_cell = _combination(effects[term], cells) if term in effects else None
-        # A term may have as many effects as there are cells, and each is compared with each.
-        for start in range(block.start, block.stop, step):
-            part = slice(start, min(start + step, block.stop))
-            moved = _moves(design, electorate, part)
-            if of_cell is not None:
-                own = np.arange(part.start - block.start, part.stop - block.start) // len(effects[term].columns)
-                right = _right(effects[term], moved, of_cell == own[:, None])
-            else:
-                right = moved.all(axis=1) if term == "intercept" else moved.any(axis=1)
-            if not right.all():
-                latent = names[part.start + int(np.argmin(right))]
-                text = f"{latent} does not move the cells of the frame it belongs to: the prediction is not the model's"
-                problems.append(Problem("term-parity", text))
-                break
+        if term in effects:
+            wrong = _wrong_effect(effects[term], block.start, design, electorate, cells)
+        else:
+            moved = _moves(design, electorate, np.arange(block.start, block.stop), np.eye(block.stop - block.start))
+            right = moved.all(axis=1) if term == "intercept" else moved.any(axis=1)
+            wrong = None if right.all() else int(np.argmin(right))
+        if wrong is not None:
+            latent = design.latent_names[block.start + wrong]
+            text = f"{latent} does not move the cells of the frame it belongs to: the prediction is not the model's"
+            problems.append(Problem("term-parity", text))
     return tuple(problems)
+
+
+def _wrong_effect(
+    effect: EffectCoding, offset: int, design: Design, electorate: Electorate, cells: pl.DataFrame
+) -> int | None:
+    """Position within a term of the first effect found that does not move exactly its cells; None if all do.
+
+    A term may have as many effects as there are cells. They are shifted many at a time: effect ``g`` in draw ``b`` if
+    the binary number g + 1 has digit ``b``, and in another draw if it has not. The draws in which a cell moves then
+    spell the one effect that it has; with two of them, it moves where only one of the two draws may.
+    """
+    of_cell = _combination(effect, cells)
+    n_digits = effect.n_groups.bit_length()
+    digits = (np.arange(1, effect.n_groups + 1) >> np.arange(n_digits)[:, None]) & 1 == 1
+    shifted = np.concatenate([digits, ~digits])
+    width = len(effect.columns)
+    for column in range(width):
+        moved = _moves(design, electorate, offset + width * np.arange(effect.n_groups) + column, shifted)
+        right = (moved == (shifted[:, of_cell] & (of_cell >= 0))).all(axis=0)
+        is_still = ~moved.any(axis=0)
+        if effect.slopes:  # a slope does not move cells where its predictor is zero
+            right |= is_still
+        if not right.all():
+            cell = int(np.argmin(right))
+            spelled = int(moved[:n_digits, cell] @ (1 << np.arange(n_digits))) - 1
+            group = of_cell[cell] if of_cell[cell] >= 0 else min(max(spelled, 0), effect.n_groups - 1)
+            return int(width * group + column)
+        # But of several cells of a level it moves some.
+        n_moved, n_cells = (np.bincount(of_cell[of], minlength=effect.n_groups) for of in (~is_still, of_cell >= 0))
+        if (lost := (n_moved == 0) & (n_cells > 1)).any():
+            return int(width * np.argmax(lost) + column)
+    return None
 
 
 def _combination(effect: EffectCoding, cells: pl.DataFrame) -> NDArray[np.int64]:
@@ -76,16 +100,6 @@ def _combination(effect: EffectCoding, cells: pl.DataFrame) -> NDArray[np.int64]
     names = itertools.product(*(factor.levels for factor in effect.factors))
     at = {":".join(levels): i for i, levels in enumerate(names)}
     return np.array([at.get(one, -1) for one in level], dtype=np.int64)
-
-
-def _right(effect: EffectCoding, moved: NDArray[np.bool_], belongs: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Whether effects of a term move the cells that belong to them, shape (effect,); others are (effect, cell)."""
-    if effect.nuisance:
-        return ~moved.any(axis=1)
-    if not effect.slopes:
-        return np.asarray((moved == belongs).all(axis=1))
-    # A slope does not move cells where its predictor is zero, but some of a level, and none of another.
-    return np.asarray(~(moved & ~belongs).any(axis=1) & (moved.any(axis=1) | (belongs.sum(axis=1) < 2)))
 
 
 def _cells(design: Design, electorate: Electorate) -> pl.DataFrame:
@@ -100,10 +114,11 @@ def _cells(design: Design, electorate: Electorate) -> pl.DataFrame:
     return cells.join(parents, on=design.district, how="left", maintain_order="left")
 
 
-def _moves(design: Design, electorate: Electorate, block: slice) -> NDArray[np.bool_]:
-    """Which latents of a slice move which cells, shape (latent, cell)."""
-    size = block.stop - block.start
-    draws = np.zeros((1 + size, design.n_latents), dtype=np.float32)
-    draws[1 + np.arange(size), block.start + np.arange(size)] = _SHIFT
+def _moves(
+    design: Design, electorate: Electorate, latents: NDArray[np.int64], shifted: NDArray[Any]
+) -> NDArray[np.bool_]:
+    """Which cells move in each draw, shape (draw, cell); ``shifted`` says which of the latents do, (draw, latent)."""
+    draws = np.zeros((1 + len(shifted), design.n_latents), dtype=np.float32)
+    draws[1:, latents] = _SHIFT * shifted
     shares = area_draws(LatentDraws(draws, design.latent_names), design, electorate, by=design.cell_columns).draws
     return np.asarray(np.abs(shares[1:] - shares[0]) > _LEAST_MOVE, dtype=np.bool_)
