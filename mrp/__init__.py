@@ -3,7 +3,7 @@
     from mrp import Electorate, Priors, build_design, collapse, fit_model, area_draws, summarise
 
     design = build_design("income + (1|state) + (1|age:gender)", electorate)
-    counts = collapse(interviews, by=design.count_columns, answer="vote", option="yes")
+    counts = collapse(interviews, by=design.count_columns, answer="vote", option="yes", options=("yes", "no"))
     fit = fit_model(design, electorate, counts, Priors(), engine="laplace", seed=1)
     assert fit.verdict.publishable
     estimate = area_draws(fit.latents, design, electorate, by=("state",))

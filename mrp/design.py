@@ -279,6 +279,11 @@ def build_design(
     period
         The period to predict, one of the grid. Default: the last one with interviews.
 
+    Returns
+    -------
+    Design
+        Terms of a period, pollster or mode that is the only one are not in it; its ``left_out`` says so.
+
     Raises
     ------
     FormulaError
@@ -304,9 +309,14 @@ def build_design(
         *(code_predictor(term.name, electorate) for term in parsed.predictors),
         *(code_slope(term, electorate, levels) for term in slopes),
     )
-    coded = (code_effect(term, electorate, observed=levels) for term in groups)
-    # A second-order walk over two periods is its slope, a coefficient, and nothing else.
+    coded = [code_effect(term, electorate, observed=levels) for term in groups]
     effects = tuple(effect for effect in coded if effect.n_coordinates)
+    # A second-order walk over two periods is its slope, a coefficient, and nothing else.
+    left_out += tuple(
+        f"{effect.term} is left out but for its slope: there are two periods only, and a straight line joins them"
+        for effect in coded
+        if not effect.n_coordinates
+    )
     used = {p.key for p in predictors} | {f.key for e in effects for f in e.factors}
     used |= {slope.key for effect in effects for slope in effect.slopes}
     keys = {column: electorate.levels(column) for column in electorate.cell_columns if column in used}

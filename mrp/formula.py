@@ -9,7 +9,8 @@
                            alone, ``(x||g)`` without correlations
 ``rw1(x)``, ``rw2(x)``     random walk over an ordered demographic or ``period``; ``rw2`` with its slope as coefficient
 ``rw1(x|g)``               one such walk for every level of ``g``, with a common standard deviation
-``ar1(period)``            effects of periods that remember a part of the one before
+``ar1(period)``            effects of periods that remember a part of the one before; ``(1|period)``, ``(x|period)``
+                           and ``(1|age:period)`` are those that do not
 ``house(pollster)``,       how people were asked: fitted, summing to zero, left out of the prediction
 ``mode(mode)``
 =========================  ============================================================================================

@@ -178,6 +178,12 @@ def test_an_interaction_with_the_only_period_stays_where_no_other_term_has_its_g
     assert design.left_out == ()
 
 
+def test_a_second_order_walk_over_two_periods_is_its_slope_and_says_so():
+    design = build_design("rw2(period)", WORLD, observed={"period": ["2024-W01", "2024-W02"]})
+    assert (design.coefficient_names, design.effects) == (("slope(period)",), ())
+    assert design.left_out[0].startswith("rw2(period) is left out but for its slope: there are two periods only")
+
+
 def test_terms_of_several_periods_and_pollsters_stay():
     assert design_of("house(pollster) + mode(mode) + ar1(period) + (1|age:period)").left_out == ()
 
