@@ -16,85 +16,17 @@ from typing import Any
 
 from mrp.coding import EffectCoding
 from mrp.design import Design
-from mrp.errors import FormulaError, PriorError
+from mrp.errors import PriorError
 from mrp.formula import Formula, parse_formula
+from mrp.prior_kinds import AutoBeta, HalfNormal, Lkj, Normal, Prior
+from mrp.term_names import by_name, find, order_free, term_name
 from mrp.terms import Autoregression, VaryingSlopes
 
 __all__ = ["AutoBeta", "HalfNormal", "Lkj", "Normal", "Prior", "Priors", "parse_priors", "require_priors"]
 
 _CALL = re.compile(r"\s*(normal|half_normal|lkj|beta)\s*\(\s*([^,()]+?)\s*(?:,\s*([^,()]+?)\s*)?\)\s*")
-_BARRED = re.compile(r"([^(|]*)\(([^(|]*)(\|\|?)([^|]*)\)")
 _BETWEEN = re.compile(r"(?<=\))\s*,")
-# Beyond these a prior means what it means at them on the logit scale, and its square is no number any more.
-_LEAST, _MOST = 1e-6, 1e6
-_RANGE = f"from {_LEAST:g} to {_MOST:g}"
 _FORMS = "normal(mean, sd), half_normal(scale), lkj(eta) or beta(a, b)"
-
-
-@dataclass(frozen=True, slots=True)
-class Normal:
-    """Prior of an intercept or a coefficient."""
-
-    mean: float
-    sd: float
-
-    def __post_init__(self) -> None:
-        _require(self, abs(self.mean) <= _MOST and _is_scale(self.sd), f"a finite mean and an sd above 0, {_RANGE}")
-
-    def __str__(self) -> str:
-        return f"normal({self.mean:g}, {self.sd:g})"
-
-
-@dataclass(frozen=True, slots=True)
-class HalfNormal:
-    """Prior of a standard deviation."""
-
-    scale: float
-
-    def __post_init__(self) -> None:
-        _require(self, _is_scale(self.scale), f"a finite scale above 0, {_RANGE}")
-
-    def __str__(self) -> str:
-        return f"half_normal({self.scale:g})"
-
-
-@dataclass(frozen=True, slots=True)
-class Lkj:
-    """Prior of the correlations of a term with slopes: density proportional to determinant ** (eta - 1)."""
-
-    eta: float
-
-    def __post_init__(self) -> None:
-        _require(self, _is_scale(self.eta), f"a finite eta above 0, {_RANGE}")
-
-    def __str__(self) -> str:
-        return f"lkj({self.eta:g})"
-
-
-@dataclass(frozen=True, slots=True)
-class AutoBeta:
-    """Prior of an autocorrelation r: (r + 1) / 2 is Beta(a, b)."""
-
-    a: float
-    b: float
-
-    def __post_init__(self) -> None:
-        _require(self, _is_scale(self.a) and _is_scale(self.b), f"finite a and b above 0, {_RANGE}")
-
-    def __str__(self) -> str:
-        return f"beta({self.a:g}, {self.b:g})"
-
-
-type Prior = Normal | HalfNormal | Lkj | AutoBeta
-
-
-def _is_scale(number: float) -> bool:
-    return _LEAST <= number <= _MOST
-
-
-def _require(prior: Prior, is_proper: bool, wanted: str) -> None:
-    if not is_proper:
-        raise PriorError(f"there is no prior {prior}; it needs {wanted}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,32 +49,32 @@ class Priors:
             if not isinstance(prior := getattr(self, name), kind):
                 raise PriorError(f"the prior of {name} is {prior}; it needs {_FORM_OF[kind]}")
         for name in ("by_term", "correlation_by_term"):
-            object.__setattr__(self, name, _by_name(getattr(self, name)))
+            object.__setattr__(self, name, by_name(getattr(self, name)))
 
     def for_predictor(self, name: str) -> Normal:
         """Prior of each coefficient of a predictor."""
-        prior = _find(self.by_term, name, self.coefficient)
+        prior = find(self.by_term, name, self.coefficient)
         if not isinstance(prior, Normal):
             raise PriorError(f"the prior of {name} is {prior}; a coefficient needs normal(mean, sd)")
         return prior
 
     def for_sd(self, term: str) -> HalfNormal:
         """Prior of each standard deviation of a term."""
-        prior = _find(self.by_term, term, self.sd)
+        prior = find(self.by_term, term, self.sd)
         if not isinstance(prior, HalfNormal):
             raise PriorError(f"the prior of {term} is {prior}; a standard deviation needs half_normal(scale)")
         return prior
 
     def for_correlation(self, term: str) -> Lkj:
         """Prior of the correlations of a term with slopes."""
-        prior = _find(self.correlation_by_term, term, self.correlation)
+        prior = find(self.correlation_by_term, term, self.correlation)
         if not isinstance(prior, Lkj):
             raise PriorError(f"the prior of the correlations of {term} is {prior}; it needs lkj(eta)")
         return prior
 
     def for_autocorrelation(self, term: str) -> AutoBeta:
         """Prior of the autocorrelation of a term."""
-        prior = _find(self.correlation_by_term, term, self.autocorrelation)
+        prior = find(self.correlation_by_term, term, self.autocorrelation)
         if not isinstance(prior, AutoBeta):
             raise PriorError(f"the prior of the autocorrelation of {term} is {prior}; it needs beta(a, b)")
         return prior
@@ -167,16 +99,16 @@ class Priors:
         """
         known = formula.term_names
         for term in (*self.by_term, *self.correlation_by_term):
-            if _order_free(term) not in map(_order_free, known):
+            if order_free(term) not in map(order_free, known):
                 raise PriorError(f"there is a prior for {term}, which is not a term; the terms are {', '.join(known)}")
-        groups = {_order_free(str(term)): term for term in formula.groups}
-        for name in map(_order_free, known):
+        groups = {order_free(str(term)): term for term in formula.groups}
+        for name in map(order_free, known):
             if name in groups:
                 self.for_sd(name)
             else:
                 self.for_predictor(name)
         for name in self.correlation_by_term:
-            group = groups.get(_order_free(name))
+            group = groups.get(order_free(name))
             if isinstance(group, Autoregression):
                 self.for_autocorrelation(name)
             elif isinstance(group, VaryingSlopes) and group.correlated:
@@ -259,7 +191,7 @@ def parse_priors(text: Mapping[str, str]) -> Priors:
     by_term: dict[str, Normal | HalfNormal] = {}
     correlation_by_term: dict[str, Lkj | AutoBeta] = {}
     for written, priors in text.items():
-        term = _term_name(written)
+        term = term_name(written)
         if not isinstance(priors, str):
             raise PriorError(f"the prior of {term} is {priors!r}, which is not text; write {_FORMS}")
         for one in _BETWEEN.split(priors):
@@ -289,45 +221,6 @@ def require_priors(priors: Priors, design: Design) -> None:
         made = "mrp.parse_priors(...) of it" if isinstance(priors, Mapping) else "mrp.Priors() for the defaults"
         raise PriorError(f"priors is {priors!r:.60} ({type(priors).__name__}); it has to be Priors: write {made}")
     priors.check(design)
-
-
-def _by_name[Own](own: Mapping[str, Own]) -> dict[str, Own]:
-    """Priors by the names of their terms, each of which has many spellings."""
-    named: dict[str, Own] = {}
-    for written, prior in own.items():
-        name = _term_name(written)
-        if _order_free(name) in map(_order_free, named):
-            raise PriorError(f"{name} has two priors of one kind; keep one")
-        named[name] = prior
-    return named
-
-
-def _term_name(written: str) -> str:
-    """The name of a term as a formula gives it: "(1+x|g)" for "(x | g)"."""
-    name = "".join(written.split())
-    if "|" not in name:
-        return name
-    try:
-        terms = [str(term) for term in parse_formula(name).terms]
-    except FormulaError:
-        return name  # `Priors.check` says which terms there are
-    if len(terms) > 1:
-        raise PriorError(f"there is a prior for {name}, which stands for {' and '.join(terms)}; give each its own")
-    return terms[0]
-
-
-def _order_free(name: str) -> str:
-    """The same text for (1|a:b) and (1|b:a), which are one term."""
-    barred = _BARRED.fullmatch(name)
-    if barred is None:
-        return name
-    head, columns, bar, factors = barred.groups()
-    return f"{head}({'+'.join(sorted(columns.split('+')))}{bar}{':'.join(sorted(factors.split(':')))})"
-
-
-def _find[Own](own: Mapping[str, Own], name: str, default: Own) -> Own:
-    found = (prior for written, prior in own.items() if _order_free(written) == _order_free(name))
-    return next(found, default)
 
 
 def _correlates(prior: Prior) -> bool:
