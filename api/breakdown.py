@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from api.release_cache import LoadedRelease
 from mrp.grouping import Grouping, cells_of, group_cells
-from mrp.poststratify import AreaDraws, area_draws
+from mrp.poststratification import AreaDraws, area_draws
 from mrp.summary import summarise
 
 __all__ = ["Breakdown", "find_breakdown", "summarise_groups"]

@@ -6,7 +6,7 @@ breakdowns; whatever is dropped can be made again from the store. Several
 threads asking for the same thing wait for one of them to make it.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from typing import Any
 
@@ -20,7 +20,7 @@ from jobs.settings import Settings
 from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.latents import LatentDraws
-from mrp.poststratify import AreaDraws, area_draws
+from mrp.poststratification import AreaDraws, area_draws
 from mrp.verdict import FitVerdict
 from polling.declaration import Question, SurveyDeclaration
 from polling.disclosure import perturb_counts
@@ -85,7 +85,7 @@ class LoadedRelease:
         for area, (n_people, column) in enumerate(groups.select("n_people", "column").iter_rows()):
             draws[:, area] = districts.draws[:, column] @ (np.array(n_people) / sum(n_people))
         areas = groups.select(*by, pl.col("n_people").list.sum())
-        return AreaDraws(areas=areas, draws=draws, n_chains=districts.n_chains, points=districts.points)
+        return replace(districts, areas=areas, draws=draws)
 
 
 class ReleaseCache:

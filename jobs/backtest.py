@@ -34,7 +34,7 @@ from jobs.worker import Worker, utc_now
 from mrp.baselines import Baseline
 from mrp.design import Design
 from mrp.latents import LatentDraws
-from mrp.poststratify import AreaDraws, area_draws
+from mrp.poststratification import AreaDraws, area_draws
 from mrp.verdict import FitVerdict
 from polling.bundle import SurveyBundle
 from polling.secrets import SecretsFile

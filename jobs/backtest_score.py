@@ -12,7 +12,7 @@ from jobs.backtest_tables import Outcome
 from mrp.baselines import Baseline, last_result, national_mean, predictors_alone, raw_by_district, uniform_swing
 from mrp.design import Design
 from mrp.electorate import Electorate
-from mrp.poststratify import AreaDraws
+from mrp.poststratification import AreaDraws
 from mrp.priors import parse_priors
 from mrp.scoring import rank_correlation, score
 from polling.declaration import LastResult, Question

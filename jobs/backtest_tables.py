@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from jobs.errors import BacktestImpossible
-from mrp.poststratify import AreaDraws
+from mrp.poststratification import AreaDraws
 from mrp.summary import summarise
 from polling.declaration import Backtest, Question
 

@@ -19,7 +19,7 @@ from jobs.purged_counts import add_counts, collapse_left
 from jobs.wave_facts import facts_of
 from mrp.counts import collapse
 from mrp.terms import observed_columns
-from polling.codebook import convert, counted_answer
+from polling.codebook import convert, counted_answer, counted_labels
 from polling.declaration import Period, Question, SurveyDeclaration
 from polling.enums import as_texts
 from polling.faults import without_values
@@ -85,7 +85,8 @@ def count_interviews(
     ]
     if interviews:
         answers = pl.concat(interviews)
-        cells = collapse(answers, by=by, answer=question.id, option=question.options[0], weight=weight)
+        first, labels = question.options[0], counted_labels(question)
+        cells = collapse(answers, by=by, answer=question.id, option=first, options=labels, weight=weight)
         tables.insert(0, as_texts(cells).sort(by))
     counts = add_counts(tables)
     if counts.is_empty():

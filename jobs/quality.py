@@ -20,7 +20,7 @@ from mrp.design import Design
 from mrp.errors import MrpError
 from mrp.latents import LatentDraws
 from mrp.surprise import PollingError, Surprise, surprise
-from polling.codebook import Conversion, convert, counted_answer
+from polling.codebook import Conversion, convert, counted_answer, counted_labels
 from polling.declaration import Question, SurveyDeclaration
 from polling.enums import as_texts
 from polling.errors import DrawsNotFound
@@ -157,7 +157,8 @@ def _surprise(
     try:
         design_json: Any = fits.load_design(session, release.fit_id)
         latents = LatentDraws.from_bytes(fits.load_draws(session, release.fit_id))
-        counts = collapse(kept, by=declaration.cell_columns, answer=question.id, option=question.options[0])
+        first, counted = question.options[0], counted_labels(question)
+        counts = collapse(kept, by=declaration.cell_columns, answer=question.id, option=first, options=counted)
         counts = as_texts(counts).sort(declaration.cell_columns)
         found = surprise(latents, Design.from_json(design_json), counts, seed=SEED, error=error)
     except (DrawsNotFound, MrpError):  # of a survey that changed since: there is nothing to compare with

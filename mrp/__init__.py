@@ -3,7 +3,7 @@
     from mrp import Electorate, Priors, build_design, collapse, fit_model, area_draws, summarise
 
     design = build_design("income + (1|state) + (1|age:gender)", electorate)
-    counts = collapse(interviews, by=design.count_columns, answer="vote", option="yes")
+    counts = collapse(interviews, by=design.count_columns, answer="vote", option="yes", options=("yes", "no"))
     fit = fit_model(design, electorate, counts, Priors(), engine="laplace", seed=1)
     assert fit.verdict.publishable
     estimate = area_draws(fit.latents, design, electorate, by=("state",))
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from mrp.latents import LatentDraws, from_datatree
     from mrp.nuts import NutsSettings, sample_nuts
     from mrp.parity import term_parity
-    from mrp.poststratify import AreaDraws, area_draws, area_draws_many, poststratify
+    from mrp.poststratification import AreaDraws, area_draws, area_draws_many, poststratify
     from mrp.priors import Priors, parse_priors
     from mrp.scoring import score
     from mrp.summary import summarise
@@ -77,7 +77,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AreaDraws": "mrp.poststratify",
+    "AreaDraws": "mrp.poststratification",
     "Design": "mrp.design",
     "Electorate": "mrp.electorate",
     "FitVerdict": "mrp.verdict",
@@ -86,8 +86,8 @@ _HOMES = {
     "LatentDraws": "mrp.latents",
     "NutsSettings": "mrp.nuts",
     "Priors": "mrp.priors",
-    "area_draws": "mrp.poststratify",
-    "area_draws_many": "mrp.poststratify",
+    "area_draws": "mrp.poststratification",
+    "area_draws_many": "mrp.poststratification",
     "build_design": "mrp.design",
     "check_formula": "mrp.formula_check",
     "collapse": "mrp.counts",
@@ -97,7 +97,7 @@ _HOMES = {
     "judge_nuts": "mrp.verdict",
     "observed_levels": "mrp.counts",
     "parse_priors": "mrp.priors",
-    "poststratify": "mrp.poststratify",
+    "poststratify": "mrp.poststratification",
     "sample_nuts": "mrp.nuts",
     "score": "mrp.scoring",
     "summarise": "mrp.summary",

@@ -25,7 +25,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from mrp.errors import ScoreError
-from mrp.poststratify import AreaDraws
+from mrp.poststratification import AreaDraws
 from mrp.summary import effective_draws
 
 __all__ = ["Agreement", "Moments", "ReferenceQuality", "agreement", "moments", "reference_quality"]

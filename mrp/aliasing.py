@@ -15,9 +15,14 @@ from scipy import linalg
 from mrp.design import Design
 from mrp.structure import zero_sum_basis
 
-__all__ = ["aliased_terms"]
+__all__ = ["aliased_terms", "data_warnings"]
 
 _LEAST_SHARE = 0.1
+
+
+def data_warnings(design: Design, counts: pl.DataFrame) -> list[str]:
+    """What the interviews do not support, in words: terms left out for want of levels, and `aliased_terms`."""
+    return [*design.left_out, *aliased_terms(design, counts)]
 
 
 def aliased_terms(design: Design, counts: pl.DataFrame) -> tuple[str, ...]:

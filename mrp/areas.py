@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mrp.errors import DrawsError, FrameError
-from mrp.poststratify import AreaDraws
+from mrp.poststratification import AreaDraws
 
 __all__ = ["area_names", "column_of", "complement", "require_joint", "require_same_areas"]
 
@@ -33,7 +33,7 @@ def column_of(estimate: AreaDraws, area: Mapping[str, str]) -> int:
 
 def complement(estimate: AreaDraws) -> AreaDraws:
     """Shares of everything but the option: the other option of a binary question."""
-    return AreaDraws(estimate.areas, 1 - estimate.draws, estimate.n_chains, estimate.points)
+    return AreaDraws(estimate.areas, 1 - estimate.draws, estimate.n_chains, estimate.points, estimate.fit)
 
 
 def require_same_areas(first: AreaDraws, second: AreaDraws) -> None:
@@ -53,5 +53,11 @@ def require_joint(first: AreaDraws, second: AreaDraws) -> None:
     if len(first.draws) != len(second.draws) or first.n_chains != second.n_chains or not same_points:
         raise DrawsError(
             f"the draws ({len(first.draws):,} and {len(second.draws):,}) are not joint draws of one fit; "
+            "compare fits by `change_between_fits` or `revision`"
+        )
+    # As many draws are no sign of one fit: draws of two in any order would make their errors look independent.
+    if first.fit is not None and second.fit is not None and first.fit != second.fit:
+        raise DrawsError(
+            f"the draws are of two fits ({first.fit[:8]} and {second.fit[:8]}), not joint draws of one; "
             "compare fits by `change_between_fits` or `revision`"
         )

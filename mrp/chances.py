@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mrp.areas import area_names, require_joint, require_same_areas
 from mrp.errors import FrameError
-from mrp.poststratify import AreaDraws
+from mrp.poststratification import AreaDraws
 from mrp.quantity import Probability, Quantity, probabilities, quantities, require_interval
 
 __all__ = ["AreaRank", "above", "leads", "ranks", "stacked"]

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from mrp.areas import area_names, require_joint, require_same_areas
 from mrp.contrast import differences
 from mrp.errors import DrawsError
-from mrp.poststratify import AreaDraws
+from mrp.poststratification import AreaDraws
 from mrp.quantity import Probability, Quantity, probabilities, quantities, require_interval
 
 __all__ = ["Change", "change_between_fits", "change_between_periods"]
@@ -62,7 +62,7 @@ def change_between_periods(
     Parameters
     ----------
     before, after
-        Estimates at two periods (`mrp.poststratify.area_draws` with ``at``), from the same draws.
+        Estimates at two periods (`mrp.poststratification.area_draws` with ``at``), from the same draws.
     interval
         Probability of the interval, in (0, 1).
     sure

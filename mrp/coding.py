@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from mrp.electorate import Electorate
 from mrp.errors import FormulaError
 from mrp.formula import slope_name
+from mrp.numbers import is_constant
+from mrp.same_groups import area_of_district, areas_among
 from mrp.structure import walk_basis, zero_sum_basis
 from mrp.terms import Autoregression, GroupTerm, Nuisance, VaryingIntercept, VaryingSlopes, Walk
 
@@ -53,6 +55,7 @@ class FactorCoding:
     """How one factor of a term is read from a column of a cell."""
 
     name: str
+    """Of the column, or of several areas that are one factor together, such as "region:district"."""
     key: str
     levels: tuple[str, ...]
     index: NDArray[np.int32]
@@ -147,7 +150,7 @@ def code_predictor(name: str, electorate: Electorate) -> PredictorCoding:
         weight = np.array([people.get(code, 0.0) for code in electorate.codes])
         centre = float(np.average(values, weights=weight))
         scale = float(np.sqrt(np.average((values - centre) ** 2, weights=weight)))
-        if not scale > 0:
+        if is_constant(values[weight > 0]):
             raise FormulaError(name, (f"{name} is the same in every district where people live",))
         coded = ((values - centre) / scale)[:, None]
         return PredictorCoding(name, electorate.district, (name,), coded, centre, scale)
@@ -170,7 +173,15 @@ def code_effect(
     observed = observed or {}
 
     def factors(*names: str) -> tuple[FactorCoding, ...]:
-        return tuple(_observed_factor(name, observed) or code_factor(name, electorate) for name in names)
+        areas = areas_among(names, electorate)
+
+        def one(name: str) -> FactorCoding:
+            if name in areas:
+                return code_areas(areas, electorate)
+            return _observed_factor(name, observed) or code_factor(name, electorate)
+
+        # Areas are one factor together, where the first of them stands.
+        return tuple(one(name) for name in names if name not in areas[1:])
 
     match term:
         case VaryingIntercept():
@@ -196,13 +207,22 @@ def code_slope(term: Walk, electorate: Electorate, observed: Mapping[str, tuple[
 
 
 def code_factor(name: str, electorate: Electorate) -> FactorCoding:
-    levels = electorate.levels(name)
     if name in electorate.parents:
-        at = {level: i for i, level in enumerate(levels)}
-        parent = dict(electorate.districts.select("code", name).iter_rows())
-        index = np.array([at[parent[code]] for code in electorate.codes], dtype=np.int32)
-        return FactorCoding(name, electorate.district, levels, index)
+        return code_areas((name,), electorate)
+    levels = electorate.levels(name)
     return FactorCoding(name, name, levels, np.arange(len(levels), dtype=np.int32))
+
+
+def code_areas(names: tuple[str, ...], electorate: Electorate) -> FactorCoding:
+    """The district or parents of it as one factor, named "region:district", with the combinations that there are.
+
+    A district is in one region: the other regions have no effect of it, however many interviews there will be.
+    """
+    of_district = area_of_district(names, electorate)
+    areas = sorted(set(of_district))
+    at = {area: i for i, area in enumerate(areas)}
+    index = np.array([at[area] for area in of_district], dtype=np.int32)
+    return FactorCoding(":".join(names), electorate.district, tuple(map(":".join, areas)), index)
 
 
 def _observed_factor(name: str, observed: Mapping[str, tuple[str, ...]]) -> FactorCoding | None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrp.areas import area_names, column_of, complement, require_joint, require_same_areas
-from mrp.poststratify import AreaDraws
+from mrp.poststratification import AreaDraws
 from mrp.quantity import Probability, Quantity, probabilities, quantities
 
 __all__ = ["Contrast", "contrast", "contrasts", "differences", "lead"]

@@ -27,6 +27,7 @@ Wedderburn (1974), "Quasi-likelihood functions, generalized linear models, and t
 
 import polars as pl
 
+from mrp.answers import which_count
 from mrp.design import Design
 from mrp.errors import CountsError
 from mrp.periods import natural_order
@@ -39,7 +40,14 @@ _WEIGHING = ("weight", "weight_y", "weight_square")
 
 
 def collapse(
-    interviews: pl.DataFrame, *, by: tuple[str, ...], answer: str, option: str, weight: str | None = None
+    interviews: pl.DataFrame,
+    *,
+    by: tuple[str, ...],
+    answer: str,
+    option: str,
+    options: tuple[str, ...] | None = None,
+    drop: tuple[str, ...] = (),
+    weight: str | None = None,
 ) -> pl.DataFrame:
     """Count answers and choices of one option per cell.
 
@@ -53,6 +61,9 @@ def collapse(
         Name of the column of answers.
     option
         The option whose share is estimated.
+    options, drop
+        The answers that count, ``option`` among them, and those that do not, such as "Don't know"; see
+        `mrp.answers.which_count`. They can be left out where there is one other answer only.
     weight
         Name of the column of weights, > 0, where they are to go into the likelihood; relative, see above.
 
@@ -67,20 +78,21 @@ def collapse(
     ------
     CountsError
         If a column is missing, an interview with an answer has no value in one of ``by``: exclude it on purpose,
-        with a reason, before counting; if its weight is no number above 0; or if answers are no labels, or ``option``
-        is one but for upper and lower case or blanks around it.
+        with a reason, before counting; if its weight is no number above 0; if a column of ``by`` is called as what is
+        counted; or if an answer is neither to be counted nor to be dropped, as `mrp.answers.which_count` says.
     """
     for column in (*by, answer, *([weight] if weight else [])):
         if column not in interviews.columns:
             raise CountsError(f"the interviews have no column {column!r}; they have {', '.join(interviews.columns)}")
-    answered = interviews.filter(pl.col(answer).is_not_null())
+    if taken := [column for column in by if column in ("n", "y", *(_WEIGHING if weight else ()))]:
+        raise CountsError(f"a column to count by is called {taken[0]!r}, as what is counted; rename it")
+    answered = interviews.filter(which_count(interviews[answer], option, options=options, drop=drop))
     for column in by:
         if n_missing := answered[column].null_count():
             raise CountsError(
                 f"{n_missing:,} of {answered.height:,} interviews with an answer have no {column}; "
                 "exclude them before counting"
             )
-    _require_labels(answered[answer], option)
     chosen = pl.col(answer).cast(pl.String) == option
     counted = [pl.len().cast(pl.Int64).alias("n"), chosen.sum().cast(pl.Int64).alias("y")]
     if weight:
@@ -91,21 +103,6 @@ def collapse(
     if not by:
         return answered.select(counted)
     return answered.group_by(by).agg(counted).sort(by)
-
-
-def _require_labels(answers: pl.Series, option: str) -> None:
-    """Refuse what would count nobody by mistake. That nobody chose the option is an answer."""
-    if answers.dtype == pl.Null:
-        return
-    if not isinstance(answers.dtype, pl.String | pl.Categorical | pl.Enum):
-        raise CountsError(
-            f"the answers in column {answers.name!r} are {answers.dtype}, not labels; "
-            f"write them as text, with {option!r} for the option that is counted"
-        )
-    labels = answers.unique().cast(pl.String).drop_nulls().sort().to_list()
-    alike = [label for label in labels if label.strip().casefold() == option.strip().casefold()]
-    if alike and option not in labels:
-        raise CountsError(f"nobody answered {option!r} in column {answers.name!r}, but some {alike[0]!r}; spell it so")
 
 
 def coarsest(design: Design, counts: pl.DataFrame) -> pl.DataFrame:
@@ -129,7 +126,7 @@ def coarsest(design: Design, counts: pl.DataFrame) -> pl.DataFrame:
     CountsError
         If the counts cannot be fitted, or interviews are in a cell that the design does not know.
     """
-    is_weighted = "weight" in counts.columns
+    is_weighted = _are_weighted(counts)
     require_counts(counts)
     require_columns(design, counts.drop(_WEIGHING, strict=False))
     if not design.covers(counts).all():
@@ -147,7 +144,18 @@ def coarsest(design: Design, counts: pl.DataFrame) -> pl.DataFrame:
 
 def design_effect(design: Design, counts: pl.DataFrame) -> float:
     """What weighting costs: by how much the interviews of a cell are divided, >= 1; 1 for counts without weights."""
-    return _design_effect(_cells(design, counts, ("n", *_WEIGHING))) if "weight" in counts.columns else 1.0
+    return _design_effect(_cells(design, counts, ("n", *_WEIGHING))) if _are_weighted(counts) else 1.0
+
+
+def _are_weighted(counts: pl.DataFrame) -> bool:
+    has = [name for name in _WEIGHING if name in counts.columns]
+    if has and len(has) < len(_WEIGHING):
+        missing = ", ".join(name for name in _WEIGHING if name not in has)
+        raise CountsError(
+            f"the counts have a column {has[0]!r} and no {missing}, which weighted counts have; let mrp.collapse make "
+            "them with weight=..., or drop the column for counts without weights"
+        )
+    return bool(has)
 
 
 def _design_effect(cells: pl.DataFrame) -> float:
@@ -240,4 +248,4 @@ def require_counts(counts: pl.DataFrame) -> None:
             f"{wrong.height:,} cells have y outside 0..n, e.g. y = {wrong['y'][0]} of n = {wrong['n'][0]}"
         )
     if not counts["n"].sum() > 0:
-        raise CountsError("there is no answer to fit; push a wave that asks the question first")
+        raise CountsError("there is no answer to fit: the counts are of no interview; look at what they are made of")

@@ -26,6 +26,7 @@ from mrp.electorate import Electorate
 from mrp.errors import CountsError, DrawsError, FormulaError, FrameError
 from mrp.formula import parse_formula
 from mrp.formula_check import check_formula
+from mrp.one_level import supported
 from mrp.periods import period_grid
 from mrp.terms import OBSERVED, Walk
 
@@ -60,6 +61,8 @@ class Design:
     """Of period, pollster and mode those that the model reads, with their levels; periods on a regular grid."""
     period: str | None = None
     """The period that is predicted, if the model reads periods."""
+    left_out: tuple[str, ...] = ()
+    """Terms of the formula that the interviews cannot support yet, and why, in words; see `mrp.one_level`."""
 
     @property
     def cell_columns(self) -> tuple[str, ...]:
@@ -170,6 +173,7 @@ class Design:
             "keys": {key: list(levels) for key, levels in self.keys.items()},
             "observed": {key: list(levels) for key, levels in self.observed.items()},
             "period": self.period,
+            "left_out": list(self.left_out),
             "predictors": [_predictor_json(predictor) for predictor in self.predictors],
             "effects": [
                 {
@@ -221,6 +225,7 @@ class Design:
             ),
             observed={key: tuple(levels) for key, levels in value.get("observed", {}).items()},
             period=value.get("period"),
+            left_out=tuple(value.get("left_out", ())),
         )
 
     def _read(self, table: pl.DataFrame) -> dict[str, tuple[str, ...]]:
@@ -274,6 +279,11 @@ def build_design(
     period
         The period to predict, one of the grid. Default: the last one with interviews.
 
+    Returns
+    -------
+    Design
+        Terms of a period, pollster or mode that is the only one are not in it; its ``left_out`` says so.
+
     Raises
     ------
     FormulaError
@@ -293,14 +303,20 @@ def build_design(
         for name in OBSERVED
         if observed and name in observed and name in named and name not in electorate.cell_columns
     }
-    slopes = [term for term in parsed.groups if isinstance(term, Walk) and term.order == 2]
+    groups, left_out = supported(parsed.groups, levels, electorate)
+    slopes = [term for term in groups if isinstance(term, Walk) and term.order == 2]
     predictors = (
         *(code_predictor(term.name, electorate) for term in parsed.predictors),
         *(code_slope(term, electorate, levels) for term in slopes),
     )
-    coded = (code_effect(term, electorate, observed=levels) for term in parsed.groups)
-    # A single pollster or period has no effect that sums to zero; others will come.
+    coded = [code_effect(term, electorate, observed=levels) for term in groups]
     effects = tuple(effect for effect in coded if effect.n_coordinates)
+    # A second-order walk over two periods is its slope, a coefficient, and nothing else.
+    left_out += tuple(
+        f"{effect.term} is left out but for its slope: there are two periods only, and a straight line joins them"
+        for effect in coded
+        if not effect.n_coordinates
+    )
     used = {p.key for p in predictors} | {f.key for e in effects for f in e.factors}
     used |= {slope.key for effect in effects for slope in effect.slopes}
     keys = {column: electorate.levels(column) for column in electorate.cell_columns if column in used}
@@ -312,6 +328,7 @@ def build_design(
         effects,
         levels,
         levels["period"][-1] if "period" in levels else None,
+        left_out,
     )
     return design if period is None else design.at_period(period)
 

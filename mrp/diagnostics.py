@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mrp.attributes import facts_of
 from mrp.convergence import convergence, energy_fraction, scalars
 from mrp.summary import effective_draws
 
@@ -29,10 +30,11 @@ def diagnose(tree: "DataTree") -> dict[str, Any]:
     dict
         A value that ``json.dumps`` takes, numbers that are not finite as None. Of a fit by the Laplace engine:
         ``parameters`` (name, mean, sd, mcse), ``draws``, and the fit's attributes, k-hats and effective sizes among
-        them. Of a fit by NUTS: ``parameters`` (one object per scalar of
-        the model: name, mean, sd, mcse, r_hat, ess_bulk, ess_tail), ``worst`` (the highest R-hat and the lowest ESS,
-        also among the sampler's own coordinates), ``divergences``, ``e_bfmi`` (per chain), ``tree_depth`` (mean, most,
-        and draws that reached the sampler's limit), ``acceptance``, ``chains``, ``draws``, and the fit's attributes.
+        them; a k-hat is None where all weights are equal, as those of one or two sds are. Of a fit by NUTS:
+        ``parameters`` (one object per scalar of the model: name, mean, sd, mcse, r_hat, ess_bulk, ess_tail), ``worst``
+        (the highest R-hat and the lowest ESS, also among the sampler's own coordinates), ``divergences``, ``e_bfmi``
+        (per chain), ``tree_depth`` (mean, most, and draws that reached the sampler's limit), ``acceptance``,
+        ``chains``, ``draws``, and the fit's attributes.
     """
     if tree.attrs.get("engine") == "laplace":
         return _diagnose_laplace(tree)
@@ -57,14 +59,15 @@ def diagnose(tree: "DataTree") -> dict[str, Any]:
             "ess": [asdict(row) for row in by_ess[:_N_WORST]],
         },
         "parameters": [asdict(row) for row in table if row.group == "posterior"],
-        "fit": dict(tree.attrs),
+        "fit": facts_of(tree),
     }
     finite: dict[str, Any] = _finite(report)
     return finite
 
 
 def _diagnose_laplace(tree: "DataTree") -> dict[str, Any]:
-    facts = {name: value for name, value in tree.attrs.items() if not isinstance(value, dict)}
+    told = facts_of(tree)
+    facts = {name: value for name, value in told.items() if not isinstance(value, dict)}
     points = np.asarray(tree["sample_stats"]["point"].to_numpy()).ravel()
     parameters = []
     for name, values in scalars(tree["posterior"]):
@@ -73,7 +76,7 @@ def _diagnose_laplace(tree: "DataTree") -> dict[str, Any]:
         parameters.append(
             {"name": name, "mean": float(values.mean()), "sd": sd, "mcse": sd / float(np.sqrt(effective))}
         )
-    report: dict[str, Any] = _finite({**facts, "parameters": parameters, "fit": dict(tree.attrs)})
+    report: dict[str, Any] = _finite({**facts, "parameters": parameters, "fit": told})
     return report
 
 

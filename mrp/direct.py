@@ -17,9 +17,10 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
+from mrp.answers import which_count
 from mrp.errors import CountsError, FrameError
 from mrp.numbers import as_numbers
-from mrp.poststratify import AreaDraws
+from mrp.poststratification import AreaDraws
 from mrp.quantity import require_interval
 from mrp.summary import summarise
 
@@ -34,6 +35,8 @@ def direct_estimates(
     by: tuple[str, ...] = (),
     answer: str,
     option: str,
+    options: tuple[str, ...] | None = None,
+    drop: tuple[str, ...] = (),
     weight: ArrayLike | None = None,
     interval: float = 0.9,
 ) -> pl.DataFrame:
@@ -47,6 +50,8 @@ def direct_estimates(
         Columns of the interviews that make an area. Empty: everybody.
     answer, option
         The column of answers and the answer whose share is wanted.
+    options, drop
+        The answers that count, and those that do not; as in `mrp.counts.collapse`.
     weight
         Weights such as `mrp.raking.rake` gives, >= 0, shape (interview,); None: raw.
     interval
@@ -61,7 +66,8 @@ def direct_estimates(
     Raises
     ------
     CountsError
-        If a column is missing, or a weight is negative or not finite.
+        If a column is missing, a weight is negative or not finite, or an answer is neither to be counted nor to be
+        dropped.
     ValueError
         If ``interval`` is not inside (0, 1).
     """
@@ -72,6 +78,7 @@ def direct_estimates(
     w = np.ones(interviews.height) if weight is None else as_numbers("weight", weight)
     if w.shape != (interviews.height,) or not (np.isfinite(w) & (w >= 0)).all():
         raise CountsError(f"{interviews.height:,} interviews need as many weights, finite and >= 0")
+    counted = which_count(interviews[answer], option, options=options, drop=drop)
     # Only ratios of weights matter; their squares must be numbers.
     rows = interviews.select(*by, _y=pl.col(answer).cast(pl.String) == option).with_columns(
         _w=pl.Series(w / max(w.max(initial=0.0), np.finfo(float).tiny), dtype=pl.Float64)
@@ -82,7 +89,7 @@ def direct_estimates(
         (pl.col("_w") ** 2).sum().alias("_square"),
         (pl.col("_w") * pl.col("_y")).sum().alias("_yes"),
     ]
-    answered = rows.filter(pl.col("_y").is_not_null())
+    answered = rows.filter(counted)
     table = (answered.group_by(by).agg(sums).sort(by) if by else answered.select(sums)).filter(pl.col("_sum") > 0)
     table = table.with_columns(
         n_effective=pl.col("_sum") ** 2 / pl.col("_square"), share=pl.col("_yes") / pl.col("_sum")
@@ -99,6 +106,8 @@ def side_by_side(
     *,
     answer: str,
     option: str,
+    options: tuple[str, ...] | None = None,
+    drop: tuple[str, ...] = (),
     weight: ArrayLike,
     interval: float = 0.9,
 ) -> pl.DataFrame:
@@ -108,7 +117,7 @@ def side_by_side(
     ----------
     estimate
         The model's draws; its areas are the rows.
-    interviews, answer, option, weight, interval
+    interviews, answer, option, options, drop, weight, interval
         As in `direct_estimates`; the interviews need the columns that the areas are named by.
 
     Returns
@@ -128,7 +137,9 @@ def side_by_side(
         raise FrameError(f"the interviews have no column {missing[0]!r} to find the areas of the estimate by")
     table = _named(summarise(estimate, interval=interval), "mrp")
     for name, w in (("raw", None), ("weighted", weight)):
-        found = direct_estimates(interviews, by=by, answer=answer, option=option, weight=w, interval=interval)
+        found = direct_estimates(
+            interviews, by=by, answer=answer, option=option, options=options, drop=drop, weight=w, interval=interval
+        )
         kept = {"raw": "n_interviews", "weighted": "n_effective"}[name]
         columns = _named(found, name).select(*by, kept, name, f"{name}_low", f"{name}_high")
         if by:

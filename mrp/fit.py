@@ -5,7 +5,7 @@ sampled with NUTS, and the fit says that it was and why. Nothing is published on
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
@@ -18,11 +18,13 @@ from mrp.errors import SamplingError
 from mrp.grouping import Grouping
 from mrp.laplace.engine import LaplaceSettings, fit_laplace
 from mrp.latents import LatentDraws, from_datatree
+from mrp.numbers import require_seed
 from mrp.nuts import NutsSettings, sample_nuts
 from mrp.parity import term_parity
-from mrp.poststratify import AreaDraws, area_draws_many
-from mrp.priors import Priors
+from mrp.poststratification import AreaDraws, area_draws_many
+from mrp.priors import Priors, require_priors
 from mrp.progress import Progress
+from mrp.size import require_size, too_large
 from mrp.verdict import FitVerdict, Problem, judge_laplace, judge_nuts
 
 if TYPE_CHECKING:
@@ -102,10 +104,13 @@ def fit_model(
     CountsError, PriorError
         If the model cannot be fitted on these counts.
     SamplingError
-        If there is no such engine, or NUTS cannot start.
+        If there is no such engine, the seed is none, the model is too large, or NUTS cannot start.
     """
     if engine not in ("laplace", "nuts"):
         raise SamplingError(f"there is no engine {engine!r}; take 'laplace' or 'nuts'")
+    require_seed(seed)
+    require_priors(priors, design)
+    require_size(design, engine)
     parity = term_parity(design, electorate)
     effect = design_effect(design, counts)
     escalated: tuple[Problem, ...] = ()
@@ -119,6 +124,9 @@ def fit_model(
             verdict = judge_laplace(tree, default_estimates(latents, design, electorate), parity)
             # NUTS predicts with the same design: it cannot mend a term that does not move the prediction.
             if verdict.publishable or parity:
+                return FittedModel(design, priors, tree, latents, verdict, "laplace", design_effect=effect)
+            if words := too_large(design, "nuts"):
+                verdict = replace(verdict, problems=(*verdict.problems, Problem("too-large", words)))
                 return FittedModel(design, priors, tree, latents, verdict, "laplace", design_effect=effect)
             escalated = verdict.problems
     tree = sample_nuts(design, counts, priors, seed=seed, settings=nuts, on_progress=on_progress)

@@ -2,17 +2,20 @@
 
     rep_share_2016 + (1|state) + (1 + gender|educ) + rw1(age) + ar1(period) + house(pollster)
 
-=========================  ============================================================================================
+=========================  =====================================================================================
+
 ``x``                      coefficient of a district predictor, a parent area or a demographic
 ``(1|g)``, ``(1|g:h)``     varying intercepts, the latter for every combination of levels
 ``(x|g)``                  the same as ``(1 + x|g)``: intercepts and slopes that vary together; ``(0 + x|g)`` slopes
                            alone, ``(x||g)`` without correlations
 ``rw1(x)``, ``rw2(x)``     random walk over an ordered demographic or ``period``; ``rw2`` with its slope as coefficient
 ``rw1(x|g)``               one such walk for every level of ``g``, with a common standard deviation
-``ar1(period)``            effects of periods that remember a part of the one before
+``ar1(period)``            effects of periods that remember a part of the one before; ``(1|period)``, ``(x|period)``
+                           and ``(1|age:period)`` are those that do not
 ``house(pollster)``,       how people were asked: fitted, summing to zero, left out of the prediction
 ``mode(mode)``
-=========================  ============================================================================================
+=========================  =====================================================================================
+
 
 What looks like lme4 means what lme4 means. An intercept is always there.
 """
@@ -85,6 +88,8 @@ def parse_formula(formula: str) -> Formula:
         raise FormulaError(formula, ("write the right-hand side only, without '~'",))
     if not formula.strip():
         raise FormulaError(formula, ("it is empty; write 1 for a model of one constant",))
+    if words := _unbalanced(formula):
+        raise FormulaError(formula, (words,))
     problems: list[str] = []
     special, plain = _special(formula, problems)
     try:
@@ -117,6 +122,23 @@ def formula_columns(formula: str) -> frozenset[str]:
         If the formula cannot be read.
     """
     return frozenset(name for term in parse_formula(formula).terms for name in term.names)
+
+
+def _unbalanced(formula: str) -> str | None:
+    """Which parenthesis has no partner, in words; None if all have one."""
+    opened: list[int] = []
+    for at, letter in enumerate(formula):
+        if letter == "(":
+            opened.append(at)
+        elif letter == ")" and not opened:
+            return (
+                f"{formula[: at + 1].rpartition('+')[2].strip()} closes a parenthesis that nothing opens; write (1|g)"
+            )
+        elif letter == ")":
+            opened.pop()
+    return (
+        f"{formula[opened[0] :].partition('+')[0].strip()} opens a parenthesis that nothing closes" if opened else None
+    )
 
 
 def _special(formula: str, problems: list[str]) -> tuple[list[Term], list[str]]:

@@ -1,10 +1,13 @@
 """Does a formula fit an electorate? Everything that stops it, in words, at once."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from mrp.electorate import Electorate
 from mrp.errors import FormulaError
 from mrp.formula import parse_formula
+from mrp.numbers import is_constant
+from mrp.same_groups import area_of_district, areas_among, claims
 from mrp.terms import (
     OBSERVED,
     Autoregression,
@@ -18,6 +21,9 @@ from mrp.terms import (
 )
 
 __all__ = ["check_formula"]
+
+_CALLS = {"pollster": "house", "mode": "mode"}
+"""How a column that says how people were asked is written as a term."""
 
 
 def check_formula(
@@ -42,27 +48,19 @@ def check_formula(
     problems = [problem for term in parsed.terms for problem in _problems(term, electorate, observed)]
     seen: dict[object, GroupTerm] = {}
     for term in parsed.groups:
-        for claim in _claims(term):
+        for claim in claims(term, electorate):
             first = seen.setdefault(claim, term)
             if first is not term:
-                problems.append(f"{term} has the same factors as {first}; keep one")
+                problems.append(_same(term, first))
                 break
     return tuple(problems)
 
 
-def _claims(term: GroupTerm) -> Iterator[object]:
-    """What only one term can be, so that two with the same claim cannot be told apart."""
-    if isinstance(term, VaryingIntercept):
-        yield frozenset(term.factors)
-    elif isinstance(term, VaryingSlopes):
-        if term.intercept:
-            yield frozenset(term.factors)
-        for name in term.predictors:
-            yield name, frozenset(term.factors)
-    elif isinstance(term, Walk | Autoregression):
-        yield "over", term.name, frozenset(term.factors if isinstance(term, Walk) else ())
-    else:
-        yield term.call
+def _same(term: GroupTerm, first: GroupTerm) -> str:
+    one, other = (set(getattr(of, "factors", ())) for of in (term, first))
+    if one == other:
+        return f"{term} has the same factors as {first}; keep one"
+    return f"{term} has the same groups as {first}, each of the one being one of the other; keep one"
 
 
 def _problems(term: Term, electorate: Electorate, observed: Mapping[str, Sequence[str]] | None) -> Iterator[str]:
@@ -83,8 +81,7 @@ def _problems(term: Term, electorate: Electorate, observed: Mapping[str, Sequenc
             if name == "period" and name not in factors:
                 yield from _observed_problems(name, where, electorate, observed)
             elif name in OBSERVED and name not in factors:
-                call = "house" if name == "pollster" else name
-                yield f"{name}{where} says how people were asked; write {call}({name})"
+                yield f"{name}{where} says how people were asked; write {_CALLS[name]}({name})"
             elif name in electorate.predictors:
                 yield f"{name}{where} is numeric; varying intercepts need levels: one of {', '.join(factors)}"
             else:
@@ -104,6 +101,9 @@ def _level_problems(name: str, where: str, electorate: Electorate) -> Iterator[s
     known = (electorate.district, *electorate.parents, *electorate.demographics)
     if reason := electorate.unusable(name):
         yield f"{name}{where} is a column of the districts that cannot be used: {reason}"
+    elif name in OBSERVED and name not in known:
+        instead = "rw1(period) or ar1(period)" if name == "period" else f"{_CALLS[name]}({name})"
+        yield f"{name}{where} names nothing of the electorate; it is known of interviews: write {instead}"
     elif name not in known:
         yield f"{name}{where} names nothing; this electorate has {', '.join((*known, *electorate.predictors))}"
     elif len(electorate.levels(name)) < 2:
@@ -116,16 +116,28 @@ def _predictor_problems(name: str, electorate: Electorate) -> Iterator[str]:
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         yield f"{name} has no value in {', '.join(missing[:3])}{more}"
-    elif values[name].n_unique() < 2:
+    elif is_constant(values[name].to_list()):
         yield f"{name} is the same in every district, so it cannot explain anything"
 
 
 def _constant_problems(name: str, term: VaryingSlopes, electorate: Electorate) -> Iterator[str]:
     """A slope needs a predictor that differs among those who share it."""
-    of_district = name in electorate.predictors or name in electorate.parents
-    if name in term.factors or (of_district and electorate.district in term.factors):
+    if name in term.factors or _is_constant_within(areas_among(term.factors, electorate), name, electorate):
         same = ":".join(term.factors)
         yield f"{name} in {term} is the same throughout each {same}, so its slope cannot be told from the intercept"
+
+
+def _is_constant_within(areas: tuple[str, ...], name: str, electorate: Electorate) -> bool:
+    """Whether a column of the districts has one value in each of some areas."""
+    if not areas or name not in (*electorate.predictors, *electorate.parents):
+        return False
+    within: dict[tuple[str, ...], list[Any]] = {}
+    values = electorate.districts.sort("code")[name].to_list()
+    for area, value in zip(area_of_district(areas, electorate), values, strict=True):
+        within.setdefault(area, []).append(value)
+    if name in electorate.parents:
+        return all(len(set(inside)) == 1 for inside in within.values())
+    return all(is_constant(inside) for inside in within.values())
 
 
 def _order_problems(term: Walk, electorate: Electorate, observed: Mapping[str, Sequence[str]] | None) -> Iterator[str]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mrp.electorate import Electorate
 from mrp.errors import FrameError
 
-__all__ = ["GroupedCells", "Grouping", "cells_of", "group_cells"]
+__all__ = ["GroupedCells", "Grouping", "cells_of", "group_cells", "require_columns_list"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,9 @@ class Grouping:
     """Columns and the levels that are kept, named before any are merged."""
     merge: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     """Columns of ``by``, with a label for each set of levels to be merged. Other levels stay what they are."""
+
+    def __post_init__(self) -> None:
+        require_columns_list(self.by)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -107,7 +110,8 @@ def group_cells(cells: pl.DataFrame, grouping: Grouping, electorate: Electorate)
     ------
     FrameError
         If a column is named twice or is none of the electorate's, or a filter or a merger names a level that is not
-        there, merges a level twice, merges a column that is not in ``by`` or takes the label of a level that stays.
+        there or none at all, merges a level twice, merges a column that is not in ``by`` or takes the label of a level
+        that stays.
     """
     if len(set(grouping.by)) < len(grouping.by):
         raise FrameError(f"a column is named twice in by: {', '.join(grouping.by)}")
@@ -153,10 +157,18 @@ def _merged(
     return label, tuple(dict.fromkeys(label.values()))
 
 
+def require_columns_list(by: tuple[str, ...]) -> None:
+    """Refuse a text where a list of columns is meant: its letters are no columns."""
+    if isinstance(by, str):
+        raise FrameError(f"by must be a list of columns, got {by!r}; write ({by!r},)")
+
+
 def _require_levels(column: str, levels: tuple[str, ...], electorate: Electorate) -> None:
     known = electorate.levels(column)
     if isinstance(levels, str):
         raise FrameError(f"the levels of {column} must be a list, got {levels!r}; write ({levels!r},)")
+    if not levels:
+        raise FrameError(f"{column} is given no level; name those that are meant, or leave {column} out")
     for level in levels:
         if level not in known:
             shown = f"{', '.join(known[:8])}{' ...' if len(known) > 8 else ''}"

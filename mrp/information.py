@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 from mrp.areas import area_names
 from mrp.errors import CountsError, ShapeMismatch
 from mrp.numbers import as_numbers
-from mrp.poststratify import AreaDraws
+from mrp.poststratification import AreaDraws
 from mrp.summary import effective_draws
 
 __all__ = ["Information", "information", "kish"]

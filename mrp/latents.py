@@ -1,5 +1,6 @@
 """Posterior draws of the latents: what a release keeps, a few megabytes whatever the size of the frame."""
 
+import hashlib
 import io
 import zipfile
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ class LatentDraws:
     format_version: int = FORMAT_VERSION
     points: NDArray[np.int32] | None = None
     """For draws that share standard deviations, as those of `mrp.laplace` do: which ones, shape (draw,)."""
+    fit: str = ""
+    """Which fit they are of, the same in every estimate made from them: a hash of the draws, made where it is not
+    given. Two fits with as many draws are told apart by it."""
 
     def __post_init__(self) -> None:
         if self.draws.ndim != 2 or self.draws.shape[1] != len(self.names):
@@ -40,6 +44,9 @@ class LatentDraws:
             raise ShapeMismatch("draws", f"(a multiple of {self.n_chains} chains, latent)", self.draws.shape)
         if self.points is not None and self.points.shape != self.draws.shape[:1]:
             raise ShapeMismatch("points", f"({self.draws.shape[0]},)", self.points.shape)
+        if not self.fit:
+            content = np.ascontiguousarray(self.draws, dtype=np.float32)
+            object.__setattr__(self, "fit", hashlib.blake2b(content, digest_size=16).hexdigest())
 
     def to_bytes(self) -> bytes:
         """A compressed npz archive without pickled objects."""
@@ -49,6 +56,7 @@ class LatentDraws:
             "n_chains": np.array(self.n_chains),
             "link": np.array(self.link),
             "format_version": np.array(self.format_version),
+            "fit": np.array(self.fit),
         }
         if self.points is not None:
             arrays["points"] = self.points.astype(np.int32)
@@ -77,6 +85,7 @@ class LatentDraws:
                     n_chains=int(stored["n_chains"]),
                     link=str(stored["link"]),
                     points=stored.get("points"),
+                    fit=str(stored.get("fit", "")),  # draws that were stored without it are hashed
                 )
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise DrawsError(f"{len(content):,} bytes are not stored draws: {error}") from error

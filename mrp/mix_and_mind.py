@@ -46,7 +46,7 @@ def swing_table(before: pl.DataFrame, after: pl.DataFrame, *, by: tuple[str, ...
     -------
     polars.DataFrame
         ``by``, then ``n_before``, ``y_before``, ``n_after``, ``y_after``; every cell of either, sorted, 0 where a poll
-        did not reach it. Its cells are what shares are wanted for (`mrp.poststratify.cell_shares`).
+        did not reach it. Its cells are what shares are wanted for (`mrp.poststratification.cell_shares`).
     """
     parts = [
         counts.select(*by, pl.col("n", "y").name.suffix(f"_{when}"))

@@ -22,7 +22,7 @@ from mrp.coding import EffectCoding
 from mrp.counts import require_columns, require_counts
 from mrp.design import Design
 from mrp.hyper import TermHypers, correlation_name, hyper_space, sd_name
-from mrp.priors import Priors
+from mrp.priors import Priors, require_priors
 from mrp.structure import correlation_root
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Mod
 
     require_counts(counts)
     require_columns(design, counts)
-    priors.check(design)
+    require_priors(priors, design)
     rows = design.rows(counts)
     levels = {f"{effect.term} level": effect.labels for effect in design.effects}
     coords = {"cell": np.arange(counts.height), "predictor": design.coefficient_names, **levels}

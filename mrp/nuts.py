@@ -21,13 +21,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from mrp.aliasing import aliased_terms
+from mrp.aliasing import data_warnings
+from mrp.attributes import as_attributes
 from mrp.compiled import CompiledDensities
 from mrp.counts import coarsest
 from mrp.design import Design
 from mrp.errors import SamplingError
-from mrp.priors import Priors
+from mrp.numbers import require_seed
+from mrp.priors import Priors, require_priors
 from mrp.progress import Progress, Reporter
+from mrp.size import require_size
 from mrp.verdict import judge_nuts
 
 if TYPE_CHECKING:
@@ -99,14 +102,15 @@ def sample_nuts(
     xarray.DataTree
         ``posterior``: the variables of the model (chain, draw, ...). ``sampled``: the coordinates that the sampler
         moved in, for the verdict. ``sample_stats``. Attributes: engine, seed, retried, chains, tune, draws,
-        target_accept, warnings (in words, such as of aliased terms), seconds (of each stage), versions.
+        target_accept, warnings (in words, such as of aliased terms), seconds (of each stage) and versions in JSON; the
+        tree can be written (``tree.to_zarr(path)``), and `mrp.attributes.facts_of` reads them.
 
     Raises
     ------
     CountsError
         If the counts cannot be fitted, or a cell of them is unknown to the design.
     SamplingError
-        If the settings make no sense, or the sampler cannot start.
+        If settings or seed make no sense, the model is too large, or the sampler cannot start.
     """
     # Settings are read by processes that never sample: what sampling needs is loaded here.
     from mrp.totals import totals_form
@@ -116,8 +120,10 @@ def sample_nuts(
     report = Reporter(on_progress)
     report("prepare", 0.0)
     settings.check()
+    require_seed(seed)
+    require_priors(priors, design)
+    require_size(design, "nuts")
     counts = coarsest(design, counts)
-    priors.check(design)
     first, second, mixing = np.random.SeedSequence(seed).spawn(3)
     start = warm_start(design, counts, priors)
     collected: Callable[[DataTree], DataTree]
@@ -141,7 +147,7 @@ def sample_nuts(
     retried = not judge_nuts(tree).publishable
     if retried:
         tree = attempt("sample again", 2 * settings.draws, settings.retry_target_accept, second)
-    tree.attrs = {
+    facts = {
         "engine": "nuts",
         "seed": seed,
         "retried": retried,
@@ -149,10 +155,11 @@ def sample_nuts(
         "tune": settings.tune,
         "draws": tree["posterior"].sizes["draw"],
         "target_accept": settings.retry_target_accept if retried else settings.target_accept,
-        "warnings": list(aliased_terms(design, counts)),
+        "warnings": data_warnings(design, counts),
         "seconds": report.seconds(),
         "versions": {name: version(name) for name in ("pymc", "nutpie", "numpy")},
     }
+    tree.attrs = as_attributes(facts)
     report("collect", 1.0)
     return tree
 

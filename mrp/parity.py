@@ -6,6 +6,7 @@ estimates.
 """
 
 import itertools
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,7 +16,7 @@ from mrp.coding import EffectCoding
 from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.latents import LatentDraws
-from mrp.poststratify import area_draws
+from mrp.poststratification import area_draws
 from mrp.verdict import Problem
 
 __all__ = ["term_parity"]
@@ -45,30 +46,60 @@ def term_parity(design: Design, electorate: Electorate) -> tuple[Problem, ...]:
     effects = {effect.term: effect for effect in design.effects}
     problems = []
     for term, block in design.blocks:
-        moved = _moves(design, electorate, block)
         if term in effects:
-            right = _right(effects[term], moved, cells)
+            wrong = _wrong_effect(effects[term], block.start, design, electorate, cells)
         else:
+            moved = _moves(design, electorate, np.arange(block.start, block.stop), np.eye(block.stop - block.start))
             right = moved.all(axis=1) if term == "intercept" else moved.any(axis=1)
-        if not right.all():
-            latent = design.latent_names[block.start + int(np.argmin(right))]
+            wrong = None if right.all() else int(np.argmin(right))
+        if wrong is not None:
+            latent = design.latent_names[block.start + wrong]
             text = f"{latent} does not move the cells of the frame it belongs to: the prediction is not the model's"
             problems.append(Problem("term-parity", text))
     return tuple(problems)
 
 
-def _right(effect: EffectCoding, moved: NDArray[np.bool_], cells: pl.DataFrame) -> NDArray[np.bool_]:
-    """Whether each effect of a term moves the cells that it should, shape (effect,)."""
+def _wrong_effect(
+    effect: EffectCoding, offset: int, design: Design, electorate: Electorate, cells: pl.DataFrame
+) -> int | None:
+    """Position within a term of the first effect found that does not move exactly its cells; None if all do.
+
+    A term may have as many effects as there are cells. They are shifted many at a time: effect ``g`` in draw ``b`` if
+    the binary number g + 1 has digit ``b``, and in another draw if it has not. The draws in which a cell moves then
+    spell the one effect that it has; with two of them, it moves where only one of the two draws may.
+    """
+    of_cell = _combination(effect, cells)
+    n_digits = effect.n_groups.bit_length()
+    digits = (np.arange(1, effect.n_groups + 1) >> np.arange(n_digits)[:, None]) & 1 == 1
+    shifted = np.concatenate([digits, ~digits])
+    width = len(effect.columns)
+    for column in range(width):
+        moved = _moves(design, electorate, offset + width * np.arange(effect.n_groups) + column, shifted)
+        right = (moved == (shifted[:, of_cell] & (of_cell >= 0))).all(axis=0)
+        is_still = ~moved.any(axis=0)
+        if effect.slopes:  # a slope does not move cells where its predictor is zero
+            right |= is_still
+        if not right.all():
+            cell = int(np.argmin(right))
+            spelled = int(moved[:n_digits, cell] @ (1 << np.arange(n_digits))) - 1
+            group = of_cell[cell] if of_cell[cell] >= 0 else min(max(spelled, 0), effect.n_groups - 1)
+            return int(width * group + column)
+        # But of several cells of a level it moves some.
+        n_moved, n_cells = (np.bincount(of_cell[of], minlength=effect.n_groups) for of in (~is_still, of_cell >= 0))
+        if (lost := (n_moved == 0) & (n_cells > 1)).any():
+            return int(width * np.argmax(lost) + column)
+    return None
+
+
+def _combination(effect: EffectCoding, cells: pl.DataFrame) -> NDArray[np.int64]:
+    """Which combination of a term's levels each cell is at, by name and not by the coding, shape (cell,)."""
     if effect.nuisance:
-        return ~moved.any(axis=1)
-    factors = [pl.col(factor.name).cast(pl.String) for factor in effect.factors]
-    level = cells.select(pl.concat_str(factors, separator=":").alias("level"))["level"].to_numpy()
-    names = [":".join(levels) for levels in itertools.product(*(factor.levels for factor in effect.factors))]
-    belongs = np.repeat(level == np.array(names, dtype=object)[:, None], len(effect.columns), axis=0)
-    if not effect.slopes:
-        return np.asarray((moved == belongs).all(axis=1))
-    # A slope does not move cells where its predictor is zero, but some of a level, and none of another.
-    return np.asarray(~(moved & ~belongs).any(axis=1) & (moved.any(axis=1) | (belongs.sum(axis=1) < 2)))
+        return np.full(cells.height, -1)
+    factors = [pl.col(name).cast(pl.String) for factor in effect.factors for name in factor.name.split(":")]
+    level = cells.select(pl.concat_str(factors, separator=":").alias("level"))["level"].to_list()
+    names = itertools.product(*(factor.levels for factor in effect.factors))
+    at = {":".join(levels): i for i, levels in enumerate(names)}
+    return np.array([at.get(one, -1) for one in level], dtype=np.int64)
 
 
 def _cells(design: Design, electorate: Electorate) -> pl.DataFrame:
@@ -83,10 +114,11 @@ def _cells(design: Design, electorate: Electorate) -> pl.DataFrame:
     return cells.join(parents, on=design.district, how="left", maintain_order="left")
 
 
-def _moves(design: Design, electorate: Electorate, block: slice) -> NDArray[np.bool_]:
-    """Which latents of a block move which cells, shape (latent, cell)."""
-    size = block.stop - block.start
-    draws = np.zeros((1 + size, design.n_latents), dtype=np.float32)
-    draws[1 + np.arange(size), block.start + np.arange(size)] = _SHIFT
+def _moves(
+    design: Design, electorate: Electorate, latents: NDArray[np.int64], shifted: NDArray[Any]
+) -> NDArray[np.bool_]:
+    """Which cells move in each draw, shape (draw, cell); ``shifted`` says which of the latents do, (draw, latent)."""
+    draws = np.zeros((1 + len(shifted), design.n_latents), dtype=np.float32)
+    draws[1:, latents] = _SHIFT * shifted
     shares = area_draws(LatentDraws(draws, design.latent_names), design, electorate, by=design.cell_columns).draws
     return np.asarray(np.abs(shares[1:] - shares[0]) > _LEAST_MOVE, dtype=np.bool_)

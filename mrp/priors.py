@@ -18,75 +18,15 @@ from mrp.coding import EffectCoding
 from mrp.design import Design
 from mrp.errors import PriorError
 from mrp.formula import Formula, parse_formula
+from mrp.prior_kinds import AutoBeta, HalfNormal, Lkj, Normal, Prior
+from mrp.term_names import by_name, find, order_free, term_name
 from mrp.terms import Autoregression, VaryingSlopes
 
-__all__ = ["AutoBeta", "HalfNormal", "Lkj", "Normal", "Prior", "Priors", "parse_priors"]
+__all__ = ["AutoBeta", "HalfNormal", "Lkj", "Normal", "Prior", "Priors", "parse_priors", "require_priors"]
 
 _CALL = re.compile(r"\s*(normal|half_normal|lkj|beta)\s*\(\s*([^,()]+?)\s*(?:,\s*([^,()]+?)\s*)?\)\s*")
 _BETWEEN = re.compile(r"(?<=\))\s*,")
 _FORMS = "normal(mean, sd), half_normal(scale), lkj(eta) or beta(a, b)"
-
-
-@dataclass(frozen=True, slots=True)
-class Normal:
-    """Prior of an intercept or a coefficient."""
-
-    mean: float
-    sd: float
-
-    def __post_init__(self) -> None:
-        _require(self, math.isfinite(self.mean) and 0 < self.sd < math.inf, "a finite mean and an sd above 0")
-
-    def __str__(self) -> str:
-        return f"normal({self.mean:g}, {self.sd:g})"
-
-
-@dataclass(frozen=True, slots=True)
-class HalfNormal:
-    """Prior of a standard deviation."""
-
-    scale: float
-
-    def __post_init__(self) -> None:
-        _require(self, 0 < self.scale < math.inf, "a finite scale above 0")
-
-    def __str__(self) -> str:
-        return f"half_normal({self.scale:g})"
-
-
-@dataclass(frozen=True, slots=True)
-class Lkj:
-    """Prior of the correlations of a term with slopes: density proportional to determinant ** (eta - 1)."""
-
-    eta: float
-
-    def __post_init__(self) -> None:
-        _require(self, 0 < self.eta < math.inf, "a finite eta above 0")
-
-    def __str__(self) -> str:
-        return f"lkj({self.eta:g})"
-
-
-@dataclass(frozen=True, slots=True)
-class AutoBeta:
-    """Prior of an autocorrelation r: (r + 1) / 2 is Beta(a, b)."""
-
-    a: float
-    b: float
-
-    def __post_init__(self) -> None:
-        _require(self, 0 < self.a < math.inf and 0 < self.b < math.inf, "finite a and b above 0")
-
-    def __str__(self) -> str:
-        return f"beta({self.a:g}, {self.b:g})"
-
-
-type Prior = Normal | HalfNormal | Lkj | AutoBeta
-
-
-def _require(prior: Prior, is_proper: bool, wanted: str) -> None:
-    if not is_proper:
-        raise PriorError(f"there is no prior {prior}; it needs {wanted}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +37,8 @@ class Priors:
     coefficient: Normal = Normal(0.0, 1.0)
     sd: HalfNormal = HalfNormal(0.5)
     by_term: Mapping[str, Normal | HalfNormal] = field(default_factory=dict)
-    """Exceptions: a predictor's name → `Normal`, another term such as "(1|state)" → `HalfNormal` of its sds."""
+    """Exceptions: a predictor's name → `Normal`, another term such as "(1|state)" → `HalfNormal` of its sds. A term is
+    understood however it is written, as in a formula."""
     correlation: Lkj = Lkj(2.0)
     autocorrelation: AutoBeta = AutoBeta(5.0, 2.0)
     correlation_by_term: Mapping[str, Lkj | AutoBeta] = field(default_factory=dict)
@@ -107,31 +48,33 @@ class Priors:
         for name, kind in _DEFAULTS.items():
             if not isinstance(prior := getattr(self, name), kind):
                 raise PriorError(f"the prior of {name} is {prior}; it needs {_FORM_OF[kind]}")
+        for name in ("by_term", "correlation_by_term"):
+            object.__setattr__(self, name, by_name(getattr(self, name)))
 
     def for_predictor(self, name: str) -> Normal:
         """Prior of each coefficient of a predictor."""
-        prior = self.by_term.get(name, self.coefficient)
+        prior = find(self.by_term, name, self.coefficient)
         if not isinstance(prior, Normal):
             raise PriorError(f"the prior of {name} is {prior}; a coefficient needs normal(mean, sd)")
         return prior
 
     def for_sd(self, term: str) -> HalfNormal:
         """Prior of each standard deviation of a term."""
-        prior = self.by_term.get(term, self.sd)
+        prior = find(self.by_term, term, self.sd)
         if not isinstance(prior, HalfNormal):
             raise PriorError(f"the prior of {term} is {prior}; a standard deviation needs half_normal(scale)")
         return prior
 
     def for_correlation(self, term: str) -> Lkj:
         """Prior of the correlations of a term with slopes."""
-        prior = self.correlation_by_term.get(term, self.correlation)
+        prior = find(self.correlation_by_term, term, self.correlation)
         if not isinstance(prior, Lkj):
             raise PriorError(f"the prior of the correlations of {term} is {prior}; it needs lkj(eta)")
         return prior
 
     def for_autocorrelation(self, term: str) -> AutoBeta:
         """Prior of the autocorrelation of a term."""
-        prior = self.correlation_by_term.get(term, self.autocorrelation)
+        prior = find(self.correlation_by_term, term, self.autocorrelation)
         if not isinstance(prior, AutoBeta):
             raise PriorError(f"the prior of the autocorrelation of {term} is {prior}; it needs beta(a, b)")
         return prior
@@ -156,16 +99,16 @@ class Priors:
         """
         known = formula.term_names
         for term in (*self.by_term, *self.correlation_by_term):
-            if term not in known:
+            if order_free(term) not in map(order_free, known):
                 raise PriorError(f"there is a prior for {term}, which is not a term; the terms are {', '.join(known)}")
-        groups = {str(term): term for term in formula.groups}
-        for name in known:
+        groups = {order_free(str(term)): term for term in formula.groups}
+        for name in map(order_free, known):
             if name in groups:
                 self.for_sd(name)
             else:
                 self.for_predictor(name)
         for name in self.correlation_by_term:
-            group = groups.get(name)
+            group = groups.get(order_free(name))
             if isinstance(group, Autoregression):
                 self.for_autocorrelation(name)
             elif isinstance(group, VaryingSlopes) and group.correlated:
@@ -235,7 +178,8 @@ def parse_priors(text: Mapping[str, str]) -> Priors:
     ----------
     text
         Term → prior, e.g. ``{"(1|state)": "half_normal(1)", "intercept": "normal(0, 2)"}``, or two for a term with a
-        correlation: ``{"(1 + gender|educ)": "half_normal(1), lkj(4)"}``. The names "intercept", "coefficient", "sd",
+        correlation: ``{"(gender|educ)": "half_normal(1), lkj(4)"}``. A term may be written in every way that means it,
+        as in a formula. The names "intercept", "coefficient", "sd",
         "correlation" and "autocorrelation" replace the defaults. Empty: the defaults.
 
     Raises
@@ -247,7 +191,7 @@ def parse_priors(text: Mapping[str, str]) -> Priors:
     by_term: dict[str, Normal | HalfNormal] = {}
     correlation_by_term: dict[str, Lkj | AutoBeta] = {}
     for written, priors in text.items():
-        term = written.replace(" ", "")
+        term = term_name(written)
         if not isinstance(priors, str):
             raise PriorError(f"the prior of {term} is {priors!r}, which is not text; write {_FORMS}")
         for one in _BETWEEN.split(priors):
@@ -263,6 +207,20 @@ def parse_priors(text: Mapping[str, str]) -> Priors:
             else:
                 by_term[term] = prior
     return Priors(by_term=by_term, correlation_by_term=correlation_by_term, **defaults)
+
+
+def require_priors(priors: Priors, design: Design) -> None:
+    """Refuse what is not `Priors`, and priors that do not belong to a design.
+
+    Raises
+    ------
+    PriorError
+        As `Priors.check`, or saying how priors are made.
+    """
+    if not isinstance(priors, Priors):
+        made = "mrp.parse_priors(...) of it" if isinstance(priors, Mapping) else "mrp.Priors() for the defaults"
+        raise PriorError(f"priors is {priors!r:.60} ({type(priors).__name__}); it has to be Priors: write {made}")
+    priors.check(design)
 
 
 def _correlates(prior: Prior) -> bool:

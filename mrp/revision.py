@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mrp.areas import area_names
-from mrp.poststratify import AreaDraws
+from mrp.poststratification import AreaDraws
 from mrp.quantity import quantities
 
 __all__ = ["FitInputs", "Revision", "Revisions", "revision"]

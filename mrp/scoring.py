@@ -89,7 +89,7 @@ def score(
     Raises
     ------
     ScoreError
-        If there is no district, or a number is not finite.
+        If there is no district, a number is not finite, or a truth is no share.
     ShapeMismatch
         If the districts of two arguments do not line up.
     """
@@ -103,6 +103,8 @@ def score(
         raise ScoreError("there is nothing to score: no district has both an estimate and a truth")
     if not all(np.isfinite(values).all() for values in (draws, truth, estimate)):
         raise ScoreError("an estimate or a truth is not a finite number; leave that district out")
+    if (wrong := (truth < 0) | (truth > 1)).any():
+        raise ScoreError(f"a truth is {truth[wrong][0]:g}; it must be a share in [0, 1]: divide percent by 100")
     if truth_se is not None:
         if not (np.isfinite(truth_se) & (truth_se >= 0)).all():
             raise ScoreError("a standard error of the truth is negative or not finite; leave that district out")

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from mrp.areas import area_names
 from mrp.chances import stacked
 from mrp.errors import ShapeMismatch
-from mrp.poststratify import AreaDraws
+from mrp.poststratification import AreaDraws
 from mrp.quantity import Probability, Quantity, probabilities, quantities
 from mrp.summary import effective_draws
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from mrp.errors import ShapeMismatch
-from mrp.poststratify import AreaDraws
+from mrp.poststratification import AreaDraws
 
 __all__ = ["effective_draws", "summarise"]
 
@@ -33,7 +33,7 @@ def summarise(estimate: AreaDraws, *, interval: float = 0.9) -> pl.DataFrame:
     Parameters
     ----------
     estimate
-        Draws for areas, as `mrp.poststratify.area_draws` returns.
+        Draws for areas, as `mrp.poststratification.area_draws` returns.
     interval
         Probability of the central interval, in (0, 1).
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mrp.poststratify import AreaDraws
+from mrp.attributes import facts_of
+from mrp.poststratification import AreaDraws
 from mrp.summary import effective_draws
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Problem:
 
     code: str
     """One of "few-chains", "r-hat", "ess-bulk", "ess-tail", "divergences", "e-bfmi", "k-hat", "mc-error", "not-finite",
-    "term-parity"; "newton" where the Laplace engine found no mode."""
+    "term-parity"; "newton" where the Laplace engine found no mode, "too-large" where NUTS could not take its place."""
     message: str
 
 
@@ -110,18 +111,22 @@ def judge_nuts(tree: "DataTree", parity: tuple[Problem, ...] = ()) -> FitVerdict
         problems.append(Problem("not-finite", f"{len(unusable)} parameters have no finite summary, e.g. {unusable[0]}"))
     worst = max(table, key=lambda row: np.nan_to_num(row.r_hat, nan=np.inf))
     if not worst.r_hat <= MAX_RHAT:
-        problems.append(Problem("r-hat", f"R-hat of {worst.name} is {worst.r_hat:.3f}, limit {MAX_RHAT}"))
+        problems.append(
+            Problem("r-hat", f"R-hat of {worst.name} is {_told(worst.r_hat, MAX_RHAT, 3)}, limit {MAX_RHAT}")
+        )
     for part, sizes in (("bulk", [row.ess_bulk for row in table]), ("tail", [row.ess_tail for row in table])):
         least = int(np.argmin(np.nan_to_num(sizes, nan=-1.0)))
         if not sizes[least] >= MIN_ESS:
-            text = f"{part} ESS of {table[least].name} is {sizes[least]:.0f}, need {MIN_ESS}"
+            text = f"{part} ESS of {table[least].name} is {_told(sizes[least], MIN_ESS, 0)}, need {MIN_ESS}"
             problems.append(Problem(f"ess-{part}", text))
     if n_diverging := int(tree["sample_stats"]["diverging"].sum()):
         problems.append(Problem("divergences", f"{n_diverging} divergences after warmup, limit 0"))
     lowest = energy_fraction(tree).min()
     if not lowest >= MIN_BFMI:
-        problems.append(Problem("e-bfmi", f"energy fraction of a chain is {lowest:.2f}, need {MIN_BFMI}"))
-    return FitVerdict(tuple(problems), tuple(tree.attrs.get("warnings", ())))
+        problems.append(
+            Problem("e-bfmi", f"energy fraction of a chain is {_told(lowest, MIN_BFMI, 2)}, need {MIN_BFMI}")
+        )
+    return FitVerdict(tuple(problems), tuple(facts_of(tree).get("warnings", ())))
 
 
 def judge_laplace(tree: "DataTree", estimates: Sequence[AreaDraws], parity: tuple[Problem, ...] = ()) -> FitVerdict:
@@ -150,7 +155,8 @@ def judge_laplace(tree: "DataTree", estimates: Sequence[AreaDraws], parity: tupl
         k_hat = tree.attrs[f"k_hat_{stage}"]
         # Minus infinity is right where all weights are equal; NaN has to fail.
         if not k_hat <= MAX_K_HAT:
-            text = f"Pareto k-hat of the importance weights of the {name} is {k_hat:.2f}, limit {MAX_K_HAT}"
+            told = _told(k_hat, MAX_K_HAT, 2)
+            text = f"Pareto k-hat of the importance weights of the {name} is {told}, limit {MAX_K_HAT}"
             problems.append(Problem("k-hat", text))
     for one in estimates:
         if not np.isfinite(one.draws).all():
@@ -160,6 +166,12 @@ def judge_laplace(tree: "DataTree", estimates: Sequence[AreaDraws], parity: tupl
         worst = int(np.argmax(error))
         if not error[worst] <= MAX_MC_ERROR:
             area = " / ".join(map(str, one.areas.drop("n_people").row(worst))) if one.areas.width > 1 else "the nation"
-            text = f"Monte-Carlo error of {area} is {error[worst]:.2f} posterior sds, limit {MAX_MC_ERROR}"
+            told = _told(error[worst], MAX_MC_ERROR, 2)
+            text = f"Monte-Carlo error of {area} is {told} posterior sds, limit {MAX_MC_ERROR}"
             problems.append(Problem("mc-error", text))
-    return FitVerdict(tuple(problems), tuple(tree.attrs.get("warnings", ())))
+    return FitVerdict(tuple(problems), tuple(facts_of(tree).get("warnings", ())))
+
+
+def _told(value: float, limit: float, digits: int) -> str:
+    """A number that is beyond its limit, with as many digits as it takes to see that."""
+    return next((text for more in range(digits, 16) if float(text := f"{value:.{more}f}") != limit), repr(float(value)))

@@ -15,7 +15,7 @@ from polling.declaration import Demographic, Question, SurveyDeclaration
 from polling.faults import Fault
 from polling.reading import Reading
 
-__all__ = ["Conversion", "convert", "counted_answer"]
+__all__ = ["Conversion", "convert", "counted_answer", "counted_labels"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,3 +107,8 @@ def counted_answer(question: Question) -> pl.Expr:
     status = pl.col(f"{question.id}:status")
     said = pl.when(status.is_in([*question.base])).then(status.cast(pl.String))
     return pl.coalesce(pl.col(question.id).cast(pl.String), said).alias(question.id)
+
+
+def counted_labels(question: Question) -> tuple[str, ...]:
+    """Everything that `counted_answer` may give: the options, then the statuses that are in the base as well."""
+    return (*question.options, *(status for status in question.base if status != "answered"))

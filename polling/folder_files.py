@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
-from polling.faults import FaultLog, did_you_mean
+from polling.faults import FaultLog, did_you_mean, listing, near
 from polling.reading import FIRST_ROW
 from polling.tabular import Table, as_text, read_table
 
@@ -52,7 +52,10 @@ def read_folder_file(folder: Path, name: str, *, key: str, declaration_log: Faul
         return (folder / name).read_bytes()
     except FileNotFoundError:
         present = sorted(path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
-        remedy = f"{did_you_mean(name, present)} Or say where the tables lie with --data."
+        there = near(name, present) or f"{folder} has {listing(present) or 'no files'}."
+        if not folder.is_dir():
+            there = f"There is no folder {folder}."
+        remedy = f"{there} Or say where the tables lie with --data."
         declaration_log.add("there is no such file", remedy, column=key, value=name)
     except OSError as error:
         reason = f"the file cannot be read: {error.strerror}"

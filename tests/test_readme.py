@@ -3,15 +3,22 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import click
+import polars as pl
 import pytest
 
 from api.cli import cli as command_line
 from api.problems import HTTP_KINDS, PROBLEMS, UNEXPECTED
-from fixtures import write_demo
+from fixtures import read_wave_list, write_demo
 from jobs.settings import settings_table
+from mrp.counts import collapse
 from mrp.formula import parse_formula
+from polling.codebook import counted_answer, counted_labels
+from polling.enums import as_texts
+from polling.folder import load_survey_folder
+from polling.wave_file import read_wave
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -73,11 +80,29 @@ def test_the_notebook_example_runs_as_it_stands(
     monkeypatch.chdir(tmp_path)
     (example,) = blocks("python")
 
-    exec(compile(example, "README.md", "exec"), {})
+    told: dict[str, Any] = {}
+    exec(compile(example, "README.md", "exec"), told)
 
     verdict, table = capsys.readouterr().out.split("\n", 1)
     assert verdict == "laplace FitVerdict(problems=(), warnings=())"
     assert "mc_error" in table
+    # The service counts the same waves through the codebook; equal counts are an equal estimate of the nation.
+    counted = service_counts(tmp_path / ".demo" / "survey", by=told["design"].count_columns)
+    assert told["counts"].sort(*counted.columns).equals(counted.sort(*counted.columns))
+    assert counted["n"].sum() == 3391
+
+
+def service_counts(folder: Path, *, by: tuple[str, ...]) -> pl.DataFrame:
+    """What the service makes of the waves of the question "rail", in the columns of a notebook's counts."""
+    declaration = load_survey_folder(folder).declaration
+    question = declaration.question("rail")
+    waves = [
+        read_wave(file.path.read_bytes(), declaration, pollster=file.pollster).conversion.interviews
+        for file in read_wave_list(folder)
+    ]
+    answers = pl.concat(wave.filter(~pl.col("excluded")).with_columns(counted_answer(question)) for wave in waves)
+    first, counted = question.options[0], counted_labels(question)
+    return as_texts(collapse(answers, by=by, answer="rail", option=first, options=counted))
 
 
 def test_nothing_is_left_to_be_filled_in():

@@ -11,6 +11,7 @@ __all__ = ["diagnostics", "print_model"]
 
 COLUMNS = ("name", "mean", "sd", "mcse", "r_hat", "ess_bulk", "ess_tail")
 MAX_ROWS = 25
+K_HATS = ("k_hat_sd", "k_hat_joint")
 
 
 @click.command(short_help="Show why a release should be believed.")
@@ -79,6 +80,7 @@ def _print_numbers(numbers: dict[str, Any]) -> None:
     plain = {name: value for name, value in numbers.items() if isinstance(value, str | int | float)}
     # Short lists and flat objects, such as E-BFMI per chain and tree depth, on one line each.
     plain |= {name: _in_line(value) for name, value in numbers.items() if _is_flat(value) and name != "fit"}
+    plain |= {name: "none: all weights are equal" for name in K_HATS if name in numbers and numbers[name] is None}
     if plain:
         print_table(("", ""), [(name, _number(value)) for name, value in plain.items()])
     worst = numbers.get("worst")

@@ -16,14 +16,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from mrp.aliasing import aliased_terms
+from mrp.aliasing import data_warnings
+from mrp.attributes import as_attributes
 from mrp.counts import coarsest
 from mrp.design import Design
 from mrp.hyper import hyper_space
 from mrp.laplace.pareto import smoothed_weights
+from mrp.numbers import require_seed
 from mrp.posterior import posterior_dataset
-from mrp.priors import Priors
+from mrp.priors import Priors, require_priors
 from mrp.progress import Progress, Reporter
+from mrp.size import require_size
 from mrp.verdict import MAX_K_HAT
 
 if TYPE_CHECKING:
@@ -75,16 +78,17 @@ def fit_laplace(
     xarray.DataTree
         ``posterior``: as `mrp.nuts.sample_nuts` returns it, with one chain of equally weighted draws.
         ``sample_stats``: ``point``, the number of the point that each draw belongs to. Attributes, of the tree and of
-        ``sample_stats``: engine, seed, points, draws, k_hat_sd and k_hat_joint, ess_sd and ess_joint (effective of the
-        points and of the draws), evaluations, newton_steps (mean per evaluation), warnings (in words), seconds,
-        versions.
+        ``sample_stats``: engine, seed, points, draws, k_hat_sd and k_hat_joint (minus infinity, the best there is,
+        where all weights are equal, as those of one or two sds are), ess_sd and ess_joint (effective of the points and
+        of the draws), evaluations, newton_steps (mean per evaluation), warnings (in words), seconds and versions in
+        JSON, see `mrp.attributes`.
 
     Raises
     ------
     CountsError
         If the counts cannot be fitted, or a cell of them is unknown to the design.
     SamplingError
-        If Newton's method does not converge.
+        If Newton's method does not converge, the model is too large, or the seed is none.
     """
     import xarray as xr
 
@@ -93,7 +97,9 @@ def fit_laplace(
 
     report = Reporter(on_progress)
     report("prepare", 0.0)
-    priors.check(design)
+    require_seed(seed)
+    require_priors(priors, design)
+    require_size(design, "laplace")
     conditional = Conditional(design, coarsest(design, counts), priors)
     space = hyper_space(design, priors)
     rng = np.random.default_rng(seed)
@@ -128,7 +134,7 @@ def fit_laplace(
             "sample_stats": xr.Dataset({"point": (("chain", "draw"), point[None])}),
         }
     )
-    tree.attrs = {
+    facts = {
         "engine": "laplace",
         "seed": seed,
         "points": len(found.hypers),
@@ -139,10 +145,11 @@ def fit_laplace(
         "ess_joint": float(1 / np.sum(joint_weight**2)) * settings.draws / n,
         "evaluations": found.n_evaluations,
         "newton_steps": found.n_newton_steps / found.n_evaluations,
-        "warnings": list(aliased_terms(design, counts)),
+        "warnings": data_warnings(design, counts),
         "seconds": report.seconds(),
         "versions": {name: version(name) for name in ("numba", "numpy", "scipy")},
     }
+    tree.attrs = as_attributes(facts)
     tree["sample_stats"].attrs = dict(tree.attrs)
     report("draw", 1.0)
     return tree

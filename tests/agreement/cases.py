@@ -135,7 +135,9 @@ def _public(name: str) -> tuple[Electorate, pl.DataFrame]:
         kept = read.filter(~pl.col("excluded")).select(*declaration.cell_columns, question.id)
         interviews.append(as_texts(kept).with_columns(pollster=pl.lit(wave.pollster)))
     by = (*declaration.cell_columns, *(("pollster",) if "pollster" in FORMULAS[name] else ()))
-    counts = collapse(pl.concat(interviews), by=by, answer=question.id, option=question.options[0])
+    counts = collapse(
+        pl.concat(interviews), by=by, answer=question.id, option=question.options[0], options=question.options
+    )
     return electorate_of(bundle), counts
 
 

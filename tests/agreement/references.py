@@ -20,6 +20,7 @@ import numpy as np
 
 from mrp import NutsSettings, from_datatree, judge_nuts, sample_nuts
 from mrp.agreement import TAILS, Moments
+from mrp.attributes import facts_of
 from mrp.convergence import convergence
 from tests.agreement.cases import CASES, Case, CaseMissing, load_case
 
@@ -112,7 +113,7 @@ def sample_reference(case: Case, *, seed: int) -> Reference:
         "sha256": case.hashes(),
         "n_interviews": int(case.counts["n"].sum()),
         "engine": "nuts",
-        **{name: tree.attrs[name] for name in ("seed", "chains", "tune", "draws", "target_accept", "versions")},
+        **{name: facts_of(tree)[name] for name in ("seed", "chains", "tune", "draws", "target_accept", "versions")},
         "divergences": int(tree["sample_stats"]["diverging"].sum()),
         "max_r_hat": round(max_r_hat, 5),
         "min_ess": round(min_ess),

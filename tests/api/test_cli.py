@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from api.cli import COMMANDS, cli
+from api.cli.diagnostics import _print_numbers
 from jobs.settings import Settings
 from jobs.worker import Worker
 from polling.store.engine import open_store
@@ -376,3 +377,12 @@ def test_a_backtest_prints_scores_and_writes_districts(
     assert (tmp_path / "d.csv").read_text().startswith("district,share")
     assert (tmp_path / "d.parquet").stat().st_size > 0
     run("backtest", folder, "--districts", tmp_path / "d.xlsx", code=2)
+
+
+def test_a_k_hat_of_equal_weights_is_told_in_words(capsys: pytest.CaptureFixture[str]):
+    _print_numbers({"k_hat_sd": None, "k_hat_joint": 0.1, "parameters": []})
+    shown = {
+        line.split()[0]: " ".join(line.split()[1:]) for line in capsys.readouterr().out.splitlines() if line.strip()
+    }
+    assert shown["k_hat_sd"] == "none: all weights are equal"
+    assert shown["k_hat_joint"] == "0.1"

@@ -45,5 +45,7 @@ def load(case: str) -> Inputs:
     kept = pl.concat([one.select(columns) for one in read]).filter(~pl.col("excluded"))
     electorate = electorate_of(bundle)
     design = build_design(question.model, electorate)
-    counts = collapse(kept, by=declaration.cell_columns, answer=question.id, option=question.options[0])
+    counts = collapse(
+        kept, by=declaration.cell_columns, answer=question.id, option=question.options[0], options=question.options
+    )
     return Inputs(design, electorate, counts, parse_priors(question.priors), dict(question.priors))

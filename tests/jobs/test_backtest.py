@@ -19,7 +19,7 @@ from jobs.refit import electorate_of
 from jobs.settings import Settings
 from jobs.survey import load_survey
 from mrp.design import build_design
-from mrp.poststratify import AreaDraws
+from mrp.poststratification import AreaDraws
 from polling.bundle import SurveyBundle
 from polling.declaration import Backtest, LastResult
 from polling.errors import QuestionNotFound

@@ -12,7 +12,7 @@ from jobs.restate import ask_refit
 from jobs.worker import Worker
 from mrp.design import Design
 from mrp.latents import LatentDraws
-from mrp.poststratify import area_draws
+from mrp.poststratification import area_draws
 from polling.store import fits, queue, releases, surveys
 from tests.jobs.house import House, furnish
 

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 from hypothesis import strategies as st
 
-from mrp.poststratify import AreaDraws
+from mrp.poststratification import AreaDraws
 
 
 def estimate_of(draws, *, by: str = "district", names: list[str] | None = None, **how) -> AreaDraws:

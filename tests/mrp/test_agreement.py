@@ -9,7 +9,7 @@ from scipy import stats
 
 from mrp.agreement import Agreement, agreement, moments, reference_quality
 from mrp.errors import ScoreError
-from mrp.poststratify import AreaDraws
+from mrp.poststratification import AreaDraws
 
 N_REPEATS = 400
 

@@ -4,10 +4,16 @@ from hypothesis import given, settings
 from numpy.testing import assert_allclose
 
 from mrp.areas import complement
+from mrp.change import change_between_periods
 from mrp.contrast import contrast, contrasts, lead
+from mrp.design import build_design
 from mrp.errors import DrawsError, FrameError
+from mrp.latents import LatentDraws
+from mrp.poststratification import area_draws
 from tests.mrp.answers import estimate_of, shares
+from tests.mrp.worlds import electorate
 
+WORLD = electorate()
 BY_HAND = estimate_of([[0.5, 0.4], [0.6, 0.4], [0.3, 0.4], [0.4, 0.4]])
 
 
@@ -79,7 +85,30 @@ def test_options_must_be_for_the_same_areas():
         estimate_of(BY_HAND.draws, n_chains=2),
         estimate_of(BY_HAND.draws, points=np.arange(4, dtype=np.int32)),
     ],
+    ids=["fewer draws", "other chains", "other points"],
 )
 def test_draws_of_different_fits_are_not_compared_draw_by_draw(other):
     with pytest.raises(DrawsError, match="not joint draws of one fit"):
         lead(BY_HAND, other)
+
+
+def test_as_many_draws_of_another_fit_are_not_taken_for_joint_draws():
+    """Two fits by NUTS have the same numbers of draws and chains: only the draws themselves tell them apart."""
+    design = build_design("(1|district)", WORLD)
+    shape = (8, design.n_latents)
+    one, other = (
+        LatentDraws(np.random.default_rng(seed).normal(0, 1, shape).astype(np.float32), design.latent_names, n_chains=4)
+        for seed in (1, 2)
+    )
+    first, again, second = (
+        area_draws(latents, design, WORLD, by=("region",))
+        for latents in (one, LatentDraws.from_bytes(one.to_bytes()), other)
+    )
+
+    assert all(found.difference.mean == 0 for found in lead(first, again))
+    with pytest.raises(DrawsError, match=r"are of two fits \(.*\), not joint draws of one; compare fits by"):
+        lead(first, second)
+    with pytest.raises(DrawsError, match="two fits"):
+        lead(first, complement(second))
+    with pytest.raises(DrawsError, match="two fits"):
+        change_between_periods(first, second)

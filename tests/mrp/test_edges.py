@@ -21,7 +21,7 @@ from mrp.laplace.engine import fit_laplace
 from mrp.latents import LatentDraws, from_datatree
 from mrp.model import build_model
 from mrp.parity import term_parity
-from mrp.poststratify import area_draws, area_draws_many
+from mrp.poststratification import area_draws, area_draws_many
 from mrp.priors import Priors
 from mrp.verdict import judge_laplace
 from tests.mrp.laplace.test_terms import random_point

@@ -1,16 +1,25 @@
 """Fit and judge: the fast engine where it passes, NUTS where it does not."""
 
-import numpy as np
-import pytest
+from numbers import Number
+from pathlib import Path
 
+import numpy as np
+import polars as pl
+import pytest
+import xarray as xr
+from numpy.testing import assert_array_equal
+
+from mrp.attributes import facts_of
+from mrp.design import build_design
+from mrp.diagnostics import diagnose
 from mrp.errors import SamplingError
 from mrp.fit import FittedModel, default_estimates, fit_model
-from mrp.laplace.engine import LaplaceSettings
-from mrp.latents import LatentDraws
+from mrp.laplace.engine import LaplaceSettings, fit_laplace
+from mrp.latents import LatentDraws, from_datatree
 from mrp.nuts import NutsSettings
 from mrp.priors import HalfNormal, Priors
 from mrp.progress import Progress
-from mrp.verdict import FitVerdict, Problem, judge_laplace
+from mrp.verdict import FitVerdict, Problem, judge_laplace, judge_nuts
 from tests.mrp.worlds import FORMULA
 
 
@@ -47,6 +56,43 @@ def test_a_fit_is_shown_in_a_few_lines_of_words(fitted):
     assert len(repr(passed)) < 1500
     assert "  engine: nuts, as the Laplace engine did not pass: k-hat is 0.9\n" in repr(failed)
     assert "  verdict: not publishable; R-hat of x is 1.2; 3 divergences\n" in repr(failed)
+
+
+def test_a_fit_with_one_pollster_says_that_it_knows_of_no_house_effect(fitted):
+    counts = fitted.counts.with_columns(pollster=pl.lit("Ask"))
+    design = build_design("sex + (1|age) + house(pollster)", fitted.electorate, observed={"pollster": ("Ask",)})
+
+    model = fit_model(design, fitted.electorate, counts, Priors(), engine="laplace", seed=1)
+
+    assert model.verdict.publishable
+    (said,) = model.verdict.warnings
+    assert said.startswith("house(pollster) is left out: there is one pollster only (Ask)")
+    assert f"  warning: {said}" in repr(model).splitlines()
+
+
+@pytest.mark.parametrize("engine", ["laplace", "nuts"])
+def test_the_draws_of_a_fit_can_be_written_and_read(fitted, engine: str, tmp_path: Path):
+    tree = fitted.tree
+    if engine == "laplace":
+        tree = fit_laplace(fitted.design, fitted.counts, Priors(), seed=1)
+    tree = tree.copy()
+    tree.attrs["warnings"] = ["few polls"]
+
+    tree.to_zarr(tmp_path / "fit.zarr", consolidated=False)
+    again = xr.open_datatree(tmp_path / "fit.zarr", engine="zarr", consolidated=False)
+
+    assert facts_of(again) == facts_of(tree)
+    assert set(facts_of(again)["versions"]) >= {"numpy"}
+    assert_array_equal(from_datatree(again, fitted.design).draws, from_datatree(tree, fitted.design).draws)
+    one, other = ({row["name"]: row for row in diagnose(of)["parameters"]} for of in (tree, again))
+    assert one == other
+    verdict = judge_laplace(again, ()) if engine == "laplace" else judge_nuts(again)
+    assert verdict.publishable
+    assert verdict.warnings == ("few polls",)
+    # NetCDF has no other attributes, and gives a list of one back as the one.
+    assert all(type(value) is not bool and isinstance(value, Number | str | list) for value in tree.attrs.values())
+    again.attrs["warnings"] = "few polls"
+    assert facts_of(again)["warnings"] == ["few polls"]
 
 
 def test_an_engine_that_is_none_is_refused(fitted):

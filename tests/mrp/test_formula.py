@@ -36,6 +36,8 @@ def test_a_term_written_twice_counts_once():
     [
         ("", "it is empty"),
         ("y ~ lean", "right-hand side only"),
+        ("lean + 1|age)", r"1\|age\) closes a parenthesis that nothing opens; write \(1\|g\)"),
+        ("lean + (1|age + sex", r"\(1\|age opens a parenthesis that nothing closes"),
         ("lean + +", "cannot be read"),
         ("0 + lean", "the intercept cannot be removed"),
         ("lean:age", "interaction of coefficients"),

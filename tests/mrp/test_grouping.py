@@ -10,7 +10,7 @@ from mrp.electorate import Electorate
 from mrp.errors import FrameError, UncoveredPopulation
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
-from mrp.poststratify import AreaDraws, area_draws, area_draws_many, cell_shares
+from mrp.poststratification import AreaDraws, area_draws, area_draws_many, cell_shares, poststratify
 from tests.mrp.worlds import FORMULA, electorate
 
 WORLD = electorate()
@@ -138,6 +138,8 @@ def test_small_shares_keep_their_relative_precision():
     [
         (Grouping(("age",), {"sex": ("other",)}), "sex has no level 'other'; it has female, male"),
         (Grouping(("age",), {"sex": "male"}), r"must be a list, got 'male'"),  # type: ignore[dict-item]
+        (Grouping(("age",), {"sex": ()}), "sex is given no level; name those that are meant, or leave sex out"),
+        (Grouping(("age",), {}, {"age": {"none": ()}}), "age is given no level"),
         (Grouping((), {"town": ("X",)}), "'town' is not a district"),
         (Grouping((), {}, YOUNG), "'age' are merged, but it is not one of by"),
         (Grouping(("age",), {}, {"age": {"x": ("18-29", "1-2")}}), "age has no level '1-2'"),
@@ -152,6 +154,13 @@ def test_small_shares_keep_their_relative_precision():
 def test_groups_that_mean_nothing_are_refused(grouping: Grouping, message: str):
     with pytest.raises(FrameError, match=message):
         area_draws_many(LATENTS, DESIGN, WORLD, (grouping,))
+
+
+def test_one_column_in_place_of_a_list_is_refused():
+    with pytest.raises(FrameError, match=r"by must be a list of columns, got 'age'; write \('age',\)"):
+        area_draws(LATENTS, DESIGN, WORLD, by="age")  # type: ignore[arg-type]
+    with pytest.raises(FrameError, match="by must be a list of columns, got 'age'"):
+        poststratify(np.full((1, WORLD.frame.height), 0.5), WORLD.frame, by="age")  # type: ignore[arg-type]
 
 
 def test_a_column_of_the_population_is_filtered_not_fixed():

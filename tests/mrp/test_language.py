@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from mrp.aliasing import aliased_terms
+from mrp.aliasing import aliased_terms, data_warnings
 from mrp.counts import coarsest
 from mrp.design import Design, build_design
 from mrp.electorate import Electorate
@@ -16,9 +16,10 @@ from mrp.errors import CountsError, FormulaError, FrameError, PriorError
 from mrp.formula import parse_formula
 from mrp.formula_check import check_formula
 from mrp.hyper import hyper_space
-from mrp.latents import LatentDraws
+from mrp.laplace.engine import fit_laplace
+from mrp.latents import LatentDraws, from_datatree
 from mrp.parity import term_parity
-from mrp.poststratify import area_draws
+from mrp.poststratification import area_draws
 from mrp.priors import AutoBeta, HalfNormal, Lkj, Priors, parse_priors
 from mrp.structure import correlation_root
 from tests.mrp.polls import FORMULAS, OBSERVED, PERIODS, WORLD, fit_inputs
@@ -136,12 +137,93 @@ def test_a_nuisance_effect_in_the_prediction_and_a_slope_left_out_of_it_are_foun
     assert problem.message.startswith("(1+sex|age)[18-29, sex[male]]")
 
 
-def test_one_pollster_has_no_house_effect_and_is_no_error():
-    design = build_design(
-        "(1|age) + house(pollster) + rw1(period)", WORLD, observed={"pollster": ["A"], "period": ["1"]}
-    )
+FIRST_WAVE = {"period": ["2024-W01"], "pollster": ["Ask"], "mode": ["web"]}
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        "house(pollster)",
+        "mode(mode)",
+        "rw1(period)",
+        "rw2(period)",
+        "ar1(period)",
+        "(1|period)",
+        "(lean|period)",
+        "rw1(period|region)",
+        "(1|age:period)",
+    ],
+)
+def test_a_term_of_the_only_period_pollster_or_mode_is_left_out_and_the_fit_says_so(term: str):
+    design = build_design(f"lean + (1|age) + {term}", WORLD, observed=FIRST_WAVE)
+
+    assert design.coefficient_names == ("lean",)
     assert [effect.term for effect in design.effects] == ["(1|age)"]
+    (said,) = design.left_out
+    column = "pollster" if "pollster" in term else "mode" if "mode" in term else "period"
+    assert f" is left out: there is one {column} only ({FIRST_WAVE[column][0]})" in said
+    assert Design.from_json(json.loads(json.dumps(design.to_json()))).left_out == (said,)
+    counts = pl.DataFrame({"age": ["18-29"], "period": "2024-W01", "pollster": "Ask", "mode": "web", "n": 5, "y": 2})
+    assert said in data_warnings(design, counts)
+
+
+def test_a_prior_of_a_term_that_is_left_out_is_kept_for_the_next_pollster():
+    design = build_design("house(pollster)", WORLD, observed=FIRST_WAVE)
     parse_priors({"house(pollster)": "half_normal(1)"}).check(design)
+
+
+def test_an_interaction_with_the_only_period_stays_where_no_other_term_has_its_groups():
+    design = build_design("(1|age:period) + rw1(age|period)", WORLD, observed=FIRST_WAVE)
+    assert [effect.term for effect in design.effects] == ["(1|age:period)", "rw1(age|period)"]
+    assert design.left_out == ()
+
+
+def test_a_second_order_walk_over_two_periods_is_its_slope_and_says_so():
+    design = build_design("rw2(period)", WORLD, observed={"period": ["2024-W01", "2024-W02"]})
+    assert (design.coefficient_names, design.effects) == (("slope(period)",), ())
+    assert design.left_out[0].startswith("rw2(period) is left out but for its slope: there are two periods only")
+
+
+def test_terms_of_several_periods_and_pollsters_stay():
+    assert design_of("house(pollster) + mode(mode) + ar1(period) + (1|age:period)").left_out == ()
+
+
+@pytest.mark.parametrize("formula", ["(1|region/district)", "(1|region) + (1|district:region)"])
+def test_nested_areas_have_effects_of_the_combinations_that_there_are(formula: str):
+    design = design_of(formula)
+    crossed = design.effects[1]
+    areas = WORLD.districts.sort("code").select("code", "region").rows()
+
+    assert crossed.size == len(areas) == 8
+    swapped = "district:region" in formula
+    named = sorted(f"{code}:{region}" if swapped else f"{region}:{code}" for code, region in areas)
+    assert sorted(crossed.labels) == named
+    # Every district has its own effect, interviewed or not, and the one that bears its name.
+    cells = pl.DataFrame({"district": [code for code, _ in areas]})
+    of_district = [design.latent_names[at] for at in design.rows(cells).index[:, 1]]
+    assert [name.split("[")[1].rstrip("]") for name in of_district] == [
+        f"{code}:{region}" if swapped else f"{region}:{code}" for code, region in areas
+    ]
+    assert term_parity(design, WORLD) == ()
+
+
+@pytest.mark.parametrize("formula", ["(1|region:age:district)", "rw1(age|region:district)", "(sex|region:district)"])
+def test_areas_inside_an_interaction_are_one_factor(formula: str):
+    design = design_of(formula)
+    (effect,) = design.effects
+    assert effect.n_groups == 8 * (4 if "age" in formula else 1)
+    assert term_parity(design, WORLD) == ()
+    assert Design.from_json(json.loads(json.dumps(design.to_json()))).latent_names == design.latent_names
+
+
+def test_the_same_model_written_with_and_without_the_parent_area_has_the_same_estimates():
+    counts = fit_inputs("(1|district:age)")[1]
+    shares = []
+    for formula in ("(1|district:age)", "(1|region:district:age)"):
+        design = design_of(formula)
+        latents = from_datatree(fit_laplace(design, counts, Priors(), seed=2), design)
+        shares.append(area_draws(latents, design, WORLD, by=("district",)).draws.mean(axis=0))
+    assert_allclose(shares[0], shares[1], atol=0.02)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +236,12 @@ def test_one_pollster_has_no_house_effect_and_is_no_error():
         ("rw1(age|town)", "town in rw1(age|town) names nothing"),
         ("(income|age)", "income in (1+income|age) names nothing"),
         ("(lean|district)", "lean in (1+lean|district) is the same throughout each district"),
+        ("(big|region)", "big in (1+big|region) is the same throughout each region"),
+        ("(height|region)", "height in (1+height|region) is the same throughout each region, so its slope cannot be"),
+        ("(0 + height|region:age)", "height in (0+height|region:age) is the same throughout each region:age"),
+        ("(1|district) + (1|region:district)", "(1|region:district) has the same groups as (1|district), each of"),
+        ("(1|district:age) + (sex|region:age:district)", "has the same groups as (1|district:age)"),
+        ("(1|region) + (1|big:region)", "(1|big:region) has the same groups as (1|region)"),
         ("(region|district:age)", "region in (1+region|district:age) is the same throughout each district:age"),
         ("(sex|sex)", "sex in (1+sex|sex) is the same throughout each sex"),
         ("(district|age)", "district in (1+district|age) is the district itself"),
@@ -161,11 +249,20 @@ def test_one_pollster_has_no_house_effect_and_is_no_error():
         ("(1|pollster)", "pollster in (1|pollster) says how people were asked; write house(pollster)"),
         ("(1|age) + (sex|age)", "(1+sex|age) has the same factors as (1|age); keep one"),
         ("rw1(period) + ar1(period)", "ar1(period) has the same factors as rw1(period); keep one"),
-        ("period", "period names nothing"),
+        ("period", "period names nothing of the electorate; it is known of interviews: write rw1(period) or ar1(per"),
+        ("pollster", "write house(pollster)"),
+        ("mode", "write mode(mode)"),
     ],
 )
 def test_a_term_that_does_not_fit_is_explained(formula: str, problem: str):
-    (found,) = check_formula(formula, WORLD, observed=OBSERVED)
+    height = {"North": 1.0, "South": 2.0, "West": 2.5}
+    districts = WORLD.districts.with_columns(
+        big=pl.when(pl.col("region") == "West").then(pl.lit("Isles")).otherwise(pl.lit("Mainland")),
+        # What is computed in two ways differs by rounding, and is no difference.
+        height=pl.col("region").replace_strict(height) + pl.Series([1e-15 * i for i in range(8)]),
+    )
+    world = Electorate(WORLD.frame, districts, "district", WORLD.demographics, WORLD.ordered)
+    (found,) = check_formula(formula, world, observed=OBSERVED)
     assert problem in found
 
 
@@ -234,7 +331,9 @@ def test_priors_of_correlations_are_named_overridden_and_said_in_words():
         ({"ar1(period)": "lkj(2)"}, r"needs beta\(a, b\)"),
         ({"(1+sex|age)": "beta(2, 2)"}, r"needs lkj\(eta\)"),
         ({"(1+sex|age)": "normal(0, 1)"}, "a standard deviation needs half_normal"),
-        ({"(sex|age)": "lkj(2)"}, r"not a term; the terms are \(1\+sex\|age\)"),
+        ({"(sex|region)": "lkj(2)"}, r"not a term; the terms are \(1\+sex\|age\)"),
+        ({"(1|region/age)": "half_normal(1)"}, r"stands for \(1\|region\) and \(1\|region:age\); give each its own"),
+        ({"(sex|age)": "lkj(2)", "(1 + sex|age)": "lkj(3)"}, "two of one kind; keep one"),
         ({"ar1(period)": "beta(2)"}, "write normal"),
         ({"ar1(period)": "beta(2, 0)"}, "its scale above 0"),
         ({"correlation": "half_normal(1)"}, r"needs lkj\(eta\)"),

@@ -24,6 +24,17 @@ def test_the_same_draws_are_the_same_bytes():
     assert DRAWS.to_bytes() == DRAWS.to_bytes()
 
 
+def test_draws_know_their_fit_also_where_it_was_not_stored_with_them():
+    other = LatentDraws(DRAWS.draws + 1, DRAWS.names, n_chains=2)
+    with np.load(io.BytesIO(DRAWS.to_bytes())) as stored:
+        before = {name: stored[name] for name in stored if name != "fit"}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **before)
+
+    assert LatentDraws.from_bytes(DRAWS.to_bytes()).fit == DRAWS.fit != other.fit
+    assert LatentDraws.from_bytes(buffer.getvalue()).fit == DRAWS.fit
+
+
 @pytest.mark.parametrize("content", [b"", b"not an archive", DRAWS.to_bytes()[:100]])
 def test_other_bytes_are_refused(content: bytes):
     with pytest.raises(DrawsError, match="are not stored draws"):

@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 import mrp
-from mrp.errors import CountsError, FormulaError, FrameError
+from mrp.errors import CountsError, FormulaError, FrameError, SamplingError
+from mrp.laplace.engine import fit_laplace
 from tests.mrp.polls import OBSERVED, WORLD
 
 
@@ -30,6 +31,44 @@ def test_every_name_and_module_that_is_promised_is_there_after_one_import_and_br
     )
     wrong = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert wrong.split() == []
+
+
+@pytest.mark.parametrize("names", [("area_draws", "poststratify"), ("poststratify", "area_draws")])
+def test_a_name_is_a_function_whatever_was_imported_before(names: tuple[str, ...]):
+    code = "".join(f"from mrp import {name}\n" for name in names) + f"print(all(map(callable, ({', '.join(names)}))))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.split() == ["True"]
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, None, "1"])
+def test_a_seed_that_is_none_is_refused_by_everything_that_fits(seed: Any):
+    design = mrp.build_design("(1|age)", WORLD)
+    counts = pl.DataFrame({"age": ["18-29", "65+"], "n": [5, 5], "y": [2, 4]})
+    for fit in (
+        lambda: mrp.fit_model(design, WORLD, counts, mrp.Priors(), engine="laplace", seed=seed),
+        lambda: fit_laplace(design, counts, mrp.Priors(), seed=seed),
+        lambda: mrp.sample_nuts(design, counts, mrp.Priors(), seed=seed),
+    ):
+        with pytest.raises(SamplingError, match="it must be a whole number >= 0, such as 1"):
+            fit()
+
+
+def test_a_column_of_weights_that_no_weighted_counts_have_is_refused():
+    design = mrp.build_design("(1|age)", WORLD)
+    counts = pl.DataFrame({"age": ["18-29", "65+"], "n": [5, 5], "y": [2, 4], "weight": [1.0, 1.0]})
+    with pytest.raises(
+        CountsError, match="have a column 'weight' and no weight_y, weight_square, which weighted counts"
+    ):
+        mrp.fit_model(design, WORLD, counts, mrp.Priors(), engine="laplace", seed=1)
+
+
+def test_counts_of_nobody_are_told_in_words_of_a_notebook():
+    design = mrp.build_design("(1|age)", WORLD)
+    counts = pl.DataFrame({"age": ["18-29"], "n": [0], "y": [0]})
+    with pytest.raises(
+        CountsError, match="no answer to fit: the counts are of no interview; look at what they are made"
+    ):
+        mrp.fit_model(design, WORLD, counts, mrp.Priors(), engine="laplace", seed=1)
 
 
 def test_what_a_term_of_time_lacks_is_named_and_is_there():

@@ -8,6 +8,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from mrp import nuts
+from mrp.attributes import facts_of
 from mrp.compiled import CompiledDensities
 from mrp.counts import collapse
 from mrp.design import build_design
@@ -44,7 +45,7 @@ def test_the_fit_has_the_variables_of_the_model_with_named_levels(fitted):
     assert {f"sd {effect.term}" for effect in fitted.design.effects} <= set(posterior.data_vars)
     assert fitted.tree.attrs["engine"] == "nuts"
     assert fitted.tree.attrs["seed"] == 4
-    assert set(fitted.tree.attrs["seconds"]) == {"prepare", "compile", "sample", "collect"}
+    assert set(facts_of(fitted.tree)["seconds"]) == {"prepare", "compile", "sample", "collect"}
 
 
 def test_progress_goes_from_nothing_to_everything(fitted):
@@ -114,7 +115,7 @@ def test_a_run_that_does_not_deserve_publication_is_made_once_more_with_more_dra
 
     # 100 draws cannot have 400 effective ones, nor can 200.
     assert "sample again" in stages
-    assert tree.attrs["retried"] is True
+    assert facts_of(tree)["retried"] is True
     assert tree.attrs["target_accept"] == SHORT.retry_target_accept
     assert tree["posterior"].sizes["draw"] == 100
     assert not judge_nuts(tree).publishable

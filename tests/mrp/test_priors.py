@@ -1,10 +1,16 @@
 import json
 from collections.abc import Callable
+from typing import Any
 
+import polars as pl
 import pytest
 
 from mrp.design import build_design
 from mrp.errors import PriorError
+from mrp.fit import fit_model
+from mrp.laplace.engine import fit_laplace
+from mrp.model import build_model
+from mrp.nuts import sample_nuts
 from mrp.priors import AutoBeta, HalfNormal, Lkj, Normal, Priors, parse_priors
 from tests.mrp.worlds import FORMULA, electorate
 
@@ -33,6 +39,58 @@ def test_priors_survive_json():
 
 
 @pytest.mark.parametrize(
+    ("formula", "key"),
+    [
+        ("(lean|region)", "(lean|region)"),
+        ("(lean|region)", "(1 + lean | region)"),
+        ("(lean||region)", "(lean||region)"),
+        ("(1|age:sex)", "(1|sex:age)"),
+        ("(lean + sex|age)", "(sex + lean|age)"),
+        ("(0 + lean|age)", "( 0 +lean|age)"),
+        ("rw1(age | region:sex)", "rw1(age|sex:region)"),
+    ],
+)
+def test_a_term_is_understood_however_it_is_written(formula: str, key: str):
+    design = build_design(formula, electorate())
+    (term,) = (effect.term for effect in design.effects)
+
+    for priors in (parse_priors({key: "half_normal(1)"}), Priors(by_term={key: HalfNormal(1)})):
+        priors.check(design)
+        assert priors.for_sd(term) == HalfNormal(1)
+        assert "half_normal(1)" in priors.describe(design)[term]
+        assert parse_priors(priors.to_json()) == priors
+
+
+@pytest.mark.parametrize("key", ["(1|age:sex)", "(1 | sex:age)"])
+def test_two_priors_of_one_term_are_refused_however_they_are_written(key: str):
+    with pytest.raises(PriorError, match=r"two of one kind|two priors of one kind"):
+        parse_priors({"(1|sex:age)": "half_normal(1)", key: "half_normal(2)"})
+
+
+@pytest.mark.parametrize(
+    ("priors", "message"),
+    [
+        (None, r"priors is None \(NoneType\); it has to be Priors: write mrp.Priors\(\) for the defaults"),
+        (
+            {"lean": "normal(0, 1)"},
+            r"priors is {.*} \(dict\); it has to be Priors: write mrp.parse_priors\(...\) of it",
+        ),
+    ],
+)
+def test_what_is_no_priors_is_refused_by_everything_that_fits(priors: Any, message: str):
+    world = electorate()
+    counts = world.frame.select(*DESIGN.count_columns, n=pl.lit(2), y=pl.lit(1))
+    for fit in (
+        lambda: fit_model(DESIGN, world, counts, priors, engine="laplace", seed=1),
+        lambda: fit_laplace(DESIGN, counts, priors, seed=1),
+        lambda: sample_nuts(DESIGN, counts, priors, seed=1),
+        lambda: build_model(DESIGN, counts, priors),
+    ):
+        with pytest.raises(PriorError, match=message):
+            fit()
+
+
+@pytest.mark.parametrize(
     "text", ["cauchy(0, 1)", "normal(0)", "half_normal(1, 2)", "normal(0, -1)", "normal(a, 1)", "half_normal(0)", ""]
 )
 def test_a_prior_that_is_not_understood_is_refused(text: str):
@@ -57,6 +115,12 @@ def test_a_prior_that_does_not_fit_the_model_is_refused(text: dict[str, str], me
     ("make", "message"),
     [
         (lambda: Normal(0, 0), r"there is no prior normal\(0, 0\); it needs a finite mean and an sd above 0"),
+        (lambda: Normal(0, 1e-300), r"normal\(0, 1e-300\); it needs .* an sd above 0, from 1e-06 to 1e\+06"),
+        (
+            lambda: parse_priors({"lean": "normal(1e300, 1)"}),
+            r"it needs a finite mean and an sd above 0, from 1e-06 to",
+        ),
+        (lambda: HalfNormal(1e300), "from 1e-06 to"),
         (lambda: HalfNormal(-1), r"no prior half_normal\(-1\); it needs a finite scale above 0"),
         (lambda: Lkj(float("nan")), "a finite eta above 0"),
         (lambda: AutoBeta(1, 0), "finite a and b above 0"),

@@ -91,8 +91,8 @@ def test_agrees_with_loops_and_ignores_the_order_of_districts(n: int, seed: int)
 
 def test_calibrated_draws_are_covered_as_often_as_they_say():
     rng = np.random.default_rng(7)
-    centre = rng.random(2000)
-    scores = score(centre + rng.normal(0, 0.1, (400, 2000)), centre + rng.normal(0, 0.1, 2000))
+    centre = rng.uniform(0.4, 0.6, 2000)
+    scores = score(centre + rng.normal(0, 0.05, (400, 2000)), centre + rng.normal(0, 0.05, 2000))
     for level, covered in scores.coverage.items():
         least, most = stats.binom.interval(0.999, 2000, float(level))
         assert least <= covered * 2000 <= most
@@ -110,6 +110,14 @@ def test_calibrated_draws_are_covered_as_often_as_they_say():
 def test_what_cannot_be_scored_is_refused(draws: np.ndarray, truth: np.ndarray, error: type[Exception]):
     with pytest.raises(error):
         score(draws, truth)
+
+
+@pytest.mark.parametrize("truth", [50.0, -0.01, 1.001])
+def test_a_truth_that_is_no_share_is_refused(truth: float):
+    with pytest.raises(
+        ScoreError, match=rf"a truth is {truth:g}; it must be a share in \[0, 1\]: divide percent by 100"
+    ):
+        score(np.full((10, 2), 0.5), np.array([0.5, truth]))
 
 
 def test_a_standard_error_must_be_one():

@@ -5,7 +5,7 @@ from numpy.testing import assert_allclose
 from scipy import stats
 
 from mrp.errors import ShapeMismatch
-from mrp.poststratify import AreaDraws
+from mrp.poststratification import AreaDraws
 from mrp.summary import effective_draws, summarise
 
 AREAS = pl.DataFrame({"region": ["North", "South"], "n_people": [400.0, 50.0]})

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mrp.verdict import FitVerdict, Problem, judge_nuts, merge
+from mrp.verdict import FitVerdict, Problem, _told, judge_nuts, merge
 
 
 def fit(
@@ -58,6 +58,22 @@ def test_the_coordinates_of_the_sampler_have_to_converge_too():
 def test_one_divergence_is_too_many():
     verdict = judge_nuts(fit(diverging=1))
     assert [problem.message for problem in verdict.problems] == ["1 divergences after warmup, limit 0"]
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "digits", "told"),
+    [
+        (1.0102, 1.01, 3, "1.0102"),
+        (1.0100000000000002, 1.01, 3, "1.0100000000000002"),
+        (1.234, 1.01, 3, "1.234"),
+        (399.97, 400, 0, "399.97"),
+        (np.nan, 1.01, 3, "nan"),
+        (np.inf, 0.7, 2, "inf"),
+        (0.7001, 0.7, 2, "0.7001"),
+    ],
+)
+def test_a_number_beyond_its_limit_is_told_with_enough_digits_to_see_that(value, limit, digits, told):
+    assert _told(value, limit, digits).startswith(told)
 
 
 def test_an_energy_that_hardly_moves_is_not_publishable():

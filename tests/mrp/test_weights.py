@@ -15,7 +15,7 @@ from mrp.laplace.conditional import Conditional
 from mrp.laplace.engine import LaplaceSettings, fit_laplace
 from mrp.latents import from_datatree
 from mrp.model import build_model
-from mrp.poststratify import area_draws
+from mrp.poststratification import area_draws
 from mrp.priors import Priors
 from tests.mrp.laplace.test_terms import random_point
 from tests.mrp.polls import WORLD, poll

@@ -251,6 +251,15 @@ def test_missing_files_are_all_named_with_the_nearest_file(folder):
     assert found["frame.file"].remedy.startswith("Did you mean 'frame.csv'?")
 
 
+def test_tables_that_lie_elsewhere_are_asked_for_in_words_of_the_folder_that_was_looked_in(folder, tmp_path: Path):
+    empty, nowhere = tmp_path / "empty", tmp_path / "nowhere"
+    empty.mkdir()
+    for data_dir, words in ((empty, f"{empty} has no files."), (nowhere, f"There is no folder {nowhere}.")):
+        with pytest.raises(SurveyRejected) as error:
+            load_survey_folder(folder.path, data_dir=data_dir)
+        assert next(fault.remedy for fault in error.value.faults) == f"{words} Or say where the tables lie with --data."
+
+
 @pytest.mark.parametrize("name", ["/etc/passwd", "../frame.csv"])
 def test_a_file_outside_the_folder_is_refused(folder, name: str):
     folder.change("survey.toml", 'file = "frame.csv"', f'file = "{name}"')

@@ -31,7 +31,7 @@ from mrp.grouping import Grouping
 from mrp.hyper import correlation_name, hyper_space, sd_name
 from mrp.laplace.conditional import Conditional
 from mrp.latents import LatentDraws, from_datatree
-from mrp.poststratify import area_draws_many
+from mrp.poststratification import area_draws_many
 from mrp.priors import Priors
 from mrp.verdict import judge_laplace
 from tests.recovery.truths import draw_truth

@@ -6,7 +6,7 @@ import pytest
 from mrp import Priors, area_draws, build_design, collapse, from_datatree, judge_nuts, sample_nuts
 from mrp.baselines import raw_by_district
 from mrp.electorate import Electorate
-from mrp.poststratify import AreaDraws, poststratify
+from mrp.poststratification import AreaDraws, poststratify
 from tests.mrp.worlds import Opinion, electorate, interview, plant
 from tests.recovery.calibration import assert_coverage
 

@@ -8,6 +8,7 @@ from numpy.testing import assert_array_equal
 
 from mrp import Priors, area_draws, build_design, collapse, from_datatree, parse_priors, term_parity
 from mrp.agreement import Moments, agreement, moments
+from mrp.attributes import facts_of
 from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.errors import CountsError
@@ -109,7 +110,7 @@ def test_the_result_has_the_form_of_a_nuts_fit(fitted, laplace):
 
 
 def test_it_says_how_good_the_approximation_was(laplace):
-    facts = laplace.attrs
+    facts = facts_of(laplace)
 
     assert facts["engine"] == "laplace"
     assert facts["k_hat_sd"] < 0.7

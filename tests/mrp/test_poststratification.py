@@ -9,7 +9,7 @@ from mrp.design import build_design
 from mrp.electorate import Electorate
 from mrp.errors import DrawsError, FrameError, ShapeMismatch, UncoveredPopulation
 from mrp.latents import LatentDraws
-from mrp.poststratify import area_draws, cell_shares, poststratify
+from mrp.poststratification import area_draws, cell_shares, poststratify
 from tests.mrp.worlds import FORMULA, electorate
 
 FRAME = pl.DataFrame(

@@ -20,7 +20,7 @@ from mrp.cell_pass import add_up, area_weights, inverse_logit, linear_predictor
 from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.errors import DrawsError, FrameError, ShapeMismatch, UncoveredPopulation
-from mrp.grouping import Grouping, cells_of, group_cells
+from mrp.grouping import Grouping, cells_of, group_cells, require_columns_list
 from mrp.latents import LatentDraws
 
 __all__ = ["AreaDraws", "area_draws", "area_draws_many", "cell_shares", "poststratify"]
@@ -38,6 +38,8 @@ class AreaDraws:
     """Chains of equal length that the draws come from, one after the other; 1 for independent draws."""
     points: NDArray[np.int32] | None = None
     """As in `mrp.latents.LatentDraws`, shape (draw,)."""
+    fit: str | None = None
+    """As in `mrp.latents.LatentDraws`: which fit the draws are of; None where nobody knows."""
 
 
 def poststratify(
@@ -181,7 +183,7 @@ def area_draws_many(
     np.clip(total, 0, 1, out=total)
     ends = itertools.accumulate(one.areas.height for one in grouped)
     return tuple(
-        AreaDraws(one.areas, total[end - one.areas.height : end].T, latents.n_chains, latents.points)
+        AreaDraws(one.areas, total[end - one.areas.height : end].T, latents.n_chains, latents.points, latents.fit)
         for one, end in zip(grouped, ends, strict=True)
     )
 
@@ -205,6 +207,7 @@ def cell_shares(latents: LatentDraws, design: Design, table: pl.DataFrame) -> ND
 
 def _areas_of(frame: pl.DataFrame, by: tuple[str, ...]) -> tuple[pl.DataFrame, NDArray[np.int32], NDArray[np.float64]]:
     """Areas with people, sorted; the area of each cell, -1 where nobody lives; the people of each cell."""
+    require_columns_list(by)
     for column in (*by, "n_people"):
         if column not in frame.columns:
             raise FrameError(f"the frame has no column {column!r}; it has {', '.join(frame.columns)}")

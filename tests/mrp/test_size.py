@@ -1,0 +1,63 @@
+"""Models that are too large, and those that only seem so."""
+
+import polars as pl
+import pytest
+
+import mrp
+from mrp.design import Design, build_design
+from mrp.electorate import Electorate
+from mrp.errors import SamplingError
+from mrp.fit import fit_model
+from mrp.parity import term_parity
+from mrp.priors import Priors
+from mrp.size import MOST_EFFECTS, too_large
+
+
+def wide(n_districts: int) -> Electorate:
+    """Many districts in regions of ten, twelve ages."""
+    codes = [f"D{i:04d}" for i in range(n_districts)]
+    districts = pl.DataFrame({"code": codes, "name": codes, "region": [f"R{i // 10:03d}" for i in range(n_districts)]})
+    ages = tuple(f"{15 + 5 * i}" for i in range(12))
+    frame = pl.DataFrame({"district": codes}).join(pl.DataFrame({"age": ages}), how="cross")
+    return Electorate(frame.with_columns(n_people=pl.lit(10.0)), districts, "district", {"age": ages})
+
+
+WORLD = wide(1_100)
+
+
+def counts_of(design: Design) -> pl.DataFrame:
+    return WORLD.frame.select(*design.count_columns, n=pl.lit(1), y=pl.lit(0))
+
+
+@pytest.mark.parametrize("engine", ["laplace", "nuts"])
+def test_a_model_that_no_memory_holds_is_refused_before_the_fit_with_the_terms_to_blame(engine: mrp.fit.Engine):
+    design = build_design("(1|district:age) + (0 + age|district)", WORLD)
+    with pytest.raises(SamplingError) as error:
+        fit_model(design, WORLD, counts_of(design), Priors(), engine=engine, seed=1)
+
+    assert f"too large for {engine}" in str(error.value)
+    assert "(1|district:age) has 13,200 effects, (0+age|district) has 12,100 effects" in str(error.value)
+
+
+def test_the_largest_term_is_no_burden_to_the_engine_that_keeps_it_apart():
+    design = build_design("(1|district) + (1|district:age)", WORLD)
+    assert design.n_latents > MOST_EFFECTS
+    assert too_large(design, "laplace") is None
+    assert (too_large(design, "nuts") or "").startswith("the model is too large for nuts")
+
+
+def test_parity_finds_one_wrong_cell_among_many_effects(monkeypatch):
+    world = wide(40)
+    design = build_design("(1|region/district) + (1|district:age)", world)
+    assert term_parity(design, world) == ()
+
+    rows = Design.rows
+
+    def wrong(self: Design, table: pl.DataFrame):
+        coded = rows(self, table)
+        coded.index[-1, -1] = coded.index[-2, -1]
+        return coded
+
+    monkeypatch.setattr(Design, "rows", wrong)
+    (problem,) = term_parity(design, world)
+    assert problem.message.startswith("(1|district:age)[D0039:")
