@@ -32,7 +32,7 @@ def in_pieces(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
 def ask(world: World, **parameters: Any) -> Any:
     """The estimates without the memory of earlier answers."""
-    world.services.releases._bodies._values.clear()
+    world.services.answers._bodies._values.clear()
     return world.estimates(**parameters)
 
 
