@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from api import breakdown, release_cache
-from mrp import poststratify
+from mrp import poststratification
 from tests.api.world import SURVEY, World
 
 URL = f"/v1/surveys/{SURVEY}/questions/rail/estimates"
@@ -20,7 +20,7 @@ def in_pieces(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     made: list[tuple[int, int]] = []
 
     def area_draws(latents: Any, design: Any, electorate: Any, **options: Any) -> Any:
-        areas = poststratify.area_draws(latents, design, electorate, **options)
+        areas = poststratification.area_draws(latents, design, electorate, **options)
         made.append((electorate.frame.height, areas.draws.shape[1]))
         return areas
 
