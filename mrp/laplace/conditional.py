@@ -11,18 +11,25 @@ less than a Newton step, and sparse data need it: of 2,000 draws on cces2018, ef
 with 5,000 interviews, from 1,109 to 1,521 with 100, from 373 to 1,479 with 300 of one opinion, and from 32 (k-hat 1.0,
 which fails) to 256 (k-hat 0.6) with an opinion of 4% and wide priors.
 
+Of a thousand latents and more the formula is not good enough: its error grows with the number of districts, and is
+another for other standard deviations. With 2,000 districts of four interviews it changed by 4 within one posterior sd,
+and 17 of 2,000 draws were effective. There the likelihood that `Conditional.mode` gives is corrected by the mean ratio
+of exact density to normal density at a few fixed draws, the same for all parameters, so that it stays smooth; what they
+leave the last weights remove as ever.
+
 The gradient of log p(y | h) takes the same correction and is exact. With it the mode search takes 0.03, 0.09 and 0.17 s
 for 7, 12 and 20 parameters on cces2018; with differences it takes 0.14, 0.61 and 1.9 s (`make bench` has the figures of
 the day).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from scipy import linalg
+from scipy.special import logsumexp
 
 from mrp.coding import EffectCoding
 from mrp.design import Design
@@ -41,6 +48,8 @@ type _Factors = tuple[Floats, Floats, Floats]
 _MAX_STEPS = 60
 # Gain of the last Newton step: the mode is then within a thousandth of a posterior sd, and log p(y | sd) within 1e-4.
 _TOLERANCE = 1e-6
+# Coordinates from which the Laplace formula is corrected, and by how many pairs of draws on both sides of the mean.
+_MANY, _PAIRS = 1000, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +60,7 @@ class Mode:
     own: Floats
     """Coordinates of what is eliminated, in the order (block, number in block)."""
     log_likelihood: float
-    """log p(y | sd), up to a constant that is the same for all."""
+    """log p(y | sd), up to a constant that is the same for all, nearly; see the module."""
     n_steps: int
 
 
@@ -124,6 +133,10 @@ class Conditional:
             self._basis,
             own.basis,
         )
+        half = np.random.default_rng(0).standard_normal(
+            (_PAIRS if self.n_coordinates >= _MANY else 0, self.n_coordinates)
+        )
+        self._probes = np.concatenate([half, -half])
         share = (y.sum() + 1) / (n.sum() + 2)
         self._start = self._mean.copy()
         self._start[0] = np.log(share / (1 - share))
@@ -149,7 +162,12 @@ class Conditional:
         SamplingError
             If Newton's method does not get there.
         """
-        return self._climb(hypers, near)[0]
+        mode, factors = self._climb(hypers, near)
+        if not self._probes.size:
+            return mode
+        _, log_ratio = self._draw(hypers, mode, factors, self._probes)
+        better = float(logsumexp(log_ratio) - np.log(len(self._probes)))
+        return replace(mode, log_likelihood=better)
 
     def latents(self, mode: Mode) -> Floats:
         """A mode in the order of `mrp.design.Design.latent_names`, shape (latent,)."""
@@ -205,7 +223,9 @@ class Conditional:
             Log of the exact p(y, latents | hypers) over the normal density of the draw, up to the same constant as
             `Mode.log_likelihood`, shape (draw,).
         """
-        mode, factors = self._climb(hypers, near)
+        return self._draw(hypers, *self._climb(hypers, near), noise)
+
+    def _draw(self, hypers: Floats, mode: Mode, factors: _Factors, noise: Floats) -> tuple[Floats, Floats]:
         shift, shift_own, _, _ = kernels.third_order((mode.rest, mode.own), factors, self._data)
         precision, own_precision, normaliser = self._prior(hypers)
         rest = np.empty((len(noise), self.n_rest))

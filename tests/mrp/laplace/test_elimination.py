@@ -1,21 +1,24 @@
 """Latents eliminated in blocks: which they are, and that nothing but the time depends on it."""
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import logsumexp
 
 from mrp.counts import collapse
-from mrp.design import build_design
+from mrp.design import Design, build_design
 from mrp.errors import FormulaError
 from mrp.hyper import hyper_space
 from mrp.laplace.conditional import Conditional
 from mrp.laplace.elimination import choose_elimination
-from mrp.priors import parse_priors
+from mrp.laplace.engine import LaplaceSettings, fit_laplace
+from mrp.priors import Priors, parse_priors
 from tests.mrp import polls
 from tests.mrp.laplace.dense import dense, eliminated
-from tests.mrp.worlds import electorate
+from tests.mrp.worlds import electorate, interview, plant
 
 PRIORS = parse_priors({"intercept": "normal(0.2, 1.5)", "lean": "normal(0.1, 0.7)", "(1|age)": "half_normal(1)"})
 NESTED = (
@@ -114,3 +117,37 @@ def test_every_effect_of_a_group_has_its_place_in_the_block_of_that_group():
     for block in range(chosen.n_groups):
         inside = of_block[where // chosen.height == block]
         assert_array_equal(inside, [f"D{block:02d}"] * chosen.height)
+
+
+def sparse_poll(n_districts: int, *, n: int) -> tuple[Design, pl.DataFrame]:
+    """A few interviews in each of many districts."""
+    world = electorate(n_districts=n_districts)
+    design = build_design("lean + (1|district) + (1|district:age)", world)
+    asked = interview(world, plant(design, world.frame, seed=1), n=n, seed=2)
+    return design, collapse(asked, by=world.cell_columns, answer="answer", option="yes")
+
+
+def test_the_likelihood_of_many_latents_is_corrected_for_what_the_laplace_formula_leaves_out(monkeypatch):
+    """What that is at one set of sds and at another: the mean log ratio of exact to normal density says."""
+    design, counts = sparse_poll(400, n=1500)
+    some = np.array([[0.4, 0.2], [0.5, 0.4]])
+    left = {}
+    for least in (1000, 10**6):
+        monkeypatch.setattr("mrp.laplace.conditional._MANY", least)
+        conditional = Conditional(design, counts, PRIORS)
+        noise = np.random.default_rng(3).standard_normal((100, conditional.n_coordinates))
+        modes = [conditional.mode(sd) for sd in some]
+        ratios = [conditional.draw(sd, mode, noise)[1] for sd, mode in zip(some, modes, strict=True)]
+        gaps = [logsumexp(ratio) - np.log(100) - mode.log_likelihood for ratio, mode in zip(ratios, modes, strict=True)]
+        left[least] = abs(gaps[1] - gaps[0])
+
+    assert left[10**6] > 0.4
+    assert left[1000] < 0.3 * left[10**6]
+
+
+def test_a_few_interviews_in_each_of_many_districts_leave_a_fit_with_effective_draws():
+    design, counts = sparse_poll(650, n=2000)
+    facts = fit_laplace(design, counts, Priors(), seed=1, settings=LaplaceSettings(points=200, draws=1000)).attrs
+
+    assert facts["k_hat_joint"] < 0.7
+    assert facts["ess_joint"] > 700  # 459 without the correction
