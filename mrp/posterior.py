@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["posterior_dataset"]
 
 
-def posterior_dataset(design: Design, latents: NDArray[np.float64], hypers: NDArray[np.float64]) -> "xr.Dataset":
+def posterior_dataset(design: Design, latents: NDArray[np.floating[Any]], hypers: NDArray[np.float64]) -> "xr.Dataset":
     """Name draws by term and level.
 
     Parameters

@@ -1,13 +1,14 @@
 """Is a model too large to be fitted? Said before the fit, with the terms that make it so.
 
-Both engines hold matrices of effects by effects: NUTS of all of them, the Laplace engine of all but those of the
-largest term, which it keeps apart. Their memory grows with the square, and their time with the cube.
+Both engines hold matrices of effects by effects: NUTS of all of them, the Laplace engine of those that it does not
+eliminate in blocks (`mrp.laplace.elimination`). Their memory grows with the square, and their time with the cube.
 """
 
 from typing import Literal
 
 from mrp.design import Design
 from mrp.errors import SamplingError
+from mrp.laplace.elimination import choose_elimination
 
 __all__ = ["MOST_EFFECTS", "require_size", "too_large"]
 
@@ -30,13 +31,12 @@ def require_size(design: Design, engine: Literal["laplace", "nuts"]) -> None:
 def too_large(design: Design, engine: Literal["laplace", "nuts"]) -> str | None:
     """Why a design is too large for an engine, naming the terms to blame; None if it is not."""
     by_size = sorted(design.effects, key=lambda effect: -effect.size)
-    # Of these kinds the groups are independent a priori: see `mrp.laplace.conditional`.
-    apart = [effect for effect in by_size if effect.kind in ("independent", "rw1") and engine == "laplace"][:1]
-    n = design.n_latents - sum(effect.size for effect in apart)
+    apart = choose_elimination(design.effects, 1 + len(design.coefficient_names)).terms if engine == "laplace" else ()
+    n = design.n_latents - sum(design.effects[k].size for k in apart)
     if n <= MOST_EFFECTS:
         return None
     largest = ", ".join(f"{effect.term} has {effect.size:,} effects" for effect in by_size[:2])
-    beside = " beside those of its largest term" if apart else ""
+    beside = f" beside those of {', '.join(design.effects[k].term for k in apart)}" if apart else ""
     return (
         f"the model is too large for {engine}: {n:,} effects{beside}, in matrices of {8 * n**2 / 1e9:.1f} GB each, "
         f"limit {MOST_EFFECTS:,}; {largest}: leave one out, or merge levels"

@@ -1,21 +1,21 @@
 r"""Compiled loops over cells: Newton's method for the latents, and draws around their mode.
 
-The latents are in two parts: ``own``, those of the largest varying term, whose groups are independent of each other
-given the rest, and ``rest``. The negative Hessian of the log joint density is then
+The latents are in two parts: ``own``, which falls into blocks that are independent of each other given the rest (see
+`mrp.laplace.elimination`), and ``rest``. The negative Hessian of the log joint density is then
 
     [ A   B' ]      A: rest by rest              S = A - W'W      Schur complement, shape (rest, rest)
     [ B   D  ]      D = L L': own, in blocks     W = L^-1 B       shape (own, rest)
 
-and a step costs cells + rest^2 own + rest^3 instead of cells + (rest + own)^3. A group is one level of a varying
-intercept, with blocks of one number, or the walk of one district, with a block as long as the walk. The last of rest,
-and own, are coordinates of structured effects, which are ``basis`` and ``own_basis`` times them: cells are added up by
-effect, one number per term and cell, and the sums are carried over to the coordinates.
+and a step costs cells + rest^2 own + rest^3 instead of cells + (rest + own)^3. The last of rest, and own, are
+coordinates of structured effects, which are ``basis`` and, in every block, ``own_basis`` times them: cells are added up
+by effect, one number per entry and cell, and the sums are carried over to the coordinates. A basis of size 0 stands for
+the identity.
 
-``prior = (mean of rest, precision matrix of rest, precision of own)``. ``data = (x, index, weight, own_index, n, y,
-basis, own_basis)``, with x of shape (cell, predictor), index and weight (cell, entry) of the effects of rest, and one
-position among the effects of own per cell. Own is in the order (number in block, group), its effects (row of
-``own_basis``, group): one product carries all groups over. ``factors = (factor of S, W, roots)``, the roots being L of
-each group, shape (group, number in block, number in block).
+``prior = (mean of rest, precision matrix of rest, precision matrix of a block)``. ``data = (x, index, weight,
+own_index, own_weight, n, y, basis, own_basis)``, with x of shape (cell, predictor), index and weight (cell, entry) of
+the effects of rest, own_index and own_weight (cell, entry) of the effects of own, those of one cell in one block. Own
+and its effects are in the order (block, number in block). ``factors = (factor of S, W, roots)``, the roots being L of
+each block, shape (block, number in block, number in block).
 
 Importing this module imports numba; the machine code is cached on disk.
 """
@@ -43,28 +43,43 @@ def _effects(rest, basis):
 
 @nb.njit(cache=True, nogil=True)
 def _turned(matrix, rows):
-    """``matrix`` times the blocks of the groups: of (column of ``matrix`` and group, anything), in that order."""
-    if matrix.size == 1 or rows.size == 0:  # the identity: blocks of one number
+    """``matrix`` times each block of rows."""
+    if matrix.size == 0 or rows.size == 0:
         return rows
-    wide = matrix @ rows.reshape(matrix.shape[1], rows.size // matrix.shape[1])
-    return wide.reshape(rows.shape[0] // matrix.shape[1] * matrix.shape[0], rows.shape[1])
+    height, width = matrix.shape
+    n_blocks = rows.shape[0] // width
+    out = np.empty((n_blocks * height, rows.shape[1]))
+    for g in range(n_blocks):
+        out[g * height : (g + 1) * height] = matrix @ rows[g * width : (g + 1) * width]
+    return out
 
 
 @nb.njit(cache=True, nogil=True)
 def _own_effects(own, own_basis):
-    return _turned(own_basis, own.reshape(own.size, 1)).ravel()
+    """``own_basis`` times each block."""
+    if own_basis.size == 0 or own.size == 0:
+        return own
+    width = own_basis.shape[1]
+    return (own.reshape(own.size // width, width) @ own_basis.T).ravel()
+
+
+@nb.njit(cache=True, nogil=True)
+def _own_pull(own, own_precision):
+    """The precision of a block times each block."""
+    width = own_precision.shape[0]
+    return (own.reshape(own.size // width, width) @ own_precision).ravel()
 
 
 @nb.njit(cache=True, nogil=True, fastmath=_FAST, inline="always")
 def _linear_predictor(c, effect, own, data):
-    x, index, weight, own_index, _, _, _, _ = data
+    x, index, weight, own_index, own_weight, _, _, _, _ = data
     eta = 0.0
     for j in range(x.shape[1]):
         eta += x[c, j] * effect[j]
     for k in range(index.shape[1]):
         eta += weight[c, k] * effect[index[c, k]]
-    if own.shape[0] > 0:
-        eta += own[own_index[c]]
+    for k in range(own_index.shape[1]):
+        eta += own_weight[c, k] * own[own_index[c, k]]
     return eta
 
 
@@ -72,7 +87,7 @@ def _linear_predictor(c, effect, own, data):
 def log_joint(rest, own, prior, data):
     """Log likelihood (without binomial coefficients) plus log prior (without normaliser)."""
     mean, precision, own_precision = prior
-    _, _, _, _, n, y, basis, own_basis = data
+    _, _, _, _, _, n, y, basis, own_basis = data
     effect = _effects(rest, basis)
     own_effect = _own_effects(own, own_basis)
     total = 0.0
@@ -81,23 +96,25 @@ def log_joint(rest, own, prior, data):
         total += y[c] * eta - n[c] * (np.log1p(np.exp(-abs(eta))) + max(eta, 0.0))
     away = rest - mean
     total -= 0.5 * (away @ (precision @ away))
-    for i in range(own.shape[0]):
-        total -= 0.5 * own_precision * own[i] ** 2
+    if own.shape[0] > 0:
+        total -= 0.5 * (own @ _own_pull(own, own_precision))
     return total
 
 
 @nb.njit(cache=True, nogil=True, fastmath=_FAST)
 def _derivatives(rest, own, prior, data):
-    """Gradient and negative Hessian of the log joint density: of rest and own, A (lower), B, weights by effect."""
-    mean, precision, _ = prior
-    x, index, weight, own_index, n, y, basis, own_basis = data
+    """Gradient and negative Hessian of the log joint: of rest and own, A (lower), B, and D by effect (lower)."""
+    mean, precision, own_precision = prior
+    x, index, weight, own_index, own_weight, n, y, basis, own_basis = data
     effect = _effects(rest, basis)
     own_effect = _own_effects(own, own_basis)
     p = x.shape[1]
     q = index.shape[1]
+    q_own = own_index.shape[1]
     a = np.zeros((effect.shape[0], effect.shape[0]))
     b = np.zeros((own_effect.shape[0], effect.shape[0]))
-    d = np.zeros(own_effect.shape[0])
+    height = own_basis.shape[0] if own_basis.size > 0 else own_precision.shape[0]
+    d = np.zeros((own_effect.shape[0], height))
     g = np.zeros(effect.shape[0])
     g_own = np.zeros(own_effect.shape[0])
     for c in range(x.shape[0]):
@@ -118,18 +135,22 @@ def _derivatives(rest, own, prior, data):
             g[row] += r * weight[c, k]
             for m in range(k + 1):  # later entries have later positions: always the lower triangle
                 a[row, index[c, m]] += wk * weight[c, m]
-        if own.shape[0] > 0:
-            o = own_index[c]
-            g_own[o] += r
-            d[o] += w
+        for k in range(q_own):
+            o = own_index[c, k]
+            wo = w * own_weight[c, k]
+            g_own[o] += r * own_weight[c, k]
+            first = o - o % height
+            for m in range(k + 1):
+                d[o, own_index[c, m] - first] += wo * own_weight[c, m]
             for j in range(p):
-                b[o, j] += w * x[c, j]
-            for k in range(q):
-                b[o, index[c, k]] += w * weight[c, k]
+                b[o, j] += wo * x[c, j]
+            for m in range(q):
+                b[o, index[c, m]] += wo * weight[c, m]
     if basis.shape[0] > 0:
         g, a, b = _coordinates(g, a, b, basis)
     turned = np.ascontiguousarray(own_basis.T)
-    g_own = _own_effects(g_own, turned) - prior[2] * own
+    if own.shape[0] > 0:
+        g_own = _own_effects(g_own, turned) - _own_pull(own, own_precision)
     return g - precision @ (rest - mean), g_own, a + precision, _turned(turned, b), d
 
 
@@ -172,20 +193,22 @@ def _factor(a, b, d, own_precision, own_basis):
 
 @nb.njit(cache=True, nogil=True, fastmath=_FAST)
 def _roots(d, own_precision, own_basis):
-    """Lower Cholesky factor of each block of D, from the weights of the effects of own."""
-    height, width = own_basis.shape
-    n_groups = d.shape[0] // height
-    out = np.zeros((n_groups, width, width))
-    for g in range(n_groups):
-        for t in range(height):
-            for i in range(width):
-                weighted = d[t * n_groups + g] * own_basis[t, i]
-                for j in range(i + 1):
-                    out[g, i, j] += weighted * own_basis[t, j]
+    """Lower Cholesky factor of each block of D, from its part by effect."""
+    height = d.shape[1]
+    width = own_precision.shape[0]
+    n_blocks = d.shape[0] // height
+    turned = np.ascontiguousarray(own_basis.T)
+    out = np.zeros((n_blocks, width, width))
+    for g in range(n_blocks):
+        block = d[g * height : (g + 1) * height]
+        if own_basis.size > 0:
+            for i in range(height):
+                for j in range(i):
+                    block[j, i] = block[i, j]
+            block = turned @ (block @ own_basis)
         for i in range(width):
-            out[g, i, i] += own_precision
             for j in range(i + 1):
-                left = out[g, i, j]
+                left = block[i, j] + own_precision[i, j]
                 for k in range(j):
                     left -= out[g, i, k] * out[g, j, k]
                 out[g, i, j] = np.sqrt(left) if i == j else left / out[g, j, j]
@@ -195,14 +218,14 @@ def _roots(d, own_precision, own_basis):
 @nb.njit(cache=True, nogil=True, fastmath=_FAST)
 def _solve_blocks(roots, right):
     """Solve L out = right, shape (own, anything)."""
-    n_groups, width, _ = roots.shape
+    n_blocks, width, _ = roots.shape
     out = right.copy()
-    for g in range(n_groups):
+    for g in range(n_blocks):
         for i in range(width):
-            row = i * n_groups + g
+            row = g * width + i
             for j in range(i):
                 for r in range(out.shape[1]):
-                    out[row, r] -= roots[g, i, j] * out[j * n_groups + g, r]
+                    out[row, r] -= roots[g, i, j] * out[g * width + j, r]
             for r in range(out.shape[1]):
                 out[row, r] /= roots[g, i, i]
     return out
@@ -211,16 +234,16 @@ def _solve_blocks(roots, right):
 @nb.njit(cache=True, nogil=True, fastmath=_FAST)
 def _solve_blocks_upper(roots, right):
     """Solve L' out = right, shape (own, anything)."""
-    n_groups, width, _ = roots.shape
+    n_blocks, width, _ = roots.shape
     out = right.copy()
-    for g in range(n_groups):
+    for g in range(n_blocks):
         for i in range(width - 1, -1, -1):
-            row = i * n_groups + g
+            row = g * width + i
             for r in range(out.shape[1]):
                 out[row, r] /= roots[g, i, i]
             for j in range(i):
                 for r in range(out.shape[1]):
-                    out[j * n_groups + g, r] -= roots[g, i, j] * out[row, r]
+                    out[g * width + j, r] -= roots[g, i, j] * out[row, r]
     return out
 
 
@@ -267,7 +290,7 @@ def climb(rest, own, prior, data, tolerance, max_steps):
     steps = 0
     while True:
         g_rest, g_own, a, b, d = _derivatives(rest, own, prior, data)
-        factors = _factor(a, b, d, prior[2], data[7])
+        factors = _factor(a, b, d, prior[2], data[8])
         factor, w, roots = factors
         solved = _own_lower(roots, g_own)
         right = g_rest - w.T @ solved if d.shape[0] > 0 else g_rest
@@ -332,21 +355,23 @@ def third_order(mode, factors, data):
 
     To third order in the log likelihood the mean differs from the mode by -1/2 H^-1 sum_c w'_c var(eta_c) a_c, where w'
     is the derivative of the weight of a cell by its eta, and a its coefficients. Returns the shift of rest and of own,
-    the covariance of rest and the variances of own.
+    the covariance of rest, and that of a block added up over the blocks.
     """
     rest, own = mode
     factor, w, roots = factors
-    x, index, weight, own_index, n, _, basis, own_basis = data
+    x, index, weight, own_index, own_weight, n, _, basis, own_basis = data
     effect = _effects(rest, basis)
     own_effect = _own_effects(own, own_basis)
     inverse = np.linalg.inv(factor)
     covariance = inverse.T @ inverse
     with_own = np.zeros(w.shape)
-    own_variance = np.zeros(own.shape[0])
-    own_effect_variance = np.zeros(own_effect.shape[0])
+    width = roots.shape[1]
+    height = own_basis.shape[0] if own_basis.size > 0 else width
+    own_covariance = np.zeros((width, width))
+    of_own_effects = np.zeros((own_effect.shape[0], height))
     if own.shape[0] > 0:
         between = w @ covariance
-        _own_variances(roots, w, between, own_basis, own_variance, own_effect_variance)
+        _own_covariances(roots, w, between, own_basis, own_covariance, of_own_effects)
         with_own = _turned(own_basis, _solve_blocks_upper(roots, -between))
     of_effects, effects_own = _covariance_of_effects(covariance, with_own, basis)
     p = x.shape[1]
@@ -367,18 +392,21 @@ def third_order(mode, factors, data):
             for k in range(j):
                 row += value[k] * of_effects[at[j], at[k]]
             variance += value[j] * (2 * row + value[j] * of_effects[at[j], at[j]])
-        if own.shape[0] > 0:
-            o = own_index[c]
+        for j in range(own_index.shape[1]):
+            o = own_index[c, j]
+            first = o - o % height
             row = 0.0
             for k in range(total):
                 row += value[k] * effects_own[o, at[k]]
-            variance += 2 * row + own_effect_variance[o]
+            for k in range(j):
+                row += own_weight[c, k] * of_own_effects[o, own_index[c, k] - first]
+            variance += own_weight[c, j] * (2 * row + own_weight[c, j] * of_own_effects[o, o - first])
         share = 1 / (1 + np.exp(-eta))
         third = n[c] * share * (1 - share) * (1 - 2 * share) * variance
         for k in range(total):
             t[at[k]] += third * value[k]
-        if own.shape[0] > 0:
-            t_own[own_index[c]] += third
+        for k in range(own_index.shape[1]):
+            t_own[own_index[c, k]] += third * own_weight[c, k]
     if basis.shape[0] > 0:
         first = rest.shape[0] - basis.shape[1]
         turned = np.empty(rest.shape[0])
@@ -388,33 +416,31 @@ def third_order(mode, factors, data):
     solved = _own_lower(roots, _own_effects(t_own, np.ascontiguousarray(own_basis.T)))
     shift = -0.5 * (covariance @ (t - w.T @ solved if own.shape[0] > 0 else t))
     shift_own = _own_upper(roots, -0.5 * solved - w @ shift) if own.shape[0] > 0 else t_own
-    return shift, shift_own, covariance, own_variance
+    return shift, shift_own, covariance, own_covariance
 
 
 @nb.njit(cache=True, nogil=True, fastmath=_FAST)
-def _own_variances(roots, w, between, own_basis, variance, effect_variance):
-    """Diagonal of own's part of H^-1, L'^-1 (1 + W S^-1 W') L^-1, and that of its effects; ``between`` is W S^-1."""
-    n_groups, width, _ = roots.shape
-    height = own_basis.shape[0]
+def _own_covariances(roots, w, between, own_basis, total, of_effects):
+    """Blocks of own's part of H^-1, L'^-1 (1 + W S^-1 W') L^-1: added up, and by effect; ``between`` is W S^-1."""
+    n_blocks, width, _ = roots.shape
+    height = of_effects.shape[1]
+    turned = np.ascontiguousarray(own_basis.T)
     middle = np.empty((width, width))
-    for g in range(n_groups):
+    for g in range(n_blocks):
+        first = g * width
         for i in range(width):
             for j in range(i + 1):
-                total = 1.0 if i == j else 0.0
+                value = 1.0 if i == j else 0.0
                 for r in range(w.shape[1]):
-                    total += between[i * n_groups + g, r] * w[j * n_groups + g, r]
-                middle[i, j] = middle[j, i] = total
-        own_root = roots[g : g + 1]
-        half = _solve_blocks_upper(own_root, middle)
-        block = _solve_blocks_upper(own_root, np.ascontiguousarray(half.T))
-        for i in range(width):
-            variance[i * n_groups + g] = block[i, i]
-        for t in range(height):
-            total = 0.0
-            for i in range(width):
-                for j in range(width):
-                    total += own_basis[t, i] * block[i, j] * own_basis[t, j]
-            effect_variance[t * n_groups + g] = total
+                    value += between[first + i, r] * w[first + j, r]
+                middle[i, j] = middle[j, i] = value
+        root = roots[g : g + 1]
+        half = _solve_blocks_upper(root, middle)
+        block = _solve_blocks_upper(root, np.ascontiguousarray(half.T))
+        total += block
+        if own_basis.size > 0:
+            block = own_basis @ (block @ turned)
+        of_effects[g * height : (g + 1) * height] = block
 
 
 @nb.njit(cache=True, nogil=True)

@@ -42,6 +42,13 @@ def test_it_agrees_with_nuts_on_every_estimate(fitted, laplace, reference):
     assert agreement(ours, reference).problems == ()
 
 
+def test_it_agrees_with_nuts_also_where_the_likelihood_is_corrected_as_for_many_latents(fitted, reference, monkeypatch):
+    monkeypatch.setattr("mrp.laplace.conditional._MANY", 1)
+    tree = fit_laplace(fitted.design, fitted.counts, Priors(), seed=5)
+    ours = estimates(from_datatree(tree, fitted.design), fitted.design, fitted.electorate)
+    assert agreement(ours, reference).problems == ()
+
+
 def test_it_agrees_with_nuts_on_the_sds(fitted, laplace):
     """Means within 3.5 Monte-Carlo errors, which for the sds are mostly those of NUTS."""
     from mrp.convergence import convergence

@@ -188,9 +188,9 @@ def test_structured_effects_come_back_summing_to_zero_and_named():
     tree = fit_laplace(design, counts, Priors(), seed=1, settings=LaplaceSettings(points=60, draws=200))
     draws = tree["posterior"]
 
-    assert_allclose(draws["house(pollster)"].sum("house(pollster) level"), 0, atol=1e-9)
+    assert_allclose(draws["house(pollster)"].sum("house(pollster) level"), 0, atol=1e-6)
     by_region = draws["rw1(period|region)"].to_numpy().reshape(200, 3, 5)
-    assert_allclose(by_region.sum(axis=2), 0, atol=1e-9)
+    assert_allclose(by_region.sum(axis=2), 0, atol=1e-6)  # single precision
     assert list(draws["sd (1+sex|age)"].coords["(1+sex|age) column"].to_numpy()) == ["1", "sex[male]"]
     assert draws["correlation (1+sex|age)"].dims == ("chain", "draw")
     assert list(draws["rw1(period|region)"].coords["rw1(period|region) level"].to_numpy())[:2] == [
