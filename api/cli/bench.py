@@ -108,7 +108,7 @@ def live(
 @bench.command()
 @click.option("--surveys", type=click.IntRange(2), default=100, show_default=True, help="One of them is greedy.")
 @click.option(
-    "--waves", type=click.IntRange(1), default=2, show_default=True, help="Waves of each; the greedy one's: x5."
+    "--waves", type=click.IntRange(1), default=1, show_default=True, help="Waves of each; the greedy one's: x5."
 )
 @click.option("--size", type=click.IntRange(50), default=1000, show_default=True, help="Interviews of each wave.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Makes surveys and waves, and their order.")
