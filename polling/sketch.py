@@ -1,8 +1,9 @@
 """A survey as its names alone would have it, so that formulas can be checked beside faulty tables.
 
 What a formula may name does not depend on the numbers in the tables. The sketch has the declared demographics and the
-columns of the districts table, filled with made-up values that nothing can be said against: two districts, and cells
-that show every level. It is never stored.
+columns of the districts table, filled with made-up values that nothing can be said against: cells that show every
+level, numbers that differ in every district, and of each kind of area two, one of which is a single district, another
+one for each kind, so that no two kinds are the same. It is never stored.
 """
 
 import re
@@ -17,7 +18,6 @@ from polling.tabular import Table, as_text
 
 __all__ = ["sketch_survey"]
 
-_CODES = ("A", "B")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -43,19 +43,26 @@ def sketch_survey(declaration: SurveyDeclaration, districts: Table | None) -> Su
     levels = declaration.levels
     if not levels or not all(levels.values()):
         return None
-    n_cells = 2 * max(map(len, levels.values()))
+    districts_columns = {
+        name: is_number
+        for name, is_number in _district_columns(declaration, districts).items()
+        if is_name(name) and name not in RESERVED_NAMES and name not in cell
+    }
+    codes = tuple(f"D{number}" for number in range(len(districts_columns) + 2))
+    n_levels = max(map(len, levels.values()))
+    cells = [(code, number) for code in codes for number in range(n_levels)]
     frame = pl.DataFrame(
         {
-            declaration.geography.district: [_CODES[row % 2] for row in range(n_cells)],
-            **{name: [known[row // 2 % len(known)] for row in range(n_cells)] for name, known in levels.items()},
-            "n_people": [1.0] * n_cells,
+            declaration.geography.district: [code for code, _ in cells],
+            **{name: [known[number % len(known)] for _, number in cells] for name, known in levels.items()},
+            "n_people": [1.0] * len(cells),
         }
     )
-    columns: dict[str, list[str] | list[float]] = {"code": list(_CODES), "name": list(_CODES)}
-    for name, is_number in _district_columns(declaration, districts).items():
-        if is_name(name) and name not in RESERVED_NAMES and name not in cell:
-            columns[name] = [0.25, 0.75] if is_number else list(_CODES)
-    geography = replace(declaration.geography, codes=_CODES)
+    columns: dict[str, list[str] | list[float]] = {"code": list(codes), "name": list(codes)}
+    for number, (name, is_number) in enumerate(districts_columns.items()):
+        one = ["A" if place == number else "B" for place in range(len(codes))]
+        columns[name] = [(place + 1) / (len(codes) + 1) for place in range(len(codes))] if is_number else one
+    geography = replace(declaration.geography, codes=codes)
     return SurveyBundle(replace(declaration, geography=geography), frame, pl.DataFrame(columns))
 
 

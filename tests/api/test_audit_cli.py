@@ -172,7 +172,8 @@ def test_without_its_key_nothing_is_written_until_the_chain_is_restarted(run: Ru
 @pytest.mark.parametrize("name", ["audit_key", "pepper"])
 def test_another_key_under_the_same_name_is_noticed(run: Run, chain: Path, tmp_path: Path, name: str):
     secrets = tmp_path / "secrets.toml"
-    secrets.write_text(re.sub(rf'^{name} = "..', f'{name} = "00', secrets.read_text(), flags=re.M))
+    old, new = (rf'^{name} = "(.)', lambda found: f'{name} = "{"0" if found[1] != "0" else "1"}')
+    secrets.write_text(re.sub(old, new, secrets.read_text(), flags=re.M))
     secrets.chmod(0o600)
 
     output = run("key", "create", "--role", "reader", code=3).output
