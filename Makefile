@@ -25,7 +25,7 @@ demo: setup
 	@.venv/bin/hustings demo --data-dir .demo $(if $(EXIT),--exit) $(if $(PORT),--port $(PORT))
 
 test: setup
-	@.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	@.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-slow: setup
 	@.venv/bin/python -m pytest -m slow --timeout 1800 $(ARGS)
