@@ -26,7 +26,7 @@ from polling.store.schema import require_current, upgrade
 from polling.store.tables import Base
 
 POSTGRES_TOOLS = ("initdb", "postgres")
-LONG = ("tests/jobs/test_wave_machine", "tests/recovery/", "tests/faults/", "tests/mrp/test_terms_agreement", "tests/mrp/")
+LONG = ("tests/jobs/test_wave_machine", "tests/recovery/", "tests/faults/", "tests/mrp/")
 """Beginnings of what takes longest; it goes first, so that no core is left with a minute's file at the end."""
 
 
