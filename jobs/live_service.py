@@ -98,7 +98,8 @@ class Served:
 def serving(place: Path) -> Iterator[Served]:
     """``hustings serve`` with its data in a folder and 0.2 s of quiet."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("HUSTINGS_")}
-    chosen = {"data_dir": place, "secrets_file": place / "secrets.toml", "refit_quiet_s": 0.2, "refit_patience_s": 2}
+    folders = {"data_dir": place, "secrets_file": place / "secrets.toml", "backup_dir": place / "backups"}
+    chosen = folders | {"refit_quiet_s": 0.2, "refit_patience_s": 2}
     ours |= {f"HUSTINGS_{name.upper()}": str(value) for name, value in chosen.items()}
     command = [sys.executable, "-m", "api.cli", "serve", "--port", "0", "--quiet", "--with-parent"]
     with (place / "log").open("w") as log:

@@ -91,6 +91,7 @@ class Service:
             "data_dir": self.folder,
             "database_url": self.url,
             "secrets_file": self.folder / "secrets.toml",
+            "backup_dir": self.folder / "backups",
             "refit_quiet_s": 0.2,
             "refit_patience_s": 2.0,
             "retry_backoff_s": 0.5,
