@@ -1,8 +1,8 @@
 """Kill -9 at every named point of what changes waves, do the same again, and compare with what was never killed.
 
-    python -m tests.faults.drill [--times 20] [--store sqlite|postgresql] [--only ACT]
+    python -m tests.faults.drill [--times 20] [--store sqlite|postgresql] [--only ACT] [--report]
 
-prints progress and writes tests/faults/reports/<store>.json. A point is passed when
+prints progress and, with --report, brings tests/faults/reports/<store>.json up to date. A point is passed when
 
 1. the process did die there;
 2. right after it the store is, row for row, as before the act or as after it, as the point says, no row points at one
@@ -300,34 +300,44 @@ def main() -> None:
 
 
 def _drill(drill: Drill, kind: str, acts: list[str], times: int, report: Path | None) -> int:
-    """Every point of the acts; how many kills were not survived. The report grows with every act."""
-    begun = time.monotonic()
+    """Every point of the acts; how many kills were not survived. The report is brought up to date after every act."""
     found: list[dict[str, Any]] = []
     n_failed = 0
     for act in acts:
         points = drill.points(act)
         for n, (point, what) in enumerate(points.items(), 1):
+            begun = time.monotonic()
             wrong = [one for number in range(times) if (one := drill.run(act, point, number))]
             n_failed += len(wrong)
             found.append({"act": act, "point": point, "what": what, "kills": times, "passed": times - len(wrong)})
+            found[-1]["seconds"] = round(time.monotonic() - begun, 1)
             if wrong:
                 found[-1]["wrong"] = wrong[:3]
             said = f"{kind} {act} {n}/{len(points)} {point} ({what}): {times - len(wrong)} of {times}"
             print(said, *wrong[:1], flush=True)
         if report is not None:
-            about = {
-                "store": kind,
-                "acts_done": acts[: acts.index(act) + 1],
-                "acts_left": acts[acts.index(act) + 1 :],
-                "n_points": len(found),
-                "n_kills": len(found) * times,
-                "n_failed": n_failed,
-                "seconds": round(time.monotonic() - begun, 1),
-                "points": found,
-            }
-            report.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n")
+            _keep(report, kind, found)
     print(f"{kind}: {len(found) * times} kills at {len(found)} points, {n_failed} failed", flush=True)
     return n_failed
+
+
+def _keep(report: Path, kind: str, found: list[dict[str, Any]]) -> None:
+    """Write what was found of the acts that were done; of the others, what an earlier run found stays."""
+    before = json.loads(report.read_text()) if report.exists() else {"points": []}
+    again = {one["act"] for one in found}
+    points = [one for one in before["points"] if one["act"] in ACTS and one["act"] not in again] + found
+    points.sort(key=lambda one: list(ACTS).index(one["act"]))
+    done = {one["act"] for one in points}
+    about = {
+        "store": kind,
+        "acts_left": [act for act in ACTS if act not in done],
+        "n_points": len(points),
+        "n_kills": sum(one["kills"] for one in points),
+        "n_failed": sum(one["kills"] - one["passed"] for one in points),
+        "seconds": round(sum(one["seconds"] for one in points), 1),
+        "points": points,
+    }
+    report.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":
