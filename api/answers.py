@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
 from typing import Final
 
-from api.once import Once
+from polling.once import Once
 
 __all__ = ["Answers"]
 

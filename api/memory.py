@@ -22,10 +22,10 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from api.errors import DatabaseAway, NoReleaseYet
-from api.once import Once
 from api.release_cache import ReleaseCache
 from api.served import Served, find_served
 from polling.errors import DrawsNotFound, QuestionNotFound, SurveyNotFound
+from polling.once import Once
 from polling.store import keys, releases, surveys
 from polling.store.engine import Store
 from polling.store.records import ApiKeyRecord, QuestionStateRecord, StoredSurvey

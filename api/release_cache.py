@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from api.once import Once
 from api.slots import Slots
 from jobs.refit import electorate_of
 from jobs.settings import Settings
@@ -24,6 +23,7 @@ from mrp.poststratification import AreaDraws, area_draws
 from mrp.verdict import FitVerdict
 from polling.declaration import Question, SurveyDeclaration
 from polling.disclosure import perturb_counts
+from polling.once import Once
 from polling.secrets import SecretsFile
 from polling.store import fits, releases, surveys
 from polling.store.engine import Store

@@ -1,19 +1,23 @@
 """Count the interviews of a question: per cell, and per period, pollster and mode where the formula reads them.
 
-The counts are made anew from the interviews of every wave that is counted,
-with the *current* codebook: a mended codebook restates without a new delivery,
-and a wave that was corrected, withdrawn or restored is in them as it stands.
-With a moment they are the counts "as known on" it.
+The counts are those of the interviews of every wave that is counted, with the *current* codebook: a mended codebook
+restates without a new delivery, and a wave that was corrected, withdrawn or restored is in them as it stands. With a
+moment they are the counts "as known on" it. They are the sum of the counts of the parts of waves, which a worker keeps
+(``jobs.counted_parts``).
 """
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import polars as pl
 from sqlalchemy.orm import Session
 
+from jobs.counted_parts import CountedParts
 from jobs.errors import FitImpossible
 from jobs.purged_counts import add_counts, collapse_left
 from jobs.wave_facts import facts_of
@@ -53,9 +57,19 @@ class CountedInterviews:
 
 
 def count_interviews(
-    session: Session, declaration: SurveyDeclaration, question: Question, *, at: datetime | None = None
+    session: Session,
+    declaration: SurveyDeclaration,
+    question: Question,
+    *,
+    at: datetime | None = None,
+    memory: CountedParts | None = None,
 ) -> CountedInterviews:
     """Count the interviews of every wave that is counted, or was at a moment.
+
+    Parameters
+    ----------
+    memory
+        Of an earlier count: parts that are as they were are not counted again.
 
     Raises
     ------
@@ -74,26 +88,17 @@ def count_interviews(
     if "mode" in named and "mode" not in declaration.cell_columns:
         _require_modes(in_time, declaration)
     by = tuple(dict.fromkeys((*declaration.cell_columns, *named)))
-    weight = "weight" if question.weights == "likelihood" else None
-    interviews = [
-        _converted(part, place[part.wave.id], declaration, question, by=by) for part in used if part.payload is not None
-    ]
-    tables = [
-        _left(part, place[part.wave.id], declaration, question, by=by, weighted=weight is not None)
-        for part in used
-        if part.payload is None
-    ]
-    if interviews:
-        answers = pl.concat(interviews)
-        first, labels = question.options[0], counted_labels(question)
-        cells = collapse(answers, by=by, answer=question.id, option=first, options=labels, weight=weight)
-        tables.insert(0, as_texts(cells).sort(by))
+    tables = []
+    with (memory or CountedParts()).of(declaration, question) as counts_of_part:
+        for part in used:
+            number = place[part.wave.id]
+            make = partial(_count, part, number, declaration, question, by=by)
+            tables.append(counts_of_part(_key(part, number if declaration.time.period == "wave" else None), make))
     counts = add_counts(tables)
     if counts.is_empty():
         raise FitImpossible("no-interviews", f"Nobody interviewed answered question {question.id} with an option.")
-    inputs = tuple(_input(wave, used) for wave in counted.values())
     return CountedInterviews(
-        counts, tuple(counted.values()), inputs, data_through, _purged(used, declaration, question)
+        counts, tuple(counted.values()), _inputs(used), data_through, _purged(used, declaration, question)
     )
 
 
@@ -106,16 +111,40 @@ def _in_window(loaded: list[CountedPart], window_days: int | None) -> tuple[list
     return [part for part in loaded if (part.wave.fieldwork_end or last) >= first], last
 
 
-def _input(wave: WaveRecord, parts: list[CountedPart]) -> dict[str, Any]:
-    """What a fit notes of a wave: which version, and the hash of each part of it."""
-    hashes = [part.payload_sha256 for part in parts if part.wave.id == wave.id]
-    return {"id": wave.id, "version": wave.version, "payload_sha256": hashes}
+def _inputs(parts: list[CountedPart]) -> tuple[dict[str, Any], ...]:
+    """What a fit notes of each wave: which version, and the hash of each part of it."""
+    found: dict[str, dict[str, Any]] = {}
+    for part in parts:
+        new = {"id": part.wave.id, "version": part.wave.version, "payload_sha256": []}
+        found.setdefault(part.wave.id, new)["payload_sha256"].append(part.payload_sha256)
+    return tuple(found.values())
+
+
+def _key(part: CountedPart, number: int | None) -> tuple[Hashable, ...]:
+    """What the counts of a part depend on, but for declaration and question; ``number``: the wave's, if it is read."""
+    wave, is_purged = part.wave, part.payload is None
+    left = hashlib.sha256(part.counts).hexdigest() if is_purged and part.counts is not None else None
+    of_wave = (wave.pollster, wave.reference, wave.fieldwork_end, wave.received_at, json.dumps(wave.facts))
+    return (part.payload_sha256, is_purged, left, number, *of_wave)
+
+
+def _count(
+    part: CountedPart, number: int, declaration: SurveyDeclaration, question: Question, *, by: tuple[str, ...]
+) -> pl.DataFrame:
+    is_weighted = question.weights == "likelihood"
+    if part.payload is None:
+        return _left(part, number, declaration, question, by=by, weighted=is_weighted)
+    answers = _converted(part, number, declaration, question, by=by)
+    first, labels = question.options[0], counted_labels(question)
+    weight = "weight" if is_weighted else None
+    cells = collapse(answers, by=by, answer=question.id, option=first, options=labels, weight=weight)
+    return as_texts(cells)
 
 
 def _converted(
     part: CountedPart, number: int, declaration: SurveyDeclaration, question: Question, *, by: tuple[str, ...]
 ) -> pl.DataFrame:
-    """Interviews to be counted, with the columns of a cell of each; ``number`` is the wave's place in time."""
+    """Interviews to be counted, with the columns of a cell of each."""
     wave = part.wave
     assert part.payload is not None
     needed = _without_respondents(replace(declaration, questions=(question,)))

@@ -21,9 +21,7 @@ _SUMS = ("n", "y", "weight", "weight_y", "weight_square")
 
 
 def add_counts(tables: list[pl.DataFrame]) -> pl.DataFrame:
-    """Counts of several sources, in the form of ``mrp.counts.collapse``; one of them stays as it is."""
-    if len(tables) == 1:
-        return tables[0]
+    """Counts of several sources, in the form of ``mrp.counts.collapse``, with text for levels."""
     by = [column for column in tables[0].columns if column not in _SUMS]
     sums = [pl.col(column).sum() for column in tables[0].columns if column in _SUMS]
     return pl.concat([table.select(tables[0].columns) for table in tables]).group_by(by).agg(sums).sort(by)

@@ -6,31 +6,34 @@ stores. A flag over its limit holds the delivery: it is stored and does not move
 looked at it lets it through.
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 import polars as pl
 from sqlalchemy.orm import Session
 
-from jobs.respondents import MOST
+from jobs.respondents import MOST, n_shared
 from mrp.counts import collapse
 from mrp.design import Design
 from mrp.errors import MrpError
 from mrp.latents import LatentDraws
 from mrp.surprise import PollingError, Surprise, surprise
 from polling.codebook import Conversion, convert, counted_answer, counted_labels
-from polling.declaration import Question, SurveyDeclaration
+from polling.declaration import Question, SurveyDeclaration, declaration_to_json
 from polling.enums import as_texts
 from polling.errors import DrawsNotFound
-from polling.payload import from_payload, payload_column
+from polling.once import Once
+from polling.payload import from_payload
 from polling.quality import Flag, answer_flags, composition_flags, drift_flags, weight_flags
 from polling.quality.flag import LEAST_INTERVIEWS, percents
 from polling.quality.sample import composition_of
 from polling.store import fits, releases, waves
 from polling.store.records import StoredSurvey
-from polling.store.wave_records import WaveRecord
+from polling.store.wave_records import CountedPart, WaveRecord
 
 __all__ = ["held_because", "quality_flags"]
 
@@ -38,6 +41,8 @@ EARLIER = 5
 """Waves of the pollster that a sample is compared with: the last ones."""
 SEED = 20_181_106
 """Of simulated errors of polls: the same delivery gets the same flags."""
+_KNOWN: Final[Once[tuple[str, ...], Mapping[str, Mapping[str, int]]]] = Once(500)
+"""Compositions by what they are of: each is compared with the next five waves of its pollster."""
 WORDS = {"total": "the share of the first option", "slope": "the slope on the prediction", "cells": "the scatter"}
 
 
@@ -74,7 +79,7 @@ def quality_flags(
     others = [one for one in mine if one.reference != reference and one.is_counted]
     if declaration.quality.drift is not None:
         before = [one for one in others if one.fieldwork_end is None or one.fieldwork_end <= fieldwork[1]]
-        earlier = [_composition(session, one, declaration) for one in before[-EARLIER:]]
+        earlier = _compositions(session, before[-EARLIER:], declaration)
         found += drift_flags(composition, earlier, declaration, design_effect=effect)
     overlapping = [one for one in others if one.key_version == key_version and _overlaps(one, fieldwork)]
     found += _overlap(session, overlapping[-MOST:], declaration, pseudonyms, pollster=pollster)
@@ -96,15 +101,32 @@ def _design_effect(interviews: pl.DataFrame) -> float:
     return float(len(weight) * (weight**2).sum() / weight.sum() ** 2) if len(weight) else 1.0
 
 
-def _composition(session: Session, wave: WaveRecord, declaration: SurveyDeclaration) -> dict[str, dict[str, int]]:
-    """Who was interviewed in a stored wave; nobody where its interviews were purged."""
+def _compositions(
+    session: Session, earlier: Sequence[WaveRecord], declaration: SurveyDeclaration
+) -> list[Mapping[str, Mapping[str, int]]]:
+    """Who was interviewed in each stored wave; nobody where its interviews were purged."""
     bare = replace(declaration, questions=(), columns={}, pollster_columns=_cells_only(declaration), consent=None)
-    columns = bare.columns_of(wave.pollster).values()
-    parts = [as_texts(from_payload(part, columns)) for part in waves.load_payloads(session, wave)]
-    if not parts:
+    about = hashlib.sha256(declaration_to_json(bare)).hexdigest()
+    parts: dict[str, list[CountedPart]] = {wave.id: [] for wave in earlier}
+    for part in waves.load_parts_of(session, earlier):
+        if part.payload is not None:
+            parts[part.wave.id].append(part)
+    found = []
+    for wave in earlier:
+        mine = parts[wave.id]
+        key = (about, wave.pollster, *(part.payload_sha256 for part in mine))
+        found.append(
+            _KNOWN.get(key, partial(_composition, [part.payload or b"" for part in mine], bare, wave.pollster))
+        )
+    return found
+
+
+def _composition(payloads: Sequence[bytes], bare: SurveyDeclaration, pollster: str) -> Mapping[str, Mapping[str, int]]:
+    if not payloads:
         return {}
-    received = pl.concat(parts, how="diagonal")
-    return composition_of(convert(received, bare, pollster=wave.pollster).interviews, bare)
+    columns = bare.columns_of(pollster).values()
+    received = pl.concat([as_texts(from_payload(one, columns)) for one in payloads], how="diagonal")
+    return composition_of(convert(received, bare, pollster=pollster).interviews, bare)
 
 
 def _cells_only(declaration: SurveyDeclaration) -> dict[str, dict[str, str | None]]:
@@ -126,14 +148,11 @@ def _overlap(
     limit, column = declaration.quality.overlap, declaration.columns_of(pollster).get("respondent")
     if limit is None or column is None or len(mine) < LEAST_INTERVIEWS:
         return []
-    shares = []
-    for wave in others:
-        theirs = [one for part in waves.load_payloads(session, wave) for one in payload_column(part, column)]
-        n = int(mine.is_in(pl.Series(theirs, dtype=pl.String).implode()).sum())
-        shares.append((n / len(mine), n, wave.reference))
-    if not shares:
+    if not others:
         return []
-    share, n, reference = max(shares)
+    shared = n_shared(session, others, mine, column)
+    n, reference = max((n, wave.reference) for n, wave in zip(shared, others, strict=True))
+    share = n / len(mine)
     measured, most = percents(share, limit)
     words = (
         f"{n:,} of {len(mine):,} respondents are in '{reference}' too, whose fieldwork overlaps: {measured}, the "

@@ -1,7 +1,7 @@
 """Refit one question: from stored waves to a request, from a result to a release.
 
 This module knows both the store and the estimator. It holds no statistics and
-no SQL. The counts (``jobs.counting``) are made anew each time. The seed follows
+no SQL. The counts are those of ``jobs.counting``. The seed follows
 from a hash of counts, frame, districts, model and settings: the same interviews
 give the same fit, in another database too.
 
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 import polars as pl
 from sqlalchemy.orm import Session
 
+from jobs.counted_parts import CountedParts
 from jobs.counting import count_interviews
 from jobs.erasure import finish_question
 from jobs.errors import FitImpossible
@@ -74,7 +75,13 @@ def electorate_of(bundle: SurveyBundle) -> Electorate:
 
 
 def prepare_refit(
-    session: Session, settings: Settings, *, survey_id: str, question_id: str, seed: int | None = None
+    session: Session,
+    settings: Settings,
+    *,
+    survey_id: str,
+    question_id: str,
+    seed: int | None = None,
+    memory: CountedParts | None = None,
 ) -> PreparedRefit:
     """Count the interviews of every accepted wave and build the request.
 
@@ -82,6 +89,8 @@ def prepare_refit(
     ----------
     seed
         Fixes the seed; by default it follows from the inputs.
+    memory
+        Of counts made before.
 
     Raises
     ------
@@ -97,7 +106,7 @@ def prepare_refit(
         raise FitImpossible(
             "kind-not-supported", f"Question {question_id} is {question.kind}; only binary questions can be fitted."
         )
-    counted = count_interviews(session, declaration, question)
+    counted = count_interviews(session, declaration, question, memory=memory)
     counts = counted.counts
     nuts, laplace = nuts_settings(settings), laplace_settings(settings)
     inputs = {

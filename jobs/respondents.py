@@ -13,6 +13,7 @@ Pseudonyms are compared, within one version of their key. At most ``MOST``
 waves are looked at, those received last.
 """
 
+from collections.abc import Sequence
 from datetime import date
 
 import polars as pl
@@ -20,11 +21,11 @@ from sqlalchemy.orm import Session
 
 from polling.declaration import SurveyDeclaration
 from polling.errors import WaveConflict
-from polling.payload import payload_column
+from polling.payload import count_shared
 from polling.store import waves
 from polling.store.wave_records import WITHDRAWN, WaveRecord
 
-__all__ = ["MOST", "REPEATED", "refuse_repeated"]
+__all__ = ["MOST", "REPEATED", "n_shared", "refuse_repeated"]
 
 REPEATED = 0.9
 MOST = 100
@@ -80,11 +81,10 @@ def refuse_repeated(
         and set(wave.questions) & set(questions)
         and _overlap(wave, fieldwork)
     ]
-    for wave in reversed(alike[-MOST:]):
-        others = {one for part in waves.load_payloads(session, wave) for one in payload_column(part, column)}
-        known_here = pseudonyms.is_in(pl.Series(list(others), dtype=pl.String).implode())
-        share = int(known_here.sum()) / len(pseudonyms)
-        if share >= REPEATED:
+    looked_at = alike[-MOST:]
+    shared = n_shared(session, looked_at, pseudonyms, column)
+    for wave, n in reversed(list(zip(looked_at, shared, strict=True))):
+        if (share := n / len(pseudonyms)) >= REPEATED:
             raise WaveConflict(
                 reference,
                 f"{share:.0%} of its respondents are in '{wave.reference}' too, whose fieldwork "
@@ -93,6 +93,15 @@ def refuse_repeated(
                 existing_reference=wave.reference,
             )
     return seen
+
+
+def n_shared(session: Session, others: Sequence[WaveRecord], pseudonyms: pl.Series, column: str) -> list[int]:
+    """How many of some respondents each of other waves has."""
+    payloads: dict[str, list[bytes]] = {wave.id: [] for wave in others}
+    for part in waves.load_parts_of(session, others):
+        if part.payload is not None:
+            payloads[part.wave.id].append(part.payload)
+    return count_shared(list(payloads.values()), column, pseudonyms)
 
 
 def _overlap(wave: WaveRecord, fieldwork: tuple[date, date]) -> bool:

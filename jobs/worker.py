@@ -19,6 +19,7 @@ from jobs import logs
 from jobs.backup_job import BACKUP, back_up
 from jobs.confirm import confirm
 from jobs.confirm_ask import CONFIRM
+from jobs.counted_parts import CountedParts
 from jobs.erasure import FREE_BYTES, free
 from jobs.errors import FitCancelled, FitImpossible, FitProcessFailed, JobsError, SourceUnreachable, WorkerStopping
 from jobs.fit_host import FitHost
@@ -87,6 +88,7 @@ class Worker:
         self._host = FitHost()
         self._fit = fit or self._host
         self._stop = threading.Event()
+        self._counted = CountedParts()
 
     def run(self, stop: threading.Event) -> None:
         """Do jobs until ``stop`` is set; a fit that is running then goes back to the queue.
@@ -178,7 +180,12 @@ class Worker:
         try:
             with self.store.read() as session:
                 prepared = prepare_refit(
-                    session, self.settings, survey_id=job.survey_id, question_id=job.question_id, seed=self._seed
+                    session,
+                    self.settings,
+                    survey_id=job.survey_id,
+                    question_id=job.question_id,
+                    seed=self._seed,
+                    memory=self._counted,
                 )
             result = self._fit(
                 prepared.request, self.settings, beat=lambda progress: self._beat(claim, progress), stop=self._stop

@@ -6,7 +6,7 @@ columns (SPSS, Stata) stand for is kept beside the rows.
 
 import io
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import polars as pl
@@ -14,7 +14,7 @@ import polars as pl
 from polling.enums import without_unused
 from polling.errors import PayloadDamaged
 
-__all__ = ["from_payload", "payload_column", "payload_labels", "to_payload"]
+__all__ = ["count_shared", "from_payload", "payload_column", "payload_labels", "to_payload"]
 
 _LABELS = "hustings.value_labels"
 
@@ -82,6 +82,36 @@ def payload_column(content: bytes, name: str) -> list[str]:
     return _read(content, name)[name].drop_nulls().to_list() if name in _names(content) else []
 
 
+def count_shared(waves: Sequence[Sequence[bytes]], name: str, texts: pl.Series) -> list[int]:
+    """Of each wave, how many of some texts are in a column of its payloads; nothing else of them is read.
+
+    Parameters
+    ----------
+    waves
+        The payloads of each wave.
+    texts
+        Each counts once.
+
+    Raises
+    ------
+    PayloadDamaged
+        If the bytes are not a payload.
+    """
+    # Of all waves at once: reading a hundred of them one by one takes six times as long.
+    readers = [
+        pl.scan_parquet(io.BytesIO(one)).select(pl.lit(number, pl.UInt32).alias("wave"), pl.col(name).cast(pl.String))
+        for number, payloads in enumerate(waves)
+        for one in payloads
+        if name in _names(one)
+    ]
+    if not readers:
+        return [0] * len(waves)
+    shared = pl.concat(readers).filter(pl.col(name).is_in(texts.cast(pl.String).implode()))
+    with _damage(*(one for payloads in waves for one in payloads)):
+        found = dict(shared.group_by("wave").agg(pl.col(name).n_unique()).collect().iter_rows())
+    return [found.get(number, 0) for number in range(len(waves))]
+
+
 def _names(content: bytes) -> list[str]:
     with _damage(content):
         return list(pl.read_parquet_schema(io.BytesIO(content)))
@@ -93,10 +123,12 @@ def _read(content: bytes, *columns: str) -> pl.DataFrame:
 
 
 @contextmanager
-def _damage(content: bytes) -> Iterator[None]:
+def _damage(*contents: bytes) -> Iterator[None]:
     try:
         yield
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
+        which = "A payload" if len(contents) == 1 else f"One of {len(contents):,} payloads"
+        n_bytes = sum(map(len, contents))
         raise PayloadDamaged(
-            f"A payload of {len(content):,} bytes cannot be read. Restore the database from a backup."
+            f"{which} of {n_bytes:,} bytes cannot be read. Restore the database from a backup."
         ) from error

@@ -5,9 +5,12 @@ on" a past moment is the same question with the events up to that moment, so
 the two cannot answer differently. Who writes is ``polling.store.deliveries``.
 """
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import batched
+from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import Select
 
@@ -22,10 +25,14 @@ __all__ = [
     "list_versions",
     "list_waves",
     "load_parts",
+    "load_parts_of",
     "load_payloads",
     "load_quarantine",
     "state_at",
 ]
+
+_AT_A_TIME: Final = 500
+"""Waves whose parts one statement asks for: databases limit the parameters of one."""
 
 
 def find_wave(session: Session, survey_id: str, pollster: str, reference: str) -> WaveRecord | None:
@@ -106,11 +113,17 @@ def load_parts(
     question_id
         Only of waves that asked it.
     """
-    counted = []
-    for wave in _list(session, _waves(at), survey_id, None):
-        if wave.is_counted and (question_id is None or question_id in wave.questions):
-            counted += _parts(session, wave, wave.version, at)
-    return counted
+    counted = [
+        wave
+        for wave in _list(session, _waves(at), survey_id, None)
+        if wave.is_counted and (question_id is None or question_id in wave.questions)
+    ]
+    return _parts(session, [(wave, wave.version) for wave in counted], at)
+
+
+def load_parts_of(session: Session, those: Iterable[WaveRecord]) -> list[CountedPart]:
+    """The interviews of waves as they stand, wave by wave and part by part. Special-category data."""
+    return _parts(session, [(wave, wave.version) for wave in those])
 
 
 def load_payloads(session: Session, wave: WaveRecord, *, version: int | None = None) -> list[bytes]:
@@ -121,7 +134,7 @@ def load_payloads(session: Session, wave: WaveRecord, *, version: int | None = N
     version
         Of this version. Default: of the one that stands.
     """
-    parts = _parts(session, wave, wave.version if version is None else version, None)
+    parts = _parts(session, [(wave, wave.version if version is None else version)])
     return [part.payload for part in parts if part.payload is not None]
 
 
@@ -160,18 +173,28 @@ def _list(session: Session, rows: _Rows, survey_id: str, pollster: str | None) -
     return [_record(*row) for row in session.execute(mine)]
 
 
-def _parts(session: Session, wave: WaveRecord, version: int, at: datetime | None) -> list[CountedPart]:
-    mine = select(WavePart.number, WavePart.payload_sha256, WavePart.payload, WavePart.counts).where(
-        WavePart.wave_id == wave.id, WavePart.version == version
-    )
-    if at is not None:
-        mine = mine.where(WavePart.received_at <= at)
-    return [
-        CountedPart(
-            wave=wave, number=row.number, payload_sha256=row.payload_sha256, payload=row.payload, counts=row.counts
-        )
-        for row in session.execute(mine.order_by(WavePart.number))
-    ]
+def _parts(
+    session: Session, versions: Sequence[tuple[WaveRecord, int]], at: datetime | None = None
+) -> list[CountedPart]:
+    """The parts of versions of waves, in the order in which these are given."""
+    found: dict[str, list[CountedPart]] = {wave.id: [] for wave, _ in versions}
+    by_id = {wave.id: wave for wave, _ in versions}
+    columns = (WavePart.wave_id, WavePart.number, WavePart.payload_sha256, WavePart.payload, WavePart.counts)
+    for some in batched(versions, _AT_A_TIME):
+        mine = tuple_(WavePart.wave_id, WavePart.version).in_([(wave.id, version) for wave, version in some])
+        rows = select(*columns).where(mine).order_by(WavePart.wave_id, WavePart.number)
+        if at is not None:
+            rows = rows.where(WavePart.received_at <= at)
+        for row in session.execute(rows):
+            part = CountedPart(
+                wave=by_id[row.wave_id],
+                number=row.number,
+                payload_sha256=row.payload_sha256,
+                payload=row.payload,
+                counts=row.counts,
+            )
+            found[row.wave_id].append(part)
+    return [part for parts in found.values() for part in parts]
 
 
 def _record(row: Wave, event: WaveEvent, version: WaveVersion | None) -> WaveRecord:

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from api.once import Once
 from api.release_cache import ReleaseCache
 from polling.errors import ReleaseNotFound
+from polling.once import Once
 from polling.store import fits
 from tests.api.world import World
 

@@ -12,13 +12,15 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from fixtures.survey_folder import WaveFile, WrittenSurvey
+from jobs.counted_parts import CountedParts
 from jobs.fit_process import fit
 from jobs.fit_request import FitRequest
 from jobs.refit import prepare_refit
-from jobs.survey import load_survey
+from jobs.survey import load_survey, update_survey
 from mrp.counts import coarsest, design_effect
 from mrp.design import Design, build_design
-from polling.codebook import convert
+from polling.codebook import Conversion, convert
+from polling.declaration import Question, SurveyDeclaration
 from polling.errors import SurveyRejected
 from tests.jobs.house import furnish
 
@@ -95,6 +97,74 @@ def test_weights_go_into_the_likelihood_where_declared_and_their_sum_means_nothi
     result = fit(replace(asked, engine="laplace", formula="(1|district)"), progress=StringIO())
     assert result.verdict["problems"] == []
     assert result.diagnostics["design_effect"] == pytest.approx(effect)
+
+
+def test_what_a_worker_remembers_is_counted_once_and_changes_nothing(
+    written: WrittenSurvey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    weighted = with_line(written, tmp_path / "survey", 'weights = "likelihood"')
+    converted: list[str] = []
+
+    def noting(received: pl.DataFrame, declaration: SurveyDeclaration, *, pollster: str) -> Conversion:
+        converted.append(pollster)
+        return convert(received, declaration, pollster=pollster)
+
+    monkeypatch.setattr("jobs.counting.convert", noting)
+    memory = CountedParts()
+    with furnish(weighted, tmp_path / "house") as house:
+
+        def counts(memory: CountedParts | None) -> pl.DataFrame:
+            with house.store.read() as session:
+                about = {"survey_id": "demo", "question_id": "rail", "memory": memory}
+                return prepare_refit(session, house.settings, **about).request.counts
+
+        for number in (1, 2, 3):
+            house.push(number)
+            converted.clear()
+            remembered = counts(memory)
+            assert len(converted) == 1  # the new wave
+            assert remembered.equals(counts(None))
+
+        changed = load_survey(with_model(weighted, tmp_path / "other", "house(pollster)", period="wave").path)
+        update_survey(house.store, house.secrets, house.settings, changed, actor="test", now=house.now)
+        converted.clear()
+        by_house = counts(memory)
+        assert len(converted) == 3
+        assert by_house.equals(counts(None))
+        assert set(by_house.columns) - set(remembered.columns) == {"pollster"}
+
+
+def test_counts_that_were_not_asked_for_again_are_forgotten(written: WrittenSurvey):
+    declaration = load_survey(written.path).declaration
+    first, second, *_ = declaration.questions
+    table = pl.DataFrame({"n": range(1000)})
+    made: list[str] = []
+
+    def count(memory: CountedParts, question: Question, *keys: str) -> None:
+        with memory.of(declaration, question) as get:
+            for key in keys:
+                get(key, lambda key=key: (made.append(key), table)[1])  # type: ignore[misc]
+
+    memory = CountedParts(most_mb=0.03)
+    count(memory, first, "a", "b")
+    count(memory, first, "b")
+    assert made == ["a", "b"]
+    assert memory.n_bytes() == table.estimated_size()
+    count(memory, first, "a", "b")
+    assert made == ["a", "b", "a"]
+
+    count(memory, second, "c", "d")  # more than there is room for: the question counted longest ago goes
+    count(memory, second, "c", "d")
+    assert made == ["a", "b", "a", "c", "d"]
+    count(memory, first, "a")
+    assert made[5:] == ["a"]
+
+    count(memory, replace(first, model="1"), "a")
+    assert made[6:] == ["a"]
+    with pytest.raises(ZeroDivisionError), memory.of(declaration, first) as get:
+        get("a", lambda: table.clear(1 // 0))
+    count(memory, first, "a")
+    assert made[7:] == ["a"]
 
 
 def times_100(wave: WaveFile, folder: Path) -> WaveFile:

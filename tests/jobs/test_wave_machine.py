@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from jobs import erasure, retention, wave_life
+from jobs.counted_parts import CountedParts
 from jobs.counting import count_interviews
 from jobs.errors import FitImpossible
 from jobs.receive import receive_wave
@@ -123,6 +124,7 @@ class WaveMachine(RuleBasedStateMachine):
         self.bundle = bundle(self.survey)
         add_survey_to(self.store, self.secrets, self.bundle)
         self.waves: dict[tuple[str, str], Expected] = {}
+        self.memory = CountedParts()
         self.past: list[tuple[datetime, list[tuple[tuple[str, str], int]]]] = []
         self.erased: set[tuple[str, str]] = set()
 
@@ -373,7 +375,9 @@ class WaveMachine(RuleBasedStateMachine):
             for question in self.bundle.declaration.questions:
                 counts[question.id] = Counter()
                 with suppress(FitImpossible):  # if there is nobody to count
-                    table = count_interviews(session, self.bundle.declaration, question, at=at).counts
+                    # What a worker remembers of the counts before is as good as counting anew.
+                    memory = self.memory if at is None else None
+                    table = count_interviews(session, self.bundle.declaration, question, at=at, memory=memory).counts
                     for row in table.iter_rows(named=True):
                         for member in ("n", "y"):
                             counts[question.id][row["place"], row["age"], member] += row[member]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polling.errors import PayloadDamaged
-from polling.payload import from_payload, payload_column, to_payload
+from polling.payload import count_shared, from_payload, payload_column, to_payload
 
 CELLS = st.none() | st.text(alphabet=st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), max_size=5)
 
@@ -57,3 +57,26 @@ def test_one_column_is_read_without_its_blanks():
     assert payload_column(payload, "other") == []
     with pytest.raises(PayloadDamaged):
         payload_column(b"nothing", "id")
+
+
+IDS = st.lists(st.none() | st.sampled_from("abcdef"), max_size=8)
+
+
+@settings(deadline=None)
+@given(waves=st.lists(st.lists(IDS, max_size=3), max_size=4), mine=st.lists(st.sampled_from("abcdef"), unique=True))
+def test_shared_texts_are_counted_as_sets_count_them(waves: list[list[list[str | None]]], mine: list[str]):
+    payloads = [[to_payload(pl.DataFrame({"id": part}, schema={"id": pl.String})) for part in wave] for wave in waves]
+
+    shared = count_shared(payloads, "id", pl.Series(mine, dtype=pl.String))
+
+    assert shared == [len(set(mine) & {one for part in wave for one in part}) for wave in waves]
+
+
+def test_shared_texts_of_payloads_with_other_columns_or_an_enum():
+    other = to_payload(pl.DataFrame({"vote": ["Lab", "Con"]}))
+    coded = to_payload(pl.DataFrame({"id": ["a", "a"]}, schema={"id": pl.Enum(["a", "b"])}))
+    text = to_payload(pl.DataFrame({"id": ["a", "c"], "vote": ["Lab", "Con"]}))
+
+    assert count_shared([[other], [coded, text], []], "id", pl.Series(["c", "a"])) == [0, 2, 0]
+    with pytest.raises(PayloadDamaged, match="One of 2 payloads"):
+        count_shared([[text], [text[:4] + b"x" * 60 + text[64:]]], "id", pl.Series(["c", "a"]))
