@@ -83,8 +83,9 @@ def get_estimates(
         with slots.take():
             yield lambda: encode(answer_query(prepared, services.settings))
 
-    current = release is None and as_of is None
-    tag, body = services.answers.get(tag, turn, asked=(survey_id, question_id, query) if current else None)
+    # Who names a release, a moment or the answer that he has already wants none but the newest.
+    takes_any = release is None and as_of is None and request.headers.get("if-none-match") is None
+    tag, body = services.answers.get(tag, turn, asked=(survey_id, question_id, query) if takes_any else None)
     # Encoded here, once; the annotation is what the OpenAPI document is made from.
     return Response(cast("EstimatesPayload", body), media_type=MediaType.JSON, headers=_headers(tag))
 

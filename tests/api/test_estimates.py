@@ -1,9 +1,14 @@
 """Estimates over HTTP: the numbers, what they may be asked by, and what is not told."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from api.estimates import answer_query
 from jobs.survey import load_survey, update_survey
 from polling.store import fits, releases
 from tests.api.world import AGES, DISTRICTS, REGIONS, SILENT, SMALL, SURVEY, World, frame_table, wave_csv
@@ -312,3 +317,26 @@ def gone(world: World, release_id: str) -> None:
 
 def test_every_declared_level_of_age_is_answered(served: World):
     assert [row["groups"]["age"] for row in served.estimates(by="age")["estimates"]] == list(AGES)
+
+
+def test_who_says_what_he_has_already_waits_for_the_newest(served: World, monkeypatch: pytest.MonkeyPatch):
+    old = served.get(URL)
+    served.release("another", wave_csv(100, start=400))
+    begun, may_end = threading.Event(), threading.Event()
+
+    def slowly(*given: Any) -> Any:
+        begun.set()
+        assert may_end.wait(20)
+        return answer_query(*given)
+
+    monkeypatch.setattr("api.routes.estimates.answer_query", slowly)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(served.get, URL)
+        assert begun.wait(20)
+        wants_other = threads.submit(served.get, URL, headers={"If-None-Match": old.headers["ETag"]})
+        meanwhile = served.get(URL)
+        may_end.set()
+
+    assert meanwhile.json() == old.json()
+    assert first.result().json()["release_id"] != old.json()["release_id"]
+    assert wants_other.result().json() == first.result().json()
