@@ -8,9 +8,10 @@ time; short of 400, seconds to reach it are extrapolated from effective draws pe
 
 Bambi is not a dependency. To have it beside the others, make an environment for it anywhere, with the project in it,
 
-    uv venv /tmp/bambi && uv pip install --python /tmp/bambi bambi -e .
+    uv venv /tmp/bambi && echo 'formulae>=0.9' > /tmp/newer
+    uv pip install --python /tmp/bambi --override /tmp/newer 'bambi>=0.21' -e .
 
-and run ``make bench BAMBI=/tmp/bambi/bin/python``.
+(Bambi asks for an older formulae than the project, and works with the newer one) and run ``make bench BAMBI=/tmp/bambi/bin/python``.
 """
 
 import json
