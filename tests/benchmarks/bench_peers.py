@@ -106,10 +106,11 @@ def bambi(case: str) -> dict[str, Any]:
     import bambi as library
 
     from mrp.counts import coarsest
+    from polling.enums import as_texts
 
     inputs = load(case)
     electorate = inputs.electorate
-    table = coarsest(inputs.design, inputs.counts)
+    table = as_texts(coarsest(inputs.design, inputs.counts))
     lookup = electorate.districts.rename({"code": electorate.district})
     table = table.join(lookup, on=electorate.district, how="left")
     begin = time.perf_counter()
