@@ -177,6 +177,8 @@ def _arm_reader(how: str, note: Path) -> None:
     def asking(self: Any, content: bytes, request: dict[str, Any]) -> None:
         pid = self._process.pid
         note.write_text(str(pid))
+        if how == "child":  # a small file would be read and answered for before it is killed
+            os.kill(pid, signal.SIGSTOP)
         ask(self, content, request)
         if how == "parent-stopped":
             os.kill(pid, signal.SIGSTOP)
