@@ -24,6 +24,7 @@ from api.edge import Edge
 from api.problems import exception_handlers
 from api.proxies import TrustedProxies
 from api.release_cache import ReleaseCache
+from api.routes.disclosure import disclosure_route
 from api.routes.estimates import estimates_routes
 from api.routes.health import health_routes
 from api.routes.jobs import jobs_routes
@@ -91,6 +92,7 @@ def build(services: Services) -> Litestar:
             surveys_routes,
             estimates_routes,
             releases_routes,
+            disclosure_route,
             release_acts_routes,
             pins_routes,
             waves_routes(services.settings),

@@ -66,6 +66,8 @@ ROLES: dict[str, frozenset[str]] = {
     "getEstimates": frozenset({"reader", "analyst", "admin"}),
     "listReleases": EVERYONE - {"pollster"},
     "getRelease": EVERYONE - {"pollster"},
+    # It names waves of every pollster, like what is said of a question.
+    "getDisclosure": EVERYONE - {"pollster"},
     "getDiagnostics": frozenset({"analyst", "admin"}),
     # What is served is decided by whoever can tell a good fit from a bad one.
     "holdQuestion": frozenset({"analyst", "admin"}),

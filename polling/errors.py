@@ -25,6 +25,7 @@
     + FitNotPublishable its verdict found problems
     + FitSuperseded     a release that rests on newer data or a newer survey is served already
     + QuestionHeld      an analyst keeps new fits of the question back
+    + DisclosureIncomplete  the disclosure statement of its release would lack a required item
   x ReleaseRefused      a release cannot be made the one that is served, or confirmed
   x DrawsNotFound       the draws or counts of a fit are not kept (any more)
   x KeyNotFound         no API key has this prefix
@@ -42,6 +43,7 @@ from polling.faults import MAX_REPORTED_FAULTS, Fault
 
 __all__ = [
     "BytesHeld",
+    "DisclosureIncomplete",
     "DrawsNotFound",
     "ErasedMeanwhile",
     "ErasureNotFound",
@@ -267,6 +269,18 @@ class QuestionHeld(FitRefused):
     def __init__(self, fit_id: str, sentence: str) -> None:
         self.fit_id = fit_id
         super().__init__(f"Fit '{fit_id}' is kept and not published. {sentence}")
+
+
+class DisclosureIncomplete(FitRefused):
+    """The disclosure statement of the release would lack what every published figure has to tell."""
+
+    def __init__(self, fit_id: str, missing: Sequence[str]) -> None:
+        self.fit_id = fit_id
+        self.missing = tuple(missing)
+        super().__init__(
+            f"Nobody told {'; nor '.join(missing)}. A release has to tell it: declare it in [survey] and run `hustings "
+            "survey update`, or send the waves again with the fact, saying that they replace the first."
+        )
 
 
 class ReleaseRefused(PollingError):

@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "key": ("api.cli.key:key", "Create, list or revoke API keys."),
     "privacy": ("api.cli.privacy:privacy", "Erase a respondent, export what is stored of one, purge interviews."),
     "question": ("api.cli.question:question", "Hold what is served, release it, go back, pin or show it."),
+    "release": ("api.cli.release:release", "Print the disclosure statement of a release."),
     "restore": ("api.cli.backup:restore", "Replace the database by a backup."),
     "serve": ("api.cli.serve:serve", "Serve the HTTP interface, with a worker beside it."),
     "source": ("api.cli.source:source", "Look at sources of files; see what became of them."),

@@ -44,6 +44,7 @@ PATHS = {
     "getEstimates": "/v1/surveys/{s}/questions/rail/estimates",
     "listReleases": "/v1/surveys/{s}/questions/rail/releases",
     "getRelease": "/v1/surveys/{s}/releases/{release}",
+    "getDisclosure": "/v1/surveys/{s}/releases/{release}/disclosure",
     "getQuarantine": "/v1/surveys/{s}/waves/{wave}/quarantine",
     "downloadQuarantine": "/v1/surveys/{s}/waves/{wave}/quarantine/rows",
     "releaseQuarantine": "/v1/surveys/{s}/waves/{wave}/quarantine/release",

@@ -321,6 +321,10 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     "getDiagnostics": plain(
         lambda world: f"{release(world)}/diagnostics", forbidden="reader", missing=f"{BASE}/releases/none/diagnostics"
     ),
+    "getDisclosure": plain(
+        lambda world: f"{release(world)}/disclosure", forbidden="pollster", missing=f"{BASE}/releases/none/disclosure"
+    )
+    | {422: lambda world: world.get(f"{release(world)}/disclosure?format=pdf")},
     "getEstimates": plain(f"{RAIL}/estimates", forbidden="dpo", missing=f"{BASE}/questions/bridge/estimates")
     | {
         304: lambda world: world.get(
@@ -404,13 +408,14 @@ def test_a_documented_status_can_be_provoked(world: World, operation: str, statu
 def check(world: World, schema: str, body: dict[str, Any]) -> None:
     """The body has the described members and no other, and can be read back into its type."""
     from api import payloads, privacy_payloads, problems, release_payloads, wave_payloads
+    from api.statement import payloads as statement_payloads
 
     described = world.client.get("/openapi.json").json()["components"]["schemas"][schema]
     assert set(body) <= set(described["properties"])
     assert set(described.get("required", [])) <= set(body)
     struct = next(
         one
-        for where in (payloads, wave_payloads, privacy_payloads, release_payloads, problems)
+        for where in (payloads, wave_payloads, privacy_payloads, release_payloads, statement_payloads, problems)
         if (one := getattr(where, schema, None))
     )
     assert msgspec.to_builtins(msgspec.convert(body, struct)) == body
