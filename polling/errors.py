@@ -15,6 +15,8 @@
   x ReleaseNotFound     no such release, or nothing is released yet
   x JobNotFound         no such job
   x KeyRefused          an API key is malformed, unknown, expired, revoked or out of scope
+    + KeyScopeRefused   a key is asked for whose role, survey, pollster and expiry do not go together
+  x KeyStateRefused     a key stands so that this cannot be done with it
   x SecretsError        the secrets file is missing something, unsafe or unreadable
   x ReaderUnavailable   no process can be started to read a file in
   x PayloadDamaged      stored interviews cannot be read back
@@ -54,6 +56,8 @@ __all__ = [
     "JobNotFound",
     "KeyNotFound",
     "KeyRefused",
+    "KeyScopeRefused",
+    "KeyStateRefused",
     "LeaseLost",
     "PayloadDamaged",
     "PollingError",
@@ -196,6 +200,14 @@ class JobNotFound(PollingError):
 
 class KeyRefused(PollingError):
     """An API key cannot be used for this. The message never repeats the key."""
+
+
+class KeyScopeRefused(KeyRefused):
+    """A key is asked for whose role, survey, pollster and expiry do not go together."""
+
+
+class KeyStateRefused(PollingError):
+    """A key stands so that this cannot be done with it."""
 
 
 class SecretsError(PollingError):

@@ -34,7 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "estimates": ("api.cli.estimates:estimates", "Print estimates by area and group."),
     "fit": ("api.cli.fit:fit", "Fit questions: ask now and wait, or list fits."),
     "jobs": ("api.cli.jobs:jobs", "List, show or cancel jobs; show what the clock will do."),
-    "key": ("api.cli.key:key", "Create, list or revoke API keys."),
+    "key": ("api.cli.key:key", "Create, list, rotate or revoke API keys."),
     "privacy": ("api.cli.privacy:privacy", "Erase a respondent, export what is stored of one, purge interviews."),
     "question": ("api.cli.question:question", "Hold what is served, release it, go back, pin or show it."),
     "release": ("api.cli.release:release", "Print the disclosure statement of a release."),

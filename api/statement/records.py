@@ -99,7 +99,7 @@ def read_records(session: Session, release: ReleaseRecord, secrets: SecretsFile,
 
 def rounded(n: int) -> int:
     """A number of interviews to two digits, and to tens at least: an exact one could be subtracted from another."""
-    unit = max(10, 10 ** (len(str(n)) - 2))
+    unit: int = max(10, 10 ** (len(str(n)) - 2))
     return unit * round(n / unit)
 
 
