@@ -19,7 +19,7 @@ h2 { font-size: 1.15rem; margin-top: 2rem; border-top: 1px solid #999; padding-t
 p { overflow-wrap: anywhere; }
 .asked { color: #4d4d4d; font-size: .875rem; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; margin: 1rem 0; }
+table { border-collapse: collapse; margin: 1rem 0; min-width: 24rem; }
 caption { text-align: left; font-weight: 600; padding-bottom: .25rem; }
 th, td { text-align: left; vertical-align: top; border: 1px solid #767676; padding: .25rem .5rem; }
 thead th { background: #f0f0f0; }
