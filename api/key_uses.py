@@ -6,8 +6,11 @@ A key costs at most one write per hour and process, whatever its holder asks for
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
+
+from sqlalchemy.exc import OperationalError
 
 from polling.store import keys
 from polling.store.engine import Store
@@ -49,15 +52,11 @@ class KeyUses:
             self._new[key_id] = hour
 
     def write_in_time(self) -> None:
-        """Store what is new, unless that was done a moment ago.
-
-        Raises
-        ------
-        sqlalchemy.exc.OperationalError
-            If the database does not answer; nothing is forgotten then.
-        """
+        """Store what is new, unless that was tried a moment ago; where the database is busy or away, a pause later."""
         if self._new and self._clock() - self._written_at >= PAUSE_S:
-            self.write()
+            # That somebody else writes for long is no sign that the database cannot be read.
+            with suppress(OperationalError):
+                self.write()
 
     def write(self) -> None:
         """Store what is new now.

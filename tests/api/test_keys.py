@@ -1,16 +1,23 @@
 """Keys over HTTP and on the command line: made, listed, rotated with an overlap, revoked, and when they were used."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from api.key_uses import PAUSE_S, KeyUses
+from api.keys import create_key, rotate_key
+from polling.errors import KeyStateRefused
+from polling.secrets import SecretsFile
 from polling.store import audit
 from polling.store import keys as stored_keys
+from polling.store.engine import Store
 from tests.api.test_cli import Run, run  # noqa: F401 (a fixture)
-from tests.api.world import OTHER, POLLSTER, SURVEY, World, write_survey
+from tests.api.world import NOON, OTHER, POLLSTER, SURVEY, World, write_survey
 
 KEYS = f"/v1/surveys/{SURVEY}/keys"
 HOUR = timedelta(hours=1)
@@ -141,6 +148,24 @@ def test_a_key_is_rotated_once_unless_its_successor_was_revoked(world: World):
     assert post(world, f"/{old}/rotate").status_code == 201
 
 
+def test_of_two_rotations_at_the_same_moment_one_takes_place(store: Store, tmp_path: Path):
+    secrets, about = SecretsFile(tmp_path / "secrets.toml"), {"actor": "t", "now": NOON}
+    prefix = prefix_of(create_key(store, secrets, role="reader", survey_id=None, **about)[0])
+
+    def rotate(_: int) -> str:
+        try:
+            return rotate_key(store, secrets, prefix, **about)[1].prefix
+        except KeyStateRefused:
+            return ""
+
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(rotate, range(4)))
+
+    assert sum(map(bool, made)) == 1
+    with store.read() as session:
+        assert len(stored_keys.list_keys(session)) == 2
+
+
 def test_a_key_that_is_over_is_not_rotated(world: World):
     revoked, expired = world.key("reader"), world.key("reader", expires_at=world.now)
     post(world, f"/{prefix_of(revoked)}/revoke")
@@ -223,6 +248,26 @@ def test_a_use_is_noted_to_the_hour_with_one_write_for_many_requests(world: Worl
     assert told[prefix_of(key)] == world.now.isoformat().replace("+00:00", "Z")
 
 
+def test_a_use_that_cannot_be_written_now_is_written_later(world: World, monkeypatch: pytest.MonkeyPatch):
+    key, clock = world.key("reader"), Clock()
+    uses = KeyUses(world.store, clock=clock)
+    object.__setattr__(world.services, "uses", uses)
+    works(world, key)
+
+    def locked(*_: object) -> None:
+        raise OperationalError("UPDATE", {}, Exception("database is locked"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stored_keys, "note_uses", locked)
+        clock.now += PAUSE_S
+        uses.write_in_time()
+    uses.write_in_time()
+    assert last_used(world, key) is None  # a pause after each try
+    clock.now += PAUSE_S
+    uses.write_in_time()
+    assert last_used(world, key) == world.now
+
+
 def test_a_key_that_is_not_accepted_was_not_used(world: World):
     key = world.key("reader", expires_at=world.now)
     works(world, key)
@@ -234,7 +279,7 @@ def test_a_key_that_is_not_accepted_was_not_used(world: World):
 # On the command line
 
 
-def test_keys_are_rotated_on_the_command_line(run: Run, tmp_path):  # noqa: F811
+def test_keys_are_rotated_on_the_command_line(run: Run, tmp_path: Path):  # noqa: F811
     run("survey", "add", write_survey(tmp_path / "town"))
     old = json.loads(run("key", "create", "--role", "reader", "--survey", SURVEY, "--json").output)
 
