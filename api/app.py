@@ -24,9 +24,11 @@ from api.edge import Edge
 from api.problems import exception_handlers
 from api.proxies import TrustedProxies
 from api.release_cache import ReleaseCache
+from api.routes.disclosure import disclosure_route
 from api.routes.estimates import estimates_routes
 from api.routes.health import health_routes
 from api.routes.jobs import jobs_routes
+from api.routes.keys import keys_routes
 from api.routes.metrics import metrics_route
 from api.routes.open_waves import open_waves_routes
 from api.routes.pins import pins_routes
@@ -51,6 +53,8 @@ DESCRIPTION = """Push waves of interviews, read estimates by district and group 
 Every route below needs an API key as `Authorization: Bearer hust_...`, except `/health` and `/ready`.
 A survey outside the key's scope is answered like one that does not exist. Refusals are RFC 9457 problems
 (`application/problem+json`) whose `type` is a stable slug; a fault of the service itself is a 500 of the same form.
+With every answer to a key come `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` (seconds); who asks more
+often is answered 429 with `Retry-After`.
 Every answer has an `X-Request-Id`, by which the log of the service tells of it: yours, if you send one of up to 64
 letters, digits, `.`, `_` or `-`.
 """
@@ -91,6 +95,7 @@ def build(services: Services) -> Litestar:
             surveys_routes,
             estimates_routes,
             releases_routes,
+            disclosure_route,
             release_acts_routes,
             pins_routes,
             waves_routes(services.settings),
@@ -100,6 +105,7 @@ def build(services: Services) -> Litestar:
             quarantine_routes,
             privacy_routes,
             jobs_routes,
+            keys_routes,
             health_routes,
             metrics_route,
             docs_routes,

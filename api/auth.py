@@ -2,9 +2,9 @@
 
 A key arrives as ``Authorization: Bearer hust_<prefix>_<secret>``. Its prefix
 finds the stored record, a keyed hash of the whole text is compared in constant
-time, then expiry, survey and role are checked, in this order: 401, 404, 403.
-A survey outside the key's scope is answered exactly like one that does not
-exist. ``ROLES`` is the whole policy; an application with a route that is
+time, then expiry, how often it asks, survey and role are checked, in this order: 401,
+429, 404, 403. A survey outside the key's scope is answered exactly like one
+that does not exist. ``ROLES`` is the whole policy; an application with a route that is
 neither there nor in ``PUBLIC`` does not start.
 """
 
@@ -66,6 +66,8 @@ ROLES: dict[str, frozenset[str]] = {
     "getEstimates": frozenset({"reader", "analyst", "admin"}),
     "listReleases": EVERYONE - {"pollster"},
     "getRelease": EVERYONE - {"pollster"},
+    # It names waves of every pollster, like what is said of a question.
+    "getDisclosure": EVERYONE - {"pollster"},
     "getDiagnostics": frozenset({"analyst", "admin"}),
     # What is served is decided by whoever can tell a good fit from a bad one.
     "holdQuestion": frozenset({"analyst", "admin"}),
@@ -74,6 +76,11 @@ ROLES: dict[str, frozenset[str]] = {
     "confirmRelease": frozenset({"analyst", "admin"}),
     "pinRelease": frozenset({"analyst", "admin"}),
     "unpinRelease": frozenset({"analyst", "admin"}),
+    # A survey's admin decides who else may call; what a key of every survey may, only the command line decides.
+    "listKeys": frozenset({"admin"}),
+    "createKey": frozenset({"admin"}),
+    "rotateKey": frozenset({"admin"}),
+    "revokeKey": frozenset({"admin"}),
     # A key that lies in a scraper's configuration opens nothing else.
     "getMetrics": frozenset({"monitor", "admin"}),
 }
@@ -121,7 +128,16 @@ async def is_permitted(connection: Connection, handler: BaseRouteHandler) -> Non
         return
     services: Services = connection.app.state.services
     header = connection.headers.get("authorization")
-    principal = await sync_to_thread(authenticate, services, header, now=services.now())
+    now = services.now()
+    try:
+        principal = await sync_to_thread(authenticate, services, header, now=now)
+    except (KeyMissing, KeyNotAccepted):
+        client = connection.scope.get("client")
+        services.strangers.take(client[0] if client else "")
+        raise
+    # The edge tells what is left.
+    connection.scope["rate_limit"] = services.limits.take(principal.key_id)  # type: ignore[typeddict-unknown-key]
+    services.uses.note(principal.key_id, now)
     survey_id = connection.path_params.get("survey_id")
     if survey_id is not None and not principal.may_see(survey_id):
         raise SurveyNotFound(survey_id)

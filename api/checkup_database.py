@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from sqlalchemy import text
 
@@ -261,6 +262,26 @@ def _sources(store: Store, _: Runtime) -> Finding:
     return Finding(False, f"{len(failing)} of {n} cannot be read, {failing[0]}{more}", remedy)
 
 
+def _disclosure(store: Store, _: Runtime) -> Finding:
+    from polling.disclosure_items import missing_items
+    from polling.store import surveys, waves
+
+    n, silent = 0, []
+    with store.read() as session:
+        for survey in surveys.list_surveys(session):
+            n += 1
+            counted = [one for one in waves.list_waves(session, survey.survey_id) if one.is_counted]
+            told = tuple((f"{one.reference} of {one.pollster}", one.facts) for one in counted)
+            declared = surveys.get_declaration(session, survey.survey_id)
+            if told and (missing := missing_items(declared, partial(tuple, told))):
+                silent.append(f"{survey.survey_id} does not tell {'; nor '.join(missing)}")
+    if not silent:
+        return Finding(True, "no survey lacks an item" if n else "there is no survey")
+    more = f"; {len(silent) - 1} more" if len(silent) > 1 else ""
+    remedy = "No new fit of it is published: tell it in survey.toml and run `hustings survey update`."
+    return Finding(False, f"{silent[0]}{more}", remedy)
+
+
 CHECKS: Mapping[str, Callable[[Store, Runtime], Finding]] = {
     "journal": _journal,
     "audit chain": _audit,
@@ -270,6 +291,7 @@ CHECKS: Mapping[str, Callable[[Store, Runtime], Finding]] = {
     "questions": _stale,
     "sources": _sources,
     "confirmations": _confirmations,
+    "disclosure": _disclosure,
     "backups": _backups,
 }
 """Asked only of a database that can be used."""

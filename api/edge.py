@@ -82,6 +82,8 @@ class Edge:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = _with_defaults(message["headers"], request_id)
+                if (allowance := scope.get("rate_limit")) is not None:
+                    message["headers"] += allowance.headers()
             elif message["type"] == "http.response.body":
                 if is_head:
                     message["body"] = b""

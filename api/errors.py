@@ -23,6 +23,7 @@
     + IntervalOutOfRange      an interval outside (0, 1)
     + TooManyGroups           a breakdown finer than the setting max_groups allows
   x NoReleaseYet              the question has no published fit
+  x TooManyRequests           a key, or an address without one, asks more often than it may
   x ServiceBusy               as many answers are being computed as the service can hold
   x DatabaseAway              the database does not answer, and memory cannot in its place
 """
@@ -53,6 +54,7 @@ __all__ = [
     "RoleRefused",
     "ServiceBusy",
     "TooManyGroups",
+    "TooManyRequests",
     "UndoUnclear",
     "UnknownChoice",
     "UnknownParameter",
@@ -235,6 +237,17 @@ class TooManyGroups(EstimateRefused):
 
 class NoReleaseYet(ApiError):
     """A question without a published fit; the message says what is being done about it."""
+
+
+class TooManyRequests(ApiError):
+    """A caller has used up what it may ask for now."""
+
+    def __init__(self, *, rate: float, burst: int, retry_after_s: int) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(
+            f"This caller may make {rate:g} requests a second, and {burst:,} at once after a pause. Please go on in "
+            f"{retry_after_s} s, as Retry-After says, and ask for many groups in one request."
+        )
 
 
 class ServiceBusy(ApiError):

@@ -71,6 +71,8 @@ class Memory:
         Questions whose releases are kept ready: as many as the release cache holds.
     clock
         Monotonic seconds.
+    after_look
+        Called after every look that the database answered, in the thread that looks.
     """
 
     def __init__(
@@ -81,12 +83,14 @@ class Memory:
         memory_s: float,
         most: int,
         clock: Callable[[], float] = time.monotonic,
+        after_look: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._loaded = loaded
         self._memory_s = memory_s
         self._most = most
         self._clock = clock
+        self._after_look = after_look
         self._known = _Known(at=-float("inf"))
         self._away = threading.Event()
         self._stop = threading.Event()
@@ -236,6 +240,7 @@ class Memory:
         while not self._stop.is_set():
             try:
                 self.look()
+                self._after_look()
             except OperationalError:
                 self._note_away()
             except Exception as error:  # the next look may fare better; requests meet the same and answer for it

@@ -100,6 +100,10 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     polling_errors.SchemaTooNew: ProblemKind(503, "database-not-ready", "The database cannot be used"),
     polling_errors.ReaderUnavailable: ProblemKind(503, "reader-unavailable", "Files cannot be read now"),
     polling_errors.SecretsError: ProblemKind(503, "secrets-unusable", "The secrets file cannot be used"),
+    errors.TooManyRequests: ProblemKind(429, "too-many-requests", "Too many requests"),
+    polling_errors.KeyScopeRefused: ProblemKind(422, "bad-key-request", "There is no such key"),
+    polling_errors.KeyStateRefused: ProblemKind(409, "key-state", "The key stands so that this cannot be done"),
+    polling_errors.KeyNotFound: ProblemKind(404, "key-not-found", "No such key"),
     errors.ServiceBusy: ProblemKind(503, "busy", "Too many answers are being computed"),
     errors.DatabaseAway: ProblemKind(503, "database-unreachable", "The database cannot be reached"),
     OperationalError: ProblemKind(503, "database-unreachable", "The database cannot be reached"),
@@ -124,21 +128,23 @@ DESCRIPTIONS = {
     401: "No key, or a key that is unknown, revoked or expired.",
     403: "The key's role or pollster may not do this.",
     404: "There is no such thing, or it lies outside the key's surveys.",
-    409: "The wave or release stands so that this cannot be done, or the Idempotency-Key is in use.",
+    409: "The wave, release or key stands so that this cannot be done, or the Idempotency-Key is in use.",
     410: "The release is known, but its draws are not kept any more.",
     413: "The file is larger than the service accepts.",
     415: "The body has another media type than the route takes.",
     422: "The request is clear, but cannot be carried out; the detail says why, and what is allowed.",
+    429: "The key, or an address without one, asks more often than it may; Retry-After says when to go on.",
     500: "A fault of the service; it has been logged.",
     503: "The service cannot answer now.",
 }
 
 
 def documented(*statuses: int) -> dict[int, ResponseSpec]:
-    """The problems a route may answer, for its OpenAPI description."""
+    """The problems a route may answer, for its OpenAPI description; 429 where it asks for a key."""
+    every = (*statuses, 429) if 401 in statuses else statuses
     return {
         status: ResponseSpec(Problem, generate_examples=False, description=DESCRIPTIONS[status], media_type=MEDIA_TYPE)
-        for status in statuses
+        for status in every
     }
 
 
@@ -164,6 +170,8 @@ def answer(error: Exception) -> tuple[Problem, dict[str, str]]:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, errors.ServiceBusy | errors.RequestInFlight | errors.DatabaseAway | OperationalError):
         headers["Retry-After"] = "5"
+    if isinstance(error, errors.TooManyRequests):
+        headers["Retry-After"] = str(error.retry_after_s)
     faults = getattr(error, "faults", None)
     allowed = getattr(error, "allowed", None)
     problem = Problem(

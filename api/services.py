@@ -8,6 +8,8 @@ from api.answers import Answers
 from api.house_metrics import FitTotals
 from api.http_metrics import HttpMetrics
 from api.idempotency import Exchanges
+from api.key_uses import KeyUses
+from api.limits import Limits
 from api.memory import Memory
 from api.release_cache import ReleaseCache
 from jobs.settings import Settings
@@ -35,8 +37,23 @@ class Services:
     answers: Answers = field(default_factory=Answers)
     metrics: HttpMetrics = field(default_factory=HttpMetrics)
     fits: FitTotals = field(default_factory=FitTotals)
+    uses: KeyUses = field(init=False)
+    limits: Limits = field(init=False)
+    """Of keys."""
+    strangers: Limits = field(init=False)
+    """Of addresses whose requests have no key that is accepted; apart, so that they push no key's bucket out."""
     memory: Memory = field(init=False)
 
     def __post_init__(self) -> None:
-        memory = Memory(self.store, self.releases, memory_s=self.settings.memory_s, most=self.settings.release_cache)
+        settings, uses = self.settings, KeyUses(self.store)
+        memory = Memory(
+            self.store,
+            self.releases,
+            memory_s=settings.memory_s,
+            most=settings.release_cache,
+            after_look=uses.write_in_time,
+        )
+        object.__setattr__(self, "uses", uses)
         object.__setattr__(self, "memory", memory)
+        for name in ("limits", "strangers"):
+            object.__setattr__(self, name, Limits(settings.key_rate, settings.key_burst))

@@ -5,9 +5,10 @@ no SQL. The counts are those of ``jobs.counting``. The seed follows
 from a hash of counts, frame, districts, model and settings: the same interviews
 give the same fit, in another database too.
 
-A fit is saved whether or not it may be published. Saving, publishing and
-closing the job happen in one transaction which begins by checking that the job
-still belongs to this worker: no lease, no effect.
+A fit is saved whether or not it may be published; it is published if its verdict
+has no problems and its disclosure statement lacks nothing. Saving, publishing
+and closing the job happen in one transaction which begins by checking that the
+job still belongs to this worker: no lease, no effect.
 """
 
 import hashlib
@@ -34,7 +35,7 @@ from mrp.nuts import NutsSettings
 from mrp.verdict import FitVerdict
 from polling.bundle import SurveyBundle
 from polling.declaration import Question
-from polling.errors import FitSuperseded, QuestionHeld
+from polling.errors import DisclosureIncomplete, FitSuperseded, QuestionHeld
 from polling.store import by_hand, erasure, fits, queue, releases, surveys
 from polling.store.records import Claim, NewFit, StoredSurvey
 from polling.store.wave_events import data_sequence
@@ -173,6 +174,10 @@ def store_result(session: Session, claim: Claim, prepared: PreparedRefit, result
         finish_question(session, survey_id=survey_id, question_id=question_id, now=now)
     except FitSuperseded as superseded:
         queue.finish(session, claim, now=now, code="superseded", detail=str(superseded), fit_id=fit_id)
+    except DisclosureIncomplete as incomplete:
+        reason = f"A fit on {basis} was not published: {incomplete}"
+        releases.mark_stale(session, survey_id, question_id, now, reason)
+        queue.fail(session, claim, now=now, code="disclosure-incomplete", detail=reason, fit_id=fit_id)
     except QuestionHeld as held:
         by_hand.keep_back(session, fit_id)
         queue.finish(session, claim, now=now, code="held", detail=str(held), fit_id=fit_id)

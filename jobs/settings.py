@@ -105,6 +105,13 @@ class Settings:
     log_format: Annotated[
         str, About("How the log is written: text for people, json for programs.", choices=("text", "json"))
     ] = "text"
+    key_rate: Annotated[
+        float,
+        About("Requests a second that a key may make, and an address without one; 0 is without a limit.", least=0),
+    ] = 200.0
+    key_burst: Annotated[
+        int, About("Requests that it may make at once after a pause; by each server process.", least=1)
+    ] = 1000
     max_upload_mb: Annotated[int, About("Largest wave file that is accepted, in MB.", least=1)] = 64
     max_inflated_mb: Annotated[
         int, About("What a compressed wave file, or a workbook, may become when it is unpacked, in MB.", least=1)

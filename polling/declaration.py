@@ -8,7 +8,8 @@ key in survey.toml           meaning
 ===========================  =========================================================================================
 survey.id                    lowercase letters, digits, ``-`` and ``_``
 survey.title, universe       who is described by the estimates, in words
-survey.<fact>                disclosure items, text: see ``SURVEY_FACTS``
+survey.<fact>                disclosure items, text: see ``SURVEY_FACTS``; ``sponsor``, ``mode`` and ``sample_source``
+                             have to be told here or by every wave before a release is published
 columns.respondent           column with the respondent's id (optional; stored only as a keyed hash)
 columns.date                 column with the interview date, ISO ``2018-11-06`` (optional)
 columns.consent              column that says whether the respondent agreed to the use of the answers (optional); an
@@ -52,6 +53,7 @@ retention.min_cell           cells of a wave with fewer interviews are then left
 frame.file                   table of the population, one row per district and combination of levels
 frame.count                  its column with the number of people, at least 0
 frame.ignore                 columns of the frame that are not loaded
+frame.source, frame.date     where it comes from and of when it is, text for the disclosure statement
 questions.<id>.column        its column in waves (default: the id); a wave without the column did not ask it
 questions.<id>.text          the question as asked
 questions.<id>.kind          ``binary``, ``categorical``, ``ordinal`` or ``numeric``
@@ -137,6 +139,8 @@ SURVEY_FACTS = (
     "contact",
     "source",
     "license",
+    "frame_source",
+    "frame_date",
 )
 """Items of the disclosure statement that only the survey's owner can supply (AAPOR, ESOMAR/WAPOR)."""
 

@@ -15,6 +15,8 @@
   x ReleaseNotFound     no such release, or nothing is released yet
   x JobNotFound         no such job
   x KeyRefused          an API key is malformed, unknown, expired, revoked or out of scope
+    + KeyScopeRefused   a key is asked for whose role, survey, pollster and expiry do not go together
+  x KeyStateRefused     a key stands so that this cannot be done with it
   x SecretsError        the secrets file is missing something, unsafe or unreadable
   x ReaderUnavailable   no process can be started to read a file in
   x PayloadDamaged      stored interviews cannot be read back
@@ -25,6 +27,7 @@
     + FitNotPublishable its verdict found problems
     + FitSuperseded     a release that rests on newer data or a newer survey is served already
     + QuestionHeld      an analyst keeps new fits of the question back
+    + DisclosureIncomplete  the disclosure statement of its release would lack a required item
   x ReleaseRefused      a release cannot be made the one that is served, or confirmed
   x DrawsNotFound       the draws or counts of a fit are not kept (any more)
   x KeyNotFound         no API key has this prefix
@@ -42,6 +45,7 @@ from polling.faults import MAX_REPORTED_FAULTS, Fault
 
 __all__ = [
     "BytesHeld",
+    "DisclosureIncomplete",
     "DrawsNotFound",
     "ErasedMeanwhile",
     "ErasureNotFound",
@@ -52,6 +56,8 @@ __all__ = [
     "JobNotFound",
     "KeyNotFound",
     "KeyRefused",
+    "KeyScopeRefused",
+    "KeyStateRefused",
     "LeaseLost",
     "PayloadDamaged",
     "PollingError",
@@ -196,6 +202,14 @@ class KeyRefused(PollingError):
     """An API key cannot be used for this. The message never repeats the key."""
 
 
+class KeyScopeRefused(KeyRefused):
+    """A key is asked for whose role, survey, pollster and expiry do not go together."""
+
+
+class KeyStateRefused(PollingError):
+    """A key stands so that this cannot be done with it."""
+
+
 class SecretsError(PollingError):
     """The secrets file cannot be used. The message never repeats a secret."""
 
@@ -267,6 +281,18 @@ class QuestionHeld(FitRefused):
     def __init__(self, fit_id: str, sentence: str) -> None:
         self.fit_id = fit_id
         super().__init__(f"Fit '{fit_id}' is kept and not published. {sentence}")
+
+
+class DisclosureIncomplete(FitRefused):
+    """The disclosure statement of the release would lack what every published figure has to tell."""
+
+    def __init__(self, fit_id: str, missing: Sequence[str]) -> None:
+        self.fit_id = fit_id
+        self.missing = tuple(missing)
+        super().__init__(
+            f"Nobody told {'; nor '.join(missing)}. A release has to tell it: declare it in [survey] and run `hustings "
+            "survey update`, or send the waves again with the fact, saying that they replace the first."
+        )
 
 
 class ReleaseRefused(PollingError):

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from polling.errors import KeyRefused
+from polling.errors import KeyRefused, KeyScopeRefused
 
 __all__ = ["KeyScope", "NewKey", "Role", "hash_key", "key_matches", "key_prefix", "new_key"]
 
@@ -48,7 +48,7 @@ class KeyScope:
 
     Raises
     ------
-    KeyRefused
+    KeyScopeRefused
         If a pollster's key names no pollster, another key names one, or the expiry has no time zone.
     """
 
@@ -61,11 +61,11 @@ class KeyScope:
 
     def __post_init__(self) -> None:
         if self.role is Role.POLLSTER and not self.pollster:
-            raise KeyRefused("A pollster's key needs the pollster it speaks for.")
+            raise KeyScopeRefused("A pollster's key needs the pollster it speaks for.")
         if self.role is not Role.POLLSTER and self.pollster is not None:
-            raise KeyRefused(f"Only a pollster's key speaks for a pollster, this one is for role '{self.role}'.")
+            raise KeyScopeRefused(f"Only a pollster's key speaks for a pollster, this one is for role '{self.role}'.")
         if self.expires_at is not None and self.expires_at.tzinfo is None:
-            raise KeyRefused(f"The expiry {self.expires_at} has no time zone. Give it in UTC.")
+            raise KeyScopeRefused(f"The expiry {self.expires_at} has no time zone. Give it in UTC.")
 
     def covers(self, survey_id: str) -> bool:
         """Whether the survey may be seen at all; others are answered as if they did not exist."""

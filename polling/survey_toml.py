@@ -62,7 +62,8 @@ def parse_declaration(content: bytes, *, file: str = "survey.toml") -> tuple[Sur
         return None, log
     survey = root.section("survey")
     survey_id, title, universe = survey.text("id"), survey.text("title"), survey.text("universe")
-    facts = {name: value for name in SURVEY_FACTS if (value := survey.maybe_text(name))}
+    of_survey = (name for name in SURVEY_FACTS if not name.startswith("frame_"))
+    facts = {name: value for name in of_survey if (value := survey.maybe_text(name))}
     survey.close()
 
     demographics = tuple(_demographic(name, section) for name, section in root.sections("demographics").items())
@@ -75,6 +76,7 @@ def parse_declaration(content: bytes, *, file: str = "survey.toml") -> tuple[Sur
         (*_OWN_COLUMNS, geography.district, *(d.name for d in demographics), *(q.id for q in questions)),
     )
     frame, waves = root.section("frame"), root.section("waves", required=False)
+    facts |= {f"frame_{name}": value for name in ("source", "date") if (value := frame.maybe_text(name))}
     declaration = SurveyDeclaration(
         id=survey_id,
         title=title,

@@ -12,7 +12,7 @@ __all__ = ["key"]
 ROLES = ("pollster", "reader", "analyst", "dpo", "monitor", "admin")
 
 
-@click.group(short_help="Create, list or revoke API keys.")
+@click.group(short_help="Create, list, rotate or revoke API keys.")
 def key() -> None:
     """A key has a role, the survey that it may see, and an expiry; a pollster's key also the pollster it speaks for."""
 
@@ -84,20 +84,54 @@ def list_(runtime: Runtime, survey_id: str | None, json_: bool) -> None:
         print_json({"keys": rows})
         return
     print_table(
-        ("prefix", "role", "survey", "pollster", "state", "expires", "label"),
+        ("prefix", "role", "survey", "pollster", "state", "expires", "last used", "label"),
         [
             (
                 one.prefix,
                 one.role,
                 one.survey_id or "every",
                 one.pollster,
-                "usable" if one.usable(now) else "revoked" if one.revoked_at else "expired",
+                one.state(now),
                 _day(one.expires_at),
+                _day(one.last_used_at),
                 one.label,
             )
             for one in found
         ],
     )
+
+
+@key.command()
+@click.argument("prefix")
+@click.option(
+    "--overlap-hours",
+    type=click.FloatRange(0, 720),
+    default=24,
+    show_default=True,
+    help="Hours for which the old key stays valid.",
+)
+@as_json
+@click.pass_obj
+def rotate(runtime: Runtime, *, prefix: str, overlap_hours: float, json_: bool) -> None:
+    """Make a key that takes another's place, and print it: once. The old one stays valid for the overlap."""
+    from api.keys import rotate_key
+    from jobs.ledger import cli_actor
+
+    text, new, old = rotate_key(
+        runtime.store,
+        runtime.secrets,
+        prefix,
+        overlap=timedelta(hours=overlap_hours),
+        actor=cli_actor(),
+        now=runtime.now(),
+    )
+    if json_:
+        about = {"prefix": new.prefix, "expires_at": new.expires_at, "replaces": prefix}
+        print_json({"key": text, **about, "replaced_valid_until": old.expires_at})
+        return
+    click.echo(text)
+    click.echo("This is the only time that the key is shown.", err=True)
+    click.echo(f"Key {prefix} stays valid until {old.expires_at:%Y-%m-%d %H:%M} UTC.", err=True)
 
 
 @key.command()

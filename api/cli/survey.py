@@ -2,13 +2,16 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from api.cli.facts import fact_option, facts_told
 from api.cli.output import as_json, print_json, print_table
 from api.cli.runtime import Runtime
+
+if TYPE_CHECKING:
+    from polling.bundle import SurveyBundle
 
 __all__ = ["survey"]
 
@@ -87,8 +90,12 @@ def check(
             raise click.exceptions.Exit(1)
         return
     if json_:
-        print_json({"ok": True, "n_faults": 0, "faults": [], "survey": declared.id})
+        from polling.disclosure_items import untold_items
+
+        untold = untold_items(declared)
+        print_json({"ok": True, "n_faults": 0, "faults": [], "survey": declared.id, "warnings": untold})
         return
+    _warn_untold(bundle)
     click.echo(
         f"{declared.id}: no faults; {len(declared.questions)} questions, {bundle.districts.height} districts, "
         f"{bundle.frame.height:,} cells, {bundle.frame['n_people'].sum():,.0f} people."
@@ -110,6 +117,7 @@ def add(runtime: Runtime, folder: Path, data_dir: Path | None, json_: bool) -> N
 
     bundle = load_survey(folder, data_dir=data_dir)
     version = add_survey(runtime.store, runtime.secrets, bundle, actor=cli_actor(), now=runtime.now())
+    _warn_untold(bundle)
     _report(version, json_)
 
 
@@ -128,6 +136,7 @@ def update(runtime: Runtime, folder: Path, data_dir: Path | None, json_: bool) -
     version = update_survey(
         runtime.store, runtime.secrets, runtime.settings, bundle, actor=cli_actor(), now=runtime.now()
     )
+    _warn_untold(bundle)
     with runtime.store.read() as session:
         for sentence in formulas_without_counts(session, version.survey_id):
             click.echo(f"Warning: {sentence}", err=True)
@@ -202,6 +211,14 @@ def show(runtime: Runtime, survey_id: str, json_: bool) -> None:
         release, state = current[question.id], states[question.id]
         rows.append((question.id, question.text, release.number if release else "none", state.stale_reason or ""))
     print_table(("question", "text", "release", "stale because"), rows)
+
+
+def _warn_untold(bundle: "SurveyBundle") -> None:
+    """Tell what the disclosure statement of a release will lack, unless waves tell it."""
+    from polling.disclosure_items import untold_items
+
+    for sentence in untold_items(bundle.declaration):
+        click.echo(f"Warning: {sentence}", err=True)
 
 
 def _report(version: object, json_: bool) -> None:

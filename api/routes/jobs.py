@@ -152,6 +152,7 @@ def _told_to_a_pollster(job: JobRecord) -> str | None:
 
 _TOLD = {
     "published": "It was published.",
+    "disclosure-incomplete": "It was not published: who paid, the mode or the sample source is not told of its waves.",
     "fit-rejected": "The fit did not pass its checks and was not published.",
     "superseded": "A release that rests on newer data is served already.",
     "held": "The fit is kept and not published: an analyst holds the question.",

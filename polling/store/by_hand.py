@@ -10,12 +10,12 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from polling.errors import FitRefused, ReleaseNotFound, ReleaseRefused
+from polling.errors import DisclosureIncomplete, FitRefused, ReleaseNotFound, ReleaseRefused
 from polling.store import outbox, serving
 from polling.store.columns import Json
 from polling.store.fits import get_fit, has_draws
 from polling.store.records import ReleaseRecord
-from polling.store.releases import clear_stale, current_release, get_release, lock_state, publish
+from polling.store.releases import clear_stale, current_release, get_release, lock_state, mark_stale, publish
 from polling.store.tables import QuestionHold, Release
 
 __all__ = ["end_hold", "hold", "keep_back", "roll_back"]
@@ -71,6 +71,9 @@ def end_hold(
     before = current_release(session, survey_id, question_id)
     try:
         release = publish(session, fit_id=fit_id, now=now)
+    except DisclosureIncomplete as incomplete:
+        mark_stale(session, survey_id, question_id, now, str(incomplete))
+        return True, None
     except FitRefused:  # what is served has come to rest on newer data
         return True, None
     return True, None if release == before else release

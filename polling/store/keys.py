@@ -1,16 +1,26 @@
 """API keys, by prefix and keyed hash. How a key is made and checked is in ``polling.keys``."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import uuid4
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from polling.errors import KeyNotFound, SurveyNotFound
 from polling.store.records import ApiKeyRecord
 from polling.store.tables import ApiKey, Survey
 
-__all__ = ["add_key", "find_key_by_prefix", "list_keys", "revoke_key"]
+__all__ = [
+    "add_key",
+    "end_key",
+    "find_key_by_prefix",
+    "list_keys",
+    "lock_key",
+    "note_uses",
+    "revoke_key",
+    "successor_of",
+]
 
 
 def add_key(
@@ -24,6 +34,7 @@ def add_key(
     pollster: str | None = None,
     label: str = "",
     expires_at: datetime | None = None,
+    replaces: str | None = None,
 ) -> ApiKeyRecord:
     """Store a key.
 
@@ -37,6 +48,8 @@ def add_key(
         The only survey the key may see; None for all of them.
     pollster
         The pollster a pollster's key speaks for.
+    replaces
+        Prefix of the key whose place it takes.
 
     Raises
     ------
@@ -56,6 +69,8 @@ def add_key(
         created_at=now,
         expires_at=expires_at,
         revoked_at=None,
+        replaces=replaces,
+        last_used_at=None,
     )
     session.add(row)
     session.flush()
@@ -65,6 +80,13 @@ def add_key(
 def find_key_by_prefix(session: Session, prefix: str) -> ApiKeyRecord | None:
     """The key with this prefix, usable or not, or None."""
     mine = select(ApiKey).where(ApiKey.prefix == prefix).execution_options(populate_existing=True)
+    row = session.scalar(mine)
+    return None if row is None else _record(row)
+
+
+def lock_key(session: Session, prefix: str) -> ApiKeyRecord | None:
+    """The same, while others who change it wait for the end of this transaction."""
+    mine = select(ApiKey).where(ApiKey.prefix == prefix).with_for_update().execution_options(populate_existing=True)
     row = session.scalar(mine)
     return None if row is None else _record(row)
 
@@ -91,6 +113,40 @@ def revoke_key(session: Session, prefix: str, *, now: datetime) -> ApiKeyRecord:
     return key
 
 
+def end_key(session: Session, prefix: str, *, at: datetime) -> ApiKeyRecord:
+    """Let a key expire at a moment, unless it expires before.
+
+    Raises
+    ------
+    KeyNotFound
+        If no key has this prefix.
+    """
+    later = or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > at)
+    session.execute(update(ApiKey).where(ApiKey.prefix == prefix, later).values(expires_at=at))
+    if (key := find_key_by_prefix(session, prefix)) is None:
+        raise KeyNotFound(prefix)
+    return key
+
+
+def successor_of(session: Session, prefix: str) -> str | None:
+    """Prefix of the key that took this one's place and was not revoked, or None."""
+    took_it = select(ApiKey.prefix).where(ApiKey.replaces == prefix, ApiKey.revoked_at.is_(None))
+    return session.scalar(took_it.limit(1))
+
+
+def note_uses(session: Session, used: Mapping[str, datetime]) -> None:
+    """Note when keys were last used.
+
+    Parameters
+    ----------
+    used
+        Id of a key -> beginning of the hour. What is stored never goes back.
+    """
+    for key_id, hour in used.items():
+        older = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < hour)
+        session.execute(update(ApiKey).where(ApiKey.id == key_id, older).values(last_used_at=hour))
+
+
 def _record(row: ApiKey) -> ApiKeyRecord:
     return ApiKeyRecord(
         id=row.id,
@@ -103,4 +159,6 @@ def _record(row: ApiKey) -> ApiKeyRecord:
         created_at=row.created_at,
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
+        replaces=row.replaces,
+        last_used_at=row.last_used_at,
     )

@@ -232,6 +232,14 @@ class ApiKeyRecord:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    replaces: str | None = None
+    """Prefix of the key whose place it took."""
+    last_used_at: datetime | None = None
+    """Beginning of the hour in which it was last used; None if it never was."""
+
+    def state(self, now: datetime) -> str:
+        """usable | expired | revoked, at ``now``."""
+        return "revoked" if self.revoked_at else "usable" if self.usable(now) else "expired"
 
     def usable(self, now: datetime) -> bool:
         """Tell whether the key is neither revoked nor expired at ``now``."""

@@ -15,9 +15,18 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import Select
 
-from polling.errors import FitNotPublishable, FitSuperseded, QuestionHeld, QuestionNotFound, ReleaseNotFound
+from polling.disclosure_items import missing_items
+from polling.errors import (
+    DisclosureIncomplete,
+    FitNotPublishable,
+    FitSuperseded,
+    QuestionHeld,
+    QuestionNotFound,
+    ReleaseNotFound,
+)
 from polling.store import outbox, serving, surveys
 from polling.store.columns import Json
+from polling.store.fit_waves import waves_of_fit
 from polling.store.fits import get_fit
 from polling.store.records import FitRecord, QuestionStateRecord, ReleaseRecord
 from polling.store.states import state_record, states
@@ -53,6 +62,8 @@ def publish(session: Session, *, fit_id: str, now: datetime) -> ReleaseRecord:
         If its verdict has problems.
     FitSuperseded
         If what is served rests on newer data or a newer version of the survey.
+    DisclosureIncomplete
+        If its disclosure statement would lack a required item.
     QuestionHeld
         If an analyst keeps new fits back; see ``by_hand.keep_back``.
         Like the others it is raised before anything is written, so the caller
@@ -67,6 +78,7 @@ def publish(session: Session, *, fit_id: str, now: datetime) -> ReleaseRecord:
         clear_stale(session, state, fit_id)
         return current
     _refuse_older(fit, current)
+    _refuse_undisclosed(session, fit)
     if (hold := question_state(session, fit.survey_id, fit.question_id).hold) is not None:
         raise QuestionHeld(fit_id, hold.sentence)
     release = Release(
@@ -204,6 +216,12 @@ def _refuse_older(fit: FitRecord, current: ReleaseRecord | None) -> None:
     if fit.data_sequence < current.data_sequence:
         reason = f"its data end at change {fit.data_sequence} of the survey's data, the release's at "
         raise FitSuperseded(fit.id, current.number, f"{reason}{current.data_sequence}")
+
+
+def _refuse_undisclosed(session: Session, fit: FitRecord) -> None:
+    declaration = surveys.get_declaration(session, fit.survey_id, fit.survey_version)
+    if missing := missing_items(declaration, lambda: [(one.name, one.facts) for one in waves_of_fit(session, fit)]):
+        raise DisclosureIncomplete(fit.id, missing)
 
 
 def _set_stale(state: QuestionState, since: datetime | None, reason: str | None) -> None:

@@ -98,15 +98,18 @@ def get_survey(session: Session, survey_id: str, version: int | None = None) -> 
     )
 
 
-def get_declaration(session: Session, survey_id: str) -> SurveyDeclaration:
-    """The newest declaration of a survey, without its tables.
+def get_declaration(session: Session, survey_id: str, version: int | None = None) -> SurveyDeclaration:
+    """A declaration of a survey, the newest or the one asked for, without its tables.
 
     Raises
     ------
-    SurveyNotFound
-        If there is no such survey.
+    SurveyNotFound, SurveyVersionNotFound
+        If there is no such survey, or it has no such version.
     """
-    return declaration_from_json(_newest(session, survey_id).declaration.encode())
+    row = _newest(session, survey_id) if version is None else session.get(SurveyVersion, (survey_id, version))
+    if row is None:
+        raise SurveyVersionNotFound(survey_id, version or 0)
+    return declaration_from_json(row.declaration.encode())
 
 
 def list_surveys(session: Session) -> list[SurveyVersionRecord]:

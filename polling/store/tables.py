@@ -262,6 +262,10 @@ class ApiKey(Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    # The prefix of the key whose place it took.
+    replaces: Mapped[str | None]
+    # The beginning of the hour in which it was last used.
+    last_used_at: Mapped[datetime | None]
 
 
 class Lease(Base):

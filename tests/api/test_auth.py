@@ -44,6 +44,7 @@ PATHS = {
     "getEstimates": "/v1/surveys/{s}/questions/rail/estimates",
     "listReleases": "/v1/surveys/{s}/questions/rail/releases",
     "getRelease": "/v1/surveys/{s}/releases/{release}",
+    "getDisclosure": "/v1/surveys/{s}/releases/{release}/disclosure",
     "getQuarantine": "/v1/surveys/{s}/waves/{wave}/quarantine",
     "downloadQuarantine": "/v1/surveys/{s}/waves/{wave}/quarantine/rows",
     "releaseQuarantine": "/v1/surveys/{s}/waves/{wave}/quarantine/release",
@@ -54,6 +55,10 @@ PATHS = {
     "confirmRelease": "/v1/surveys/{s}/questions/rail/confirm",
     "pinRelease": "/v1/surveys/{s}/releases/{release}/pin",
     "unpinRelease": "/v1/surveys/{s}/releases/{release}/unpin",
+    "listKeys": "/v1/surveys/{s}/keys",
+    "createKey": "/v1/surveys/{s}/keys",
+    "rotateKey": "/v1/surveys/{s}/keys/{prefix}/rotate",
+    "revokeKey": "/v1/surveys/{s}/keys/{prefix}/revoke",
     "getMetrics": "/metrics",
 }
 """A path per guarded operation; the test below fails when one is missing."""
@@ -76,6 +81,9 @@ BODIES = {
     "cancelJob": {},
     "pinRelease": {"reason": "test"},
     "unpinRelease": {"reason": "test"},
+    "createKey": {"role": "reader"},
+    "rotateKey": {},
+    "revokeKey": {},
 }
 """What is sent to the operations that take JSON."""
 
@@ -96,6 +104,8 @@ def call(world: World, operation: str, headers: dict[str, str], survey: str = SU
         "job": world.get(f"/v1/surveys/{SURVEY}/jobs").json()["jobs"][0]["id"],
         "release": world.get(f"/v1/surveys/{SURVEY}/questions/rail/releases").json()["releases"][0]["id"],
     }
+    if "{prefix}" in PATHS[operation]:
+        ids["prefix"] = world.key("reader").split("_")[1]
     path = PATHS[operation].format(s=survey, **ids)
     if operation in BODIES:
         return world.client.post(path, headers=headers, json=BODIES[operation])
@@ -208,6 +218,8 @@ def test_a_role_may_do_what_the_table_says_and_nothing_else(served: World, opera
             "closeWave": (409,),
             "releaseQuarantine": (409,),  # nothing is set aside
             "rollBack": (404,),  # there is no release of this id
+            "createKey": (201,),
+            "rotateKey": (201,),
             "confirmRelease": (409,),  # the fit of these tests calls itself one of NUTS
         }.get(operation, ())
         assert reply.status_code in (200, *also)

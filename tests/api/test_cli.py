@@ -386,3 +386,30 @@ def test_a_k_hat_of_equal_weights_is_told_in_words(capsys: pytest.CaptureFixture
     }
     assert shown["k_hat_sd"] == "none: all weights are equal"
     assert shown["k_hat_joint"] == "0.1"
+
+
+def test_a_survey_that_lacks_items_of_the_disclosure_statement_is_told_each_in_a_sentence(run: Run, tmp_path: Path):
+    folder = write_survey(tmp_path / "town")
+    assert "Warning" not in run("survey", "check", folder).output
+    file = folder / "survey.toml"
+    file.write_text(file.read_text().replace('mode = "telephone"\n', "").replace('sponsor = "Nobody"\n', ""))
+
+    for command in ("check", "add", "update"):
+        warnings = [line for line in run("survey", command, folder).stderr.splitlines() if "Warning" in line]
+        assert len(warnings) == 2
+        assert "who paid for the interviews" in warnings[0]
+        assert "how the interviews were done" in warnings[1]
+    assert len(json.loads(run("survey", "check", folder, "--json").stdout)["warnings"]) == 2
+
+
+def test_the_disclosure_statement_is_printed_in_three_forms(run: Run, town: Path, tmp_path: Path):
+    run("release", "disclosure", SURVEY, "rail", code=1)
+    push(run, town, "--reference", "w1")
+    run("fit", "now", SURVEY, "rail", "--here")
+
+    text = run("release", "disclosure", SURVEY, "rail").output
+    assert text.startswith("# Disclosure statement: A town, rail, release 1")
+    told = json.loads(run("release", "disclosure", SURVEY, "rail", "--json").output)
+    page = tmp_path / "statement.html"
+    run("release", "disclosure", SURVEY, "rail", "--format", "html", "--output", page, "--release", told["release_id"])
+    assert page.read_text().startswith("<!DOCTYPE html>")

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,11 @@ from api.cli import cli
 from jobs.at_work import at_work
 from jobs.settings import Settings
 from polling.secrets import SecretsFile
-from polling.store import backup_runs, outbox, queue, releases, suppression, surveys
+from polling.store import backup_runs, deliveries, outbox, queue, releases, suppression, surveys
 from polling.store.engine import Store, open_store
 from polling.store.suppression import Codes, Entry
 from polling.suppression_journal import SuppressionJournal
-from tests.polling.store.conftest import small_bundle
+from tests.polling.store.conftest import new_wave, small_bundle
 
 type Doctor = Callable[..., dict[str, dict[str, Any]]]
 
@@ -140,6 +141,21 @@ def test_questions_that_have_been_stale_for_long_are_seen(doctor: Doctor, store:
         releases.mark_stale(session, "demo", "tax", NOW - 2 * HOUR, "The last refit failed: it diverged")
         releases.mark_stale(session, "demo", "vote", NOW, "Wave w1 is not in it yet.")
     assert "1 of 2 stale, demo/tax" in faulty(doctor(1))["questions"]
+
+
+def test_a_survey_whose_waves_leave_an_item_untold_is_seen_before_a_fit_is_kept_back(doctor: Doctor, store: Store):
+    bundle = small_bundle()
+    silent = replace(bundle, declaration=replace(bundle.declaration, facts={"mode": "m", "sample_source": "s"}))
+    with store.write() as session:
+        surveys.add_survey(session, silent, now=NOW)
+        deliveries.add_wave(session, new_wave(facts={"sponsor": "a paper"}), now=NOW, actor="t")
+    assert doctor(1)["disclosure"]["found"] == "no survey lacks an item"
+    with store.write() as session:
+        deliveries.add_wave(session, new_wave("w2"), now=NOW, actor="t")
+    assert faulty(doctor(1))["disclosure"] == (
+        "demo does not tell who paid for the interviews (sponsor; wave w2 of Polly) -> No new fit of it is published: "
+        "tell it in survey.toml and run `hustings survey update`."
+    )
 
 
 def test_a_clock_that_was_ahead_is_seen(doctor: Doctor, store: Store):

@@ -48,6 +48,8 @@ id = "{id}"
 title = "A town"
 universe = "Adults of the town"
 sponsor = "Nobody"
+mode = "telephone"
+sample_source = "random digits"
 [columns]
 respondent = "id"
 [geography]

@@ -1,7 +1,10 @@
 """Every status that ``openapi.json`` documents is provoked once, and no other is seen on the way."""
 
 import shutil
+import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +102,29 @@ def changing(
         404: lambda world: change(world, f"{BASE}/waves/none/{act}", role),
         415: lambda world: world.client.post(path(world), headers=world.bearer(role), content=b"reason=x"),
     }
+
+
+def limited(provoke: Provoke, world: World) -> Any:
+    """Ask when the caller has used up what it may ask for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.services.strangers, "_rate", 0.001)
+        patch.setattr(world.services.strangers, "_buckets", OrderedDict(testclient=(0.0, time.monotonic())))
+        return provoke(world)
+
+
+def change_keys(world: World, path: str = "", *, by: str = "admin", survey: str = SURVEY, **body: Any) -> Any:
+    return world.client.post(f"/v1/surveys/{survey}/keys{path}", headers=world.bearer(by), json=body)
+
+
+def prefix(world: World) -> str:
+    """The visible part of a new key."""
+    return world.key("reader").split("_")[1]
+
+
+def rotated_twice(world: World) -> Any:
+    one = prefix(world)
+    change_keys(world, f"/{one}/rotate")
+    return change_keys(world, f"/{one}/rotate")
 
 
 def acting(act: str, **body: str) -> dict[int, Provoke]:
@@ -316,11 +342,41 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
         403: lambda world: world.client.post(f"{job(world)}/cancel", headers=world.bearer("pollster")),
         404: lambda world: world.client.post(f"{BASE}/jobs/none/cancel", headers=world.bearer("analyst")),
     },
+    "listKeys": plain(f"{BASE}/keys", forbidden="analyst", missing="/v1/surveys/none/keys"),
+    "createKey": {
+        201: lambda world: change_keys(world, role="reader"),
+        400: lambda world: change_keys(world, nonsense=1),
+        401: lambda world: world.client.post(f"{BASE}/keys", json={"role": "reader"}),
+        403: lambda world: change_keys(world, by="analyst", role="reader"),
+        404: lambda world: change_keys(world, survey="none", role="reader"),
+        415: lambda world: world.client.post(f"{BASE}/keys", headers=world.bearer("admin"), content=b"role=reader"),
+        422: lambda world: change_keys(world, role="pollster"),
+    },
+    "rotateKey": {
+        201: lambda world: change_keys(world, f"/{prefix(world)}/rotate"),
+        400: lambda world: change_keys(world, f"/{prefix(world)}/rotate", overlap_hours=-1),
+        401: lambda world: world.client.post(f"{BASE}/keys/none/rotate", json={}),
+        403: lambda world: change_keys(world, f"/{prefix(world)}/rotate", by="dpo"),
+        404: lambda world: change_keys(world, "/none/rotate"),
+        409: rotated_twice,
+        415: lambda world: world.client.post(f"{BASE}/keys/none/rotate", headers=world.bearer("admin"), content=b"x"),
+    },
+    "revokeKey": {
+        200: lambda world: change_keys(world, f"/{prefix(world)}/revoke"),
+        400: lambda world: change_keys(world, "/none/revoke?nonsense=1"),
+        401: lambda world: world.client.post(f"{BASE}/keys/none/revoke"),
+        403: lambda world: change_keys(world, "/none/revoke", by="dpo"),
+        404: lambda world: change_keys(world, "/none/revoke"),
+    },
     "listReleases": plain(f"{RAIL}/releases", forbidden="pollster", missing=f"{BASE}/questions/none/releases"),
     "getRelease": plain(release, forbidden="pollster", missing=f"{BASE}/releases/none"),
     "getDiagnostics": plain(
         lambda world: f"{release(world)}/diagnostics", forbidden="reader", missing=f"{BASE}/releases/none/diagnostics"
     ),
+    "getDisclosure": plain(
+        lambda world: f"{release(world)}/disclosure", forbidden="pollster", missing=f"{BASE}/releases/none/disclosure"
+    )
+    | {422: lambda world: world.get(f"{release(world)}/disclosure?format=pdf")},
     "getEstimates": plain(f"{RAIL}/estimates", forbidden="dpo", missing=f"{BASE}/questions/bridge/estimates")
     | {
         304: lambda world: world.get(
@@ -368,6 +424,13 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
 }
 
 
+PROVOCATIONS = {
+    # What asks for a key also asks how often it came; an address without one is counted too.
+    name: calls | ({429: partial(limited, calls[401])} if 401 in calls else {})
+    for name, calls in PROVOCATIONS.items()
+}
+
+
 def documented(world: World) -> dict[str, dict[str, Any]]:
     document = world.client.get("/openapi.json").json()
     return {one["operationId"]: one for path in document["paths"].values() for one in path.values()}
@@ -403,14 +466,23 @@ def test_a_documented_status_can_be_provoked(world: World, operation: str, statu
 
 def check(world: World, schema: str, body: dict[str, Any]) -> None:
     """The body has the described members and no other, and can be read back into its type."""
-    from api import payloads, privacy_payloads, problems, release_payloads, wave_payloads
+    from api import key_payloads, payloads, privacy_payloads, problems, release_payloads, wave_payloads
+    from api.statement import payloads as statement_payloads
 
     described = world.client.get("/openapi.json").json()["components"]["schemas"][schema]
     assert set(body) <= set(described["properties"])
     assert set(described.get("required", [])) <= set(body)
     struct = next(
         one
-        for where in (payloads, wave_payloads, privacy_payloads, release_payloads, problems)
+        for where in (
+            payloads,
+            key_payloads,
+            wave_payloads,
+            privacy_payloads,
+            release_payloads,
+            statement_payloads,
+            problems,
+        )
         if (one := getattr(where, schema, None))
     )
     assert msgspec.to_builtins(msgspec.convert(body, struct)) == body

@@ -37,6 +37,7 @@ def small_bundle(survey_id: str = "demo", questions: tuple[str, ...] = ("tax", "
         demographics=(Demographic(name="age", column="age", levels=("young", "old")),),
         questions=tuple(question(name) for name in questions),
         frame_file="frame.parquet",
+        facts={"sponsor": "nobody", "mode": "telephone", "sample_source": "random digits"},
     )
     frame = pl.DataFrame(
         {

@@ -137,3 +137,28 @@ class TestLeases:
             leases.record_run(session, "nightly", NOW)
             leases.record_run(session, "nightly", NOW + seconds(5))
             assert leases.last_run(session, "nightly") == NOW + seconds(5)
+
+
+def test_an_end_of_a_key_never_moves_back_and_a_use_never_goes_back(store: Store):
+    with store.write() as session:
+        key = keys.add_key(session, prefix="abcdefgh", key_hash="h", role="reader", survey_id=None, now=NOW)
+        ends = [keys.end_key(session, "abcdefgh", at=NOW + seconds(n)).expires_at for n in (9, 5, 7)]
+        keys.note_uses(session, {key.id: NOW, "somebody else": NOW})
+        keys.note_uses(session, {key.id: NOW - seconds(3600)})
+        found = keys.lock_key(session, "abcdefgh")
+        assert ends == [NOW + seconds(n) for n in (9, 5, 5)]
+        assert found is not None
+        assert found.last_used_at == NOW
+        assert keys.lock_key(session, "nobody") is None
+        with pytest.raises(KeyNotFound):
+            keys.end_key(session, "nobody", at=NOW)
+
+
+def test_the_successor_of_a_key_is_the_one_that_was_not_revoked(store: Store):
+    with store.write() as session:
+        for prefix, replaces in (("old", None), ("first", "old"), ("second", "old")):
+            keys.add_key(
+                session, prefix=prefix, key_hash=prefix, role="reader", survey_id=None, replaces=replaces, now=NOW
+            )
+        keys.revoke_key(session, "first", now=NOW)
+        assert (keys.successor_of(session, "old"), keys.successor_of(session, "second")) == ("second", None)

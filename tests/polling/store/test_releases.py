@@ -2,10 +2,18 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
-from polling.errors import FitNotFound, FitNotPublishable, FitSuperseded, QuestionNotFound, ReleaseNotFound
+from polling.errors import (
+    DisclosureIncomplete,
+    FitNotFound,
+    FitNotPublishable,
+    FitSuperseded,
+    QuestionNotFound,
+    ReleaseNotFound,
+)
 from polling.store import deliveries, fits, outbox, releases, surveys
 from polling.store.engine import Store
 from polling.store.records import QuestionStateRecord, ReleaseRecord
@@ -233,3 +241,19 @@ def test_what_does_not_exist_is_not_found(survey_store: Store):
             releases.question_state(session, "demo", "nothing")
         with pytest.raises(QuestionNotFound):
             releases.mark_stale(session, "nothing", "vote", NOW, "x")
+
+
+def test_a_release_that_would_not_tell_who_paid_is_not_published(store: Store):
+    bundle = small_bundle()
+    silent = replace(bundle, declaration=replace(bundle.declaration, facts={"mode": "m", "sample_source": "s"}))
+    with store.write() as session:
+        surveys.add_survey(session, silent, now=NOW)
+        told = new_wave("w1", facts={"sponsor": "a paper"})
+        waves = [deliveries.add_wave(session, one, now=NOW, actor="t")[0] for one in (told, new_wave("w2"))]
+        inputs = {"waves": [{"id": one.id, "version": 1} for one in waves]}
+        both = fits.save_fit(session, new_fit(inputs=inputs, data_sequence=2), now=NOW)
+        first = fits.save_fit(session, new_fit(inputs={"waves": inputs["waves"][:1]}, seed=2), now=NOW)
+        with pytest.raises(DisclosureIncomplete, match=r"who paid for the interviews \(sponsor; wave w2 of Polly\)"):
+            releases.publish(session, fit_id=both, now=NOW)
+        # Nothing was written, so that the transaction goes on.
+        assert releases.publish(session, fit_id=first, now=NOW).number == 1

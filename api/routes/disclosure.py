@@ -1,0 +1,82 @@
+"""The disclosure statement of a release, as JSON, as a page, or as Markdown."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, cast
+
+from litestar import Request, Response, Router, get
+from litestar.di import NamedDependency
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, Schema
+from litestar.openapi.spec.enums import OpenAPIType
+from litestar.params import FromPath, QueryParameter
+
+from api.errors import UnknownChoice
+from api.problems import documented
+from api.routes.releases import find_release
+from api.services import Services
+from api.statement import StatementPayload, render_html, render_markdown, statement_of
+from api.statement.html import POLICY
+from polling.disclosure import DisclosureRules
+
+__all__ = ["FORMATS", "disclosure_route"]
+
+FORMATS = {"json": "application/json", "html": "text/html", "markdown": "text/markdown"}
+"""Name in ``format`` -> media type in ``Accept``; the first is the default."""
+
+
+@dataclass
+class InThreeForms(Operation):
+    """Describes what the handler's annotation cannot: the other media types of the same answer."""
+
+    def __post_init__(self) -> None:
+        answers = (self.responses or {}).get("200")
+        assert isinstance(answers, OpenAPIResponse)
+        assert answers.content is not None
+        for media_type in ("text/html", "text/markdown"):
+            answers.content[media_type] = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
+
+
+@get(
+    "/v1/surveys/{survey_id:str}/releases/{release_id:str}/disclosure",
+    operation_id="getDisclosure",
+    operation_class=InThreeForms,
+    summary="A release's disclosure statement",
+    tags=["releases"],
+    sync_to_thread=True,
+    responses=documented(400, 401, 403, 404, 422),
+)
+def get_disclosure(
+    survey_id: FromPath[str],
+    release_id: FromPath[str],
+    request: Request[Any, Any, Any],
+    services: NamedDependency[Services],
+    format: Annotated[  # noqa: A002 (the name of the parameter)
+        str | None, QueryParameter(description="json, html or markdown. Default: what Accept prefers.")
+    ] = None,
+) -> Response[StatementPayload]:
+    """How the estimates of a release were made: AAPOR's items and the minimum of ESOMAR/WAPOR, with model and limits.
+
+    Generated from stored records, and given for every release, also when its draws are gone. As JSON, as one HTML page
+    that loads nothing, or as Markdown.
+    """
+    if format is not None and format not in FORMATS:
+        raise UnknownChoice("format", format, FORMATS)
+    media_type = FORMATS[format] if format else request.accept.best_match(list(FORMATS.values()), "application/json")
+    rules = DisclosureRules(services.settings.min_people, services.settings.min_interviews)
+    with services.store.read() as session:
+        release = find_release(session, survey_id, release_id)
+        statement = statement_of(session, release, secrets=services.secrets, rules=rules, now=services.now())
+    headers = {"Vary": "Accept, Authorization"}
+    if media_type == "text/html":
+        headers["Content-Security-Policy"] = POLICY
+        return _text(render_html(statement), media_type, headers)
+    if media_type == "text/markdown":
+        return _text(render_markdown(statement), media_type, headers)
+    return Response(statement, headers=headers)
+
+
+def _text(text: str, media_type: str, headers: dict[str, str]) -> Response[StatementPayload]:
+    # The annotation is what the OpenAPI document is made from.
+    return Response(cast("StatementPayload", text), media_type=media_type, headers=headers)
+
+
+disclosure_route = Router("/", route_handlers=[get_disclosure])

@@ -1,0 +1,154 @@
+"""Sections of a disclosure statement about the model: what it is, how it was fitted, why it was believed."""
+
+from typing import Any
+
+from api.confirmed import describe_confirmation
+from api.statement.payloads import StatementSection, StatementTable
+from api.statement.records import Records
+from mrp.errors import FormulaError
+from mrp.in_words import describe_terms
+from mrp.verdict import MAX_K_HAT, MAX_MC_ERROR, MAX_RHAT, MIN_BFMI, MIN_ESS, FitVerdict
+
+__all__ = ["model_sections", "priors_of"]
+
+ENGINES = {
+    "laplace": (
+        "A nested Laplace approximation of the posterior distribution, corrected by importance sampling against the "
+        "exact density."
+    ),
+    "nuts": "Hamiltonian Monte Carlo (NUTS) on the model as it is written down in PyMC.",
+}
+PUBLISHED_IF = {
+    "laplace": (
+        f"A fit by this engine is published only if Newton's method converged, Pareto k-hat is at most {MAX_K_HAT} at "
+        f"both stages, the Monte-Carlo error of every default estimate is at most {MAX_MC_ERROR} of its standard "
+        "deviation, and every term of the model moves the prediction."
+    ),
+    "nuts": (
+        f"A fit by this engine is published only if R-hat is at most {MAX_RHAT} and bulk and tail effective sample "
+        f"size at least {MIN_ESS} for every parameter, no transition diverged, E-BFMI is at least {MIN_BFMI} in every "
+        "chain, and every term of the model moves the prediction."
+    ),
+}
+NUMBERS = {
+    "k_hat_sd": "Pareto k-hat of the standard deviations",
+    "k_hat_joint": "Pareto k-hat of the joint draws",
+    "divergences": "divergent transitions",
+    "chains": "chains",
+    "draws": "draws (per chain, where there are chains)",
+    "acceptance": "mean acceptance",
+}
+
+
+def model_sections(records: Records) -> list[StatementSection]:
+    """What was done with the interviews."""
+    return [_model(records), _priors(records), _engine(records), _diagnostics(records), _software(records)]
+
+
+def priors_of(records: Records) -> dict[str, str]:
+    """Term -> prior in words."""
+    stored = records.fit.priors
+    return {str(term): str(prior) for term, prior in stored.items()} if isinstance(stored, dict) else {}
+
+
+def _model(records: Records) -> StatementSection:
+    question, fit = records.question, records.fit
+    text = [
+        (
+            "Multilevel regression and poststratification (MRP). A regression estimates, from all interviews together, "
+            f"the probability that a person of given demographics in a given district answers “{question.options[0]}”. "
+            "The estimate of an area or group is the mean of these probabilities over the people in it, counted by the "
+            "population frame."
+        ),
+        "y[c] ~ Binomial(n[c], inverse logit(eta[c])): of n[c] interviews in cell c, y[c] gave the answer.",
+        f"eta = intercept + {fit.formula}",
+        (
+            "estimate of an area A, once per draw = sum over cells c in A of N[c] * inverse logit(eta[c]) / sum of "
+            "N[c], with N people in the frame; intervals are taken over draws."
+        ),
+    ]
+    try:
+        terms = describe_terms(fit.formula)
+    except FormulaError:  # of a version that read other formulas
+        terms = {}
+    tables = []
+    if terms:
+        rows = [[term, words] for term, words in terms.items()]
+        tables.append(StatementTable("What opinion may depend on", ["term", "in words"], rows))
+    if predictors := _predictors(records):
+        caption = "District predictors, centred and scaled over the people of the frame"
+        tables.append(StatementTable(caption, ["predictor", "mean", "standard deviation"], predictors))
+    else:
+        text.append("No numeric predictor of districts is in the model.")
+    return StatementSection("model", "Model", ["AAPOR 9", "AAPOR 10"], text, tables)
+
+
+def _predictors(records: Records) -> list[list[str]]:
+    stored = records.design.get("predictors", [])
+    return [
+        [str(one["name"]), f"{one['centre']:.4g}", f"{one['scale']:.4g}"]
+        for one in stored
+        if one.get("key") == records.design.get("district") and one.get("centre") is not None
+    ]
+
+
+def _priors(records: Records) -> StatementSection:
+    rows = [[term, prior] for term, prior in priors_of(records).items()]
+    text = ["What the model held to be plausible before it saw an interview, on the logit scale."]
+    table = StatementTable("Prior distributions", ["of", "prior"], rows)
+    return StatementSection("priors", "Priors", ["AAPOR 9"], text, [table] if rows else [])
+
+
+def _engine(records: Records) -> StatementSection:
+    engine = records.fit.engine
+    text = [f"{engine}: {ENGINES.get(engine, 'see the documentation of the version named below.')}"]
+    if escalated := _told(records).get("escalated"):
+        text.append(f"The faster engine was tried first and did not pass its checks: {'; '.join(map(str, escalated))}.")
+    text.append(f"Seed {records.fit.seed}; fit {records.fit.id}. The same inputs, seed and versions give the same fit.")
+    return StatementSection("engine", "How the model was fitted", ["AAPOR 10"], text)
+
+
+def _diagnostics(records: Records) -> StatementSection:
+    verdict = FitVerdict.from_json(records.fit.verdict if isinstance(records.fit.verdict, dict) else {"problems": []})
+    text = [PUBLISHED_IF[records.fit.engine]] if records.fit.engine in PUBLISHED_IF else []
+    text.append(
+        "The fit was found publishable: its checks found no problem."
+        if verdict.publishable
+        else "The checks of the fit found problems: " + "; ".join(problem.message for problem in verdict.problems) + "."
+    )
+    text += [f"Warning: {warning}." for warning in verdict.warnings]
+    text.append(describe_confirmation(records.release, records.confirmation).sentence)
+    rows = [[name, _number(value)] for name, value in _numbers(records).items()]
+    table = StatementTable("Diagnostics", ["measure", "value"], rows)
+    return StatementSection("diagnostics", "Diagnostics and verdict", ["AAPOR 10"], text, [table] if rows else [])
+
+
+def _numbers(records: Records) -> dict[str, Any]:
+    found = records.diagnostics
+    numbers = {words: found[name] for name, words in NUMBERS.items() if name in found}
+    worst = found.get("worst", {})
+    if rows := worst.get("r_hat"):
+        numbers["highest R-hat"] = rows[0].get("r_hat")
+    if rows := worst.get("ess"):
+        numbers["lowest effective sample size"] = min(rows[0].get("ess_bulk") or 0, rows[0].get("ess_tail") or 0)
+    if chains := [value for value in found.get("e_bfmi", ()) if value is not None]:
+        numbers["lowest E-BFMI"] = min(chains)
+    return numbers
+
+
+def _software(records: Records) -> StatementSection:
+    stored = records.fit.versions
+    rows = [[str(name), str(one)] for name, one in stored.items()] if isinstance(stored, dict) else []
+    table = StatementTable("Software that made the fit", ["software", "version"], rows)
+    return StatementSection("software", "Software", ["AAPOR 10"], [], [table])
+
+
+def _told(records: Records) -> dict[str, Any]:
+    told = records.diagnostics.get("fit", {})
+    return told if isinstance(told, dict) else {}
+
+
+def _number(value: object) -> str:
+    if value is None:
+        return "none: all weights are equal"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
