@@ -25,6 +25,7 @@ from api.problems import exception_handlers
 from api.proxies import TrustedProxies
 from api.release_cache import ReleaseCache
 from api.routes.estimates import estimates_routes
+from api.routes.events import events_routes
 from api.routes.health import health_routes
 from api.routes.jobs import jobs_routes
 from api.routes.metrics import metrics_route
@@ -74,7 +75,12 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
     secrets = SecretsFile(settings.secrets_file)
     releases = ReleaseCache(store, secrets, settings)
     services = Services(store, secrets, settings, releases, now)
-    return Edge(build(services), metrics=services.metrics, proxies=TrustedProxies(settings.trusted_proxies))
+    return Edge(
+        build(services),
+        metrics=services.metrics,
+        proxies=TrustedProxies(settings.trusted_proxies),
+        on_stopping=services.events.end,
+    )
 
 
 def build(services: Services) -> Litestar:
@@ -90,6 +96,7 @@ def build(services: Services) -> Litestar:
         route_handlers=[
             surveys_routes,
             estimates_routes,
+            events_routes,
             releases_routes,
             release_acts_routes,
             pins_routes,
@@ -109,7 +116,7 @@ def build(services: Services) -> Litestar:
         exception_handlers=exception_handlers,
         state=State({"services": services}),
         on_startup=[services.memory.start],
-        on_shutdown=[services.memory.stop, services.store.close],
+        on_shutdown=[services.events.stop, services.memory.stop, services.store.close],
         request_max_body_size=1_000_000,
         multipart_form_part_limit=16,
         # Unexpected errors are logged by `api.problems`, without their messages.

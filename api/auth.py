@@ -63,6 +63,8 @@ ROLES: dict[str, frozenset[str]] = {
     "getJob": frozenset({"pollster", "analyst", "admin"}),
     # A refit rests on every pollster's waves, so none of them ends it alone.
     "cancelJob": frozenset({"analyst", "admin"}),
+    # Whom each event is for is declared in `jobs.events`.
+    "followEvents": EVERYONE,
     "getEstimates": frozenset({"reader", "analyst", "admin"}),
     "listReleases": EVERYONE - {"pollster"},
     "getRelease": EVERYONE - {"pollster"},

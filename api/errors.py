@@ -11,6 +11,7 @@
     + MomentWithoutZone       a time without its offset from UTC
     + BadUpload               a form field that cannot be used
     + BadIdempotencyKey       an Idempotency-Key that cannot be one
+    + BadEventId              a Last-Event-ID that cannot be one
   x IdempotencyKeyReused      the Idempotency-Key came with another request before
   x RequestInFlight           the same request is being worked on
   x UndoUnclear               it is not said which deliveries are to be undone
@@ -23,6 +24,8 @@
     + IntervalOutOfRange      an interval outside (0, 1)
     + TooManyGroups           a breakdown finer than the setting max_groups allows
   x NoReleaseYet              the question has no published fit
+  x EventsGone                the events after an id are not kept any more, or the id is not known
+  x TooManyStreams            the key, or the process, has as many streams of events as it may have
   x ServiceBusy               as many answers are being computed as the service can hold
   x DatabaseAway              the database does not answer, and memory cannot in its place
 """
@@ -32,10 +35,12 @@ from collections.abc import Iterable
 
 __all__ = [
     "ApiError",
+    "BadEventId",
     "BadIdempotencyKey",
     "BadUpload",
     "DatabaseAway",
     "EstimateRefused",
+    "EventsGone",
     "IdempotencyKeyReused",
     "IntervalOutOfRange",
     "KeyMissing",
@@ -53,6 +58,7 @@ __all__ = [
     "RoleRefused",
     "ServiceBusy",
     "TooManyGroups",
+    "TooManyStreams",
     "UndoUnclear",
     "UnknownChoice",
     "UnknownParameter",
@@ -140,6 +146,16 @@ class BadIdempotencyKey(RequestRefused):
 
     def __init__(self, most: int) -> None:
         super().__init__(f"The Idempotency-Key must have 1 to {most} printable ASCII characters.")
+
+
+class BadEventId(RequestRefused):
+    """The id of the last event that was seen is none."""
+
+    def __init__(self, given: str) -> None:
+        super().__init__(
+            f"The id of the last event is a number that came with it; got {given[:80]!r}. Leave it out to begin "
+            "now, or send 0 for every event that is kept."
+        )
 
 
 class IdempotencyKeyReused(ApiError):
@@ -235,6 +251,33 @@ class TooManyGroups(EstimateRefused):
 
 class NoReleaseYet(ApiError):
     """A question without a published fit; the message says what is being done about it."""
+
+
+class EventsGone(ApiError):
+    """What came after an event cannot be told without a gap."""
+
+    def __init__(self, after: int, *, unknown: bool = False) -> None:
+        why = (
+            f"There is no event {after} here: the database may have been restored from a backup."
+            if unknown
+            else f"Not every event after {after} is kept any more (setting event_days)."
+        )
+        super().__init__(
+            f"{why} Read the survey's waves, jobs and releases as they are now, then connect without a last id; 0 "
+            "gives every event that is kept."
+        )
+
+
+class TooManyStreams(ApiError):
+    """One more stream of events than there may be."""
+
+    def __init__(self, per_key: int | None) -> None:
+        super().__init__(
+            "This server has as many streams of events as it may have (setting max_streams). Try again later."
+            if per_key is None
+            else f"This key has {per_key:,} streams of events open, as many as it may have (setting streams_per_key). "
+            "Close one, or let the readers of one application share a stream."
+        )
 
 
 class ServiceBusy(ApiError):

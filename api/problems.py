@@ -64,6 +64,7 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     errors.NulCharacter: ProblemKind(400, "nul-character", "NUL character in the request"),
     errors.BadUpload: ProblemKind(400, "bad-upload", "The upload cannot be understood"),
     errors.BadIdempotencyKey: ProblemKind(400, "bad-idempotency-key", "The Idempotency-Key cannot be used"),
+    errors.BadEventId: ProblemKind(400, "bad-event-id", "The id of the last event cannot be used"),
     errors.IdempotencyKeyReused: ProblemKind(409, "idempotency-key-reused", "The Idempotency-Key is taken"),
     errors.RequestInFlight: ProblemKind(409, "request-in-flight", "The same request is being worked on"),
     errors.NotMultipart: ProblemKind(415, "unsupported-media-type", "The wrong media type"),
@@ -81,6 +82,8 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     errors.UnknownChoice: ProblemKind(422, "unknown-choice", "Not one of the possible values"),
     errors.IntervalOutOfRange: ProblemKind(422, "interval-out-of-range", "The interval is out of range"),
     errors.TooManyGroups: ProblemKind(422, "too-many-groups", "The breakdown is too fine for one answer"),
+    errors.EventsGone: ProblemKind(410, "events-gone", "The events after this one are not kept any more"),
+    errors.TooManyStreams: ProblemKind(429, "too-many-streams", "Too many streams of events are open"),
     errors.NoReleaseYet: ProblemKind(404, "no-release-yet", "Nothing is published yet"),
     polling_errors.SurveyNotFound: ProblemKind(404, "survey-not-found", "No such survey"),
     polling_errors.QuestionNotFound: ProblemKind(404, "question-not-found", "No such question"),
@@ -125,13 +128,24 @@ DESCRIPTIONS = {
     403: "The key's role or pollster may not do this.",
     404: "There is no such thing, or it lies outside the key's surveys.",
     409: "The wave or release stands so that this cannot be done, or the Idempotency-Key is in use.",
-    410: "The release is known, but its draws are not kept any more.",
+    410: "It was here once, and is not kept any more: draws of a release, or events.",
     413: "The file is larger than the service accepts.",
     415: "The body has another media type than the route takes.",
     422: "The request is clear, but cannot be carried out; the detail says why, and what is allowed.",
+    429: "More than the key, or the server, may have at a time.",
     500: "A fault of the service; it has been logged.",
     503: "The service cannot answer now.",
 }
+
+
+_COME_AGAIN = (
+    errors.ServiceBusy,
+    errors.RequestInFlight,
+    errors.TooManyStreams,
+    errors.DatabaseAway,
+    OperationalError,
+)
+"""Answered with Retry-After."""
 
 
 def documented(*statuses: int) -> dict[int, ResponseSpec]:
@@ -162,7 +176,7 @@ def answer(error: Exception) -> tuple[Problem, dict[str, str]]:
             detail = "The service has a fault. It has been logged; please try again later."
     if kind.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, errors.ServiceBusy | errors.RequestInFlight | errors.DatabaseAway | OperationalError):
+    if isinstance(error, _COME_AGAIN):
         headers["Retry-After"] = "5"
     faults = getattr(error, "faults", None)
     allowed = getattr(error, "allowed", None)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from api.answers import Answers
+from api.event_hub import EventHub
 from api.house_metrics import FitTotals
 from api.http_metrics import HttpMetrics
 from api.idempotency import Exchanges
@@ -36,7 +37,12 @@ class Services:
     metrics: HttpMetrics = field(default_factory=HttpMetrics)
     fits: FitTotals = field(default_factory=FitTotals)
     memory: Memory = field(init=False)
+    events: EventHub = field(init=False)
 
     def __post_init__(self) -> None:
         memory = Memory(self.store, self.releases, memory_s=self.settings.memory_s, most=self.settings.release_cache)
         object.__setattr__(self, "memory", memory)
+        events = EventHub(
+            self.store, per_key=self.settings.streams_per_key, most=self.settings.max_streams, now=self.now
+        )
+        object.__setattr__(self, "events", events)

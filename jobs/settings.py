@@ -123,6 +123,8 @@ class Settings:
         float,
         About("While the database is away, reads are answered from memory for this many seconds, then 503.", least=0),
     ] = 900.0
+    max_streams: Annotated[int, About("Streams of events that one web server has open at a time.", least=1)] = 1000
+    streams_per_key: Annotated[int, About("Streams of events that one key has open at a time.", least=1)] = 100
     refit_quiet_s: Annotated[
         float, About("A refit waits until no wave has arrived for this many seconds ...", least=0)
     ] = 2.0
@@ -175,6 +177,9 @@ class Settings:
     job_keep_days: Annotated[
         int, About("Days until a job that has ended is forgotten; the last one of each work is not.", least=1)
     ] = 90
+    event_days: Annotated[
+        int, About("Days until events are forgotten; who follows them may be away for so long.", least=1)
+    ] = 30
 
     source_networks: Annotated[
         str,

@@ -33,7 +33,7 @@ from jobs.spool import clean_spool
 from mrp.errors import MrpError
 from polling.errors import BytesHeld, LeaseLost, PollingError
 from polling.secrets import SecretsFile
-from polling.store import queue, releases
+from polling.store import job_events, queue, releases
 from polling.store.engine import Store
 from polling.store.records import Claim
 
@@ -130,6 +130,8 @@ class Worker:
             return False
         with logs.about(job_id=claim.job.id):
             try:
+                with self.store.write() as session:
+                    job_events.tell(session, claim.job, now=now)
                 self._do(claim)
             except LeaseLost as lost:
                 log.warning("job %s: %s", claim.job.id, lost)
@@ -280,6 +282,7 @@ class Worker:
             ended = queue.fail(session, claim, now=now, code=code, detail=detail, retry_after=retry_after)
             if ended.state == "failed" and job.survey_id and job.question_id:
                 releases.mark_stale(session, job.survey_id, job.question_id, now, f"The last refit failed: {detail}")
+            job_events.tell(session, ended, now=now)
         log.warning("job %s, attempt %d: %s: %s", job.id, claim.attempt, code, detail)
 
     def _pause(self, claim: Claim) -> timedelta:

@@ -41,6 +41,7 @@ PATHS = {
     "listJobs": "/v1/surveys/{s}/jobs",
     "getJob": "/v1/surveys/{s}/jobs/{job}",
     "cancelJob": "/v1/surveys/{s}/jobs/{job}/cancel",
+    "followEvents": "/v1/surveys/{s}/events",
     "getEstimates": "/v1/surveys/{s}/questions/rail/estimates",
     "listReleases": "/v1/surveys/{s}/questions/rail/releases",
     "getRelease": "/v1/surveys/{s}/releases/{release}",
@@ -97,6 +98,8 @@ def call(world: World, operation: str, headers: dict[str, str], survey: str = SU
         "release": world.get(f"/v1/surveys/{SURVEY}/questions/rail/releases").json()["releases"][0]["id"],
     }
     path = PATHS[operation].format(s=survey, **ids)
+    if operation == "followEvents":
+        world.services.events.end()  # a stream has no end by itself
     if operation in BODIES:
         return world.client.post(path, headers=headers, json=BODIES[operation])
     if operation == "receiveBatch":

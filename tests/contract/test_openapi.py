@@ -234,6 +234,17 @@ def busy(world: World) -> Any:
         return world.get(f"{RAIL}/estimates?interval=0.123")
 
 
+def followed(world: World) -> Any:
+    world.services.events.end()  # a stream has no end by itself
+    return world.get(f"{BASE}/events")
+
+
+def too_many(world: World) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.services.events, "_per_key", 0)
+        return world.get(f"{BASE}/events")
+
+
 PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     "health": {200: lambda world: world.client.get("/health"), 400: lambda world: world.client.get("/health?x=1")},
     "ready": {
@@ -316,6 +327,12 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
         403: lambda world: world.client.post(f"{job(world)}/cancel", headers=world.bearer("pollster")),
         404: lambda world: world.client.post(f"{BASE}/jobs/none/cancel", headers=world.bearer("analyst")),
     },
+    "followEvents": plain(f"{BASE}/events", forbidden="monitor", missing="/v1/surveys/none/events")
+    | {
+        200: followed,
+        410: lambda world: world.get(f"{BASE}/events?last_event_id=999999999"),
+        429: too_many,
+    },
     "listReleases": plain(f"{RAIL}/releases", forbidden="pollster", missing=f"{BASE}/questions/none/releases"),
     "getRelease": plain(release, forbidden="pollster", missing=f"{BASE}/releases/none"),
     "getDiagnostics": plain(
@@ -392,7 +409,7 @@ def test_a_documented_status_can_be_provoked(world: World, operation: str, statu
         return
     media_type = reply.headers["content-type"].partition(";")[0]
     assert media_type in response["content"]
-    if media_type in ("text/csv", "text/plain"):
+    if media_type in ("text/csv", "text/plain", "text/event-stream"):
         return
     body = reply.json()
     schema = response["content"][media_type]["schema"]["$ref"].rsplit("/", 1)[1]
