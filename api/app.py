@@ -49,7 +49,8 @@ __all__ = ["build", "create_app", "handlers_of"]
 
 DESCRIPTION = """Push waves of interviews, read estimates by district and group with their uncertainty.
 
-Every route below needs an API key as `Authorization: Bearer hust_...`, except `/health` and `/ready`.
+Every route below needs an API key as `Authorization: Bearer hust_...`, except `/health` and `/ready`. Never put a key
+into a URL: a browser follows events with a ticket.
 A survey outside the key's scope is answered like one that does not exist. Refusals are RFC 9457 problems
 (`application/problem+json`) whose `type` is a stable slug; a fault of the service itself is a 500 of the same form.
 Every answer has an `X-Request-Id`, by which the log of the service tells of it: yours, if you send one of up to 64

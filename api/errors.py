@@ -17,6 +17,7 @@
   x UndoUnclear               it is not said which deliveries are to be undone
   x KeyMissing                no bearer key came with the request
   x KeyNotAccepted            the key is unknown, revoked or expired
+  x TicketRefused             the ticket was used, has expired, or is none
   x RoleRefused               the key's role may not do this
   x PollsterRefused           a pollster's key was used to speak for another pollster
   x EstimateRefused           an estimate was asked for that cannot exist
@@ -57,6 +58,7 @@ __all__ = [
     "RequestRefused",
     "RoleRefused",
     "ServiceBusy",
+    "TicketRefused",
     "TooManyGroups",
     "TooManyStreams",
     "UndoUnclear",
@@ -194,6 +196,16 @@ class KeyMissing(ApiError):
 
 class KeyNotAccepted(ApiError):
     """The key is unknown, revoked or expired."""
+
+
+class TicketRefused(ApiError):
+    """The ticket opens nothing, or nothing any more."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This ticket was used, has expired, or is not for this survey: it opens one stream, within 60 seconds. "
+            "Ask for another one with POST /v1/surveys/{survey}/events/ticket."
+        )
 
 
 class RoleRefused(ApiError):

@@ -74,6 +74,7 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     RecursionError: ProblemKind(400, "bad-request", "The request is nested too deeply"),
     errors.KeyMissing: ProblemKind(401, "key-missing", "An API key is needed"),
     errors.KeyNotAccepted: ProblemKind(401, "key-refused", "The API key is not accepted"),
+    errors.TicketRefused: ProblemKind(401, "ticket-refused", "The ticket opens nothing any more"),
     polling_errors.KeyRefused: ProblemKind(401, "key-refused", "The API key is not accepted"),
     errors.RoleRefused: ProblemKind(403, "role-refused", "The key's role may not do this"),
     errors.PollsterRefused: ProblemKind(403, "pollster-refused", "The key speaks for another pollster"),
@@ -124,7 +125,7 @@ UNEXPECTED = ProblemKind(500, "internal-error", "Something went wrong in the ser
 
 DESCRIPTIONS = {
     400: "The request cannot be understood: an unknown or repeated parameter, a value of the wrong type, a NUL.",
-    401: "No key, or a key that is unknown, revoked or expired.",
+    401: "No key, or a key (for a stream: a ticket) that is unknown, revoked or expired.",
     403: "The key's role or pollster may not do this.",
     404: "There is no such thing, or it lies outside the key's surveys.",
     409: "The wave or release stands so that this cannot be done, or the Idempotency-Key is in use.",

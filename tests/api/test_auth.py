@@ -42,6 +42,7 @@ PATHS = {
     "getJob": "/v1/surveys/{s}/jobs/{job}",
     "cancelJob": "/v1/surveys/{s}/jobs/{job}/cancel",
     "followEvents": "/v1/surveys/{s}/events",
+    "createEventTicket": "/v1/surveys/{s}/events/ticket",
     "getEstimates": "/v1/surveys/{s}/questions/rail/estimates",
     "listReleases": "/v1/surveys/{s}/questions/rail/releases",
     "getRelease": "/v1/surveys/{s}/releases/{release}",
@@ -75,6 +76,7 @@ BODIES = {
     "rollBack": {"release": "none", "reason": "test"},
     "confirmRelease": {},
     "cancelJob": {},
+    "createEventTicket": {},
     "pinRelease": {"reason": "test"},
     "unpinRelease": {"reason": "test"},
 }
@@ -211,6 +213,7 @@ def test_a_role_may_do_what_the_table_says_and_nothing_else(served: World, opera
             "closeWave": (409,),
             "releaseQuarantine": (409,),  # nothing is set aside
             "rollBack": (404,),  # there is no release of this id
+            "createEventTicket": (201,),
             "confirmRelease": (409,),  # the fit of these tests calls itself one of NUTS
         }.get(operation, ())
         assert reply.status_code in (200, *also)

@@ -333,6 +333,13 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
         410: lambda world: world.get(f"{BASE}/events?last_event_id=999999999"),
         429: too_many,
     },
+    "createEventTicket": {
+        201: lambda world: world.client.post(f"{BASE}/events/ticket", headers=world.bearer("reader")),
+        400: lambda world: world.client.post(f"{BASE}/events/ticket?nonsense=1", headers=world.bearer("reader")),
+        401: lambda world: world.client.post(f"{BASE}/events/ticket"),
+        403: lambda world: world.client.post(f"{BASE}/events/ticket", headers=world.bearer("monitor")),
+        404: lambda world: world.client.post("/v1/surveys/none/events/ticket", headers=world.bearer("reader")),
+    },
     "listReleases": plain(f"{RAIL}/releases", forbidden="pollster", missing=f"{BASE}/questions/none/releases"),
     "getRelease": plain(release, forbidden="pollster", missing=f"{BASE}/releases/none"),
     "getDiagnostics": plain(
@@ -420,14 +427,14 @@ def test_a_documented_status_can_be_provoked(world: World, operation: str, statu
 
 def check(world: World, schema: str, body: dict[str, Any]) -> None:
     """The body has the described members and no other, and can be read back into its type."""
-    from api import payloads, privacy_payloads, problems, release_payloads, wave_payloads
+    from api import event_payloads, payloads, privacy_payloads, problems, release_payloads, wave_payloads
 
     described = world.client.get("/openapi.json").json()["components"]["schemas"][schema]
     assert set(body) <= set(described["properties"])
     assert set(described.get("required", [])) <= set(body)
     struct = next(
         one
-        for where in (payloads, wave_payloads, privacy_payloads, release_payloads, problems)
+        for where in (payloads, wave_payloads, privacy_payloads, release_payloads, event_payloads, problems)
         if (one := getattr(where, schema, None))
     )
     assert msgspec.to_builtins(msgspec.convert(body, struct)) == body
