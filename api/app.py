@@ -39,6 +39,7 @@ from api.routes.sources import sources_route
 from api.routes.surveys import surveys_routes
 from api.routes.wave_life import wave_life_routes
 from api.routes.waves import waves_routes
+from api.routes.webhooks import webhooks_routes
 from api.services import Services, utc_now
 from api.strict import is_strict
 from jobs.settings import Settings
@@ -98,6 +99,7 @@ def build(services: Services) -> Litestar:
             surveys_routes,
             estimates_routes,
             events_routes,
+            webhooks_routes,
             releases_routes,
             release_acts_routes,
             pins_routes,

@@ -69,6 +69,12 @@ ROLES: dict[str, frozenset[str]] = {
     # Whom each event is for is declared in `jobs.events`.
     "followEvents": EVERYONE,
     "createEventTicket": EVERYONE,
+    # Whoever creates one decides who else is told, of everything.
+    "createWebhook": frozenset({"admin"}),
+    "listWebhooks": frozenset({"admin"}),
+    "deleteWebhook": frozenset({"admin"}),
+    "listDeliveries": frozenset({"admin"}),
+    "replayDelivery": frozenset({"admin"}),
     "getEstimates": frozenset({"reader", "analyst", "admin"}),
     "listReleases": EVERYONE - {"pollster"},
     "getRelease": EVERYONE - {"pollster"},

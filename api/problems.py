@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 
 from api import errors
 from jobs import logs
+from jobs.errors import WebhookRefused
 from polling import errors as polling_errors
 
 __all__ = ["MEDIA_TYPE", "PROBLEMS", "Problem", "ProblemKind", "answer", "documented", "exception_handlers", "render"]
@@ -100,6 +101,9 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     polling_errors.WaveWithdrawn: ProblemKind(409, "wave-withdrawn", "The wave was withdrawn and can be restored"),
     polling_errors.WaveStateRefused: ProblemKind(409, "wave-state", "The wave stands so that this cannot be done"),
     polling_errors.WaveRejected: ProblemKind(422, "wave-rejected", "The wave was not accepted"),
+    polling_errors.WebhookNotFound: ProblemKind(404, "webhook-not-found", "No such webhook"),
+    polling_errors.DeliveryNotFound: ProblemKind(404, "delivery-not-found", "No such delivery"),
+    WebhookRefused: ProblemKind(422, "webhook-refused", "Events are not sent there"),
     polling_errors.SchemaOutdated: ProblemKind(503, "database-not-ready", "The database cannot be used"),
     polling_errors.SchemaTooNew: ProblemKind(503, "database-not-ready", "The database cannot be used"),
     polling_errors.ReaderUnavailable: ProblemKind(503, "reader-unavailable", "Files cannot be read now"),

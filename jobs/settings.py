@@ -29,7 +29,7 @@ FILE_NAME = "hustings.toml"
 PREFIX = "HUSTINGS_"
 TIMES_OF_DAY = frozenset({"backup_at", "confirm_at"})
 OR_NEVER = frozenset({"backup_at"})
-NETWORKS = frozenset({"trusted_proxies"})
+NETWORKS = frozenset({"trusted_proxies", "webhook_networks"})
 PROBABILITIES = frozenset({"nuts_target_accept", "nuts_retry_target_accept"})
 # Read elsewhere: the place of the settings file itself, and the folder of the public cases in tests.
 NOT_SETTINGS = frozenset({"HUSTINGS_SETTINGS", "HUSTINGS_CASES"})
@@ -191,6 +191,12 @@ class Settings:
     source_timeout_s: Annotated[float, About("A source that takes longer to answer is tried again later.", least=1)] = (
         60.0
     )
+    webhook_networks: Annotated[
+        str,
+        About(
+            "Addresses or networks, with commas between, that webhooks may be sent to besides public ones. Empty: none."
+        ),
+    ] = ""
     source_settle_s: Annotated[
         float, About("A file of a folder is read when it has not changed for this many seconds.", least=0)
     ] = 20.0

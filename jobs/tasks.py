@@ -18,7 +18,7 @@ from jobs.spool import clean_spool
 from jobs.staleness import raise_alarms
 from jobs.sweep import sweep
 from polling.secrets import SecretsFile
-from polling.store import outbox, replies
+from polling.store import outbox, replies, webhooks
 from polling.store.job_history import forget_jobs
 
 __all__ = ["house_tasks"]
@@ -51,7 +51,9 @@ def house_tasks(settings: Settings) -> tuple[Task, ...]:
         return _told(forget_jobs(session, before=before), "job forgotten", "jobs forgotten")
 
     def drop_events(session: Session, now: datetime) -> str | None:
-        gone = outbox.forget(session, before=now - timedelta(days=settings.event_days))
+        before = now - timedelta(days=settings.event_days)
+        webhooks.forget_deliveries(session, before=before)
+        gone = outbox.forget(session, before=before)
         return _told(gone, "event forgotten", "events forgotten")
 
     def drop_replies(session: Session, now: datetime) -> None:

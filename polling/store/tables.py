@@ -7,7 +7,7 @@
     holds, what was served when, confirmations                (polling.store.release_tables)
     job, outbox, api_key, lease, clock_run, clock_task
     audit chain, erasures, backups, replies                   (polling.store.ledger_tables)
-    tickets for streams of events                             (polling.store.event_tables)
+    tickets for streams of events, webhooks                   (polling.store.event_tables)
 
 A change here needs a migration; a test compares the two.
 """
@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from polling.store.base import Base
-from polling.store.event_tables import EventTicket
+from polling.store.event_tables import EventTicket, Webhook, WebhookDelivery
 from polling.store.ledger_tables import AuditEntry, AuditHead, BackupRun, Erasure, IdempotencyKey, KeyCheck, Suppression
 from polling.store.release_tables import Confirmation, QuestionAlarm, QuestionHold, ReleasePin, Serving
 from polling.store.wave_tables import SourceFile, SourceState, Wave, WaveEvent, WavePart, WaveVersion
@@ -68,6 +68,8 @@ __all__ = [
     "WaveEvent",
     "WavePart",
     "WaveVersion",
+    "Webhook",
+    "WebhookDelivery",
 ]
 
 

@@ -43,6 +43,11 @@ PATHS = {
     "cancelJob": "/v1/surveys/{s}/jobs/{job}/cancel",
     "followEvents": "/v1/surveys/{s}/events",
     "createEventTicket": "/v1/surveys/{s}/events/ticket",
+    "createWebhook": "/v1/surveys/{s}/webhooks",
+    "listWebhooks": "/v1/surveys/{s}/webhooks",
+    "deleteWebhook": "/v1/surveys/{s}/webhooks/none",
+    "listDeliveries": "/v1/surveys/{s}/webhooks/none/deliveries",
+    "replayDelivery": "/v1/surveys/{s}/webhooks/none/deliveries/1/replay",
     "getEstimates": "/v1/surveys/{s}/questions/rail/estimates",
     "listReleases": "/v1/surveys/{s}/questions/rail/releases",
     "getRelease": "/v1/surveys/{s}/releases/{release}",
@@ -77,6 +82,8 @@ BODIES = {
     "confirmRelease": {},
     "cancelJob": {},
     "createEventTicket": {},
+    "createWebhook": {"url": "https://[2001:4860:4860::8888]/in"},
+    "replayDelivery": {},
     "pinRelease": {"reason": "test"},
     "unpinRelease": {"reason": "test"},
 }
@@ -106,6 +113,8 @@ def call(world: World, operation: str, headers: dict[str, str], survey: str = SU
         return world.client.post(path, headers=headers, json=BODIES[operation])
     if operation == "receiveBatch":
         return world.client.post(path, headers=headers | {"Content-Type": "application/x-ndjson"}, content=b"{}")
+    if operation == "deleteWebhook":
+        return world.client.delete(path, headers=headers)
     if operation != "receiveWave":
         return world.client.get(path, headers=headers)
     form = {"reference": "w1", "fieldwork_start": "2026-02-20", "fieldwork_end": "2026-02-25"}
@@ -214,6 +223,10 @@ def test_a_role_may_do_what_the_table_says_and_nothing_else(served: World, opera
             "releaseQuarantine": (409,),  # nothing is set aside
             "rollBack": (404,),  # there is no release of this id
             "createEventTicket": (201,),
+            "createWebhook": (201,),
+            "deleteWebhook": (404,),  # there is no webhook of this id
+            "listDeliveries": (404,),
+            "replayDelivery": (404,),
             "confirmRelease": (409,),  # the fit of these tests calls itself one of NUTS
         }.get(operation, ())
         assert reply.status_code in (200, *also)
