@@ -26,6 +26,7 @@ from api.proxies import TrustedProxies
 from api.release_cache import ReleaseCache
 from api.routes.disclosure import disclosure_route
 from api.routes.estimates import estimates_routes
+from api.routes.events import events_routes
 from api.routes.health import health_routes
 from api.routes.jobs import jobs_routes
 from api.routes.keys import keys_routes
@@ -40,6 +41,7 @@ from api.routes.sources import sources_route
 from api.routes.surveys import surveys_routes
 from api.routes.wave_life import wave_life_routes
 from api.routes.waves import waves_routes
+from api.routes.webhooks import webhooks_routes
 from api.services import Services, utc_now
 from api.strict import is_strict
 from jobs.settings import Settings
@@ -50,7 +52,8 @@ __all__ = ["build", "create_app", "handlers_of"]
 
 DESCRIPTION = """Push waves of interviews, read estimates by district and group with their uncertainty.
 
-Every route below needs an API key as `Authorization: Bearer hust_...`, except `/health` and `/ready`.
+Every route below needs an API key as `Authorization: Bearer hust_...`, except `/health` and `/ready`. Never put a key
+into a URL: a browser follows events with a ticket.
 A survey outside the key's scope is answered like one that does not exist. Refusals are RFC 9457 problems
 (`application/problem+json`) whose `type` is a stable slug; a fault of the service itself is a 500 of the same form.
 With every answer to a key come `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` (seconds); who asks more
@@ -78,7 +81,12 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
     secrets = SecretsFile(settings.secrets_file)
     releases = ReleaseCache(store, secrets, settings)
     services = Services(store, secrets, settings, releases, now)
-    return Edge(build(services), metrics=services.metrics, proxies=TrustedProxies(settings.trusted_proxies))
+    return Edge(
+        build(services),
+        metrics=services.metrics,
+        proxies=TrustedProxies(settings.trusted_proxies),
+        on_stopping=services.events.end,
+    )
 
 
 def build(services: Services) -> Litestar:
@@ -94,6 +102,8 @@ def build(services: Services) -> Litestar:
         route_handlers=[
             surveys_routes,
             estimates_routes,
+            events_routes,
+            webhooks_routes,
             releases_routes,
             disclosure_route,
             release_acts_routes,
@@ -115,7 +125,7 @@ def build(services: Services) -> Litestar:
         exception_handlers=exception_handlers,
         state=State({"services": services}),
         on_startup=[services.memory.start],
-        on_shutdown=[services.memory.stop, services.store.close],
+        on_shutdown=[services.events.stop, services.memory.stop, services.store.close],
         request_max_body_size=1_000_000,
         multipart_form_part_limit=16,
         # Unexpected errors are logged by `api.problems`, without their messages.

@@ -4,7 +4,8 @@ A key arrives as ``Authorization: Bearer hust_<prefix>_<secret>``. Its prefix
 finds the stored record, a keyed hash of the whole text is compared in constant
 time, then expiry, how often it asks, survey and role are checked, in this order: 401,
 429, 404, 403. A survey outside the key's scope is answered exactly like one
-that does not exist. ``ROLES`` is the whole policy; an application with a route that is
+that does not exist. A stream of events is also opened by a ticket, made with a key
+(``api.tickets``). ``ROLES`` is the whole policy; an application with a route that is
 neither there nor in ``PUBLIC`` does not start.
 """
 
@@ -18,11 +19,13 @@ from litestar.connection import ASGIConnection
 from litestar.exceptions import ImproperlyConfiguredException
 from litestar.handlers import BaseRouteHandler
 
-from api.errors import KeyMissing, KeyNotAccepted, RoleRefused
+from api.errors import KeyMissing, KeyNotAccepted, RoleRefused, TicketRefused
 from api.services import Services
+from api.tickets import use_ticket
 from jobs.ledger import key_actor
 from polling.errors import KeyRefused, SurveyNotFound
 from polling.keys import key_matches, key_prefix
+from polling.store.records import ApiKeyRecord
 
 __all__ = ["PUBLIC", "ROLES", "Principal", "check_policy", "is_permitted", "principal_of"]
 
@@ -63,6 +66,15 @@ ROLES: dict[str, frozenset[str]] = {
     "getJob": frozenset({"pollster", "analyst", "admin"}),
     # A refit rests on every pollster's waves, so none of them ends it alone.
     "cancelJob": frozenset({"analyst", "admin"}),
+    # Whom each event is for is declared in `jobs.events`.
+    "followEvents": EVERYONE,
+    "createEventTicket": EVERYONE,
+    # Whoever creates one decides who else is told, of everything.
+    "createWebhook": frozenset({"admin"}),
+    "listWebhooks": frozenset({"admin"}),
+    "deleteWebhook": frozenset({"admin"}),
+    "listDeliveries": frozenset({"admin"}),
+    "replayDelivery": frozenset({"admin"}),
     "getEstimates": frozenset({"reader", "analyst", "admin"}),
     "listReleases": EVERYONE - {"pollster"},
     "getRelease": EVERYONE - {"pollster"},
@@ -88,6 +100,9 @@ ROLES: dict[str, frozenset[str]] = {
 
 PUBLIC = frozenset({"health", "ready", "openapi", "docs", "docsFile"})
 """Operations that need no key and tell nothing about any survey."""
+
+TAKES_TICKET = frozenset({"followEvents"})
+"""Operations that a browser calls without being able to send a header."""
 
 type Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -128,9 +143,14 @@ async def is_permitted(connection: Connection, handler: BaseRouteHandler) -> Non
         return
     services: Services = connection.app.state.services
     header = connection.headers.get("authorization")
+    survey_id = connection.path_params.get("survey_id")
+    ticket = connection.query_params.get("ticket") if operation in TAKES_TICKET and header is None else None
     now = services.now()
     try:
-        principal = await sync_to_thread(authenticate, services, header, now=now)
+        if ticket is not None and survey_id is not None:
+            principal = await sync_to_thread(redeem, services, ticket, survey_id=survey_id, now=now)
+        else:
+            principal = await sync_to_thread(authenticate, services, header, now=now)
     except (KeyMissing, KeyNotAccepted):
         client = connection.scope.get("client")
         services.strangers.take(client[0] if client else "")
@@ -138,7 +158,6 @@ async def is_permitted(connection: Connection, handler: BaseRouteHandler) -> Non
     # The edge tells what is left.
     connection.scope["rate_limit"] = services.limits.take(principal.key_id)  # type: ignore[typeddict-unknown-key]
     services.uses.note(principal.key_id, now)
-    survey_id = connection.path_params.get("survey_id")
     if survey_id is not None and not principal.may_see(survey_id):
         raise SurveyNotFound(survey_id)
     if principal.role not in ROLES[operation]:
@@ -169,10 +188,30 @@ def authenticate(services: Services, header: str | None, *, now: datetime) -> Pr
     record = services.memory.find_key(prefix)
     if record is None or not key_matches(text, record.key_hash, services.secrets.pepper(used=True)):
         raise KeyNotAccepted(unknown)
+    return _principal(record, now)
+
+
+def redeem(services: Services, ticket: str, *, survey_id: str, now: datetime) -> Principal:
+    """Use a ticket up, and find out whose key it was made with.
+
+    Raises
+    ------
+    TicketRefused
+        If it opens nothing.
+    KeyNotAccepted
+        If its key was revoked or has expired since.
+    """
+    record = services.memory.find_key(use_ticket(services, ticket, survey_id=survey_id, now=now))
+    if record is None:
+        raise TicketRefused
+    return _principal(record, now)
+
+
+def _principal(record: ApiKeyRecord, now: datetime) -> Principal:
     if record.revoked_at is not None:
-        raise KeyNotAccepted(f"Key {prefix} was revoked. Ask for a new one.")
+        raise KeyNotAccepted(f"Key {record.prefix} was revoked. Ask for a new one.")
     if not record.usable(now):
-        raise KeyNotAccepted(f"Key {prefix} has expired. Ask for a new one.")
+        raise KeyNotAccepted(f"Key {record.prefix} has expired. Ask for a new one.")
     return Principal(record.id, record.role, record.survey_id, record.pollster, record.prefix)
 
 

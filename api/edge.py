@@ -10,6 +10,7 @@ persons are in there.
 import logging
 import re
 import time
+from collections.abc import Callable
 from secrets import token_hex
 from typing import Any
 
@@ -21,7 +22,7 @@ from api.http_metrics import UNMATCHED, HttpMetrics
 from api.proxies import TrustedProxies
 from jobs import logs
 
-__all__ = ["Edge"]
+__all__ = ["ONLY_HEAD", "Edge"]
 
 log = logging.getLogger("hustings.access")
 
@@ -35,6 +36,8 @@ HEADERS = (
 )
 """Sent with every answer that does not set the header itself."""
 
+ONLY_HEAD = "hustings.only_head"
+"""Set in the scope of a request to HEAD: an answer without an end need not begin."""
 REQUEST_ID = b"x-request-id"
 SAFE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 """A caller's own id is kept if it looks like this; it is written into logs."""
@@ -49,11 +52,19 @@ class Edge:
         Where requests are counted.
     proxies
         Whose word on the caller's address and scheme is believed.
+    on_stopping
+        Ends the answers that would have no end by themselves; called when the service begins to stop.
     """
 
     def __init__(
-        self, app: ASGIApp, *, metrics: HttpMetrics | None = None, proxies: TrustedProxies | None = None
+        self,
+        app: ASGIApp,
+        *,
+        metrics: HttpMetrics | None = None,
+        proxies: TrustedProxies | None = None,
+        on_stopping: Callable[[], None] = lambda: None,
     ) -> None:
+        self.on_stopping = on_stopping
         self.app = app
         self.metrics = metrics or HttpMetrics()
         self.proxies = proxies or TrustedProxies()
@@ -75,7 +86,7 @@ class Edge:
         is_head = scope["method"] == "HEAD"
         if is_head:
             # The answer to HEAD is the answer to GET without its body.
-            scope = {**scope, "method": "GET"}
+            scope = {**scope, "method": "GET", ONLY_HEAD: True}
 
         async def send_on(message: Message) -> None:
             nonlocal status, sent

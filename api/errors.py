@@ -11,11 +11,13 @@
     + MomentWithoutZone       a time without its offset from UTC
     + BadUpload               a form field that cannot be used
     + BadIdempotencyKey       an Idempotency-Key that cannot be one
+    + BadEventId              a Last-Event-ID that cannot be one
   x IdempotencyKeyReused      the Idempotency-Key came with another request before
   x RequestInFlight           the same request is being worked on
   x UndoUnclear               it is not said which deliveries are to be undone
   x KeyMissing                no bearer key came with the request
   x KeyNotAccepted            the key is unknown, revoked or expired
+  x TicketRefused             the ticket was used, has expired, or is none
   x RoleRefused               the key's role may not do this
   x PollsterRefused           a pollster's key was used to speak for another pollster
   x EstimateRefused           an estimate was asked for that cannot exist
@@ -24,6 +26,8 @@
     + TooManyGroups           a breakdown finer than the setting max_groups allows
   x NoReleaseYet              the question has no published fit
   x TooManyRequests           a key, or an address without one, asks more often than it may
+  x EventsGone                the events after an id are not kept any more, or the id is not known
+  x TooManyStreams            the key, or the process, has as many streams of events as it may have
   x ServiceBusy               as many answers are being computed as the service can hold
   x DatabaseAway              the database does not answer, and memory cannot in its place
 """
@@ -33,10 +37,12 @@ from collections.abc import Iterable
 
 __all__ = [
     "ApiError",
+    "BadEventId",
     "BadIdempotencyKey",
     "BadUpload",
     "DatabaseAway",
     "EstimateRefused",
+    "EventsGone",
     "IdempotencyKeyReused",
     "IntervalOutOfRange",
     "KeyMissing",
@@ -53,8 +59,10 @@ __all__ = [
     "RequestRefused",
     "RoleRefused",
     "ServiceBusy",
+    "TicketRefused",
     "TooManyGroups",
     "TooManyRequests",
+    "TooManyStreams",
     "UndoUnclear",
     "UnknownChoice",
     "UnknownParameter",
@@ -144,6 +152,16 @@ class BadIdempotencyKey(RequestRefused):
         super().__init__(f"The Idempotency-Key must have 1 to {most} printable ASCII characters.")
 
 
+class BadEventId(RequestRefused):
+    """The id of the last event that was seen is none."""
+
+    def __init__(self, given: str) -> None:
+        super().__init__(
+            f"The id of the last event is a number that came with it; got {given[:80]!r}. Leave it out to begin "
+            "now, or send 0 for every event that is kept."
+        )
+
+
 class IdempotencyKeyReused(ApiError):
     """Another request was answered under the same Idempotency-Key."""
 
@@ -180,6 +198,16 @@ class KeyMissing(ApiError):
 
 class KeyNotAccepted(ApiError):
     """The key is unknown, revoked or expired."""
+
+
+class TicketRefused(ApiError):
+    """The ticket opens nothing, or nothing any more."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This ticket was used, has expired, or is not for this survey: it opens one stream, within 60 seconds. "
+            "Ask for another one with POST /v1/surveys/{survey}/events/ticket."
+        )
 
 
 class RoleRefused(ApiError):
@@ -247,6 +275,33 @@ class TooManyRequests(ApiError):
         super().__init__(
             f"This caller may make {rate:g} requests a second, and {burst:,} at once after a pause. Please go on in "
             f"{retry_after_s} s, as Retry-After says, and ask for many groups in one request."
+        )
+
+
+class EventsGone(ApiError):
+    """What came after an event cannot be told without a gap."""
+
+    def __init__(self, after: int, *, unknown: bool = False) -> None:
+        why = (
+            f"There is no event {after} here: the database may have been restored from a backup."
+            if unknown
+            else f"Not every event after {after} is kept any more (setting event_days)."
+        )
+        super().__init__(
+            f"{why} Read the survey's waves, jobs and releases as they are now, then connect without a last id; 0 "
+            "gives every event that is kept."
+        )
+
+
+class TooManyStreams(ApiError):
+    """One more stream of events than there may be."""
+
+    def __init__(self, per_key: int | None) -> None:
+        super().__init__(
+            "This server has as many streams of events as it may have (setting max_streams). Try again later."
+            if per_key is None
+            else f"This key has {per_key:,} streams of events open, as many as it may have (setting streams_per_key). "
+            "Close one, or let the readers of one application share a stream."
         )
 
 

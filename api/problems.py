@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 
 from api import errors
 from jobs import logs
+from jobs.errors import WebhookRefused
 from polling import errors as polling_errors
 
 __all__ = ["MEDIA_TYPE", "PROBLEMS", "Problem", "ProblemKind", "answer", "documented", "exception_handlers", "render"]
@@ -64,6 +65,7 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     errors.NulCharacter: ProblemKind(400, "nul-character", "NUL character in the request"),
     errors.BadUpload: ProblemKind(400, "bad-upload", "The upload cannot be understood"),
     errors.BadIdempotencyKey: ProblemKind(400, "bad-idempotency-key", "The Idempotency-Key cannot be used"),
+    errors.BadEventId: ProblemKind(400, "bad-event-id", "The id of the last event cannot be used"),
     errors.IdempotencyKeyReused: ProblemKind(409, "idempotency-key-reused", "The Idempotency-Key is taken"),
     errors.RequestInFlight: ProblemKind(409, "request-in-flight", "The same request is being worked on"),
     errors.NotMultipart: ProblemKind(415, "unsupported-media-type", "The wrong media type"),
@@ -73,6 +75,7 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     RecursionError: ProblemKind(400, "bad-request", "The request is nested too deeply"),
     errors.KeyMissing: ProblemKind(401, "key-missing", "An API key is needed"),
     errors.KeyNotAccepted: ProblemKind(401, "key-refused", "The API key is not accepted"),
+    errors.TicketRefused: ProblemKind(401, "ticket-refused", "The ticket opens nothing any more"),
     polling_errors.KeyRefused: ProblemKind(401, "key-refused", "The API key is not accepted"),
     errors.RoleRefused: ProblemKind(403, "role-refused", "The key's role may not do this"),
     errors.PollsterRefused: ProblemKind(403, "pollster-refused", "The key speaks for another pollster"),
@@ -81,6 +84,8 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     errors.UnknownChoice: ProblemKind(422, "unknown-choice", "Not one of the possible values"),
     errors.IntervalOutOfRange: ProblemKind(422, "interval-out-of-range", "The interval is out of range"),
     errors.TooManyGroups: ProblemKind(422, "too-many-groups", "The breakdown is too fine for one answer"),
+    errors.EventsGone: ProblemKind(410, "events-gone", "The events after this one are not kept any more"),
+    errors.TooManyStreams: ProblemKind(429, "too-many-streams", "Too many streams of events are open"),
     errors.NoReleaseYet: ProblemKind(404, "no-release-yet", "Nothing is published yet"),
     polling_errors.SurveyNotFound: ProblemKind(404, "survey-not-found", "No such survey"),
     polling_errors.QuestionNotFound: ProblemKind(404, "question-not-found", "No such question"),
@@ -96,6 +101,9 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     polling_errors.WaveWithdrawn: ProblemKind(409, "wave-withdrawn", "The wave was withdrawn and can be restored"),
     polling_errors.WaveStateRefused: ProblemKind(409, "wave-state", "The wave stands so that this cannot be done"),
     polling_errors.WaveRejected: ProblemKind(422, "wave-rejected", "The wave was not accepted"),
+    polling_errors.WebhookNotFound: ProblemKind(404, "webhook-not-found", "No such webhook"),
+    polling_errors.DeliveryNotFound: ProblemKind(404, "delivery-not-found", "No such delivery"),
+    WebhookRefused: ProblemKind(422, "webhook-refused", "Events are not sent there"),
     polling_errors.SchemaOutdated: ProblemKind(503, "database-not-ready", "The database cannot be used"),
     polling_errors.SchemaTooNew: ProblemKind(503, "database-not-ready", "The database cannot be used"),
     polling_errors.ReaderUnavailable: ProblemKind(503, "reader-unavailable", "Files cannot be read now"),
@@ -125,18 +133,28 @@ UNEXPECTED = ProblemKind(500, "internal-error", "Something went wrong in the ser
 
 DESCRIPTIONS = {
     400: "The request cannot be understood: an unknown or repeated parameter, a value of the wrong type, a NUL.",
-    401: "No key, or a key that is unknown, revoked or expired.",
+    401: "No key, or a key (for a stream: a ticket) that is unknown, revoked or expired.",
     403: "The key's role or pollster may not do this.",
     404: "There is no such thing, or it lies outside the key's surveys.",
     409: "The wave, release or key stands so that this cannot be done, or the Idempotency-Key is in use.",
-    410: "The release is known, but its draws are not kept any more.",
+    410: "It was here once, and is not kept any more: draws of a release, or events.",
     413: "The file is larger than the service accepts.",
     415: "The body has another media type than the route takes.",
     422: "The request is clear, but cannot be carried out; the detail says why, and what is allowed.",
-    429: "The key, or an address without one, asks more often than it may; Retry-After says when to go on.",
+    429: "More, or more often, than a key, an address without one, or the server may.",
     500: "A fault of the service; it has been logged.",
     503: "The service cannot answer now.",
 }
+
+
+_COME_AGAIN = (
+    errors.ServiceBusy,
+    errors.RequestInFlight,
+    errors.TooManyStreams,
+    errors.DatabaseAway,
+    OperationalError,
+)
+"""Answered with Retry-After."""
 
 
 def documented(*statuses: int) -> dict[int, ResponseSpec]:
@@ -168,7 +186,7 @@ def answer(error: Exception) -> tuple[Problem, dict[str, str]]:
             detail = "The service has a fault. It has been logged; please try again later."
     if kind.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, errors.ServiceBusy | errors.RequestInFlight | errors.DatabaseAway | OperationalError):
+    if isinstance(error, _COME_AGAIN):
         headers["Retry-After"] = "5"
     if isinstance(error, errors.TooManyRequests):
         headers["Retry-After"] = str(error.retry_after_s)

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -28,6 +29,12 @@ GRACE_S = 3.0
 """What open requests and the worker get to finish."""
 LIMIT_S = 4.5
 """After this the process ends whatever is still running."""
+BACKLOG = 1024
+MOST_CONNECTIONS = 4096
+"""Connections served at a time. By its own default the server stops at 128, and with so many streams open it would
+answer nobody else."""
+OTHER_FILES = 200
+"""Files that a process has open besides connections."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S, HEALTHY_S = 0.5, 30.0, 60.0
 
 
@@ -45,7 +52,15 @@ def free_address(host: str, port: int) -> tuple[str, int]:
         return host, int(probe.getsockname()[1])
 
 
-def serve(app: ASGIApp, *, host: str, port: int, worker: Sequence[str] | None, on_ready: Callable[[str], None]) -> int:
+def serve(
+    app: ASGIApp,
+    *,
+    host: str,
+    port: int,
+    worker: Sequence[str] | None,
+    on_ready: Callable[[str], None],
+    on_stopping: Callable[[], None] = lambda: None,
+) -> int:
     """Serve until SIGTERM or SIGINT.
 
     Parameters
@@ -58,17 +73,25 @@ def serve(app: ASGIApp, *, host: str, port: int, worker: Sequence[str] | None, o
         Command line of the worker, or None for none.
     on_ready
         Called once with the address, when the first request was answered.
+    on_stopping
+        Called once when the end was asked for: ends answers that have no end by themselves.
 
     Returns
     -------
     int
         Exit status: 0 after a signal, 3 if the server ended by itself.
     """
-    return asyncio.run(_serve(app, host, port, worker, on_ready))
+    return asyncio.run(_serve(app, host, port, worker, on_ready=on_ready, on_stopping=on_stopping))
 
 
 async def _serve(
-    app: ASGIApp, host: str, port: int, worker: Sequence[str] | None, on_ready: Callable[[str], None]
+    app: ASGIApp,
+    host: str,
+    port: int,
+    worker: Sequence[str] | None,
+    *,
+    on_ready: Callable[[str], None],
+    on_stopping: Callable[[], None],
 ) -> int:
     from granian.constants import Interfaces
     from granian.server.embed import Server
@@ -78,7 +101,16 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop, stopping)
     logging.getLogger("_granian").setLevel(logging.ERROR)
-    server: Any = Server(app, address=host, port=port, interface=Interfaces.ASGI, log_enabled=False, websockets=False)
+    server: Any = Server(
+        app,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGI,
+        log_enabled=False,
+        websockets=False,
+        backlog=BACKLOG,
+        backpressure=_most_connections(),
+    )
     server.workers_kill_timeout = GRACE_S
     serving = asyncio.create_task(server.serve())
     beside = asyncio.create_task(keep_running(worker, stopping)) if worker else None
@@ -88,6 +120,7 @@ async def _serve(
     ended_by_itself = not stopping.is_set()
     stopping.set()
     announcing.cancel()
+    on_stopping()
     server.stop()
     ends = [serving] + ([beside] if beside else [])
     await asyncio.wait(ends, timeout=GRACE_S + 0.5)
@@ -95,6 +128,16 @@ async def _serve(
         log.error("the web server ended by itself")
         return 3
     return 0
+
+
+def _most_connections() -> int:
+    """What this process may have; the limit on open files is raised as far as it can be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_CONNECTIONS + OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else max(1, min(MOST_CONNECTIONS, soft - OTHER_FILES))
 
 
 def _stop(stopping: asyncio.Event) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from api.answers import Answers
+from api.event_hub import EventHub
 from api.house_metrics import FitTotals
 from api.http_metrics import HttpMetrics
 from api.idempotency import Exchanges
@@ -43,6 +44,7 @@ class Services:
     strangers: Limits = field(init=False)
     """Of addresses whose requests have no key that is accepted; apart, so that they push no key's bucket out."""
     memory: Memory = field(init=False)
+    events: EventHub = field(init=False)
 
     def __post_init__(self) -> None:
         settings, uses = self.settings, KeyUses(self.store)
@@ -57,3 +59,7 @@ class Services:
         object.__setattr__(self, "memory", memory)
         for name in ("limits", "strangers"):
             object.__setattr__(self, name, Limits(settings.key_rate, settings.key_burst))
+        events = EventHub(
+            self.store, per_key=self.settings.streams_per_key, most=self.settings.max_streams, now=self.now
+        )
+        object.__setattr__(self, "events", events)

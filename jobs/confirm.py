@@ -30,7 +30,7 @@ from jobs.settings import Settings
 from mrp.errors import MrpError
 from mrp.latents import LatentDraws
 from polling.errors import LeaseLost, PollingError, ReleaseNotFound
-from polling.store import confirmations, fits, queue, releases, surveys
+from polling.store import confirmations, fits, job_events, queue, releases, surveys
 from polling.store.columns import Json
 from polling.store.engine import Store
 from polling.store.records import Claim
@@ -194,4 +194,5 @@ def _fail(
                 numbers: dict[str, Json] = {"draws_per_chain": of.request.nuts.draws}
                 _keep(session, of, Judgement("inconclusive", settled_nothing(of.release, [detail]), numbers), now=now)
             ask_next(session, settings, now=now)
+        job_events.tell(session, ended, now=now)
     log.warning("job %s, attempt %d: %s: %s", claim.job.id, claim.attempt, code, detail)

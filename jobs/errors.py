@@ -16,6 +16,7 @@
   x DemoFailed              a step of the demo did not happen
   x SourceUnreachable       a source cannot be read now
   x SourceNotFound          the survey declares no such source
+  x WebhookRefused          events are not sent to such an address
   x FileRefused             a file of a source is not to be read
   x KeyNotLost              a secret is there and is not replaced
   x BackupFailed            a backup could not be made; what was there before is untouched
@@ -46,6 +47,7 @@ __all__ = [
     "SourceUnreachable",
     "SpoolError",
     "UnknownSetting",
+    "WebhookRefused",
     "WorkerStopping",
 ]
 
@@ -154,6 +156,10 @@ class DemoFailed(JobsError):
 
 class SourceUnreachable(JobsError):
     """A source cannot be read now; it is tried again. The message holds no credentials."""
+
+
+class WebhookRefused(JobsError):
+    """Events are not sent to such an address, or not to one more."""
 
 
 class SourceNotFound(JobsError):

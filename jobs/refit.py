@@ -36,7 +36,7 @@ from mrp.verdict import FitVerdict
 from polling.bundle import SurveyBundle
 from polling.declaration import Question
 from polling.errors import DisclosureIncomplete, FitSuperseded, QuestionHeld
-from polling.store import by_hand, erasure, fits, queue, releases, surveys
+from polling.store import by_hand, erasure, fits, job_events, queue, releases, surveys
 from polling.store.records import Claim, NewFit, StoredSurvey
 from polling.store.wave_events import data_sequence
 from polling.store.wave_records import WaveRecord
@@ -167,7 +167,8 @@ def store_result(session: Session, claim: Claim, prepared: PreparedRefit, result
     if not verdict.publishable:
         reason = f"A fit on {basis} was not published: {_sentence(verdict)}"
         releases.mark_stale(session, survey_id, question_id, now, reason)
-        queue.fail(session, claim, now=now, code="fit-rejected", detail=reason, fit_id=fit_id)
+        ended = queue.fail(session, claim, now=now, code="fit-rejected", detail=reason, fit_id=fit_id)
+        job_events.tell(session, ended, now=now)
         return fit_id
     try:
         release = releases.publish(session, fit_id=fit_id, now=now)

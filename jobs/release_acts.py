@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from jobs import ledger
 from jobs.confirm_ask import ask_confirmation
 from jobs.erasure import finish_question
-from jobs.restate import ask_refit
+from jobs.restate import ask_refit, tell_asked
 from jobs.settings import Settings
 from polling.secrets import SecretsFile
 from polling.store import by_hand, releases, waves
@@ -107,6 +107,7 @@ def end_hold(
         jobs: tuple[JobRecord, ...] = ()
         if lacking and _has_interviews(session, survey_id, question_id):
             jobs = (ask_refit(session, settings, survey_id=survey_id, question_id=question_id, now=now),)
+            tell_asked(session, jobs, now=now)
         answer = _answer(session, survey_id, question_id, changed=changed, published=published, jobs=jobs)
         if changed:
             _record(session, secrets, "question-released", answer, {"reason": reason}, now=now, actor=actor)

@@ -8,6 +8,7 @@ a refit would have nothing to fit.
 """
 
 import logging
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -16,13 +17,13 @@ from jobs import ledger
 from jobs.settings import Settings
 from jobs.urgency import PRIORITIES
 from polling.secrets import SecretsFile
-from polling.store import outbox, queue, releases, surveys, waves
+from polling.store import job_events, outbox, queue, releases, surveys, waves
 from polling.store.columns import Json
 from polling.store.records import JobRecord
 from polling.store.wave_events import changes_after, list_events
 from polling.store.wave_records import WaveRecord, describe_missing
 
-__all__ = ["REFIT", "ask_refit", "refit_key", "restate"]
+__all__ = ["REFIT", "ask_refit", "refit_key", "restate", "tell_asked"]
 
 REFIT = "refit"
 """The kind of job that fits one question and publishes the result."""
@@ -69,6 +70,7 @@ def restate(
         else:
             left = "No wave that asks this question is left; what is served is of interviews that count no more."
             releases.mark_stale(session, survey_id, question.id, now, f"{mine[-1].happened} {left}")
+    tell_asked(session, asked, now=now)
     for wave in changed:
         event = list_events(session, wave.id)[-1]
         told: dict[str, Json] = {"version": wave.version, "state": wave.state, "waiting": wave.waiting}
@@ -98,7 +100,7 @@ def refit_key(survey_id: str, question_id: str) -> str:
 
 
 def ask_refit(session: Session, settings: Settings, *, survey_id: str, question_id: str, now: datetime) -> JobRecord:
-    """Ask for a refit of one question; a burst of asks makes one job."""
+    """Ask for a refit of one question; a burst of asks makes one job. Then ``tell_asked``."""
     return queue.ask(
         session,
         kind=REFIT,
@@ -111,3 +113,14 @@ def ask_refit(session: Session, settings: Settings, *, survey_id: str, question_
         max_attempts=settings.max_attempts,
         priority=PRIORITIES[REFIT],
     )
+
+
+def tell_asked(session: Session, asked: Iterable[JobRecord], *, now: datetime) -> None:
+    """Tell the outbox of jobs that were asked for; of those that waited already it knows.
+
+    With the survey locked, and after all questions: whoever waits for one of them with the outbox in hand would wait
+    for ever.
+    """
+    for job in asked:
+        if job.asked == 1:
+            job_events.tell(session, job, now=now)

@@ -29,7 +29,7 @@ FILE_NAME = "hustings.toml"
 PREFIX = "HUSTINGS_"
 TIMES_OF_DAY = frozenset({"backup_at", "confirm_at"})
 OR_NEVER = frozenset({"backup_at"})
-NETWORKS = frozenset({"trusted_proxies"})
+NETWORKS = frozenset({"trusted_proxies", "webhook_networks"})
 PROBABILITIES = frozenset({"nuts_target_accept", "nuts_retry_target_accept"})
 # Read elsewhere: the place of the settings file itself, and the folder of the public cases in tests.
 NOT_SETTINGS = frozenset({"HUSTINGS_SETTINGS", "HUSTINGS_CASES"})
@@ -130,6 +130,8 @@ class Settings:
         float,
         About("While the database is away, reads are answered from memory for this many seconds, then 503.", least=0),
     ] = 900.0
+    max_streams: Annotated[int, About("Streams of events that one web server has open at a time.", least=1)] = 1000
+    streams_per_key: Annotated[int, About("Streams of events that one key has open at a time.", least=1)] = 100
     refit_quiet_s: Annotated[
         float, About("A refit waits until no wave has arrived for this many seconds ...", least=0)
     ] = 2.0
@@ -182,6 +184,9 @@ class Settings:
     job_keep_days: Annotated[
         int, About("Days until a job that has ended is forgotten; the last one of each work is not.", least=1)
     ] = 90
+    event_days: Annotated[
+        int, About("Days until events are forgotten; who follows them may be away for so long.", least=1)
+    ] = 30
 
     source_networks: Annotated[
         str,
@@ -193,6 +198,12 @@ class Settings:
     source_timeout_s: Annotated[float, About("A source that takes longer to answer is tried again later.", least=1)] = (
         60.0
     )
+    webhook_networks: Annotated[
+        str,
+        About(
+            "Addresses or networks, with commas between, that webhooks may be sent to besides public ones. Empty: none."
+        ),
+    ] = ""
     source_settle_s: Annotated[
         float, About("A file of a folder is read when it has not changed for this many seconds.", least=0)
     ] = 20.0

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from jobs import ledger
 from jobs.erasure import replay_journal
 from jobs.refit import electorate_of
-from jobs.restate import ask_refit
+from jobs.restate import ask_refit, tell_asked
 from jobs.settings import Settings
 from mrp.design import build_design
 from mrp.errors import MrpError
@@ -89,10 +89,12 @@ def update_survey(
         received = waves.list_waves(session, survey_id)
         answered = {question_id for wave in received if wave.is_counted for question_id in wave.questions}
         reason = f"Version {version.version} of the survey is not in it yet."
+        asked = []
         for question in bundle.declaration.questions:
             if question.id in answered:
-                ask_refit(session, settings, survey_id=survey_id, question_id=question.id, now=now)
+                asked.append(ask_refit(session, settings, survey_id=survey_id, question_id=question.id, now=now))
                 releases.mark_stale(session, survey_id, question.id, now, reason)
+        tell_asked(session, asked, now=now)
         outbox.append(session, "survey-updated", survey_id, {"version": version.version}, now)
         _record(session, secrets, "survey-updated", version, actor=actor, now=now)
     return version

@@ -5,11 +5,11 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from jobs.restate import REFIT, ask_refit
+from jobs.restate import REFIT, ask_refit, tell_asked
 from jobs.settings import Settings
 from polling.store import fits, queue, surveys, waves
-from polling.store.records import SurveyVersionRecord
-from polling.store.wave_events import changes_after
+from polling.store.records import JobRecord, SurveyVersionRecord
+from polling.store.wave_events import changes_after, lock_survey
 from polling.store.wave_records import WaveChange
 
 __all__ = ["sweep"]
@@ -31,10 +31,10 @@ def sweep(session: Session, settings: Settings, *, now: datetime) -> int:
     not asked for again before one of them changes: the same inputs and seed
     would give the same fit, or the same refusal.
     """
-    n_asked = 0
+    asked: list[JobRecord] = []
     for survey in surveys.list_surveys(session):
         open_jobs = queue.list_jobs(session, survey_id=survey.survey_id, states=("queued", "running"))
-        asked = {job.question_id for job in open_jobs if job.kind == REFIT}
+        waiting = {job.question_id for job in open_jobs if job.kind == REFIT}
         listed = waves.list_waves(session, survey.survey_id)
         counted = {question_id for wave in listed if wave.is_counted for question_id in wave.questions}
         newest = {
@@ -44,11 +44,13 @@ def sweep(session: Session, settings: Settings, *, now: datetime) -> int:
             if question_id in counted
         }
         for question_id, change in newest.items():
-            if question_id not in asked and not _seen(session, survey, question_id, change):
-                ask_refit(session, settings, survey_id=survey.survey_id, question_id=question_id, now=now)
+            if question_id not in waiting and not _seen(session, survey, question_id, change):
+                lock_survey(session, survey.survey_id)
+                job = ask_refit(session, settings, survey_id=survey.survey_id, question_id=question_id, now=now)
+                asked.append(job)
                 log.info("asked again for the refit of %s/%s", survey.survey_id, question_id)
-                n_asked += 1
-    return n_asked
+    tell_asked(session, asked, now=now)
+    return len(asked)
 
 
 def _seen(session: Session, survey: SurveyVersionRecord, question_id: str, change: WaveChange) -> bool:

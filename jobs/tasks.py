@@ -18,7 +18,7 @@ from jobs.spool import clean_spool
 from jobs.staleness import raise_alarms
 from jobs.sweep import sweep
 from polling.secrets import SecretsFile
-from polling.store import replies
+from polling.store import outbox, replies, webhooks
 from polling.store.job_history import forget_jobs
 
 __all__ = ["house_tasks"]
@@ -49,6 +49,12 @@ def house_tasks(settings: Settings) -> tuple[Task, ...]:
     def drop_jobs(session: Session, now: datetime) -> str | None:
         before = now - timedelta(days=settings.job_keep_days)
         return _told(forget_jobs(session, before=before), "job forgotten", "jobs forgotten")
+
+    def drop_events(session: Session, now: datetime) -> str | None:
+        before = now - timedelta(days=settings.event_days)
+        webhooks.forget_deliveries(session, before=before)
+        gone = outbox.forget(session, before=before)
+        return _told(gone, "event forgotten", "events forgotten")
 
     def drop_replies(session: Session, now: datetime) -> None:
         replies.forget_replies(session, now=now)
@@ -94,6 +100,7 @@ def house_tasks(settings: Settings) -> tuple[Task, ...]:
         Task("expire-backups", HOUR, drop_backups, about="delete backups whose time is over"),
         Task("forget-replies", HOUR, drop_replies, about="forget replies kept for repeated requests"),
         Task("clean-spool", HOUR, clean, about="delete what killed fits left behind"),
+        Task("forget-events", HOUR, drop_events, about="forget events that happened long ago"),
         Task("forget-jobs", DAY, drop_jobs, about="forget jobs that ended long ago"),
     )
 

@@ -4,9 +4,11 @@ __all__ = ["PRIORITIES"]
 
 PRIORITIES = {
     "refit": 0,
+    "webhook": 0,
+    "webhook-replay": 1,
     "source": 1,
     "free-bytes": 1,
     "backup": 5,
     "confirm": 9,
 }
-"""Kind -> priority. Somebody waits for a refit; nobody for a confirmation."""
+"""Kind -> priority. Somebody waits for a refit, and for an event, which takes no time; nobody for a confirmation."""

@@ -14,6 +14,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from jobs import logs
 from jobs.backup_job import BACKUP, back_up
@@ -30,10 +31,12 @@ from jobs.restate import REFIT
 from jobs.settings import Settings
 from jobs.source_read import SOURCE, ask_source, read_source
 from jobs.spool import clean_spool
+from jobs.webhooks import KINDS as WEBHOOK_KINDS
+from jobs.webhooks import WEBHOOK, ask_behind, send
 from mrp.errors import MrpError
 from polling.errors import BytesHeld, LeaseLost, PollingError
 from polling.secrets import SecretsFile
-from polling.store import queue, releases
+from polling.store import job_events, queue, releases, webhooks
 from polling.store.engine import Store
 from polling.store.records import Claim
 
@@ -122,7 +125,11 @@ class Worker:
         """Take at most one job from the queue and do it; tells whether there was one."""
         with self.store.read() as session:  # a look that nobody waits for
             due = queue.next_due(session, now=now, lease=self.settings.lease)
-        if due is None or due > now:
+            behind = webhooks.behind(session, WEBHOOK)
+        if behind:
+            with self.store.write() as session:
+                ask_behind(session, now=now)
+        elif due is None or due > now:
             return False
         with self.store.write() as session:
             claim = queue.claim(session, owner=self.owner, now=now, lease=self.settings.lease)
@@ -130,7 +137,10 @@ class Worker:
             return False
         with logs.about(job_id=claim.job.id):
             try:
-                self._do(claim)
+                with self.store.write() as session:
+                    job_events.tell(session, claim.job, now=now)
+                work = self._send if claim.job.kind in WEBHOOK_KINDS else self._do
+                work(claim)
             except LeaseLost as lost:
                 log.warning("job %s: %s", claim.job.id, lost)
         return True
@@ -265,6 +275,11 @@ class Worker:
             detail = f"An unexpected {type(error).__name__}; the log of the worker has the details."
             self._fail(claim, "internal-error", detail, retry_after=self._pause(claim))
 
+    def _send(self, claim: Claim) -> None:
+        """Send what happened to a webhook."""
+        beat = partial(self._beat, claim, None)
+        send(claim, self.store, self.settings, beat=beat, stop=self._stop, clock=self._clock)
+
     def _beat(self, claim: Claim, progress: FitProgress | None) -> bool:
         now = self._clock()
         told = None if progress is None else progress.to_json()
@@ -280,6 +295,7 @@ class Worker:
             ended = queue.fail(session, claim, now=now, code=code, detail=detail, retry_after=retry_after)
             if ended.state == "failed" and job.survey_id and job.question_id:
                 releases.mark_stale(session, job.survey_id, job.question_id, now, f"The last refit failed: {detail}")
+            job_events.tell(session, ended, now=now)
         log.warning("job %s, attempt %d: %s: %s", job.id, claim.attempt, code, detail)
 
     def _pause(self, claim: Claim) -> timedelta:

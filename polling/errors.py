@@ -35,6 +35,8 @@
   x RespondentsUnknown  the survey declares no respondent's id, so nobody can be found
   x ErasedMeanwhile     somebody in a delivery was erased while it was read; it has to be sent again
   x BytesHeld           deleted bytes cannot be freed while others use the database
+  x WebhookNotFound     the survey has no such webhook
+  x DeliveryNotFound    an event was never sent to a webhook, or is not kept any more
   x StoreError          the database cannot be opened, or is of a kind there is no store for
     + UpgradeFailed     a schema upgrade failed; says what state the database is in
 """
@@ -45,6 +47,7 @@ from polling.faults import MAX_REPORTED_FAULTS, Fault
 
 __all__ = [
     "BytesHeld",
+    "DeliveryNotFound",
     "DisclosureIncomplete",
     "DrawsNotFound",
     "ErasedMeanwhile",
@@ -81,6 +84,7 @@ __all__ = [
     "WaveRejected",
     "WaveStateRefused",
     "WaveWithdrawn",
+    "WebhookNotFound",
 ]
 
 
@@ -365,3 +369,20 @@ def _count(n: int) -> str:
 
 def _first(faults: Sequence[Fault]) -> str:
     return f"First: {faults[0]}" if faults else ""
+
+
+class WebhookNotFound(PollingError):
+    """The survey has no such webhook."""
+
+    def __init__(self, webhook_id: str) -> None:
+        super().__init__(f"There is no webhook '{webhook_id[:80]}' in this survey. List its webhooks to find the id.")
+
+
+class DeliveryNotFound(PollingError):
+    """An event was never sent to a webhook, or is not kept any more."""
+
+    def __init__(self, event_id: int) -> None:
+        super().__init__(
+            f"Event {event_id} was never sent to this webhook, or is not kept any more. Its deliveries list those that "
+            "were."
+        )

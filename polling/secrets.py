@@ -19,6 +19,7 @@ pseudonym_keys.<survey>.v<n>   respondents of old waves cannot be recognised in 
 suppression_keys.<survey>      erased respondents cannot be recognised: the survey takes no wave while it is missing
 audit_key                      nothing is written until ``hustings audit restart``; what was written before cannot be
                                verified any more, only compared with exports
+webhook_key                    no event reaches a webhook: each has to be deleted and created anew
 credentials.<name>             sources that need them cannot be read; written by hand
 =============================  =======================================================================================
 
@@ -99,6 +100,10 @@ class SecretsFile:
     def audit_key(self, *, used: bool = False) -> bytes:
         """Key of the audit chain; ``used``: entries made with it are stored."""
         return self._key("audit_key", used="the entries of the audit chain" if used else None)
+
+    def webhook_key(self, *, used: bool = False) -> bytes:
+        """Key under which secrets of webhooks are encrypted; ``used``: there are webhooks."""
+        return self._key("webhook_key", used="the secrets of webhooks" if used else None)
 
     def has_audit_key(self) -> bool:
         """Whether the file holds the key of the audit chain; it is not made."""

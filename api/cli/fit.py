@@ -28,13 +28,16 @@ def now(runtime: Runtime, *, survey_id: str, question_id: str, wait: bool, here:
     """
     from dataclasses import replace
 
-    from jobs.restate import ask_refit
+    from jobs.restate import ask_refit, tell_asked
     from polling.store import surveys
+    from polling.store.wave_events import lock_survey
 
     at_once = replace(runtime.settings, refit_quiet_s=0.0, refit_patience_s=0.0)
     with runtime.store.write() as session:
         surveys.get_survey(session, survey_id).bundle.declaration.question(question_id)
+        lock_survey(session, survey_id)
         job = ask_refit(session, at_once, survey_id=survey_id, question_id=question_id, now=runtime.now())
+        tell_asked(session, (job,), now=runtime.now())
     if not wait:
         _report(job, json_)
         return

@@ -81,7 +81,7 @@ def _run(runtime: Runtime, *, host: str | None, port: int | None, worker: bool, 
     app = create_app(settings)
     command = worker_command(runtime) if worker else None
     with at_work(settings):
-        status = run(app, host=host, port=port, worker=command, on_ready=_announce)
+        status = run(app, host=host, port=port, worker=command, on_ready=_announce, on_stopping=app.on_stopping)
     end_now(status)
 
 

@@ -25,12 +25,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from polling.errors import LeaseLost
-from polling.store import turns
+from polling.store import job_events, outbox, turns
 from polling.store.columns import Json, UtcDateTime
 from polling.store.dialect import insert_into
 from polling.store.job_list import explain, get_job, job_record, list_jobs
 from polling.store.records import Claim, HeartbeatReply, JobRecord
 from polling.store.tables import Job
+from polling.store.wave_events import lock_survey
 
 __all__ = [
     "MAX_ATTEMPTS",
@@ -132,8 +133,12 @@ def next_due(session: Session, *, now: datetime, lease: timedelta) -> datetime |
 def claim(session: Session, *, owner: str, now: datetime, lease: timedelta) -> Claim | None:
     """Take the job whose turn it is, or one whose worker has died.
 
-    A job that died at its last attempt has failed with code ``crashed``.
+    A job that died at its last attempt has failed with code ``crashed``. The one that is taken is not told of here:
+    claims do not wait for each other.
     """
+    if session.scalar(select(Job.id).where(turns.is_abandoned(now, lease)).limit(1)) is not None:
+        # It may have to be ended, and told of. The outbox comes before any job: others wait for a job with it in hand.
+        outbox.hold(session)
     while (dead := _next_abandoned(session, now, lease)) is not None:
         if dead.cancel_requested:
             _end(session, dead, now, code="cancelled", detail="It was cancelled; its worker died before it could stop.")
@@ -175,7 +180,9 @@ def finish(
     LeaseLost
         If the job was taken over; the caller's transaction must roll back.
     """
-    return _leave(session, claim, state="succeeded", code=code, detail=detail, fit_id=fit_id, finished_at=now)
+    job = _leave(session, claim, state="succeeded", code=code, detail=detail, fit_id=fit_id, finished_at=now)
+    job_events.tell(session, job, now=now)
+    return job
 
 
 def fail(
@@ -188,7 +195,7 @@ def fail(
     retry_after: timedelta | None = None,
     fit_id: str | None = None,
 ) -> JobRecord:
-    """End a job badly, or put it back into the queue.
+    """End a job badly, or put it back into the queue; tell of it (``job_events``) when all else is done.
 
     Parameters
     ----------
@@ -208,7 +215,7 @@ def fail(
 
 
 def give_back(session: Session, claim: Claim, *, now: datetime, after: timedelta = timedelta(0)) -> JobRecord:
-    """Put a job back because its worker stops, or has more urgent work; the attempt is not counted.
+    """Put a job back because its worker stops, or has more urgent work; the attempt is not counted, and it is told.
 
     Parameters
     ----------
@@ -221,7 +228,9 @@ def give_back(session: Session, claim: Claim, *, now: datetime, after: timedelta
         If the job was taken over.
     """
     back = {"code": None, "detail": None, "attempt": claim.attempt - 1}
-    return _put_back(session, claim, now=now, after=after, values=back)
+    job = _put_back(session, claim, now=now, after=after, values=back)
+    job_events.tell(session, job, now=now)
+    return job
 
 
 def cancel(session: Session, job_id: str, *, now: datetime) -> JobRecord:
@@ -232,12 +241,17 @@ def cancel(session: Session, job_id: str, *, now: datetime) -> JobRecord:
     JobNotFound
         If no job has this id.
     """
-    get_job(session, job_id)
+    job = get_job(session, job_id)
+    if job.survey_id is not None:
+        lock_survey(session, job.survey_id)  # who asks for refits of its questions does so too
     ended = {"state": "failed", "code": "cancelled", "detail": "It was cancelled before it started."}
     queued = update(Job).where(Job.id == job_id, Job.state == "queued").values(**ended, finished_at=now)
-    session.execute(queued)
+    withdrawn = session.scalar(queued.returning(Job.id)) is not None
     session.execute(update(Job).where(Job.id == job_id, Job.state == "running").values(cancel_requested=True))
-    return get_job(session, job_id)
+    job = get_job(session, job_id)
+    if withdrawn:
+        job_events.tell(session, job, now=now)
+    return job
 
 
 def _next_abandoned(session: Session, now: datetime, lease: timedelta) -> Job | None:
@@ -273,6 +287,7 @@ def _end(session: Session, job: Job, now: datetime, *, code: str, detail: str) -
     job.state, job.code, job.detail, job.finished_at = "failed", code, detail, now
     job.owner = job.token = job.lease_until = None
     session.flush()
+    job_events.tell(session, job_record(job), now=now)
 
 
 def _leave(session: Session, claim: Claim, **values: object) -> JobRecord:

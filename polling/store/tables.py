@@ -7,6 +7,7 @@
     holds, what was served when, confirmations                (polling.store.release_tables)
     job, outbox, api_key, lease, clock_run, clock_task
     audit chain, erasures, backups, replies                   (polling.store.ledger_tables)
+    tickets for streams of events, webhooks                   (polling.store.event_tables)
 
 A change here needs a migration; a test compares the two.
 """
@@ -27,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from polling.store.base import Base
+from polling.store.event_tables import EventTicket, Webhook, WebhookDelivery
 from polling.store.ledger_tables import AuditEntry, AuditHead, BackupRun, Erasure, IdempotencyKey, KeyCheck, Suppression
 from polling.store.release_tables import Confirmation, QuestionAlarm, QuestionHold, ReleasePin, Serving
 from polling.store.wave_tables import SourceFile, SourceState, Wave, WaveEvent, WavePart, WaveVersion
@@ -42,6 +44,7 @@ __all__ = [
     "Confirmation",
     "DistrictTable",
     "Erasure",
+    "EventTicket",
     "Fit",
     "FitDraws",
     "Frame",
@@ -65,6 +68,8 @@ __all__ = [
     "WaveEvent",
     "WavePart",
     "WaveVersion",
+    "Webhook",
+    "WebhookDelivery",
 ]
 
 
@@ -240,7 +245,7 @@ class Outbox(Base):
 
     __tablename__ = "outbox"
     # AUTOINCREMENT: an id is never used twice, even after old rows were deleted.
-    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012
+    __table_args__ = (Index(None, "survey_id", "id"), {"sqlite_autoincrement": True})
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
     kind: Mapped[str]
     survey_id: Mapped[str | None] = mapped_column(ForeignKey("survey.id"))

@@ -7,7 +7,7 @@ fit, which notes how far the history went when its inputs were read, lacks
 exactly the events after that: a comparison of integers and not of clocks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import func, select, update
@@ -26,6 +26,7 @@ __all__ = [
     "list_events",
     "lock_survey",
     "next_sequence",
+    "whose",
 ]
 
 CHANGES_WITHIN = ("batch", "requarantined", "purged", "erased")
@@ -174,3 +175,12 @@ def _record(row: WaveEvent) -> WaveEventRecord:
         actor=row.actor,
         reason=row.reason,
     )
+
+
+def whose(session: Session, wave_ids: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Pollster and reference of waves, by the wave's id."""
+    wanted = set(wave_ids)
+    if not wanted:
+        return {}
+    found = select(Wave.id, Wave.pollster, Wave.reference).where(Wave.id.in_(wanted))
+    return {wave_id: (pollster, reference) for wave_id, pollster, reference in session.execute(found)}

@@ -41,6 +41,13 @@ PATHS = {
     "listJobs": "/v1/surveys/{s}/jobs",
     "getJob": "/v1/surveys/{s}/jobs/{job}",
     "cancelJob": "/v1/surveys/{s}/jobs/{job}/cancel",
+    "followEvents": "/v1/surveys/{s}/events",
+    "createEventTicket": "/v1/surveys/{s}/events/ticket",
+    "createWebhook": "/v1/surveys/{s}/webhooks",
+    "listWebhooks": "/v1/surveys/{s}/webhooks",
+    "deleteWebhook": "/v1/surveys/{s}/webhooks/none",
+    "listDeliveries": "/v1/surveys/{s}/webhooks/none/deliveries",
+    "replayDelivery": "/v1/surveys/{s}/webhooks/none/deliveries/1/replay",
     "getEstimates": "/v1/surveys/{s}/questions/rail/estimates",
     "listReleases": "/v1/surveys/{s}/questions/rail/releases",
     "getRelease": "/v1/surveys/{s}/releases/{release}",
@@ -79,6 +86,9 @@ BODIES = {
     "rollBack": {"release": "none", "reason": "test"},
     "confirmRelease": {},
     "cancelJob": {},
+    "createEventTicket": {},
+    "createWebhook": {"url": "https://[2001:4860:4860::8888]/in"},
+    "replayDelivery": {},
     "pinRelease": {"reason": "test"},
     "unpinRelease": {"reason": "test"},
     "createKey": {"role": "reader"},
@@ -107,10 +117,14 @@ def call(world: World, operation: str, headers: dict[str, str], survey: str = SU
     if "{prefix}" in PATHS[operation]:
         ids["prefix"] = world.key("reader").split("_")[1]
     path = PATHS[operation].format(s=survey, **ids)
+    if operation == "followEvents":
+        world.services.events.end()  # a stream has no end by itself
     if operation in BODIES:
         return world.client.post(path, headers=headers, json=BODIES[operation])
     if operation == "receiveBatch":
         return world.client.post(path, headers=headers | {"Content-Type": "application/x-ndjson"}, content=b"{}")
+    if operation == "deleteWebhook":
+        return world.client.delete(path, headers=headers)
     if operation != "receiveWave":
         return world.client.get(path, headers=headers)
     form = {"reference": "w1", "fieldwork_start": "2026-02-20", "fieldwork_end": "2026-02-25"}
@@ -220,6 +234,11 @@ def test_a_role_may_do_what_the_table_says_and_nothing_else(served: World, opera
             "rollBack": (404,),  # there is no release of this id
             "createKey": (201,),
             "rotateKey": (201,),
+            "createEventTicket": (201,),
+            "createWebhook": (201,),
+            "deleteWebhook": (404,),  # there is no webhook of this id
+            "listDeliveries": (404,),
+            "replayDelivery": (404,),
             "confirmRelease": (409,),  # the fit of these tests calls itself one of NUTS
         }.get(operation, ())
         assert reply.status_code in (200, *also)

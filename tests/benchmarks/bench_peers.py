@@ -11,7 +11,8 @@ Bambi is not a dependency. To have it beside the others, make an environment for
     uv venv /tmp/bambi && echo 'formulae>=0.9' > /tmp/newer
     uv pip install --python /tmp/bambi --override /tmp/newer 'bambi>=0.21' -e .
 
-(Bambi asks for an older formulae than the project, and works with the newer one) and run ``make bench BAMBI=/tmp/bambi/bin/python``.
+(Bambi asks for an older formulae than the project, and works with the newer one) and run
+``make bench BAMBI=/tmp/bambi/bin/python``.
 """
 
 import json

@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from api.slots import Slots
 from polling.errors import RespondentsUnknown, SchemaOutdated
+from polling.store import outbox, webhooks
 from polling.store.engine import open_store
 from tests.api.world import SURVEY, World, make_world, wave_csv
 
@@ -260,6 +261,44 @@ def busy(world: World) -> Any:
         return world.get(f"{RAIL}/estimates?interval=0.123")
 
 
+def followed(world: World) -> Any:
+    world.services.events.end()  # a stream has no end by itself
+    return world.get(f"{BASE}/events")
+
+
+def too_many(world: World) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.services.events, "_per_key", 0)
+        return world.get(f"{BASE}/events")
+
+
+HOOKS = f"{BASE}/webhooks"
+
+
+def hooked(world: World, role: str = "admin", path: str = HOOKS, **body: Any) -> Any:
+    sent = {"url": "https://[2001:4860:4860::8888]/in"} | body
+    return world.client.post(path, headers=world.bearer(role), json=sent)
+
+
+def webhook(world: World) -> str:
+    listed = world.get(HOOKS).json()["webhooks"]
+    return f"{HOOKS}/{listed[0]['id'] if listed else hooked(world).json()['id']}"
+
+
+def replayed(world: World, path: str | None = None, *, role: str | None = "admin", query: str = "") -> Any:
+    one = webhook(world)
+    with world.store.write() as session:
+        event = outbox.append(session, "release-published", SURVEY, {"question_id": "rail"}, world.now)
+        about = {"kind": "release-published", "state": "given-up", "status": None, "detail": None, "now": world.now}
+        webhooks.note_try(session, one.rpartition("/")[2], event, **about)
+    headers = world.bearer(role) if role else {}
+    return world.client.post(path or f"{one}/deliveries/{event}/replay{query}", headers=headers)
+
+
+def deleted(world: World, role: str | None = "admin", *, path: str | None = None, query: str = "") -> Any:
+    return world.client.delete(path or webhook(world) + query, headers=world.bearer(role) if role else {})
+
+
 PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     "health": {200: lambda world: world.client.get("/health"), 400: lambda world: world.client.get("/health?x=1")},
     "ready": {
@@ -368,6 +407,46 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
         403: lambda world: change_keys(world, "/none/revoke", by="dpo"),
         404: lambda world: change_keys(world, "/none/revoke"),
     },
+    "followEvents": plain(f"{BASE}/events", forbidden="monitor", missing="/v1/surveys/none/events")
+    | {
+        200: followed,
+        410: lambda world: world.get(f"{BASE}/events?last_event_id=999999999"),
+        429: too_many,
+    },
+    "createEventTicket": {
+        201: lambda world: world.client.post(f"{BASE}/events/ticket", headers=world.bearer("reader")),
+        400: lambda world: world.client.post(f"{BASE}/events/ticket?nonsense=1", headers=world.bearer("reader")),
+        401: lambda world: world.client.post(f"{BASE}/events/ticket"),
+        403: lambda world: world.client.post(f"{BASE}/events/ticket", headers=world.bearer("monitor")),
+        404: lambda world: world.client.post("/v1/surveys/none/events/ticket", headers=world.bearer("reader")),
+    },
+    "createWebhook": {
+        201: hooked,
+        400: lambda world: hooked(world, nonsense=1),
+        401: lambda world: world.client.post(HOOKS, json={}),
+        403: lambda world: hooked(world, "analyst"),
+        404: lambda world: hooked(world, path="/v1/surveys/none/webhooks"),
+        415: lambda world: world.client.post(HOOKS, headers=world.bearer("admin"), content=b"url=x"),
+        422: lambda world: hooked(world, url="http://example.com"),
+    },
+    "listWebhooks": plain(HOOKS, forbidden="analyst", missing="/v1/surveys/none/webhooks"),
+    "listDeliveries": plain(
+        lambda world: f"{webhook(world)}/deliveries", forbidden="analyst", missing=f"{HOOKS}/none/deliveries"
+    ),
+    "replayDelivery": {
+        202: replayed,
+        400: lambda world: replayed(world, query="?nonsense=1"),
+        401: lambda world: replayed(world, role=None),
+        403: lambda world: replayed(world, role="analyst"),
+        404: lambda world: replayed(world, f"{HOOKS}/none/deliveries/1/replay"),
+    },
+    "deleteWebhook": {
+        204: deleted,
+        400: lambda world: deleted(world, query="?nonsense=1"),
+        401: lambda world: deleted(world, None),
+        403: lambda world: deleted(world, "analyst"),
+        404: lambda world: deleted(world, path=f"{HOOKS}/none"),
+    },
     "listReleases": plain(f"{RAIL}/releases", forbidden="pollster", missing=f"{BASE}/questions/none/releases"),
     "getRelease": plain(release, forbidden="pollster", missing=f"{BASE}/releases/none"),
     "getDiagnostics": plain(
@@ -450,12 +529,12 @@ def test_a_documented_status_can_be_provoked(world: World, operation: str, statu
 
     assert reply.status_code == status, reply.text
     response = documented(world)[operation]["responses"][str(status)]
-    if status == 304:
+    if status in (204, 304):
         assert reply.content == b""
         return
     media_type = reply.headers["content-type"].partition(";")[0]
     assert media_type in response["content"]
-    if media_type in ("text/csv", "text/plain"):
+    if media_type in ("text/csv", "text/plain", "text/event-stream"):
         return
     body = reply.json()
     schema = response["content"][media_type]["schema"]["$ref"].rsplit("/", 1)[1]
@@ -466,7 +545,7 @@ def test_a_documented_status_can_be_provoked(world: World, operation: str, statu
 
 def check(world: World, schema: str, body: dict[str, Any]) -> None:
     """The body has the described members and no other, and can be read back into its type."""
-    from api import key_payloads, payloads, privacy_payloads, problems, release_payloads, wave_payloads
+    from api import event_payloads, key_payloads, payloads, privacy_payloads, problems, release_payloads, wave_payloads
     from api.statement import payloads as statement_payloads
 
     described = world.client.get("/openapi.json").json()["components"]["schemas"][schema]
@@ -481,6 +560,7 @@ def check(world: World, schema: str, body: dict[str, Any]) -> None:
             privacy_payloads,
             release_payloads,
             statement_payloads,
+            event_payloads,
             problems,
         )
         if (one := getattr(where, schema, None))

@@ -181,6 +181,7 @@ def test_the_house_has_its_tasks(house):
         "finish-erasures": timedelta(hours=1),
         "purge": timedelta(hours=1),
         "forget-replies": timedelta(hours=1),
+        "forget-events": timedelta(hours=1),
     }
     assert {task.name: task.at for task in tasks if task.at} == {"backup": time(3, 30), "confirm": time(2)}
     by_hand = house_tasks(replace(house.settings, backup_at=""))

@@ -72,6 +72,26 @@ class TestOutbox:
         with store.write() as session:
             assert outbox.append(session, "x", None, {}, NOW) > last
 
+    def test_events_of_one_survey_up_to_an_id(self, survey_store: Store):
+        with survey_store.write() as session:
+            ids = [outbox.append(session, "x", survey, {}, NOW) for survey in ("demo", None, "demo", None, "demo")]
+        with survey_store.read() as session:
+            read = outbox.read_after(session, ids[0], survey_id="demo", through=ids[3])
+            assert [event.id for event in read] == [ids[2]]
+            assert (outbox.first_id(session, "demo"), outbox.first_id(session, "nothing")) == (ids[0], 0)
+            assert outbox.newest_id(session) == ids[-1]
+
+    def test_of_what_is_forgotten_the_newest_of_each_survey_stays_as_a_mark(self, survey_store: Store):
+        with survey_store.write() as session:
+            assert outbox.newest_id(session) == 0
+            old = [outbox.append(session, "x", survey, {}, NOW) for survey in ("demo", "demo", None, None, "demo")]
+            new = [outbox.append(session, "x", survey, {}, NOW + seconds(1)) for survey in ("demo", None)]
+        with survey_store.write() as session:
+            assert outbox.forget(session, before=NOW + seconds(1)) == 3
+        with survey_store.read() as session:
+            assert [event.id for event in outbox.read_after(session, 0)] == [old[3], old[4], *new]
+            assert outbox.first_id(session, "demo") == old[4]
+
     def test_a_later_id_is_never_committed_before_an_earlier_one(
         self, store: Store, store_url: str, open_stores: Callable[[str], Store]
     ):
