@@ -64,6 +64,10 @@ ROLES: dict[str, frozenset[str]] = {
     # A refit rests on every pollster's waves, so none of them ends it alone.
     "cancelJob": frozenset({"analyst", "admin"}),
     "getEstimates": frozenset({"reader", "analyst", "admin"}),
+    # What is asked of the same draws, by the same.
+    "getProbability": frozenset({"reader", "analyst", "admin"}),
+    "getRank": frozenset({"reader", "analyst", "admin"}),
+    "getContrast": frozenset({"reader", "analyst", "admin"}),
     "listReleases": EVERYONE - {"pollster"},
     "getRelease": EVERYONE - {"pollster"},
     "getDiagnostics": frozenset({"analyst", "admin"}),

@@ -228,10 +228,26 @@ def not_ready(world: World) -> Any:
         return world.client.get("/ready")
 
 
-def busy(world: World) -> Any:
+def busy(world: World, path: str) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(world.services.releases, "slots", Slots(0, waiting=0))
-        return world.get(f"{RAIL}/estimates?interval=0.123")
+        return world.get(f"{path}{'&' if '?' in path else '?'}interval=0.123")
+
+
+def asking(what: str, query: str = "") -> dict[int, Provoke]:
+    """Provocations that every question about shares shares."""
+    path = f"{RAIL}/{what}?{query}"
+    return {
+        200: lambda world: world.get(path),
+        304: lambda world: world.get(path, headers={"If-None-Match": world.get(path).headers["etag"]}),
+        400: lambda world: world.get(f"{path}&nonsense=1"),
+        401: lambda world: world.client.get(path),
+        403: lambda world: world.get(path, "dpo"),
+        404: lambda world: world.get(f"{BASE}/questions/bridge/{what}?{query}"),
+        410: lambda world: world.get(f"{BASE}/questions/tax/{what}?{query}"),
+        422: lambda world: world.get(f"{path}&option=moon"),
+        503: lambda world: busy(world, path),
+    }
 
 
 PROVOCATIONS: dict[str, dict[int, Provoke]] = {
@@ -321,15 +337,10 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     "getDiagnostics": plain(
         lambda world: f"{release(world)}/diagnostics", forbidden="reader", missing=f"{BASE}/releases/none/diagnostics"
     ),
-    "getEstimates": plain(f"{RAIL}/estimates", forbidden="dpo", missing=f"{BASE}/questions/bridge/estimates")
-    | {
-        304: lambda world: world.get(
-            f"{RAIL}/estimates", headers={"If-None-Match": world.get(f"{RAIL}/estimates").headers["etag"]}
-        ),
-        410: lambda world: world.get(f"{BASE}/questions/tax/estimates"),
-        422: lambda world: world.get(f"{RAIL}/estimates?level=moon"),
-        503: busy,
-    },
+    "getEstimates": asking("estimates"),
+    "getProbability": asking("probability", "threshold=0.6"),
+    "getRank": asking("rank", "level=district"),
+    "getContrast": asking("contrast", "first=age:old&second=age:young"),
     "pinRelease": pinning("pin") | {409: lambda world: change(world, f"{gone(world)}/pin", "analyst")},
     "unpinRelease": pinning("unpin"),
     # After these: a worker makes the draws that are gone anew.
@@ -403,14 +414,14 @@ def test_a_documented_status_can_be_provoked(world: World, operation: str, statu
 
 def check(world: World, schema: str, body: dict[str, Any]) -> None:
     """The body has the described members and no other, and can be read back into its type."""
-    from api import payloads, privacy_payloads, problems, release_payloads, wave_payloads
+    from api import answer_payloads, payloads, privacy_payloads, problems, release_payloads, wave_payloads
 
     described = world.client.get("/openapi.json").json()["components"]["schemas"][schema]
     assert set(body) <= set(described["properties"])
     assert set(described.get("required", [])) <= set(body)
     struct = next(
         one
-        for where in (payloads, wave_payloads, privacy_payloads, release_payloads, problems)
+        for where in (payloads, answer_payloads, wave_payloads, privacy_payloads, release_payloads, problems)
         if (one := getattr(where, schema, None))
     )
     assert msgspec.to_builtins(msgspec.convert(body, struct)) == body

@@ -1,0 +1,108 @@
+"""Ask a release how probable, how high among others, and how different its shares are."""
+
+from typing import Annotated, Any
+
+from litestar import Request, Response, Router, get
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter
+
+from api.answer_payloads import ContrastPayload, ProbabilityPayload, RankPayload
+from api.answering import ANSWERS, answer
+from api.chances import (
+    ProbabilityQuery,
+    RankQuery,
+    answer_probabilities,
+    answer_ranks,
+    prepare_probabilities,
+    prepare_ranks,
+)
+from api.contrasts import ContrastQuery, answer_contrasts, prepare_contrasts
+from api.label_text import labels_from
+from api.query_parameters import ASKED, Asked
+from api.services import Services
+
+__all__ = ["comparisons_routes"]
+
+QUESTION = "/v1/surveys/{survey_id:str}/questions/{question_id:str}"
+SIDE = "column:level, separated by commas; of several levels of one column any is meant."
+
+
+@get(
+    f"{QUESTION}/probability",
+    operation_id="getProbability",
+    summary="Probability of shares above a threshold",
+    tags=["estimates"],
+    sync_to_thread=True,
+    responses=ANSWERS,
+    dependencies=ASKED,
+)
+def get_probability(
+    *,
+    request: Request[Any, Any, Any],
+    services: NamedDependency[Services],
+    asked: NamedDependency[Asked],
+    threshold: Annotated[float, QueryParameter(description="A share, from 0 to 1.")] = 0.5,
+) -> Response[ProbabilityPayload]:
+    """The probability that the share is above a threshold, with its Monte-Carlo error, for every area and group.
+
+    Asked, cached and refused like estimates. A draw on the threshold counts half.
+    """
+    query = asked.query_as(ProbabilityQuery, threshold=threshold)
+    return answer(request, services, asked.which, query, prepare=prepare_probabilities, make=answer_probabilities)
+
+
+@get(
+    f"{QUESTION}/rank",
+    operation_id="getRank",
+    summary="Ranks of areas",
+    tags=["estimates"],
+    sync_to_thread=True,
+    responses=ANSWERS,
+    dependencies=ASKED,
+)
+def get_rank(
+    request: Request[Any, Any, Any], services: NamedDependency[Services], asked: NamedDependency[Asked]
+) -> Response[RankPayload]:
+    """Where every area stands among all areas of the level, with an interval of ranks; 1 is the largest share.
+
+    With `by`, areas are ranked within each group; at the level of the nation the groups are. `districts` chooses whose
+    rank is told, not with whom they are ranked. Groups too small to be answered are not ranked.
+    """
+    return answer(request, services, asked.which, asked.query_as(RankQuery), prepare=prepare_ranks, make=answer_ranks)
+
+
+@get(
+    f"{QUESTION}/contrast",
+    operation_id="getContrast",
+    summary="Difference between two groups, areas or options",
+    tags=["estimates"],
+    sync_to_thread=True,
+    responses=ANSWERS,
+    dependencies=ASKED,
+)
+def get_contrast(
+    *,
+    request: Request[Any, Any, Any],
+    services: NamedDependency[Services],
+    asked: NamedDependency[Asked],
+    first: Annotated[str | None, QueryParameter(description=f"Who is compared: {SIDE}")] = None,
+    second: Annotated[str | None, QueryParameter(description=f"With whom: {SIDE}")] = None,
+    versus: Annotated[
+        str | None, QueryParameter(description="Instead of both: the option over which the lead of `option` is asked.")
+    ] = None,
+) -> Response[ContrastPayload]:
+    """How much larger one share is than another, computed draw by draw, with interval, probability and words.
+
+    Two groups (`first=age:65+&second=age:18-29`), two areas (`first=district:A&second=district:B`) or two options
+    (`option=yes&versus=no`), overall or in every area and group of `level` and `by`.
+    """
+    query = asked.query_as(
+        ContrastQuery,
+        first=labels_from(first, "first"),
+        second=labels_from(second, "second"),
+        versus=versus or None,
+    )
+    return answer(request, services, asked.which, query, prepare=prepare_contrasts, make=answer_contrasts)
+
+
+comparisons_routes = Router("/", route_handlers=[get_probability, get_rank, get_contrast])
