@@ -2,14 +2,17 @@
 
 from typing import Any
 
+from api.answer_payloads import ReleaseReference
 from api.confirmed import describe_confirmation
 from api.group_facts import withheld_groups
 from api.group_query import Prepared
+from api.pairs import Pairs
 from api.release_cache import LoadedRelease
 from api.served import Served
 from jobs.settings import Settings
+from polling.store.records import ReleaseRecord
 
-__all__ = ["groups_head", "release_head"]
+__all__ = ["groups_head", "paired_head", "release_head", "release_reference"]
 
 
 def release_head(served: Served, loaded: LoadedRelease, *, option: str, interval: float) -> dict[str, Any]:
@@ -41,8 +44,27 @@ def groups_head(prepared: Prepared, settings: Settings) -> dict[str, Any]:
     """The fields of `api.answer_payloads.GroupsHead`."""
     head = release_head(prepared.served, prepared.loaded, option=prepared.option, interval=prepared.query.interval)
     return head | {
+        "period": prepared.period,
         "level": prepared.level,
         "by": list(prepared.query.by),
         "where": {column: list(levels) for column, levels in prepared.breakdown.grouping.where.items()},
         "withheld": withheld_groups(prepared, settings),
     }
+
+
+def paired_head(pairs: Pairs, settings: Settings) -> dict[str, Any]:
+    """The same of groups that are compared between an earlier release or period and a later one, which answers."""
+    reason = f"It is not on both sides, or has fewer than {settings.min_people} people in the frame on one of them."
+    return groups_head(pairs.second, settings) | {"withheld": pairs.unpaired(reason)}
+
+
+def release_reference(release: ReleaseRecord) -> ReleaseReference:
+    """Which release one is compared with."""
+    return ReleaseReference(
+        release_id=release.id,
+        release_number=release.number,
+        published_at=release.published_at,
+        data_through=release.data_through,
+        engine=release.engine,
+        survey_version=release.survey_version,
+    )

@@ -14,16 +14,15 @@ from api.payloads import ConfirmationPayload, QuestionId, SurveyId
 
 __all__ = [
     "AnswerHead",
-    "AreaContrast",
     "AreaEstimate",
     "AreaProbability",
     "AreaRank",
-    "ContrastPayload",
     "EstimatesPayload",
     "GroupRow",
     "GroupsHead",
     "ProbabilityPayload",
     "RankPayload",
+    "ReleaseReference",
     "ShareEstimate",
     "WithheldGroup",
 ]
@@ -39,7 +38,6 @@ Interviews = Annotated[
     Meta(description="Interviews behind it, perturbed for disclosure control; null below the smallest count shown."),
 ]
 Flags = Annotated[list[str], Meta(description="no-interviews: a model estimate alone; few-interviews.")]
-Sentence = Annotated[str, Meta(description="The same in a sentence.")]
 
 
 class AnswerHead(msgspec.Struct, frozen=True):
@@ -76,6 +74,17 @@ class AnswerHead(msgspec.Struct, frozen=True):
         Meta(description="What to know of its interviews: somebody was erased, waves were purged; usually empty."),
     ]
     confirmation: ConfirmationPayload
+
+
+class ReleaseReference(msgspec.Struct, frozen=True):
+    """Another release of the question."""
+
+    release_id: Annotated[str, Meta(description="Its id.")]
+    release_number: Annotated[int, Meta(description="Its number.")]
+    published_at: Annotated[datetime, Meta(description="When it was published.")]
+    data_through: Annotated[date | None, Meta(description="Last day of interviewing in its data.")]
+    engine: Annotated[str, Meta(description="How its model was fitted.")]
+    survey_version: Annotated[int, Meta(description="The version of the survey it used.")]
 
 
 class GroupRow(msgspec.Struct, frozen=True):
@@ -121,6 +130,10 @@ class WithheldGroup(GroupRow, frozen=True):
 class GroupsHead(AnswerHead, frozen=True):
     """The head of an answer by areas and groups."""
 
+    period: Annotated[
+        str | None,
+        Meta(description="The period that is looked at; null where the model has none and pools its waves."),
+    ]
     level: Annotated[str, Meta(description="nation, a parent level or district.")]
     by: Annotated[list[str], Meta(description="Demographics of the breakdown.")]
     where: Annotated[
@@ -168,29 +181,3 @@ class RankPayload(GroupsHead, frozen=True):
         str, Meta(description="areas: areas of the level, within each group of `by`; groups: those of `by`.")
     ]
     ranks: Annotated[list[AreaRank], Meta(description="One per area and group, sorted like estimates.")]
-
-
-class AreaContrast(GroupRow, frozen=True):
-    """How much larger the first share is than the second, in one area or group."""
-
-    first: ShareEstimate
-    second: ShareEstimate
-    difference: Annotated[float, Meta(description="Posterior mean of the first share minus the second.")]
-    low: Low
-    high: High
-    sd: Sd
-    mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `difference`.")]
-    p_larger: Annotated[float, Meta(description="Posterior probability that the first is larger; a tie counts half.")]
-    p_larger_mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `p_larger`; never 0.")]
-    words: Annotated[
-        str, Meta(description="'larger' if `p_larger` >= 0.95, 'smaller' if <= 0.05, else 'no clear difference'.")
-    ]
-    sentence: Sentence
-
-
-class ContrastPayload(GroupsHead, frozen=True):
-    """Differences between two groups, two areas or two options."""
-
-    first: Annotated[dict[str, list[str]], Meta(description="Who, or which option, comes first: levels by column.")]
-    second: Annotated[dict[str, list[str]], Meta(description="With whom, or which option, it is compared.")]
-    contrasts: Annotated[list[AreaContrast], Meta(description="One per area and group, sorted.")]

@@ -17,13 +17,12 @@ from msgspec.json import encode
 
 from api.errors import EstimateRefused
 from api.problems import documented
-from api.release_cache import ReleaseCache
 from api.served import Served, find_served
 from api.services import Services
 from api.strict import require_zone
 from jobs.settings import Settings
 
-__all__ = ["ANSWERS", "Which", "answer", "entity_tag"]
+__all__ = ["ANSWERS", "Which", "answer", "entity_tag", "find"]
 
 FORM = 5
 """Version of the form of the answers."""
@@ -63,10 +62,11 @@ def answer[P: Understood, B: Struct](
     which: Which,
     query: object,
     *,
-    prepare: Callable[[ReleaseCache, Served, Any, Settings], P],
+    prepare: Callable[..., P],
     make: Callable[[P, Settings], B],
+    served: tuple[Served, ...] = (),
 ) -> Response[B]:
-    """The answer of one release to a query, as it is sent.
+    """The answer of a release to a query, as it is sent.
 
     Parameters
     ----------
@@ -74,15 +74,17 @@ def answer[P: Understood, B: Struct](
         What is asked; equal for equal questions, with a ``repr`` that tells others apart.
     prepare, make
         Understand the query, which may refuse it, and compute the body.
+    served
+        The releases that answer, if they are found already: that of ``which``, and those that it is compared with.
     """
-    served = _find(services, which)
+    served = served or (find(services, which),)
     tag = entity_tag(served, query, services.settings)
     if _matches(request.headers.get("if-none-match"), tag):
         return Response(cast("B", None), status_code=304, headers=_headers(tag))
 
     @contextmanager
     def turn() -> Iterator[Callable[[], bytes]]:
-        prepared = prepare(services.releases, served, query, services.settings)
+        prepared = prepare(services.releases, *served, query, services.settings)
         slots = services.releases.large_slots if prepared.is_large else services.releases.slots
         with slots.take():
             yield lambda: encode(make(prepared, services.settings))
@@ -95,14 +97,11 @@ def answer[P: Understood, B: Struct](
     return Response(cast("B", body), media_type=MediaType.JSON, headers=_headers(tag))
 
 
-def entity_tag(served: Served, query: object, settings: Settings) -> str:
+def entity_tag(served: tuple[Served, ...], query: object, settings: Settings) -> str:
     """A strong validator: the same for the same answer, other for any other."""
     basis = (
         FORM,
-        served.release.id,
-        served.state.version,
-        served.stale_since,
-        served.data_notes,
+        *((one.release.id, one.state.version, one.stale_since, one.data_notes) for one in served),
         query,
         settings.min_people,
         settings.min_interviews,
@@ -110,7 +109,8 @@ def entity_tag(served: Served, query: object, settings: Settings) -> str:
     return f'"{hashlib.sha256(repr(basis).encode()).hexdigest()[:32]}"'
 
 
-def _find(services: Services, which: Which) -> Served:
+def find(services: Services, which: Which) -> Served:
+    """The release that answers; raises as `api.served.find_served`, and if two things name a release."""
     if which.release_id is not None and which.as_of is not None:
         raise EstimateRefused("release and as_of both name a release. Give one of them.")
     if which.takes_current:

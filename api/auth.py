@@ -68,6 +68,8 @@ ROLES: dict[str, frozenset[str]] = {
     "getProbability": frozenset({"reader", "analyst", "admin"}),
     "getRank": frozenset({"reader", "analyst", "admin"}),
     "getContrast": frozenset({"reader", "analyst", "admin"}),
+    "getRevision": frozenset({"reader", "analyst", "admin"}),
+    "getChange": frozenset({"reader", "analyst", "admin"}),
     "listReleases": EVERYONE - {"pollster"},
     "getRelease": EVERYONE - {"pollster"},
     "getDiagnostics": frozenset({"analyst", "admin"}),

@@ -14,7 +14,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from api.release_cache import LoadedRelease
-from mrp.areas import complement
 from mrp.grouping import Grouping, cells_of, group_cells
 from mrp.poststratification import AreaDraws, area_draws
 
@@ -67,21 +66,22 @@ def pieces(loaded: LoadedRelease, wanted: NDArray[np.bool_]) -> Iterator[NDArray
 
 
 def draws_of(
-    loaded: LoadedRelease, breakdown: Breakdown, rows: NDArray[np.int64], *, is_complement: bool = False
+    loaded: LoadedRelease, breakdown: Breakdown, rows: NDArray[np.int64], *, period: str | None = None
 ) -> AreaDraws:
-    """Draws of some groups.
+    """Draws of the first option's share in some groups.
 
     Parameters
     ----------
     rows
         Which of ``breakdown.groups``, ascending.
-    is_complement
-        Whether the share is that of the other option.
+    period
+        The period to look at; None: that of the design.
     """
     grouping = breakdown.grouping
-    is_kept = not grouping.where and not grouping.merge and loaded.keeps(breakdown.groups.height)
-    areas = _kept(loaded, breakdown, rows) if is_kept else _made(loaded, breakdown, rows)
-    return complement(areas) if is_complement else areas
+    is_plain = not grouping.where and not grouping.merge and period in (None, loaded.design.period)
+    if is_plain and loaded.keeps(breakdown.groups.height):
+        return _kept(loaded, breakdown, rows)
+    return _made(loaded, breakdown, rows, period)
 
 
 def _kept(loaded: LoadedRelease, breakdown: Breakdown, rows: NDArray[np.int64]) -> AreaDraws:
@@ -91,9 +91,10 @@ def _kept(loaded: LoadedRelease, breakdown: Breakdown, rows: NDArray[np.int64]) 
     return replace(whole, areas=breakdown.groups[rows], draws=draws)
 
 
-def _made(loaded: LoadedRelease, breakdown: Breakdown, rows: NDArray[np.int64]) -> AreaDraws:
+def _made(loaded: LoadedRelease, breakdown: Breakdown, rows: NDArray[np.int64], period: str | None) -> AreaDraws:
     inside = np.isin(breakdown.group, rows)
     part = replace(loaded.electorate, frame=breakdown.cells.filter(pl.Series(inside)))
     grouping = breakdown.grouping
-    made = area_draws(loaded.latents, loaded.design, part, by=grouping.by, where=grouping.where, merge=grouping.merge)
+    design = loaded.design if period is None else loaded.design.at_period(period)
+    made = area_draws(loaded.latents, design, part, by=grouping.by, where=grouping.where, merge=grouping.merge)
     return replace(made, areas=breakdown.groups[rows])

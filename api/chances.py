@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from api.answer_head import groups_head
 from api.answer_payloads import AreaProbability, AreaRank, ProbabilityPayload, RankPayload
-from api.breakdown import draws_of
 from api.errors import EstimateRefused, TooManyGroups
 from api.estimates import drawn_pieces, shares_of
 from api.group_facts import group_facts
@@ -133,7 +132,7 @@ def _ranked(prepared: Prepared, rows: NDArray[np.int64]) -> Iterator[tuple[int, 
     if not prepared.answered[rows].any():
         return
     interval = prepared.query.interval
-    areas = draws_of(prepared.loaded, prepared.breakdown, rows, is_complement=prepared.is_complement)
+    areas = prepared.draws(rows)
     for row, share, one in zip(rows.tolist(), shares_of(areas, interval), ranks(areas, interval=interval), strict=True):
         if prepared.answered[row]:
             yield (

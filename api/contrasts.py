@@ -5,20 +5,17 @@
 in every area and group of the breakdown; those without people on both sides are left out.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from api.answer_head import groups_head
-from api.answer_payloads import AreaContrast, ContrastPayload, ShareEstimate, WithheldGroup
-from api.breakdown import draws_of, pieces
+from api.answer_payloads import ShareEstimate
+from api.comparison_payloads import AreaContrast, ContrastPayload
 from api.errors import EstimateRefused
 from api.estimates import shares_of
-from api.group_facts import group_facts, group_names
-from api.group_query import EstimateQuery, Labels, Prepared, find_labels, find_option, load_release, prepare_query
+from api.group_query import EstimateQuery, Labels, find_labels, find_option, load_release, prepare_query
+from api.pairs import Pairs, pair_groups
 from api.release_cache import ReleaseCache
 from api.served import Served
 from jobs.settings import Settings
@@ -30,7 +27,6 @@ __all__ = ["ContrastQuery", "PreparedContrast", "answer_contrasts", "prepare_con
 
 
 type Named = dict[str, list[str]]
-type Key = tuple[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,29 +43,16 @@ class ContrastQuery(EstimateQuery):
 class PreparedContrast:
     """Two sides that are understood."""
 
-    sides: tuple[Prepared, Prepared]
-    """The same one twice if options are compared."""
-    named: tuple[Named, Named]
+    pairs: Pairs
+    """The same side twice if options are compared."""
+    first: Named
     """What each side is, as it is told."""
-    keys: tuple[Key, ...]
-    """The groups that are answered."""
-    rows: tuple[NDArray[np.int64], NDArray[np.int64]]
-    """Of each group: its row in the breakdown of either side."""
-
-    @property
-    def first(self) -> Prepared:
-        """The side that comes first."""
-        return self.sides[0]
-
-    @property
-    def second(self) -> Prepared:
-        """The side that it is compared with."""
-        return self.sides[1]
+    second: Named
 
     @property
     def is_large(self) -> bool:
         """Whether the answer takes seconds."""
-        return not self.first.loaded.keeps(2 * len(self.keys))
+        return self.pairs.is_large
 
 
 def prepare_contrasts(
@@ -92,7 +75,7 @@ def prepare_contrasts(
                 f"The option '{option}' is compared with itself. Name another one in option or versus."
             )
         side = prepare_query(cache, served, query, settings)
-        return _paired(side, side, ({"option": [option]}, {"option": [versus]}))
+        return PreparedContrast(pair_groups(side, side), {"option": [option]}, {"option": [versus]})
     first, second = (find_labels(labels, loaded.electorate) for labels in (query.first, query.second))
     if not first or not second:
         raise EstimateRefused(
@@ -110,62 +93,45 @@ def prepare_contrasts(
             f"first and second tell groups apart by {taken[0]}, which level, districts, by or where use too: leave it "
             "out there."
         )
-    named = tuple({column: list(levels) for column, levels in side} for side in (first, second))
-    return _paired(sides[0], sides[1], (named[0], named[1]))
+    return PreparedContrast(pair_groups(*sides), _named(first), _named(second))
 
 
-def answer_contrasts(pair: PreparedContrast, settings: Settings) -> ContrastPayload:
+def answer_contrasts(contrast: PreparedContrast, settings: Settings) -> ContrastPayload:
     """Every difference that was asked for."""
-    one, other = pair.named
-    head = groups_head(pair.first, settings)
-    head["where"] = {column: levels for column, levels in head["where"].items() if column not in one}
-    if pair.first is not pair.second:
-        head["withheld"] = _withheld(pair, settings)
-    facts = [
-        [by_key[key] for key in pair.keys]
-        for by_key in ({_key(one.names): one for one in group_facts(side, settings)} for side in pair.sides)
-    ]
+    pairs = contrast.pairs
+    head = groups_head(pairs.first, settings)
+    head["where"] = {column: levels for column, levels in head["where"].items() if column not in contrast.first}
+    if pairs.first is not pairs.second:
+        head["withheld"] = pairs.unpaired(
+            f"Fewer than {settings.min_people} people in the frame on one of the two sides."
+        )
     return ContrastPayload(
         **head,
-        first=one,
-        second=other,
+        first=contrast.first,
+        second=contrast.second,
         contrasts=[
             AreaContrast(
-                **a.names,
-                first=ShareEstimate(**a.counted, **first),
-                second=ShareEstimate(**b.counted, **second),
+                **one.names,
+                first=ShareEstimate(**one.counted, **first),
+                second=ShareEstimate(**other.counted, **second),
                 **difference,
             )
-            for a, b, (first, second, difference) in zip(*facts, _differences(pair), strict=True)
+            for (one, other), (first, second, difference) in zip(
+                pairs.facts(settings), _differences(pairs), strict=True
+            )
         ],
     )
 
 
-def _paired(first: Prepared, second: Prepared, named: tuple[Named, Named]) -> PreparedContrast:
-    """The groups that are answered on both sides."""
-    rows = [
-        dict(zip(map(_key, group_names(side, side.answered)), np.flatnonzero(side.answered).tolist(), strict=True))
-        for side in (first, second)
-    ]
-    keys = tuple(key for key in rows[0] if key in rows[1])
-    of_first, of_second = (np.array([own[key] for key in keys], dtype=np.int64) for own in rows)
-    return PreparedContrast((first, second), named, keys, (of_first, of_second))
+def _named(labels: Labels) -> Named:
+    return {column: list(levels) for column, levels in labels}
 
 
-def _key(names: Mapping[str, Any]) -> Key:
-    return names["area"], tuple(names["groups"].values())
-
-
-def _differences(pair: PreparedContrast) -> Iterator[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]:
+def _differences(pairs: Pairs) -> Iterator[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]:
     """Both shares and their difference, as fields of payloads, for every pair in order."""
-    interval, loaded = pair.first.query.interval, pair.first.loaded
-    for part in pieces(loaded, np.ones(len(pair.keys), dtype=np.bool_)):
-        first, second = (
-            draws_of(loaded, side.breakdown, rows[part], is_complement=side.is_complement)
-            for side, rows in zip(pair.sides, pair.rows, strict=True)
-        )
-        if pair.first is pair.second:
-            second = complement(first)
+    interval = pairs.first.query.interval
+    for first, same in pairs.drawn():
+        second = complement(first) if pairs.first is pairs.second else same
         found = differences(first.draws - second.draws, first, interval=interval)
         both = zip(shares_of(first, interval), shares_of(second, interval), found, strict=True)
         for one, other, (size, p) in both:
@@ -185,11 +151,3 @@ def _differences(pair: PreparedContrast) -> Iterator[tuple[dict[str, Any], dict[
                     "sentence": f"{words}: {in_points(size, interval)}, P(larger) {p.value:.2f}",
                 },
             )
-
-
-def _withheld(pair: PreparedContrast, settings: Settings) -> list[WithheldGroup]:
-    """The groups of either side that are too small on one of them."""
-    reason = f"Fewer than {settings.min_people} people in the frame on one of the two sides."
-    found = {_key(names): names for side in pair.sides for names in group_names(side, side.wanted)}
-    answered = set(pair.keys)
-    return [WithheldGroup(**names, reason=reason) for key, names in found.items() if key not in answered]

@@ -9,7 +9,7 @@ from typing import Any
 
 from api.answer_head import groups_head
 from api.answer_payloads import AreaEstimate, EstimatesPayload
-from api.breakdown import draws_of, pieces
+from api.breakdown import pieces
 from api.group_facts import group_facts
 from api.group_query import Prepared
 from jobs.settings import Settings
@@ -36,7 +36,7 @@ def answer_query(prepared: Prepared, settings: Settings) -> EstimatesPayload:
 def drawn_pieces(prepared: Prepared) -> Iterator[AreaDraws]:
     """Draws of the groups that are answered, in order, some at a time."""
     for rows in pieces(prepared.loaded, prepared.answered):
-        yield draws_of(prepared.loaded, prepared.breakdown, rows, is_complement=prepared.is_complement)
+        yield prepared.draws(rows)
 
 
 def shares_of(areas: AreaDraws, interval: float) -> list[dict[str, Any]]:

@@ -10,14 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from api.breakdown import Breakdown, find_breakdown
+from api.breakdown import Breakdown, draws_of, find_breakdown
 from api.errors import EstimateRefused, IntervalOutOfRange, TooManyGroups, UnknownChoice
 from api.release_cache import LoadedRelease, ReleaseCache
 from api.served import Served
 from jobs.draws import why_gone
 from jobs.settings import Settings
+from mrp.areas import complement
+from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.grouping import Grouping
+from mrp.poststratification import AreaDraws
 from polling.declaration import Question
 from polling.errors import DrawsNotFound
 
@@ -52,6 +55,8 @@ class EstimateQuery:
     interval: float = 0.9
     option: str | None = None
     """None: the first option."""
+    period: str | None = None
+    """None: the last that the model has, if it has any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,8 @@ class Prepared:
     level: str
     area_column: str | None
     option: str
+    period: str | None
+    """The period that is looked at; None if the model has none."""
     breakdown: Breakdown
     wanted: NDArray[np.bool_]
     """Which groups of the breakdown were asked for, shape (group,)."""
@@ -80,6 +87,11 @@ class Prepared:
         """Whether the share is that of the other option."""
         return self.option != self.loaded.question.options[0]
 
+    def draws(self, rows: NDArray[np.int64]) -> AreaDraws:
+        """Draws of some groups of the breakdown, ascending; as many at a time as `api.breakdown.pieces` says."""
+        areas = draws_of(self.loaded, self.breakdown, rows, period=self.period)
+        return complement(areas) if self.is_complement else areas
+
 
 def prepare_query(cache: ReleaseCache, served: Served, query: EstimateQuery, settings: Settings) -> Prepared:
     """Understand a query, and find its groups.
@@ -87,13 +99,15 @@ def prepare_query(cache: ReleaseCache, served: Served, query: EstimateQuery, set
     Raises
     ------
     UnknownChoice
-        If the level, a district, a demographic, a label or the option does not exist; it names those that do.
+        If the level, a district, a demographic, a label, the period or the option does not exist; it names those
+        that do.
     IntervalOutOfRange
         If the interval is not in (0, 1).
     TooManyGroups
         If there are more groups than the setting ``max_groups`` allows.
     EstimateRefused
-        If districts are named together with another level, or a demographic is named twice.
+        If districts are named together with another level, or a demographic is named twice, or a period is named
+        and the model has none.
     DrawsNotFound
         If the draws of the release are not kept any more.
     """
@@ -102,6 +116,7 @@ def prepare_query(cache: ReleaseCache, served: Served, query: EstimateQuery, set
     loaded = load_release(cache, served, settings)
     level, area_column = _level(query, loaded)
     option = find_option(query.option, loaded.question)
+    period = _period(query.period, loaded.design)
     for name in query.by:
         one_of("demographic", name, loaded.electorate.demographics)
     if len(set(query.by)) < len(query.by):
@@ -115,7 +130,7 @@ def prepare_query(cache: ReleaseCache, served: Served, query: EstimateQuery, set
     if (n_wanted := int(wanted.sum())) > settings.max_groups:
         raise TooManyGroups(n_wanted, settings.max_groups)
     answered = wanted & (groups["n_people"].to_numpy() >= settings.min_people)
-    return Prepared(served, query, loaded, level, area_column, option, breakdown, wanted, answered)
+    return Prepared(served, query, loaded, level, area_column, option, period, breakdown, wanted, answered)
 
 
 def load_release(cache: ReleaseCache, served: Served, settings: Settings) -> LoadedRelease:
@@ -198,6 +213,18 @@ def _level(query: EstimateQuery, loaded: LoadedRelease) -> tuple[str, str | None
     for code in query.districts:
         one_of("district", code, electorate.codes)
     return level, {NATION: None, DISTRICT: electorate.district}.get(level, level)
+
+
+def _period(period: str | None, design: Design) -> str | None:
+    grid = design.observed.get("period", ())
+    if period is None:
+        return design.period
+    if not grid:
+        raise EstimateRefused(
+            f"The model {design.formula!r} has no term of period: it pools its waves, and its estimate is for all of "
+            "them. Leave the period out."
+        )
+    return one_of("period", period, grid)
 
 
 def _column(name: str, electorate: Electorate) -> str:

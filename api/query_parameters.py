@@ -50,6 +50,10 @@ def asked(
         float, QueryParameter(description="Probability of the central interval, above 0 and below 1.")
     ] = 0.9,
     option: Annotated[str | None, QueryParameter(description="Whose share. Default: the first option.")] = None,
+    period: Annotated[
+        str | None,
+        QueryParameter(description="A period of the model, such as 2026-W09. Default: the last one that it has."),
+    ] = None,
     release: Annotated[str | None, QueryParameter(description="Id of a release. Default: the current one.")] = None,
     as_of: Annotated[
         datetime | None,
@@ -64,6 +68,7 @@ def asked(
         where=labels_from(where, "where"),
         interval=interval,
         option=option or None,
+        period=period or None,
     )
     return Asked(Which(survey_id, question_id, release, as_of), query)
 

@@ -1,4 +1,4 @@
-"""Ask a release how probable, how high among others, and how different its shares are."""
+"""Ask releases how probable, how high among others, and how different their shares are."""
 
 from typing import Annotated, Any
 
@@ -6,8 +6,8 @@ from litestar import Request, Response, Router, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
-from api.answer_payloads import ContrastPayload, ProbabilityPayload, RankPayload
-from api.answering import ANSWERS, answer
+from api.answer_payloads import ProbabilityPayload, RankPayload
+from api.answering import ANSWERS, answer, find
 from api.chances import (
     ProbabilityQuery,
     RankQuery,
@@ -16,10 +16,16 @@ from api.chances import (
     prepare_probabilities,
     prepare_ranks,
 )
+from api.changes import ChangeQuery, answer_changes, prepare_change, prepare_change_of_releases
+from api.comparison_payloads import ChangePayload, ContrastPayload, RevisionPayload
 from api.contrasts import ContrastQuery, answer_contrasts, prepare_contrasts
 from api.label_text import labels_from
 from api.query_parameters import ASKED, Asked
+from api.revisions import RevisionQuery, answer_revision, prepare_revision
+from api.served import Served, find_earlier
 from api.services import Services
+from polling.store import fits
+from polling.store.restatement import compare_waves
 
 __all__ = ["comparisons_routes"]
 
@@ -105,4 +111,80 @@ def get_contrast(
     return answer(request, services, asked.which, query, prepare=prepare_contrasts, make=answer_contrasts)
 
 
-comparisons_routes = Router("/", route_handlers=[get_probability, get_rank, get_contrast])
+@get(
+    f"{QUESTION}/revision",
+    operation_id="getRevision",
+    summary="What a release says differently from an earlier one",
+    tags=["estimates"],
+    sync_to_thread=True,
+    responses=ANSWERS,
+    dependencies=ASKED,
+)
+def get_revision(
+    *,
+    request: Request[Any, Any, Any],
+    services: NamedDependency[Services],
+    asked: NamedDependency[Asked],
+    before: Annotated[
+        str | None, QueryParameter(description="Id of the earlier release. Default: the one before `release`.")
+    ] = None,
+) -> Response[RevisionPayload]:
+    """The difference between two releases of the question in every area and group, and where it comes from.
+
+    Waves that were added, corrected or withdrawn, another frame, another model. The two share most of their interviews,
+    so that no probability and no interval belong to a difference; it is said whether the simulation alone explains it.
+    """
+    served = find(services, asked.which)
+    with services.store.read() as session:
+        earlier = find_earlier(session, served, before)
+        fit_before, fit_after = (fits.get_fit(session, one.release.fit_id) for one in (earlier, served))
+        waves = compare_waves(session, fit_before, fit_after)
+    return answer(
+        request,
+        services,
+        asked.which,
+        asked.query_as(RevisionQuery, waves=waves),
+        prepare=prepare_revision,
+        make=answer_revision,
+        served=(served, earlier),
+    )
+
+
+@get(
+    f"{QUESTION}/change",
+    operation_id="getChange",
+    summary="Change of shares",
+    tags=["estimates"],
+    sync_to_thread=True,
+    responses=ANSWERS,
+    dependencies=ASKED,
+)
+def get_change(
+    *,
+    request: Request[Any, Any, Any],
+    services: NamedDependency[Services],
+    asked: NamedDependency[Asked],
+    since: Annotated[
+        str | None, QueryParameter(description="The period before. Default: the one before `period`.")
+    ] = None,
+    before: Annotated[
+        str | None, QueryParameter(description="Instead of periods: id of an earlier release that shares no interview.")
+    ] = None,
+) -> Response[ChangePayload]:
+    """How the share changed, with interval, P(rise) and words that include "no clear change".
+
+    Between two periods of one release (`since=2026-W05&period=2026-W09`) if the model has a term of period, otherwise
+    between two releases that share no interview (`before`). Releases that share waves are refused: see `/revision`.
+    """
+    served = find(services, asked.which)
+    query = asked.query_as(ChangeQuery, since=since or None)
+    prepare: Any = prepare_change
+    found: tuple[Served, ...] = (served,)
+    if before is not None:
+        prepare = prepare_change_of_releases
+        with services.store.read() as session:
+            found = (served, find_earlier(session, served, before))
+    return answer(request, services, asked.which, query, prepare=prepare, make=answer_changes, served=found)
+
+
+comparisons_routes = Router("/", route_handlers=[get_probability, get_rank, get_contrast, get_revision, get_change])

@@ -7,7 +7,13 @@ from tests.api.world import DISTRICTS, REGIONS, World, frame_table
 __all__ = ["areas_of", "slow_mean", "slow_people", "slow_probability", "slow_quantile", "slow_ranks", "slow_shares"]
 
 
-def slow_shares(world: World, wanted: dict[str, str | tuple[str, ...]], draws: np.ndarray | None = None) -> np.ndarray:
+def slow_shares(
+    world: World,
+    wanted: dict[str, str | tuple[str, ...]],
+    draws: np.ndarray | None = None,
+    *,
+    period: str | None = None,
+) -> np.ndarray:
     """Draws of the share in the cells that have these labels, by loops: the definition."""
     names = list(world.fit.design.latent_names)
     draws = (world.fit.draws if draws is None else draws).astype(float)
@@ -17,6 +23,8 @@ def slow_shares(world: World, wanted: dict[str, str | tuple[str, ...]], draws: n
             continue
         eta = draws[:, 0] + (-0.5 if gender == "woman" else 0.5) * draws[:, 1]
         eta = eta + draws[:, names.index(f"(1|district)[{district}]")]
+        if period is not None:
+            eta = eta + draws[:, names.index(f"(1|period)[{period}]")]
         total = total + n / (1 + np.exp(-eta))
         people += n
     return np.asarray(total / people)

@@ -45,6 +45,8 @@ PATHS = {
     "getProbability": "/v1/surveys/{s}/questions/rail/probability",
     "getRank": "/v1/surveys/{s}/questions/rail/rank?level=district",
     "getContrast": "/v1/surveys/{s}/questions/rail/contrast?versus=no",
+    "getRevision": "/v1/surveys/{s}/questions/rail/revision",
+    "getChange": "/v1/surveys/{s}/questions/rail/change",
     "listReleases": "/v1/surveys/{s}/questions/rail/releases",
     "getRelease": "/v1/surveys/{s}/releases/{release}",
     "getQuarantine": "/v1/surveys/{s}/waves/{wave}/quarantine",
@@ -210,6 +212,8 @@ def test_a_role_may_do_what_the_table_says_and_nothing_else(served: World, opera
             "receiveBatch": (409,),
             "closeWave": (409,),
             "releaseQuarantine": (409,),  # nothing is set aside
+            "getRevision": (422,),  # there is one release
+            "getChange": (422,),  # the model has no period
             "rollBack": (404,),  # there is no release of this id
             "confirmRelease": (409,),  # the fit of these tests calls itself one of NUTS
         }.get(operation, ())

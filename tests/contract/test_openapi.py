@@ -133,6 +133,50 @@ def gone(world: World) -> str:
     return first(world, f"{BASE}/questions/tax/releases", "releases")
 
 
+def both(world: World) -> tuple[str, str]:
+    """Two releases of one question with draws, the newer first."""
+
+    def kept() -> list[dict[str, Any]]:
+        return [one for one in world.get(f"{RAIL}/releases").json()["releases"] if one["answers"]]
+
+    while len(found := kept()) < 2:
+        number = world.get(f"{RAIL}/releases").json()["releases"][0]["number"]
+        world.release(f"revised {number}", wave_csv(100, start=100_000 * (number + 1)))
+    return str(found[0]["id"]), str(found[-1]["id"])
+
+
+def comparing(what: str) -> dict[int, Provoke]:
+    """Provocations that comparisons of two releases share."""
+
+    def ask(
+        world: World, more: str = "", role: str = "admin", pair: tuple[str, str] | None = None, **options: Any
+    ) -> Any:
+        newer, older = pair or both(world)
+        path = f"{RAIL}/{what}?release={newer}&before={older}{more}"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("api.changes.wave_ids", lambda _: frozenset())  # as if they shared none
+            return busy(world, path) if role == "busy" else world.get(path, role, **options)
+
+    def ask_gone(world: World) -> Any:
+        pair = both(world)
+        with world.store.write() as session:
+            gone = "DELETE FROM fit_draws WHERE fit_id IN (SELECT fit_id FROM release WHERE id = :id)"
+            session.execute(text(gone), {"id": pair[1]})
+        return ask(world, "&interval=0.77", pair=pair)  # not yet in memory
+
+    return {
+        200: ask,
+        304: lambda world: ask(world, headers={"If-None-Match": ask(world).headers["etag"]}),
+        400: lambda world: ask(world, "&nonsense=1"),
+        401: lambda world: world.client.get(f"{RAIL}/{what}"),
+        403: lambda world: ask(world, role="dpo"),
+        404: lambda world: world.get(f"{BASE}/questions/bridge/{what}"),
+        422: lambda world: ask(world, "&option=moon"),
+        503: lambda world: ask(world, role="busy"),
+        410: ask_gone,
+    }
+
+
 def rolled_back(world: World) -> Any:
     world.release("another", wave_csv(start=5000))
     earlier = world.get(f"{RAIL}/releases").json()["releases"][-1]["id"]
@@ -364,6 +408,8 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
         404: lambda world: world.client.post(f"{BASE}/questions/bridge/confirm", headers=world.bearer("analyst")),
         409: lambda world: world.client.post(f"{BASE}/questions/tax/confirm", headers=world.bearer("analyst")),
     },
+    "getRevision": comparing("revision"),
+    "getChange": comparing("change"),
     "receiveWave": {
         202: push,
         200: push,
@@ -414,14 +460,30 @@ def test_a_documented_status_can_be_provoked(world: World, operation: str, statu
 
 def check(world: World, schema: str, body: dict[str, Any]) -> None:
     """The body has the described members and no other, and can be read back into its type."""
-    from api import answer_payloads, payloads, privacy_payloads, problems, release_payloads, wave_payloads
+    from api import (
+        answer_payloads,
+        comparison_payloads,
+        payloads,
+        privacy_payloads,
+        problems,
+        release_payloads,
+        wave_payloads,
+    )
 
     described = world.client.get("/openapi.json").json()["components"]["schemas"][schema]
     assert set(body) <= set(described["properties"])
     assert set(described.get("required", [])) <= set(body)
     struct = next(
         one
-        for where in (payloads, answer_payloads, wave_payloads, privacy_payloads, release_payloads, problems)
+        for where in (
+            payloads,
+            answer_payloads,
+            comparison_payloads,
+            wave_payloads,
+            privacy_payloads,
+            release_payloads,
+            problems,
+        )
         if (one := getattr(where, schema, None))
     )
     assert msgspec.to_builtins(msgspec.convert(body, struct)) == body
