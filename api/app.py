@@ -25,6 +25,7 @@ from api.problems import exception_handlers
 from api.proxies import TrustedProxies
 from api.release_cache import ReleaseCache
 from api.routes.comparisons import comparisons_routes
+from api.routes.districts import districts_routes
 from api.routes.estimates import estimates_routes
 from api.routes.health import health_routes
 from api.routes.jobs import jobs_routes
@@ -92,6 +93,7 @@ def build(services: Services) -> Litestar:
             surveys_routes,
             estimates_routes,
             comparisons_routes,
+            districts_routes,
             releases_routes,
             release_acts_routes,
             pins_routes,

@@ -22,6 +22,7 @@
     + UnknownChoice           a level, district, group, option or release that the survey does not have
     + IntervalOutOfRange      an interval outside (0, 1)
     + TooManyGroups           a breakdown finer than the setting max_groups allows
+    + DistrictNotFound        a path that names a district which the survey does not have
   x NoReleaseYet              the question has no published fit
   x ServiceBusy               as many answers are being computed as the service can hold
   x DatabaseAway              the database does not answer, and memory cannot in its place
@@ -35,6 +36,7 @@ __all__ = [
     "BadIdempotencyKey",
     "BadUpload",
     "DatabaseAway",
+    "DistrictNotFound",
     "EstimateRefused",
     "IdempotencyKeyReused",
     "IntervalOutOfRange",
@@ -231,6 +233,13 @@ class TooManyGroups(EstimateRefused):
             f"This breakdown has {n_groups:,} groups; one answer has at most {limit:,} (setting max_groups). "
             "Name fewer demographics in by, take a higher level, or name some districts at a time."
         )
+
+
+class DistrictNotFound(UnknownChoice):
+    """A path that names a district which the survey does not have."""
+
+    def __init__(self, code: str, allowed: Iterable[str]) -> None:
+        super().__init__("district", code, allowed)
 
 
 class NoReleaseYet(ApiError):

@@ -25,6 +25,7 @@ from polling.declaration import Question
 from polling.errors import DrawsNotFound
 
 __all__ = [
+    "DISTRICT",
     "EstimateQuery",
     "Labels",
     "Prepared",

@@ -24,7 +24,7 @@ class Asked:
     which: Which
     query: EstimateQuery
 
-    def query_as[Q: EstimateQuery](self, kind: type[Q], **more: Any) -> Q:
+    def query_as[Q: EstimateQuery](self, kind: type[Q], /, **more: Any) -> Q:
         """The query, with what a route asks besides."""
         return kind(**{name: getattr(self.query, name) for name in EstimateQuery.__dataclass_fields__}, **more)
 

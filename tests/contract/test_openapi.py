@@ -385,6 +385,9 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     "getProbability": asking("probability", "threshold=0.6"),
     "getRank": asking("rank", "level=district"),
     "getContrast": asking("contrast", "first=age:old&second=age:young"),
+    "getDistrictProfile": asking("districts/D1"),
+    "getSeats": asking("seats"),
+    "getBattleground": asking("battleground"),
     "pinRelease": pinning("pin") | {409: lambda world: change(world, f"{gone(world)}/pin", "analyst")},
     "unpinRelease": pinning("unpin"),
     # After these: a worker makes the draws that are gone anew.
@@ -463,6 +466,7 @@ def check(world: World, schema: str, body: dict[str, Any]) -> None:
     from api import (
         answer_payloads,
         comparison_payloads,
+        district_payloads,
         payloads,
         privacy_payloads,
         problems,
@@ -479,6 +483,7 @@ def check(world: World, schema: str, body: dict[str, Any]) -> None:
             payloads,
             answer_payloads,
             comparison_payloads,
+            district_payloads,
             wave_payloads,
             privacy_payloads,
             release_payloads,
