@@ -143,6 +143,18 @@ def test_releases_that_share_no_interview_are_compared_every_draw_with_every_dra
         assert row["words"] == ("rise" if rises >= 0.95 else "fall" if rises <= 0.05 else "no clear change")
 
 
+def test_another_release_before_has_another_validator(world: World):
+    earlier = [world.release().id, world.release("w2", wave_csv(100, start=1000)).id]
+    for wave in ("w1", "w2"):
+        url = f"/v1/surveys/{SURVEY}/waves/{wave}/withdraw"
+        assert world.client.post(url, headers=world.bearer("pollster"), json={"reason": "old"}).status_code == 200
+    world.release("w3", wave_csv(100, start=2000))
+
+    replies = [world.get(f"{RAIL}/change", params={"before": one}) for one in earlier]
+    assert [reply.json()["before"]["release_id"] for reply in replies] == earlier
+    assert replies[0].headers["etag"] != replies[1].headers["etag"]
+
+
 def test_who_has_the_answer_gets_304_and_other_periods_another_tag(weekly: World):
     first = weekly.get(f"{RAIL}/change")
     again = weekly.get(f"{RAIL}/change", headers={"If-None-Match": first.headers["etag"]})
