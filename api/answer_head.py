@@ -6,13 +6,12 @@ from api.answer_payloads import ReleaseReference
 from api.confirmed import describe_confirmation
 from api.group_facts import withheld_groups
 from api.group_query import Prepared
-from api.pairs import Pairs
 from api.release_cache import LoadedRelease
 from api.served import Served
 from jobs.settings import Settings
 from polling.store.records import ReleaseRecord
 
-__all__ = ["groups_head", "paired_head", "release_head", "release_reference"]
+__all__ = ["groups_head", "release_head", "release_reference"]
 
 
 def release_head(served: Served, loaded: LoadedRelease, *, option: str, interval: float) -> dict[str, Any]:
@@ -50,12 +49,6 @@ def groups_head(prepared: Prepared, settings: Settings) -> dict[str, Any]:
         "where": {column: list(levels) for column, levels in prepared.breakdown.grouping.where.items()},
         "withheld": withheld_groups(prepared, settings),
     }
-
-
-def paired_head(pairs: Pairs, settings: Settings) -> dict[str, Any]:
-    """The same of groups that are compared between an earlier release or period and a later one, which answers."""
-    reason = f"It is not on both sides, or has fewer than {settings.min_people} people in the frame on one of them."
-    return groups_head(pairs.second, settings) | {"withheld": pairs.unpaired(reason)}
 
 
 def release_reference(release: ReleaseRecord) -> ReleaseReference:

@@ -6,13 +6,12 @@ with waves in common have a revision, not a change.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from api.answer_head import paired_head, release_reference
-from api.answer_payloads import ShareEstimate
+from api.answer_head import release_reference
 from api.comparison_payloads import AreaChange, ChangePayload
 from api.errors import EstimateRefused
-from api.estimates import shares_of
 from api.group_query import EstimateQuery, load_release, one_of, prepare_query
 from api.pairs import Pairs, pair_groups
 from api.provenance import wave_ids
@@ -87,18 +86,13 @@ def answer_changes(pairs: Pairs, settings: Settings) -> ChangePayload:
     """Every change that was asked for."""
     is_of_releases = _is_of_releases(pairs)
     return ChangePayload(
-        **paired_head(pairs, settings),
+        **pairs.head(settings),
         between="releases" if is_of_releases else "periods",
         since=pairs.first.period,
         before=release_reference(pairs.first.served.release) if is_of_releases else None,
         changes=[
-            AreaChange(
-                **old.names,
-                before=ShareEstimate(**old.counted, **first),
-                after=ShareEstimate(**new.counted, **second),
-                **change,
-            )
-            for (old, new), (first, second, change) in zip(pairs.facts(settings), _changes(pairs), strict=True)
+            AreaChange(**names, before=first, after=second, **fields)
+            for names, first, second, fields in pairs.compared(settings, partial(_changes, pairs))
         ],
     )
 
@@ -107,27 +101,19 @@ def _is_of_releases(pairs: Pairs) -> bool:
     return pairs.first.served.release.id != pairs.second.served.release.id
 
 
-def _changes(pairs: Pairs) -> Iterator[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]:
-    """Both shares and their change, as fields of payloads, for every pair in order."""
-    interval = pairs.first.query.interval
-    for before, after in pairs.drawn():
-        found = _changed(pairs, before, after)
-        for old, new, one in zip(shares_of(before, interval), shares_of(after, interval), found, strict=True):
-            yield (
-                old,
-                new,
-                {
-                    "difference": one.difference.mean,
-                    "low": one.difference.low,
-                    "high": one.difference.high,
-                    "sd": one.difference.sd,
-                    "mc_error": one.difference.mc_error,
-                    "p_rise": one.p_rise.value,
-                    "p_rise_mc_error": one.p_rise.mc_error,
-                    "words": one.direction,
-                    "sentence": one.sentence,
-                },
-            )
+def _changes(pairs: Pairs, before: AreaDraws, after: AreaDraws) -> Iterator[dict[str, Any]]:
+    for one in _changed(pairs, before, after):
+        yield {
+            "difference": one.difference.mean,
+            "low": one.difference.low,
+            "high": one.difference.high,
+            "sd": one.difference.sd,
+            "mc_error": one.difference.mc_error,
+            "p_rise": one.p_rise.value,
+            "p_rise_mc_error": one.p_rise.mc_error,
+            "words": one.direction,
+            "sentence": one.sentence,
+        }
 
 
 def _changed(pairs: Pairs, before: AreaDraws, after: AreaDraws) -> tuple[Change, ...]:

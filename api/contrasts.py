@@ -7,20 +7,19 @@ in every area and group of the breakdown; those without people on both sides are
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from api.answer_head import groups_head
-from api.answer_payloads import ShareEstimate
 from api.comparison_payloads import AreaContrast, ContrastPayload
 from api.errors import EstimateRefused
-from api.estimates import shares_of
 from api.group_query import EstimateQuery, Labels, find_labels, find_option, load_release, prepare_query
 from api.pairs import Pairs, pair_groups
 from api.release_cache import ReleaseCache
 from api.served import Served
 from jobs.settings import Settings
-from mrp.areas import complement
 from mrp.contrast import differences
+from mrp.poststratification import AreaDraws
 from mrp.words import direction, in_points
 
 __all__ = ["ContrastQuery", "PreparedContrast", "answer_contrasts", "prepare_contrasts"]
@@ -44,7 +43,7 @@ class PreparedContrast:
     """Two sides that are understood."""
 
     pairs: Pairs
-    """The same side twice if options are compared."""
+    """The same groups twice if options are compared."""
     first: Named
     """What each side is, as it is told."""
     second: Named
@@ -75,7 +74,8 @@ def prepare_contrasts(
                 f"The option '{option}' is compared with itself. Name another one in option or versus."
             )
         side = prepare_query(cache, served, query, settings)
-        return PreparedContrast(pair_groups(side, side), {"option": [option]}, {"option": [versus]})
+        pairs = pair_groups(side, replace(side, option=versus))
+        return PreparedContrast(pairs, {"option": [option]}, {"option": [versus]})
     first, second = (find_labels(labels, loaded.electorate) for labels in (query.first, query.second))
     if not first or not second:
         raise EstimateRefused(
@@ -101,24 +101,18 @@ def answer_contrasts(contrast: PreparedContrast, settings: Settings) -> Contrast
     pairs = contrast.pairs
     head = groups_head(pairs.first, settings)
     head["where"] = {column: levels for column, levels in head["where"].items() if column not in contrast.first}
-    if pairs.first is not pairs.second:
+    if pairs.first.option == pairs.second.option:
         head["withheld"] = pairs.unpaired(
             f"Fewer than {settings.min_people} people in the frame on one of the two sides."
         )
+    interval = pairs.first.query.interval
     return ContrastPayload(
         **head,
         first=contrast.first,
         second=contrast.second,
         contrasts=[
-            AreaContrast(
-                **one.names,
-                first=ShareEstimate(**one.counted, **first),
-                second=ShareEstimate(**other.counted, **second),
-                **difference,
-            )
-            for (one, other), (first, second, difference) in zip(
-                pairs.facts(settings), _differences(pairs), strict=True
-            )
+            AreaContrast(**names, first=first, second=second, **fields)
+            for names, first, second, fields in pairs.compared(settings, partial(_differences, interval=interval))
         ],
     )
 
@@ -127,27 +121,17 @@ def _named(labels: Labels) -> Named:
     return {column: list(levels) for column, levels in labels}
 
 
-def _differences(pairs: Pairs) -> Iterator[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]:
-    """Both shares and their difference, as fields of payloads, for every pair in order."""
-    interval = pairs.first.query.interval
-    for first, same in pairs.drawn():
-        second = complement(first) if pairs.first is pairs.second else same
-        found = differences(first.draws - second.draws, first, interval=interval)
-        both = zip(shares_of(first, interval), shares_of(second, interval), found, strict=True)
-        for one, other, (size, p) in both:
-            words = direction(p, "larger", "smaller", "no clear difference")
-            yield (
-                one,
-                other,
-                {
-                    "difference": size.mean,
-                    "low": size.low,
-                    "high": size.high,
-                    "sd": size.sd,
-                    "mc_error": size.mc_error,
-                    "p_larger": p.value,
-                    "p_larger_mc_error": p.mc_error,
-                    "words": words,
-                    "sentence": f"{words}: {in_points(size, interval)}, P(larger) {p.value:.2f}",
-                },
-            )
+def _differences(first: AreaDraws, second: AreaDraws, *, interval: float) -> Iterator[dict[str, Any]]:
+    for size, p in differences(first.draws - second.draws, first, interval=interval):
+        words = direction(p, "larger", "smaller", "no clear difference")
+        yield {
+            "difference": size.mean,
+            "low": size.low,
+            "high": size.high,
+            "sd": size.sd,
+            "mc_error": size.mc_error,
+            "p_larger": p.value,
+            "p_larger_mc_error": p.mc_error,
+            "words": words,
+            "sentence": f"{words}: {in_points(size, interval)}, P(larger) {p.value:.2f}",
+        }

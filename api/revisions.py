@@ -6,19 +6,19 @@ Two fits of one question share most of their interviews, so that there is no pro
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from api.answer_head import paired_head, release_reference
-from api.answer_payloads import ShareEstimate
+from api.answer_head import release_reference
 from api.comparison_payloads import AreaRevision, ComparedWavePayload, RevisionPayload
 from api.errors import EstimateRefused
-from api.estimates import shares_of
 from api.group_query import EstimateQuery, load_release, prepare_query
 from api.pairs import Pairs, pair_groups
 from api.provenance import fit_inputs, model_differences
 from api.release_cache import LoadedRelease, ReleaseCache
 from api.served import Served
 from jobs.settings import Settings
+from mrp.poststratification import AreaDraws
 from mrp.revision import FitInputs, causes_of, revision
 from polling.store.restatement import ComparedWave
 
@@ -63,7 +63,7 @@ def answer_revision(prepared: PreparedRevision, settings: Settings) -> RevisionP
     before, after = pairs.first.loaded, pairs.second.loaded
     inputs = fit_inputs(before), fit_inputs(after)
     return RevisionPayload(
-        **paired_head(pairs, settings),
+        **pairs.head(settings),
         before=release_reference(before.release),
         causes=list(causes_of(*inputs)),
         waves=[
@@ -72,15 +72,8 @@ def answer_revision(prepared: PreparedRevision, settings: Settings) -> RevisionP
         ],
         reasons=model_differences(before, after),
         revisions=[
-            AreaRevision(
-                **old.names,
-                before=ShareEstimate(**old.counted, **first),
-                after=ShareEstimate(**new.counted, **second),
-                **difference,
-            )
-            for (old, new), (first, second, difference) in zip(
-                pairs.facts(settings), _differences(pairs, inputs), strict=True
-            )
+            AreaRevision(**names, before=first, after=second, **fields)
+            for names, first, second, fields in pairs.compared(settings, partial(_differences, inputs=inputs))
         ],
     )
 
@@ -105,21 +98,13 @@ def last_common_period(before: LoadedRelease, after: LoadedRelease) -> str | Non
 
 
 def _differences(
-    pairs: Pairs, inputs: tuple[FitInputs, FitInputs]
-) -> Iterator[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]:
-    """Both shares and their difference, as fields of payloads, for every pair in order."""
-    interval = pairs.first.query.interval
-    for before, after in pairs.drawn():
-        found = revision(before, after, inputs_before=inputs[0], inputs_after=inputs[1]).areas
-        for old, new, one in zip(shares_of(before, interval), shares_of(after, interval), found, strict=True):
-            beyond = "more than" if one.beyond_simulation else "no more than"
-            yield (
-                old,
-                new,
-                {
-                    "difference": one.difference,
-                    "mc_error": one.mc_error,
-                    "beyond_simulation": one.beyond_simulation,
-                    "sentence": f"{100 * one.difference:+.1f} points, {beyond} chance in the simulation explains",
-                },
-            )
+    before: AreaDraws, after: AreaDraws, *, inputs: tuple[FitInputs, FitInputs]
+) -> Iterator[dict[str, Any]]:
+    for one in revision(before, after, inputs_before=inputs[0], inputs_after=inputs[1]).areas:
+        beyond = "more than" if one.beyond_simulation else "no more than"
+        yield {
+            "difference": one.difference,
+            "mc_error": one.mc_error,
+            "beyond_simulation": one.beyond_simulation,
+            "sentence": f"{100 * one.difference:+.1f} points, {beyond} chance in the simulation explains",
+        }
