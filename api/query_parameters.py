@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, QueryParameter
 
 from api.answering import Which
 from api.group_query import EstimateQuery
 from api.label_text import labels_from, names_from
+from api.services import Services
 
 __all__ = ["ASKED", "Asked"]
 
@@ -21,6 +22,7 @@ __all__ = ["ASKED", "Asked"]
 class Asked:
     """What every question about shares says."""
 
+    services: Services
     which: Which
     query: EstimateQuery
 
@@ -31,6 +33,8 @@ class Asked:
 
 def asked(
     *,
+    # Through here and not beside it: two dependencies at one level cost every request a group of tasks.
+    services: NamedDependency[Services],
     survey_id: FromPath[str],
     question_id: FromPath[str],
     level: Annotated[
@@ -70,7 +74,7 @@ def asked(
         option=option or None,
         period=period or None,
     )
-    return Asked(Which(survey_id, question_id, release, as_of), query)
+    return Asked(services, Which(survey_id, question_id, release, as_of), query)
 
 
 ASKED = {"asked": Provide(asked, sync_to_thread=False)}

@@ -23,7 +23,6 @@ from api.label_text import labels_from
 from api.query_parameters import ASKED, Asked
 from api.revisions import RevisionQuery, answer_revision, prepare_revision
 from api.served import Served, find_earlier
-from api.services import Services
 from polling.store import fits
 from polling.store.restatement import compare_waves
 
@@ -45,7 +44,6 @@ SIDE = "column:level, separated by commas; of several levels of one column any i
 def get_probability(
     *,
     request: Request[Any, Any, Any],
-    services: NamedDependency[Services],
     asked: NamedDependency[Asked],
     threshold: Annotated[float, QueryParameter(description="A share, from 0 to 1.")] = 0.5,
 ) -> Response[ProbabilityPayload]:
@@ -54,7 +52,7 @@ def get_probability(
     Asked, cached and refused like estimates. A draw on the threshold counts half.
     """
     query = asked.query_as(ProbabilityQuery, threshold=threshold)
-    return answer(request, services, asked.which, query, prepare=prepare_probabilities, make=answer_probabilities)
+    return answer(request, asked.services, asked.which, query, prepare=prepare_probabilities, make=answer_probabilities)
 
 
 @get(
@@ -66,15 +64,15 @@ def get_probability(
     responses=ANSWERS,
     dependencies=ASKED,
 )
-def get_rank(
-    request: Request[Any, Any, Any], services: NamedDependency[Services], asked: NamedDependency[Asked]
-) -> Response[RankPayload]:
+def get_rank(request: Request[Any, Any, Any], asked: NamedDependency[Asked]) -> Response[RankPayload]:
     """Where every area stands among all areas of the level, with an interval of ranks; 1 is the largest share.
 
     With `by`, areas are ranked within each group; at the level of the nation the groups are. `districts` chooses whose
     rank is told, not with whom they are ranked. Groups too small to be answered are not ranked.
     """
-    return answer(request, services, asked.which, asked.query_as(RankQuery), prepare=prepare_ranks, make=answer_ranks)
+    return answer(
+        request, asked.services, asked.which, asked.query_as(RankQuery), prepare=prepare_ranks, make=answer_ranks
+    )
 
 
 @get(
@@ -89,7 +87,6 @@ def get_rank(
 def get_contrast(
     *,
     request: Request[Any, Any, Any],
-    services: NamedDependency[Services],
     asked: NamedDependency[Asked],
     first: Annotated[str | None, QueryParameter(description=f"Who is compared: {SIDE}")] = None,
     second: Annotated[str | None, QueryParameter(description=f"With whom: {SIDE}")] = None,
@@ -108,7 +105,7 @@ def get_contrast(
         second=labels_from(second, "second"),
         versus=versus or None,
     )
-    return answer(request, services, asked.which, query, prepare=prepare_contrasts, make=answer_contrasts)
+    return answer(request, asked.services, asked.which, query, prepare=prepare_contrasts, make=answer_contrasts)
 
 
 @get(
@@ -123,7 +120,6 @@ def get_contrast(
 def get_revision(
     *,
     request: Request[Any, Any, Any],
-    services: NamedDependency[Services],
     asked: NamedDependency[Asked],
     before: Annotated[
         str | None, QueryParameter(description="Id of the earlier release. Default: the one before `release`.")
@@ -134,14 +130,14 @@ def get_revision(
     Waves that were added, corrected or withdrawn, another frame, another model. The two share most of their interviews,
     so that no probability and no interval belong to a difference; it is said whether the simulation alone explains it.
     """
-    served = find(services, asked.which)
-    with services.store.read() as session:
+    served = find(asked.services, asked.which)
+    with asked.services.store.read() as session:
         earlier = find_earlier(session, served, before)
         fit_before, fit_after = (fits.get_fit(session, one.release.fit_id) for one in (earlier, served))
         waves = compare_waves(session, fit_before, fit_after)
     return answer(
         request,
-        services,
+        asked.services,
         asked.which,
         asked.query_as(RevisionQuery, waves=waves),
         prepare=prepare_revision,
@@ -162,7 +158,6 @@ def get_revision(
 def get_change(
     *,
     request: Request[Any, Any, Any],
-    services: NamedDependency[Services],
     asked: NamedDependency[Asked],
     since: Annotated[
         str | None, QueryParameter(description="The period before. Default: the one before `period`.")
@@ -176,15 +171,15 @@ def get_change(
     Between two periods of one release (`since=2026-W05&period=2026-W09`) if the model has a term of period, otherwise
     between two releases that share no interview (`before`). Releases that share waves are refused: see `/revision`.
     """
-    served = find(services, asked.which)
+    served = find(asked.services, asked.which)
     query = asked.query_as(ChangeQuery, since=since or None)
     prepare: Any = prepare_change
     found: tuple[Served, ...] = (served,)
     if before is not None:
         prepare = prepare_change_of_releases
-        with services.store.read() as session:
+        with asked.services.store.read() as session:
             found = (served, find_earlier(session, served, before))
-    return answer(request, services, asked.which, query, prepare=prepare, make=answer_changes, served=found)
+    return answer(request, asked.services, asked.which, query, prepare=prepare, make=answer_changes, served=found)
 
 
 comparisons_routes = Router("/", route_handlers=[get_probability, get_rank, get_contrast, get_revision, get_change])

@@ -11,7 +11,6 @@ from api.district_payloads import BattlegroundPayload, ProfilePayload, SeatsPayl
 from api.district_profile import ProfileQuery, answer_profile, prepare_profile
 from api.query_parameters import ASKED, Asked
 from api.seats import BattlegroundQuery, SeatsQuery, answer_battleground, answer_seats, prepare_seats
-from api.services import Services
 
 __all__ = ["districts_routes"]
 
@@ -36,7 +35,6 @@ def get_district_profile(
     *,
     district: FromPath[str],
     request: Request[Any, Any, Any],
-    services: NamedDependency[Services],
     asked: NamedDependency[Asked],
 ) -> Response[ProfilePayload]:
     """Estimate, rank among all districts, chance to lead, how much of it is data, and the groups within the district.
@@ -44,7 +42,7 @@ def get_district_profile(
     `pooling` near 0: its own interviews carry the estimate; near 1: it is borrowed from other districts and predictors.
     """
     query = asked.query_as(ProfileQuery, district=district)
-    return answer(request, services, asked.which, query, prepare=prepare_profile, make=answer_profile)
+    return answer(request, asked.services, asked.which, query, prepare=prepare_profile, make=answer_profile)
 
 
 @get(
@@ -59,7 +57,6 @@ def get_district_profile(
 def get_seats(
     *,
     request: Request[Any, Any, Any],
-    services: NamedDependency[Services],
     asked: NamedDependency[Asked],
     seats: SeatsColumn = None,
 ) -> Response[SeatsPayload]:
@@ -68,7 +65,7 @@ def get_seats(
     An estimate of now, not a forecast: it knows nothing of what may change until an election.
     """
     query = asked.query_as(SeatsQuery, seats=seats or None)
-    return answer(request, services, asked.which, query, prepare=prepare_seats, make=answer_seats)
+    return answer(request, asked.services, asked.which, query, prepare=prepare_seats, make=answer_seats)
 
 
 @get(
@@ -83,13 +80,12 @@ def get_seats(
 def get_battleground(
     *,
     request: Request[Any, Any, Any],
-    services: NamedDependency[Services],
     asked: NamedDependency[Asked],
     seats: SeatsColumn = None,
 ) -> Response[BattlegroundPayload]:
     """Districts from the closest to the safest: the chance to win, the lead, and the chance to tip the majority."""
     query = asked.query_as(BattlegroundQuery, seats=seats or None)
-    return answer(request, services, asked.which, query, prepare=prepare_seats, make=answer_battleground)
+    return answer(request, asked.services, asked.which, query, prepare=prepare_seats, make=answer_battleground)
 
 
 districts_routes = Router("/", route_handlers=[get_district_profile, get_seats, get_battleground])

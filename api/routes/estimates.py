@@ -10,7 +10,6 @@ from api.answering import ANSWERS, answer
 from api.estimates import answer_query
 from api.group_query import prepare_query
 from api.query_parameters import ASKED, Asked
-from api.services import Services
 
 __all__ = ["estimates_routes"]
 
@@ -24,9 +23,7 @@ __all__ = ["estimates_routes"]
     responses=ANSWERS,
     dependencies=ASKED,
 )
-def get_estimates(
-    request: Request[Any, Any, Any], services: NamedDependency[Services], asked: NamedDependency[Asked]
-) -> Response[EstimatesPayload]:
+def get_estimates(request: Request[Any, Any, Any], asked: NamedDependency[Asked]) -> Response[EstimatesPayload]:
     """The share of an option in every area and group, with central interval, from the draws of one release.
 
     The body depends on nothing but the release, its state and the query: it may be cached, and `ETag`
@@ -34,7 +31,7 @@ def get_estimates(
     Groups that are too small for an answer are named in `withheld`. A breakdown with more groups than the
     service answers at a time is 422 `too-many-groups`; 503 `busy` means to try again in a few seconds.
     """
-    return answer(request, services, asked.which, asked.query, prepare=prepare_query, make=answer_query)
+    return answer(request, asked.services, asked.which, asked.query, prepare=prepare_query, make=answer_query)
 
 
 estimates_routes = Router("/", route_handlers=[get_estimates])
