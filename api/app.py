@@ -24,7 +24,9 @@ from api.edge import Edge
 from api.problems import exception_handlers
 from api.proxies import TrustedProxies
 from api.release_cache import ReleaseCache
+from api.routes.comparisons import comparisons_routes
 from api.routes.disclosure import disclosure_route
+from api.routes.districts import districts_routes
 from api.routes.estimates import estimates_routes
 from api.routes.events import events_routes
 from api.routes.health import health_routes
@@ -104,6 +106,8 @@ def build(services: Services) -> Litestar:
             estimates_routes,
             events_routes,
             webhooks_routes,
+            comparisons_routes,
+            districts_routes,
             releases_routes,
             disclosure_route,
             release_acts_routes,

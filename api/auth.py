@@ -76,6 +76,15 @@ ROLES: dict[str, frozenset[str]] = {
     "listDeliveries": frozenset({"admin"}),
     "replayDelivery": frozenset({"admin"}),
     "getEstimates": frozenset({"reader", "analyst", "admin"}),
+    # What is asked of the same draws, by the same.
+    "getProbability": frozenset({"reader", "analyst", "admin"}),
+    "getRank": frozenset({"reader", "analyst", "admin"}),
+    "getContrast": frozenset({"reader", "analyst", "admin"}),
+    "getDistrictProfile": frozenset({"reader", "analyst", "admin"}),
+    "getSeats": frozenset({"reader", "analyst", "admin"}),
+    "getBattleground": frozenset({"reader", "analyst", "admin"}),
+    "getRevision": frozenset({"reader", "analyst", "admin"}),
+    "getChange": frozenset({"reader", "analyst", "admin"}),
     "listReleases": EVERYONE - {"pollster"},
     "getRelease": EVERYONE - {"pollster"},
     # It names waves of every pollster, like what is said of a question.

@@ -24,6 +24,7 @@
     + UnknownChoice           a level, district, group, option or release that the survey does not have
     + IntervalOutOfRange      an interval outside (0, 1)
     + TooManyGroups           a breakdown finer than the setting max_groups allows
+    + DistrictNotFound        a path that names a district which the survey does not have
   x NoReleaseYet              the question has no published fit
   x TooManyRequests           a key, or an address without one, asks more often than it may
   x EventsGone                the events after an id are not kept any more, or the id is not known
@@ -41,6 +42,7 @@ __all__ = [
     "BadIdempotencyKey",
     "BadUpload",
     "DatabaseAway",
+    "DistrictNotFound",
     "EstimateRefused",
     "EventsGone",
     "IdempotencyKeyReused",
@@ -261,6 +263,13 @@ class TooManyGroups(EstimateRefused):
             f"This breakdown has {n_groups:,} groups; one answer has at most {limit:,} (setting max_groups). "
             "Name fewer demographics in by, take a higher level, or name some districts at a time."
         )
+
+
+class DistrictNotFound(UnknownChoice):
+    """A path that names a district which the survey does not have."""
+
+    def __init__(self, code: str, allowed: Iterable[str]) -> None:
+        super().__init__("district", code, allowed)
 
 
 class NoReleaseYet(ApiError):

@@ -11,13 +11,11 @@ import msgspec
 from msgspec import Meta
 
 __all__ = [
-    "AreaEstimate",
     "ConfirmationPayload",
     "DemographicPayload",
     "DiagnosticsPayload",
     "DistrictList",
     "DistrictPayload",
-    "EstimatesPayload",
     "HealthPayload",
     "JobLink",
     "JobList",
@@ -31,7 +29,6 @@ __all__ = [
     "SurveyList",
     "SurveyPayload",
     "SurveySummary",
-    "WithheldGroup",
 ]
 
 SurveyId = Annotated[str, Meta(description="The survey's id, as in the URL.")]
@@ -270,73 +267,3 @@ class DiagnosticsPayload(msgspec.Struct, frozen=True):
     confirmation: Annotated[
         Any, Meta(description="How far NUTS on the same data is from it, and how good that run was; null if not asked.")
     ]
-
-
-class AreaEstimate(msgspec.Struct, frozen=True):
-    """The estimate for one area or group."""
-
-    area: Annotated[str, Meta(description="Code of the area; 'all' for the whole.")]
-    area_name: Annotated[str, Meta(description="Name of the area.")]
-    groups: Annotated[dict[str, str], Meta(description="The level of each demographic named in `by`.")]
-    share: Annotated[float, Meta(description="Posterior mean of the share who choose the option.")]
-    low: Annotated[float, Meta(description="Lower end of the central interval.")]
-    high: Annotated[float, Meta(description="Upper end of the central interval.")]
-    sd: Annotated[float, Meta(description="Posterior standard deviation.")]
-    mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `share`.")]
-    n_people: Annotated[float, Meta(description="People in the frame.")]
-    n_interviews: Annotated[
-        int | None,
-        Meta(
-            description="Interviews behind it, perturbed for disclosure control; null below the smallest count shown."
-        ),
-    ]
-    flags: Annotated[list[str], Meta(description="no-interviews: a model estimate alone; few-interviews.")]
-
-
-class WithheldGroup(msgspec.Struct, frozen=True):
-    """A group for which no estimate is given."""
-
-    area: Annotated[str, Meta(description="Code of the area; 'all' for the whole.")]
-    area_name: Annotated[str, Meta(description="Name of the area.")]
-    groups: Annotated[dict[str, str], Meta(description="The level of each demographic named in `by`.")]
-    reason: Annotated[str, Meta(description="Why.")]
-
-
-class EstimatesPayload(msgspec.Struct, frozen=True):
-    """Estimates of one question from one release."""
-
-    survey: SurveyId
-    question: QuestionId
-    text: Annotated[str, Meta(description="The wording.")]
-    option: Annotated[str, Meta(description="The option whose share is given.")]
-    base: Annotated[
-        list[str],
-        Meta(
-            description="The denominator of shares: answered, and what counts as not having chosen the option "
-            "(dont_know, refused, not_asked)."
-        ),
-    ]
-    weights: Annotated[
-        str, Meta(description="What the model does with weights: ignored, or likelihood (fractional counts).")
-    ]
-    level: Annotated[str, Meta(description="nation, a parent level or district.")]
-    by: Annotated[list[str], Meta(description="Demographics of the breakdown.")]
-    interval: Annotated[float, Meta(description="Probability of the interval, e.g. 0.9.")]
-    release_id: Annotated[str, Meta(description="The release that answers.")]
-    release_number: Annotated[int, Meta(description="Its number.")]
-    published_at: Annotated[datetime, Meta(description="When it was published.")]
-    data_through: Annotated[date | None, Meta(description="Last day of interviewing in its data.")]
-    stale_since: Annotated[datetime | None, Meta(description="Since when it lacks something, or null.")]
-    stale_reason: Annotated[str | None, Meta(description="What it lacks and why, or null.")]
-    engine: Annotated[str, Meta(description="How the model was fitted.")]
-    survey_version: Annotated[int, Meta(description="The version of the survey it used.")]
-    warnings: Annotated[
-        list[str], Meta(description="What to know of the fit although it is published, in words; usually empty.")
-    ]
-    data_notes: Annotated[
-        list[str],
-        Meta(description="What to know of its interviews: somebody was erased, waves were purged; usually empty."),
-    ]
-    confirmation: ConfirmationPayload
-    estimates: Annotated[list[AreaEstimate], Meta(description="One per area and group, sorted.")]
-    withheld: Annotated[list[WithheldGroup], Meta(description="Groups too small to be answered.")]

@@ -27,7 +27,7 @@ from polling.once import Once
 from polling.secrets import SecretsFile
 from polling.store import fits, releases, surveys
 from polling.store.engine import Store
-from polling.store.records import ReleaseRecord
+from polling.store.records import FitRecord, ReleaseRecord
 
 __all__ = ["LoadedRelease", "ReleaseCache"]
 
@@ -42,6 +42,7 @@ class LoadedRelease:
     """A release ready to answer."""
 
     release: ReleaseRecord
+    fit: FitRecord
     declaration: SurveyDeclaration
     """The version of the survey that the fit used."""
     question: Question
@@ -128,13 +129,15 @@ class ReleaseCache:
             release = releases.get_release(session, release_id)
             survey = surveys.get_survey(session, release.survey_id, release.survey_version)
             latents = LatentDraws.from_bytes(fits.load_draws(session, release.fit_id))
-            verdict: Any = fits.get_fit(session, release.fit_id).verdict
+            fit = fits.get_fit(session, release.fit_id)
             design_json: Any = fits.load_design(session, release.fit_id)
             counts = pl.read_parquet(BytesIO(fits.load_counts(session, release.fit_id)))
         declaration = survey.bundle.declaration
+        verdict: Any = fit.verdict
         electorate = electorate_of(survey.bundle)
         return LoadedRelease(
             release=release,
+            fit=fit,
             declaration=declaration,
             question=declaration.question(release.question_id),
             electorate=electorate,

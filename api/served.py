@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from sqlalchemy.orm import Session
 
 from api.data_notes import data_notes
-from api.errors import NoReleaseYet
+from api.errors import EstimateRefused, NoReleaseYet
 from polling.errors import ReleaseNotFound
 from polling.store import confirmations, fits, queue, releases, serving
 from polling.store.records import QuestionStateRecord, ReleaseRecord
 from polling.store.release_records import ConfirmationRecord
 
-__all__ = ["Served", "find_served"]
+__all__ = ["Served", "find_earlier", "find_served"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,32 @@ def find_served(
     if release.id == state.release_id or (after := serving.successor(session, release, at=at)) is None:
         return served
     return replace(served, stale_since=after.at, stale_reason=after.sentence)
+
+
+def find_earlier(session: Session, served: Served, release_id: str | None = None) -> Served:
+    """Find the release that another one is compared with: by default the question's release before it.
+
+    Raises
+    ------
+    ReleaseNotFound
+        If the question has no release of this id.
+    EstimateRefused
+        If it is not earlier, or there is none before.
+    """
+    release = served.release
+    if release_id is None:
+        listed = releases.list_releases(session, release.survey_id, release.question_id)
+        before = [one for one in listed if one.number < release.number]
+        if not before:
+            raise EstimateRefused(f"Release {release.number} is the first of its question: there is none before it.")
+        release_id = max(before, key=lambda one: one.number).id
+    earlier = find_served(session, release.survey_id, release.question_id, release_id)
+    if earlier.release.number >= release.number:
+        raise EstimateRefused(
+            f"before names release {earlier.release.number}, which is not earlier than release {release.number}. Name "
+            "an earlier one in before, or a later one in release."
+        )
+    return earlier
 
 
 def _served(session: Session, release: ReleaseRecord, state: QuestionStateRecord) -> Served:

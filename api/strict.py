@@ -63,8 +63,12 @@ async def is_strict(connection: Connection, handler: BaseRouteHandler) -> None:
 
 
 def query_parameters(handler: BaseRouteHandler) -> frozenset[str]:
-    """Names of the query parameters that a handler declares."""
-    fields = handler.parsed_fn_signature.parameters.items()
+    """Names of the query parameters that a handler and its dependencies declare."""
+    signatures = [
+        handler.parsed_fn_signature,
+        *(one.parsed_fn_signature for one in handler.resolve_dependencies().values()),
+    ]
+    fields = [item for signature in signatures for item in signature.parameters.items()]
     return frozenset(name for name, field in fields if isinstance(field.kwarg_definition, QueryParameter))
 
 

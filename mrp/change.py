@@ -25,6 +25,7 @@ from mrp.contrast import differences
 from mrp.errors import DrawsError
 from mrp.poststratification import AreaDraws
 from mrp.quantity import Probability, Quantity, probabilities, quantities, require_interval
+from mrp.words import direction, in_points, require_sure
 
 __all__ = ["Change", "change_between_fits", "change_between_periods"]
 
@@ -49,9 +50,7 @@ class Change:
     @property
     def sentence(self) -> str:
         """For people, e.g. "rise: +2.1 points (90% interval +0.3 to +3.9), P(rise) 0.97"."""
-        d = self.difference
-        points = f"{100 * d.mean:+.1f} points ({self.interval:.0%} interval {100 * d.low:+.1f} to {100 * d.high:+.1f})"
-        return f"{self.direction}: {points}, P(rise) {self.p_rise.value:.2f}"
+        return f"{self.direction}: {in_points(self.difference, self.interval)}, P(rise) {self.p_rise.value:.2f}"
 
 
 def change_between_periods(
@@ -77,7 +76,7 @@ def change_between_periods(
     ValueError
         If ``interval`` or ``sure`` is out of range.
     """
-    _require_sure(sure)
+    require_sure(sure)
     require_same_areas(before, after)
     require_joint(before, after)
     found = differences(after.draws - before.draws, before, interval=interval)
@@ -115,7 +114,7 @@ def change_between_fits(
     ValueError
         If ``interval`` or ``sure`` is out of range.
     """
-    _require_sure(sure)
+    require_sure(sure)
     require_interval(interval)
     for argument, waves in (("waves_before", waves_before), ("waves_after", waves_after)):
         if isinstance(waves, str):
@@ -160,11 +159,4 @@ def _place(values: Floats, others: Floats) -> Floats:
 
 
 def _word(p: Probability, sure: float) -> Direction:
-    if p.value >= sure:
-        return "rise"
-    return "fall" if p.value <= 1 - sure else "no clear change"
-
-
-def _require_sure(sure: float) -> None:
-    if not 0.5 < sure < 1:
-        raise ValueError(f"sure must be above 0.5 and below 1, got {sure}; write 0.95 for 95%")
+    return direction(p, "rise", "fall", "no clear change", sure=sure)

@@ -13,7 +13,7 @@ from mrp.areas import area_names
 from mrp.poststratification import AreaDraws
 from mrp.quantity import quantities
 
-__all__ = ["FitInputs", "Revision", "Revisions", "revision"]
+__all__ = ["FitInputs", "Revision", "Revisions", "causes_of", "revision"]
 
 type Cause = Literal["data", "frame", "model", "simulation"]
 
@@ -75,14 +75,8 @@ def revision(before: AreaDraws, after: AreaDraws, *, inputs_before: FitInputs, i
     old = {_key(name): q for name, q in zip(area_names(before), quantities(before.draws, before), strict=True)}
     new = {_key(name): q for name, q in zip(area_names(after), quantities(after.draws, after), strict=True)}
     both = [name for name in area_names(after) if _key(name) in old]
-    changed: tuple[tuple[Cause, bool], ...] = (
-        ("data", inputs_before.waves != inputs_after.waves),
-        ("frame", inputs_before.frame != inputs_after.frame),
-        ("model", inputs_before.model != inputs_after.model),
-    )
-    causes: tuple[Cause, ...] = tuple(cause for cause, differs in changed if differs)
     return Revisions(
-        causes=causes or ("simulation",),
+        causes=causes_of(inputs_before, inputs_after),
         areas=tuple(
             Revision(
                 area=name,
@@ -96,6 +90,16 @@ def revision(before: AreaDraws, after: AreaDraws, *, inputs_before: FitInputs, i
         appeared=tuple(name for name in area_names(after) if _key(name) not in old),
         gone=tuple(name for name in area_names(before) if _key(name) not in new),
     )
+
+
+def causes_of(before: FitInputs, after: FitInputs) -> tuple[Cause, ...]:
+    """What is not the same in two fits; "simulation" alone if everything is."""
+    changed: tuple[tuple[Cause, bool], ...] = (
+        ("data", before.waves != after.waves),
+        ("frame", before.frame != after.frame),
+        ("model", before.model != after.model),
+    )
+    return tuple(cause for cause, differs in changed if differs) or ("simulation",)
 
 
 def _key(area: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -22,6 +22,7 @@ __all__ = ["estimates"]
 )
 @click.option("--districts", default="", help="District codes, separated by commas.")
 @click.option("--by", default="", help="Demographics, separated by commas.")
+@click.option("--where", default="", help="Who is counted: column:level, separated by commas, such as age:65+.")
 @click.option("--interval", type=float, default=0.9, show_default=True, help="Probability of the central interval.")
 @click.option("--option", "option_", help="Whose share. Default: the first option.")
 @click.option("--release", "release_id", help="Id of a release. Default: the current one.")
@@ -36,6 +37,7 @@ def estimates(
     level: str | None,
     districts: str,
     by: str,
+    where: str,
     interval: float,
     option_: str | None,
     release_id: str | None,
@@ -45,12 +47,19 @@ def estimates(
     """Print estimates from the stored draws of a release: the same numbers as the HTTP interface."""
     if release_id is not None and as_of is not None:
         raise click.UsageError("--release and --as-of both name a release. Give one of them.")
-    from api.estimates import EstimateQuery, answer_query, prepare_query
+    from api.estimates import answer_query
+    from api.group_query import EstimateQuery, prepare_query
+    from api.label_text import labels_from, names_from
     from api.release_cache import ReleaseCache
     from api.served import find_served
 
     query = EstimateQuery(
-        level=level, districts=_split(districts), by=_split(by), interval=interval, option=option_ or None
+        level=level,
+        districts=names_from(districts),
+        by=names_from(by),
+        where=labels_from(where, "--where"),
+        interval=interval,
+        option=option_ or None,
     )
     cache = ReleaseCache(runtime.store, runtime.secrets, runtime.settings)
     with runtime.store.read() as session:
@@ -88,7 +97,3 @@ def estimates(
     )
     if answer.withheld:
         click.echo(f"{len(answer.withheld)} groups are withheld; the first: {answer.withheld[0].reason}")
-
-
-def _split(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())

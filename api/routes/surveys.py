@@ -6,7 +6,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from api.auth import Principal
-from api.estimates import levels_of
+from api.group_query import levels_of
 from api.payloads import (
     DemographicPayload,
     DistrictList,

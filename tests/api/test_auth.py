@@ -49,6 +49,14 @@ PATHS = {
     "listDeliveries": "/v1/surveys/{s}/webhooks/none/deliveries",
     "replayDelivery": "/v1/surveys/{s}/webhooks/none/deliveries/1/replay",
     "getEstimates": "/v1/surveys/{s}/questions/rail/estimates",
+    "getProbability": "/v1/surveys/{s}/questions/rail/probability",
+    "getRank": "/v1/surveys/{s}/questions/rail/rank?level=district",
+    "getContrast": "/v1/surveys/{s}/questions/rail/contrast?versus=no",
+    "getDistrictProfile": "/v1/surveys/{s}/questions/rail/districts/D1",
+    "getSeats": "/v1/surveys/{s}/questions/rail/seats",
+    "getBattleground": "/v1/surveys/{s}/questions/rail/battleground",
+    "getRevision": "/v1/surveys/{s}/questions/rail/revision",
+    "getChange": "/v1/surveys/{s}/questions/rail/change",
     "listReleases": "/v1/surveys/{s}/questions/rail/releases",
     "getRelease": "/v1/surveys/{s}/releases/{release}",
     "getDisclosure": "/v1/surveys/{s}/releases/{release}/disclosure",
@@ -231,6 +239,8 @@ def test_a_role_may_do_what_the_table_says_and_nothing_else(served: World, opera
             "receiveBatch": (409,),
             "closeWave": (409,),
             "releaseQuarantine": (409,),  # nothing is set aside
+            "getRevision": (422,),  # there is one release
+            "getChange": (422,),  # the model has no period
             "rollBack": (404,),  # there is no release of this id
             "createKey": (201,),
             "rotateKey": (201,),

@@ -11,25 +11,10 @@ from numpy.testing import assert_allclose
 from api.estimates import answer_query
 from jobs.survey import load_survey, update_survey
 from polling.store import fits, releases
-from tests.api.world import AGES, DISTRICTS, REGIONS, SILENT, SMALL, SURVEY, World, frame_table, wave_csv
+from tests.api.slow import slow_people, slow_shares
+from tests.api.world import AGES, DISTRICTS, SILENT, SMALL, SURVEY, World, frame_table, wave_csv
 
 URL = f"/v1/surveys/{SURVEY}/questions/rail/estimates"
-
-
-def slow_shares(world: World, wanted: dict[str, str]) -> np.ndarray:
-    """Draws of the share in the cells that have these labels, by loops: the definition."""
-    names = list(world.fit.design.latent_names)
-    draws = world.fit.draws.astype(float)
-    people = total = 0.0
-    for district, gender, age, n in frame_table().iter_rows():
-        cell = {"district": district, "gender": gender, "age": age, "region": REGIONS[district]}
-        if any(cell[name] != label for name, label in wanted.items()):
-            continue
-        eta = draws[:, 0] + (-0.5 if gender == "woman" else 0.5) * draws[:, 1]
-        eta = eta + draws[:, names.index(f"(1|district)[{district}]")]
-        total = total + n / (1 + np.exp(-eta))
-        people += n
-    return np.asarray(total / people)
 
 
 def test_the_nation_is_the_population_weighted_mean_of_its_cells(served: World):
@@ -64,6 +49,37 @@ def test_groups_are_crossed_with_areas_in_declared_order(served: World):
     ]
     for row in body["estimates"]:
         assert_allclose(row["share"], slow_shares(served, {"region": row["area"], **row["groups"]}).mean(), rtol=1e-5)
+
+
+def test_a_filter_counts_the_people_it_names_alone(served: World):
+    body = served.estimates(level="region", by="gender", where="age:young,age:old,district:D1,district:D5")
+
+    assert body["where"] == {"age": ["young", "old"], "district": ["D1", "D5"]}
+    assert [row["area"] for row in body["estimates"]] == ["North", "North", "South", "South"]
+    for row in body["estimates"]:
+        wanted = {"region": row["area"], **row["groups"], "age": ("young", "old"), "district": ("D1", "D5")}
+        assert_allclose(row["share"], slow_shares(served, wanted).mean(), rtol=1e-5)
+        assert row["n_people"] == slow_people(wanted)
+
+
+def test_interviews_of_a_filter_are_those_of_the_group_that_it_leaves(served: World):
+    (filtered,) = served.estimates(where="gender:woman")["estimates"]
+    grouped = served.estimates(by="gender")["estimates"][0]
+
+    assert filtered["n_interviews"] == grouped["n_interviews"]
+    assert_allclose(filtered["share"], grouped["share"], rtol=1e-6)
+
+
+def test_of_a_filter_it_is_not_said_that_nobody_was_interviewed(served: World):
+    (row,) = served.estimates(districts=SILENT, where="age:old")["estimates"]
+    assert row["flags"] == ["few-interviews"]
+
+
+def test_a_filter_that_leaves_few_people_withholds_the_group(served: World):
+    body = served.estimates(districts=SMALL[0], where=f"gender:{SMALL[1]},age:{SMALL[2]}")
+
+    assert body["estimates"] == []
+    assert [one["reason"] for one in body["withheld"]] == ["Fewer than 100 people in the frame."]
 
 
 def test_chosen_districts_are_the_only_ones_and_make_the_level(served: World):
@@ -135,6 +151,9 @@ def test_the_answer_names_what_it_rests_on(served: World):
         ({"level": "regoin"}, "unknown-choice", "Did you mean 'region'?"),
         ({"districts": "D1,D9"}, "unknown-choice", "'D9'"),
         ({"by": "gendre"}, "unknown-choice", "Did you mean 'gender'?"),
+        ({"where": "age:odl"}, "unknown-choice", "Did you mean 'old'?"),
+        ({"where": "agee:old"}, "unknown-choice", "Did you mean 'age'?"),
+        ({"where": "old"}, "bad-estimate-query", "such as age:65+"),
         ({"option": "maybe"}, "unknown-choice", "Allowed: yes, no."),
         ({"by": "age,age"}, "bad-estimate-query", "twice"),
         ({"level": "region", "districts": "D1"}, "bad-estimate-query", "level=district only"),
@@ -217,7 +236,15 @@ def test_a_client_that_has_the_answer_gets_304(served: World):
 
 
 def test_another_query_has_another_validator(served: World):
-    queries = [{}, {"level": "region"}, {"by": "age"}, {"interval": 0.8}, {"option": "no"}, {"districts": "D1"}]
+    queries = [
+        {},
+        {"level": "region"},
+        {"by": "age"},
+        {"interval": 0.8},
+        {"option": "no"},
+        {"districts": "D1"},
+        {"where": "age:old"},
+    ]
     assert len({served.get(URL, params=query).headers["etag"] for query in queries}) == len(queries)
 
 

@@ -23,6 +23,7 @@ from jobs.fit_request import FitRequest, FitResult
 from jobs.settings import Settings
 from jobs.survey import add_survey, load_survey
 from jobs.worker import Worker
+from mrp.counts import observed_levels
 from mrp.design import build_design
 from mrp.latents import LatentDraws
 from polling.secrets import SecretsFile
@@ -129,7 +130,7 @@ class KnownFit:
     draws: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
 
     def __call__(self, request: FitRequest, settings: Settings, *, beat: Callable[..., bool], stop: Any) -> FitResult:
-        self.design = build_design(request.formula, request.electorate)
+        self.design = build_design(request.formula, request.electorate, observed=observed_levels(request.counts))
         rng = np.random.default_rng(self.seed)
         self.seed += 1
         self.draws = rng.normal(0.2, 0.4, (self.n_draws, self.design.n_latents)).astype(np.float32)

@@ -160,6 +160,50 @@ def gone(world: World) -> str:
     return first(world, f"{BASE}/questions/tax/releases", "releases")
 
 
+def both(world: World) -> tuple[str, str]:
+    """Two releases of one question with draws, the newer first."""
+
+    def kept() -> list[dict[str, Any]]:
+        return [one for one in world.get(f"{RAIL}/releases").json()["releases"] if one["answers"]]
+
+    while len(found := kept()) < 2:
+        number = world.get(f"{RAIL}/releases").json()["releases"][0]["number"]
+        world.release(f"revised {number}", wave_csv(100, start=100_000 * (number + 1)))
+    return str(found[0]["id"]), str(found[-1]["id"])
+
+
+def comparing(what: str) -> dict[int, Provoke]:
+    """Provocations that comparisons of two releases share."""
+
+    def ask(
+        world: World, more: str = "", role: str = "admin", pair: tuple[str, str] | None = None, **options: Any
+    ) -> Any:
+        newer, older = pair or both(world)
+        path = f"{RAIL}/{what}?release={newer}&before={older}{more}"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("api.changes.wave_ids", lambda _: frozenset())  # as if they shared none
+            return busy(world, path) if role == "busy" else world.get(path, role, **options)
+
+    def ask_gone(world: World) -> Any:
+        pair = both(world)
+        with world.store.write() as session:
+            gone = "DELETE FROM fit_draws WHERE fit_id IN (SELECT fit_id FROM release WHERE id = :id)"
+            session.execute(text(gone), {"id": pair[1]})
+        return ask(world, "&interval=0.77", pair=pair)  # not yet in memory
+
+    return {
+        200: ask,
+        304: lambda world: ask(world, headers={"If-None-Match": ask(world).headers["etag"]}),
+        400: lambda world: ask(world, "&nonsense=1"),
+        401: lambda world: world.client.get(f"{RAIL}/{what}"),
+        403: lambda world: ask(world, role="dpo"),
+        404: lambda world: world.get(f"{BASE}/questions/bridge/{what}"),
+        422: lambda world: ask(world, "&option=moon"),
+        503: lambda world: ask(world, role="busy"),
+        410: ask_gone,
+    }
+
+
 def rolled_back(world: World) -> Any:
     world.release("another", wave_csv(start=5000))
     earlier = world.get(f"{RAIL}/releases").json()["releases"][-1]["id"]
@@ -255,10 +299,26 @@ def not_ready(world: World) -> Any:
         return world.client.get("/ready")
 
 
-def busy(world: World) -> Any:
+def busy(world: World, path: str) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(world.services.releases, "slots", Slots(0, waiting=0))
-        return world.get(f"{RAIL}/estimates?interval=0.123")
+        return world.get(f"{path}{'&' if '?' in path else '?'}interval=0.123")
+
+
+def asking(what: str, query: str = "") -> dict[int, Provoke]:
+    """Provocations that every question about shares shares."""
+    path = f"{RAIL}/{what}?{query}"
+    return {
+        200: lambda world: world.get(path),
+        304: lambda world: world.get(path, headers={"If-None-Match": world.get(path).headers["etag"]}),
+        400: lambda world: world.get(f"{path}&nonsense=1"),
+        401: lambda world: world.client.get(path),
+        403: lambda world: world.get(path, "dpo"),
+        404: lambda world: world.get(f"{BASE}/questions/bridge/{what}?{query}"),
+        410: lambda world: world.get(f"{BASE}/questions/tax/{what}?{query}"),
+        422: lambda world: world.get(f"{path}&option=moon"),
+        503: lambda world: busy(world, path),
+    }
 
 
 def followed(world: World) -> Any:
@@ -456,15 +516,13 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
         lambda world: f"{release(world)}/disclosure", forbidden="pollster", missing=f"{BASE}/releases/none/disclosure"
     )
     | {422: lambda world: world.get(f"{release(world)}/disclosure?format=pdf")},
-    "getEstimates": plain(f"{RAIL}/estimates", forbidden="dpo", missing=f"{BASE}/questions/bridge/estimates")
-    | {
-        304: lambda world: world.get(
-            f"{RAIL}/estimates", headers={"If-None-Match": world.get(f"{RAIL}/estimates").headers["etag"]}
-        ),
-        410: lambda world: world.get(f"{BASE}/questions/tax/estimates"),
-        422: lambda world: world.get(f"{RAIL}/estimates?level=moon"),
-        503: busy,
-    },
+    "getEstimates": asking("estimates"),
+    "getProbability": asking("probability", "threshold=0.6"),
+    "getRank": asking("rank", "level=district"),
+    "getContrast": asking("contrast", "first=age:old&second=age:young"),
+    "getDistrictProfile": asking("districts/D1"),
+    "getSeats": asking("seats"),
+    "getBattleground": asking("battleground"),
     "pinRelease": pinning("pin") | {409: lambda world: change(world, f"{gone(world)}/pin", "analyst")},
     "unpinRelease": pinning("unpin"),
     # After these: a worker makes the draws that are gone anew.
@@ -488,6 +546,8 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
         404: lambda world: world.client.post(f"{BASE}/questions/bridge/confirm", headers=world.bearer("analyst")),
         409: lambda world: world.client.post(f"{BASE}/questions/tax/confirm", headers=world.bearer("analyst")),
     },
+    "getRevision": comparing("revision"),
+    "getChange": comparing("change"),
     "receiveWave": {
         202: push,
         200: push,
@@ -545,7 +605,18 @@ def test_a_documented_status_can_be_provoked(world: World, operation: str, statu
 
 def check(world: World, schema: str, body: dict[str, Any]) -> None:
     """The body has the described members and no other, and can be read back into its type."""
-    from api import event_payloads, key_payloads, payloads, privacy_payloads, problems, release_payloads, wave_payloads
+    from api import (
+        answer_payloads,
+        comparison_payloads,
+        district_payloads,
+        event_payloads,
+        key_payloads,
+        payloads,
+        privacy_payloads,
+        problems,
+        release_payloads,
+        wave_payloads,
+    )
     from api.statement import payloads as statement_payloads
 
     described = world.client.get("/openapi.json").json()["components"]["schemas"][schema]
@@ -555,12 +626,15 @@ def check(world: World, schema: str, body: dict[str, Any]) -> None:
         one
         for where in (
             payloads,
+            answer_payloads,
+            comparison_payloads,
+            district_payloads,
+            event_payloads,
             key_payloads,
             wave_payloads,
             privacy_payloads,
             release_payloads,
             statement_payloads,
-            event_payloads,
             problems,
         )
         if (one := getattr(where, schema, None))

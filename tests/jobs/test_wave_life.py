@@ -13,7 +13,7 @@ from jobs.survey import load_survey, update_survey
 from polling.errors import WaveConflict, WaveNotFound, WaveRejected, WaveStateRefused, WaveWithdrawn
 from polling.payload import from_payload, to_payload
 from polling.store import deliveries, fits, outbox, releases, surveys, waves
-from polling.store.restatement import restated_waves
+from polling.store.restatement import compare_waves, restated_waves
 from polling.store.wave_events import list_events
 from polling.store.wave_records import NewWave, Standing
 from tests.jobs.house import House
@@ -207,10 +207,14 @@ def test_the_stale_reason_the_release_and_the_outbox_tell_of_a_correction(house:
     with house.store.read() as session:
         (restated,) = restated_waves(session, second)
         assert restated_waves(session, first) == ()
+        before, after = (fits.get_fit(session, release.fit_id) for release in (first, second))
+        (compared,) = compare_waves(session, before, after)
+        assert compare_waves(session, after, after) == ()
         kinds = [event.kind for event in outbox.read_after(session, 0)]
         inputs = fits.get_fit(session, second.fit_id).inputs
     assert (restated.reference, restated.kind, restated.version) == (reference(house, 1), "replaced", 2)
     assert "was corrected (version 2)" in restated.text
+    assert (compared.reference, compared.change, compared.text) == (restated.reference, "corrected", restated.text)
     assert [wave["version"] for wave in inputs["waves"]] == [2, 1]
     assert [kind for kind in kinds if kind.startswith("wave")] == ["wave-received", "wave-received", "wave-replaced"]
 

@@ -1,0 +1,63 @@
+"""What every answer from a release says of it."""
+
+from typing import Any
+
+from api.answer_payloads import ReleaseReference
+from api.confirmed import describe_confirmation
+from api.group_facts import withheld_groups
+from api.group_query import Prepared
+from api.release_cache import LoadedRelease
+from api.served import Served
+from jobs.settings import Settings
+from polling.store.records import ReleaseRecord
+
+__all__ = ["groups_head", "release_head", "release_reference"]
+
+
+def release_head(served: Served, loaded: LoadedRelease, *, option: str, interval: float) -> dict[str, Any]:
+    """The fields of `api.answer_payloads.AnswerHead`."""
+    release = served.release
+    return {
+        "survey": release.survey_id,
+        "question": release.question_id,
+        "text": loaded.question.text,
+        "option": option,
+        "base": list(loaded.question.base),
+        "weights": loaded.question.weights,
+        "interval": interval,
+        "release_id": release.id,
+        "release_number": release.number,
+        "published_at": release.published_at,
+        "data_through": release.data_through,
+        "stale_since": served.stale_since,
+        "stale_reason": served.stale_reason,
+        "engine": release.engine,
+        "survey_version": release.survey_version,
+        "warnings": list(loaded.verdict.warnings),
+        "data_notes": list(served.data_notes),
+        "confirmation": describe_confirmation(release, served.confirmation),
+    }
+
+
+def groups_head(prepared: Prepared, settings: Settings) -> dict[str, Any]:
+    """The fields of `api.answer_payloads.GroupsHead`."""
+    head = release_head(prepared.served, prepared.loaded, option=prepared.option, interval=prepared.query.interval)
+    return head | {
+        "period": prepared.period,
+        "level": prepared.level,
+        "by": list(prepared.query.by),
+        "where": {column: list(levels) for column, levels in prepared.breakdown.grouping.where.items()},
+        "withheld": withheld_groups(prepared, settings),
+    }
+
+
+def release_reference(release: ReleaseRecord) -> ReleaseReference:
+    """Which release one is compared with."""
+    return ReleaseReference(
+        release_id=release.id,
+        release_number=release.number,
+        published_at=release.published_at,
+        data_through=release.data_through,
+        engine=release.engine,
+        survey_version=release.survey_version,
+    )

@@ -1,0 +1,183 @@
+"""The bodies that answer questions about shares, every field described.
+
+Each says which release answers and how stale it is (`AnswerHead`), and what was asked; its rows say of which area and
+group they are (`GroupRow`). Shares and differences of shares are on the scale of shares: 0.01 is one point.
+"""
+
+from datetime import date, datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from api.payloads import ConfirmationPayload, QuestionId, SurveyId
+
+__all__ = [
+    "AnswerHead",
+    "AreaEstimate",
+    "AreaProbability",
+    "AreaRank",
+    "EstimatesPayload",
+    "GroupRow",
+    "GroupsHead",
+    "ProbabilityPayload",
+    "RankPayload",
+    "ReleaseReference",
+    "ShareEstimate",
+    "WithheldGroup",
+]
+
+Share = Annotated[float, Meta(description="Posterior mean of the share who choose the option.")]
+Low = Annotated[float, Meta(description="Lower end of the central interval.")]
+High = Annotated[float, Meta(description="Upper end of the central interval.")]
+Sd = Annotated[float, Meta(description="Posterior standard deviation.")]
+McError = Annotated[float, Meta(description="Monte-Carlo standard error of `share`.")]
+People = Annotated[float, Meta(description="People in the frame.")]
+Interviews = Annotated[
+    int | None,
+    Meta(description="Interviews behind it, perturbed for disclosure control; null below the smallest count shown."),
+]
+Flags = Annotated[list[str], Meta(description="no-interviews: a model estimate alone; few-interviews.")]
+
+
+class AnswerHead(msgspec.Struct, frozen=True):
+    """Which release answers, and what to know of it."""
+
+    survey: SurveyId
+    question: QuestionId
+    text: Annotated[str, Meta(description="The wording.")]
+    option: Annotated[str, Meta(description="The option whose share is given.")]
+    base: Annotated[
+        list[str],
+        Meta(
+            description="The denominator of shares: answered, and what counts as not having chosen the option "
+            "(dont_know, refused, not_asked)."
+        ),
+    ]
+    weights: Annotated[
+        str, Meta(description="What the model does with weights: ignored, or likelihood (fractional counts).")
+    ]
+    interval: Annotated[float, Meta(description="Probability of the intervals, e.g. 0.9.")]
+    release_id: Annotated[str, Meta(description="The release that answers.")]
+    release_number: Annotated[int, Meta(description="Its number.")]
+    published_at: Annotated[datetime, Meta(description="When it was published.")]
+    data_through: Annotated[date | None, Meta(description="Last day of interviewing in its data.")]
+    stale_since: Annotated[datetime | None, Meta(description="Since when it lacks something, or null.")]
+    stale_reason: Annotated[str | None, Meta(description="What it lacks and why, or null.")]
+    engine: Annotated[str, Meta(description="How the model was fitted.")]
+    survey_version: Annotated[int, Meta(description="The version of the survey it used.")]
+    warnings: Annotated[
+        list[str], Meta(description="What to know of the fit although it is published, in words; usually empty.")
+    ]
+    data_notes: Annotated[
+        list[str],
+        Meta(description="What to know of its interviews: somebody was erased, waves were purged; usually empty."),
+    ]
+    confirmation: ConfirmationPayload
+
+
+class ReleaseReference(msgspec.Struct, frozen=True):
+    """Another release of the question."""
+
+    release_id: Annotated[str, Meta(description="Its id.")]
+    release_number: Annotated[int, Meta(description="Its number.")]
+    published_at: Annotated[datetime, Meta(description="When it was published.")]
+    data_through: Annotated[date | None, Meta(description="Last day of interviewing in its data.")]
+    engine: Annotated[str, Meta(description="How its model was fitted.")]
+    survey_version: Annotated[int, Meta(description="The version of the survey it used.")]
+
+
+class GroupRow(msgspec.Struct, frozen=True):
+    """An area, or a group in it."""
+
+    area: Annotated[str, Meta(description="Code of the area; 'all' for the whole.")]
+    area_name: Annotated[str, Meta(description="Name of the area.")]
+    groups: Annotated[dict[str, str], Meta(description="The level of each demographic named in `by`.")]
+
+
+class ShareEstimate(msgspec.Struct, frozen=True):
+    """The share of the option among some people."""
+
+    share: Share
+    low: Low
+    high: High
+    sd: Sd
+    mc_error: McError
+    n_people: People
+    n_interviews: Interviews
+    flags: Flags
+
+
+class AreaEstimate(GroupRow, frozen=True):
+    """The estimate for one area or group."""
+
+    share: Share
+    low: Low
+    high: High
+    sd: Sd
+    mc_error: McError
+    n_people: People
+    n_interviews: Interviews
+    flags: Flags
+
+
+class WithheldGroup(GroupRow, frozen=True):
+    """A group for which no estimate is given."""
+
+    reason: Annotated[str, Meta(description="Why.")]
+
+
+class GroupsHead(AnswerHead, frozen=True):
+    """The head of an answer by areas and groups."""
+
+    period: Annotated[
+        str | None,
+        Meta(description="The period that is looked at; null where the model has none and pools its waves."),
+    ]
+    level: Annotated[str, Meta(description="nation, a parent level or district.")]
+    by: Annotated[list[str], Meta(description="Demographics of the breakdown.")]
+    where: Annotated[
+        dict[str, list[str]], Meta(description="Who is counted: of each column named, these levels; empty: everybody.")
+    ]
+    withheld: Annotated[list[WithheldGroup], Meta(description="Groups too small to be answered.")]
+
+
+class EstimatesPayload(GroupsHead, frozen=True):
+    """Estimates of one question from one release."""
+
+    estimates: Annotated[list[AreaEstimate], Meta(description="One per area and group, sorted.")]
+
+
+class AreaProbability(AreaEstimate, frozen=True):
+    """How probable it is that the share of an area or group is above a threshold."""
+
+    probability: Annotated[float, Meta(description="Posterior probability that the share is above the threshold.")]
+    probability_mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `probability`; never 0.")]
+
+
+class ProbabilityPayload(GroupsHead, frozen=True):
+    """Probabilities of shares above a threshold."""
+
+    threshold: Annotated[float, Meta(description="The threshold, a share: 0.5 is a majority.")]
+    probabilities: Annotated[list[AreaProbability], Meta(description="One per area and group, sorted.")]
+
+
+class AreaRank(AreaEstimate, frozen=True):
+    """Where an area or group stands among those it is ranked with; 1 is the largest share."""
+
+    n_ranked: Annotated[int, Meta(description="How many are ranked together.")]
+    rank: Annotated[float, Meta(description="Posterior mean of the rank.")]
+    rank_low: Annotated[float, Meta(description="Lower end of the interval of ranks: at least `interval` lies in it.")]
+    rank_high: Annotated[float, Meta(description="Upper end of the interval of ranks.")]
+    rank_mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `rank`.")]
+    p_first: Annotated[float, Meta(description="Posterior probability that its share is the largest.")]
+    p_first_mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `p_first`; never 0.")]
+
+
+class RankPayload(GroupsHead, frozen=True):
+    """Ranks of areas, or of groups of the nation."""
+
+    ranked: Annotated[
+        str, Meta(description="areas: areas of the level, within each group of `by`; groups: those of `by`.")
+    ]
+    ranks: Annotated[list[AreaRank], Meta(description="One per area and group, sorted like estimates.")]

@@ -1,0 +1,150 @@
+"""Answer from the draws of one release how probable it is that shares are above a threshold, and how areas rank.
+
+Areas are ranked within each group of the breakdown, among all areas of the level that are answered, whichever are asked
+for: 3 of 50 means the same in every query. At the level of the nation its groups are ranked.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from api.answer_head import groups_head
+from api.answer_payloads import AreaProbability, AreaRank, ProbabilityPayload, RankPayload
+from api.errors import EstimateRefused, TooManyGroups
+from api.estimates import drawn_pieces, shares_of
+from api.group_facts import group_facts
+from api.group_query import EstimateQuery, Prepared, prepare_query
+from api.release_cache import ReleaseCache
+from api.served import Served
+from jobs.settings import Settings
+from mrp.chances import above, ranks
+
+__all__ = [
+    "ProbabilityQuery",
+    "RankQuery",
+    "answer_probabilities",
+    "answer_ranks",
+    "prepare_probabilities",
+    "prepare_ranks",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ProbabilityQuery(EstimateQuery):
+    """For which groups the probability is asked, and of what."""
+
+    threshold: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class RankQuery(EstimateQuery):
+    """For which groups the rank is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRanks:
+    """Groups that are ranked."""
+
+    prepared: Prepared
+    together: tuple[NDArray[np.int64], ...]
+    """Rows of the breakdown that are ranked with each other, ascending."""
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the answer takes much time or memory: ranks are several times as large as the draws."""
+        return not self.prepared.loaded.keeps(4 * sum(rows.size for rows in self.together))
+
+
+def prepare_probabilities(cache: ReleaseCache, served: Served, query: ProbabilityQuery, settings: Settings) -> Prepared:
+    """Understand the query; raises as `prepare_query`, and `EstimateRefused` for a threshold that is no share."""
+    if not 0 <= query.threshold <= 1:
+        raise EstimateRefused(f"threshold must be a share from 0 to 1, such as 0.5 for 50%; got {query.threshold:g}.")
+    return prepare_query(cache, served, query, settings)
+
+
+def answer_probabilities(prepared: Prepared, settings: Settings) -> ProbabilityPayload:
+    """P(share > threshold) of every group."""
+    assert isinstance(prepared.query, ProbabilityQuery)
+    threshold, interval = prepared.query.threshold, prepared.query.interval
+    rows = (
+        share | {"probability": p.value, "probability_mc_error": p.mc_error}
+        for areas in drawn_pieces(prepared)
+        for share, p in zip(shares_of(areas, interval), above(areas, threshold), strict=True)
+    )
+    return ProbabilityPayload(
+        **groups_head(prepared, settings),
+        threshold=threshold,
+        probabilities=[
+            AreaProbability(**facts.fields, **row)
+            for facts, row in zip(group_facts(prepared, settings), rows, strict=True)
+        ],
+    )
+
+
+def prepare_ranks(cache: ReleaseCache, served: Served, query: RankQuery, settings: Settings) -> PreparedRanks:
+    """Understand the query, and find what is ranked with what.
+
+    Raises
+    ------
+    EstimateRefused
+        As `prepare_query`; or if there is nothing to rank, or too much: ranks compare all draws at once.
+    """
+    prepared = prepare_query(cache, served, query, settings)
+    groups = prepared.breakdown.groups
+    if not prepared.breakdown.by:
+        raise EstimateRefused("The nation alone has no rank. Name a level of several areas, or demographics in by.")
+    ranked = np.flatnonzero(groups["n_people"].to_numpy() >= settings.min_people)
+    if ranked.size > settings.max_groups:
+        raise TooManyGroups(ranked.size, settings.max_groups)
+    together: dict[tuple[str, ...], list[int]] = {}
+    labels = groups[ranked].select(query.by).rows() if prepared.area_column and query.by else [()] * ranked.size
+    for row, label in zip(ranked.tolist(), labels, strict=True):
+        together.setdefault(label, []).append(row)
+    most = max(map(len, together.values()), default=0)
+    if not prepared.loaded.keeps(most):
+        raise EstimateRefused(
+            f"Ranks compare all groups at once, and {most:,} are too many. Name fewer demographics in by."
+        )
+    return PreparedRanks(prepared, tuple(np.array(rows) for rows in together.values()))
+
+
+def answer_ranks(ranking: PreparedRanks, settings: Settings) -> RankPayload:
+    """The rank of every group that was asked for."""
+    prepared = ranking.prepared
+    found = {row: fields for rows in ranking.together for row, fields in _ranked(prepared, rows)}
+    return RankPayload(
+        **groups_head(prepared, settings),
+        ranked="areas" if prepared.area_column else "groups",
+        ranks=[
+            AreaRank(**facts.fields, **found[row])
+            for facts, row in zip(
+                group_facts(prepared, settings), np.flatnonzero(prepared.answered).tolist(), strict=True
+            )
+        ],
+    )
+
+
+def _ranked(prepared: Prepared, rows: NDArray[np.int64]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Shares and ranks of those of some rows that were asked for."""
+    if not prepared.answered[rows].any():
+        return
+    interval = prepared.query.interval
+    areas = prepared.draws(rows)
+    for row, share, one in zip(rows.tolist(), shares_of(areas, interval), ranks(areas, interval=interval), strict=True):
+        if prepared.answered[row]:
+            yield (
+                row,
+                share
+                | {
+                    "n_ranked": rows.size,
+                    "rank": one.rank.mean,
+                    "rank_low": one.rank.low,
+                    "rank_high": one.rank.high,
+                    "rank_mc_error": one.rank.mc_error,
+                    "p_first": one.p_first.value,
+                    "p_first_mc_error": one.p_first.mc_error,
+                },
+            )

@@ -1,0 +1,112 @@
+"""What is said of a group beside its estimate: its names, its people, how many were interviewed; and who is withheld.
+
+An interview count is given only from ``min_interviews`` on, from counts perturbed once per release and cell.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from api.answer_payloads import WithheldGroup
+from api.group_query import Prepared
+from api.release_cache import LoadedRelease
+from jobs.settings import Settings
+
+__all__ = ["GroupFacts", "group_facts", "group_names", "withheld_groups"]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFacts:
+    """What is known of one group without a draw."""
+
+    names: Mapping[str, Any]
+    """Area, its name and the levels of the group, as fields of a payload."""
+    n_people: float
+    n_interviews: int | None
+    flags: tuple[str, ...]
+
+    @property
+    def counted(self) -> dict[str, Any]:
+        """How many there are, as fields of a payload."""
+        return {"n_people": self.n_people, "n_interviews": self.n_interviews, "flags": list(self.flags)}
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Both."""
+        return {**self.names, **self.counted}
+
+
+def group_facts(prepared: Prepared, settings: Settings) -> list[GroupFacts]:
+    """Facts of the groups that are answered, in order."""
+    interviews = _interviews(prepared)
+    # That nobody was interviewed is said of whole areas only: of a small group it would be about one person.
+    is_whole = not prepared.query.by and not prepared.breakdown.grouping.where
+    facts = []
+    answered = prepared.breakdown.groups.filter(pl.Series(prepared.answered))
+    for names, row in zip(group_names(prepared, prepared.answered), answered.iter_rows(named=True), strict=True):
+        n_shown = interviews.get(tuple(row[name] for name in prepared.breakdown.by))
+        is_shown = n_shown is not None and n_shown >= settings.min_interviews
+        flag = "no-interviews" if n_shown is None and is_whole else "few-interviews"
+        shown, flags = (n_shown, ()) if is_shown else (None, (flag,))
+        facts.append(GroupFacts(names, row["n_people"], shown, flags))
+    return facts
+
+
+def group_names(prepared: Prepared, which: NDArray[np.bool_]) -> list[dict[str, Any]]:
+    """Area, its name and the levels of some groups of the breakdown, shape (group,), as fields of a payload."""
+    names = _area_names(prepared.loaded, prepared.area_column)
+    named = []
+    for row in prepared.breakdown.groups.filter(pl.Series(which)).iter_rows(named=True):
+        area = row[prepared.area_column] if prepared.area_column else "all"
+        groups = {name: row[name] for name in prepared.query.by}
+        named.append({"area": area, "area_name": names[area], "groups": groups})
+    return named
+
+
+def withheld_groups(prepared: Prepared, settings: Settings) -> list[WithheldGroup]:
+    """The groups that were asked for and are not answered."""
+    reason = f"Fewer than {settings.min_people} people in the frame."
+    small = group_names(prepared, prepared.wanted & ~prepared.answered)
+    return [WithheldGroup(**names, reason=reason) for names in small] + _without_people(prepared)
+
+
+def _interviews(prepared: Prepared) -> dict[tuple[object, ...], int]:
+    """Group -> perturbed interviews; a group without any interview is not there."""
+    counts = prepared.loaded.counts
+    for column, levels in prepared.breakdown.grouping.where.items():
+        counts = counts.filter(pl.col(column).is_in(levels))
+    return _sums(counts, prepared.breakdown.by)
+
+
+def _sums(counts: pl.DataFrame, by: Sequence[str]) -> dict[tuple[object, ...], int]:
+    if not by:
+        return {(): int(counts["n"].sum())} if counts.height else {}
+    grouped = counts.group_by(list(by)).agg(pl.col("n").sum())
+    return {tuple(row[:-1]): int(row[-1]) for row in grouped.iter_rows()}
+
+
+def _area_names(loaded: LoadedRelease, area_column: str | None) -> dict[str, str]:
+    if area_column is None:
+        return {"all": loaded.declaration.universe}
+    if area_column == loaded.electorate.district:
+        districts = loaded.electorate.districts
+        return dict(zip(districts["code"].to_list(), districts["name"].to_list(), strict=True))
+    return {name: name for name in loaded.electorate.levels(area_column)}
+
+
+def _without_people(prepared: Prepared) -> list[WithheldGroup]:
+    """The districts asked for of which the frame has nobody."""
+    electorate = prepared.loaded.electorate
+    if prepared.area_column != electorate.district or prepared.query.by or prepared.breakdown.grouping.where:
+        return []
+    populated = set(prepared.breakdown.groups[electorate.district].to_list())
+    names = _area_names(prepared.loaded, electorate.district)
+    wanted = prepared.query.districts or electorate.codes
+    return [
+        WithheldGroup(code, names[code], {}, "Nobody lives there according to the frame.")
+        for code in sorted(set(wanted) - populated)
+    ]

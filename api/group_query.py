@@ -1,0 +1,235 @@
+"""Understand a question about areas and groups: which there are, which are asked for, which may be answered.
+
+What may be said about small groups is decided here and in ``api.group_facts``, and only there: a group with fewer than
+``min_people`` people in the frame is not answered.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from api.breakdown import Breakdown, draws_of, find_breakdown
+from api.errors import EstimateRefused, IntervalOutOfRange, TooManyGroups, UnknownChoice
+from api.release_cache import LoadedRelease, ReleaseCache
+from api.served import Served
+from jobs.draws import why_gone
+from jobs.settings import Settings
+from mrp.areas import complement
+from mrp.design import Design
+from mrp.electorate import Electorate
+from mrp.grouping import Grouping
+from mrp.poststratification import AreaDraws
+from polling.declaration import Question
+from polling.errors import DrawsNotFound
+
+__all__ = [
+    "DISTRICT",
+    "EstimateQuery",
+    "Labels",
+    "Prepared",
+    "find_labels",
+    "find_option",
+    "levels_of",
+    "load_release",
+    "one_of",
+    "prepare_query",
+]
+
+NATION, DISTRICT = "nation", "district"
+
+type Labels = tuple[tuple[str, tuple[str, ...]], ...]
+"""Columns, and for each the levels of which one is meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class EstimateQuery:
+    """What was asked, as it was asked."""
+
+    level: str | None = None
+    """nation, a parent level, or district. None: district if districts are named, else nation."""
+    districts: tuple[str, ...] = ()
+    by: tuple[str, ...] = ()
+    where: Labels = ()
+    """Who is counted. Empty: everybody."""
+    interval: float = 0.9
+    option: str | None = None
+    """None: the first option."""
+    period: str | None = None
+    """None: the last that the model has, if it has any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A query whose every word is understood, and the groups that it asks for; no draws are made yet."""
+
+    served: Served
+    query: EstimateQuery
+    loaded: LoadedRelease
+    level: str
+    area_column: str | None
+    option: str
+    period: str | None
+    """The period that is looked at; None if the model has none."""
+    breakdown: Breakdown
+    wanted: NDArray[np.bool_]
+    """Which groups of the breakdown were asked for, shape (group,)."""
+    answered: NDArray[np.bool_]
+    """Which of them have enough people, shape (group,)."""
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the answer takes seconds."""
+        return not self.loaded.keeps(int(self.answered.sum()))
+
+    @property
+    def is_complement(self) -> bool:
+        """Whether the share is that of the other option."""
+        return self.option != self.loaded.question.options[0]
+
+    def draws(self, rows: NDArray[np.int64]) -> AreaDraws:
+        """Draws of some groups of the breakdown, ascending; as many at a time as `api.breakdown.pieces` says."""
+        areas = draws_of(self.loaded, self.breakdown, rows, period=self.period)
+        return complement(areas) if self.is_complement else areas
+
+
+def prepare_query(cache: ReleaseCache, served: Served, query: EstimateQuery, settings: Settings) -> Prepared:
+    """Understand a query, and find its groups.
+
+    Raises
+    ------
+    UnknownChoice
+        If the level, a district, a demographic, a label, the period or the option does not exist; it names those
+        that do.
+    IntervalOutOfRange
+        If the interval is not in (0, 1).
+    TooManyGroups
+        If there are more groups than the setting ``max_groups`` allows.
+    EstimateRefused
+        If districts are named together with another level, or a demographic is named twice, or a period is named
+        and the model has none.
+    DrawsNotFound
+        If the draws of the release are not kept any more.
+    """
+    if not 0 < query.interval < 1:
+        raise IntervalOutOfRange(query.interval)
+    loaded = load_release(cache, served, settings)
+    level, area_column = _level(query, loaded)
+    option = find_option(query.option, loaded.question)
+    period = _period(query.period, loaded.design)
+    for name in query.by:
+        one_of("demographic", name, loaded.electorate.demographics)
+    if len(set(query.by)) < len(query.by):
+        raise EstimateRefused(f"by names a demographic twice: {', '.join(query.by)}.")
+    where = find_labels(query.where, loaded.electorate)
+    breakdown = find_breakdown(loaded, Grouping((area_column, *query.by) if area_column else query.by, dict(where)))
+    groups = breakdown.groups
+    wanted = np.ones(groups.height, dtype=np.bool_)
+    if query.districts and area_column is not None:
+        wanted = groups[area_column].is_in(query.districts).to_numpy()
+    if (n_wanted := int(wanted.sum())) > settings.max_groups:
+        raise TooManyGroups(n_wanted, settings.max_groups)
+    answered = wanted & (groups["n_people"].to_numpy() >= settings.min_people)
+    return Prepared(served, query, loaded, level, area_column, option, period, breakdown, wanted, answered)
+
+
+def load_release(cache: ReleaseCache, served: Served, settings: Settings) -> LoadedRelease:
+    """A release with its draws.
+
+    Raises
+    ------
+    DrawsNotFound
+        If they are not kept any more; it says why.
+    """
+    if not served.release.has_draws:
+        cache.forget_gone()
+        erased = served.release.contains_erased_at is not None
+        because = "they contained the answers of somebody who was erased" if erased else why_gone(settings)
+        raise DrawsNotFound(served.release.fit_id, "draws", because)
+    return cache.load(served.release.id)
+
+
+def levels_of(parents: Iterable[str]) -> tuple[str, ...]:
+    """The levels at which a survey answers, from the whole to the district."""
+    return (NATION, *parents, DISTRICT)
+
+
+def find_labels(labels: Labels, electorate: Electorate) -> Labels:
+    """Columns and levels as the electorate calls them; several levels of one column together.
+
+    Raises
+    ------
+    UnknownChoice
+        If there is no such column, or no such level in it.
+    """
+    found: dict[str, list[str]] = {}
+    for name, levels in labels:
+        column = _column(name, electorate)
+        for level in levels:
+            one_of(name, level, electorate.levels(column))
+            if level not in found.setdefault(column, []):
+                found[column].append(level)
+    return tuple((column, tuple(levels)) for column, levels in found.items())
+
+
+def find_option(option: str | None, question: Question) -> str:
+    """The option asked for, or the first.
+
+    Raises
+    ------
+    UnknownChoice
+        If the question has no such option.
+    EstimateRefused
+        If its share is not estimated.
+    """
+    first = question.options[0]
+    option = one_of("option", option or first, question.options)
+    if option != first and question.base != ("answered",):
+        silent = " and ".join(status for status in question.base if status != "answered")
+        raise EstimateRefused(
+            f"Only the share of '{first}' is estimated: the base counts {silent} too, so that the rest "
+            f"of it is not '{option}' alone."
+        )
+    return option
+
+
+def one_of(what: str, value: str, allowed: Iterable[str]) -> str:
+    """The value, if it is one of those allowed; otherwise `UnknownChoice` names them."""
+    allowed = tuple(allowed)
+    if value not in allowed:
+        raise UnknownChoice(what, value, allowed)
+    return value
+
+
+def _level(query: EstimateQuery, loaded: LoadedRelease) -> tuple[str, str | None]:
+    """The level, and the column of its areas."""
+    electorate = loaded.electorate
+    level = query.level or (DISTRICT if query.districts else NATION)
+    if level == electorate.district and level not in electorate.parents:
+        level = DISTRICT
+    one_of("level", level, levels_of(electorate.parents))
+    if query.districts and level != DISTRICT:
+        raise EstimateRefused(f"districts can be chosen with level={DISTRICT} only, not with level={level}.")
+    for code in query.districts:
+        one_of("district", code, electorate.codes)
+    return level, {NATION: None, DISTRICT: electorate.district}.get(level, level)
+
+
+def _period(period: str | None, design: Design) -> str | None:
+    grid = design.observed.get("period", ())
+    if period is None:
+        return design.period
+    if not grid:
+        raise EstimateRefused(
+            f"The model {design.formula!r} has no term of period: it pools its waves, and its estimate is for all of "
+            "them. Leave the period out."
+        )
+    return one_of("period", period, grid)
+
+
+def _column(name: str, electorate: Electorate) -> str:
+    known = (*electorate.cell_columns, *electorate.parents)
+    if name == DISTRICT and name not in known:
+        return electorate.district
+    return one_of("column", name, known)

@@ -1,0 +1,107 @@
+"""Match the groups of two breakdowns, to compare them: two sides of one release, or the same groups of two."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from api.answer_head import groups_head
+from api.answer_payloads import ShareEstimate, WithheldGroup
+from api.breakdown import pieces
+from api.estimates import shares_of
+from api.group_facts import GroupFacts, group_facts, group_names
+from api.group_query import Prepared
+from jobs.settings import Settings
+from mrp.poststratification import AreaDraws
+
+__all__ = ["Compared", "Pairs", "pair_groups"]
+
+type Key = tuple[str, tuple[str, ...]]
+
+
+class Compared(NamedTuple):
+    """What a comparison says of one group."""
+
+    names: dict[str, Any]
+    """Which group it is, as fields of a payload."""
+    first: ShareEstimate
+    second: ShareEstimate
+    fields: dict[str, Any]
+    """What the comparison says, as fields of a payload."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Groups that are answered on both sides, in the order of the first."""
+
+    first: Prepared
+    second: Prepared
+    keys: tuple[Key, ...]
+    """Area and levels of each."""
+    rows: tuple[NDArray[np.int64], NDArray[np.int64]]
+    """Of each group: its row in the breakdown of either side."""
+
+    @property
+    def is_large(self) -> bool:
+        """Whether an answer takes seconds."""
+        return not self.first.loaded.keeps(2 * len(self.keys))
+
+    def compared(
+        self, settings: Settings, compare: Callable[[AreaDraws, AreaDraws], Iterable[dict[str, Any]]]
+    ) -> Iterator[Compared]:
+        """What a comparison says of each group, in order; draws are made some groups at a time.
+
+        Parameters
+        ----------
+        compare
+            Fields of a payload for every area of two estimates.
+        """
+        facts = iter(self._facts(settings))
+        interval = self.first.query.interval
+        for part in pieces(self.first.loaded, np.ones(len(self.keys), dtype=np.bool_)):
+            first, second = self.first.draws(self.rows[0][part]), self.second.draws(self.rows[1][part])
+            shares = zip(shares_of(first, interval), shares_of(second, interval), strict=True)
+            for (one, other), fields in zip(shares, compare(first, second), strict=True):
+                of_first, of_second = next(facts)
+                yield Compared(
+                    dict(of_first.names),
+                    ShareEstimate(**of_first.counted, **one),
+                    ShareEstimate(**of_second.counted, **other),
+                    fields,
+                )
+
+    def unpaired(self, reason: str) -> list[WithheldGroup]:
+        """Groups that were asked for and are not answered on both sides, with a reason."""
+        sides = (self.first, self.second)
+        found = {_key(names): names for side in sides for names in group_names(side, side.wanted)}
+        paired = set(self.keys)
+        return [WithheldGroup(**names, reason=reason) for key, names in found.items() if key not in paired]
+
+    def head(self, settings: Settings) -> dict[str, Any]:
+        """The fields of `api.answer_payloads.GroupsHead`, of something earlier and the later that answers."""
+        reason = f"It is not on both sides, or has fewer than {settings.min_people} people in the frame on one of them."
+        return groups_head(self.second, settings) | {"withheld": self.unpaired(reason)}
+
+    def _facts(self, settings: Settings) -> list[tuple[GroupFacts, GroupFacts]]:
+        """What is known of each group on both sides."""
+        first, second = (
+            {_key(facts.names): facts for facts in group_facts(side, settings)} for side in (self.first, self.second)
+        )
+        return [(first[key], second[key]) for key in self.keys]
+
+
+def pair_groups(first: Prepared, second: Prepared) -> Pairs:
+    """Match the groups of two prepared queries by area and levels."""
+    one, other = (
+        dict(zip(map(_key, group_names(side, side.answered)), np.flatnonzero(side.answered).tolist(), strict=True))
+        for side in (first, second)
+    )
+    keys = tuple(key for key in one if key in other)
+    rows = tuple(np.array([side[key] for key in keys], dtype=np.int64) for side in (one, other))
+    return Pairs(first, second, keys, (rows[0], rows[1]))
+
+
+def _key(names: Mapping[str, Any]) -> Key:
+    return names["area"], tuple(names["groups"].values())

@@ -1,0 +1,91 @@
+"""What went into the fits behind two releases, and what differs, in words: for revisions and changes."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from api.release_cache import LoadedRelease
+from mrp.revision import FitInputs
+from polling.declaration import Question, Retention, SurveyDeclaration, TimeRule, declaration_to_json
+from polling.store.restatement import waves_used
+
+__all__ = ["fit_inputs", "model_differences", "wave_ids"]
+
+
+def wave_ids(loaded: LoadedRelease) -> frozenset[str]:
+    """Ids of the waves that the fit of a release used, in whatever version."""
+    return frozenset(waves_used(loaded.fit))
+
+
+def fit_inputs(loaded: LoadedRelease) -> FitInputs:
+    """The inputs of a release's fit, as a revision compares them."""
+    inputs: Any = loaded.fit.inputs
+    return FitInputs(
+        waves=frozenset(json.dumps([wave, *used]) for wave, used in waves_used(loaded.fit).items()),
+        frame=json.dumps([inputs.get("frame_sha256"), inputs.get("districts_sha256")]),
+        model=json.dumps(_model(loaded), sort_keys=True),
+    )
+
+
+def model_differences(before: LoadedRelease, after: LoadedRelease) -> list[str]:
+    """What differs besides the waves, a sentence for each."""
+    old, new = _model(before), _model(after)
+    versions = f"version {before.release.survey_version} of the survey, then {after.release.survey_version}"
+    old_inputs, new_inputs = _inputs(before), _inputs(after)
+    sentences = {
+        "formula": f"The model was {old['formula']} and is {new['formula']}.",
+        "priors": "The priors changed.",
+        "engine": f"It was fitted with {old['engine']} and is with {new['engine']}.",
+        "software": f"It was fitted by hustings {old['software']} and is by {new['software']}.",
+        "window": f"Waves counted for {_days(old['window'])} and count for {_days(new['window'])}.",
+        "codebook": f"The codebook changed ({versions}).",
+    }
+    found = [sentence for part, sentence in sentences.items() if old[part] != new[part]]
+    for name, what in (("frame_sha256", "population frame"), ("districts_sha256", "table of districts")):
+        if old_inputs.get(name) != new_inputs.get(name):
+            found.append(f"The {what} changed ({versions}).")
+    return found
+
+
+def _model(loaded: LoadedRelease) -> dict[str, Any]:
+    fit, declaration = loaded.fit, loaded.declaration
+    versions: Any = fit.versions
+    return {
+        "formula": fit.formula,
+        "priors": fit.priors,
+        "engine": fit.engine,
+        "software": versions.get("hustings"),
+        "window": declaration.time.window_days,
+        "codebook": declaration_to_json(_codebook(declaration, loaded.question)).decode(),
+    }
+
+
+def _codebook(declaration: SurveyDeclaration, question: Question) -> SurveyDeclaration:
+    """What a survey says of how answers to a question are read, and nothing else."""
+    return replace(
+        declaration,
+        title="",
+        universe="",
+        facts={},
+        questions=(replace(question, model="", priors={}),),
+        time=TimeRule(declaration.time.period),
+        frame_file="",
+        not_identifiers=(),
+        required_facts=(),
+        policy="reject",
+        quarantine_share=0.0,
+        quality=type(declaration.quality)(),
+        consent=None,
+        retention=Retention(),
+        backtest=None,
+        sources=(),
+    )
+
+
+def _inputs(loaded: LoadedRelease) -> dict[str, Any]:
+    inputs: Any = loaded.fit.inputs
+    return dict(inputs)
+
+
+def _days(window: int | None) -> str:
+    return "any time" if window is None else f"{window} days"

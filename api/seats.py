@@ -1,0 +1,191 @@
+"""Count seats in every draw of one release, and find the districts that decide; see ``mrp.seats``."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from api.answer_head import groups_head
+from api.district_payloads import (
+    BattlegroundPayload,
+    BattlegroundRow,
+    OptionSeatsPayload,
+    SeatChance,
+    SeatsPayload,
+    TippingDistrict,
+)
+from api.errors import EstimateRefused
+from api.estimates import shares_of
+from api.group_facts import group_facts
+from api.group_query import DISTRICT, EstimateQuery, Prepared, find_option, load_release, one_of, prepare_query
+from api.release_cache import ReleaseCache
+from api.served import Served
+from jobs.settings import Settings
+from mrp.areas import complement
+from mrp.chances import above
+from mrp.contrast import lead
+from mrp.poststratification import AreaDraws
+from mrp.quantity import Probability
+from mrp.seats import OptionSeats, SeatForecast, seats
+
+__all__ = ["BattlegroundQuery", "PreparedSeats", "SeatsQuery", "answer_battleground", "answer_seats", "prepare_seats"]
+
+MOST = 2000
+"""Seats whose distribution is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeatsQuery(EstimateQuery):
+    """What is counted."""
+
+    seats: str | None = None
+    """Column of the districts with their seats. None: one each."""
+
+
+@dataclass(frozen=True, slots=True)
+class BattlegroundQuery(SeatsQuery):
+    """Whose closeness is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedSeats:
+    """Districts that are understood, with their seats."""
+
+    prepared: Prepared
+    n_seats: NDArray[np.int64]
+    """Of each district that is answered, shape (district,)."""
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the answer takes much time or memory: several numbers are computed for every draw."""
+        return not self.prepared.loaded.keeps(8 * self.n_seats.size)
+
+    @property
+    def options(self) -> tuple[str, str]:
+        """The option that is asked for, and the other."""
+        first, second = self.prepared.loaded.question.options
+        return (first, second) if self.prepared.option == first else (second, first)
+
+
+def prepare_seats(cache: ReleaseCache, served: Served, query: SeatsQuery, settings: Settings) -> PreparedSeats:
+    """Understand the query.
+
+    Raises
+    ------
+    EstimateRefused
+        As `prepare_query`; or if groups are asked for, one of the two options is not estimated, or the column has no
+        numbers of seats.
+    """
+    if query.by or query.level not in (None, DISTRICT):
+        raise EstimateRefused("Seats are counted by district, of everybody in it. Leave level and by out.")
+    loaded = load_release(cache, served, settings)
+    for option in loaded.question.options:
+        find_option(option, loaded.question)
+    prepared = prepare_query(cache, served, replace(query, level=DISTRICT), settings)
+    if not prepared.loaded.keeps(int(prepared.answered.sum())):
+        raise EstimateRefused("Seats compare all districts at once, and these are too many. Name some in districts.")
+    return PreparedSeats(prepared, _n_seats(prepared, query.seats))
+
+
+def answer_seats(counted: PreparedSeats, settings: Settings) -> SeatsPayload:
+    """Seats of either option, and the districts that tip the majority."""
+    prepared = counted.prepared
+    forecast = _forecast(counted)
+    names = {facts.names["area"]: facts.names["area_name"] for facts in group_facts(prepared, settings)}
+    return SeatsPayload(
+        **groups_head(prepared, settings),
+        n_seats=forecast.n_seats,
+        options=[_option(one) for one in forecast.options],
+        tipping=[
+            TippingDistrict(code, names[code], p.value, p.mc_error) for code, p in _tips(prepared, forecast) if p.value
+        ],
+    )
+
+
+def answer_battleground(counted: PreparedSeats, settings: Settings) -> BattlegroundPayload:
+    """Districts from the closest to the safest."""
+    prepared, interval = counted.prepared, counted.prepared.query.interval
+    areas = _draws(counted)
+    tips = dict(_tips(prepared, _forecast(counted)))
+    rows = [
+        BattlegroundRow(
+            **facts.fields,
+            **share,
+            n_seats=n_seats,
+            p_win=win.value,
+            p_win_mc_error=win.mc_error,
+            lead=gap.difference.mean,
+            lead_low=gap.difference.low,
+            lead_high=gap.difference.high,
+            lead_mc_error=gap.difference.mc_error,
+            p_tipping=tips[facts.names["area"]].value,
+            p_tipping_mc_error=tips[facts.names["area"]].mc_error,
+        )
+        for facts, share, win, gap, n_seats in zip(
+            group_facts(prepared, settings),
+            shares_of(areas, interval),
+            above(areas, 0.5),
+            lead(areas, interval=interval),
+            counted.n_seats.tolist(),
+            strict=True,
+        )
+    ]
+    rows.sort(key=lambda row: (abs(row.p_win - 0.5), abs(row.lead), row.area))
+    return BattlegroundPayload(**groups_head(prepared, settings), versus=counted.options[1], districts=rows)
+
+
+def _draws(counted: PreparedSeats) -> AreaDraws:
+    return counted.prepared.draws(np.flatnonzero(counted.prepared.answered))
+
+
+def _forecast(counted: PreparedSeats) -> SeatForecast:
+    areas = _draws(counted)
+    option, other = counted.options
+    return seats(
+        {option: areas, other: complement(areas)},
+        n_seats=counted.n_seats,
+        interval=counted.prepared.query.interval,
+    )
+
+
+def _tips(prepared: Prepared, forecast: SeatForecast) -> list[tuple[str, Probability]]:
+    """Code of each district, and the probability that it tips the majority; most probable first."""
+    column = prepared.loaded.electorate.district
+    return [(area[column], p) for area, p in forecast.tipping]
+
+
+def _option(one: OptionSeats) -> OptionSeatsPayload:
+    chances = enumerate(zip(one.distribution.tolist(), one.distribution_mc_error.tolist(), strict=True))
+    return OptionSeatsPayload(
+        option=one.option,
+        seats=one.seats.mean,
+        low=one.seats.low,
+        high=one.seats.high,
+        sd=one.seats.sd,
+        mc_error=one.seats.mc_error,
+        p_majority=one.p_majority.value,
+        p_majority_mc_error=one.p_majority.mc_error,
+        p_most=one.p_most.value,
+        p_most_mc_error=one.p_most.mc_error,
+        distribution=[SeatChance(n, p, error) for n, (p, error) in chances if p],
+    )
+
+
+def _n_seats(prepared: Prepared, column: str | None) -> NDArray[np.int64]:
+    """Seats of the districts that are answered."""
+    codes = prepared.breakdown.groups.filter(pl.Series(prepared.answered))[prepared.loaded.electorate.district]
+    if column is None:
+        return np.ones(len(codes), dtype=np.int64)
+    districts = prepared.loaded.electorate.districts
+    one_of("column of the districts", column, prepared.loaded.electorate.predictors)
+    by_code = dict(zip(districts["code"].to_list(), districts[column].to_list(), strict=True))
+    numbers = [by_code[code] for code in codes]
+    if wrong := [code for code, n in zip(codes, numbers, strict=True) if n is None or n < 0 or n != int(n)]:
+        raise EstimateRefused(
+            f"The column {column!r} is no number of seats in {len(wrong)} districts, such as {wrong[0]}: it needs "
+            "whole numbers from 0 on."
+        )
+    if (total := int(sum(numbers))) > MOST:
+        raise EstimateRefused(f"The column {column!r} has {total:,} seats; at most {MOST:,} are counted.")
+    return np.array(numbers, dtype=np.int64)

@@ -1,0 +1,163 @@
+"""Change over HTTP: between periods of one fit, between fits without a common interview, and not otherwise."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from mrp.latents import LatentDraws
+from mrp.quantity import probabilities, quantities
+from tests.api.slow import slow_mean, slow_probability, slow_quantile, slow_shares
+from tests.api.test_revisions import change_survey
+from tests.api.world import DISTRICTS, SURVEY, World, wave_csv
+
+RAIL = f"/v1/surveys/{SURVEY}/questions/rail"
+WEEKS = ("2026-W07", "2026-W08", "2026-W09")
+DAYS = {
+    "2026-W07": {"fieldwork_start": "2026-02-09", "fieldwork_end": "2026-02-11"},
+    "2026-W09": {"fieldwork_start": "2026-02-23", "fieldwork_end": "2026-02-25"},
+}
+
+
+def ask(world: World, **parameters: Any) -> dict[str, Any]:
+    reply = world.get(f"{RAIL}/change", params=parameters)
+    assert reply.status_code == 200, reply.text
+    body: dict[str, Any] = reply.json()
+    return body
+
+
+def refused(world: World, **parameters: Any) -> str:
+    reply = world.get(f"{RAIL}/change", params=parameters)
+    assert reply.status_code == 422, reply.text
+    return str(reply.json()["detail"])
+
+
+@pytest.fixture
+def weekly(world: World) -> World:
+    """A release whose model has an effect of every week."""
+    change_survey(world, "survey.toml", "gender + (1|district)", "gender + (1|district) + (1|period)")
+    for number, days in enumerate(DAYS.values()):
+        assert world.push(f"w{number}", wave_csv(200, start=1000 * number), **days).status_code == 202
+    world.work()
+    return world
+
+
+def check(world: World, row: dict[str, Any], before: np.ndarray, after: np.ndarray, interval: float) -> None:
+    gap = after - before
+    assert_allclose([row["before"]["share"], row["after"]["share"]], [slow_mean(before), slow_mean(after)], rtol=1e-5)
+    assert_allclose(row["difference"], slow_mean(gap), atol=1e-6)
+    ends = [slow_quantile(gap, (1 - interval) / 2), slow_quantile(gap, (1 + interval) / 2)]
+    assert_allclose([row["low"], row["high"]], ends, atol=1e-6)
+    chains = LatentDraws(world.fit.draws, world.fit.design.latent_names, n_chains=4)
+    (size,) = quantities(gap[:, None], chains)
+    assert_allclose([row["sd"], row["mc_error"]], [size.sd, size.mc_error], atol=1e-6)
+    assert_allclose(row["p_rise"], slow_probability(gap, 0), atol=1e-12)
+    (p,) = probabilities((gap > 0).astype(float)[:, None], chains, behind=gap[:, None])
+    assert_allclose(row["p_rise_mc_error"], p.mc_error, rtol=1e-6)
+    assert row["words"] == ("rise" if p.value >= 0.95 else "fall" if p.value <= 0.05 else "no clear change")
+    assert row["sentence"].startswith(f"{row['words']}: {100 * slow_mean(gap):+.1f} points")
+
+
+@pytest.mark.parametrize("option", ["yes", "no"])
+def test_a_change_between_periods_is_taken_draw_by_draw(weekly: World, option: str):
+    body = ask(weekly, level="region", by="gender", since=WEEKS[0], interval=0.8, option=option)
+
+    assert (body["between"], body["since"], body["period"], body["before"]) == ("periods", WEEKS[0], WEEKS[2], None)
+    assert len(body["changes"]) == 4
+    for row in body["changes"]:
+        wanted = {"region": row["area"], **row["groups"]}
+        shares = [slow_shares(weekly, wanted, period=week) for week in (WEEKS[0], WEEKS[2])]
+        check(weekly, row, *(shares if option == "yes" else [1 - one for one in shares]), 0.8)
+
+
+def test_the_period_before_is_the_default_also_if_nobody_was_interviewed_in_it(weekly: World):
+    body = ask(weekly)
+
+    assert (body["since"], body["period"]) == (WEEKS[1], WEEKS[2])
+    check(weekly, body["changes"][0], *(slow_shares(weekly, {}, period=week) for week in WEEKS[1:]), 0.9)
+    assert ask(weekly, period=WEEKS[1])["since"] == WEEKS[0]
+
+
+def test_estimates_of_any_period_are_answered_and_say_which(weekly: World):
+    assert weekly.estimates()["period"] == WEEKS[-1]
+    for week in WEEKS:
+        body = weekly.estimates(period=week, level="district")
+        assert body["period"] == week
+        for row in body["estimates"]:
+            expected = slow_shares(weekly, {"district": row["area"]}, period=week)
+            assert_allclose(row["share"], slow_mean(expected), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ({"since": "2026-W10"}, "There is no period '2026-W10'."),
+        ({"period": WEEKS[0]}, "is the first period of the model"),
+        ({"since": WEEKS[2], "period": WEEKS[1]}, "is not before period=2026-W08"),
+        ({"since": WEEKS[2]}, "is not before"),
+    ],
+)
+def test_periods_that_are_not_there_or_not_in_order_are_refused(weekly: World, parameters: dict[str, str], told: str):
+    assert told in refused(weekly, **parameters)
+
+
+def test_a_model_without_periods_says_that_it_pools_its_waves(served: World):
+    assert "it pools its waves, and tells no change" in refused(served)
+    reply = served.get(f"{RAIL}/estimates", params={"period": WEEKS[0]})
+    assert (reply.status_code, "has no term of period" in reply.json()["detail"]) == (422, True)
+    assert served.estimates()["period"] is None
+
+
+def test_releases_with_a_common_wave_have_no_change(world: World):
+    first = world.release()
+    world.release("w2", wave_csv(100, start=1000))
+
+    told = refused(world, before=first.id)
+    assert "Releases 1 and 2 have 1 wave in common" in told
+    assert "/revision" in told
+    assert "Ask for one of them." in refused(world, before=first.id, since=WEEKS[0])
+
+
+def test_releases_that_share_no_interview_are_compared_every_draw_with_every_draw(world: World):
+    first = world.release()
+    before = world.fit.draws
+    world.client.post(
+        f"/v1/surveys/{SURVEY}/waves/w1/withdraw", headers=world.bearer("pollster"), json={"reason": "old"}
+    )
+    world.release("w2", wave_csv(100, start=1000))
+
+    body = ask(world, before=first.id, level="district")
+    assert (body["between"], body["since"], body["before"]["release_id"]) == ("releases", None, first.id)
+    assert [row["area"] for row in body["changes"]] == list(DISTRICTS)
+    for row in body["changes"]:
+        old = slow_shares(world, {"district": row["area"]}, before)
+        new = slow_shares(world, {"district": row["area"]})
+        rises = sum(1.0 if b > a else 0.5 if a == b else 0.0 for a in old for b in new) / (len(old) * len(new))
+        assert_allclose(row["p_rise"], rises, atol=1e-4)
+        assert_allclose(row["difference"], slow_mean(new) - slow_mean(old), atol=1e-6)
+        assert_allclose(row["sd"], np.sqrt(old.var() + new.var()), rtol=1e-4)
+        gaps = np.array([b - a for a in old for b in new])
+        # The interval is that of differences between 256 quantiles of either.
+        assert_allclose([row["low"], row["high"]], np.quantile(gaps, [0.05, 0.95]), atol=0.01)
+        assert row["words"] == ("rise" if rises >= 0.95 else "fall" if rises <= 0.05 else "no clear change")
+
+
+def test_another_release_before_has_another_validator(world: World):
+    earlier = [world.release().id, world.release("w2", wave_csv(100, start=1000)).id]
+    for wave in ("w1", "w2"):
+        url = f"/v1/surveys/{SURVEY}/waves/{wave}/withdraw"
+        assert world.client.post(url, headers=world.bearer("pollster"), json={"reason": "old"}).status_code == 200
+    world.release("w3", wave_csv(100, start=2000))
+
+    replies = [world.get(f"{RAIL}/change", params={"before": one}) for one in earlier]
+    assert [reply.json()["before"]["release_id"] for reply in replies] == earlier
+    assert replies[0].headers["etag"] != replies[1].headers["etag"]
+
+
+def test_who_has_the_answer_gets_304_and_other_periods_another_tag(weekly: World):
+    first = weekly.get(f"{RAIL}/change")
+    again = weekly.get(f"{RAIL}/change", headers={"If-None-Match": first.headers["etag"]})
+
+    assert (again.status_code, again.content) == (304, b"")
+    assert weekly.get(f"{RAIL}/change", params={"since": WEEKS[0]}).headers["etag"] != first.headers["etag"]
