@@ -35,6 +35,7 @@ def world(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     shutil.copy(_sqlite_template, folder / "hustings.db")
     store = open_store(f"sqlite:///{folder}/hustings.db")
     world = make_world(store, folder, key_rate=0.0)
+    world.services.events.end()  # a stream of events has no end by itself, and nobody here reads one
     with world.client:
         yield world
     store.close()
