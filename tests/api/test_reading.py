@@ -11,7 +11,7 @@ def test_a_survey_says_what_may_be_asked(served: World):
     assert (body["id"], body["title"], body["universe"], body["version"]) == (SURVEY, "A town", "Adults of the town", 1)
     assert body["levels"] == ["nation", "region", "district"]
     assert body["demographics"][1] == {"id": "age", "levels": ["young", "middle", "old"], "ordered": True}
-    assert body["facts"] == {"sponsor": "Nobody"}
+    assert body["facts"] == {"sponsor": "Nobody", "mode": "telephone", "sample_source": "random digits"}
     assert body["questions"] == ["rail", "tax", "bridge"]
 
 
