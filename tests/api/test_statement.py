@@ -140,7 +140,7 @@ def test_it_is_given_when_draws_and_counts_are_gone(world: World):
 
 
 def test_fewer_interviews_than_may_be_told_are_not_told(world: World):
-    world.release(content=wave_csv(25))
+    world.release(content=wave_csv(12))
 
     told = statement(world)
 
