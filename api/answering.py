@@ -17,9 +17,11 @@ from msgspec.json import encode
 
 from api.errors import EstimateRefused
 from api.problems import documented
+from api.replies import repeatable
 from api.served import Served, find_served
 from api.services import Services
 from api.strict import require_zone
+from api.validators import matches
 from jobs.settings import Settings
 
 __all__ = ["ANSWERS", "Which", "answer", "entity_tag", "find"]
@@ -79,7 +81,7 @@ def answer[P: Understood, B: Struct](
     """
     served = served or (find(services, which),)
     tag = entity_tag(served, query, services.settings)
-    if _matches(request.headers.get("if-none-match"), tag):
+    if matches(request.headers.get("if-none-match"), tag):
         return Response(cast("B", None), status_code=304, headers=_headers(tag))
 
     @contextmanager
@@ -92,7 +94,10 @@ def answer[P: Understood, B: Struct](
     # Who names a release, a moment or the answer that he has already wants none but the newest.
     takes_any = which.takes_current and request.headers.get("if-none-match") is None
     asked = (which.survey_id, which.question_id, query) if takes_any else None
+    right = tag
     tag, body = services.answers.get(tag, turn, asked=asked)
+    if tag == right and which.as_of is None:
+        repeatable(request.scope, lambda: services.answers.note_right(asked, tag))
     # Encoded here, once; the annotation is what the OpenAPI document is made from.
     return Response(cast("B", body), media_type=MediaType.JSON, headers=_headers(tag))
 
@@ -122,10 +127,3 @@ def find(services: Services, which: Which) -> Served:
 
 def _headers(tag: str) -> dict[str, str]:
     return {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
-
-
-def _matches(header: str | None, tag: str) -> bool:
-    if not header:
-        return False
-    given = {part.strip().removeprefix("W/") for part in header.split(",")}
-    return tag in given or "*" in given

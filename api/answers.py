@@ -63,13 +63,18 @@ class Answers:
                 if first:
                     with self._lock:
                         self._making.discard(tag)
-        if asked is not None:
-            with self._lock:
-                self._right[asked] = tag, self._clock()
-                self._right.move_to_end(asked)
-                while len(self._right) > MOST:
-                    self._right.popitem(last=False)
+        self.note_right(asked, tag)
         return tag, body
+
+    def note_right(self, asked: Hashable, tag: str) -> None:
+        """The answer that a tag names is the right one now; ``asked`` as in `get`."""
+        if asked is None:
+            return
+        with self._lock:
+            self._right[asked] = tag, self._clock()
+            self._right.move_to_end(asked)
+            while len(self._right) > MOST:
+                self._right.popitem(last=False)
 
     def _before(self, asked: Hashable) -> tuple[str, bytes] | None:
         with self._lock:

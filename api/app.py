@@ -24,6 +24,7 @@ from api.edge import Edge
 from api.problems import exception_handlers
 from api.proxies import TrustedProxies
 from api.release_cache import ReleaseCache
+from api.replies import Replies
 from api.routes.comparisons import comparisons_routes
 from api.routes.disclosure import disclosure_route
 from api.routes.districts import districts_routes
@@ -50,7 +51,7 @@ from jobs.settings import Settings
 from polling.secrets import SecretsFile
 from polling.store.engine import open_store
 
-__all__ = ["build", "create_app", "handlers_of"]
+__all__ = ["build", "create_app", "handlers_of", "with_edge"]
 
 DESCRIPTION = """Push waves of interviews, read estimates by district and group with their uncertainty.
 
@@ -83,10 +84,16 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
     secrets = SecretsFile(settings.secrets_file)
     releases = ReleaseCache(store, secrets, settings)
     services = Services(store, secrets, settings, releases, now)
+    return with_edge(build(services), services)
+
+
+def with_edge(app: Litestar, services: Services) -> Edge:
+    """The application with its edge, as it is served."""
     return Edge(
-        build(services),
+        app,
         metrics=services.metrics,
-        proxies=TrustedProxies(settings.trusted_proxies),
+        proxies=TrustedProxies(services.settings.trusted_proxies),
+        replies=Replies(services),
         on_stopping=services.events.end,
     )
 

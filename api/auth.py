@@ -128,6 +128,11 @@ class Principal:
     """The pollster that the key speaks for, if it speaks for one."""
     prefix: str
     """The visible part of the key."""
+    expires_at: datetime | None = None
+
+    def is_valid(self, now: datetime) -> bool:
+        """Whether the key has not expired."""
+        return self.expires_at is None or now < self.expires_at
 
     @property
     def actor(self) -> str:
@@ -221,7 +226,7 @@ def _principal(record: ApiKeyRecord, now: datetime) -> Principal:
         raise KeyNotAccepted(f"Key {record.prefix} was revoked. Ask for a new one.")
     if not record.usable(now):
         raise KeyNotAccepted(f"Key {record.prefix} has expired. Ask for a new one.")
-    return Principal(record.id, record.role, record.survey_id, record.pollster, record.prefix)
+    return Principal(record.id, record.role, record.survey_id, record.pollster, record.prefix, record.expires_at)
 
 
 def principal_of(connection: Connection) -> Principal:

@@ -18,8 +18,11 @@ import msgspec
 from litestar.types import ASGIApp, Message, Receive, Send
 
 from api import problems
+from api.errors import TooManyRequests
 from api.http_metrics import UNMATCHED, HttpMetrics
 from api.proxies import TrustedProxies
+from api.replies import OF_304, Replies, Reply
+from api.validators import matches
 from jobs import logs
 
 __all__ = ["ONLY_HEAD", "Edge"]
@@ -52,6 +55,8 @@ class Edge:
         Where requests are counted.
     proxies
         Whose word on the caller's address and scheme is believed.
+    replies
+        The replies that may be given again without asking the application.
     on_stopping
         Ends the answers that would have no end by themselves; called when the service begins to stop.
     """
@@ -62,12 +67,14 @@ class Edge:
         *,
         metrics: HttpMetrics | None = None,
         proxies: TrustedProxies | None = None,
+        replies: Replies | None = None,
         on_stopping: Callable[[], None] = lambda: None,
     ) -> None:
         self.on_stopping = on_stopping
         self.app = app
         self.metrics = metrics or HttpMetrics()
         self.proxies = proxies or TrustedProxies()
+        self.replies = replies
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -88,21 +95,33 @@ class Edge:
             # The answer to HEAD is the answer to GET without its body.
             scope = {**scope, "method": "GET", ONLY_HEAD: True}
 
+        asked = await self.replies.find(scope) if self.replies else None
+        made: list[bytes] = []
+        headers: list[tuple[bytes, bytes]] = []
+
         async def send_on(message: Message) -> None:
             nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = message["status"]
+                headers[:] = [(bytes(name), bytes(value)) for name, value in message["headers"]]
                 message["headers"] = _with_defaults(message["headers"], request_id)
                 if (allowance := scope.get("rate_limit")) is not None:
                     message["headers"] += allowance.headers()
             elif message["type"] == "http.response.body":
+                if asked is not None and asked.again:
+                    made.append(message["body"])
                 if is_head:
                     message["body"] = b""
                 sent += len(message["body"])
             await send(message)
 
         try:
-            await self.app(scope, receive, send_on)
+            if self.replies and asked and asked.reply and self._is_admitted(self.replies, asked.reply, scope):
+                await _give(asked.reply, scope, send_on)
+            else:
+                await self.app(scope, receive, send_on)
+                if self.replies and asked and status == 200:
+                    self.replies.keep(asked, scope, headers, b"".join(made))
         except Exception as error:
             problems.log_unexpected(error, method=scope["method"], path=scope["path"])
             if status == 0:
@@ -118,6 +137,24 @@ class Edge:
                 told = {"method": method, "route": route or UNMATCHED, "path": path}
                 told |= {"status": status, "bytes": sent, "ms": ms}
                 log.info("%s %s %d %dB %.1fms", method, path, status, sent, ms, extra=told)
+
+    @staticmethod
+    def _is_admitted(replies: Replies, reply: Reply, scope: Any) -> bool:
+        try:
+            scope["rate_limit"] = replies.admit(reply)
+        except TooManyRequests:  # the application refuses it, in its words
+            return False
+        return True
+
+
+async def _give(reply: Reply, scope: Any, send: Send) -> None:
+    """Give a reply again, or say that the caller has it already."""
+    scope["path_template"] = reply.route
+    given = [bytes(value).decode("latin-1") for name, value in scope["headers"] if name.lower() == b"if-none-match"]
+    is_known = matches(", ".join(given), reply.tag)
+    headers = [one for one in reply.headers if one[0].lower() in OF_304] if is_known else list(reply.headers)
+    await send({"type": "http.response.start", "status": 304 if is_known else 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if is_known else reply.body, "more_body": False})
 
 
 def _request_id(headers: Any) -> str:

@@ -100,6 +100,7 @@ class Memory:
         self._read_lately: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._surveys: Once[tuple[str, int], StoredSurvey] = Once(MAX_SURVEYS)
         self._fresh: OrderedDict[Hashable, tuple[Hashable, Any]] = OrderedDict()
+        self._n_recalled = 0
 
     def start(self) -> None:
         """Begin to look."""
@@ -112,6 +113,11 @@ class Memory:
         self._wake.set()
         if self._thread is not None:
             self._thread.join()
+
+    @property
+    def n_recalled(self) -> int:
+        """How many answers were given without the database so far."""
+        return self._n_recalled
 
     def find_key(self, prefix: str) -> ApiKeyRecord | None:
         """The key with this prefix, usable or not; None if there is none.
@@ -254,6 +260,8 @@ class Memory:
                 return self._ask_database(what, ask)
             except OperationalError:
                 self._note_away()
+        with self._lock:
+            self._n_recalled += 1
         known = self._known
         if self._clock() - known.at > self._memory_s:
             raise DatabaseAway(self._memory_s)

@@ -14,7 +14,7 @@ import polars as pl
 from litestar.testing import TestClient
 from numpy.typing import NDArray
 
-from api.app import build
+from api.app import build, with_edge
 from api.edge import Edge
 from api.keys import create_key
 from api.release_cache import ReleaseCache
@@ -159,12 +159,14 @@ class World:
     keys: dict[str, str] = field(default_factory=dict)
     client: TestClient[Any] = field(init=False)
     services: Services = field(init=False)
+    edge: Edge = field(init=False)
 
     def __post_init__(self) -> None:
         cache = ReleaseCache(self.store, self.secrets, self.settings)
         self.services = Services(self.store, self.secrets, self.settings, cache, lambda: self.now)
         self.app = build(self.services)
-        self.client = TestClient(Edge(self.app, metrics=self.services.metrics), raise_server_exceptions=False)
+        self.edge = with_edge(self.app, self.services)
+        self.client = TestClient(self.edge, raise_server_exceptions=False)
 
     def key(self, role: str, survey: str | None = SURVEY, **about: Any) -> str:
         """A new key of this role."""
