@@ -6,13 +6,13 @@ breakdowns; whatever is dropped can be made again from the store. Several
 threads asking for the same thing wait for one of them to make it.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
-import numpy as np
 import polars as pl
 
+from api.margins import Margins, base_of, make_margins, merge_areas
 from api.slots import Slots
 from jobs.refit import electorate_of
 from jobs.settings import Settings
@@ -57,6 +57,7 @@ class LoadedRelease:
             MAX_BREAKDOWNS, most_bytes=MAX_BREAKDOWNS_MB * 1_000_000, size=lambda areas: areas.draws.nbytes
         )
     )
+    _margins: Once[tuple[()], Margins] = field(default_factory=lambda: Once(1))
 
     def keeps(self, n_groups: int) -> bool:
         """Whether the draws of so many groups are few enough to be kept."""
@@ -65,28 +66,20 @@ class LoadedRelease:
 
     def areas(self, by: tuple[str, ...]) -> AreaDraws:
         """Draws of the first option's share, for every area of a breakdown that is coarse enough to be kept."""
+        return self._breakdowns.get(by, lambda: self._areas(by))
+
+    def _areas(self, by: tuple[str, ...]) -> AreaDraws:
         district = self.electorate.district
         larger = {(), *((parent,) for parent in self.electorate.parents)}
         if by in larger and self.keeps(self.electorate.districts.height):
             # Larger areas are sums of districts: one pass over the cells serves every level.
-            return self._breakdowns.get(by, lambda: self._merged(self.areas((district,)), by))
-        return self._breakdowns.get(by, lambda: area_draws(self.latents, self.design, self.electorate, by=by))
-
-    def _merged(self, districts: AreaDraws, by: tuple[str, ...]) -> AreaDraws:
-        """Draws of larger areas: theta[s, a] = sum_d N[d] * theta[s, d] / sum_d N[d], d in districts of a."""
-        parents = self.electorate.districts.select(pl.col("code").alias(self.electorate.district), *by)
-        table = districts.areas.join(parents, on=self.electorate.district, how="left", maintain_order="left")
-        groups = (
-            table.with_row_index("column")
-            .group_by(by or pl.lit("all").alias("area"))
-            .agg(pl.col("n_people"), pl.col("column"))
-            .sort(by or "area")
-        )
-        draws = np.empty((districts.draws.shape[0], groups.height))
-        for area, (n_people, column) in enumerate(groups.select("n_people", "column").iter_rows()):
-            draws[:, area] = districts.draws[:, column] @ (np.array(n_people) / sum(n_people))
-        areas = groups.select(*by, pl.col("n_people").list.sum())
-        return replace(districts, areas=areas, draws=draws)
+            return merge_areas(self.areas((district,)), by, self.electorate)
+        base = base_of(by, self.electorate)
+        if base != (district,) and len(by) <= 2:
+            margins = self._margins.get((), lambda: make_margins(self.latents, self.design, self.electorate))
+            if base in margins:
+                return margins[base] if by == base else merge_areas(margins[base], by, self.electorate)
+        return area_draws(self.latents, self.design, self.electorate, by=by)
 
 
 class ReleaseCache:

@@ -6,17 +6,23 @@ Everything is float32 and stays in cache between these steps; only the totals ar
 (cell, draw), so that the draws of a latent lie next to each other and a term is the addition of a row.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
 from mrp.design import DesignRows
+from mrp.threads import in_threads, parts_of
 
 __all__ = ["add_up", "area_weights", "inverse_logit", "linear_predictor"]
 
 # Numbers held at a time: 200,000 float32 are 800 kB, of a level-2 cache of a megabyte or more.
 _CHUNK = 200_000
+# Numbers that are worth a thread: a millisecond's work.
+_LEAST = 200_000
 
 
 def area_weights(
@@ -54,20 +60,45 @@ def add_up(
     total: NDArray[np.float64], draws: NDArray[np.float32], rows: DesignRows | None, weights: sparse.csc_array
 ) -> None:
     """Add the weighted shares of all cells to ``total``, shape (area, draw), in place."""
-    by_latent = np.ascontiguousarray(draws.T)
     n_cells, n_draws = weights.shape[1], draws.shape[0]
-    step = max(1, _CHUNK // max(n_draws, 1))
-    eta = np.empty((min(step, n_cells), n_draws), dtype=np.float32)
+    least = max(1, _LEAST // max(n_cells, 1))
+    n_parts = parts_of(n_draws, least=least)
+    chunks = list(_chunks(weights, max(1, _CHUNK * n_parts // max(n_draws, 1))))
+
+    def some_draws(start: int, stop: int) -> None:
+        by_latent = np.ascontiguousarray(draws[start:stop].T)
+        most = max((chunk.stop - chunk.start for chunk in chunks), default=0)
+        eta = np.empty((most, stop - start), dtype=np.float32)
+        for chunk in chunks:
+            out = eta[: chunk.stop - chunk.start]
+            share = inverse_logit(linear_predictor(by_latent, rows, chunk.start, chunk.stop, out=out))
+            # Within a chunk sums are in float32: rounding, 1e-6, is far below Monte-Carlo error; chunks are added up in
+            # float64.
+            total[chunk.areas, start:stop] += chunk.weights @ share
+
+    in_threads(some_draws, n_draws, least=least)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Some cells next to each other, and the areas that they are in."""
+
+    start: int
+    stop: int
+    areas: NDArray[np.intp]
+    weights: sparse.csc_array
+    """Shape (area of these, cell of these)."""
+
+
+def _chunks(weights: sparse.csc_array, step: int) -> Iterator[_Chunk]:
+    n_cells = weights.shape[1]
     for start in range(0, n_cells, step):
         stop = min(start + step, n_cells)
-        share = inverse_logit(linear_predictor(by_latent, rows, start, stop, out=eta[: stop - start]))
-        # Only the areas of these cells. Within a chunk sums are in float32: rounding, 1e-6, is far below Monte-Carlo
-        # error; chunks are added up in float64.
         first, last = weights.indptr[start], weights.indptr[stop]
         areas, position = np.unique(weights.indices[first:last], return_inverse=True)
         pointers = weights.indptr[start : stop + 1] - first
         here = sparse.csc_array((weights.data[first:last], position, pointers), shape=(areas.size, stop - start))
-        total[areas] += here @ share
+        yield _Chunk(start, stop, areas, here)
 
 
 def linear_predictor(

@@ -16,15 +16,18 @@ Vehtari, Gelman, Simpson, Carpenter and Buerkner (2021), Bayesian Analysis 16(2)
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import fft
+from scipy import fft, sparse
 
 from mrp.errors import ShapeMismatch
 from mrp.poststratification import AreaDraws
+from mrp.threads import in_threads
 
 __all__ = ["effective_draws", "summarise"]
 
 # Areas whose autocorrelations are computed at a time: 64 areas of 4,000 draws are 8 MB of complex numbers.
 _CHUNK = 64
+# Numbers that are worth a thread: a few milliseconds' work.
+_LEAST = 200_000
 
 
 def summarise(estimate: AreaDraws, *, interval: float = 0.9) -> pl.DataFrame:
@@ -50,21 +53,21 @@ def summarise(estimate: AreaDraws, *, interval: float = 0.9) -> pl.DataFrame:
     """
     if not 0 < interval < 1:
         raise ValueError(f"interval must be above 0 and below 1, got {interval}; write 0.9 for 90%")
-    draws = estimate.draws
     tails = [(1 - interval) / 2, (1 + interval) / 2]
-    # A quantile over no areas at all is not defined for NumPy.
-    low, high = np.quantile(draws, tails, axis=0) if draws.size else np.empty((2, draws.shape[1]))
-    sd = draws.std(axis=0)
+    draws = estimate.draws
+
+    def some_areas(start: int, stop: int) -> NDArray[np.float64]:
+        part = draws[:, start:stop]
+        # A quantile over no areas at all is not defined for NumPy.
+        low, high = np.quantile(part, tails, axis=0) if part.size else np.empty((2, stop - start))
+        sd = part.std(axis=0)
+        effective = effective_draws(part, n_chains=estimate.n_chains, points=estimate.points)
+        return np.array([part.mean(axis=0), sd, low, high, sd / np.sqrt(effective)])
+
+    numbers = np.concatenate(in_threads(some_areas, draws.shape[1], least=_LEAST // max(draws.shape[0], 1)), axis=1)
+    names = ("share", "sd", "low", "high", "mc_error")
     return estimate.areas.with_columns(
-        pl.Series("share", draws.mean(axis=0), dtype=pl.Float64),
-        pl.Series("sd", sd, dtype=pl.Float64),
-        pl.Series("low", low, dtype=pl.Float64),
-        pl.Series("high", high, dtype=pl.Float64),
-        pl.Series(
-            "mc_error",
-            sd / np.sqrt(effective_draws(draws, n_chains=estimate.n_chains, points=estimate.points)),
-            dtype=pl.Float64,
-        ),
+        pl.Series(name, column, dtype=pl.Float64) for name, column in zip(names, numbers, strict=True)
     )
 
 
@@ -117,12 +120,13 @@ def _effective_clusters(draws: NDArray[np.float64], points: NDArray[np.int32]) -
 
     The mean has the variance sum_p (sum of p's deviations)^2 / S^2: the sandwich estimator of survey sampling.
     """
-    order = np.argsort(points, kind="stable")
-    first = np.flatnonzero(np.diff(points[order], prepend=points[order[0]] - 1))
-    away = draws[order] - draws.mean(axis=0)
-    mean_variance = (np.add.reduceat(away, first, axis=0) ** 2).sum(axis=0) / len(draws) ** 2
+    # The draws of an area lie next to each other.
+    away = draws.T - draws.mean(axis=0)[:, None]
+    _, point = np.unique(points, return_inverse=True)
+    ones = (np.ones(len(draws)), (point, np.arange(len(draws))))
+    mean_variance = ((sparse.csr_array(ones) @ away.T) ** 2).sum(axis=0) / len(draws) ** 2
     with np.errstate(divide="ignore", invalid="ignore"):
-        effective = (away**2).mean(axis=0) / mean_variance
+        effective = np.einsum("as,as->a", away, away) / len(draws) / mean_variance
     # Chance can make clusters look better than independent draws; what does not vary has no error.
     return np.where(np.isfinite(effective), np.minimum(effective, len(draws)), float(len(draws)))
 

@@ -32,7 +32,7 @@ def in_pieces(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
 def ask(world: World, **parameters: Any) -> Any:
     """The estimates without the memory of earlier answers."""
-    world.services.answers._bodies._values.clear()
+    world.forget_answers()
     return world.estimates(**parameters)
 
 

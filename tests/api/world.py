@@ -221,6 +221,12 @@ class World:
         assert current is not None
         return current
 
+    def forget_answers(self) -> None:
+        """Have the next answers computed, whatever was asked before."""
+        self.services.answers._bodies._values.clear()
+        if self.edge.replies is not None:
+            self.edge.replies._kept.clear()
+
     def estimates(self, **parameters: Any) -> dict[str, Any]:
         """The estimates of the first question, with the admin's key."""
         reply = self.get(f"/v1/surveys/{SURVEY}/questions/rail/estimates", params=parameters)
