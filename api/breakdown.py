@@ -93,7 +93,7 @@ def _kept(loaded: LoadedRelease, breakdown: Breakdown, rows: NDArray[np.int64]) 
 
 def _made(loaded: LoadedRelease, breakdown: Breakdown, rows: NDArray[np.int64], period: str | None) -> AreaDraws:
     inside = np.isin(breakdown.group, rows)
-    part = replace(loaded.electorate, frame=breakdown.cells.filter(pl.Series(inside)))
+    part = loaded.electorate.with_cells(breakdown.cells.filter(pl.Series(inside)))
     grouping = breakdown.grouping
     design = loaded.design if period is None else loaded.design.at_period(period)
     made = area_draws(loaded.latents, design, part, by=grouping.by, where=grouping.where, merge=grouping.merge)

@@ -46,6 +46,7 @@ __all__ = [
     "SourceNotFound",
     "SourceUnreachable",
     "SpoolError",
+    "ToolMissing",
     "UnknownSetting",
     "WebhookRefused",
     "WorkerStopping",
@@ -148,6 +149,13 @@ class SpoolError(JobsError):
 
 class BacktestImpossible(JobsError):
     """A survey folder declares nothing that can be scored."""
+
+
+class ToolMissing(JobsError):
+    """A measurement needs a program that is not installed."""
+
+    def __init__(self, tool: str, remedy: str) -> None:
+        super().__init__(f"{tool} is not installed, and the measurement needs it: {remedy}.")
 
 
 class DemoFailed(JobsError):

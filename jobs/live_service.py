@@ -95,13 +95,22 @@ class Served:
 
 
 @contextmanager
-def serving(place: Path) -> Iterator[Served]:
-    """``hustings serve`` with its data in a folder and 0.2 s of quiet."""
+def serving(place: Path, *, log_access: bool = False, **more: float | str) -> Iterator[Served]:
+    """``hustings serve`` with its data in a folder and 0.2 s of quiet.
+
+    Parameters
+    ----------
+    log_access
+        Whether requests are logged, into a file.
+    more
+        Other settings.
+    """
     ours = {name: value for name, value in os.environ.items() if not name.startswith("HUSTINGS_")}
     folders = {"data_dir": place, "secrets_file": place / "secrets.toml", "backup_dir": place / "backups"}
-    chosen = folders | {"refit_quiet_s": 0.2, "refit_patience_s": 2}
+    chosen = folders | {"refit_quiet_s": 0.2, "refit_patience_s": 2} | more
     ours |= {f"HUSTINGS_{name.upper()}": str(value) for name, value in chosen.items()}
-    command = [sys.executable, "-m", "api.cli", "serve", "--port", "0", "--quiet", "--with-parent"]
+    command = [sys.executable, "-m", "api.cli", "serve", "--port", "0", "--with-parent"]
+    command += [] if log_access else ["--quiet"]
     with (place / "log").open("w") as log:
         # A session of its own: a Ctrl-C in the terminal is for whoever measures, who then ends it.
         process = subprocess.Popen(

@@ -14,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
+from mrp.combined_terms import combine
 from mrp.design import DesignRows
 from mrp.threads import in_threads, parts_of
 
@@ -63,20 +64,31 @@ def add_up(
     n_cells, n_draws = weights.shape[1], draws.shape[0]
     least = max(1, _LEAST // max(n_cells, 1))
     n_parts = parts_of(n_draws, least=least)
+    combined = combine(rows) if rows is not None else None
+    coded = combined.rows if combined else rows
     chunks = list(_chunks(weights, max(1, _CHUNK * n_parts // max(n_draws, 1))))
 
     def some_draws(start: int, stop: int) -> None:
         by_latent = np.ascontiguousarray(draws[start:stop].T)
+        if combined:
+            by_latent = combined.latents([_block(by_latent, one) for one in combined.blocks], by_latent)
         most = max((chunk.stop - chunk.start for chunk in chunks), default=0)
         eta = np.empty((most, stop - start), dtype=np.float32)
         for chunk in chunks:
             out = eta[: chunk.stop - chunk.start]
-            share = inverse_logit(linear_predictor(by_latent, rows, chunk.start, chunk.stop, out=out))
+            share = inverse_logit(linear_predictor(by_latent, coded, chunk.start, chunk.stop, out=out))
             # Within a chunk sums are in float32: rounding, 1e-6, is far below Monte-Carlo error; chunks are added up in
             # float64.
             total[chunk.areas, start:stop] += chunk.weights @ share
 
     in_threads(some_draws, n_draws, least=least)
+
+
+def _block(by_latent: NDArray[np.float32], rows: DesignRows) -> NDArray[np.float32]:
+    """Sum of the terms of some rows, without the intercept, shape (row, draw)."""
+    total = np.zeros((rows.index.shape[0], by_latent.shape[1]), dtype=np.float32)
+    _add_terms(total, by_latent, rows.x, rows.index, rows.weight)
+    return total
 
 
 @dataclass(frozen=True, slots=True)

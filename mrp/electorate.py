@@ -6,7 +6,7 @@ last result).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import polars as pl
 
@@ -53,6 +53,20 @@ class Electorate:
         _check_names(self)
         _check_levels(self.demographics)
         _check_frame(self)
+
+    def with_cells(self, cells: pl.DataFrame) -> "Electorate":
+        """The same with some of its cells only, which need not be looked at again.
+
+        Parameters
+        ----------
+        cells
+            Rows of ``frame``.
+        """
+        part = object.__new__(Electorate)
+        for one in fields(self):
+            object.__setattr__(part, one.name, getattr(self, one.name))
+        object.__setattr__(part, "frame", cells)
+        return part
 
     @property
     def codes(self) -> tuple[str, ...]:

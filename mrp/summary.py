@@ -58,8 +58,7 @@ def summarise(estimate: AreaDraws, *, interval: float = 0.9) -> pl.DataFrame:
 
     def some_areas(start: int, stop: int) -> NDArray[np.float64]:
         part = draws[:, start:stop]
-        # A quantile over no areas at all is not defined for NumPy.
-        low, high = np.quantile(part, tails, axis=0) if part.size else np.empty((2, stop - start))
+        low, high = _quantiles(part, tails)
         sd = part.std(axis=0)
         effective = effective_draws(part, n_chains=estimate.n_chains, points=estimate.points)
         return np.array([part.mean(axis=0), sd, low, high, sd / np.sqrt(effective)])
@@ -69,6 +68,21 @@ def summarise(estimate: AreaDraws, *, interval: float = 0.9) -> pl.DataFrame:
     return estimate.areas.with_columns(
         pl.Series(name, column, dtype=pl.Float64) for name, column in zip(names, numbers, strict=True)
     )
+
+
+def _quantiles(draws: NDArray[np.float64], shares: list[float]) -> NDArray[np.float64]:
+    """Quantiles of each column, shape (share, column), interpolated as ``numpy.quantile`` does.
+
+    It would sort further, to look for what is no number, and draws are numbers.
+    """
+    # The draws of an area lie next to each other.
+    rows = np.array(draws.T, order="C")
+    places = np.array(shares) * (len(draws) - 1)
+    below = np.floor(places).astype(np.intp)
+    above = np.minimum(below + 1, len(draws) - 1)
+    rows.partition(np.unique([below, above]), axis=1)
+    low, high = rows[:, below].T, rows[:, above].T
+    return low + (high - low) * (places - below)[:, None]
 
 
 def effective_draws(

@@ -176,6 +176,74 @@ def burst(*, surveys: int, waves: int, size: int, seed: int, json_: bool) -> Non
     )
 
 
+@bench.command()
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@click.option("--data", "data_dir", type=click.Path(path_type=Path), help="Where the tables of FOLDER lie.")
+@click.option("--interviews", help="Another file of interviews than the one that [backtest] names.")
+@click.option("--queries", type=click.IntRange(20), default=300, show_default=True, help="Crosstabs asked for.")
+@click.option("--seconds", type=click.IntRange(1), default=10, show_default=True, help="Of repeated reads.")
+@click.option("--connections", type=click.IntRange(1), default=16, show_default=True, help="Of repeated reads.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Chooses the crosstabs.")
+@as_json
+def api(
+    *,
+    folder: Path | None,
+    data_dir: Path | None,
+    interviews: str | None,
+    queries: int,
+    seconds: int,
+    connections: int,
+    seed: int,
+    json_: bool,
+) -> None:
+    """How fast crosstabs are computed, and how many reads a second are answered, beside Datasette with the same rows.
+
+    Takes the interviews that the [backtest] of the survey in FOLDER names; without FOLDER, those of a synthetic survey
+    of 50 districts and 4 demographics. Needs wrk. Progress goes to standard error.
+    """
+    from jobs.api_bench import as_json as plain
+    from jobs.api_bench import bench_api
+
+    with tempfile.TemporaryDirectory(prefix="hustings-api-") as made:
+        if folder is None:
+            from fixtures.demo import write_demo
+
+            folder = Path(made) / "survey"
+            write_demo(folder, n_waves=1, n_interviews=5000, n_demographics=4)
+        speed = bench_api(
+            folder,
+            data_dir,
+            interviews=interviews,
+            queries=queries,
+            seconds=seconds,
+            connections=connections,
+            seed=seed,
+            make_key=_make_key,
+            say=lambda line: click.echo(line, err=True),
+        )
+    if json_:
+        print_json(plain(speed))
+        return
+    print_table(
+        ("crosstabs (ms)", "asked", "median", "95%"),
+        [
+            ("the first of a release", 1, speed.first_crosstab_ms, None),
+            ("of one and two columns", speed.crosstabs, speed.crosstab_p50_ms, speed.crosstab_p95_ms),
+            ("of three, of some people", speed.three_way, speed.three_way_p50_ms, speed.three_way_p95_ms),
+        ],
+        title=f"{speed.cells:,} cells",
+    )
+    print_table(
+        ("the same again", "a second", "99% (ms)"),
+        [
+            ("hustings", speed.reads_per_s, speed.reads_p99_ms),
+            ("Datasette", speed.datasette_reads_per_s, speed.datasette_p99_ms),
+            ("ratio", speed.reads_vs_datasette, None),
+        ],
+        title=f"answers of {speed.read_kb} kB on {speed.connections} connections",
+    )
+
+
 def _make_key(store: Any, secrets: Any, role: str, pollster: str | None) -> str:
     from datetime import UTC, datetime
 

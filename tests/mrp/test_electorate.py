@@ -112,3 +112,11 @@ def test_tables_of_another_library_and_an_order_of_nothing_are_refused():
         changed(frame=WORLD.frame.lazy())  # type: ignore[arg-type]
     with pytest.raises(FrameError, match="'agee' is ordered, but not one of the demographics sex, age"):
         Electorate(WORLD.frame, WORLD.districts, WORLD.district, WORLD.demographics, frozenset({"agee"}))
+
+
+def test_some_of_the_cells_make_an_electorate_like_any_other():
+    part, checked = WORLD.with_cells(WORLD.frame.head(5)), changed(frame=WORLD.frame.head(5))
+
+    assert part.frame.equals(checked.frame)
+    assert part.districts.equals(checked.districts)
+    assert (part.codes, part.demographics) == (checked.codes, checked.demographics)

@@ -20,12 +20,13 @@ def test_every_term_of_a_sound_model_moves_the_prediction(formula: str):
 @pytest.mark.parametrize("term", range(4))
 def test_an_effect_that_poststratification_forgets_is_found(term: int, monkeypatch):
     """The fault that gave the check its reason: a term is in the likelihood and not in the prediction."""
-    add_terms = mrp.cell_pass._add_terms
+    add_up = mrp.poststratification.add_up
 
-    def forgetful(eta, by_latent, x, index, weight):
-        add_terms(eta, by_latent, x, np.delete(index, term, axis=1), np.delete(weight, term, axis=1))
+    def forgetful(total, draws, rows, weights):
+        index, weight = (np.delete(part, term, axis=1) for part in (rows.index, rows.weight))
+        add_up(total, draws, dataclasses.replace(rows, index=index, weight=weight), weights)
 
-    monkeypatch.setattr("mrp.cell_pass._add_terms", forgetful)
+    monkeypatch.setattr("mrp.poststratification.add_up", forgetful)
 
     (problem,) = term_parity(DESIGN, WORLD)
     assert problem.code == "term-parity"
