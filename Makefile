@@ -30,6 +30,10 @@ test: setup
 test-slow: setup
 	@.venv/bin/python -m pytest -m slow --timeout 1800 $(ARGS)
 
+# The public case where it is, else a synthetic survey.
+PUBLIC = $(or $(HUSTINGS_CASES),../shared/data)
+CCES = $(if $(wildcard $(PUBLIC)/cces2018),tests/cases/cces2018 --data $(PUBLIC)/cces2018)
+
 # One thread per process for linear algebra: the engines use the cores themselves.
 references bench: export OPENBLAS_NUM_THREADS = 1
 references: setup
@@ -46,17 +50,18 @@ bench: setup
 	@mv $(REPORTS)/.part $(REPORTS)/accuracy.json && tail -n 40 $(REPORTS)/accuracy.json
 	.venv/bin/hustings bench ingest --json > $(REPORTS)/.part
 	@mv $(REPORTS)/.part $(REPORTS)/ingest.json && cat $(REPORTS)/ingest.json
+	.venv/bin/hustings bench api $(CCES) --json > $(REPORTS)/.part
+	@mv $(REPORTS)/.part $(REPORTS)/api.json && cat $(REPORTS)/api.json
 
 # With the interviews of cces2018 where they are, else with those of a synthetic survey; the burst is always synthetic.
 live: export OPENBLAS_NUM_THREADS = 1
 live: REPORTS = tests/benchmarks/reports
-live: CASES = $(or $(HUSTINGS_CASES),../shared/data)
-live: CCES = $(if $(wildcard $(CASES)/cces2018),tests/cases/cces2018 --data $(CASES)/cces2018 --interviews responses.parquet)
+live: ALL = $(and $(CCES),--interviews responses.parquet)
 live: setup
 	@mkdir -p $(REPORTS)
-	.venv/bin/hustings bench live $(CCES) --base 5000 --json > $(REPORTS)/.part
+	.venv/bin/hustings bench live $(CCES) $(ALL) --base 5000 --json > $(REPORTS)/.part
 	@mv $(REPORTS)/.part $(REPORTS)/live.json && cat $(REPORTS)/live.json
-	.venv/bin/hustings bench live $(or $(CCES),--base 50000) --json > $(REPORTS)/.part
+	.venv/bin/hustings bench live $(or $(CCES) $(ALL),--base 50000) --json > $(REPORTS)/.part
 	@mv $(REPORTS)/.part $(REPORTS)/live_all.json && cat $(REPORTS)/live_all.json
 	.venv/bin/hustings bench burst --json > $(REPORTS)/.part
 	@mv $(REPORTS)/.part $(REPORTS)/burst.json && cat $(REPORTS)/burst.json

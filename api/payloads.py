@@ -239,7 +239,7 @@ class ReleasePayload(msgspec.Struct, frozen=True):
         Meta(description="Waves that were corrected, withdrawn or restored since the release before."),
     ]
     n_interviews: Annotated[
-        int | None, Meta(description="Interviews it rests on; null below the smallest count shown.")
+        int | None, Meta(description="Interviews it rests on, to two digits; null below the smallest count shown.")
     ]
     url: Annotated[str, Meta(description="Where it is.")]
     estimates_url: Annotated[str, Meta(description="Where its estimates are.")]

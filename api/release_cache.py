@@ -137,11 +137,12 @@ class ReleaseCache:
             design=Design.from_json(design_json),
             latents=latents,
             verdict=FitVerdict.from_json(verdict),
-            counts=_shown_counts(counts, electorate, release_id=release.id, key=self._secrets.disclosure_key()),
+            counts=_shown_counts(counts, electorate, scope=release.survey_id, key=self._secrets.disclosure_key()),
         )
 
 
-def _shown_counts(counts: pl.DataFrame, electorate: Electorate, *, release_id: str, key: bytes) -> pl.DataFrame:
-    shown = perturb_counts(counts, by=electorate.cell_columns, release_id=release_id, key=key)
+def _shown_counts(counts: pl.DataFrame, electorate: Electorate, *, scope: str, key: bytes) -> pl.DataFrame:
+    cells = counts.select(*electorate.cell_columns, "n")
+    shown = perturb_counts(cells, by=electorate.cell_columns, scope=scope, key=key)
     parents = electorate.districts.select(pl.col("code").alias(electorate.district), *electorate.parents)
-    return shown.select(*electorate.cell_columns, "n").join(parents, on=electorate.district, how="left")
+    return shown.join(parents, on=electorate.district, how="left")

@@ -1,14 +1,21 @@
 """What may leave: perturbed counts, and the smallest groups that are answered.
 
-Exact counts of interviews can be subtracted from each other until one person is left. Every count of a cell and
-answer therefore gets noise of -1, 0 or +1 with probability 1/3 each,
+Exact counts of interviews can be subtracted from each other until one person is left. Every count of a cell
+therefore gets noise of -1, 0 or +1 with probability 1/3 each,
 
-    shown = count + noise,   noise = HMAC-SHA256(key, release, cell, answer) mod 3 - 1,   0 stays 0,
+    shown = count + noise,   noise = HMAC-SHA256(key, scope, cell, count) mod 3 - 1,   0 stays 0,
 
-which is unbiased, cannot make a count negative, and is the same in every query of a release, so that asking again
-teaches nothing. Counts of groups are sums of shown counts, never noisy sums: parts always add up to the whole, and
-the difference of two groups has the noise of the cells between them. The variance of a group's count is 2/3 times the
-number of its occupied cells and answers. Thresholds apply to shown counts, because an exact threshold is a count too.
+which is unbiased, cannot make a count negative, and follows from the cell and its count alone. It is the same in every
+query and, as long as nobody is added to the cell, in every release: noise of its own for each release would be gone
+from the mean of many. Counts of groups are sums of shown counts, never noisy sums: parts always add up to the whole,
+and the difference of two groups has the noise of the cells between them. The variance of a group's count is 2/3 times
+the number of its occupied cells. Thresholds apply to shown counts, because an exact threshold is a count too.
+
+References
+----------
+Thompson, Broadfoot and Elazar (2013), "Methodology for the automatic confidentialisation of statistical outputs from
+remote servers at the Australian Bureau of Statistics", UNECE work session on statistical data confidentiality: noise
+that follows from who is counted, so that neither repetition nor another way to the same count averages it out.
 """
 
 import hmac
@@ -18,7 +25,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-__all__ = ["DisclosureRules", "group_counts", "perturb_counts"]
+__all__ = ["DisclosureRules", "group_counts", "perturb_counts", "rounded_count"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +46,14 @@ class DisclosureRules:
         return n_shown if n_shown >= self.min_interviews else None
 
 
-def perturb_counts(counts: pl.DataFrame, *, by: Sequence[str], release_id: str, key: bytes) -> pl.DataFrame:
-    """Perturb the counts of cells, once and for all of a release.
+def rounded_count(n: int) -> int:
+    """A total to two digits, and to tens at least: beside perturbed counts an exact one would tell their noise."""
+    unit: int = max(10, 10 ** (len(str(n)) - 2))
+    return unit * round(n / unit)
+
+
+def perturb_counts(counts: pl.DataFrame, *, by: Sequence[str], scope: str, key: bytes) -> pl.DataFrame:
+    """Perturb the counts of cells, once and for all.
 
     Parameters
     ----------
@@ -49,8 +62,9 @@ def perturb_counts(counts: pl.DataFrame, *, by: Sequence[str], release_id: str, 
         option; 0 <= y <= n. Rows with the same cell are counted together first.
     by
         The columns that identify a cell, in any order.
-    release_id
-        The release whose counts these are. Another release has other noise.
+    scope
+        Whose counts these are: the survey, for interviews, which several questions may count; with answers the survey
+        and the question. Another scope has other noise.
     key
         The installation's disclosure key.
 
@@ -58,12 +72,13 @@ def perturb_counts(counts: pl.DataFrame, *, by: Sequence[str], release_id: str, 
     -------
     polars.DataFrame
         The ``by`` columns and ``n`` (and ``y``), perturbed, with 0 <= y <= n; one row per cell that was interviewed,
-        sorted, also where the count shown is 0. Not to be served cell by cell: group it first.
+        sorted, also where the count shown is 0. With answers ``n`` is the sum of both, and has the noise of both. Not
+        to be served cell by cell: group it first.
     """
     answers = ["y"] if "y" in counts.columns else []
     cells = counts.group_by(list(by)).agg(pl.col("n", *answers).cast(pl.Int64).sum()).sort(list(by))
     names = sorted(by)
-    keys = [json.dumps([release_id, *zip(names, row, strict=True)]) for row in cells.select(names).iter_rows()]
+    keys = [json.dumps([scope, *zip(names, row, strict=True)]) for row in cells.select(names).iter_rows()]
     if not answers:
         return cells.with_columns(n=_perturbed(cells["n"], keys, "n", key))
     # Both answers are perturbed, and their sum is n: a share can neither leave [0, 1] nor contradict its counts.
@@ -98,7 +113,7 @@ def group_counts(perturbed: pl.DataFrame, *, by: Sequence[str], rules: Disclosur
 
 def _perturbed(counts: pl.Series, keys: Sequence[str], answer: str, key: bytes) -> pl.Series:
     noise = [
-        0 if count == 0 else int.from_bytes(hmac.digest(key, f"{answer}:{cell}".encode(), "sha256")[:8]) % 3 - 1
+        0 if count == 0 else int.from_bytes(hmac.digest(key, f"{answer}:{count}:{cell}".encode(), "sha256")[:8]) % 3 - 1
         for count, cell in zip(counts, keys, strict=True)
     ]
     return counts + pl.Series(noise, dtype=pl.Int64)

@@ -13,6 +13,7 @@ from api.payloads import DiagnosticsPayload, ReleaseList, ReleasePayload, Restat
 from api.problems import documented
 from api.services import Services
 from mrp.verdict import FitVerdict
+from polling.disclosure import rounded_count
 from polling.errors import ReleaseNotFound
 from polling.store import confirmations, fits, pins, releases, surveys
 from polling.store.records import ReleaseRecord
@@ -134,7 +135,7 @@ def describe_release(session: Session, release: ReleaseRecord, *, min_interviews
             )
             for one in restated_waves(session, release)
         ],
-        n_interviews=release.n_interviews if release.n_interviews >= min_interviews else None,
+        n_interviews=rounded_count(release.n_interviews) if release.n_interviews >= min_interviews else None,
         url=f"{base}/releases/{release.id}",
         estimates_url=f"{base}/questions/{release.question_id}/estimates?release={release.id}",
     )

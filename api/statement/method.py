@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from api.statement.payloads import StatementSection, StatementTable
-from api.statement.records import NOT_TOLD, Records, rounded
+from api.statement.records import NOT_TOLD, Records
 from jobs.wave_facts import facts_of
+from polling.disclosure import rounded_count
 from polling.store.fit_waves import FitWave
 
 __all__ = ["method_sections"]
@@ -178,7 +179,7 @@ def _per_wave(records: Records, name: str, item: str) -> list[str]:
 
 def _about(wave: FitWave, records: Records) -> str:
     least = records.rules.min_interviews
-    return f"about {rounded(wave.n_interviews):,}" if wave.n_interviews >= least else f"fewer than {least}"
+    return f"about {rounded_count(wave.n_interviews):,}" if wave.n_interviews >= least else f"fewer than {least}"
 
 
 def _names(waves: Sequence[FitWave]) -> str:

@@ -13,7 +13,7 @@ from jobs.wave_facts import facts_of
 from mrp.electorate import Electorate
 from polling.bundle import SurveyBundle
 from polling.declaration import Question, SurveyDeclaration
-from polling.disclosure import DisclosureRules, perturb_counts
+from polling.disclosure import DisclosureRules, perturb_counts, rounded_count
 from polling.errors import DrawsNotFound
 from polling.secrets import SecretsFile
 from polling.store import confirmations, fits, releases, serving, surveys, waves
@@ -23,7 +23,7 @@ from polling.store.release_records import ConfirmationRecord, ServingRecord
 from polling.store.restatement import RestatedWave, restated_waves
 from polling.store.wave_records import HELD, WITHDRAWN, WaveRecord
 
-__all__ = ["NOT_TOLD", "Records", "read_records", "rounded"]
+__all__ = ["NOT_TOLD", "Records", "read_records"]
 
 NOT_TOLD = "not told"
 
@@ -97,12 +97,6 @@ def read_records(session: Session, release: ReleaseRecord, secrets: SecretsFile,
     )
 
 
-def rounded(n: int) -> int:
-    """A number of interviews to two digits, and to tens at least: an exact one could be subtracted from another."""
-    unit: int = max(10, 10 ** (len(str(n)) - 2))
-    return unit * round(n / unit)
-
-
 def _sample_size(
     session: Session, release: ReleaseRecord, electorate: Electorate, secrets: SecretsFile, rules: DisclosureRules
 ) -> tuple[int | None, bool]:
@@ -110,7 +104,8 @@ def _sample_size(
     try:
         counts = pl.read_parquet(BytesIO(fits.load_counts(session, release.fit_id)))
     except DrawsNotFound:
-        return rules.shown_interviews(rounded(release.n_interviews)), True
+        return rules.shown_interviews(rounded_count(release.n_interviews)), True
     key = secrets.disclosure_key()
-    shown = perturb_counts(counts, by=electorate.cell_columns, release_id=release.id, key=key)
+    cells = counts.select(*electorate.cell_columns, "n")
+    shown = perturb_counts(cells, by=electorate.cell_columns, scope=release.survey_id, key=key)
     return rules.shown_interviews(int(shown["n"].sum())), False

@@ -19,7 +19,6 @@ from api.payloads import ConfirmationPayload
 from api.statement import render_html, render_markdown
 from api.statement.markdown import _plain
 from api.statement.payloads import StatementPayload, StatementSection, StatementTable
-from api.statement.records import rounded
 from jobs.survey import load_survey, update_survey
 from polling.disclosure_items import REQUIRED_ITEMS
 from tests.api.world import NOON, OTHER, POLLSTER, SURVEY, World, wave_csv, write_survey
@@ -116,11 +115,6 @@ def test_the_sample_size_is_the_one_that_estimates_tell_and_not_the_exact_one(wo
 
     assert told["n_interviews"] == nation["n_interviews"]
     assert f"{nation['n_interviews']} interviews are in the model." in words(told, "sample_size")
-
-
-@pytest.mark.parametrize(("n", "shown"), [(0, 0), (34, 30), (96, 100), (394, 390), (2_031, 2_000), (59_810, 60_000)])
-def test_what_is_rounded_has_two_digits(n: int, shown: int):
-    assert rounded(n) == shown
 
 
 def test_it_is_given_when_draws_and_counts_are_gone(world: World):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from polling.disclosure import DisclosureRules, group_counts, perturb_counts
+from polling.disclosure import DisclosureRules, group_counts, perturb_counts, rounded_count
 
 KEY = b"k" * 32
 BY = ("ward", "age")
@@ -23,8 +23,8 @@ def many(n: int, y: int, size: int) -> pl.DataFrame:
     return cells(*[(n, y)] * size)
 
 
-def perturb(counts: pl.DataFrame, release_id: str = "r1", key: bytes = KEY) -> pl.DataFrame:
-    return perturb_counts(counts, by=BY, release_id=release_id, key=key)
+def perturb(counts: pl.DataFrame, scope: str = "s1", key: bytes = KEY) -> pl.DataFrame:
+    return perturb_counts(counts, by=BY, scope=scope, key=key)
 
 
 def test_noise_is_minus_one_nought_or_one_per_answer_and_every_one_occurs():
@@ -60,19 +60,19 @@ def test_each_noise_is_equally_frequent():
     assert all(abs(n - size / 3) < limit for n in frequency["count"])
 
 
-def test_the_same_release_gives_the_same_noise_whatever_the_order_of_rows_and_columns():
+def test_the_same_scope_gives_the_same_noise_whatever_the_order_of_rows_and_columns():
     counts = many(5, 2, 50)
     turned = counts.reverse().select("y", "age", "n", "ward")
 
     assert perturb(turned).equals(perturb(counts))
-    other_order = perturb_counts(turned, by=("age", "ward"), release_id="r1", key=KEY).select(*BY, "n", "y")
+    other_order = perturb_counts(turned, by=("age", "ward"), scope="s1", key=KEY).select(*BY, "n", "y")
     assert other_order.sort(BY).equals(perturb(counts))
 
 
-def test_another_release_or_key_gives_other_noise():
+def test_another_scope_or_key_gives_other_noise():
     counts = many(5, 2, 50)
 
-    assert not perturb(counts, release_id="r2").equals(perturb(counts))
+    assert not perturb(counts, scope="s2").equals(perturb(counts))
     assert not perturb(counts, key=b"l" * 32).equals(perturb(counts))
 
 
@@ -89,6 +89,24 @@ def test_rows_of_one_cell_are_counted_before_they_are_perturbed():
     split = pl.concat([counts.with_columns(n=pl.lit(3), y=pl.lit(2)), counts.with_columns(n=pl.lit(2), y=pl.lit(0))])
 
     assert perturb(split.cast({"n": pl.Int64, "y": pl.Int64})).equals(perturb(counts))
+
+
+def test_a_cell_that_stays_the_same_keeps_its_noise_and_one_that_grows_gets_another():
+    before, after = many(5, 2, 60), many(5, 2, 60).with_columns(n=pl.Series([5] * 30 + [6] * 30))
+
+    shown = [perturb(one).sort(BY) for one in (before, after)]
+    grown = [one.join(after.filter(n=6).select(BY), on=BY, how="semi") for one in shown]
+    same = [one.join(after.filter(n=5).select(BY), on=BY, how="semi") for one in shown]
+
+    assert same[0].equals(same[1])
+    # Only the "no" answers grew.
+    assert grown[0]["y"].equals(grown[1]["y"])
+    assert set((grown[1]["n"] - grown[0]["n"]).to_list()) > {0, 1}
+
+
+@pytest.mark.parametrize(("n", "about"), [(0, 0), (7, 10), (44, 40), (156, 160), (1_234, 1_200), (59_810, 60_000)])
+def test_a_total_is_told_to_two_digits_and_to_tens_at_least(n: int, about: int):
+    assert rounded_count(n) == about
 
 
 def test_names_that_run_together_are_different_cells():
@@ -113,9 +131,9 @@ COUNTS = st.lists(
 
 
 @settings(deadline=None)
-@given(counts=COUNTS, release_id=st.text(max_size=3))
-def test_every_grouping_adds_up_to_the_same_whole_and_shares_stay_shares(counts, release_id: str):
-    shown = perturb(cells(*counts), release_id=release_id)
+@given(counts=COUNTS, scope=st.text(max_size=3))
+def test_every_grouping_adds_up_to_the_same_whole_and_shares_stay_shares(counts, scope: str):
+    shown = perturb(cells(*counts), scope=scope)
     whole = group_counts(shown, by=(), rules=EVERYTHING)
 
     for by in ((), ("ward",), ("age",), BY):
