@@ -35,6 +35,7 @@ from mrp.nuts import NutsSettings
 from mrp.verdict import FitVerdict
 from polling.bundle import SurveyBundle
 from polling.declaration import Question
+from polling.disclosure import rounded_count
 from polling.errors import DisclosureIncomplete, FitSuperseded, QuestionHeld
 from polling.store import by_hand, erasure, fits, job_events, queue, releases, surveys
 from polling.store.records import Claim, NewFit, StoredSurvey
@@ -163,7 +164,8 @@ def store_result(session: Session, claim: Claim, prepared: PreparedRefit, result
     fit_id = fits.save_fit(session, _new_fit(prepared, result, publishable=verdict.publishable), now=now)
     erasure.mark_if_late(session, fit_id)
     n_waves = len(prepared.waves)
-    basis = f"{prepared.n_interviews:,} interviews in {n_waves} wave{'s' if n_waves != 1 else ''}"
+    # Readers are told it, where it is why nothing new is served.
+    basis = f"about {rounded_count(prepared.n_interviews):,} interviews in {n_waves} wave{'s' if n_waves != 1 else ''}"
     if not verdict.publishable:
         reason = f"A fit on {basis} was not published: {_sentence(verdict)}"
         releases.mark_stale(session, survey_id, question_id, now, reason)

@@ -298,7 +298,7 @@ def test_real_nuts_confirms_a_real_release_and_one_that_diverges_is_not_publishe
 
     now = world.estimates(by="gender")
     assert (now["release_id"], now["estimates"]) == (good["release_id"], good["estimates"])
-    assert now["stale_reason"].startswith("A fit on 800 interviews in 2 waves was not published: ")
+    assert now["stale_reason"].startswith("A fit on about 800 interviews in 2 waves was not published: ")
     assert "divergences after warmup, limit 0" in now["stale_reason"]
     assert now["stale_reason"].count(". ") == 0  # one sentence
     with world.store.read() as session:

@@ -13,6 +13,7 @@ import pytest
 from jobs.errors import FitCancelled, FitOutOfMemory, FitProcessFailed, WorkerStopping
 from jobs.restate import ask_refit
 from jobs.worker import utc_now
+from polling.disclosure import rounded_count
 from polling.store import fits, queue, releases
 from tests.jobs.house import alive, furnish
 
@@ -57,7 +58,7 @@ def test_a_turn_does_one_job_and_publishes_its_fit(house):
     assert served.number == 1
     assert served.fit_id == done[0].fit_id
     assert state(house, done[0].question_id).stale_since is None
-    assert done[0].detail == f"Release 1: {served.n_interviews} interviews in 1 wave."
+    assert done[0].detail == f"Release 1: about {rounded_count(served.n_interviews)} interviews in 1 wave."
 
 
 def test_a_refit_counts_every_accepted_wave(house):
