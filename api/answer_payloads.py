@@ -37,6 +37,26 @@ Interviews = Annotated[
     int | None,
     Meta(description="Interviews behind it, perturbed for disclosure control; null below the smallest count shown."),
 ]
+Effective = Annotated[
+    float | None,
+    Meta(
+        description="The same after weighting: divided by the release's design effect, one for all groups, where the "
+        "model uses weights; 0 where it is told that there are none, null where their number is not shown."
+    ),
+]
+Equivalent = Annotated[
+    float | None,
+    Meta(description="Interviews that alone would be as precise as the estimate; null if it does not vary."),
+]
+EquivalentError = Annotated[float, Meta(description="Monte-Carlo standard error of `n_equivalent`.")]
+Pooling = Annotated[
+    float | None,
+    Meta(
+        description="How much is borrowed from other groups and from predictors: 0 nothing, 1 everything. Null where "
+        "the number of interviews is not shown."
+    ),
+]
+PoolingError = Annotated[float | None, Meta(description="Monte-Carlo standard error of `pooling`, or null.")]
 Flags = Annotated[list[str], Meta(description="no-interviews: a model estimate alone; few-interviews.")]
 
 
@@ -105,6 +125,11 @@ class ShareEstimate(msgspec.Struct, frozen=True):
     mc_error: McError
     n_people: People
     n_interviews: Interviews
+    n_effective: Effective
+    n_equivalent: Equivalent
+    n_equivalent_mc_error: EquivalentError
+    pooling: Pooling
+    pooling_mc_error: PoolingError
     flags: Flags
 
 
@@ -118,6 +143,11 @@ class AreaEstimate(GroupRow, frozen=True):
     mc_error: McError
     n_people: People
     n_interviews: Interviews
+    n_effective: Effective
+    n_equivalent: Equivalent
+    n_equivalent_mc_error: EquivalentError
+    pooling: Pooling
+    pooling_mc_error: PoolingError
     flags: Flags
 
 

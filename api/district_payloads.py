@@ -20,27 +20,10 @@ __all__ = [
 
 
 class DistrictProfile(AreaRank, frozen=True):
-    """Estimate and rank of a district, its chance to lead, and how much of it is data."""
+    """Estimate and rank of a district, and its chance to lead."""
 
     p_lead: Annotated[float, Meta(description="Posterior probability that more than half choose the option.")]
     p_lead_mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `p_lead`; never 0.")]
-    n_effective: Annotated[
-        float | None,
-        Meta(description="Effective interviews in the district, 0 of none; null if their number is not shown."),
-    ]
-    n_equivalent: Annotated[
-        float | None,
-        Meta(description="Interviews that alone would be as precise as the estimate; null if it does not vary."),
-    ]
-    n_equivalent_mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `n_equivalent`.")]
-    pooling: Annotated[
-        float | None,
-        Meta(
-            description="How much is borrowed from other districts and predictors: 0 nothing, 1 everything. "
-            "Null if the number of interviews is not shown."
-        ),
-    ]
-    pooling_mc_error: Annotated[float | None, Meta(description="Monte-Carlo standard error of `pooling`, or null.")]
 
 
 class ProfilePayload(GroupsHead, frozen=True):

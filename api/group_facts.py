@@ -27,17 +27,14 @@ class GroupFacts:
     """Area, its name and the levels of the group, as fields of a payload."""
     n_people: float
     n_interviews: int | None
+    n_effective: float | None
+    """Interviews after weighting; 0 where it is told that there are none; None where their number is not told."""
     flags: tuple[str, ...]
 
     @property
     def counted(self) -> dict[str, Any]:
         """How many there are, as fields of a payload."""
         return {"n_people": self.n_people, "n_interviews": self.n_interviews, "flags": list(self.flags)}
-
-    @property
-    def fields(self) -> dict[str, Any]:
-        """Both."""
-        return {**self.names, **self.counted}
 
 
 def group_facts(prepared: Prepared, settings: Settings) -> list[GroupFacts]:
@@ -49,10 +46,8 @@ def group_facts(prepared: Prepared, settings: Settings) -> list[GroupFacts]:
     answered = prepared.breakdown.groups.filter(pl.Series(prepared.answered))
     for names, row in zip(group_names(prepared, prepared.answered), answered.iter_rows(named=True), strict=True):
         n_shown = interviews.get(tuple(row[name] for name in prepared.breakdown.by))
-        is_shown = n_shown is not None and n_shown >= settings.min_interviews
-        flag = "no-interviews" if n_shown is None and is_whole else "few-interviews"
-        shown, flags = (n_shown, ()) if is_shown else (None, (flag,))
-        facts.append(GroupFacts(names, row["n_people"], shown, flags))
+        told = _told(n_shown, is_whole=is_whole, design_effect=prepared.loaded.design_effect, settings=settings)
+        facts.append(GroupFacts(names, row["n_people"], *told))
     return facts
 
 
@@ -72,6 +67,17 @@ def withheld_groups(prepared: Prepared, settings: Settings) -> list[WithheldGrou
     reason = f"Fewer than {settings.min_people} people in the frame."
     small = group_names(prepared, prepared.wanted & ~prepared.answered)
     return [WithheldGroup(**names, reason=reason) for names in small] + _without_people(prepared)
+
+
+def _told(
+    n_shown: int | None, *, is_whole: bool, design_effect: float, settings: Settings
+) -> tuple[int | None, float | None, tuple[str, ...]]:
+    """What of the interviews of a group may be told: their number, the effective one, and what to say instead."""
+    if n_shown is not None and n_shown >= settings.min_interviews:
+        return n_shown, n_shown / design_effect, ()
+    if n_shown is None and is_whole:
+        return None, 0.0, ("no-interviews",)
+    return None, None, ("few-interviews",)
 
 
 def _interviews(prepared: Prepared) -> dict[tuple[object, ...], int]:

@@ -16,6 +16,7 @@ import polars as pl
 from api.slots import Slots
 from jobs.refit import electorate_of
 from jobs.settings import Settings
+from mrp.counts import design_effect
 from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.latents import LatentDraws
@@ -52,6 +53,10 @@ class LoadedRelease:
     verdict: FitVerdict
     counts: pl.DataFrame
     """Cells with interviews: district, demographics, parents, and ``n`` perturbed for disclosure control."""
+    design_effect: float
+    """What weighting costs: by how much interviews are divided in the likelihood; 1 where it has no weights.
+
+    One number for all groups, to two digits: that of a group would tell the weights of single persons."""
     _breakdowns: Once[tuple[str, ...], AreaDraws] = field(
         default_factory=lambda: Once(
             MAX_BREAKDOWNS, most_bytes=MAX_BREAKDOWNS_MB * 1_000_000, size=lambda areas: areas.draws.nbytes
@@ -135,16 +140,18 @@ class ReleaseCache:
         declaration = survey.bundle.declaration
         verdict: Any = fit.verdict
         electorate = electorate_of(survey.bundle)
+        design = Design.from_json(design_json)
         return LoadedRelease(
             release=release,
             fit=fit,
             declaration=declaration,
             question=declaration.question(release.question_id),
             electorate=electorate,
-            design=Design.from_json(design_json),
+            design=design,
             latents=latents,
             verdict=FitVerdict.from_json(verdict),
             counts=_shown_counts(counts, electorate, release_id=release.id, key=self._secrets.disclosure_key()),
+            design_effect=round(design_effect(design, counts), 2),
         )
 
 

@@ -16,7 +16,7 @@ from api.district_payloads import (
     TippingDistrict,
 )
 from api.errors import EstimateRefused
-from api.estimates import shares_of
+from api.estimates import share_fields
 from api.group_facts import group_facts
 from api.group_query import DISTRICT, EstimateQuery, Prepared, find_option, load_release, one_of, prepare_query
 from api.release_cache import ReleaseCache
@@ -108,9 +108,10 @@ def answer_battleground(counted: PreparedSeats, settings: Settings) -> Battlegro
     prepared, interval = counted.prepared, counted.prepared.query.interval
     areas = _draws(counted)
     tips = dict(_tips(prepared, _forecast(counted)))
+    facts = group_facts(prepared, settings)
     rows = [
         BattlegroundRow(
-            **facts.fields,
+            **one.names,
             **share,
             n_seats=n_seats,
             p_win=win.value,
@@ -119,12 +120,12 @@ def answer_battleground(counted: PreparedSeats, settings: Settings) -> Battlegro
             lead_low=gap.difference.low,
             lead_high=gap.difference.high,
             lead_mc_error=gap.difference.mc_error,
-            p_tipping=tips[facts.names["area"]].value,
-            p_tipping_mc_error=tips[facts.names["area"]].mc_error,
+            p_tipping=tips[one.names["area"]].value,
+            p_tipping_mc_error=tips[one.names["area"]].mc_error,
         )
-        for facts, share, win, gap, n_seats in zip(
-            group_facts(prepared, settings),
-            shares_of(areas, interval),
+        for one, share, win, gap, n_seats in zip(
+            facts,
+            share_fields(areas, facts, interval),
             above(areas, 0.5),
             lead(areas, interval=interval),
             counted.n_seats.tolist(),

@@ -8,9 +8,8 @@ from numpy.testing import assert_allclose
 
 from mrp.latents import LatentDraws
 from mrp.quantity import probabilities, quantities
-from tests.api.slow import slow_mean, slow_probability, slow_quantile, slow_shares
-from tests.api.test_revisions import change_survey
-from tests.api.world import DISTRICTS, SURVEY, World, wave_csv
+from tests.api.slow import check_data_share, slow_mean, slow_probability, slow_quantile, slow_shares
+from tests.api.world import DISTRICTS, SURVEY, World, change_survey, wave_csv
 
 RAIL = f"/v1/surveys/{SURVEY}/questions/rail"
 WEEKS = ("2026-W07", "2026-W08", "2026-W09")
@@ -47,6 +46,8 @@ def check(world: World, row: dict[str, Any], before: np.ndarray, after: np.ndarr
     gap = after - before
     assert_allclose([row["before"]["share"], row["after"]["share"]], [slow_mean(before), slow_mean(after)], rtol=1e-5)
     assert_allclose(row["difference"], slow_mean(gap), atol=1e-6)
+    check_data_share(row["before"], before)
+    check_data_share(row["after"], after)
     ends = [slow_quantile(gap, (1 - interval) / 2), slow_quantile(gap, (1 + interval) / 2)]
     assert_allclose([row["low"], row["high"]], ends, atol=1e-6)
     chains = LatentDraws(world.fit.draws, world.fit.design.latent_names, n_chains=4)

@@ -12,6 +12,7 @@ from mrp.latents import LatentDraws
 from mrp.quantity import probabilities, quantities
 from tests.api.slow import (
     areas_of,
+    check_data_share,
     slow_mean,
     slow_people,
     slow_probability,
@@ -53,6 +54,7 @@ def check_share(row: dict[str, Any], draws: np.ndarray, interval: float) -> None
     assert_allclose(row["share"], slow_mean(draws), rtol=1e-5)
     ends = [slow_quantile(draws, (1 - interval) / 2), slow_quantile(draws, (1 + interval) / 2)]
     assert_allclose([row["low"], row["high"]], ends, rtol=1e-5)
+    check_data_share(row, draws)
 
 
 # How probable

@@ -11,8 +11,7 @@ from jobs.survey import load_survey, update_survey
 from mrp.latents import LatentDraws
 from mrp.quantity import probabilities, quantities
 from tests.api.slow import slow_mean, slow_probability, slow_quantile, slow_ranks, slow_shares
-from tests.api.test_revisions import change_survey
-from tests.api.world import AGES, DISTRICTS, GENDERS, SILENT, SMALL, SURVEY, World
+from tests.api.world import AGES, DISTRICTS, GENDERS, SILENT, SMALL, SURVEY, World, change_survey
 
 RAIL = f"/v1/surveys/{SURVEY}/questions/rail"
 SEATS = (3, 1, 2, 0, 4, 1)

@@ -21,7 +21,7 @@ from api.release_cache import ReleaseCache
 from api.services import Services
 from jobs.fit_request import FitRequest, FitResult
 from jobs.settings import Settings
-from jobs.survey import add_survey, load_survey
+from jobs.survey import add_survey, load_survey, update_survey
 from jobs.worker import Worker
 from mrp.counts import observed_levels
 from mrp.design import build_design
@@ -234,6 +234,14 @@ def make_world(store: Store, folder: Path, **changes: Any) -> World:
     for survey in (SURVEY, OTHER):
         add_survey(store, secrets, load_survey(write_survey(folder / survey, survey)), actor="test", now=NOON)
     return World(store, secrets, settings)
+
+
+def change_survey(world: World, file: str, old: str, new: str) -> None:
+    """Replace a piece of a file of the survey, which makes a new version."""
+    path = world.settings.data_dir / SURVEY / file
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    update_survey(world.store, world.secrets, world.settings, load_survey(path.parent), actor="test", now=world.now)
 
 
 FIELDWORK_END = date(2026, 2, 25)
