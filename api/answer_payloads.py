@@ -20,6 +20,7 @@ __all__ = [
     "EstimatesPayload",
     "GroupRow",
     "GroupsHead",
+    "IntervalEnds",
     "ProbabilityPayload",
     "RankPayload",
     "ReleaseReference",
@@ -60,6 +61,19 @@ PoolingError = Annotated[float | None, Meta(description="Monte-Carlo standard er
 Flags = Annotated[list[str], Meta(description="no-interviews: a model estimate alone; few-interviews.")]
 
 
+class IntervalEnds(msgspec.Struct, frozen=True):
+    """A central interval."""
+
+    interval: Annotated[float, Meta(description="Its probability.")]
+    low: Low
+    high: High
+
+
+Ends = Annotated[
+    list[IntervalEnds], Meta(description="Every central interval that was asked for, `low` and `high` first.")
+]
+
+
 class AnswerHead(msgspec.Struct, frozen=True):
     """Which release answers, and what to know of it."""
 
@@ -77,7 +91,9 @@ class AnswerHead(msgspec.Struct, frozen=True):
     weights: Annotated[
         str, Meta(description="What the model does with weights: ignored, or likelihood (fractional counts).")
     ]
-    interval: Annotated[float, Meta(description="Probability of the intervals, e.g. 0.9.")]
+    interval: Annotated[
+        float, Meta(description="Probability of the intervals from `low` to `high`, e.g. 0.9: the first asked for.")
+    ]
     release_id: Annotated[str, Meta(description="The release that answers.")]
     release_number: Annotated[int, Meta(description="Its number.")]
     published_at: Annotated[datetime, Meta(description="When it was published.")]
@@ -121,6 +137,7 @@ class ShareEstimate(msgspec.Struct, frozen=True):
     share: Share
     low: Low
     high: High
+    intervals: Ends
     sd: Sd
     mc_error: McError
     n_people: People
@@ -139,6 +156,7 @@ class AreaEstimate(GroupRow, frozen=True):
     share: Share
     low: Low
     high: High
+    intervals: Ends
     sd: Sd
     mc_error: McError
     n_people: People
@@ -199,6 +217,7 @@ class AreaRank(AreaEstimate, frozen=True):
     rank: Annotated[float, Meta(description="Posterior mean of the rank.")]
     rank_low: Annotated[float, Meta(description="Lower end of the interval of ranks: at least `interval` lies in it.")]
     rank_high: Annotated[float, Meta(description="Upper end of the interval of ranks.")]
+    rank_intervals: Ends
     rank_mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `rank`.")]
     p_first: Annotated[float, Meta(description="Posterior probability that its share is the largest.")]
     p_first_mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `p_first`; never 0.")]

@@ -17,6 +17,7 @@ from api.errors import EstimateRefused, TooManyGroups
 from api.estimates import drawn_pieces, share_fields
 from api.group_facts import GroupFacts, group_facts
 from api.group_query import EstimateQuery, Prepared, prepare_query
+from api.interval_ends import ends_of
 from api.release_cache import ReleaseCache
 from api.served import Served
 from jobs.settings import Settings
@@ -68,14 +69,16 @@ def prepare_probabilities(cache: ReleaseCache, served: Served, query: Probabilit
 def answer_probabilities(prepared: Prepared, settings: Settings) -> ProbabilityPayload:
     """P(share > threshold) of every group."""
     assert isinstance(prepared.query, ProbabilityQuery)
-    threshold, interval = prepared.query.threshold, prepared.query.interval
+    threshold = prepared.query.threshold
     return ProbabilityPayload(
         **groups_head(prepared, settings),
         threshold=threshold,
         probabilities=[
             AreaProbability(**one.names, **share, probability=p.value, probability_mc_error=p.mc_error)
             for facts, areas in drawn_pieces(prepared, settings)
-            for one, share, p in zip(facts, share_fields(areas, facts, interval), above(areas, threshold), strict=True)
+            for one, share, p in zip(
+                facts, share_fields(areas, facts, prepared.query), above(areas, threshold), strict=True
+            )
         ],
     )
 
@@ -127,14 +130,12 @@ def _ranked(
     wanted = np.flatnonzero(prepared.answered[rows])
     if not wanted.size:
         return
-    interval = prepared.query.interval
+    query = prepared.query
     areas = prepared.draws(rows)
-    ranked = ranks(areas, interval=interval)
+    ranked = ranks(areas, interval=query.interval, also=query.further)
     told = [facts[row] for row in rows[wanted].tolist()]
     part = replace(areas, areas=areas.areas[wanted], draws=areas.draws[:, wanted])
-    for row, place, share in zip(
-        rows[wanted].tolist(), wanted.tolist(), share_fields(part, told, interval), strict=True
-    ):
+    for row, place, share in zip(rows[wanted].tolist(), wanted.tolist(), share_fields(part, told, query), strict=True):
         one = ranked[place]
         yield (
             row,
@@ -144,6 +145,7 @@ def _ranked(
                 "rank": one.rank.mean,
                 "rank_low": one.rank.low,
                 "rank_high": one.rank.high,
+                "rank_intervals": ends_of(query, one.rank),
                 "rank_mc_error": one.rank.mc_error,
                 "p_first": one.p_first.value,
                 "p_first_mc_error": one.p_first.mc_error,

@@ -13,6 +13,7 @@ from api.answer_head import release_reference
 from api.comparison_payloads import AreaChange, ChangePayload
 from api.errors import EstimateRefused
 from api.group_query import EstimateQuery, load_release, one_of, prepare_query
+from api.interval_ends import ends_of
 from api.pairs import Pairs, pair_groups
 from api.provenance import wave_ids
 from api.release_cache import ReleaseCache
@@ -107,6 +108,7 @@ def _changes(pairs: Pairs, before: AreaDraws, after: AreaDraws) -> Iterator[dict
             "difference": one.difference.mean,
             "low": one.difference.low,
             "high": one.difference.high,
+            "intervals": ends_of(pairs.first.query, one.difference),
             "sd": one.difference.sd,
             "mc_error": one.difference.mc_error,
             "p_rise": one.p_rise.value,
@@ -117,13 +119,14 @@ def _changes(pairs: Pairs, before: AreaDraws, after: AreaDraws) -> Iterator[dict
 
 
 def _changed(pairs: Pairs, before: AreaDraws, after: AreaDraws) -> tuple[Change, ...]:
-    interval = pairs.first.query.interval
+    query = pairs.first.query
     if not _is_of_releases(pairs):
-        return change_between_periods(before, after, interval=interval)
+        return change_between_periods(before, after, interval=query.interval, also=query.further)
     return change_between_fits(
         before,
         after,
         waves_before=wave_ids(pairs.first.loaded),
         waves_after=wave_ids(pairs.second.loaded),
-        interval=interval,
+        interval=query.interval,
+        also=query.further,
     )

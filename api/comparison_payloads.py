@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from api.answer_payloads import GroupRow, GroupsHead, High, Low, ReleaseReference, Sd, ShareEstimate
+from api.answer_payloads import Ends, GroupRow, GroupsHead, High, Low, ReleaseReference, Sd, ShareEstimate
 
 __all__ = [
     "AreaChange",
@@ -32,6 +32,7 @@ class AreaContrast(GroupRow, frozen=True):
     difference: Annotated[float, Meta(description="Posterior mean of the first share minus the second.")]
     low: Low
     high: High
+    intervals: Ends
     sd: Sd
     mc_error: DifferenceError
     p_larger: Annotated[float, Meta(description="Posterior probability that the first is larger; a tie counts half.")]
@@ -100,6 +101,7 @@ class AreaChange(GroupRow, frozen=True):
     difference: Annotated[float, Meta(description="Posterior mean of the share after minus the share before.")]
     low: Low
     high: High
+    intervals: Ends
     sd: Sd
     mc_error: DifferenceError
     p_rise: Annotated[float, Meta(description="Posterior probability that it rose; a tie counts half.")]

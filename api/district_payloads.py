@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from api.answer_payloads import AreaEstimate, AreaRank, GroupsHead
+from api.answer_payloads import AreaEstimate, AreaRank, Ends, GroupsHead
 
 __all__ = [
     "BattlegroundPayload",
@@ -54,6 +54,7 @@ class OptionSeatsPayload(msgspec.Struct, frozen=True):
     seats: Annotated[float, Meta(description="Posterior mean of its seats.")]
     low: Annotated[float, Meta(description="Lower end of the central interval of seats.")]
     high: Annotated[float, Meta(description="Upper end of the central interval of seats.")]
+    intervals: Ends
     sd: Annotated[float, Meta(description="Posterior standard deviation.")]
     mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `seats`.")]
     p_majority: Annotated[float, Meta(description="Posterior probability of more than half of the seats.")]
@@ -91,6 +92,7 @@ class BattlegroundRow(AreaEstimate, frozen=True):
     ]
     lead_low: Annotated[float, Meta(description="Lower end of the central interval of the lead.")]
     lead_high: Annotated[float, Meta(description="Upper end of the central interval of the lead.")]
+    lead_intervals: Ends
     lead_mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `lead`.")]
     p_tipping: Annotated[float, Meta(description="Posterior probability that it tips the majority of seats.")]
     p_tipping_mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `p_tipping`; never 0.")]

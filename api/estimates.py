@@ -13,10 +13,12 @@ from api.answer_head import groups_head
 from api.answer_payloads import AreaEstimate, EstimatesPayload
 from api.breakdown import pieces
 from api.group_facts import GroupFacts, group_facts
-from api.group_query import Prepared
+from api.group_query import EstimateQuery, Prepared
+from api.interval_ends import interval_ends
 from jobs.settings import Settings
 from mrp.information import Information, information
 from mrp.poststratification import AreaDraws
+from mrp.quantity import central_intervals
 from mrp.summary import summarise
 
 __all__ = ["answer_query", "drawn_pieces", "share_fields"]
@@ -26,13 +28,12 @@ SHARE = ("share", "low", "high", "sd", "mc_error")
 
 def answer_query(prepared: Prepared, settings: Settings) -> EstimatesPayload:
     """Compute every estimate that was asked for."""
-    interval = prepared.query.interval
     return EstimatesPayload(
         **groups_head(prepared, settings),
         estimates=[
             AreaEstimate(**one.names, **share)
             for facts, areas in drawn_pieces(prepared, settings)
-            for one, share in zip(facts, share_fields(areas, facts, interval), strict=True)
+            for one, share in zip(facts, share_fields(areas, facts, prepared.query), strict=True)
         ],
     )
 
@@ -45,8 +46,8 @@ def drawn_pieces(prepared: Prepared, settings: Settings) -> Iterator[tuple[list[
         done += rows.size
 
 
-def share_fields(areas: AreaDraws, facts: Sequence[GroupFacts], interval: float) -> list[dict[str, Any]]:
-    """Share, interval and errors of every area, its people and interviews, and how much of it is data.
+def share_fields(areas: AreaDraws, facts: Sequence[GroupFacts], query: EstimateQuery) -> list[dict[str, Any]]:
+    """Share, intervals and errors of every area, its people and interviews, and how much of it is data.
 
     Parameters
     ----------
@@ -59,10 +60,14 @@ def share_fields(areas: AreaDraws, facts: Sequence[GroupFacts], interval: float)
         The fields of `api.answer_payloads.ShareEstimate`.
     """
     known = information(areas, [one.n_effective or 0.0 for one in facts])
-    shares = summarise(areas, interval=interval).select(SHARE).to_dicts()
+    shares = summarise(areas, interval=query.interval).select(SHARE).to_dicts()
+    further = central_intervals(areas.draws, query.further).transpose(2, 0, 1).tolist()  # (area, interval, 2)
     return [
-        share | one.counted | _how_much_is_data(one, of_one)
-        for share, one, of_one in zip(shares, facts, known, strict=True)
+        share
+        | {"intervals": interval_ends(query.intervals, ((share["low"], share["high"]), *ends))}
+        | one.counted
+        | _how_much_is_data(one, of_one)
+        for share, ends, one, of_one in zip(shares, further, facts, known, strict=True)
     ]
 
 

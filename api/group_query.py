@@ -53,11 +53,22 @@ class EstimateQuery:
     by: tuple[str, ...] = ()
     where: Labels = ()
     """Who is counted. Empty: everybody."""
-    interval: float = 0.9
+    intervals: tuple[float, ...] = (0.9,)
+    """Probabilities of the central intervals, at least one."""
     option: str | None = None
     """None: the first option."""
     period: str | None = None
     """None: the last that the model has, if it has any."""
+
+    @property
+    def interval(self) -> float:
+        """The first of the intervals, which words speak of."""
+        return self.intervals[0]
+
+    @property
+    def further(self) -> tuple[float, ...]:
+        """The other intervals."""
+        return self.intervals[1:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +114,7 @@ def prepare_query(cache: ReleaseCache, served: Served, query: EstimateQuery, set
         If the level, a district, a demographic, a label, the period or the option does not exist; it names those
         that do.
     IntervalOutOfRange
-        If the interval is not in (0, 1).
+        If an interval is not in (0, 1).
     TooManyGroups
         If there are more groups than the setting ``max_groups`` allows.
     EstimateRefused
@@ -112,8 +123,8 @@ def prepare_query(cache: ReleaseCache, served: Served, query: EstimateQuery, set
     DrawsNotFound
         If the draws of the release are not kept any more.
     """
-    if not 0 < query.interval < 1:
-        raise IntervalOutOfRange(query.interval)
+    if wrong := [f"{interval:g}" for interval in query.intervals if not 0 < interval < 1]:
+        raise IntervalOutOfRange(wrong)
     loaded = load_release(cache, served, settings)
     level, area_column = _level(query, loaded)
     option = find_option(query.option, loaded.question)

@@ -1,16 +1,39 @@
-"""Read the lists that are written in a query: names, and levels with their columns."""
+"""Read the lists that are written in a query: names, numbers, and levels with their columns."""
 
 import re
 
-from api.errors import EstimateRefused
+from api.errors import EstimateRefused, IntervalOutOfRange
 from api.group_query import Labels
 
-__all__ = ["labels_from", "names_from"]
+__all__ = ["intervals_from", "labels_from", "names_from"]
+
+MOST_INTERVALS = 10
 
 
 def names_from(text: str | None) -> tuple[str, ...]:
     """The names in a list with commas."""
     return tuple(part.strip() for part in text.split(",") if part.strip()) if text else ()
+
+
+def intervals_from(text: str) -> tuple[float, ...]:
+    """The probabilities of intervals in a list with commas.
+
+    Raises
+    ------
+    IntervalOutOfRange
+        If one is no number; `api.group_query.prepare_query` refuses those that are no probability.
+    EstimateRefused
+        If one is named twice, or there are more than ``MOST_INTERVALS``.
+    """
+    parts = names_from(text)
+    if wrong := [repr(part) for part in parts if not _is_number(part)] or ([] if parts else [repr(text)]):
+        raise IntervalOutOfRange(wrong)
+    intervals = tuple(map(float, parts))
+    if len(set(intervals)) < len(intervals):
+        raise EstimateRefused(f"interval names one twice: {', '.join(parts)[:200]}. Name each once.")
+    if len(intervals) > MOST_INTERVALS:
+        raise EstimateRefused(f"interval names {len(intervals)}; an answer has {MOST_INTERVALS} at most.")
+    return intervals
 
 
 def labels_from(text: str | None, parameter: str) -> Labels:
@@ -34,3 +57,11 @@ def labels_from(text: str | None, parameter: str) -> Labels:
             )
         found.append((column, (level,)))
     return tuple(found)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

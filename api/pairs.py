@@ -59,11 +59,11 @@ class Pairs:
             Fields of a payload for every area of two estimates.
         """
         facts = self._facts(settings)
-        interval = self.first.query.interval
+        query = self.first.query
         for part in pieces(self.first.loaded, np.ones(len(self.keys), dtype=np.bool_)):
             first, second = self.first.draws(self.rows[0][part]), self.second.draws(self.rows[1][part])
             of_first, of_second = ([side[place] for place in part.tolist()] for side in facts)
-            shares = share_fields(first, of_first, interval), share_fields(second, of_second, interval)
+            shares = share_fields(first, of_first, query), share_fields(second, of_second, query)
             for names, one, other, fields in zip(of_first, *shares, compare(first, second), strict=True):
                 yield Compared(dict(names.names), ShareEstimate(**one), ShareEstimate(**other), fields)
 

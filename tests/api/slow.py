@@ -10,6 +10,7 @@ from tests.api.world import DISTRICTS, REGIONS, World, frame_table
 __all__ = [
     "areas_of",
     "check_data_share",
+    "check_ends",
     "slow_mean",
     "slow_people",
     "slow_probability",
@@ -79,6 +80,16 @@ def check_data_share(row: dict[str, Any], draws: np.ndarray) -> None:
     else:
         assert row["flags"] == ["few-interviews"]
         assert (row["n_effective"], row["pooling"], row["pooling_mc_error"]) == (None, None, None)
+
+
+def check_ends(row: dict[str, Any], draws: np.ndarray, *intervals: float, name: str = "") -> None:
+    """The central intervals of a number, ``name`` before its fields: the first as low and high, all as a list."""
+    told = row[f"{name}intervals"]
+    assert [one["interval"] for one in told] == list(intervals)
+    assert (row[f"{name}low"], row[f"{name}high"]) == (told[0]["low"], told[0]["high"])
+    for one in told:
+        ends = [slow_quantile(draws, (1 - one["interval"]) / 2), slow_quantile(draws, (1 + one["interval"]) / 2)]
+        assert_allclose([one["low"], one["high"]], ends, rtol=1e-5, atol=1e-6)
 
 
 def slow_probability(values: np.ndarray, threshold: float) -> float:

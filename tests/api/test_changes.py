@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 
 from mrp.latents import LatentDraws
 from mrp.quantity import probabilities, quantities
-from tests.api.slow import check_data_share, slow_mean, slow_probability, slow_quantile, slow_shares
+from tests.api.slow import check_data_share, check_ends, slow_mean, slow_probability, slow_shares
 from tests.api.world import DISTRICTS, SURVEY, World, change_survey, wave_csv
 
 RAIL = f"/v1/surveys/{SURVEY}/questions/rail"
@@ -42,14 +42,13 @@ def weekly(world: World) -> World:
     return world
 
 
-def check(world: World, row: dict[str, Any], before: np.ndarray, after: np.ndarray, interval: float) -> None:
+def check(world: World, row: dict[str, Any], before: np.ndarray, after: np.ndarray, *intervals: float) -> None:
     gap = after - before
     assert_allclose([row["before"]["share"], row["after"]["share"]], [slow_mean(before), slow_mean(after)], rtol=1e-5)
     assert_allclose(row["difference"], slow_mean(gap), atol=1e-6)
     check_data_share(row["before"], before)
     check_data_share(row["after"], after)
-    ends = [slow_quantile(gap, (1 - interval) / 2), slow_quantile(gap, (1 + interval) / 2)]
-    assert_allclose([row["low"], row["high"]], ends, atol=1e-6)
+    check_ends(row, gap, *intervals)
     chains = LatentDraws(world.fit.draws, world.fit.design.latent_names, n_chains=4)
     (size,) = quantities(gap[:, None], chains)
     assert_allclose([row["sd"], row["mc_error"]], [size.sd, size.mc_error], atol=1e-6)
@@ -62,14 +61,14 @@ def check(world: World, row: dict[str, Any], before: np.ndarray, after: np.ndarr
 
 @pytest.mark.parametrize("option", ["yes", "no"])
 def test_a_change_between_periods_is_taken_draw_by_draw(weekly: World, option: str):
-    body = ask(weekly, level="region", by="gender", since=WEEKS[0], interval=0.8, option=option)
+    body = ask(weekly, level="region", by="gender", since=WEEKS[0], interval="0.8,0.95", option=option)
 
     assert (body["between"], body["since"], body["period"], body["before"]) == ("periods", WEEKS[0], WEEKS[2], None)
     assert len(body["changes"]) == 4
     for row in body["changes"]:
         wanted = {"region": row["area"], **row["groups"]}
         shares = [slow_shares(weekly, wanted, period=week) for week in (WEEKS[0], WEEKS[2])]
-        check(weekly, row, *(shares if option == "yes" else [1 - one for one in shares]), 0.8)
+        check(weekly, row, *(shares if option == "yes" else [1 - one for one in shares]), 0.8, 0.95)
 
 
 def test_the_period_before_is_the_default_also_if_nobody_was_interviewed_in_it(weekly: World):
@@ -128,7 +127,7 @@ def test_releases_that_share_no_interview_are_compared_every_draw_with_every_dra
     )
     world.release("w2", wave_csv(100, start=1000))
 
-    body = ask(world, before=first.id, level="district")
+    body = ask(world, before=first.id, level="district", interval="0.9,0.5")
     assert (body["between"], body["since"], body["before"]["release_id"]) == ("releases", None, first.id)
     assert [row["area"] for row in body["changes"]] == list(DISTRICTS)
     for row in body["changes"]:
@@ -141,6 +140,8 @@ def test_releases_that_share_no_interview_are_compared_every_draw_with_every_dra
         gaps = np.array([b - a for a in old for b in new])
         # The interval is that of differences between 256 quantiles of either.
         assert_allclose([row["low"], row["high"]], np.quantile(gaps, [0.05, 0.95]), atol=0.01)
+        half = row["intervals"][1]
+        assert_allclose([half["low"], half["high"]], np.quantile(gaps, [0.25, 0.75]), atol=0.01)
         assert row["words"] == ("rise" if rises >= 0.95 else "fall" if rises <= 0.05 else "no clear change")
 
 

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from api.estimates import answer_query
 from jobs.survey import load_survey, update_survey
 from polling.store import fits, releases
-from tests.api.slow import check_data_share, slow_people, slow_shares
+from tests.api.slow import check_data_share, check_ends, slow_people, slow_shares
 from tests.api.world import AGES, DISTRICTS, SILENT, SMALL, SURVEY, World, change_survey, frame_table, wave_csv
 
 URL = f"/v1/surveys/{SURVEY}/questions/rail/estimates"
@@ -37,6 +37,18 @@ def test_every_level_answers_with_its_own_areas(served: World, level: str, colum
     assert len(body["estimates"]) == n
     for row in body["estimates"]:
         assert_allclose(row["share"], slow_shares(served, {column: row["area"]}).mean(), rtol=1e-5)
+
+
+def test_several_intervals_come_in_the_order_in_which_they_are_asked_for(served: World):
+    body = served.estimates(level="district", interval="0.8,0.5,0.95")
+
+    assert body["interval"] == 0.8
+    for row in body["estimates"]:
+        check_ends(row, slow_shares(served, {"district": row["area"]}), 0.8, 0.5, 0.95)
+        narrow, middle, wide = (row["intervals"][i] for i in (1, 0, 2))
+        assert wide["low"] < middle["low"] < narrow["low"] < narrow["high"] < middle["high"] < wide["high"]
+    one = served.estimates(level="district")["estimates"][0]
+    assert one["intervals"] == [{"interval": 0.9, "low": one["low"], "high": one["high"]}]
 
 
 def test_groups_are_crossed_with_areas_in_declared_order(served: World):
@@ -160,6 +172,12 @@ def test_the_answer_names_what_it_rests_on(served: World):
         ({"interval": "0"}, "interval-out-of-range", "above 0"),
         ({"interval": "1"}, "interval-out-of-range", "below 1"),
         ({"interval": "nan"}, "interval-out-of-range", "got nan"),
+        ({"interval": "0.5,1.5,0.9,-1"}, "interval-out-of-range", "interval must be above 0 and below 1"),
+        ({"interval": "0.5,1.5,0.9,-1"}, "interval-out-of-range", "got 1.5, -1."),
+        ({"interval": "0.5,half"}, "interval-out-of-range", "got 'half'."),
+        ({"interval": ""}, "interval-out-of-range", "got ''."),
+        ({"interval": "0.5,0.50"}, "bad-estimate-query", "interval names one twice"),
+        ({"interval": ",".join(f"0.{n}" for n in range(11, 22))}, "bad-estimate-query", "10 at most"),
     ],
 )
 def test_what_cannot_be_answered_is_refused_with_what_can(served: World, parameters: dict, type_: str, named: str):
