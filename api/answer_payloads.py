@@ -187,6 +187,10 @@ class GroupsHead(AnswerHead, frozen=True):
     where: Annotated[
         dict[str, list[str]], Meta(description="Who is counted: of each column named, these levels; empty: everybody.")
     ]
+    merge: Annotated[
+        dict[str, dict[str, list[str]]],
+        Meta(description="Levels taken together: of each column, new names and the levels in them; usually empty."),
+    ]
     withheld: Annotated[list[WithheldGroup], Meta(description="Groups too small to be answered.")]
 
 

@@ -12,8 +12,9 @@ from typing import Any
 from api.answer_head import release_reference
 from api.comparison_payloads import AreaChange, ChangePayload
 from api.errors import EstimateRefused
-from api.group_query import EstimateQuery, load_release, one_of, prepare_query
+from api.group_query import EstimateQuery, load_release, prepare_query
 from api.interval_ends import ends_of
+from api.labels import one_of
 from api.pairs import Pairs, pair_groups
 from api.provenance import wave_ids
 from api.release_cache import ReleaseCache

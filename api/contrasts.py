@@ -13,8 +13,9 @@ from typing import Any
 from api.answer_head import groups_head
 from api.comparison_payloads import AreaContrast, ContrastPayload
 from api.errors import EstimateRefused
-from api.group_query import EstimateQuery, Labels, find_labels, find_option, load_release, prepare_query
+from api.group_query import EstimateQuery, find_option, load_release, prepare_query
 from api.interval_ends import ends_of
+from api.labels import Labels, find_labels
 from api.pairs import Pairs, pair_groups
 from api.release_cache import ReleaseCache
 from api.served import Served

@@ -11,7 +11,8 @@ from api.chances import PreparedRanks, RankQuery, answer_ranks, prepare_ranks
 from api.district_payloads import DistrictProfile, ProfilePayload
 from api.errors import DistrictNotFound, EstimateRefused
 from api.estimates import answer_query
-from api.group_query import DISTRICT, EstimateQuery, Prepared, load_release, prepare_query
+from api.group_query import EstimateQuery, Prepared, load_release, prepare_query
+from api.labels import DISTRICT, Merges, merges_districts
 from api.release_cache import ReleaseCache
 from api.served import Served
 from jobs.settings import Settings
@@ -58,6 +59,10 @@ def prepare_profile(cache: ReleaseCache, served: Served, query: ProfileQuery, se
     if query.level not in (None, DISTRICT) or query.districts:
         raise EstimateRefused("The path names the district. Leave level and districts out.")
     electorate = load_release(cache, served, settings).electorate
+    if merges_districts(query.merge, electorate):
+        raise EstimateRefused(
+            "The path names the district. Leave merged districts out, or ask for them at level=district."
+        )
     if query.district not in electorate.codes:
         raise DistrictNotFound(query.district, electorate.codes)
     shared = {name: getattr(query, name) for name in EstimateQuery.__dataclass_fields__}
@@ -65,8 +70,11 @@ def prepare_profile(cache: ReleaseCache, served: Served, query: ProfileQuery, se
     breakdowns = (query.by,) if query.by else tuple((name,) for name in electorate.demographics)
     return PreparedProfile(
         query.district,
-        prepare_ranks(cache, served, replace(RankQuery(**shared), by=()), settings),
-        tuple(prepare_query(cache, served, replace(EstimateQuery(**shared), by=by), settings) for by in breakdowns),
+        prepare_ranks(cache, served, replace(RankQuery(**shared), by=(), merge=()), settings),
+        tuple(
+            prepare_query(cache, served, replace(EstimateQuery(**shared), by=by, merge=merges), settings)
+            for by, merges in zip(breakdowns, _divided(query, breakdowns), strict=True)
+        ),
     )
 
 
@@ -76,6 +84,7 @@ def answer_profile(profile: PreparedProfile, settings: Settings) -> ProfilePaylo
     within = [answer_query(one, settings) for one in profile.groups]
     head = groups_head(prepared, settings)
     head["by"] = [name for one in within for name in one.by]
+    head["merge"] = {column: names for one in within for column, names in one.merge.items()}
     head["withheld"] = [*head["withheld"], *(group for one in within for group in one.withheld)]
     electorate = prepared.loaded.electorate
     row = next(row for row in electorate.districts.iter_rows(named=True) if row["code"] == profile.district)
@@ -88,6 +97,15 @@ def answer_profile(profile: PreparedProfile, settings: Settings) -> ProfilePaylo
         district=DistrictProfile(**_fields(ranked[0]), **_chance_to_lead(prepared)) if ranked else None,
         groups=[group for one in within for group in one.estimates],
     )
+
+
+def _divided(query: EstimateQuery, breakdowns: tuple[tuple[str, ...], ...]) -> list[Merges]:
+    """What is merged in each breakdown; what belongs to none is left to the first, which refuses it."""
+    named = {name for by in breakdowns for name in by}
+    return [
+        tuple(one for one in query.merge if one.column in by or (one.column not in named and first))
+        for first, by in zip((True, *(False for _ in breakdowns)), breakdowns, strict=False)
+    ]
 
 
 def _fields(rank: AreaRank) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from api.answer_payloads import WithheldGroup
 from api.group_query import Prepared
-from api.release_cache import LoadedRelease
 from jobs.settings import Settings
 
 __all__ = ["GroupFacts", "group_facts", "group_names", "withheld_groups"]
@@ -53,7 +52,7 @@ def group_facts(prepared: Prepared, settings: Settings) -> list[GroupFacts]:
 
 def group_names(prepared: Prepared, which: NDArray[np.bool_]) -> list[dict[str, Any]]:
     """Area, its name and the levels of some groups of the breakdown, shape (group,), as fields of a payload."""
-    names = _area_names(prepared.loaded, prepared.area_column)
+    names = _area_names(prepared)
     named = []
     for row in prepared.breakdown.groups.filter(pl.Series(which)).iter_rows(named=True):
         area = row[prepared.area_column] if prepared.area_column else "all"
@@ -85,6 +84,8 @@ def _interviews(prepared: Prepared) -> dict[tuple[object, ...], int]:
     counts = prepared.loaded.counts
     for column, levels in prepared.breakdown.grouping.where.items():
         counts = counts.filter(pl.col(column).is_in(levels))
+    for column, names in prepared.breakdown.grouping.merge.items():
+        counts = counts.with_columns(pl.col(column).replace(_new_names(names)))
     return _sums(counts, prepared.breakdown.by)
 
 
@@ -95,13 +96,20 @@ def _sums(counts: pl.DataFrame, by: Sequence[str]) -> dict[tuple[object, ...], i
     return {tuple(row[:-1]): int(row[-1]) for row in grouped.iter_rows()}
 
 
-def _area_names(loaded: LoadedRelease, area_column: str | None) -> dict[str, str]:
+def _new_names(names: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """Of each merged level, what it is called together with others."""
+    return {level: name for name, levels in names.items() for level in levels}
+
+
+def _area_names(prepared: Prepared) -> dict[str, str]:
+    loaded, area_column = prepared.loaded, prepared.area_column
     if area_column is None:
         return {"all": loaded.declaration.universe}
+    merged = {name: name for name in prepared.breakdown.grouping.merge.get(area_column, {})}
     if area_column == loaded.electorate.district:
         districts = loaded.electorate.districts
-        return dict(zip(districts["code"].to_list(), districts["name"].to_list(), strict=True))
-    return {name: name for name in loaded.electorate.levels(area_column)}
+        return dict(zip(districts["code"].to_list(), districts["name"].to_list(), strict=True)) | merged
+    return {name: name for name in loaded.electorate.levels(area_column)} | merged
 
 
 def _without_people(prepared: Prepared) -> list[WithheldGroup]:
@@ -110,9 +118,10 @@ def _without_people(prepared: Prepared) -> list[WithheldGroup]:
     if prepared.area_column != electorate.district or prepared.query.by or prepared.breakdown.grouping.where:
         return []
     populated = set(prepared.breakdown.groups[electorate.district].to_list())
-    names = _area_names(prepared.loaded, electorate.district)
-    wanted = prepared.query.districts or electorate.codes
+    names = _area_names(prepared)
+    merged = _new_names(prepared.breakdown.grouping.merge.get(electorate.district, {}))
+    wanted = {merged.get(code, code) for code in prepared.query.districts or electorate.codes}
     return [
         WithheldGroup(code, names[code], {}, "Nobody lives there according to the frame.")
-        for code in sorted(set(wanted) - populated)
+        for code in sorted(wanted - populated)
     ]

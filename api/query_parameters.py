@@ -12,7 +12,7 @@ from litestar.params import FromPath, QueryParameter
 
 from api.answering import Which
 from api.group_query import EstimateQuery
-from api.label_text import intervals_from, labels_from, names_from
+from api.label_text import intervals_from, labels_from, merges_from, names_from
 from api.services import Services
 
 __all__ = ["ASKED", "Asked"]
@@ -50,6 +50,13 @@ def asked(
             "a demographic, a parent level or district; of several levels of one column any is meant."
         ),
     ] = None,
+    merge: Annotated[
+        str | None,
+        QueryParameter(
+            description="Levels taken together: column:level|level=name, separated by commas, such as "
+            "age:18-29|30-39=young,district:A|B=Coast. The column is one of `by` or that of the areas."
+        ),
+    ] = None,
     interval: Annotated[
         str,
         QueryParameter(
@@ -73,6 +80,7 @@ def asked(
         districts=names_from(districts),
         by=names_from(by),
         where=labels_from(where, "where"),
+        merge=merges_from(merge),
         intervals=intervals_from(interval),
         option=option or None,
         period=period or None,

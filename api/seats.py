@@ -18,8 +18,9 @@ from api.district_payloads import (
 from api.errors import EstimateRefused
 from api.estimates import share_fields
 from api.group_facts import group_facts
-from api.group_query import DISTRICT, EstimateQuery, Prepared, find_option, load_release, one_of, prepare_query
+from api.group_query import EstimateQuery, Prepared, find_option, load_release, prepare_query
 from api.interval_ends import ends_of
+from api.labels import DISTRICT, one_of
 from api.release_cache import ReleaseCache
 from api.served import Served
 from jobs.settings import Settings
@@ -78,8 +79,8 @@ def prepare_seats(cache: ReleaseCache, served: Served, query: SeatsQuery, settin
         As `prepare_query`; or if groups are asked for, one of the two options is not estimated, or the column has no
         numbers of seats.
     """
-    if query.by or query.level not in (None, DISTRICT):
-        raise EstimateRefused("Seats are counted by district, of everybody in it. Leave level and by out.")
+    if query.by or query.merge or query.level not in (None, DISTRICT):
+        raise EstimateRefused("Seats are counted by district, of everybody in it. Leave level, by and merge out.")
     loaded = load_release(cache, served, settings)
     for option in loaded.question.options:
         find_option(option, loaded.question)

@@ -190,8 +190,8 @@ def test_districts_may_have_several_seats(world: World):
     [
         ({"seats": "income"}, "is no number of seats in"),
         ({"seats": "incom"}, "Did you mean 'income'?"),
-        ({"by": "age"}, "Leave level and by out."),
-        ({"level": "region"}, "Leave level and by out."),
+        ({"by": "age"}, "Leave level, by and merge out."),
+        ({"level": "region"}, "Leave level, by and merge out."),
         ({"option": "maybe"}, "Allowed: yes, no."),
     ],
 )
