@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from api.answer_payloads import WithheldGroup
 from api.group_query import Prepared
+from api.shown_counts import PERIOD
 from jobs.settings import Settings
 
-__all__ = ["GroupFacts", "group_facts", "group_names", "withheld_groups"]
+__all__ = ["GroupFacts", "group_facts", "group_names", "shown_interviews", "withheld_groups"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,19 @@ class GroupFacts:
         return {"n_people": self.n_people, "n_interviews": self.n_interviews, "flags": list(self.flags)}
 
 
-def group_facts(prepared: Prepared, settings: Settings) -> list[GroupFacts]:
-    """Facts of the groups that are answered, in order."""
-    interviews = _interviews(prepared)
-    # That nobody was interviewed is said of whole areas only: of a small group it would be about one person.
+def group_facts(prepared: Prepared, settings: Settings, *, period: str | None = None) -> list[GroupFacts]:
+    """Facts of the groups that are answered, in order.
+
+    Parameters
+    ----------
+    period
+        Of which interviews are counted; None: those of every period of the fit.
+    """
+    interviews = _sums(shown_interviews(prepared, period), prepared.breakdown.by)
+    # That nobody was interviewed is said of whole areas only, and of a period of the whole: of a small group it would
+    # be about one person.
     is_whole = not prepared.query.by and not prepared.breakdown.grouping.where
+    is_whole = is_whole and (period is None or prepared.area_column is None)
     facts = []
     answered = prepared.breakdown.groups.filter(pl.Series(prepared.answered))
     for names, row in zip(group_names(prepared, prepared.answered), answered.iter_rows(named=True), strict=True):
@@ -79,17 +88,23 @@ def _told(
     return None, None, ("few-interviews",)
 
 
-def _interviews(prepared: Prepared) -> dict[tuple[object, ...], int]:
-    """Group -> perturbed interviews; a group without any interview is not there."""
+def shown_interviews(prepared: Prepared, period: str | None = None) -> pl.DataFrame:
+    """Perturbed counts of the people of a breakdown, in one period or all, with its levels as they are called in it.
+
+    Cell by cell: sums of them may be told, from ``min_interviews`` on.
+    """
     counts = prepared.loaded.counts
+    if period is not None:
+        counts = counts.filter(pl.col(PERIOD) == period)
     for column, levels in prepared.breakdown.grouping.where.items():
         counts = counts.filter(pl.col(column).is_in(levels))
     for column, names in prepared.breakdown.grouping.merge.items():
         counts = counts.with_columns(pl.col(column).replace(_new_names(names)))
-    return _sums(counts, prepared.breakdown.by)
+    return counts
 
 
 def _sums(counts: pl.DataFrame, by: Sequence[str]) -> dict[tuple[object, ...], int]:
+    """Group -> perturbed interviews; a group without any interview is not there."""
     if not by:
         return {(): int(counts["n"].sum())} if counts.height else {}
     grouped = counts.group_by(list(by)).agg(pl.col("n").sum())

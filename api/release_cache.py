@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from api.shown_counts import shown_counts
 from api.slots import Slots
 from jobs.refit import electorate_of
 from jobs.settings import Settings
@@ -23,7 +24,6 @@ from mrp.latents import LatentDraws
 from mrp.poststratification import AreaDraws, area_draws
 from mrp.verdict import FitVerdict
 from polling.declaration import Question, SurveyDeclaration
-from polling.disclosure import perturb_counts
 from polling.once import Once
 from polling.secrets import SecretsFile
 from polling.store import fits, releases, surveys
@@ -52,7 +52,7 @@ class LoadedRelease:
     latents: LatentDraws
     verdict: FitVerdict
     counts: pl.DataFrame
-    """Cells with interviews: district, demographics, parents, and ``n`` perturbed for disclosure control."""
+    """Interviews by cell, perturbed for disclosure control; see `api.shown_counts`."""
     design_effect: float
     """What weighting costs: by how much interviews are divided in the likelihood; 1 where it has no weights.
 
@@ -150,12 +150,6 @@ class ReleaseCache:
             design=design,
             latents=latents,
             verdict=FitVerdict.from_json(verdict),
-            counts=_shown_counts(counts, electorate, release_id=release.id, key=self._secrets.disclosure_key()),
+            counts=shown_counts(counts, electorate, release_id=release.id, key=self._secrets.disclosure_key()),
             design_effect=round(design_effect(design, counts), 2),
         )
-
-
-def _shown_counts(counts: pl.DataFrame, electorate: Electorate, *, release_id: str, key: bytes) -> pl.DataFrame:
-    shown = perturb_counts(counts, by=electorate.cell_columns, release_id=release_id, key=key)
-    parents = electorate.districts.select(pl.col("code").alias(electorate.district), *electorate.parents)
-    return shown.select(*electorate.cell_columns, "n").join(parents, on=electorate.district, how="left")

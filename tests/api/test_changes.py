@@ -9,14 +9,9 @@ from numpy.testing import assert_allclose
 from mrp.latents import LatentDraws
 from mrp.quantity import probabilities, quantities
 from tests.api.slow import check_data_share, check_ends, slow_mean, slow_probability, slow_shares
-from tests.api.world import DISTRICTS, SURVEY, World, change_survey, wave_csv
+from tests.api.world import DISTRICTS, SURVEY, WEEKS, World, wave_csv
 
 RAIL = f"/v1/surveys/{SURVEY}/questions/rail"
-WEEKS = ("2026-W07", "2026-W08", "2026-W09")
-DAYS = {
-    "2026-W07": {"fieldwork_start": "2026-02-09", "fieldwork_end": "2026-02-11"},
-    "2026-W09": {"fieldwork_start": "2026-02-23", "fieldwork_end": "2026-02-25"},
-}
 
 
 def ask(world: World, **parameters: Any) -> dict[str, Any]:
@@ -30,16 +25,6 @@ def refused(world: World, **parameters: Any) -> str:
     reply = world.get(f"{RAIL}/change", params=parameters)
     assert reply.status_code == 422, reply.text
     return str(reply.json()["detail"])
-
-
-@pytest.fixture
-def weekly(world: World) -> World:
-    """A release whose model has an effect of every week."""
-    change_survey(world, "survey.toml", "gender + (1|district)", "gender + (1|district) + (1|period)")
-    for number, days in enumerate(DAYS.values()):
-        assert world.push(f"w{number}", wave_csv(200, start=1000 * number), **days).status_code == 202
-    world.work()
-    return world
 
 
 def check(world: World, row: dict[str, Any], before: np.ndarray, after: np.ndarray, *intervals: float) -> None:

@@ -43,6 +43,9 @@ SILENT = "D5"
 SMALL = ("D6", "man", "old")
 """A cell with fewer than 100 people."""
 
+WEEKS = ("2026-W07", "2026-W08", "2026-W09")
+"""Periods of `World.weekly_release`; nobody is interviewed in the second."""
+
 SURVEY_TOML = """
 [survey]
 id = "{id}"
@@ -216,6 +219,18 @@ class World:
         self.work()
         with self.store.read() as session:
             current = releases.current_release(session, SURVEY, question)
+        assert current is not None
+        return current
+
+    def weekly_release(self) -> ReleaseRecord:
+        """Have the first question fitted with an effect of every week, on interviews in the first and the last."""
+        change_survey(self, "survey.toml", "gender + (1|district)", "gender + (1|district) + (1|period)")
+        for number, end in enumerate(("2026-02-11", "2026-02-25")):
+            days = {"fieldwork_start": "2026-02-09", "fieldwork_end": end}
+            assert self.push(f"week{number}", wave_csv(200, start=1000 * number), **days).status_code == 202
+        self.work()
+        with self.store.read() as session:
+            current = releases.current_release(session, SURVEY, "rail")
         assert current is not None
         return current
 
