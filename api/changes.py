@@ -7,6 +7,7 @@ with waves in common have a revision, not a change.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import repeat
 from typing import Any
 
 from api.answer_head import release_reference
@@ -19,11 +20,18 @@ from api.pairs import Pairs, pair_groups
 from api.provenance import wave_ids
 from api.release_cache import ReleaseCache
 from api.served import Served
+from api.swings import swings
 from jobs.settings import Settings
 from mrp.change import Change, change_between_fits, change_between_periods
 from mrp.poststratification import AreaDraws
 
 __all__ = ["ChangeQuery", "answer_changes", "prepare_change", "prepare_change_of_releases"]
+
+
+NOT_SPLIT = {
+    "mix_and_mind": None,
+    "mix_and_mind_reason": "A swing is split between two periods of one release, not between releases.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +101,12 @@ def answer_changes(pairs: Pairs, settings: Settings) -> ChangePayload:
         since=pairs.first.period,
         before=release_reference(pairs.first.served.release) if is_of_releases else None,
         changes=[
-            AreaChange(**names, before=first, after=second, **fields)
-            for names, first, second, fields in pairs.compared(settings, partial(_changes, pairs))
+            AreaChange(**names, before=first, after=second, **fields, **split)
+            for (names, first, second, fields), split in zip(
+                pairs.compared(settings, partial(_changes, pairs)),
+                repeat(NOT_SPLIT, len(pairs.keys)) if is_of_releases else swings(pairs, settings),
+                strict=True,
+            )
         ],
     )
 

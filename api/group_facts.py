@@ -45,7 +45,7 @@ def group_facts(prepared: Prepared, settings: Settings, *, period: str | None = 
     period
         Of which interviews are counted; None: those of every period of the fit.
     """
-    interviews = _sums(shown_interviews(prepared, period), prepared.breakdown.by)
+    interviews = _sums(*shown_interviews(prepared, period))
     # That nobody was interviewed is said of whole areas only, and of a period of the whole: of a small group it would
     # be about one person.
     is_whole = not prepared.query.by and not prepared.breakdown.grouping.where
@@ -88,19 +88,23 @@ def _told(
     return None, None, ("few-interviews",)
 
 
-def shown_interviews(prepared: Prepared, period: str | None = None) -> pl.DataFrame:
-    """Perturbed counts of the people of a breakdown, in one period or all, with its levels as they are called in it.
+def shown_interviews(prepared: Prepared, period: str | None = None) -> tuple[pl.DataFrame, list[str]]:
+    """Perturbed counts of the people of a breakdown by cell, of one period or all; and the columns that name the group.
 
-    Cell by cell: sums of them may be told, from ``min_interviews`` on.
+    Sums by group may be told, from ``min_interviews`` on.
     """
     counts = prepared.loaded.counts
     if period is not None:
         counts = counts.filter(pl.col(PERIOD) == period)
     for column, levels in prepared.breakdown.grouping.where.items():
         counts = counts.filter(pl.col(column).is_in(levels))
-    for column, names in prepared.breakdown.grouping.merge.items():
-        counts = counts.with_columns(pl.col(column).replace(_new_names(names)))
-    return counts
+    merge = prepared.breakdown.grouping.merge
+    # Beside the columns themselves: whoever looks at a cell wants its levels, not what they are called together.
+    called = [
+        pl.col(column).replace(_new_names(merge.get(column, {}))).alias(f"group:{column}")
+        for column in prepared.breakdown.by
+    ]
+    return counts.with_columns(called), [one.meta.output_name() for one in called]
 
 
 def _sums(counts: pl.DataFrame, by: Sequence[str]) -> dict[tuple[object, ...], int]:
