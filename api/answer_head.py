@@ -47,6 +47,10 @@ def groups_head(prepared: Prepared, settings: Settings) -> dict[str, Any]:
         "level": prepared.level,
         "by": list(prepared.query.by),
         "where": {column: list(levels) for column, levels in prepared.breakdown.grouping.where.items()},
+        "merge": {
+            column: {name: list(levels) for name, levels in names.items()}
+            for column, names in prepared.breakdown.grouping.merge.items()
+        },
         "withheld": withheld_groups(prepared, settings),
     }
 

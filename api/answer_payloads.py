@@ -20,6 +20,7 @@ __all__ = [
     "EstimatesPayload",
     "GroupRow",
     "GroupsHead",
+    "IntervalEnds",
     "ProbabilityPayload",
     "RankPayload",
     "ReleaseReference",
@@ -37,7 +38,40 @@ Interviews = Annotated[
     int | None,
     Meta(description="Interviews behind it, perturbed for disclosure control; null below the smallest count shown."),
 ]
+Effective = Annotated[
+    float | None,
+    Meta(
+        description="The same after weighting: divided by the release's design effect, one for all groups, where the "
+        "model uses weights; 0 where it is told that there are none, null where their number is not shown."
+    ),
+]
+Equivalent = Annotated[
+    float | None,
+    Meta(description="Interviews that alone would be as precise as the estimate; null if it does not vary."),
+]
+EquivalentError = Annotated[float, Meta(description="Monte-Carlo standard error of `n_equivalent`.")]
+Pooling = Annotated[
+    float | None,
+    Meta(
+        description="How much is borrowed from other groups and from predictors: 0 nothing, 1 everything. Null where "
+        "the number of interviews is not shown."
+    ),
+]
+PoolingError = Annotated[float | None, Meta(description="Monte-Carlo standard error of `pooling`, or null.")]
 Flags = Annotated[list[str], Meta(description="no-interviews: a model estimate alone; few-interviews.")]
+
+
+class IntervalEnds(msgspec.Struct, frozen=True):
+    """A central interval."""
+
+    interval: Annotated[float, Meta(description="Its probability.")]
+    low: Low
+    high: High
+
+
+Ends = Annotated[
+    list[IntervalEnds], Meta(description="Every central interval that was asked for, `low` and `high` first.")
+]
 
 
 class AnswerHead(msgspec.Struct, frozen=True):
@@ -57,7 +91,9 @@ class AnswerHead(msgspec.Struct, frozen=True):
     weights: Annotated[
         str, Meta(description="What the model does with weights: ignored, or likelihood (fractional counts).")
     ]
-    interval: Annotated[float, Meta(description="Probability of the intervals, e.g. 0.9.")]
+    interval: Annotated[
+        float, Meta(description="Probability of the intervals from `low` to `high`, e.g. 0.9: the first asked for.")
+    ]
     release_id: Annotated[str, Meta(description="The release that answers.")]
     release_number: Annotated[int, Meta(description="Its number.")]
     published_at: Annotated[datetime, Meta(description="When it was published.")]
@@ -101,10 +137,16 @@ class ShareEstimate(msgspec.Struct, frozen=True):
     share: Share
     low: Low
     high: High
+    intervals: Ends
     sd: Sd
     mc_error: McError
     n_people: People
     n_interviews: Interviews
+    n_effective: Effective
+    n_equivalent: Equivalent
+    n_equivalent_mc_error: EquivalentError
+    pooling: Pooling
+    pooling_mc_error: PoolingError
     flags: Flags
 
 
@@ -114,10 +156,16 @@ class AreaEstimate(GroupRow, frozen=True):
     share: Share
     low: Low
     high: High
+    intervals: Ends
     sd: Sd
     mc_error: McError
     n_people: People
     n_interviews: Interviews
+    n_effective: Effective
+    n_equivalent: Equivalent
+    n_equivalent_mc_error: EquivalentError
+    pooling: Pooling
+    pooling_mc_error: PoolingError
     flags: Flags
 
 
@@ -138,6 +186,10 @@ class GroupsHead(AnswerHead, frozen=True):
     by: Annotated[list[str], Meta(description="Demographics of the breakdown.")]
     where: Annotated[
         dict[str, list[str]], Meta(description="Who is counted: of each column named, these levels; empty: everybody.")
+    ]
+    merge: Annotated[
+        dict[str, dict[str, list[str]]],
+        Meta(description="Levels taken together: of each column, new names and the levels in them; usually empty."),
     ]
     withheld: Annotated[list[WithheldGroup], Meta(description="Groups too small to be answered.")]
 
@@ -169,6 +221,7 @@ class AreaRank(AreaEstimate, frozen=True):
     rank: Annotated[float, Meta(description="Posterior mean of the rank.")]
     rank_low: Annotated[float, Meta(description="Lower end of the interval of ranks: at least `interval` lies in it.")]
     rank_high: Annotated[float, Meta(description="Upper end of the interval of ranks.")]
+    rank_intervals: Ends
     rank_mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `rank`.")]
     p_first: Annotated[float, Meta(description="Posterior probability that its share is the largest.")]
     p_first_mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `p_first`; never 0.")]

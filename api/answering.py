@@ -26,7 +26,7 @@ from jobs.settings import Settings
 
 __all__ = ["ANSWERS", "Which", "answer", "entity_tag", "find"]
 
-FORM = 5
+FORM = 6
 """Version of the form of the answers."""
 
 ANSWERS = {

@@ -42,6 +42,7 @@ from api.routes.release_acts import release_acts_routes
 from api.routes.releases import releases_routes
 from api.routes.sources import sources_route
 from api.routes.surveys import surveys_routes
+from api.routes.trends import trends_routes
 from api.routes.wave_life import wave_life_routes
 from api.routes.waves import waves_routes
 from api.routes.webhooks import webhooks_routes
@@ -115,6 +116,7 @@ def build(services: Services) -> Litestar:
             webhooks_routes,
             comparisons_routes,
             districts_routes,
+            trends_routes,
             releases_routes,
             disclosure_route,
             release_acts_routes,

@@ -4,8 +4,8 @@ Areas are ranked within each group of the breakdown, among all areas of the leve
 for: 3 of 50 means the same in every query. At the level of the nation its groups are ranked.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from api.answer_head import groups_head
 from api.answer_payloads import AreaProbability, AreaRank, ProbabilityPayload, RankPayload
 from api.errors import EstimateRefused, TooManyGroups
-from api.estimates import drawn_pieces, shares_of
-from api.group_facts import group_facts
+from api.estimates import drawn_pieces, share_fields
+from api.group_facts import GroupFacts, group_facts
 from api.group_query import EstimateQuery, Prepared, prepare_query
+from api.interval_ends import ends_of
 from api.release_cache import ReleaseCache
 from api.served import Served
 from jobs.settings import Settings
@@ -68,18 +69,16 @@ def prepare_probabilities(cache: ReleaseCache, served: Served, query: Probabilit
 def answer_probabilities(prepared: Prepared, settings: Settings) -> ProbabilityPayload:
     """P(share > threshold) of every group."""
     assert isinstance(prepared.query, ProbabilityQuery)
-    threshold, interval = prepared.query.threshold, prepared.query.interval
-    rows = (
-        share | {"probability": p.value, "probability_mc_error": p.mc_error}
-        for areas in drawn_pieces(prepared)
-        for share, p in zip(shares_of(areas, interval), above(areas, threshold), strict=True)
-    )
+    threshold = prepared.query.threshold
     return ProbabilityPayload(
         **groups_head(prepared, settings),
         threshold=threshold,
         probabilities=[
-            AreaProbability(**facts.fields, **row)
-            for facts, row in zip(group_facts(prepared, settings), rows, strict=True)
+            AreaProbability(**one.names, **share, probability=p.value, probability_mc_error=p.mc_error)
+            for facts, areas in drawn_pieces(prepared, settings)
+            for one, share, p in zip(
+                facts, share_fields(areas, facts, prepared.query), above(areas, threshold), strict=True
+            )
         ],
     )
 
@@ -114,37 +113,41 @@ def prepare_ranks(cache: ReleaseCache, served: Served, query: RankQuery, setting
 def answer_ranks(ranking: PreparedRanks, settings: Settings) -> RankPayload:
     """The rank of every group that was asked for."""
     prepared = ranking.prepared
-    found = {row: fields for rows in ranking.together for row, fields in _ranked(prepared, rows)}
+    answered = np.flatnonzero(prepared.answered).tolist()
+    facts = dict(zip(answered, group_facts(prepared, settings), strict=True))
+    found = {row: fields for rows in ranking.together for row, fields in _ranked(prepared, rows, facts)}
     return RankPayload(
         **groups_head(prepared, settings),
         ranked="areas" if prepared.area_column else "groups",
-        ranks=[
-            AreaRank(**facts.fields, **found[row])
-            for facts, row in zip(
-                group_facts(prepared, settings), np.flatnonzero(prepared.answered).tolist(), strict=True
-            )
-        ],
+        ranks=[AreaRank(**facts[row].names, **found[row]) for row in answered],
     )
 
 
-def _ranked(prepared: Prepared, rows: NDArray[np.int64]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Shares and ranks of those of some rows that were asked for."""
-    if not prepared.answered[rows].any():
+def _ranked(
+    prepared: Prepared, rows: NDArray[np.int64], facts: Mapping[int, GroupFacts]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Shares and ranks of those of some rows that were asked for; ``facts`` has theirs."""
+    wanted = np.flatnonzero(prepared.answered[rows])
+    if not wanted.size:
         return
-    interval = prepared.query.interval
+    query = prepared.query
     areas = prepared.draws(rows)
-    for row, share, one in zip(rows.tolist(), shares_of(areas, interval), ranks(areas, interval=interval), strict=True):
-        if prepared.answered[row]:
-            yield (
-                row,
-                share
-                | {
-                    "n_ranked": rows.size,
-                    "rank": one.rank.mean,
-                    "rank_low": one.rank.low,
-                    "rank_high": one.rank.high,
-                    "rank_mc_error": one.rank.mc_error,
-                    "p_first": one.p_first.value,
-                    "p_first_mc_error": one.p_first.mc_error,
-                },
-            )
+    ranked = ranks(areas, interval=query.interval, also=query.further)
+    told = [facts[row] for row in rows[wanted].tolist()]
+    part = replace(areas, areas=areas.areas[wanted], draws=areas.draws[:, wanted])
+    for row, place, share in zip(rows[wanted].tolist(), wanted.tolist(), share_fields(part, told, query), strict=True):
+        one = ranked[place]
+        yield (
+            row,
+            share
+            | {
+                "n_ranked": rows.size,
+                "rank": one.rank.mean,
+                "rank_low": one.rank.low,
+                "rank_high": one.rank.high,
+                "rank_intervals": ends_of(query, one.rank),
+                "rank_mc_error": one.rank.mc_error,
+                "p_first": one.p_first.value,
+                "p_first_mc_error": one.p_first.mc_error,
+            },
+        )

@@ -7,21 +7,31 @@ with waves in common have a revision, not a change.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import repeat
 from typing import Any
 
 from api.answer_head import release_reference
 from api.comparison_payloads import AreaChange, ChangePayload
 from api.errors import EstimateRefused
-from api.group_query import EstimateQuery, load_release, one_of, prepare_query
+from api.group_query import EstimateQuery, load_release, prepare_query
+from api.interval_ends import ends_of
+from api.labels import one_of
 from api.pairs import Pairs, pair_groups
 from api.provenance import wave_ids
 from api.release_cache import ReleaseCache
 from api.served import Served
+from api.swings import swings
 from jobs.settings import Settings
 from mrp.change import Change, change_between_fits, change_between_periods
 from mrp.poststratification import AreaDraws
 
 __all__ = ["ChangeQuery", "answer_changes", "prepare_change", "prepare_change_of_releases"]
+
+
+NOT_SPLIT = {
+    "mix_and_mind": None,
+    "mix_and_mind_reason": "A swing is split between two periods of one release, not between releases.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +101,12 @@ def answer_changes(pairs: Pairs, settings: Settings) -> ChangePayload:
         since=pairs.first.period,
         before=release_reference(pairs.first.served.release) if is_of_releases else None,
         changes=[
-            AreaChange(**names, before=first, after=second, **fields)
-            for names, first, second, fields in pairs.compared(settings, partial(_changes, pairs))
+            AreaChange(**names, before=first, after=second, **fields, **split)
+            for (names, first, second, fields), split in zip(
+                pairs.compared(settings, partial(_changes, pairs)),
+                repeat(NOT_SPLIT, len(pairs.keys)) if is_of_releases else swings(pairs, settings),
+                strict=True,
+            )
         ],
     )
 
@@ -107,6 +121,7 @@ def _changes(pairs: Pairs, before: AreaDraws, after: AreaDraws) -> Iterator[dict
             "difference": one.difference.mean,
             "low": one.difference.low,
             "high": one.difference.high,
+            "intervals": ends_of(pairs.first.query, one.difference),
             "sd": one.difference.sd,
             "mc_error": one.difference.mc_error,
             "p_rise": one.p_rise.value,
@@ -117,13 +132,14 @@ def _changes(pairs: Pairs, before: AreaDraws, after: AreaDraws) -> Iterator[dict
 
 
 def _changed(pairs: Pairs, before: AreaDraws, after: AreaDraws) -> tuple[Change, ...]:
-    interval = pairs.first.query.interval
+    query = pairs.first.query
     if not _is_of_releases(pairs):
-        return change_between_periods(before, after, interval=interval)
+        return change_between_periods(before, after, interval=query.interval, also=query.further)
     return change_between_fits(
         before,
         after,
         waves_before=wave_ids(pairs.first.loaded),
         waves_after=wave_ids(pairs.second.loaded),
-        interval=interval,
+        interval=query.interval,
+        also=query.further,
     )

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from api.answer_payloads import GroupRow, GroupsHead, High, Low, ReleaseReference, Sd, ShareEstimate
+from api.answer_payloads import Ends, GroupRow, GroupsHead, High, Low, ReleaseReference, Sd, ShareEstimate
 
 __all__ = [
     "AreaChange",
@@ -17,7 +17,9 @@ __all__ = [
     "ChangePayload",
     "ComparedWavePayload",
     "ContrastPayload",
+    "MixAndMindPayload",
     "RevisionPayload",
+    "SwingPart",
 ]
 
 DifferenceError = Annotated[float, Meta(description="Monte-Carlo standard error of `difference`.")]
@@ -32,6 +34,7 @@ class AreaContrast(GroupRow, frozen=True):
     difference: Annotated[float, Meta(description="Posterior mean of the first share minus the second.")]
     low: Low
     high: High
+    intervals: Ends
     sd: Sd
     mc_error: DifferenceError
     p_larger: Annotated[float, Meta(description="Posterior probability that the first is larger; a tie counts half.")]
@@ -92,6 +95,32 @@ class RevisionPayload(GroupsHead, frozen=True):
     revisions: Annotated[list[AreaRevision], Meta(description="One per area and group that both answer, sorted.")]
 
 
+class SwingPart(msgspec.Struct, frozen=True):
+    """A part of a raw swing."""
+
+    part: Annotated[float, Meta(description="Posterior mean.")]
+    low: Low
+    high: High
+    intervals: Ends
+    sd: Sd
+    mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `part`.")]
+
+
+class MixAndMindPayload(msgspec.Struct, frozen=True):
+    """The swing between the interviews of two periods, split (Kitagawa 1955): its three parts add up to it."""
+
+    raw_swing: Annotated[
+        float,
+        Meta(
+            description="The unweighted share of the option among those interviewed in the period after, minus that "
+            "before, from counts perturbed for disclosure control. No estimate for the population."
+        ),
+    ]
+    mix: Annotated[SwingPart, Meta(description="Other people were interviewed.")]
+    mind: Annotated[SwingPart, Meta(description="People of the same kind answer differently.")]
+    noise: Annotated[SwingPart, Meta(description="The rest: chance within kinds of people.")]
+
+
 class AreaChange(GroupRow, frozen=True):
     """How the share changed in one area or group."""
 
@@ -100,12 +129,15 @@ class AreaChange(GroupRow, frozen=True):
     difference: Annotated[float, Meta(description="Posterior mean of the share after minus the share before.")]
     low: Low
     high: High
+    intervals: Ends
     sd: Sd
     mc_error: DifferenceError
     p_rise: Annotated[float, Meta(description="Posterior probability that it rose; a tie counts half.")]
     p_rise_mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `p_rise`; never 0.")]
     words: Annotated[str, Meta(description="'rise' if `p_rise` >= 0.95, 'fall' if <= 0.05, else 'no clear change'.")]
     sentence: Sentence
+    mix_and_mind: Annotated[MixAndMindPayload | None, Meta(description="The raw swing beside it, split; or null.")]
+    mix_and_mind_reason: Annotated[str | None, Meta(description="Why `mix_and_mind` is null, or null.")]
 
 
 class ChangePayload(GroupsHead, frozen=True):

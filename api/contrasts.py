@@ -13,7 +13,9 @@ from typing import Any
 from api.answer_head import groups_head
 from api.comparison_payloads import AreaContrast, ContrastPayload
 from api.errors import EstimateRefused
-from api.group_query import EstimateQuery, Labels, find_labels, find_option, load_release, prepare_query
+from api.group_query import EstimateQuery, find_option, load_release, prepare_query
+from api.interval_ends import ends_of
+from api.labels import Labels, find_labels
 from api.pairs import Pairs, pair_groups
 from api.release_cache import ReleaseCache
 from api.served import Served
@@ -105,14 +107,13 @@ def answer_contrasts(contrast: PreparedContrast, settings: Settings) -> Contrast
         head["withheld"] = pairs.unpaired(
             f"Fewer than {settings.min_people} people in the frame on one of the two sides."
         )
-    interval = pairs.first.query.interval
     return ContrastPayload(
         **head,
         first=contrast.first,
         second=contrast.second,
         contrasts=[
             AreaContrast(**names, first=first, second=second, **fields)
-            for names, first, second, fields in pairs.compared(settings, partial(_differences, interval=interval))
+            for names, first, second, fields in pairs.compared(settings, partial(_differences, query=pairs.first.query))
         ],
     )
 
@@ -121,17 +122,18 @@ def _named(labels: Labels) -> Named:
     return {column: list(levels) for column, levels in labels}
 
 
-def _differences(first: AreaDraws, second: AreaDraws, *, interval: float) -> Iterator[dict[str, Any]]:
-    for size, p in differences(first.draws - second.draws, first, interval=interval):
+def _differences(first: AreaDraws, second: AreaDraws, *, query: EstimateQuery) -> Iterator[dict[str, Any]]:
+    for size, p in differences(first.draws - second.draws, first, interval=query.interval, also=query.further):
         words = direction(p, "larger", "smaller", "no clear difference")
         yield {
             "difference": size.mean,
             "low": size.low,
             "high": size.high,
+            "intervals": ends_of(query, size),
             "sd": size.sd,
             "mc_error": size.mc_error,
             "p_larger": p.value,
             "p_larger_mc_error": p.mc_error,
             "words": words,
-            "sentence": f"{words}: {in_points(size, interval)}, P(larger) {p.value:.2f}",
+            "sentence": f"{words}: {in_points(size, query.interval)}, P(larger) {p.value:.2f}",
         }

@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from api.answer_payloads import AreaEstimate, AreaRank, GroupsHead
+from api.answer_payloads import AreaEstimate, AreaRank, Ends, GroupsHead
 
 __all__ = [
     "BattlegroundPayload",
@@ -20,27 +20,10 @@ __all__ = [
 
 
 class DistrictProfile(AreaRank, frozen=True):
-    """Estimate and rank of a district, its chance to lead, and how much of it is data."""
+    """Estimate and rank of a district, and its chance to lead."""
 
     p_lead: Annotated[float, Meta(description="Posterior probability that more than half choose the option.")]
     p_lead_mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `p_lead`; never 0.")]
-    n_effective: Annotated[
-        float | None,
-        Meta(description="Effective interviews in the district, 0 of none; null if their number is not shown."),
-    ]
-    n_equivalent: Annotated[
-        float | None,
-        Meta(description="Interviews that alone would be as precise as the estimate; null if it does not vary."),
-    ]
-    n_equivalent_mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `n_equivalent`.")]
-    pooling: Annotated[
-        float | None,
-        Meta(
-            description="How much is borrowed from other districts and predictors: 0 nothing, 1 everything. "
-            "Null if the number of interviews is not shown."
-        ),
-    ]
-    pooling_mc_error: Annotated[float | None, Meta(description="Monte-Carlo standard error of `pooling`, or null.")]
 
 
 class ProfilePayload(GroupsHead, frozen=True):
@@ -71,6 +54,7 @@ class OptionSeatsPayload(msgspec.Struct, frozen=True):
     seats: Annotated[float, Meta(description="Posterior mean of its seats.")]
     low: Annotated[float, Meta(description="Lower end of the central interval of seats.")]
     high: Annotated[float, Meta(description="Upper end of the central interval of seats.")]
+    intervals: Ends
     sd: Annotated[float, Meta(description="Posterior standard deviation.")]
     mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `seats`.")]
     p_majority: Annotated[float, Meta(description="Posterior probability of more than half of the seats.")]
@@ -108,6 +92,7 @@ class BattlegroundRow(AreaEstimate, frozen=True):
     ]
     lead_low: Annotated[float, Meta(description="Lower end of the central interval of the lead.")]
     lead_high: Annotated[float, Meta(description="Upper end of the central interval of the lead.")]
+    lead_intervals: Ends
     lead_mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `lead`.")]
     p_tipping: Annotated[float, Meta(description="Posterior probability that it tips the majority of seats.")]
     p_tipping_mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `p_tipping`; never 0.")]

@@ -1,4 +1,4 @@
-"""What is known of one district: estimate, rank, chance to lead, how much of it is data, groups within it."""
+"""What is known of one district: estimate, rank, chance to lead, groups within it."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,13 +11,12 @@ from api.chances import PreparedRanks, RankQuery, answer_ranks, prepare_ranks
 from api.district_payloads import DistrictProfile, ProfilePayload
 from api.errors import DistrictNotFound, EstimateRefused
 from api.estimates import answer_query
-from api.group_facts import group_facts
-from api.group_query import DISTRICT, EstimateQuery, Prepared, load_release, prepare_query
+from api.group_query import EstimateQuery, Prepared, load_release, prepare_query
+from api.labels import DISTRICT, Merges, merges_districts
 from api.release_cache import ReleaseCache
 from api.served import Served
 from jobs.settings import Settings
 from mrp.chances import above
-from mrp.information import information
 
 __all__ = ["PreparedProfile", "ProfileQuery", "answer_profile", "prepare_profile"]
 
@@ -60,6 +59,10 @@ def prepare_profile(cache: ReleaseCache, served: Served, query: ProfileQuery, se
     if query.level not in (None, DISTRICT) or query.districts:
         raise EstimateRefused("The path names the district. Leave level and districts out.")
     electorate = load_release(cache, served, settings).electorate
+    if merges_districts(query.merge, electorate):
+        raise EstimateRefused(
+            "The path names the district. Leave merged districts out, or ask for them at level=district."
+        )
     if query.district not in electorate.codes:
         raise DistrictNotFound(query.district, electorate.codes)
     shared = {name: getattr(query, name) for name in EstimateQuery.__dataclass_fields__}
@@ -67,8 +70,11 @@ def prepare_profile(cache: ReleaseCache, served: Served, query: ProfileQuery, se
     breakdowns = (query.by,) if query.by else tuple((name,) for name in electorate.demographics)
     return PreparedProfile(
         query.district,
-        prepare_ranks(cache, served, replace(RankQuery(**shared), by=()), settings),
-        tuple(prepare_query(cache, served, replace(EstimateQuery(**shared), by=by), settings) for by in breakdowns),
+        prepare_ranks(cache, served, replace(RankQuery(**shared), by=(), merge=()), settings),
+        tuple(
+            prepare_query(cache, served, replace(EstimateQuery(**shared), by=by, merge=merges), settings)
+            for by, merges in zip(breakdowns, _divided(query, breakdowns), strict=True)
+        ),
     )
 
 
@@ -78,6 +84,7 @@ def answer_profile(profile: PreparedProfile, settings: Settings) -> ProfilePaylo
     within = [answer_query(one, settings) for one in profile.groups]
     head = groups_head(prepared, settings)
     head["by"] = [name for one in within for name in one.by]
+    head["merge"] = {column: names for one in within for column, names in one.merge.items()}
     head["withheld"] = [*head["withheld"], *(group for one in within for group in one.withheld)]
     electorate = prepared.loaded.electorate
     row = next(row for row in electorate.districts.iter_rows(named=True) if row["code"] == profile.district)
@@ -87,31 +94,25 @@ def answer_profile(profile: PreparedProfile, settings: Settings) -> ProfilePaylo
         code=profile.district,
         name=row["name"],
         parents={parent: row[parent] for parent in electorate.parents},
-        district=DistrictProfile(**_fields(ranked[0]), **_beyond(prepared, settings)) if ranked else None,
+        district=DistrictProfile(**_fields(ranked[0]), **_chance_to_lead(prepared)) if ranked else None,
         groups=[group for one in within for group in one.estimates],
     )
+
+
+def _divided(query: EstimateQuery, breakdowns: tuple[tuple[str, ...], ...]) -> list[Merges]:
+    """What is merged in each breakdown; what belongs to none is left to the first, which refuses it."""
+    named = {name for by in breakdowns for name in by}
+    return [
+        tuple(one for one in query.merge if one.column in by or (one.column not in named and first))
+        for first, by in zip((True, *(False for _ in breakdowns)), breakdowns, strict=False)
+    ]
 
 
 def _fields(rank: AreaRank) -> dict[str, Any]:
     return {name: getattr(rank, name) for name in rank.__struct_fields__}
 
 
-def _beyond(prepared: Prepared, settings: Settings) -> dict[str, Any]:
-    """Chance to lead, and how much is data, of the only group that is answered."""
-    areas = prepared.draws(np.flatnonzero(prepared.answered))
-    (facts,) = group_facts(prepared, settings)
-    (leads,) = above(areas, MAJORITY)
-    # Pooling tells the number of interviews: where that is not told, it is not either. That there are none is told.
-    is_silent = "no-interviews" in facts.flags
-    n_effective = facts.n_interviews if facts.n_interviews is not None else 0
-    (known,) = information(areas, [n_effective])
-    is_told = facts.n_interviews is not None or is_silent
-    return {
-        "p_lead": leads.value,
-        "p_lead_mc_error": leads.mc_error,
-        "n_effective": float(n_effective) if is_told else None,
-        "n_equivalent": known.n_equivalent if np.isfinite(known.n_equivalent) else None,
-        "n_equivalent_mc_error": known.n_equivalent_mc_error,
-        "pooling": known.pooling if is_told else None,
-        "pooling_mc_error": known.pooling_mc_error if is_told else None,
-    }
+def _chance_to_lead(prepared: Prepared) -> dict[str, Any]:
+    """Of the only group that is answered."""
+    (leads,) = above(prepared.draws(np.flatnonzero(prepared.answered)), MAJORITY)
+    return {"p_lead": leads.value, "p_lead_mc_error": leads.mc_error}

@@ -34,7 +34,7 @@
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 __all__ = [
     "ApiError",
@@ -251,8 +251,11 @@ class UnknownChoice(EstimateRefused):
 class IntervalOutOfRange(EstimateRefused):
     """An interval's probability must lie strictly between 0 and 1."""
 
-    def __init__(self, value: float) -> None:
-        super().__init__(f"interval must be above 0 and below 1, such as 0.9; got {value:g}.")
+    def __init__(self, values: Sequence[str]) -> None:
+        named = ", ".join(values[:MAX_NAMED])
+        super().__init__(
+            f"interval must be above 0 and below 1, such as 0.9, or several such as 0.5,0.9; got {named[:200]}."
+        )
 
 
 class TooManyGroups(EstimateRefused):

@@ -1,44 +1,83 @@
 """Estimate shares of areas and groups from the stored draws of one release.
 
 The share of an area or group is computed per draw and summarised last; the complement of a binary question's first
-option is one minus its draws.
+option is one minus its draws. How much of an estimate is data is told beside it (``mrp.information``), as far as the
+number of interviews is.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from api.answer_head import groups_head
 from api.answer_payloads import AreaEstimate, EstimatesPayload
 from api.breakdown import pieces
-from api.group_facts import group_facts
-from api.group_query import Prepared
+from api.group_facts import GroupFacts, group_facts
+from api.group_query import EstimateQuery, Prepared
+from api.interval_ends import interval_ends
 from jobs.settings import Settings
+from mrp.information import Information, information
 from mrp.poststratification import AreaDraws
+from mrp.quantity import central_intervals
 from mrp.summary import summarise
 
-__all__ = ["SHARE", "answer_query", "drawn_pieces", "shares_of"]
+__all__ = ["answer_query", "drawn_pieces", "share_fields"]
 
 SHARE = ("share", "low", "high", "sd", "mc_error")
 
 
 def answer_query(prepared: Prepared, settings: Settings) -> EstimatesPayload:
     """Compute every estimate that was asked for."""
-    shares = (share for areas in drawn_pieces(prepared) for share in shares_of(areas, prepared.query.interval))
     return EstimatesPayload(
         **groups_head(prepared, settings),
         estimates=[
-            AreaEstimate(**facts.fields, **share)
-            for facts, share in zip(group_facts(prepared, settings), shares, strict=True)
+            AreaEstimate(**one.names, **share)
+            for facts, areas in drawn_pieces(prepared, settings)
+            for one, share in zip(facts, share_fields(areas, facts, prepared.query), strict=True)
         ],
     )
 
 
-def drawn_pieces(prepared: Prepared) -> Iterator[AreaDraws]:
-    """Draws of the groups that are answered, in order, some at a time."""
+def drawn_pieces(prepared: Prepared, settings: Settings) -> Iterator[tuple[list[GroupFacts], AreaDraws]]:
+    """Facts and draws of the groups that are answered, in order, some at a time."""
+    facts, done = group_facts(prepared, settings), 0
     for rows in pieces(prepared.loaded, prepared.answered):
-        yield prepared.draws(rows)
+        yield facts[done : done + rows.size], prepared.draws(rows)
+        done += rows.size
 
 
-def shares_of(areas: AreaDraws, interval: float) -> list[dict[str, Any]]:
-    """Share, interval and errors of every area, as fields of a payload."""
-    return summarise(areas, interval=interval).select(SHARE).to_dicts()
+def share_fields(areas: AreaDraws, facts: Sequence[GroupFacts], query: EstimateQuery) -> list[dict[str, Any]]:
+    """Share, intervals and errors of every area, its people and interviews, and how much of it is data.
+
+    Parameters
+    ----------
+    facts
+        Of each area.
+
+    Returns
+    -------
+    list of dict
+        The fields of `api.answer_payloads.ShareEstimate`.
+    """
+    known = information(areas, [one.n_effective or 0.0 for one in facts])
+    shares = summarise(areas, interval=query.interval).select(SHARE).to_dicts()
+    further = central_intervals(areas.draws, query.further).transpose(2, 0, 1).tolist()  # (area, interval, 2)
+    return [
+        share
+        | {"intervals": interval_ends(query.intervals, ((share["low"], share["high"]), *ends))}
+        | one.counted
+        | _how_much_is_data(one, of_one)
+        for share, ends, one, of_one in zip(shares, further, facts, known, strict=True)
+    ]
+
+
+def _how_much_is_data(facts: GroupFacts, known: Information) -> dict[str, Any]:
+    # Pooling tells the number of interviews: where that is not told, it is not either.
+    is_told = facts.n_effective is not None
+    return {
+        "n_effective": facts.n_effective,
+        "n_equivalent": known.n_equivalent if math.isfinite(known.n_equivalent) else None,
+        "n_equivalent_mc_error": known.n_equivalent_mc_error,
+        "pooling": known.pooling if is_told else None,
+        "pooling_mc_error": known.pooling_mc_error if is_told else None,
+    }

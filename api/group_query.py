@@ -4,43 +4,36 @@ What may be said about small groups is decided here and in ``api.group_facts``, 
 ``min_people`` people in the frame is not answered.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from api.breakdown import Breakdown, draws_of, find_breakdown
-from api.errors import EstimateRefused, IntervalOutOfRange, TooManyGroups, UnknownChoice
+from api.errors import EstimateRefused, IntervalOutOfRange, TooManyGroups
+from api.labels import DISTRICT, Labels, Merges, find_labels, find_merges, merges_districts, one_of
 from api.release_cache import LoadedRelease, ReleaseCache
 from api.served import Served
 from jobs.draws import why_gone
 from jobs.settings import Settings
 from mrp.areas import complement
 from mrp.design import Design
-from mrp.electorate import Electorate
 from mrp.grouping import Grouping
 from mrp.poststratification import AreaDraws
 from polling.declaration import Question
 from polling.errors import DrawsNotFound
 
 __all__ = [
-    "DISTRICT",
     "EstimateQuery",
-    "Labels",
     "Prepared",
-    "find_labels",
     "find_option",
     "levels_of",
     "load_release",
-    "one_of",
     "prepare_query",
 ]
 
-NATION, DISTRICT = "nation", "district"
-
-type Labels = tuple[tuple[str, tuple[str, ...]], ...]
-"""Columns, and for each the levels of which one is meant."""
+NATION = "nation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +41,29 @@ class EstimateQuery:
     """What was asked, as it was asked."""
 
     level: str | None = None
-    """nation, a parent level, or district. None: district if districts are named, else nation."""
+    """nation, a parent level, or district. None: district if districts are named or merged, else nation."""
     districts: tuple[str, ...] = ()
     by: tuple[str, ...] = ()
     where: Labels = ()
     """Who is counted. Empty: everybody."""
-    interval: float = 0.9
+    merge: Merges = ()
+    """Levels, of a demographic in ``by`` or of the areas, that are taken together."""
+    intervals: tuple[float, ...] = (0.9,)
+    """Probabilities of the central intervals, at least one."""
     option: str | None = None
     """None: the first option."""
     period: str | None = None
     """None: the last that the model has, if it has any."""
+
+    @property
+    def interval(self) -> float:
+        """The first of the intervals, which words speak of."""
+        return self.intervals[0]
+
+    @property
+    def further(self) -> tuple[float, ...]:
+        """The other intervals."""
+        return self.intervals[1:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +109,17 @@ def prepare_query(cache: ReleaseCache, served: Served, query: EstimateQuery, set
         If the level, a district, a demographic, a label, the period or the option does not exist; it names those
         that do.
     IntervalOutOfRange
-        If the interval is not in (0, 1).
+        If an interval is not in (0, 1).
     TooManyGroups
         If there are more groups than the setting ``max_groups`` allows.
     EstimateRefused
-        If districts are named together with another level, or a demographic is named twice, or a period is named
-        and the model has none.
+        If districts are named together with another level, or a demographic is named twice, or levels cannot be merged
+        (see `api.labels.find_merges`), or a period is named and the model has none.
     DrawsNotFound
         If the draws of the release are not kept any more.
     """
-    if not 0 < query.interval < 1:
-        raise IntervalOutOfRange(query.interval)
+    if wrong := [f"{interval:g}" for interval in query.intervals if not 0 < interval < 1]:
+        raise IntervalOutOfRange(wrong)
     loaded = load_release(cache, served, settings)
     level, area_column = _level(query, loaded)
     option = find_option(query.option, loaded.question)
@@ -123,10 +129,13 @@ def prepare_query(cache: ReleaseCache, served: Served, query: EstimateQuery, set
     if len(set(query.by)) < len(query.by):
         raise EstimateRefused(f"by names a demographic twice: {', '.join(query.by)}.")
     where = find_labels(query.where, loaded.electorate)
-    breakdown = find_breakdown(loaded, Grouping((area_column, *query.by) if area_column else query.by, dict(where)))
+    columns = (area_column, *query.by) if area_column else query.by
+    merge = find_merges(query.merge, loaded.electorate, columns)
+    breakdown = find_breakdown(loaded, Grouping(columns, dict(where), merge))
     groups = breakdown.groups
     wanted = np.ones(groups.height, dtype=np.bool_)
     if query.districts and area_column is not None:
+        _require_districts(query.districts, loaded.electorate.codes, merge.get(area_column, {}))
         wanted = groups[area_column].is_in(query.districts).to_numpy()
     if (n_wanted := int(wanted.sum())) > settings.max_groups:
         raise TooManyGroups(n_wanted, settings.max_groups)
@@ -155,24 +164,6 @@ def levels_of(parents: Iterable[str]) -> tuple[str, ...]:
     return (NATION, *parents, DISTRICT)
 
 
-def find_labels(labels: Labels, electorate: Electorate) -> Labels:
-    """Columns and levels as the electorate calls them; several levels of one column together.
-
-    Raises
-    ------
-    UnknownChoice
-        If there is no such column, or no such level in it.
-    """
-    found: dict[str, list[str]] = {}
-    for name, levels in labels:
-        column = _column(name, electorate)
-        for level in levels:
-            one_of(name, level, electorate.levels(column))
-            if level not in found.setdefault(column, []):
-                found[column].append(level)
-    return tuple((column, tuple(levels)) for column, levels in found.items())
-
-
 def find_option(option: str | None, question: Question) -> str:
     """The option asked for, or the first.
 
@@ -194,25 +185,16 @@ def find_option(option: str | None, question: Question) -> str:
     return option
 
 
-def one_of(what: str, value: str, allowed: Iterable[str]) -> str:
-    """The value, if it is one of those allowed; otherwise `UnknownChoice` names them."""
-    allowed = tuple(allowed)
-    if value not in allowed:
-        raise UnknownChoice(what, value, allowed)
-    return value
-
-
 def _level(query: EstimateQuery, loaded: LoadedRelease) -> tuple[str, str | None]:
     """The level, and the column of its areas."""
     electorate = loaded.electorate
-    level = query.level or (DISTRICT if query.districts else NATION)
+    of_districts = query.districts or merges_districts(query.merge, electorate)
+    level = query.level or (DISTRICT if of_districts else NATION)
     if level == electorate.district and level not in electorate.parents:
         level = DISTRICT
     one_of("level", level, levels_of(electorate.parents))
     if query.districts and level != DISTRICT:
         raise EstimateRefused(f"districts can be chosen with level={DISTRICT} only, not with level={level}.")
-    for code in query.districts:
-        one_of("district", code, electorate.codes)
     return level, {NATION: None, DISTRICT: electorate.district}.get(level, level)
 
 
@@ -228,8 +210,12 @@ def _period(period: str | None, design: Design) -> str | None:
     return one_of("period", period, grid)
 
 
-def _column(name: str, electorate: Electorate) -> str:
-    known = (*electorate.cell_columns, *electorate.parents)
-    if name == DISTRICT and name not in known:
-        return electorate.district
-    return one_of("column", name, known)
+def _require_districts(named: Iterable[str], codes: tuple[str, ...], merged: Mapping[str, tuple[str, ...]]) -> None:
+    inside = {code: name for name, members in merged.items() for code in members}
+    for code in named:
+        if code in inside:
+            raise EstimateRefused(
+                f"District {code!r} is merged into {inside[code]!r}: name that in districts, or leave {code!r} out of "
+                "merge."
+            )
+        one_of("district", code, (*(one for one in codes if one not in inside), *merged))

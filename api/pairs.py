@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from api.answer_head import groups_head
 from api.answer_payloads import ShareEstimate, WithheldGroup
 from api.breakdown import pieces
-from api.estimates import shares_of
+from api.estimates import share_fields
 from api.group_facts import GroupFacts, group_facts, group_names
 from api.group_query import Prepared
 from jobs.settings import Settings
@@ -58,19 +58,14 @@ class Pairs:
         compare
             Fields of a payload for every area of two estimates.
         """
-        facts = iter(self._facts(settings))
-        interval = self.first.query.interval
+        facts = self._facts(settings)
+        query = self.first.query
         for part in pieces(self.first.loaded, np.ones(len(self.keys), dtype=np.bool_)):
             first, second = self.first.draws(self.rows[0][part]), self.second.draws(self.rows[1][part])
-            shares = zip(shares_of(first, interval), shares_of(second, interval), strict=True)
-            for (one, other), fields in zip(shares, compare(first, second), strict=True):
-                of_first, of_second = next(facts)
-                yield Compared(
-                    dict(of_first.names),
-                    ShareEstimate(**of_first.counted, **one),
-                    ShareEstimate(**of_second.counted, **other),
-                    fields,
-                )
+            of_first, of_second = ([side[place] for place in part.tolist()] for side in facts)
+            shares = share_fields(first, of_first, query), share_fields(second, of_second, query)
+            for names, one, other, fields in zip(of_first, *shares, compare(first, second), strict=True):
+                yield Compared(dict(names.names), ShareEstimate(**one), ShareEstimate(**other), fields)
 
     def unpaired(self, reason: str) -> list[WithheldGroup]:
         """Groups that were asked for and are not answered on both sides, with a reason."""
@@ -84,12 +79,12 @@ class Pairs:
         reason = f"It is not on both sides, or has fewer than {settings.min_people} people in the frame on one of them."
         return groups_head(self.second, settings) | {"withheld": self.unpaired(reason)}
 
-    def _facts(self, settings: Settings) -> list[tuple[GroupFacts, GroupFacts]]:
-        """What is known of each group on both sides."""
+    def _facts(self, settings: Settings) -> tuple[list[GroupFacts], list[GroupFacts]]:
+        """What is known of the groups on either side."""
         first, second = (
             {_key(facts.names): facts for facts in group_facts(side, settings)} for side in (self.first, self.second)
         )
-        return [(first[key], second[key]) for key in self.keys]
+        return [first[key] for key in self.keys], [second[key] for key in self.keys]
 
 
 def pair_groups(first: Prepared, second: Prepared) -> Pairs:

@@ -12,7 +12,7 @@ from litestar.params import FromPath, QueryParameter
 
 from api.answering import Which
 from api.group_query import EstimateQuery
-from api.label_text import labels_from, names_from
+from api.label_text import intervals_from, labels_from, merges_from, names_from
 from api.services import Services
 
 __all__ = ["ASKED", "Asked"]
@@ -50,9 +50,19 @@ def asked(
             "a demographic, a parent level or district; of several levels of one column any is meant."
         ),
     ] = None,
+    merge: Annotated[
+        str | None,
+        QueryParameter(
+            description="Levels taken together: column:level|level=name, separated by commas, such as "
+            "age:18-29|30-39=young,district:A|B=Coast. The column is one of `by` or that of the areas."
+        ),
+    ] = None,
     interval: Annotated[
-        float, QueryParameter(description="Probability of the central interval, above 0 and below 1.")
-    ] = 0.9,
+        str,
+        QueryParameter(
+            description="Probability of the central interval, above 0 and below 1; several with commas between."
+        ),
+    ] = "0.9",
     option: Annotated[str | None, QueryParameter(description="Whose share. Default: the first option.")] = None,
     period: Annotated[
         str | None,
@@ -70,7 +80,8 @@ def asked(
         districts=names_from(districts),
         by=names_from(by),
         where=labels_from(where, "where"),
-        interval=interval,
+        merge=merges_from(merge),
+        intervals=intervals_from(interval),
         option=option or None,
         period=period or None,
     )

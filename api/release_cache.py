@@ -13,16 +13,17 @@ from typing import Any
 import polars as pl
 
 from api.margins import Margins, base_of, make_margins, merge_areas
+from api.shown_counts import shown_counts
 from api.slots import Slots
 from jobs.refit import electorate_of
 from jobs.settings import Settings
+from mrp.counts import design_effect
 from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.latents import LatentDraws
 from mrp.poststratification import AreaDraws, area_draws
 from mrp.verdict import FitVerdict
 from polling.declaration import Question, SurveyDeclaration
-from polling.disclosure import perturb_counts
 from polling.once import Once
 from polling.secrets import SecretsFile
 from polling.store import fits, releases, surveys
@@ -51,7 +52,11 @@ class LoadedRelease:
     latents: LatentDraws
     verdict: FitVerdict
     counts: pl.DataFrame
-    """Cells with interviews: district, demographics, parents, and ``n`` perturbed for disclosure control."""
+    """Interviews by cell, perturbed for disclosure control; see `api.shown_counts`."""
+    design_effect: float
+    """What weighting costs: by how much interviews are divided in the likelihood; 1 where it has no weights.
+
+    One number for all groups, to two digits: that of a group would tell the weights of single persons."""
     _breakdowns: Once[tuple[str, ...], AreaDraws] = field(
         default_factory=lambda: Once(
             MAX_BREAKDOWNS, most_bytes=MAX_BREAKDOWNS_MB * 1_000_000, size=lambda areas: areas.draws.nbytes
@@ -128,21 +133,16 @@ class ReleaseCache:
         declaration = survey.bundle.declaration
         verdict: Any = fit.verdict
         electorate = electorate_of(survey.bundle)
+        design = Design.from_json(design_json)
         return LoadedRelease(
             release=release,
             fit=fit,
             declaration=declaration,
             question=declaration.question(release.question_id),
             electorate=electorate,
-            design=Design.from_json(design_json),
+            design=design,
             latents=latents,
             verdict=FitVerdict.from_json(verdict),
-            counts=_shown_counts(counts, electorate, scope=release.survey_id, key=self._secrets.disclosure_key()),
+            counts=shown_counts(counts, electorate, release, key=self._secrets.disclosure_key()),
+            design_effect=round(design_effect(design, counts), 2),
         )
-
-
-def _shown_counts(counts: pl.DataFrame, electorate: Electorate, *, scope: str, key: bytes) -> pl.DataFrame:
-    cells = counts.select(*electorate.cell_columns, "n")
-    shown = perturb_counts(cells, by=electorate.cell_columns, scope=scope, key=key)
-    parents = electorate.districts.select(pl.col("code").alias(electorate.district), *electorate.parents)
-    return shown.join(parents, on=electorate.district, how="left")

@@ -16,9 +16,11 @@ from api.district_payloads import (
     TippingDistrict,
 )
 from api.errors import EstimateRefused
-from api.estimates import shares_of
+from api.estimates import share_fields
 from api.group_facts import group_facts
-from api.group_query import DISTRICT, EstimateQuery, Prepared, find_option, load_release, one_of, prepare_query
+from api.group_query import EstimateQuery, Prepared, find_option, load_release, prepare_query
+from api.interval_ends import ends_of
+from api.labels import DISTRICT, one_of
 from api.release_cache import ReleaseCache
 from api.served import Served
 from jobs.settings import Settings
@@ -77,8 +79,8 @@ def prepare_seats(cache: ReleaseCache, served: Served, query: SeatsQuery, settin
         As `prepare_query`; or if groups are asked for, one of the two options is not estimated, or the column has no
         numbers of seats.
     """
-    if query.by or query.level not in (None, DISTRICT):
-        raise EstimateRefused("Seats are counted by district, of everybody in it. Leave level and by out.")
+    if query.by or query.merge or query.level not in (None, DISTRICT):
+        raise EstimateRefused("Seats are counted by district, of everybody in it. Leave level, by and merge out.")
     loaded = load_release(cache, served, settings)
     for option in loaded.question.options:
         find_option(option, loaded.question)
@@ -96,7 +98,7 @@ def answer_seats(counted: PreparedSeats, settings: Settings) -> SeatsPayload:
     return SeatsPayload(
         **groups_head(prepared, settings),
         n_seats=forecast.n_seats,
-        options=[_option(one) for one in forecast.options],
+        options=[_option(one, prepared.query) for one in forecast.options],
         tipping=[
             TippingDistrict(code, names[code], p.value, p.mc_error) for code, p in _tips(prepared, forecast) if p.value
         ],
@@ -105,12 +107,13 @@ def answer_seats(counted: PreparedSeats, settings: Settings) -> SeatsPayload:
 
 def answer_battleground(counted: PreparedSeats, settings: Settings) -> BattlegroundPayload:
     """Districts from the closest to the safest."""
-    prepared, interval = counted.prepared, counted.prepared.query.interval
+    prepared, query = counted.prepared, counted.prepared.query
     areas = _draws(counted)
     tips = dict(_tips(prepared, _forecast(counted)))
+    facts = group_facts(prepared, settings)
     rows = [
         BattlegroundRow(
-            **facts.fields,
+            **one.names,
             **share,
             n_seats=n_seats,
             p_win=win.value,
@@ -118,15 +121,16 @@ def answer_battleground(counted: PreparedSeats, settings: Settings) -> Battlegro
             lead=gap.difference.mean,
             lead_low=gap.difference.low,
             lead_high=gap.difference.high,
+            lead_intervals=ends_of(query, gap.difference),
             lead_mc_error=gap.difference.mc_error,
-            p_tipping=tips[facts.names["area"]].value,
-            p_tipping_mc_error=tips[facts.names["area"]].mc_error,
+            p_tipping=tips[one.names["area"]].value,
+            p_tipping_mc_error=tips[one.names["area"]].mc_error,
         )
-        for facts, share, win, gap, n_seats in zip(
-            group_facts(prepared, settings),
-            shares_of(areas, interval),
+        for one, share, win, gap, n_seats in zip(
+            facts,
+            share_fields(areas, facts, query),
             above(areas, 0.5),
-            lead(areas, interval=interval),
+            lead(areas, interval=query.interval, also=query.further),
             counted.n_seats.tolist(),
             strict=True,
         )
@@ -146,6 +150,7 @@ def _forecast(counted: PreparedSeats) -> SeatForecast:
         {option: areas, other: complement(areas)},
         n_seats=counted.n_seats,
         interval=counted.prepared.query.interval,
+        also=counted.prepared.query.further,
     )
 
 
@@ -155,13 +160,14 @@ def _tips(prepared: Prepared, forecast: SeatForecast) -> list[tuple[str, Probabi
     return [(area[column], p) for area, p in forecast.tipping]
 
 
-def _option(one: OptionSeats) -> OptionSeatsPayload:
+def _option(one: OptionSeats, query: EstimateQuery) -> OptionSeatsPayload:
     chances = enumerate(zip(one.distribution.tolist(), one.distribution_mc_error.tolist(), strict=True))
     return OptionSeatsPayload(
         option=one.option,
         seats=one.seats.mean,
         low=one.seats.low,
         high=one.seats.high,
+        intervals=ends_of(query, one.seats),
         sd=one.seats.sd,
         mc_error=one.seats.mc_error,
         p_majority=one.p_majority.value,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mrp.areas import area_names, require_joint, require_same_areas
 from mrp.errors import FrameError
 from mrp.poststratification import AreaDraws
-from mrp.quantity import Probability, Quantity, probabilities, quantities, require_interval
+from mrp.quantity import Probability, Quantity, central_intervals, probabilities, quantities
 
 __all__ = ["AreaRank", "above", "leads", "ranks", "stacked"]
 
@@ -77,33 +77,34 @@ def leads(options: Mapping[str, AreaDraws]) -> dict[str, tuple[Probability, ...]
     return {name: probabilities(part[o], source, behind=margin) for o, name in enumerate(options)}
 
 
-def ranks(estimate: AreaDraws, *, interval: float = 0.9) -> tuple[AreaRank, ...]:
+def ranks(estimate: AreaDraws, *, interval: float = 0.9, also: tuple[float, ...] = ()) -> tuple[AreaRank, ...]:
     """Rank of every area among all areas of the estimate.
 
     Parameters
     ----------
     interval
         Probability of the interval of ranks, in (0, 1).
+    also
+        Those of further intervals.
 
     Raises
     ------
     ValueError
-        If ``interval`` is not inside (0, 1).
+        If an interval is not inside (0, 1).
     """
-    require_interval(interval)
     draws = estimate.draws
+    rank = _rank(draws) if draws.size else draws
+    ends = central_intervals(rank, (interval, *also), whole=True)
     if not draws.size:
         return ()
-    rank = _rank(draws)
-    # Quantiles of ranks that occur, rounded outwards.
-    low = np.quantile(rank, (1 - interval) / 2, axis=0, method="lower")
-    high = np.quantile(rank, (1 + interval) / 2, axis=0, method="higher")
     means = quantities(rank, estimate, interval=interval)
     first = draws == draws.max(axis=1, keepdims=True)
     p_first = probabilities(first / first.sum(axis=1, keepdims=True), estimate, behind=draws)
+    # Of each area, the ends of its intervals: (area, interval, 2).
+    of_area = [[(low, high) for low, high in one] for one in ends.transpose(2, 0, 1).tolist()]
     return tuple(
-        AreaRank(name, Quantity(q.mean, q.sd, float(a), float(b), q.mc_error), p)
-        for name, q, a, b, p in zip(area_names(estimate), means, low, high, p_first, strict=True)
+        AreaRank(name, Quantity(q.mean, q.sd, *first_ends, q.mc_error, tuple(further)), p)
+        for name, q, (first_ends, *further), p in zip(area_names(estimate), means, of_area, p_first, strict=True)
     )
 
 

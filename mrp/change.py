@@ -24,7 +24,7 @@ from mrp.areas import area_names, require_joint, require_same_areas
 from mrp.contrast import differences
 from mrp.errors import DrawsError
 from mrp.poststratification import AreaDraws
-from mrp.quantity import Probability, Quantity, probabilities, quantities, require_interval
+from mrp.quantity import Probability, Quantity, central_intervals, probabilities, quantities, require_interval
 from mrp.words import direction, in_points, require_sure
 
 __all__ = ["Change", "change_between_fits", "change_between_periods"]
@@ -54,7 +54,12 @@ class Change:
 
 
 def change_between_periods(
-    before: AreaDraws, after: AreaDraws, *, interval: float = 0.9, sure: float = 0.95
+    before: AreaDraws,
+    after: AreaDraws,
+    *,
+    interval: float = 0.9,
+    also: tuple[float, ...] = (),
+    sure: float = 0.95,
 ) -> tuple[Change, ...]:
     """Change between two periods of one fit, area by area.
 
@@ -64,6 +69,8 @@ def change_between_periods(
         Estimates at two periods (`mrp.poststratification.area_draws` with ``at``), from the same draws.
     interval
         Probability of the interval, in (0, 1).
+    also
+        Those of further intervals.
     sure
         P(rise) from which it is called a rise, in (0.5, 1).
 
@@ -79,7 +86,7 @@ def change_between_periods(
     require_sure(sure)
     require_same_areas(before, after)
     require_joint(before, after)
-    found = differences(after.draws - before.draws, before, interval=interval)
+    found = differences(after.draws - before.draws, before, interval=interval, also=also)
     names = area_names(before)
     return tuple(Change(name, d, p, _word(p, sure), interval) for name, (d, p) in zip(names, found, strict=True))
 
@@ -91,6 +98,7 @@ def change_between_fits(
     waves_before: Collection[str],
     waves_after: Collection[str],
     interval: float = 0.9,
+    also: tuple[float, ...] = (),
     sure: float = 0.95,
 ) -> tuple[Change, ...]:
     """Change between two fits that share no interview, area by area.
@@ -101,7 +109,7 @@ def change_between_fits(
         Estimates of the two fits; the numbers of draws may differ.
     waves_before, waves_after
         Ids of the waves that each fit used.
-    interval, sure
+    interval, also, sure
         As in `change_between_periods`.
 
     Raises
@@ -115,7 +123,8 @@ def change_between_fits(
         If ``interval`` or ``sure`` is out of range.
     """
     require_sure(sure)
-    require_interval(interval)
+    for one in (interval, *also):
+        require_interval(one)
     for argument, waves in (("waves_before", waves_before), ("waves_after", waves_after)):
         if isinstance(waves, str):
             raise DrawsError(f"{argument} must be a list of ids, got {waves!r}; write [{waves!r}]")
@@ -131,9 +140,10 @@ def change_between_fits(
         gaps = np.quantile(after.draws[:, column], _QUANTILES)[:, None] - np.quantile(
             before.draws[:, column], _QUANTILES
         )
-        low, high = np.quantile(gaps, [(1 - interval) / 2, (1 + interval) / 2])
+        (low, high), *further = central_intervals(gaps.reshape(-1, 1), (interval, *also))[:, :, 0].tolist()
         error = float(np.hypot(a.mc_error, b.mc_error))
-        difference = Quantity(a.mean - b.mean, float(np.hypot(a.sd, b.sd)), float(low), float(high), error)
+        sd = float(np.hypot(a.sd, b.sd))
+        difference = Quantity(a.mean - b.mean, sd, low, high, error, tuple((ends[0], ends[1]) for ends in further))
         p = _p_rise(before, after, column)
         changes.append(Change(name, difference, p, _word(p, sure), interval))
     return tuple(changes)

@@ -71,7 +71,9 @@ def contrasts(estimate: AreaDraws, reference: Mapping[str, str], *, interval: fl
     return tuple(Contrast(names[i], names[b], d, p) for i, (d, p) in zip(others, found, strict=True))
 
 
-def lead(option: AreaDraws, other: AreaDraws | None = None, *, interval: float = 0.9) -> tuple[Contrast, ...]:
+def lead(
+    option: AreaDraws, other: AreaDraws | None = None, *, interval: float = 0.9, also: tuple[float, ...] = ()
+) -> tuple[Contrast, ...]:
     """Lead of one option over another in every area.
 
     Parameters
@@ -92,14 +94,14 @@ def lead(option: AreaDraws, other: AreaDraws | None = None, *, interval: float =
     require_same_areas(option, other)
     require_joint(option, other)
     names = area_names(option)
-    found = differences(option.draws - other.draws, option, interval=interval)
+    found = differences(option.draws - other.draws, option, interval=interval, also=also)
     return tuple(Contrast(name, name, d, p) for name, (d, p) in zip(names, found, strict=True))
 
 
 def differences(
-    values: NDArray[np.float64], source: AreaDraws, *, interval: float
+    values: NDArray[np.float64], source: AreaDraws, *, interval: float, also: tuple[float, ...] = ()
 ) -> tuple[tuple[Quantity, Probability], ...]:
     """Size of differences, shape (draw, difference), and probability that they are above 0."""
     above = np.heaviside(values, 0.5)
-    sizes = quantities(values, source, interval=interval)
+    sizes = quantities(values, source, interval=interval, also=also)
     return tuple(zip(sizes, probabilities(above, source, behind=values), strict=True))

@@ -60,7 +60,13 @@ def swing_table(before: pl.DataFrame, after: pl.DataFrame, *, by: tuple[str, ...
 
 
 def mix_and_mind(
-    table: pl.DataFrame, before: Floats, after: Floats, source: Simulated, *, interval: float = 0.9
+    table: pl.DataFrame,
+    before: Floats,
+    after: Floats,
+    source: Simulated,
+    *,
+    interval: float = 0.9,
+    also: tuple[float, ...] = (),
 ) -> MixAndMind:
     """Split the swing between two polls.
 
@@ -74,6 +80,8 @@ def mix_and_mind(
         The draws they come from (`LatentDraws`), for the Monte-Carlo errors.
     interval
         Probability of the intervals, in (0, 1).
+    also
+        Those of further intervals.
 
     Raises
     ------
@@ -82,7 +90,7 @@ def mix_and_mind(
     CountsError
         If one of the polls has no interviews.
     ValueError
-        If ``interval`` is not inside (0, 1).
+        If an interval is not inside (0, 1).
     """
     for name, draws in (("before", before), ("after", after)):
         if draws.ndim != 2 or draws.shape[1] != table.height or len(draws) != len(before):
@@ -95,5 +103,5 @@ def mix_and_mind(
     mix = (p1 + p2) @ (s2 - s1) / 2
     mind = (p2 - p1) @ (s1 + s2) / 2
     raw = float(y2.sum() / n2.sum() - y1.sum() / n1.sum())
-    parts = quantities(np.column_stack([mix, mind, raw - mix - mind]), source, interval=interval)
+    parts = quantities(np.column_stack([mix, mind, raw - mix - mind]), source, interval=interval, also=also)
     return MixAndMind(raw, *parts)

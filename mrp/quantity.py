@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 
 from mrp.summary import effective_draws
 
-__all__ = ["Probability", "Quantity", "Simulated", "probabilities", "quantities", "require_interval"]
+__all__ = [
+    "Probability",
+    "Quantity",
+    "Simulated",
+    "central_intervals",
+    "probabilities",
+    "quantities",
+    "require_interval",
+]
 
 type Floats = NDArray[np.float64]
 
@@ -40,6 +48,8 @@ class Quantity:
     high: float
     mc_error: float
     """Standard error of ``mean`` from the finite number of draws."""
+    further: tuple[tuple[float, float], ...] = ()
+    """Lower and upper end of other central intervals, where more than one was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +62,9 @@ class Probability:
     """Standard error of ``value`` from the finite number of draws; never 0."""
 
 
-def quantities(values: Floats, source: Simulated, *, interval: float = 0.9) -> tuple[Quantity, ...]:
+def quantities(
+    values: Floats, source: Simulated, *, interval: float = 0.9, also: tuple[float, ...] = ()
+) -> tuple[Quantity, ...]:
     """Summarise numbers computed draw by draw.
 
     Parameters
@@ -63,20 +75,63 @@ def quantities(values: Floats, source: Simulated, *, interval: float = 0.9) -> t
         The draws they were computed from.
     interval
         Probability of the central interval, in (0, 1).
+    also
+        Those of further intervals.
 
     Raises
     ------
     ValueError
-        If ``interval`` is not inside (0, 1).
+        If an interval is not inside (0, 1).
     """
-    require_interval(interval)
+    ends = central_intervals(values, (interval, *also))
     if not values.size:
         return ()
-    low, high = np.quantile(values, [(1 - interval) / 2, (1 + interval) / 2], axis=0)
+    (low, high), more = ends[0], ends[1:]
     sd = values.std(axis=0)
     error = sd / np.sqrt(effective_draws(values, n_chains=source.n_chains, points=source.points))
-    columns = (values.mean(axis=0), sd, low, high, error)
-    return tuple(Quantity(*map(float, numbers)) for numbers in zip(*columns, strict=True))
+    mean = values.mean(axis=0)
+    of_each = [tuple((ends[0], ends[1]) for ends in one) for one in more.transpose(2, 0, 1).tolist()]
+    columns = (mean.tolist(), sd.tolist(), low.tolist(), high.tolist(), error.tolist())
+    return tuple(
+        Quantity(m, s, below, above, off, further)
+        for m, s, below, above, off, further in zip(*columns, of_each, strict=True)
+    )
+
+
+def central_intervals(values: Floats, intervals: tuple[float, ...], *, whole: bool = False) -> Floats:
+    """Ends of several central intervals of numbers computed draw by draw.
+
+    Parameters
+    ----------
+    values
+        Shape (draw, number).
+    intervals
+        Their probabilities, in (0, 1).
+    whole
+        Whether an end has to be a value that occurs, rounded outwards.
+
+    Returns
+    -------
+    numpy.ndarray
+        Lower and upper ends, shape (interval, 2, number).
+
+    Raises
+    ------
+    ValueError
+        If an interval is not inside (0, 1).
+    """
+    for interval in intervals:
+        require_interval(interval)
+    if not values.size or not intervals:  # a quantile over no numbers at all is not defined for NumPy
+        return np.empty((len(intervals), 2, values.shape[1]))
+    below = [(1 - interval) / 2 for interval in intervals]
+    above = [(1 + interval) / 2 for interval in intervals]
+    if whole:
+        low = np.quantile(values, below, axis=0, method="lower")
+        high = np.quantile(values, above, axis=0, method="higher")
+        return np.stack([low, high], axis=1)
+    ends = np.quantile(values, [*below, *above], axis=0)
+    return np.ascontiguousarray(ends.reshape(2, len(intervals), -1).swapaxes(0, 1))
 
 
 def probabilities(events: Floats, source: Simulated, *, behind: Floats | None = None) -> tuple[Probability, ...]:

@@ -55,7 +55,13 @@ class SeatForecast:
     that some option has a majority."""
 
 
-def seats(options: Mapping[str, AreaDraws], *, n_seats: ArrayLike | None = None, interval: float = 0.9) -> SeatForecast:
+def seats(
+    options: Mapping[str, AreaDraws],
+    *,
+    n_seats: ArrayLike | None = None,
+    interval: float = 0.9,
+    also: tuple[float, ...] = (),
+) -> SeatForecast:
     """Count seats in every draw.
 
     Parameters
@@ -66,6 +72,8 @@ def seats(options: Mapping[str, AreaDraws], *, n_seats: ArrayLike | None = None,
         Seats of each district (electoral votes), whole numbers >= 0, shape (district,); None: one each.
     interval
         Probability of the interval of seats, in (0, 1).
+    also
+        Those of further intervals.
 
     Raises
     ------
@@ -91,7 +99,7 @@ def seats(options: Mapping[str, AreaDraws], *, n_seats: ArrayLike | None = None,
     count = (won @ per_district).astype(np.float64)  # (option, draw)
     majority = count > total / 2
     most = count == count.max(axis=0)
-    sizes = quantities(count.T, source, interval=interval)
+    sizes = quantities(count.T, source, interval=interval, also=also)
     p_majority = probabilities(majority.T.astype(np.float64), source, behind=count.T)
     p_most = probabilities((most / most.sum(axis=0)).T, source, behind=count.T)
     effective = effective_draws(count.T, n_chains=source.n_chains, points=source.points)

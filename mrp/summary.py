@@ -119,12 +119,13 @@ def effective_draws(
     half = n_draws // n_chains // 2
     if half < 2 or n_areas == 0:
         return np.full(n_areas, float(n_draws))
-    chains = draws.reshape(n_chains, -1, n_areas)
-    # An odd draw in the middle of a chain belongs to neither half.
-    split = np.concatenate([chains[:, :half], chains[:, -half:]])
     effective = np.empty(n_areas)
     for start in range(0, n_areas, _CHUNK):
-        effective[start : start + _CHUNK] = _effective(split[:, :, start : start + _CHUNK])
+        # The draws of a chain next to each other in memory, as the transform reads them.
+        chains = np.ascontiguousarray(draws[:, start : start + _CHUNK].T).reshape(-1, n_chains, n_draws // n_chains)
+        # An odd draw in the middle of a chain belongs to neither half.
+        split = np.concatenate([chains[:, :, :half], chains[:, :, -half:]], axis=1)
+        effective[start : start + _CHUNK] = _effective(split)
     effective *= n_draws / (2 * half * n_chains)
     return effective
 
@@ -146,24 +147,27 @@ def _effective_clusters(draws: NDArray[np.float64], points: NDArray[np.int32]) -
 
 
 def _effective(chains: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Effective size of chains, shape (chain, draw, area) → (area,)."""
-    n_chains, n, _ = chains.shape
+    """Effective size of chains, shape (area, chain, draw) → (area,)."""
+    n_areas, n_chains, n = chains.shape
     total = n_chains * n
-    centred = chains - chains.mean(axis=1, keepdims=True)
-    spectrum = fft.rfft(centred, n=fft.next_fast_len(2 * n), axis=1)
-    covariance = fft.irfft(np.abs(spectrum) ** 2, n=fft.next_fast_len(2 * n), axis=1)[:, :n].mean(axis=0) / n
-    within = covariance[0] * n / (n - 1)
-    overall = covariance[0] + chains.mean(axis=1).var(axis=0, ddof=1)
+    mean = chains.mean(axis=2, keepdims=True)
+    length = fft.next_fast_len(2 * n, real=True)
+    spectrum = fft.rfft(chains - mean, n=length, axis=2)
+    # The mean over chains first: one transform back for all of them.
+    power = (spectrum.real**2 + spectrum.imag**2).mean(axis=1)
+    covariance = fft.irfft(power, n=length, axis=1)[:, :n] / n
+    within = covariance[:, :1] * n / (n - 1)
+    overall = covariance[:, :1] + mean[:, :, 0].var(axis=1, ddof=1)[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         rho = 1 - (within - covariance) / overall
-    rho[0] = 1
-    pairs = rho[: n - n % 2].reshape(n // 2, 2, -1).sum(axis=1)
+    rho[:, 0] = 1
+    pairs = rho[:, : n - n % 2].reshape(n_areas, n // 2, 2).sum(axis=2)
     # Initial monotone sequence: pairs up to the first negative one, none larger than those before it.
-    positive = np.logical_and.accumulate(pairs > 0, axis=0)
-    monotone = np.where(positive, np.minimum.accumulate(pairs, axis=0), 0)
+    positive = np.logical_and.accumulate(pairs > 0, axis=1)
+    monotone = np.where(positive, np.minimum.accumulate(pairs, axis=1), 0)
     with np.errstate(invalid="ignore"):
-        tau = np.maximum(2 * monotone.sum(axis=0) - 1, 1 / np.log10(total))
+        tau = np.maximum(2 * monotone.sum(axis=1) - 1, 1 / np.log10(total))
     tau = np.where(np.isfinite(tau), tau, 1.0)
-    constant = overall <= (1e-7 * np.abs(chains).max(axis=(0, 1))) ** 2
+    constant = overall[:, 0] <= (1e-7 * np.abs(chains).max(axis=(1, 2))) ** 2
     effective: NDArray[np.float64] = np.where(constant, float(total), total / tau)
     return effective

@@ -3,13 +3,16 @@
 Exact counts of interviews can be subtracted from each other until one person is left. Every count of a cell
 therefore gets noise of -1, 0 or +1 with probability 1/3 each,
 
-    shown = count + noise,   noise = HMAC-SHA256(key, scope, cell, count) mod 3 - 1,   0 stays 0,
+    shown = count + noise,   noise = HMAC-SHA256(key, survey, cell, count) mod 3 - 1,   0 stays 0,
 
 which is unbiased, cannot make a count negative, and follows from the cell and its count alone. It is the same in every
-query and, as long as nobody is added to the cell, in every release: noise of its own for each release would be gone
-from the mean of many. Counts of groups are sums of shown counts, never noisy sums: parts always add up to the whole,
-and the difference of two groups has the noise of the cells between them. The variance of a group's count is 2/3 times
-the number of its occupied cells. Thresholds apply to shown counts, because an exact threshold is a count too.
+query, for every question and, as long as nobody is added to the cell, in every release: noise of its own for each
+would be gone from the mean of many. Counts of groups are sums of shown counts, never noisy sums: parts always add up to
+the whole, and the difference of two groups has the noise of the cells between them. The variance of a group's count is
+2/3 times the number of its occupied cells. Thresholds apply to shown counts, because an exact threshold is a count too.
+
+How many of a cell gave the first answer gets noise of its own by question; there is none where one more would be more
+than the cell is shown to have, nor where all gave the same answer, which then stands for the whole cell.
 
 References
 ----------
@@ -52,7 +55,9 @@ def rounded_count(n: int) -> int:
     return unit * round(n / unit)
 
 
-def perturb_counts(counts: pl.DataFrame, *, by: Sequence[str], scope: str, key: bytes) -> pl.DataFrame:
+def perturb_counts(
+    counts: pl.DataFrame, *, by: Sequence[str], survey: str, question: str | None = None, key: bytes
+) -> pl.DataFrame:
     """Perturb the counts of cells, once and for all.
 
     Parameters
@@ -62,9 +67,10 @@ def perturb_counts(counts: pl.DataFrame, *, by: Sequence[str], scope: str, key: 
         option; 0 <= y <= n. Rows with the same cell are counted together first.
     by
         The columns that identify a cell, in any order.
-    scope
-        Whose counts these are: the survey, for interviews, which several questions may count; with answers the survey
-        and the question. Another scope has other noise.
+    survey
+        Whose interviews these are. Another survey has other noise.
+    question
+        What was answered; only for ``y``.
     key
         The installation's disclosure key.
 
@@ -72,19 +78,25 @@ def perturb_counts(counts: pl.DataFrame, *, by: Sequence[str], scope: str, key: 
     -------
     polars.DataFrame
         The ``by`` columns and ``n`` (and ``y``), perturbed, with 0 <= y <= n; one row per cell that was interviewed,
-        sorted, also where the count shown is 0. With answers ``n`` is the sum of both, and has the noise of both. Not
-        to be served cell by cell: group it first.
+        sorted, also where the count shown is 0. Not to be served cell by cell: group it first.
     """
     answers = ["y"] if "y" in counts.columns else []
     cells = counts.group_by(list(by)).agg(pl.col("n", *answers).cast(pl.Int64).sum()).sort(list(by))
     names = sorted(by)
-    keys = [json.dumps([scope, *zip(names, row, strict=True)]) for row in cells.select(names).iter_rows()]
+    labels = [list(zip(names, row, strict=True)) for row in cells.select(names).iter_rows()]
+    of_n = _noise(key, [("n", survey, n, label) for n, label in zip(cells["n"], labels, strict=True)])
+    n = pl.col("n")
+    shown = pl.when(n == 0).then(0).otherwise(n + of_n)
     if not answers:
-        return cells.with_columns(n=_perturbed(cells["n"], keys, "n", key))
-    # Both answers are perturbed, and their sum is n: a share can neither leave [0, 1] nor contradict its counts.
-    yes = _perturbed(cells["y"], keys, "yes", key)
-    no = _perturbed(cells["n"] - cells["y"], keys, "no", key)
-    return cells.with_columns(n=yes + no, y=yes)
+        return cells.with_columns(n=shown)
+    told = zip(cells["n"], cells["y"], labels, strict=True)
+    of_y = _noise(key, [("y", survey, question, *one) for one in told])
+    y = pl.col("y")
+    # A share can neither leave [0, 1] nor contradict its counts, and stays unbiased: the noise that goes has mean 0.
+    shown_y = (
+        pl.when(y == 0).then(0).when(y == n).then(shown).when((y == n - 1) & (of_n == -1)).then(y).otherwise(y + of_y)
+    )
+    return cells.with_columns(n=shown, y=shown_y)
 
 
 def group_counts(perturbed: pl.DataFrame, *, by: Sequence[str], rules: DisclosureRules) -> pl.DataFrame:
@@ -111,9 +123,7 @@ def group_counts(perturbed: pl.DataFrame, *, by: Sequence[str], rules: Disclosur
     return groups.with_columns(pl.when(enough).then(pl.col(name)).alias(name) for name in numbers)
 
 
-def _perturbed(counts: pl.Series, keys: Sequence[str], answer: str, key: bytes) -> pl.Series:
-    noise = [
-        0 if count == 0 else int.from_bytes(hmac.digest(key, f"{answer}:{count}:{cell}".encode(), "sha256")[:8]) % 3 - 1
-        for count, cell in zip(counts, keys, strict=True)
-    ]
-    return counts + pl.Series(noise, dtype=pl.Int64)
+def _noise(key: bytes, names: Sequence[object]) -> pl.Series:
+    """-1, 0 or 1 for each name."""
+    digests = (hmac.digest(key, json.dumps(name).encode(), "sha256") for name in names)
+    return pl.Series([int.from_bytes(digest[:8]) % 3 - 1 for digest in digests], dtype=pl.Int64)

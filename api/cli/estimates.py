@@ -58,7 +58,7 @@ def estimates(
         districts=names_from(districts),
         by=names_from(by),
         where=labels_from(where, "--where"),
-        interval=interval,
+        intervals=(interval,),
         option=option_ or None,
     )
     cache = ReleaseCache(runtime.store, runtime.secrets, runtime.settings)

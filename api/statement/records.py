@@ -8,12 +8,13 @@ from typing import Any, cast
 import polars as pl
 from sqlalchemy.orm import Session
 
+from api.shown_counts import shown_counts
 from jobs.refit import electorate_of
 from jobs.wave_facts import facts_of
 from mrp.electorate import Electorate
 from polling.bundle import SurveyBundle
 from polling.declaration import Question, SurveyDeclaration
-from polling.disclosure import DisclosureRules, perturb_counts, rounded_count
+from polling.disclosure import DisclosureRules, rounded_count
 from polling.errors import DrawsNotFound
 from polling.secrets import SecretsFile
 from polling.store import confirmations, fits, releases, serving, surveys, waves
@@ -106,6 +107,5 @@ def _sample_size(
     except DrawsNotFound:
         return rules.shown_interviews(rounded_count(release.n_interviews)), True
     key = secrets.disclosure_key()
-    cells = counts.select(*electorate.cell_columns, "n")
-    shown = perturb_counts(cells, by=electorate.cell_columns, scope=release.survey_id, key=key)
+    shown = shown_counts(counts, electorate, release, key=key)
     return rules.shown_interviews(int(shown["n"].sum())), False

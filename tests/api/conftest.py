@@ -24,6 +24,14 @@ def served(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         yield world
 
 
+@pytest.fixture(scope="module")
+def weekly(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A service with a release whose model has an effect of every week; tests only read from it."""
+    for world in _world(_sqlite_template, tmp_path_factory.mktemp("weekly")):
+        world.weekly_release()
+        yield world
+
+
 def _world(template: Path, folder: Path) -> Iterator[World]:
     shutil.copy(template, folder / "hustings.db")
     store = open_store(f"sqlite:///{folder}/hustings.db")

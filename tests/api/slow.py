@@ -1,10 +1,23 @@
 """Slow, obvious references: shares of the world's first question from its draws, cell by cell and draw by draw."""
 
+from typing import Any
+
 import numpy as np
+from numpy.testing import assert_allclose
 
 from tests.api.world import DISTRICTS, REGIONS, World, frame_table
 
-__all__ = ["areas_of", "slow_mean", "slow_people", "slow_probability", "slow_quantile", "slow_ranks", "slow_shares"]
+__all__ = [
+    "areas_of",
+    "check_data_share",
+    "check_ends",
+    "slow_mean",
+    "slow_people",
+    "slow_probability",
+    "slow_quantile",
+    "slow_ranks",
+    "slow_shares",
+]
 
 
 def slow_shares(
@@ -50,6 +63,33 @@ def slow_mean(values: np.ndarray) -> float:
     for value in values:
         total += float(value)
     return total / len(values)
+
+
+def check_data_share(row: dict[str, Any], draws: np.ndarray) -> None:
+    """What a row says of how much is data: interviews that the draws are worth, and how that compares with its own."""
+    mean = slow_mean(draws)
+    worth = mean * (1 - mean) / slow_mean((draws - mean) ** 2)
+    assert_allclose(row["n_equivalent"], worth, rtol=1e-4)
+    assert row["n_equivalent_mc_error"] > 0
+    if row["n_interviews"] is not None:
+        n = row["n_effective"]
+        assert_allclose(row["pooling"], min(1, max(0, 1 - n / worth)), rtol=1e-3, atol=1e-6)
+        assert_allclose(row["pooling_mc_error"], n * row["n_equivalent_mc_error"] / worth**2, rtol=1e-3)
+    elif row["flags"] == ["no-interviews"]:
+        assert (row["n_effective"], row["pooling"], row["pooling_mc_error"]) == (0, 1, 0)
+    else:
+        assert row["flags"] == ["few-interviews"]
+        assert (row["n_effective"], row["pooling"], row["pooling_mc_error"]) == (None, None, None)
+
+
+def check_ends(row: dict[str, Any], draws: np.ndarray, *intervals: float, name: str = "") -> None:
+    """The central intervals of a number, ``name`` before its fields: the first as low and high, all as a list."""
+    told = row[f"{name}intervals"]
+    assert [one["interval"] for one in told] == list(intervals)
+    assert (row[f"{name}low"], row[f"{name}high"]) == (told[0]["low"], told[0]["high"])
+    for one in told:
+        ends = [slow_quantile(draws, (1 - one["interval"]) / 2), slow_quantile(draws, (1 + one["interval"]) / 2)]
+        assert_allclose([one["low"], one["high"]], ends, rtol=1e-5, atol=1e-6)
 
 
 def slow_probability(values: np.ndarray, threshold: float) -> float:

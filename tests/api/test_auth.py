@@ -57,6 +57,7 @@ PATHS = {
     "getBattleground": "/v1/surveys/{s}/questions/rail/battleground",
     "getRevision": "/v1/surveys/{s}/questions/rail/revision",
     "getChange": "/v1/surveys/{s}/questions/rail/change",
+    "getTrend": "/v1/surveys/{s}/questions/rail/trend",
     "listReleases": "/v1/surveys/{s}/questions/rail/releases",
     "getRelease": "/v1/surveys/{s}/releases/{release}",
     "getDisclosure": "/v1/surveys/{s}/releases/{release}/disclosure",
@@ -241,6 +242,7 @@ def test_a_role_may_do_what_the_table_says_and_nothing_else(served: World, opera
             "releaseQuarantine": (409,),  # nothing is set aside
             "getRevision": (422,),  # there is one release
             "getChange": (422,),  # the model has no period
+            "getTrend": (422,),
             "rollBack": (404,),  # there is no release of this id
             "createKey": (201,),
             "rotateKey": (201,),

@@ -12,10 +12,11 @@ from mrp.latents import LatentDraws
 from mrp.quantity import probabilities, quantities
 from tests.api.slow import (
     areas_of,
+    check_data_share,
+    check_ends,
     slow_mean,
     slow_people,
     slow_probability,
-    slow_quantile,
     slow_ranks,
     slow_shares,
 )
@@ -49,10 +50,10 @@ def labels(row: dict[str, Any], level: str, where: dict[str, Any] | None = None)
     return {**area, **row["groups"], **(where or {})}
 
 
-def check_share(row: dict[str, Any], draws: np.ndarray, interval: float) -> None:
+def check_share(row: dict[str, Any], draws: np.ndarray, *intervals: float) -> None:
     assert_allclose(row["share"], slow_mean(draws), rtol=1e-5)
-    ends = [slow_quantile(draws, (1 - interval) / 2), slow_quantile(draws, (1 + interval) / 2)]
-    assert_allclose([row["low"], row["high"]], ends, rtol=1e-5)
+    check_ends(row, draws, *intervals)
+    check_data_share(row, draws)
 
 
 # How probable
@@ -167,14 +168,13 @@ def test_too_many_groups_to_rank_are_refused(served: World, monkeypatch: pytest.
 # How different
 
 
-def check_contrast(row: dict[str, Any], first: np.ndarray, second: np.ndarray, world: World, interval: float) -> None:
-    check_share(row["first"], first, interval)
-    check_share(row["second"], second, interval)
+def check_contrast(row: dict[str, Any], first: np.ndarray, second: np.ndarray, world: World, *intervals: float) -> None:
+    check_share(row["first"], first, *intervals)
+    check_share(row["second"], second, *intervals)
     gap = first - second
     assert_allclose(row["difference"], slow_mean(gap), atol=1e-6)
-    ends = [slow_quantile(gap, (1 - interval) / 2), slow_quantile(gap, (1 + interval) / 2)]
-    assert_allclose([row["low"], row["high"]], ends, atol=1e-6)
-    (size,) = quantities(gap[:, None], chains(world), interval=interval)
+    check_ends(row, gap, *intervals)
+    (size,) = quantities(gap[:, None], chains(world))
     assert_allclose([row["sd"], row["mc_error"]], [size.sd, size.mc_error], atol=1e-6)
     p = slow_probability(gap, 0)
     assert_allclose(row["p_larger"], p, atol=1e-12)
@@ -214,6 +214,13 @@ def test_the_lead_of_an_option_is_twice_what_it_has_above_half(served: World):
     for row in body["contrasts"]:
         yes = slow_shares(served, {"district": row["area"]})
         check_contrast(row, 1 - yes, yes, served, 0.9)
+
+
+def test_contrasts_have_every_interval_that_is_asked_for(served: World):
+    (row,) = ask(served, "contrast", first="age:old", second="age:young", interval="0.95, 0.5,0.8")["contrasts"]
+
+    check_contrast(row, *(slow_shares(served, {"age": age}) for age in ("old", "young")), served, 0.95, 0.5, 0.8)
+    assert "95% interval" in row["sentence"]
 
 
 def test_every_word_occurs_and_is_the_one_of_the_probability(served: World):
@@ -351,7 +358,8 @@ def queries(draw: st.DrawFn) -> tuple[dict[str, str], dict[str, tuple[str, ...]]
     }
     told = ",".join(f"{column}:{level}" for column, levels in where.items() for level in levels)
     parameters = {"level": draw(st.sampled_from(LEVELS)), "by": ",".join(by), "where": told}
-    return parameters | {"interval": str(draw(st.sampled_from((0.5, 0.8, 0.95))))}, where
+    intervals = draw(st.lists(st.sampled_from((0.5, 0.8, 0.95)), unique=True, min_size=1))
+    return parameters | {"interval": ",".join(map(str, intervals))}, where
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -360,7 +368,7 @@ def test_any_query_has_the_numbers_of_the_loops(
     served: World, query: tuple[dict[str, str], dict[str, tuple[str, ...]]], threshold: float
 ):
     parameters, where = query
-    level, interval = parameters["level"], float(parameters["interval"])
+    level, intervals = parameters["level"], [float(one) for one in parameters["interval"].split(",")]
     by = [name for name in parameters["by"].split(",") if name]
 
     told = ask(served, "probability", threshold=threshold, **parameters)["probabilities"]
@@ -383,7 +391,7 @@ def test_any_query_has_the_numbers_of_the_loops(
     for row in told:
         draws = slow_shares(served, by_key[str(sorted(row["groups"].items())), row["area"]])
         assert row["n_people"] == slow_people(by_key[str(sorted(row["groups"].items())), row["area"]])
-        check_share(row, draws, interval)
+        check_share(row, draws, *intervals)
         assert_allclose(row["probability"], slow_probability(draws, threshold), atol=1e-12)
     for row in ranked:
         key = str(sorted(row["groups"].items()))
@@ -394,6 +402,10 @@ def test_any_query_has_the_numbers_of_the_loops(
         rank = [1 + sum(other[s] > own[s] for other in among) for s in range(len(own))]
         assert_allclose(row["rank"], slow_mean(np.array(rank)), atol=1e-12)
         assert row["n_ranked"] == len(among)
+        assert [one["interval"] for one in row["rank_intervals"]] == intervals
+        for one in row["rank_intervals"]:
+            assert {one["low"], one["high"]} <= set(rank)
+            assert np.mean((np.array(rank) >= one["low"]) & (np.array(rank) <= one["high"])) >= one["interval"]
 
 
 def _order(row: dict[str, Any]) -> tuple[Any, str]:

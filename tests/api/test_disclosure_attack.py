@@ -61,7 +61,7 @@ def test_every_count_is_the_sum_of_the_shown_cells_or_withheld_and_two_releases_
     shown = {}
     for one in listed:
         cells = cells_of(attacked, one["number"])
-        shown[one["number"]] = perturb_counts(cells, by=COLUMNS, scope=SURVEY, key=key)
+        shown[one["number"]] = perturb_counts(cells, by=COLUMNS, survey=SURVEY, key=key)
         n_told = 0
         for group, n in asked(attacked, one["id"]).items():
             inside = shown[one["number"]].filter(*(pl.col(column) == level for column, level in group))

@@ -11,8 +11,8 @@ from numpy.testing import assert_allclose
 from api.estimates import answer_query
 from jobs.survey import load_survey, update_survey
 from polling.store import fits, releases
-from tests.api.slow import slow_people, slow_shares
-from tests.api.world import AGES, DISTRICTS, SILENT, SMALL, SURVEY, World, frame_table, wave_csv
+from tests.api.slow import check_data_share, check_ends, slow_people, slow_shares
+from tests.api.world import AGES, DISTRICTS, SILENT, SMALL, SURVEY, World, change_survey, frame_table, wave_csv
 
 URL = f"/v1/surveys/{SURVEY}/questions/rail/estimates"
 
@@ -37,6 +37,18 @@ def test_every_level_answers_with_its_own_areas(served: World, level: str, colum
     assert len(body["estimates"]) == n
     for row in body["estimates"]:
         assert_allclose(row["share"], slow_shares(served, {column: row["area"]}).mean(), rtol=1e-5)
+
+
+def test_several_intervals_come_in_the_order_in_which_they_are_asked_for(served: World):
+    body = served.estimates(level="district", interval="0.8,0.5,0.95")
+
+    assert body["interval"] == 0.8
+    for row in body["estimates"]:
+        check_ends(row, slow_shares(served, {"district": row["area"]}), 0.8, 0.5, 0.95)
+        narrow, middle, wide = (row["intervals"][i] for i in (1, 0, 2))
+        assert wide["low"] < middle["low"] < narrow["low"] < narrow["high"] < middle["high"] < wide["high"]
+    one = served.estimates(level="district")["estimates"][0]
+    assert one["intervals"] == [{"interval": 0.9, "low": one["low"], "high": one["high"]}]
 
 
 def test_groups_are_crossed_with_areas_in_declared_order(served: World):
@@ -160,6 +172,12 @@ def test_the_answer_names_what_it_rests_on(served: World):
         ({"interval": "0"}, "interval-out-of-range", "above 0"),
         ({"interval": "1"}, "interval-out-of-range", "below 1"),
         ({"interval": "nan"}, "interval-out-of-range", "got nan"),
+        ({"interval": "0.5,1.5,0.9,-1"}, "interval-out-of-range", "interval must be above 0 and below 1"),
+        ({"interval": "0.5,1.5,0.9,-1"}, "interval-out-of-range", "got 1.5, -1."),
+        ({"interval": "0.5,half"}, "interval-out-of-range", "got 'half'."),
+        ({"interval": ""}, "interval-out-of-range", "got ''."),
+        ({"interval": "0.5,0.50"}, "bad-estimate-query", "interval names one twice"),
+        ({"interval": ",".join(f"0.{n}" for n in range(11, 22))}, "bad-estimate-query", "10 at most"),
     ],
 )
 def test_what_cannot_be_answered_is_refused_with_what_can(served: World, parameters: dict, type_: str, named: str):
@@ -198,6 +216,38 @@ def test_a_district_without_interviews_is_answered_and_flagged(served: World):
     assert rows[SILENT]["flags"] == ["no-interviews"]
     assert rows[SILENT]["n_interviews"] is None
     assert 0 < rows[SILENT]["low"] < rows[SILENT]["high"] < 1
+
+
+@pytest.mark.parametrize("query", [{}, {"level": "district"}, {"level": "district", "by": "gender,age"}, {"by": "age"}])
+def test_every_row_says_how_much_of_it_is_data(served: World, query: dict[str, str]):
+    for row in served.estimates(**query)["estimates"]:
+        area = {query["level"]: row["area"]} if query.get("level") else {}
+        check_data_share(row, slow_shares(served, area | row["groups"]))
+        assert row["n_interviews"] is None or row["n_effective"] == row["n_interviews"]
+
+
+def test_weights_in_the_likelihood_cost_every_group_the_same_part_of_its_interviews(world: World):
+    change_survey(world, "survey.toml", 'respondent = "id"', 'respondent = "id"\nweight = "weight"')
+    change_survey(world, "survey.toml", "[questions.rail]", '[questions.rail]\nweights = "likelihood"')
+    first, *rows = wave_csv().decode().split()
+    lines = [f"{first},weight", *(f"{row},{1 + 2 * (i % 7 > 3)}" for i, row in enumerate(rows))]
+    world.release(content="\n".join(lines).encode())
+
+    # By loops: sums of (1 - 1/n) w^2 and of (sum w)^2 - sum w^2 over n, cells of district and gender.
+    cells: dict[tuple[str, ...], list[float]] = {}
+    for line in lines[1:]:
+        _, district, gender, _, _, weight = line.split(",")
+        cells.setdefault((district, gender), []).append(float(weight))
+    above = sum((1 - 1 / len(w)) * sum(x * x for x in w) for w in cells.values())
+    below = sum((sum(w) ** 2 - sum(x * x for x in w)) / len(w) for w in cells.values())
+    effect = round(above / below, 2)
+    assert effect > 1.1
+    rows_told = world.estimates(by="gender")["estimates"] + world.estimates(level="district")["estimates"]
+    counted = [row for row in rows_told if row["n_interviews"] is not None]
+    assert len(counted) > 5
+    assert_allclose([row["n_effective"] for row in counted], [row["n_interviews"] / effect for row in counted])
+    for row in world.estimates(by="gender")["estimates"]:
+        check_data_share(row, slow_shares(world, row["groups"]))
 
 
 def test_of_a_group_it_is_not_said_that_nobody_was_interviewed(served: World):

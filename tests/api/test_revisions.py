@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from jobs.survey import load_survey, update_survey
 from mrp.latents import LatentDraws
 from mrp.quantity import quantities
 from tests.api.slow import areas_of, slow_mean, slow_people, slow_shares
 from tests.api.test_estimates import gone
-from tests.api.world import DISTRICTS, SMALL, SURVEY, World, wave_csv
+from tests.api.world import DISTRICTS, SMALL, SURVEY, World, change_survey, wave_csv
 
 RAIL = f"/v1/surveys/{SURVEY}/questions/rail"
 
@@ -21,13 +20,6 @@ def ask(world: World, **parameters: Any) -> dict[str, Any]:
     assert reply.status_code == 200, reply.text
     body: dict[str, Any] = reply.json()
     return body
-
-
-def change_survey(world: World, file: str, old: str, new: str) -> None:
-    path = world.settings.data_dir / SURVEY / file
-    assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, new, 1))
-    update_survey(world.store, world.secrets, world.settings, load_survey(path.parent), actor="test", now=world.now)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from api.release_cache import ReleaseCache
 from api.services import Services
 from jobs.fit_request import FitRequest, FitResult
 from jobs.settings import Settings
-from jobs.survey import add_survey, load_survey
+from jobs.survey import add_survey, load_survey, update_survey
 from jobs.worker import Worker
 from mrp.counts import observed_levels
 from mrp.design import build_design
@@ -42,6 +42,9 @@ SILENT = "D5"
 """A district where nobody is interviewed."""
 SMALL = ("D6", "man", "old")
 """A cell with fewer than 100 people."""
+
+WEEKS = ("2026-W07", "2026-W08", "2026-W09")
+"""Periods of `World.weekly_release`; nobody is interviewed in the second."""
 
 SURVEY_TOML = """
 [survey]
@@ -227,6 +230,18 @@ class World:
         if self.edge.replies is not None:
             self.edge.replies._kept.clear()
 
+    def weekly_release(self) -> ReleaseRecord:
+        """Have the first question fitted with an effect of every week, on interviews in the first and the last."""
+        change_survey(self, "survey.toml", "gender + (1|district)", "gender + (1|district) + (1|period)")
+        for number, end in enumerate(("2026-02-11", "2026-02-25")):
+            days = {"fieldwork_start": "2026-02-09", "fieldwork_end": end}
+            assert self.push(f"week{number}", wave_csv(200, start=1000 * number), **days).status_code == 202
+        self.work()
+        with self.store.read() as session:
+            current = releases.current_release(session, SURVEY, "rail")
+        assert current is not None
+        return current
+
     def estimates(self, **parameters: Any) -> dict[str, Any]:
         """The estimates of the first question, with the admin's key."""
         reply = self.get(f"/v1/surveys/{SURVEY}/questions/rail/estimates", params=parameters)
@@ -242,6 +257,14 @@ def make_world(store: Store, folder: Path, **changes: Any) -> World:
     for survey in (SURVEY, OTHER):
         add_survey(store, secrets, load_survey(write_survey(folder / survey, survey)), actor="test", now=NOON)
     return World(store, secrets, settings)
+
+
+def change_survey(world: World, file: str, old: str, new: str) -> None:
+    """Replace a piece of a file of the survey, which makes a new version."""
+    path = world.settings.data_dir / SURVEY / file
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    update_survey(world.store, world.secrets, world.settings, load_survey(path.parent), actor="test", now=world.now)
 
 
 FIELDWORK_END = date(2026, 2, 25)

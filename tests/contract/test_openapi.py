@@ -16,7 +16,7 @@ from api.slots import Slots
 from polling.errors import RespondentsUnknown, SchemaOutdated
 from polling.store import outbox, webhooks
 from polling.store.engine import open_store
-from tests.api.world import SURVEY, World, make_world, wave_csv
+from tests.api.world import SURVEY, World, change_survey, make_world, wave_csv
 
 BASE = f"/v1/surveys/{SURVEY}"
 RAIL = f"{BASE}/questions/rail"
@@ -31,6 +31,8 @@ def world(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     shutil.copy(_sqlite_template, folder / "hustings.db")
     store = open_store(f"sqlite:///{folder}/hustings.db")
     world = make_world(store, folder, max_upload_mb=1)
+    # A trend needs a model with periods.
+    change_survey(world, "survey.toml", "gender + (1|district)", "gender + (1|district) + (1|period)")
     with world.client:
         world.release(question="tax", content=wave_csv(questions=("rail", "tax")))
         with store.write() as session:
@@ -517,6 +519,7 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     )
     | {422: lambda world: world.get(f"{release(world)}/disclosure?format=pdf")},
     "getEstimates": asking("estimates"),
+    "getTrend": asking("trend"),
     "getProbability": asking("probability", "threshold=0.6"),
     "getRank": asking("rank", "level=district"),
     "getContrast": asking("contrast", "first=age:old&second=age:young"),
@@ -615,6 +618,7 @@ def check(world: World, schema: str, body: dict[str, Any]) -> None:
         privacy_payloads,
         problems,
         release_payloads,
+        trend_payloads,
         wave_payloads,
     )
     from api.statement import payloads as statement_payloads
@@ -634,6 +638,7 @@ def check(world: World, schema: str, body: dict[str, Any]) -> None:
             wave_payloads,
             privacy_payloads,
             release_payloads,
+            trend_payloads,
             statement_payloads,
             problems,
         )

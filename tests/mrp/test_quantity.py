@@ -3,7 +3,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from mrp.quantity import probabilities, quantities
+from mrp.quantity import central_intervals, probabilities, quantities
 from mrp.summary import effective_draws
 from tests.mrp.answers import estimate_of
 from tests.mrp.test_summary import autoregressive
@@ -14,6 +14,17 @@ def test_a_number_known_through_draws_by_hand():
     (one,) = quantities(values, estimate_of(values), interval=0.9)
     assert (one.mean, one.low, one.high) == pytest.approx((0.5, 0.05, 0.95))
     assert one.sd == pytest.approx(values.std())
+
+
+def test_further_intervals_by_hand():
+    values = np.column_stack([np.linspace(0, 1, 101), np.linspace(0, 2, 101)])
+    numbers = quantities(values, estimate_of(values, names=["a", "b"]), interval=0.9, also=(0.5, 0.8))
+    assert_allclose(numbers[0].further, [(0.25, 0.75), (0.1, 0.9)])
+    assert_allclose(numbers[1].further, [(0.5, 1.5), (0.2, 1.8)])
+    assert_allclose(central_intervals(values, (0.5,)), [[[0.25, 0.5], [0.75, 1.5]]])
+    assert central_intervals(np.array([[1.0], [2], [3], [4]]), (0.5,), whole=True).tolist() == [[[1], [4]]]
+    with pytest.raises(ValueError, match=r"got 1\.5"):
+        quantities(values, estimate_of(values, names=["a", "b"]), also=(1.5,))
 
 
 def test_the_error_of_a_number_follows_the_dependence_of_its_draws():

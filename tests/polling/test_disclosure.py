@@ -23,15 +23,15 @@ def many(n: int, y: int, size: int) -> pl.DataFrame:
     return cells(*[(n, y)] * size)
 
 
-def perturb(counts: pl.DataFrame, scope: str = "s1", key: bytes = KEY) -> pl.DataFrame:
-    return perturb_counts(counts, by=BY, scope=scope, key=key)
+def perturb(counts: pl.DataFrame, survey: str = "s1", question: str = "q1", key: bytes = KEY) -> pl.DataFrame:
+    return perturb_counts(counts, by=BY, survey=survey, question=question, key=key)
 
 
-def test_noise_is_minus_one_nought_or_one_per_answer_and_every_one_occurs():
+def test_noise_is_minus_one_nought_or_one_and_every_one_occurs():
     shown = perturb(many(10, 4, 300))
 
     assert set(shown["y"]) == {3, 4, 5}
-    assert set(shown["n"] - shown["y"]) == {5, 6, 7}
+    assert set(shown["n"]) == {9, 10, 11}
 
 
 def test_nobody_stays_nobody():
@@ -42,14 +42,25 @@ def test_nobody_stays_nobody():
     assert shown["y"][2] == shown["n"][2]
 
 
-def test_the_noise_is_unbiased():
-    # 20,000 answers with noise of variance 2/3: the mean's standard error is 0.0058, the test fails by chance 1 in 1e6.
-    size = 10_000
-    shown = perturb(many(3, 1, size))
-    limit = norm.isf(0.5e-6) * (2 / 3 / (2 * size)) ** 0.5
+@pytest.mark.parametrize(("n", "y"), [(1, 0), (1, 1), (2, 1), (3, 1), (3, 2), (5, 3), (5, 5)])
+def test_the_noise_is_unbiased(n: int, y: int):
+    # 20,000 noises of a variance of 2/3 at most: fails by chance 1 in 1e6.
+    size = 20_000
+    shown = perturb(many(n, y, size))
+    limit = norm.isf(0.5e-6) * (2 / 3 / size) ** 0.5
 
-    assert abs(shown["n"].sum() / size - 3) / 2 < limit
-    assert abs(shown["y"].sum() / size - 1) < limit * 2**0.5
+    assert abs(shown["n"].sum() / size - n) < limit
+    assert abs(shown["y"].sum() / size - y) < limit
+
+
+def test_all_questions_show_the_same_interviews_and_answers_of_their_own():
+    counts = many(5, 2, 100)
+
+    shown, other = perturb(counts), perturb(counts, question="q2")
+
+    assert shown["n"].equals(other["n"])
+    assert not shown["y"].equals(other["y"])
+    assert shown["n"].equals(perturb(counts.drop("y"))["n"])
 
 
 def test_each_noise_is_equally_frequent():
@@ -60,19 +71,19 @@ def test_each_noise_is_equally_frequent():
     assert all(abs(n - size / 3) < limit for n in frequency["count"])
 
 
-def test_the_same_scope_gives_the_same_noise_whatever_the_order_of_rows_and_columns():
+def test_the_same_survey_gives_the_same_noise_whatever_the_order_of_rows_and_columns():
     counts = many(5, 2, 50)
     turned = counts.reverse().select("y", "age", "n", "ward")
 
     assert perturb(turned).equals(perturb(counts))
-    other_order = perturb_counts(turned, by=("age", "ward"), scope="s1", key=KEY).select(*BY, "n", "y")
+    other_order = perturb_counts(turned, by=("age", "ward"), survey="s1", question="q1", key=KEY).select(*BY, "n", "y")
     assert other_order.sort(BY).equals(perturb(counts))
 
 
-def test_another_scope_or_key_gives_other_noise():
+def test_another_survey_or_key_gives_other_noise():
     counts = many(5, 2, 50)
 
-    assert not perturb(counts, scope="s2").equals(perturb(counts))
+    assert not perturb(counts, survey="s2").equals(perturb(counts))
     assert not perturb(counts, key=b"l" * 32).equals(perturb(counts))
 
 
@@ -99,8 +110,8 @@ def test_a_cell_that_stays_the_same_keeps_its_noise_and_one_that_grows_gets_anot
     same = [one.join(after.filter(n=5).select(BY), on=BY, how="semi") for one in shown]
 
     assert same[0].equals(same[1])
-    # Only the "no" answers grew.
-    assert grown[0]["y"].equals(grown[1]["y"])
+    # Nobody more gave the first answer, but the cell is another one.
+    assert not grown[0]["y"].equals(grown[1]["y"])
     assert set((grown[1]["n"] - grown[0]["n"]).to_list()) > {0, 1}
 
 
@@ -131,9 +142,9 @@ COUNTS = st.lists(
 
 
 @settings(deadline=None)
-@given(counts=COUNTS, scope=st.text(max_size=3))
-def test_every_grouping_adds_up_to_the_same_whole_and_shares_stay_shares(counts, scope: str):
-    shown = perturb(cells(*counts), scope=scope)
+@given(counts=COUNTS, survey=st.text(max_size=3))
+def test_every_grouping_adds_up_to_the_same_whole_and_shares_stay_shares(counts, survey: str):
+    shown = perturb(cells(*counts), survey=survey)
     whole = group_counts(shown, by=(), rules=EVERYTHING)
 
     for by in ((), ("ward",), ("age",), BY):

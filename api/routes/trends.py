@@ -1,0 +1,44 @@
+"""Ask a release how shares went over time."""
+
+from typing import Annotated, Any
+
+from litestar import Request, Response, Router, get
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter
+
+from api.answering import ANSWERS, answer
+from api.query_parameters import ASKED, Asked
+from api.trend_payloads import TrendPayload
+from api.trends import TrendQuery, answer_trend, prepare_trend
+
+__all__ = ["trends_routes"]
+
+
+@get(
+    "/v1/surveys/{survey_id:str}/questions/{question_id:str}/trend",
+    operation_id="getTrend",
+    summary="Shares over time",
+    tags=["estimates"],
+    sync_to_thread=True,
+    responses=ANSWERS,
+    dependencies=ASKED,
+)
+def get_trend(
+    *,
+    request: Request[Any, Any, Any],
+    asked: NamedDependency[Asked],
+    since: Annotated[
+        str | None, QueryParameter(description="The first period. Default: the first of the model.")
+    ] = None,
+    until: Annotated[str | None, QueryParameter(description="The last period. Default: the last of the model.")] = None,
+) -> Response[TrendPayload]:
+    """The share in every period of the model, in every area and group, with intervals and the interviews of the period.
+
+    Periods without interviews are between the others and estimated like them. A model without a term of period is
+    refused: it pools its waves.
+    """
+    query = asked.query_as(TrendQuery, since=since or None, until=until or None)
+    return answer(request, asked.services, asked.which, query, prepare=prepare_trend, make=answer_trend)
+
+
+trends_routes = Router("/", route_handlers=[get_trend])

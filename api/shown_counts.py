@@ -1,0 +1,39 @@
+"""The interviews of a release as they may be told: perturbed once, in the finest cells by which anything is told.
+
+These are the cells of the frame, by period where the model has periods. Every number is a sum of theirs, whether it is
+of one period or of all: a total with noise of its own, beside parts with theirs, could be compared with their sum.
+"""
+
+import polars as pl
+
+from mrp.electorate import Electorate
+from polling.disclosure import perturb_counts
+from polling.store.records import ReleaseRecord
+
+__all__ = ["PERIOD", "shown_counts"]
+
+PERIOD = "period"
+
+
+def shown_counts(counts: pl.DataFrame, electorate: Electorate, release: ReleaseRecord, *, key: bytes) -> pl.DataFrame:
+    """Perturb the counts that a fit was made of.
+
+    Parameters
+    ----------
+    counts
+        As `polling.store.fits.load_counts` keeps them; see `mrp.counts.collapse`.
+    release
+        Whose counts they are.
+    key
+        The installation's disclosure key.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row per cell that was interviewed: district, demographics, parents, ``period`` if the counts have it, ``n``
+        and ``y``. Not to be told row by row.
+    """
+    by = tuple(dict.fromkeys((*electorate.cell_columns, *([PERIOD] if PERIOD in counts.columns else []))))
+    shown = perturb_counts(counts, by=by, survey=release.survey_id, question=release.question_id, key=key)
+    parents = electorate.districts.select(pl.col("code").alias(electorate.district), *electorate.parents)
+    return shown.select(*by, "n", "y").join(parents, on=electorate.district, how="left")
