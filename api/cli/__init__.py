@@ -22,6 +22,7 @@ __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "api": ("api.cli.serve:api", "Serve the HTTP interface, without a worker."),
+    "ask": ("api.cli.ask:ask", "Ask for ranks, chances, differences, changes, seats."),
     "audit": ("api.cli.audit:audit", "Verify, show or export the record of everything done."),
     "backup": ("api.cli.backup:backup", "Back up the database; list or delete backups."),
     "backtest": ("api.cli.backtest:backtest", "Score a survey folder against what happened."),
