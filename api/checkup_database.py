@@ -7,6 +7,7 @@ from functools import partial
 from sqlalchemy import text
 
 from api.checkup import Finding, has_database
+from api.checkup_webhooks import webhooks_sent
 from api.cli.runtime import Runtime
 from polling.store.engine import Store
 
@@ -56,7 +57,7 @@ def _missing_secret(runtime: Runtime) -> str | None:
     from jobs.pseudonym_key import accepted_losses
     from polling.errors import SecretsError
     from polling.secrets import SecretsFile
-    from polling.store import audit, key_checks, surveys, waves
+    from polling.store import audit, key_checks, surveys, waves, webhooks
     from polling.store.engine import open_store
 
     held = SecretsFile(runtime.settings.secrets_file)
@@ -67,6 +68,8 @@ def _missing_secret(runtime: Runtime) -> str | None:
                 key_checks.require_same(session, "pepper", held.pepper(used=True))
             if audit.started(session):
                 key_checks.require_same(session, "audit_key", ledger.audit_key(session, held))
+            if webhooks.list_webhooks(session):
+                key_checks.require_same(session, "webhook_key", held.webhook_key(used=True))
             for survey in surveys.list_surveys(session):
                 used = waves.key_version_used(session, survey.survey_id)
                 lost = accepted_losses(session, survey.survey_id)
@@ -290,6 +293,7 @@ CHECKS: Mapping[str, Callable[[Store, Runtime], Finding]] = {
     "worker": _worker,
     "questions": _stale,
     "sources": _sources,
+    "webhooks": webhooks_sent,
     "confirmations": _confirmations,
     "disclosure": _disclosure,
     "backups": _backups,

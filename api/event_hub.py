@@ -26,7 +26,7 @@ from polling.store import keys, outbox
 from polling.store.engine import Store
 from polling.store.records import ApiKeyRecord
 
-__all__ = ["EventHub", "Follower"]
+__all__ = ["EventHub", "Follower", "require_kept"]
 
 log = logging.getLogger("hustings.api")
 
@@ -154,7 +154,7 @@ class EventHub:
         viewer = follower.viewer
         with self._store.read() as session:
             newest = outbox.newest_id(session)
-            _require_kept(follower.after, outbox.first_id(session, viewer.survey_id), newest)
+            require_kept(follower.after, outbox.first_id(session, viewer.survey_id), newest)
             follower.viewer = viewer_of(session, viewer.survey_id, role=viewer.role, pollster=viewer.pollster)
         with self._lock:
             if not self._joined:
@@ -267,6 +267,13 @@ class EventHub:
                     follower.finish(UNUSABLE, cut=True)
 
 
-def _require_kept(after: int | None, first: int, newest: int) -> None:
+def require_kept(after: int | None, first: int, newest: int) -> None:
+    """Make sure that nothing after an id was forgotten.
+
+    Raises
+    ------
+    EventsGone
+        If something may have been, or the id is not known.
+    """
     if after is not None and (0 < after < first or after > newest):
         raise EventsGone(after, unknown=after > newest)

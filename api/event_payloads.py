@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from polling.store.webhooks import DeliveryRecord, WebhookRecord
+
 __all__ = [
     "DeliveryList",
     "DeliveryPayload",
@@ -14,6 +16,8 @@ __all__ = [
     "WebhookBody",
     "WebhookList",
     "WebhookPayload",
+    "delivery_payload",
+    "webhook_payload",
 ]
 
 type EventType = Literal["wave", "job", "release", "question", "survey"]
@@ -82,3 +86,30 @@ class TicketPayload(msgspec.Struct, frozen=True):
     ticket: Annotated[str, Meta(description="Goes into the query of the stream: `?ticket=...`.")]
     expires_at: Annotated[datetime, Meta(description="Connect before this moment; the stream itself lasts on.")]
     url: Annotated[str, Meta(description="The stream, with the ticket; add `&last_event_id=...` to resume.")]
+
+
+def webhook_payload(webhook: WebhookRecord) -> WebhookPayload:
+    """A webhook as it is shown."""
+    return WebhookPayload(
+        id=webhook.id,
+        url=webhook.url,
+        types=list(webhook.types),  # type: ignore[arg-type]
+        created_at=webhook.created_at,
+        sent_through=webhook.sent_through,
+        deliveries_url=f"/v1/surveys/{webhook.survey_id}/webhooks/{webhook.id}/deliveries",
+    )
+
+
+def delivery_payload(webhook: WebhookRecord, one: DeliveryRecord) -> DeliveryPayload:
+    """What became of one of its events."""
+    return DeliveryPayload(
+        event=one.event_id,
+        kind=one.kind,
+        state=one.state,  # type: ignore[arg-type]
+        attempts=one.attempts,
+        status=one.status,
+        detail=one.detail,
+        first_at=one.first_at,
+        last_at=one.last_at,
+        replay_url=f"/v1/surveys/{webhook.survey_id}/webhooks/{webhook.id}/deliveries/{one.event_id}/replay",
+    )

@@ -5,7 +5,7 @@ ids, names, states and links, of the kinds that ``KINDS`` declares and with the 
 are somebody's own words; no sentences, which may have counts; no counts, answers or anything of a respondent.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, cast
@@ -17,7 +17,7 @@ from polling.store.columns import Json
 from polling.store.records import OutboxEvent
 from polling.store.wave_events import whose
 
-__all__ = ["ROLES", "TYPES", "Event", "Page", "Viewer", "read_events", "viewer_of"]
+__all__ = ["ROLES", "TYPES", "Event", "Page", "Viewer", "kinds_of", "read_events", "viewer_of"]
 
 TYPES: Final = ("wave", "job", "release", "question", "survey")
 """What events are about."""
@@ -127,6 +127,11 @@ class Page:
     through: int
     is_last: bool
     """Whether there was nothing more to read."""
+
+
+def kinds_of(types: Collection[str]) -> tuple[str, ...]:
+    """The kinds of events that are of some types."""
+    return tuple(kind for kind, (type_, _) in KINDS.items() if type_ in types)
 
 
 def viewer_of(session: Session, survey_id: str, *, role: str, pollster: str | None) -> Viewer:

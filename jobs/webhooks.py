@@ -2,8 +2,8 @@
 
 An address goes through the outbox with its own place in it, ``sent_through``. A job of kind ``webhook`` sends what
 comes after, one event at a time; what is not accepted is tried again, later and later, and nothing overtakes it. An
-event that is refused for ``GIVE_UP`` is given up, noted, and can be sent again by hand (``webhook-replay``). Workers
-ask for the jobs, between two others, when something happened.
+event that is refused for ``GIVE_UP`` is given up, noted, and can be sent again by hand (``webhook-replay``). The jobs
+are of a lane of their own, and asked for when something happened (``jobs.webhook_threads``).
 """
 
 import logging
@@ -30,13 +30,12 @@ from polling.store.engine import Store
 from polling.store.records import Claim, JobRecord
 from polling.store.webhooks import WebhookRecord
 
-__all__ = ["GIVE_UP", "KINDS", "REPLAY", "WEBHOOK", "ask_behind", "ask_replay", "message_of", "send"]
+__all__ = ["GIVE_UP", "REPLAY", "WEBHOOK", "ask_behind", "ask_replay", "message_of", "send"]
 
 WEBHOOK: Final = "webhook"
 """The kind of job that sends a webhook's events."""
 REPLAY: Final = "webhook-replay"
 """The kind of job that sends one of them again."""
-KINDS: Final = frozenset({WEBHOOK, REPLAY})
 GIVE_UP: Final = timedelta(hours=24)
 LONGEST_PAUSE: Final = timedelta(minutes=5)
 TURN: Final = timedelta(seconds=20)
@@ -76,13 +75,28 @@ class _Sender:
     store: Store
     settings: Settings
     clock: Callable[[], datetime]
+    stop: threading.Event
 
     def send(self, webhook: WebhookRecord, event: Event) -> Answer:
-        """Try once."""
+        """Try once.
+
+        Raises
+        ------
+        WorkerStopping
+            If the worker stops before there is an answer.
+        """
         key = SecretsFile(self.settings.secrets_file).webhook_key(used=True)
         secret = unseal(webhook.sealed_secret, key=key, of=webhook.id)
         message_id, body = message_of(webhook, event)
-        return post(webhook.url, body, message_id=message_id, secret=secret, settings=self.settings, now=self.clock())
+        return post(
+            webhook.url,
+            body,
+            message_id=message_id,
+            secret=secret,
+            settings=self.settings,
+            now=self.clock(),
+            stop=self.stop,
+        )
 
     def put_off(self, code: str, detail: str) -> None:
         """Have the job tried again after a while."""
@@ -105,7 +119,7 @@ def send(
     stop: threading.Event,
     clock: Callable[[], datetime],
 ) -> None:
-    """Do a job of one of ``KINDS``, and end it, put it off or give it back.
+    """Do a job of the lane ``post``, and end it, put it off or give it back.
 
     Parameters
     ----------
@@ -117,13 +131,13 @@ def send(
     LeaseLost
         If the job belongs to another worker by now.
     """
-    sender = _Sender(claim, store, settings, clock)
+    sender = _Sender(claim, store, settings, clock, stop)
     try:
         with beating(beat, settings.heartbeat_s) as pulse:
             if claim.job.kind == REPLAY:
                 _replay(sender)
             else:
-                _send_events(sender, pulse, stop)
+                _send_events(sender, pulse)
     except WorkerStopping:
         with store.write() as session:
             queue.give_back(session, claim, now=clock())
@@ -138,7 +152,7 @@ def send(
         )
 
 
-def _send_events(sender: _Sender, pulse: Pulse, stop: threading.Event) -> None:
+def _send_events(sender: _Sender, pulse: Pulse) -> None:
     """Send what comes next, until there is nothing or one is not accepted."""
     claim, store, clock = sender.claim, sender.store, sender.clock
     began, n_sent = clock(), 0
@@ -153,7 +167,7 @@ def _send_events(sender: _Sender, pulse: Pulse, stop: threading.Event) -> None:
         for event in page.events:
             if event.type not in webhook.types:
                 continue
-            if stop.is_set():
+            if sender.stop.is_set():
                 raise WorkerStopping
             if pulse.cancelled.is_set() or clock() > began + TURN:
                 sender.end("sent", f"Events sent: {n_sent}; there are more.")

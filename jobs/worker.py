@@ -1,4 +1,4 @@
-"""The worker: takes one job at a time from the queue and does it.
+"""The worker: takes one job at a time from the queue and does it; what goes to webhooks goes beside it.
 
 A job belongs to a worker for as long as it shows signs of life. If the worker
 dies, the lease runs out and another worker takes the job over with a new
@@ -14,7 +14,6 @@ import threading
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 from jobs import logs
 from jobs.backup_job import BACKUP, back_up
@@ -31,12 +30,10 @@ from jobs.restate import REFIT
 from jobs.settings import Settings
 from jobs.source_read import SOURCE, ask_source, read_source
 from jobs.spool import clean_spool
-from jobs.webhooks import KINDS as WEBHOOK_KINDS
-from jobs.webhooks import WEBHOOK, ask_behind, send
 from mrp.errors import MrpError
 from polling.errors import BytesHeld, LeaseLost, PollingError
 from polling.secrets import SecretsFile
-from polling.store import job_events, queue, releases, webhooks
+from polling.store import job_events, queue, releases
 from polling.store.engine import Store
 from polling.store.records import Claim
 
@@ -125,11 +122,7 @@ class Worker:
         """Take at most one job from the queue and do it; tells whether there was one."""
         with self.store.read() as session:  # a look that nobody waits for
             due = queue.next_due(session, now=now, lease=self.settings.lease)
-            behind = webhooks.behind(session, WEBHOOK)
-        if behind:
-            with self.store.write() as session:
-                ask_behind(session, now=now)
-        elif due is None or due > now:
+        if due is None or due > now:
             return False
         with self.store.write() as session:
             claim = queue.claim(session, owner=self.owner, now=now, lease=self.settings.lease)
@@ -139,8 +132,7 @@ class Worker:
             try:
                 with self.store.write() as session:
                     job_events.tell(session, claim.job, now=now)
-                work = self._send if claim.job.kind in WEBHOOK_KINDS else self._do
-                work(claim)
+                self._do(claim)
             except LeaseLost as lost:
                 log.warning("job %s: %s", claim.job.id, lost)
         return True
@@ -274,11 +266,6 @@ class Worker:
             log.exception("job %s failed", claim.job.id)
             detail = f"An unexpected {type(error).__name__}; the log of the worker has the details."
             self._fail(claim, "internal-error", detail, retry_after=self._pause(claim))
-
-    def _send(self, claim: Claim) -> None:
-        """Send what happened to a webhook."""
-        beat = partial(self._beat, claim, None)
-        send(claim, self.store, self.settings, beat=beat, stop=self._stop, clock=self._clock)
 
     def _beat(self, claim: Claim, progress: FitProgress | None) -> bool:
         now = self._clock()

@@ -22,6 +22,7 @@ __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "api": ("api.cli.serve:api", "Serve the HTTP interface, without a worker."),
+    "ask": ("api.cli.ask:ask", "Ask for ranks, chances, differences, changes, seats."),
     "audit": ("api.cli.audit:audit", "Verify, show or export the record of everything done."),
     "backup": ("api.cli.backup:backup", "Back up the database; list or delete backups."),
     "backtest": ("api.cli.backtest:backtest", "Score a survey folder against what happened."),
@@ -32,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "diagnostics": ("api.cli.diagnostics:diagnostics", "Show why a release should be believed."),
     "doctor": ("api.cli.doctor:doctor", "Check the installation and print every setting."),
     "estimates": ("api.cli.estimates:estimates", "Print estimates by area and group."),
+    "events": ("api.cli.events:events", "Print what happened in a survey."),
     "fit": ("api.cli.fit:fit", "Fit questions: ask now and wait, or list fits."),
     "jobs": ("api.cli.jobs:jobs", "List, show or cancel jobs; show what the clock will do."),
     "key": ("api.cli.key:key", "Create, list, rotate or revoke API keys."),
@@ -44,6 +46,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "survey": ("api.cli.survey:survey", "Check, add, update, list or show surveys."),
     "unit": ("api.cli.unit:unit", "Print a unit for systemd."),
     "wave": ("api.cli.wave:wave", "Push, correct, withdraw, list or show waves."),
+    "webhook": ("api.cli.webhook:webhook", "Add, list or remove webhooks; see deliveries, send again."),
     "worker": ("api.cli.worker:worker", "Run a worker: refits, schedule."),
 }
 """Name -> where the command is, and its line in the help."""

@@ -87,6 +87,8 @@ def _codes() -> tuple[tuple[tuple[type[Exception], ...], int], ...]:
         polling.ErasureNotFound,
         polling.KeyNotFound,
         polling.KeyRefused,
+        polling.WebhookNotFound,
+        polling.DeliveryNotFound,
         SettingsError,
         EstimateRefused,
     )

@@ -12,7 +12,10 @@ __all__ = ["worker"]
 @click.option("--once", is_flag=True, help="Do at most one job, then end.")
 @click.pass_obj
 def worker(runtime: Runtime, with_parent: bool, once: bool) -> None:
-    """Run a worker process. Any number may run; SIGTERM or Ctrl-C ends one, and its fit goes back to the queue."""
+    """Run a worker process, which also sends to webhooks.
+
+    Any number may run; SIGTERM or Ctrl-C ends one, and what it was doing goes back to the queue.
+    """
     import signal
     import threading
 
@@ -28,19 +31,25 @@ def worker(runtime: Runtime, with_parent: bool, once: bool) -> None:
     from jobs.at_work import at_work
     from jobs.clock import HouseClock
     from jobs.tasks import house_tasks
+    from jobs.webhook_threads import WebhookThreads
     from jobs.worker import Worker
 
     working = Worker(runtime.store, runtime.settings)
+    sending = WebhookThreads(runtime.store, runtime.settings, owner=working.owner, clock=runtime.now)
     with at_work(runtime.settings):
         if once:
-            working.turn(runtime.now())
+            if not working.turn(runtime.now()):
+                sending.turn(runtime.now())
             working.close()
             return
         clock = HouseClock(
             runtime.store, house_tasks(runtime.settings), owner=working.owner, lease=runtime.settings.lease
         )
         clock.start()
+        sending.start(stop)
         try:
             working.run(stop)
         finally:
+            stop.set()
             clock.stop()
+            sending.join()

@@ -8,11 +8,11 @@ from litestar.params import FromPath, JSONBody
 from api.auth import Principal
 from api.event_payloads import (
     DeliveryList,
-    DeliveryPayload,
     NewWebhookPayload,
     WebhookBody,
     WebhookList,
-    WebhookPayload,
+    delivery_payload,
+    webhook_payload,
 )
 from api.payloads import JobLink
 from api.problems import documented
@@ -21,7 +21,6 @@ from api.services import Services
 from api.strict import refuse_nul
 from jobs import webhook_acts
 from polling.store import surveys, webhooks
-from polling.store.webhooks import DeliveryRecord, WebhookRecord
 
 __all__ = ["webhooks_routes"]
 
@@ -63,7 +62,7 @@ def create_webhook(
         now=services.now(),
         actor=principal.actor,
     )
-    return NewWebhookPayload(**msgspec.structs.asdict(_described(webhook)), secret=secret)
+    return NewWebhookPayload(**msgspec.structs.asdict(webhook_payload(webhook)), secret=secret)
 
 
 @get(
@@ -79,7 +78,7 @@ def list_webhooks(survey_id: FromPath[str], services: NamedDependency[Services])
     with services.store.read() as session:
         surveys.list_versions(session, survey_id)
         found = webhooks.list_webhooks(session, survey_id)
-    return WebhookList(survey_id, [_described(one) for one in found])
+    return WebhookList(survey_id, [webhook_payload(one) for one in found])
 
 
 @delete(
@@ -123,7 +122,7 @@ def list_deliveries(
         surveys.list_versions(session, survey_id)
         webhook = webhooks.get_webhook(session, survey_id, webhook_id)
         found = webhooks.list_deliveries(session, webhook_id, limit=MAX_LISTED)
-    return DeliveryList(webhook_id, [_delivery(webhook, one) for one in found])
+    return DeliveryList(webhook_id, [delivery_payload(webhook, one) for one in found])
 
 
 @post(
@@ -153,31 +152,6 @@ def replay_delivery(
         actor=principal.actor,
     )
     return job_link(job)
-
-
-def _described(webhook: WebhookRecord) -> WebhookPayload:
-    return WebhookPayload(
-        id=webhook.id,
-        url=webhook.url,
-        types=list(webhook.types),  # type: ignore[arg-type]
-        created_at=webhook.created_at,
-        sent_through=webhook.sent_through,
-        deliveries_url=f"/v1/surveys/{webhook.survey_id}/webhooks/{webhook.id}/deliveries",
-    )
-
-
-def _delivery(webhook: WebhookRecord, one: DeliveryRecord) -> DeliveryPayload:
-    return DeliveryPayload(
-        event=one.event_id,
-        kind=one.kind,
-        state=one.state,  # type: ignore[arg-type]
-        attempts=one.attempts,
-        status=one.status,
-        detail=one.detail,
-        first_at=one.first_at,
-        last_at=one.last_at,
-        replay_url=f"/v1/surveys/{webhook.survey_id}/webhooks/{webhook.id}/deliveries/{one.event_id}/replay",
-    )
 
 
 webhooks_routes = Router(

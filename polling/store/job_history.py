@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, aliased
 from polling.store.job_list import job_record, list_jobs
 from polling.store.records import JobRecord
 from polling.store.tables import Fit, Job, QuestionState, Release
-from polling.store.turns import in_turn
+from polling.store.turns import in_turn, lane_of
 
 __all__ = ["Durations", "durations", "expected_ends", "forget_jobs"]
 
@@ -80,7 +80,7 @@ def expected_ends(session: Session, jobs: Sequence[JobRecord], *, now: datetime)
             end = job.started_at + takes
         if end is not None:
             ends[job.id] = max(end, now)
-    free = [ends.get(job.id, now) for job in running] or [now]
+    free = [ends.get(job.id, now) for job in running if lane_of(job.kind) == "work"] or [now]
     heapq.heapify(free)
     queued = {job.id: job for job in list_jobs(session, states=("queued",))}
     for job_id in in_turn(session, now):
@@ -92,7 +92,7 @@ def expected_ends(session: Session, jobs: Sequence[JobRecord], *, now: datetime)
                 ends[job_id] = end
     for job in queued.values():
         if job.id in asked and job.id not in ends and (takes := typical(job)) is not None:
-            ends[job.id] = max(job.run_after, free[0]) + takes
+            ends[job.id] = max(job.run_after, free[0] if lane_of(job.kind) == "work" else now) + takes
     return {job_id: ends[job_id] for job_id in asked if job_id in ends}
 
 

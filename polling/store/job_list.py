@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from polling.errors import JobNotFound
 from polling.store.records import JobRecord
 from polling.store.tables import Job
-from polling.store.turns import in_turn
+from polling.store.turns import in_lane, in_turn, lane_of
 
 __all__ = ["explain", "get_job", "job_record", "list_jobs"]
 
@@ -70,8 +70,9 @@ def explain(session: Session, job_id: str, *, now: datetime) -> str:
     same_work = select(Job.id).where(Job.kind == job.kind, Job.key == job.key, Job.state == "running")
     if (running := session.scalar(same_work)) is not None:
         return f"It waits for job {running}, which does the same work for earlier requests."
-    n_running = session.scalars(select(func.count()).where(Job.state == "running")).one()
-    n_before = in_turn(session, now).index(job_id)
+    lane = lane_of(job.kind)
+    n_running = session.scalars(select(func.count()).where(Job.state == "running", in_lane(lane))).one()
+    n_before = in_turn(session, now, lane).index(job_id)
     return (
         f"It is due since {_clock(job.run_after)} and waits for a worker: "
         f"{n_running} running, {n_before} to start before it. If none is running, start one with `hustings worker`."

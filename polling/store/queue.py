@@ -31,6 +31,7 @@ from polling.store.dialect import insert_into
 from polling.store.job_list import explain, get_job, job_record, list_jobs
 from polling.store.records import Claim, HeartbeatReply, JobRecord
 from polling.store.tables import Job
+from polling.store.turns import Lane
 from polling.store.wave_events import lock_survey
 
 __all__ = [
@@ -116,8 +117,8 @@ def ask(
     return job_record(fresh.one())
 
 
-def next_due(session: Session, *, now: datetime, lease: timedelta) -> datetime | None:
-    """When the next job is due, or the next lease runs out; None if there is neither.
+def next_due(session: Session, *, now: datetime, lease: timedelta, lane: Lane = "work") -> datetime | None:
+    """When the next job of a lane is due, or the next lease runs out; None if there is neither.
 
     A job may be due and wait all the same: for another one of the same work that is running.
     """
@@ -126,20 +127,21 @@ def next_due(session: Session, *, now: datetime, lease: timedelta) -> datetime |
         (Job.state == "queued", Job.run_after),
         else_=Job.lease_until,
     )
-    first: datetime | None = session.scalar(select(func.min(moment)).where(Job.state.in_(("queued", "running"))))
+    mine = select(func.min(moment)).where(Job.state.in_(("queued", "running")), turns.in_lane(lane))
+    first: datetime | None = session.scalar(mine)
     return first
 
 
-def claim(session: Session, *, owner: str, now: datetime, lease: timedelta) -> Claim | None:
-    """Take the job whose turn it is, or one whose worker has died.
+def claim(session: Session, *, owner: str, now: datetime, lease: timedelta, lane: Lane = "work") -> Claim | None:
+    """Take the job of a lane whose turn it is, or one whose worker has died.
 
     A job that died at its last attempt has failed with code ``crashed``. The one that is taken is not told of here:
     claims do not wait for each other.
     """
-    if session.scalar(select(Job.id).where(turns.is_abandoned(now, lease)).limit(1)) is not None:
+    if session.scalar(select(Job.id).where(turns.is_abandoned(now, lease), turns.in_lane(lane)).limit(1)) is not None:
         # It may have to be ended, and told of. The outbox comes before any job: others wait for a job with it in hand.
         outbox.hold(session)
-    while (dead := _next_abandoned(session, now, lease)) is not None:
+    while (dead := _next_abandoned(session, now, lease, lane)) is not None:
         if dead.cancel_requested:
             _end(session, dead, now, code="cancelled", detail="It was cancelled; its worker died before it could stop.")
         elif dead.attempt >= dead.max_attempts:
@@ -147,7 +149,7 @@ def claim(session: Session, *, owner: str, now: datetime, lease: timedelta) -> C
             _end(session, dead, now, code="crashed", detail=detail)
         else:
             return _take(session, dead, owner=owner, now=now, lease=lease)
-    due = _next_due(session, now)
+    due = _next_due(session, now, lane)
     return None if due is None else _take(session, due, owner=owner, now=now, lease=lease)
 
 
@@ -254,14 +256,15 @@ def cancel(session: Session, job_id: str, *, now: datetime) -> JobRecord:
     return job
 
 
-def _next_abandoned(session: Session, now: datetime, lease: timedelta) -> Job | None:
-    abandoned = select(Job).where(turns.is_abandoned(now, lease)).order_by(Job.lease_until, Job.kind, Job.key)
-    return _lock_first(session, abandoned)
+def _next_abandoned(session: Session, now: datetime, lease: timedelta, lane: Lane) -> Job | None:
+    abandoned = select(Job).where(turns.is_abandoned(now, lease), turns.in_lane(lane))
+    return _lock_first(session, abandoned.order_by(Job.lease_until, Job.kind, Job.key))
 
 
-def _next_due(session: Session, now: datetime) -> Job | None:
+def _next_due(session: Session, now: datetime, lane: Lane) -> Job | None:
     due = (
-        _lock_first(session, select(Job).where(Job.id == one, turns.is_due(now))) for one in turns.in_turn(session, now)
+        _lock_first(session, select(Job).where(Job.id == one, turns.is_due(now)))
+        for one in turns.in_turn(session, now, lane)
     )
     # On PostgreSQL another worker may be taking what is first, or have taken it.
     return next((job for job in due if job is not None), None)

@@ -6,18 +6,27 @@ Urgent work comes first, and what waits becomes more urgent: ten minutes count a
 nothing waits for ever. Among equals surveys take turns: first comes the survey whose last start is longest ago, so a
 burst of waves of one survey does not keep the others waiting; within a survey, what is due longest comes first.
 
+There are two lanes, whose jobs wait for no job of the other: what is computed or fetched, and what is sent to webhooks.
+Whoever takes jobs takes them from one lane, and a start in one costs nobody a turn in the other.
+
 Times come from the clocks of hosts, and a clock may be set back. A job that was asked for, or started, later than now
 would then wait for the hour to come round again; it is due at once instead.
 """
 
 from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from polling.store.tables import Job
 
-__all__ = ["in_turn", "is_abandoned", "is_due"]
+__all__ = ["POSTED", "Lane", "in_lane", "in_turn", "is_abandoned", "is_due", "lane_of"]
+
+type Lane = Literal["work", "post"]
+
+POSTED: Final = frozenset({"webhook", "webhook-replay"})
+"""Kinds of the lane ``post``; all others are of the lane ``work``."""
 
 AGEING = timedelta(minutes=10)
 """So much waiting is worth one step of priority."""
@@ -42,19 +51,29 @@ def is_abandoned(now: datetime, lease: timedelta) -> ColumnElement[bool]:
     return and_(Job.state == "running", or_(Job.lease_until <= now, Job.lease_until > now + lease + FAR))
 
 
-def in_turn(session: Session, now: datetime) -> list[str]:
-    """Ids of the jobs that may start now, in the order in which they should."""
+def lane_of(kind: str) -> Lane:
+    """The lane of jobs of a kind."""
+    return "post" if kind in POSTED else "work"
+
+
+def in_lane(lane: Lane) -> ColumnElement[bool]:
+    """Whether a job is of the lane."""
+    return Job.kind.in_(POSTED) if lane == "post" else Job.kind.not_in(POSTED)
+
+
+def in_turn(session: Session, now: datetime, lane: Lane = "work") -> list[str]:
+    """Ids of the jobs of a lane that may start now, in the order in which they should."""
     running = aliased(Job)
     same_work = select(running.id).where(running.kind == Job.kind, running.key == Job.key, running.state == "running")
     about = (Job.id, Job.kind, Job.key, Job.survey_id, Job.priority, Job.run_after, Job.first_asked_at)
-    due = session.execute(select(*about).where(is_due(now), ~same_work.exists())).all()
+    due = session.execute(select(*about).where(is_due(now), in_lane(lane), ~same_work.exists())).all()
     if len(due) < 2:
         return [job.id for job in due]
     # An expression: by the column itself SQLite would group along an index, and read every job that there ever was.
     survey = func.coalesce(Job.survey_id, "")
     starts = (
         select(survey.label("survey"), Job.priority, func.max(Job.started_at).label("at"))
-        .where(Job.started_at > now - MEMORY)
+        .where(Job.started_at > now - MEMORY, in_lane(lane))
         .group_by(survey, Job.priority)
     )
     began: dict[str, list[tuple[int, datetime]]] = {}

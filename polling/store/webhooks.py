@@ -1,25 +1,28 @@
 """Where events are sent to, how far each address has come, and what became of each event there."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 from uuid import uuid4
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import delete, exists, func, select, type_coerce, update
 from sqlalchemy.orm import Session
 
 from polling.errors import WebhookNotFound
+from polling.store.columns import UtcDateTime
 from polling.store.dialect import insert_into
 from polling.store.tables import Job, Outbox, Webhook, WebhookDelivery
 
 __all__ = [
     "DeliveryRecord",
     "DeliveryState",
+    "Waiting",
     "WebhookRecord",
     "add_webhook",
     "advance",
     "behind",
+    "count_given_up",
     "delete_webhook",
     "find_delivery",
     "find_webhook",
@@ -29,6 +32,7 @@ __all__ = [
     "list_webhooks",
     "new_id",
     "note_try",
+    "waiting",
 ]
 
 type DeliveryState = Literal["delivered", "failing", "given-up"]
@@ -60,6 +64,15 @@ class DeliveryRecord:
     detail: str | None
     first_at: datetime
     last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Events that an address has not accepted yet."""
+
+    n: int
+    since: datetime | None
+    """When the first of them happened."""
 
 
 def new_id() -> str:
@@ -123,6 +136,19 @@ def behind(session: Session, kind: str) -> list[WebhookRecord]:
     newer = exists().where(Outbox.survey_id == Webhook.survey_id, Outbox.id > Webhook.sent_through)
     served = exists().where(Job.kind == kind, Job.key == Webhook.id, Job.state.in_(("queued", "running")))
     return [_record(row) for row in session.scalars(select(Webhook).where(newer, ~served))]
+
+
+def waiting(session: Session, webhook: WebhookRecord, kinds: Collection[str]) -> Waiting:
+    """Events of these kinds that an address has not accepted yet."""
+    later = (Outbox.survey_id == webhook.survey_id, Outbox.id > webhook.sent_through, Outbox.kind.in_(kinds))
+    found = select(func.count(), type_coerce(func.min(Outbox.created_at), UtcDateTime)).where(*later)
+    n, since = session.execute(found).one()
+    return Waiting(n, since)
+
+
+def count_given_up(session: Session) -> int:
+    """Events that were given up and are kept in the log."""
+    return session.scalars(select(func.count()).where(WebhookDelivery.state == "given-up")).one()
 
 
 def advance(session: Session, webhook_id: str, through: int) -> None:

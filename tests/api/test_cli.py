@@ -155,7 +155,7 @@ def test_a_fit_is_asked_for_done_and_answered(run: Run, town: Path):
     answer = json.loads(run("estimates", SURVEY, "rail", "--by", "age", "--json").output)
     assert [one["groups"]["age"] for one in answer["estimates"]] == ["young", "middle", "old"]
     small = run("estimates", SURVEY, "rail", "--level", "district", "--by", "gender,age").output
-    assert "1 groups are withheld" in small
+    assert "1 group is withheld" in small
     assert "intercept" in run("diagnostics", SURVEY, "rail").output
     assert json.loads(run("diagnostics", SURVEY, "rail", "--json").output)["fit"]["publishable"] is True
     (fit,) = json.loads(run("fit", "list", SURVEY, "rail", "--json").output)["fits"]

@@ -22,6 +22,7 @@ from api.services import Services
 from jobs.fit_request import FitRequest, FitResult
 from jobs.settings import Settings
 from jobs.survey import add_survey, load_survey, update_survey
+from jobs.webhook_threads import WebhookThreads
 from jobs.worker import Worker
 from mrp.counts import observed_levels
 from mrp.design import build_design
@@ -210,8 +211,9 @@ class World:
         """Let a worker do everything that is due after the quiet time; tells how many jobs that was."""
         self.now += timedelta(minutes=1)
         worker = Worker(self.store, self.settings, fit=self.fit, clock=lambda: self.now)
+        sending = WebhookThreads(self.store, self.settings, owner=worker.owner, clock=lambda: self.now)
         done = 0
-        while worker.turn(self.now):
+        while worker.turn(self.now) or sending.turn(self.now):
             done += 1
         return done
 

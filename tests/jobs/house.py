@@ -14,6 +14,7 @@ from jobs.fit_request import FitRequest, FitResult
 from jobs.receive import ReceivedWave, receive_wave
 from jobs.settings import Settings
 from jobs.survey import add_survey, load_survey
+from jobs.webhook_threads import WebhookThreads
 from jobs.worker import Worker
 from mrp.design import build_design
 from mrp.latents import LatentDraws
@@ -84,6 +85,10 @@ class House:
     def worker(self, **changes: Any) -> Worker:
         """A worker whose clock is the house's."""
         return Worker(self.store, self.settings, **({"fit": self.fit, "clock": lambda: self.now} | changes))
+
+    def sender(self, **changes: Any) -> WebhookThreads:
+        """What sends to webhooks, by the house's clock."""
+        return WebhookThreads(self.store, self.settings, **({"owner": "sender", "clock": lambda: self.now} | changes))
 
     def wait(self, seconds: float) -> None:
         """Let time pass."""

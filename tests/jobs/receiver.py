@@ -24,9 +24,12 @@ HOST = "hooks.example"
 class Receiver:
     """What came, and what is answered."""
 
+    host: str = HOST
     port: int = 0
     status: int = 200
     pause_s: float = 0.0
+    drips_s: float = 0.0
+    """For so long it sends a byte now and then, which no timeout between two of them ends."""
     headers: dict[str, str] = field(default_factory=dict)
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     after: Callable[[], None] = lambda: None
@@ -36,7 +39,7 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        return f"https://{HOST}:{self.port}/in?for=us"
+        return f"https://{self.host}:{self.port}/in?for=us"
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -56,14 +59,19 @@ class Receiver:
 
 
 @contextmanager
-def receiving(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    """A receiver at ``https://hooks.example``, which is this machine."""
-    receiver = Receiver()
+def receiving(
+    folder: Path, patch: pytest.MonkeyPatch, *, host: str = HOST, port: int = 0, authority: trustme.CA | None = None
+) -> Iterator[Receiver]:
+    """A receiver at ``https://hooks.example``, which is this machine, or at another name or address of it."""
+    receiver = Receiver(host)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             time.sleep(receiver.pause_s)
+            for _ in range(int(receiver.drips_s / 0.05)):
+                self.wfile.write(b"H")
+                time.sleep(0.05)
             if 200 <= receiver.status < 300:
                 receiver.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
                 receiver.after()
@@ -75,14 +83,14 @@ def receiving(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Receiver]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.handle_error = lambda *_: None  # type: ignore[method-assign]
     receiver.port = server.server_address[1]
-    authority = trustme.CA()
+    authority = authority or trustme.CA()
     trusted = folder / "authority.pem"
     authority.cert_pem.write_to_path(str(trusted))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(HOST).configure_cert(context)
+    authority.issue_cert(host).configure_cert(context)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     patch.setenv("SSL_CERT_FILE", str(trusted))
     real = socket.getaddrinfo

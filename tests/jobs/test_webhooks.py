@@ -47,8 +47,8 @@ def happen(house: House, n: int = 1) -> list[int]:
 def work(house: House, seconds: float = 0) -> int:
     """Let a worker do everything that is due after a while; how many jobs that was."""
     house.wait(seconds)
-    worker, done = house.worker(), 0
-    while worker.turn(house.now):
+    worker, sender, done = house.worker(), house.sender(), 0
+    while worker.turn(house.now) or sender.turn(house.now):
         done += 1
     return done
 
@@ -147,7 +147,7 @@ def test_a_worker_that_dies_after_the_answer_sends_it_twice_with_one_id(house: H
         receiver.after = lambda: None
         later = house.now + timedelta(minutes=5)
         with house.store.write() as session:
-            claim = queue.claim(session, owner="other", now=later, lease=house.settings.lease)
+            claim = queue.claim(session, owner="other", now=later, lease=house.settings.lease, lane="post")
             assert claim is not None
             queue.give_back(session, claim, now=house.now)
 

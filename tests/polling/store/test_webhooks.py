@@ -92,3 +92,16 @@ def test_what_is_still_tried_is_not_forgotten(survey_store: Store):
 def test_a_delivery_needs_its_webhook(survey_store: Store):
     with pytest.raises(IntegrityError), survey_store.write() as session:
         webhooks.note_try(session, "none", 1, kind="x", state="failing", status=None, detail=None, now=NOW)
+
+
+def test_what_waits_is_what_happened_later_and_is_of_its_kinds(survey_store: Store):
+    with survey_store.write() as session:
+        begin = outbox.append(session, "x", "demo", {}, NOW)
+        webhooks.add_webhook(session, hook("a", begin))
+        for at, (kind, survey) in enumerate([("y", "demo"), ("x", None), ("x", "demo"), ("z", "demo")]):
+            outbox.append(session, kind, survey, {}, NOW + seconds(at))
+        assert webhooks.waiting(session, hook("a", begin), ("x", "z")) == webhooks.Waiting(2, NOW + seconds(2))
+        assert webhooks.waiting(session, hook("a", begin), ("none",)) == webhooks.Waiting(0, None)
+        assert webhooks.count_given_up(session) == 0
+        webhooks.note_try(session, "a", 7, kind="x", state="given-up", status=500, detail="no", now=NOW)
+        assert webhooks.count_given_up(session) == 1

@@ -1,0 +1,56 @@
+"""Which reads show more than anybody may see without a trace: each leaves an entry in the audit chain.
+
+Every operation that reads is declared here, as the one or the other, so that nobody forgets to decide about a new one.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+__all__ = ["PLAIN", "SENSITIVE"]
+
+SENSITIVE: Final[Mapping[str, str]] = {
+    # What people said, row by row.
+    "downloadQuarantine": "interviews-read",
+    "readRespondent": "access",
+}
+"""Operation id -> the action of the entry that is written before anything is shown."""
+
+PLAIN: Final = frozenset(
+    {
+        "followEvents",
+        "getBattleground",
+        "getChange",
+        "getTrend",
+        "getContrast",
+        "getDiagnostics",
+        "getDisclosure",
+        "getDistrictProfile",
+        "getErasure",
+        "getEstimates",
+        "getJob",
+        "getMetrics",
+        "getProbability",
+        # Rows by their number and what is wrong with them, not what they say.
+        "getQuarantine",
+        "getQuestion",
+        "getRank",
+        "getRelease",
+        "getRevision",
+        "getSeats",
+        "getSurvey",
+        "getWave",
+        "getWaveHistory",
+        "listDeliveries",
+        "listDistricts",
+        "listErasures",
+        "listJobs",
+        "listKeys",
+        "listQuestions",
+        "listReleases",
+        "listSources",
+        "listSurveys",
+        "listWaves",
+        "listWebhooks",
+    }
+)
+"""Operation ids of reads that show estimates, names, times, states and receipts, and nothing of a person."""
