@@ -1,6 +1,7 @@
 """Answer a question about shares over HTTP: find the release, compare validators, take a turn, compute, remember.
 
-The body depends on nothing but the release, its state and the query, so that it may be cached: ``ETag`` names it.
+The body depends on nothing but the release, its state, the query and the form, so that it may be cached: ``ETag``
+names it. The numbers are computed once, as JSON; other forms and compressed bodies are made from that, and kept too.
 """
 
 import hashlib
@@ -10,19 +11,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, cast
 
-from litestar import MediaType, Request, Response
+from litestar import Request, Response
 from litestar.openapi import ResponseSpec
 from msgspec import Struct
-from msgspec.json import encode
 
 from api.errors import EstimateRefused
+from api.forms import JSON, TABLES, accepts_gzip, find_form
 from api.problems import documented
 from api.served import Served, find_served
 from api.services import Services
 from api.strict import require_zone
+from api.table_files import file_name
+from api.variants import COMPRESSED, GZIP, Encoded, Variant, is_gzip
 from jobs.settings import Settings
 
-__all__ = ["ANSWERS", "Which", "answer", "entity_tag", "find"]
+__all__ = ["ANSWERS", "TABLE_ANSWERS", "Which", "answer", "entity_tag", "find"]
 
 FORM = 5
 """Version of the form of the answers."""
@@ -32,6 +35,12 @@ ANSWERS = {
     **documented(400, 401, 403, 404, 410, 422, 503),
 }
 """What every route that answers from draws may answer besides."""
+
+TABLE_ANSWERS = {**ANSWERS, **documented(406)}
+"""The same of those that answer in every form of `api.forms.TABLES`."""
+
+LARGE = 1_000_000
+"""Bytes of JSON from which on another form of it takes long to make."""
 
 
 class Understood(Protocol):
@@ -43,12 +52,14 @@ class Understood(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Which:
-    """Whose answer is wanted: the current release's, one by name, or the one that was current at a moment."""
+    """Whose answer is wanted, the current release's, one by name, or that of a moment; and how it is sent."""
 
     survey_id: str
     question_id: str
     release_id: str | None = None
     as_of: datetime | None = None
+    form: str | None = None
+    """A name in `api.forms.TABLES`; None: what Accept prefers."""
 
     @property
     def takes_current(self) -> bool:
@@ -77,9 +88,13 @@ def answer[P: Understood, B: Struct](
     served
         The releases that answer, if they are found already: that of ``which``, and those that it is compared with.
     """
+    headers = request.headers
+    form = find_form(which.form, headers.get("accept"))
+    variant = Variant(form, form in COMPRESSED and accepts_gzip(headers.get("accept-encoding")))
     served = served or (find(services, which),)
-    tag = entity_tag(served, query, services.settings)
-    if _matches(request.headers.get("if-none-match"), tag):
+    whole = entity_tag(served, query, services.settings)
+    tag = variant.tag(whole)
+    if _matches(headers.get("if-none-match"), tag):
         return Response(cast("B", None), status_code=304, headers=_headers(tag))
 
     @contextmanager
@@ -87,14 +102,29 @@ def answer[P: Understood, B: Struct](
         prepared = prepare(services.releases, *served, query, services.settings)
         slots = services.releases.large_slots if prepared.is_large else services.releases.slots
         with slots.take():
-            yield lambda: encode(make(prepared, services.settings))
+            yield lambda: Encoded.of(make(prepared, services.settings))
+
+    @contextmanager
+    def turn_into_variant() -> Iterator[Callable[[], bytes]]:
+        _, body = services.answers.get(whole, turn)
+        assert isinstance(body, Encoded)
+        slots = services.releases.large_slots if len(body) > LARGE else services.releases.slots
+        with slots.take():
+            yield lambda: variant.make(body)
 
     # Who names a release, a moment or the answer that he has already wants none but the newest.
-    takes_any = which.takes_current and request.headers.get("if-none-match") is None
-    asked = (which.survey_id, which.question_id, query) if takes_any else None
-    tag, body = services.answers.get(tag, turn, asked=asked)
+    takes_any = which.takes_current and headers.get("if-none-match") is None
+    asked = (which.survey_id, which.question_id, query, variant) if takes_any else None
+    tag, body = services.answers.get(tag, turn if variant.is_whole else turn_into_variant, asked=asked)
+    about = _headers(tag)
+    if is_gzip(body):
+        about["Content-Encoding"] = GZIP
+    if variant.form != JSON:
+        what = request.scope["path"].rpartition("/")[2]
+        name = file_name(variant.form, which.survey_id, which.question_id, what, served[0].release.number)
+        about["Content-Disposition"] = f'attachment; filename="{name}"'
     # Encoded here, once; the annotation is what the OpenAPI document is made from.
-    return Response(cast("B", body), media_type=MediaType.JSON, headers=_headers(tag))
+    return Response(cast("B", body), media_type=TABLES[variant.form], headers=about)
 
 
 def entity_tag(served: tuple[Served, ...], query: object, settings: Settings) -> str:
@@ -121,7 +151,7 @@ def find(services: Services, which: Which) -> Served:
 
 
 def _headers(tag: str) -> dict[str, str]:
-    return {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
+    return {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept, Accept-Encoding, Authorization"}
 
 
 def _matches(header: str | None, tag: str) -> bool:

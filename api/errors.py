@@ -12,6 +12,7 @@
     + BadUpload               a form field that cannot be used
     + BadIdempotencyKey       an Idempotency-Key that cannot be one
     + BadEventId              a Last-Event-ID that cannot be one
+    + NotAcceptable           an Accept that admits none of the forms of an answer
   x IdempotencyKeyReused      the Idempotency-Key came with another request before
   x RequestInFlight           the same request is being worked on
   x UndoUnclear               it is not said which deliveries are to be undone
@@ -34,7 +35,7 @@
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 __all__ = [
     "ApiError",
@@ -51,6 +52,7 @@ __all__ = [
     "KeyNotAccepted",
     "MomentWithoutZone",
     "NoReleaseYet",
+    "NotAcceptable",
     "NotJson",
     "NotMultipart",
     "NotNdjson",
@@ -161,6 +163,18 @@ class BadEventId(RequestRefused):
         super().__init__(
             f"The id of the last event is a number that came with it; got {given[:80]!r}. Leave it out to begin "
             "now, or send 0 for every event that is kept."
+        )
+
+
+class NotAcceptable(RequestRefused):
+    """The header Accept admits none of the forms in which the answer can be sent."""
+
+    def __init__(self, accept: str, offered: Mapping[str, str]) -> None:
+        self.allowed = tuple(offered.values())
+        names = ", ".join(f"{media_type} ({name})" for name, media_type in offered.items())
+        super().__init__(
+            f"Accept admits none of the forms of this answer; got {accept[:80]!r}. There are {names}: name one of them "
+            "in Accept or in the parameter format, or leave both out."
         )
 
 

@@ -63,6 +63,9 @@ def asked(
         datetime | None,
         QueryParameter(description="A moment: answer from the release that was current then, as it was known on it."),
     ] = None,
+    format: Annotated[  # noqa: A002 (the name of the parameter)
+        str | None, QueryParameter(description="json, csv, parquet or arrow. Default: what Accept prefers.")
+    ] = None,
 ) -> Asked:
     """What every question about shares says, from the request."""
     query = EstimateQuery(
@@ -74,7 +77,7 @@ def asked(
         option=option or None,
         period=period or None,
     )
-    return Asked(services, Which(survey_id, question_id, release, as_of), query)
+    return Asked(services, Which(survey_id, question_id, release, as_of, format), query)
 
 
 ASKED = {"asked": Provide(asked, sync_to_thread=False)}
