@@ -48,6 +48,7 @@ def groups_head(prepared: Prepared, settings: Settings) -> dict[str, Any]:
         "by": list(prepared.query.by),
         "where": {column: list(levels) for column, levels in prepared.breakdown.grouping.where.items()},
         "withheld": withheld_groups(prepared, settings),
+        "next_cursor": None,  # pages are cut out of the whole answer
     }
 
 

@@ -140,6 +140,9 @@ class GroupsHead(AnswerHead, frozen=True):
         dict[str, list[str]], Meta(description="Who is counted: of each column named, these levels; empty: everybody.")
     ]
     withheld: Annotated[list[WithheldGroup], Meta(description="Groups too small to be answered.")]
+    next_cursor: Annotated[
+        str | None, Meta(description="With `limit`: the `cursor` of the next page; null if this is the last.")
+    ]
 
 
 class EstimatesPayload(GroupsHead, frozen=True):

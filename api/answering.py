@@ -10,24 +10,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, cast
+from urllib.parse import quote, urlencode
 
 from litestar import Request, Response
 from litestar.openapi import ResponseSpec
 from msgspec import Struct
 
-from api.errors import EstimateRefused
+from api.cursors import read_cursor, write_cursor
+from api.errors import CursorRefused, EstimateRefused
 from api.forms import JSON, TABLES, accepts_gzip, find_form
+from api.paging import Page
 from api.problems import documented
 from api.served import Served, find_served
 from api.services import Services
 from api.strict import require_zone
 from api.table_files import file_name
-from api.variants import COMPRESSED, GZIP, Encoded, Variant, is_gzip
+from api.variants import COMPRESSED, GZIP, Encoded, PageBytes, Variant, is_gzip
 from jobs.settings import Settings
+from polling.errors import ReleaseNotFound
 
 __all__ = ["ANSWERS", "TABLE_ANSWERS", "Which", "answer", "entity_tag", "find"]
 
-FORM = 5
+FORM = 6
 """Version of the form of the answers."""
 
 ANSWERS = {
@@ -38,6 +42,9 @@ ANSWERS = {
 
 TABLE_ANSWERS = {**ANSWERS, **documented(406)}
 """The same of those that answer in every form of `api.forms.TABLES`."""
+
+MOST_ROWS = 1_000_000
+"""Of a page."""
 
 LARGE = 1_000_000
 """Bytes of JSON from which on another form of it takes long to make."""
@@ -60,6 +67,10 @@ class Which:
     as_of: datetime | None = None
     form: str | None = None
     """A name in `api.forms.TABLES`; None: what Accept prefers."""
+    limit: int | None = None
+    """Rows of a page; None: all."""
+    cursor: str | None = None
+    """Where the page begins; None: with the first row."""
 
     @property
     def takes_current(self) -> bool:
@@ -90,8 +101,10 @@ def answer[P: Understood, B: Struct](
     """
     headers = request.headers
     form = find_form(which.form, headers.get("accept"))
-    variant = Variant(form, form in COMPRESSED and accepts_gzip(headers.get("accept-encoding")))
     served = served or (find(services, which),)
+    basis = _basis(served, query, services.settings)
+    page = _page(which, basis)
+    variant = Variant(form, form in COMPRESSED and accepts_gzip(headers.get("accept-encoding")), page)
     whole = entity_tag(served, query, services.settings)
     tag = variant.tag(whole)
     if _matches(headers.get("if-none-match"), tag):
@@ -110,15 +123,17 @@ def answer[P: Understood, B: Struct](
         assert isinstance(body, Encoded)
         slots = services.releases.large_slots if len(body) > LARGE else services.releases.slots
         with slots.take():
-            yield lambda: variant.make(body)
+            yield lambda: variant.make(body, lambda start: write_cursor(served[0].release.id, start, basis))
 
     # Who names a release, a moment or the answer that he has already wants none but the newest.
-    takes_any = which.takes_current and headers.get("if-none-match") is None
+    takes_any = which.takes_current and which.cursor is None and headers.get("if-none-match") is None
     asked = (which.survey_id, which.question_id, query, variant) if takes_any else None
     tag, body = services.answers.get(tag, turn if variant.is_whole else turn_into_variant, asked=asked)
     about = _headers(tag)
     if is_gzip(body):
         about["Content-Encoding"] = GZIP
+    if isinstance(body, PageBytes) and body.next_cursor is not None:
+        about["Link"] = f'<{_page_url(request, body.next_cursor)}>; rel="next"'
     if variant.form != JSON:
         what = request.scope["path"].rpartition("/")[2]
         name = file_name(variant.form, which.survey_id, which.question_id, what, served[0].release.number)
@@ -143,11 +158,46 @@ def find(services: Services, which: Which) -> Served:
     """The release that answers; raises as `api.served.find_served`, and if two things name a release."""
     if which.release_id is not None and which.as_of is not None:
         raise EstimateRefused("release and as_of both name a release. Give one of them.")
+    if which.cursor is not None and which.takes_current:
+        return _find_again(services, which, read_cursor(which.cursor).release_id)
     if which.takes_current:
         return services.memory.find_served(which.survey_id, which.question_id)
     at = require_zone(which.as_of, "as_of")
     with services.store.read() as session:
         return find_served(session, which.survey_id, which.question_id, which.release_id, at=at)
+
+
+def _find_again(services: Services, which: Which, release_id: str) -> Served:
+    """The release of the page before, whichever is current by now."""
+    served = services.memory.find_served(which.survey_id, which.question_id)
+    if served.release.id == release_id:
+        return served
+    with services.store.read() as session:
+        try:
+            return find_served(session, which.survey_id, which.question_id, release_id)
+        except ReleaseNotFound:
+            raise CursorRefused("It belongs to another question, or was altered") from None
+
+
+def _basis(served: tuple[Served, ...], query: object, settings: Settings) -> tuple[Any, ...]:
+    """What all pages of an answer have in common, however stale it has become meanwhile."""
+    return (FORM, *(one.release.id for one in served), query, settings.min_people, settings.min_interviews)
+
+
+def _page(which: Which, basis: tuple[Any, ...]) -> Page | None:
+    if which.limit is not None and not 1 <= which.limit <= MOST_ROWS:
+        raise EstimateRefused(f"limit must be a number of rows, from 1 to {MOST_ROWS:,}.")
+    if which.cursor is None:
+        return None if which.limit is None else Page(0, which.limit)
+    cursor = read_cursor(which.cursor)
+    cursor.require(basis)
+    return Page(cursor.start, which.limit)
+
+
+def _page_url(request: Request[Any, Any, Any], cursor: str) -> str:
+    parameters = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+    path = quote(request.scope.get("root_path", "") + request.scope["path"])
+    return f"{path}?{urlencode([*parameters, ('cursor', cursor)])}"
 
 
 def _headers(tag: str) -> dict[str, str]:

@@ -24,6 +24,7 @@
   x EstimateRefused           an estimate was asked for that cannot exist
     + UnknownChoice           a level, district, group, option or release that the survey does not have
     + IntervalOutOfRange      an interval outside (0, 1)
+    + CursorRefused           a cursor that is none, or of another answer
     + TooManyGroups           a breakdown finer than the setting max_groups allows
     + DistrictNotFound        a path that names a district which the survey does not have
   x NoReleaseYet              the question has no published fit
@@ -42,6 +43,7 @@ __all__ = [
     "BadEventId",
     "BadIdempotencyKey",
     "BadUpload",
+    "CursorRefused",
     "DatabaseAway",
     "DistrictNotFound",
     "EstimateRefused",
@@ -267,6 +269,16 @@ class IntervalOutOfRange(EstimateRefused):
 
     def __init__(self, value: float) -> None:
         super().__init__(f"interval must be above 0 and below 1, such as 0.9; got {value:g}.")
+
+
+class CursorRefused(EstimateRefused):
+    """A cursor that does not continue this answer."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"This cursor does not continue this answer. {why}: repeat the query that gave it, with nothing changed "
+            "but format and limit, or leave cursor out to begin anew."
+        )
 
 
 class TooManyGroups(EstimateRefused):

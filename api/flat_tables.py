@@ -20,7 +20,7 @@ from api.answer_payloads import EstimatesPayload, GroupsHead, ProbabilityPayload
 from api.comparison_payloads import ChangePayload, ContrastPayload, RevisionPayload
 from api.district_payloads import BattlegroundPayload, ProfilePayload, SeatsPayload
 
-__all__ = ["ROWS", "flat_table", "head_of"]
+__all__ = ["ROWS", "WITHHELD", "flat_table", "head_of"]
 
 ROWS: dict[type[Struct], tuple[str, ...]] = {
     EstimatesPayload: ("estimates",),

@@ -85,6 +85,7 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     errors.UnknownChoice: ProblemKind(422, "unknown-choice", "Not one of the possible values"),
     errors.IntervalOutOfRange: ProblemKind(422, "interval-out-of-range", "The interval is out of range"),
     errors.DistrictNotFound: ProblemKind(404, "district-not-found", "No such district"),
+    errors.CursorRefused: ProblemKind(422, "bad-cursor", "The cursor does not continue this answer"),
     errors.TooManyGroups: ProblemKind(422, "too-many-groups", "The breakdown is too fine for one answer"),
     errors.EventsGone: ProblemKind(410, "events-gone", "The events after this one are not kept any more"),
     errors.TooManyStreams: ProblemKind(429, "too-many-streams", "Too many streams of events are open"),

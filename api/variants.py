@@ -1,18 +1,20 @@
-"""Other forms of an answer, made from its JSON: the numbers are computed once, whatever the form.
+"""Other forms of an answer, and its pages, made from its JSON: the numbers are computed once, whatever is sent.
 
 Each has an entity tag of its own, as a strong validator must: that of the whole answer in JSON, and what is different.
 """
 
 import gzip
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from api.forms import JSON
+from api.paging import Page, cut
 from api.table_files import write_table
 
-__all__ = ["COMPRESSED", "GZIP", "Encoded", "Variant", "is_gzip"]
+__all__ = ["COMPRESSED", "GZIP", "Encoded", "PageBytes", "Variant", "is_gzip"]
 
 GZIP: Final = "gzip"
 COMPRESSED: Final = frozenset({JSON, "csv", "arrow"})
@@ -35,12 +37,27 @@ class Encoded(bytes):
         return encoded
 
 
+class PageBytes(bytes):
+    """A page of an answer in some form, which knows where the next one begins."""
+
+    next_cursor: str | None = None
+
+    @classmethod
+    def of(cls, body: bytes, next_cursor: str | None) -> "PageBytes":
+        """The body of a page."""
+        page = cls(body)
+        page.next_cursor = next_cursor
+        return page
+
+
 class Variant(NamedTuple):
     """How an answer is sent."""
 
     form: str = JSON
     gzip: bool = False
     """Whether it is compressed, unless it is small."""
+    page: Page | None = None
+    """Which rows; None: all."""
 
     @property
     def is_whole(self) -> bool:
@@ -51,17 +68,30 @@ class Variant(NamedTuple):
         """Its entity tag, from that of the whole answer."""
         if self.is_whole:
             return whole
-        parts = (whole.strip('"'), self.form, *([GZIP] if self.gzip else []))
+        page = [] if self.page is None else [f"{self.page.start}+{self.page.limit or ''}"]
+        parts = (whole.strip('"'), self.form, *page, *([GZIP] if self.gzip else []))
         return f'"{"-".join(parts)}"'
 
-    def make(self, whole: Encoded) -> bytes:
-        """Its bytes."""
-        body: bytes = whole
-        if self.form != JSON:
-            body = write_table(msgspec.json.decode(whole, type=whole.payload), self.form)
-        if self.gzip and len(body) >= LEAST:
-            return gzip.compress(body, LEVEL, mtime=0)
-        return body
+    def make(self, whole: Encoded, cursor_at: Callable[[int], str]) -> bytes:
+        """Its bytes.
+
+        Parameters
+        ----------
+        cursor_at
+            The cursor of the page that begins after so many rows.
+        """
+        if self.page is None and self.form == JSON:
+            return self._packed(whole)
+        payload, next_cursor = msgspec.json.decode(whole, type=whole.payload), None
+        if self.page is not None:
+            payload, after = cut(payload, self.page)
+            next_cursor = None if after is None else cursor_at(after)
+            payload = structs.replace(payload, next_cursor=next_cursor)
+        body = msgspec.json.encode(payload) if self.form == JSON else write_table(payload, self.form)
+        return PageBytes.of(self._packed(body), next_cursor)
+
+    def _packed(self, body: bytes) -> bytes:
+        return gzip.compress(body, LEVEL, mtime=0) if self.gzip and len(body) >= LEAST else body
 
 
 def is_gzip(body: bytes) -> bool:
