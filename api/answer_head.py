@@ -52,6 +52,7 @@ def groups_head(prepared: Prepared, settings: Settings) -> dict[str, Any]:
             for column, names in prepared.breakdown.grouping.merge.items()
         },
         "withheld": withheld_groups(prepared, settings),
+        "next_cursor": None,  # pages are cut out of the whole answer
     }
 
 

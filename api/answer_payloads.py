@@ -192,6 +192,9 @@ class GroupsHead(AnswerHead, frozen=True):
         Meta(description="Levels taken together: of each column, new names and the levels in them; usually empty."),
     ]
     withheld: Annotated[list[WithheldGroup], Meta(description="Groups too small to be answered.")]
+    next_cursor: Annotated[
+        str | None, Meta(description="With `limit`: the `cursor` of the next page; null if this is the last.")
+    ]
 
 
 class EstimatesPayload(GroupsHead, frozen=True):

@@ -1,6 +1,7 @@
 """Answer a question about shares over HTTP: find the release, compare validators, take a turn, compute, remember.
 
-The body depends on nothing but the release, its state and the query, so that it may be cached: ``ETag`` names it.
+The body depends on nothing but the release, its state, the query and the form, so that it may be cached: ``ETag``
+names it. The numbers are computed once, as JSON; other forms and compressed bodies are made from that, and kept too.
 """
 
 import hashlib
@@ -9,22 +10,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, cast
+from urllib.parse import quote, urlencode
 
-from litestar import MediaType, Request, Response
+from litestar import Request, Response
 from litestar.openapi import ResponseSpec
 from msgspec import Struct
-from msgspec.json import encode
 
-from api.errors import EstimateRefused
+from api.cursors import read_cursor, write_cursor
+from api.errors import CursorRefused, EstimateRefused
+from api.forms import JSON, TABLES, accepts_gzip, find_form
+from api.paging import Page
 from api.problems import documented
 from api.replies import repeatable
 from api.served import Served, find_served
 from api.services import Services
 from api.strict import require_zone
+from api.table_files import file_name
 from api.validators import matches
+from api.variants import COMPRESSED, GZIP, Encoded, PageBytes, Variant, is_gzip
 from jobs.settings import Settings
+from polling.errors import ReleaseNotFound
 
-__all__ = ["ANSWERS", "Which", "answer", "entity_tag", "find"]
+__all__ = ["ANSWERS", "TABLE_ANSWERS", "Which", "answer", "entity_tag", "find"]
 
 FORM = 6
 """Version of the form of the answers."""
@@ -34,6 +41,15 @@ ANSWERS = {
     **documented(400, 401, 403, 404, 410, 422, 503),
 }
 """What every route that answers from draws may answer besides."""
+
+TABLE_ANSWERS = {**ANSWERS, **documented(406)}
+"""The same of those that answer in every form of `api.forms.TABLES`."""
+
+MOST_ROWS = 1_000_000
+"""Of a page."""
+
+LARGE = 1_000_000
+"""Bytes of JSON from which on another form of it takes long to make."""
 
 
 class Understood(Protocol):
@@ -45,12 +61,18 @@ class Understood(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Which:
-    """Whose answer is wanted: the current release's, one by name, or the one that was current at a moment."""
+    """Whose answer is wanted, the current release's, one by name, or that of a moment; and how it is sent."""
 
     survey_id: str
     question_id: str
     release_id: str | None = None
     as_of: datetime | None = None
+    form: str | None = None
+    """A name in `api.forms.TABLES`; None: what Accept prefers."""
+    limit: int | None = None
+    """Rows of a page; None: all."""
+    cursor: str | None = None
+    """Where the page begins; None: with the first row."""
 
     @property
     def takes_current(self) -> bool:
@@ -79,9 +101,15 @@ def answer[P: Understood, B: Struct](
     served
         The releases that answer, if they are found already: that of ``which``, and those that it is compared with.
     """
+    headers = request.headers
+    form = find_form(which.form, headers.get("accept"))
     served = served or (find(services, which),)
-    tag = entity_tag(served, query, services.settings)
-    if matches(request.headers.get("if-none-match"), tag):
+    basis = _basis(served, query, services.settings)
+    page = _page(which, basis)
+    variant = Variant(form, form in COMPRESSED and accepts_gzip(headers.get("accept-encoding")), page)
+    whole = entity_tag(served, query, services.settings)
+    tag = variant.tag(whole)
+    if matches(headers.get("if-none-match"), tag):
         return Response(cast("B", None), status_code=304, headers=_headers(tag))
 
     @contextmanager
@@ -89,17 +117,34 @@ def answer[P: Understood, B: Struct](
         prepared = prepare(services.releases, *served, query, services.settings)
         slots = services.releases.large_slots if prepared.is_large else services.releases.slots
         with slots.take():
-            yield lambda: encode(make(prepared, services.settings))
+            yield lambda: Encoded.of(make(prepared, services.settings))
+
+    @contextmanager
+    def turn_into_variant() -> Iterator[Callable[[], bytes]]:
+        _, body = services.answers.get(whole, turn)
+        assert isinstance(body, Encoded)
+        slots = services.releases.large_slots if len(body) > LARGE else services.releases.slots
+        with slots.take():
+            yield lambda: variant.make(body, lambda start: write_cursor(served[0].release.id, start, basis))
 
     # Who names a release, a moment or the answer that he has already wants none but the newest.
-    takes_any = which.takes_current and request.headers.get("if-none-match") is None
-    asked = (which.survey_id, which.question_id, query) if takes_any else None
+    takes_any = which.takes_current and which.cursor is None and headers.get("if-none-match") is None
+    asked = (which.survey_id, which.question_id, query, variant) if takes_any else None
     right = tag
-    tag, body = services.answers.get(tag, turn, asked=asked)
+    tag, body = services.answers.get(tag, turn if variant.is_whole else turn_into_variant, asked=asked)
     if tag == right and which.as_of is None:
         repeatable(request.scope, lambda: services.answers.note_right(asked, tag))
+    about = _headers(tag)
+    if is_gzip(body):
+        about["Content-Encoding"] = GZIP
+    if isinstance(body, PageBytes) and body.next_cursor is not None:
+        about["Link"] = f'<{_page_url(request, body.next_cursor)}>; rel="next"'
+    if variant.form != JSON:
+        what = request.scope["path"].rpartition("/")[2]
+        name = file_name(variant.form, which.survey_id, which.question_id, what, served[0].release.number)
+        about["Content-Disposition"] = f'attachment; filename="{name}"'
     # Encoded here, once; the annotation is what the OpenAPI document is made from.
-    return Response(cast("B", body), media_type=MediaType.JSON, headers=_headers(tag))
+    return Response(cast("B", body), media_type=TABLES[variant.form], headers=about)
 
 
 def entity_tag(served: tuple[Served, ...], query: object, settings: Settings) -> str:
@@ -118,6 +163,8 @@ def find(services: Services, which: Which) -> Served:
     """The release that answers; raises as `api.served.find_served`, and if two things name a release."""
     if which.release_id is not None and which.as_of is not None:
         raise EstimateRefused("release and as_of both name a release. Give one of them.")
+    if which.cursor is not None and which.takes_current:
+        return _find_again(services, which, read_cursor(which.cursor).release_id)
     if which.takes_current:
         return services.memory.find_served(which.survey_id, which.question_id)
     at = require_zone(which.as_of, "as_of")
@@ -125,5 +172,38 @@ def find(services: Services, which: Which) -> Served:
         return find_served(session, which.survey_id, which.question_id, which.release_id, at=at)
 
 
+def _find_again(services: Services, which: Which, release_id: str) -> Served:
+    """The release of the page before, whichever is current by now."""
+    served = services.memory.find_served(which.survey_id, which.question_id)
+    if served.release.id == release_id:
+        return served
+    with services.store.read() as session:
+        try:
+            return find_served(session, which.survey_id, which.question_id, release_id)
+        except ReleaseNotFound:
+            raise CursorRefused("It belongs to another question, or was altered") from None
+
+
+def _basis(served: tuple[Served, ...], query: object, settings: Settings) -> tuple[Any, ...]:
+    """What all pages of an answer have in common, however stale it has become meanwhile."""
+    return (FORM, *(one.release.id for one in served), query, settings.min_people, settings.min_interviews)
+
+
+def _page(which: Which, basis: tuple[Any, ...]) -> Page | None:
+    if which.limit is not None and not 1 <= which.limit <= MOST_ROWS:
+        raise EstimateRefused(f"limit must be a number of rows, from 1 to {MOST_ROWS:,}.")
+    if which.cursor is None:
+        return None if which.limit is None else Page(0, which.limit)
+    cursor = read_cursor(which.cursor)
+    cursor.require(basis)
+    return Page(cursor.start, which.limit)
+
+
+def _page_url(request: Request[Any, Any, Any], cursor: str) -> str:
+    parameters = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+    path = quote(request.scope.get("root_path", "") + request.scope["path"])
+    return f"{path}?{urlencode([*parameters, ('cursor', cursor)])}"
+
+
 def _headers(tag: str) -> dict[str, str]:
-    return {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
+    return {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept, Accept-Encoding, Authorization"}

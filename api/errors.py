@@ -12,6 +12,7 @@
     + BadUpload               a form field that cannot be used
     + BadIdempotencyKey       an Idempotency-Key that cannot be one
     + BadEventId              a Last-Event-ID that cannot be one
+    + NotAcceptable           an Accept that admits none of the forms of an answer
   x IdempotencyKeyReused      the Idempotency-Key came with another request before
   x RequestInFlight           the same request is being worked on
   x UndoUnclear               it is not said which deliveries are to be undone
@@ -23,6 +24,7 @@
   x EstimateRefused           an estimate was asked for that cannot exist
     + UnknownChoice           a level, district, group, option or release that the survey does not have
     + IntervalOutOfRange      an interval outside (0, 1)
+    + CursorRefused           a cursor that is none, or of another answer
     + TooManyGroups           a breakdown finer than the setting max_groups allows
     + DistrictNotFound        a path that names a district which the survey does not have
   x NoReleaseYet              the question has no published fit
@@ -34,13 +36,14 @@
 """
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = [
     "ApiError",
     "BadEventId",
     "BadIdempotencyKey",
     "BadUpload",
+    "CursorRefused",
     "DatabaseAway",
     "DistrictNotFound",
     "EstimateRefused",
@@ -51,6 +54,7 @@ __all__ = [
     "KeyNotAccepted",
     "MomentWithoutZone",
     "NoReleaseYet",
+    "NotAcceptable",
     "NotJson",
     "NotMultipart",
     "NotNdjson",
@@ -164,6 +168,18 @@ class BadEventId(RequestRefused):
         )
 
 
+class NotAcceptable(RequestRefused):
+    """The header Accept admits none of the forms in which the answer can be sent."""
+
+    def __init__(self, accept: str, offered: Mapping[str, str]) -> None:
+        self.allowed = tuple(offered.values())
+        names = ", ".join(f"{media_type} ({name})" for name, media_type in offered.items())
+        super().__init__(
+            f"Accept admits none of the forms of this answer; got {accept[:80]!r}. There are {names}: name one of them "
+            "in Accept or in the parameter format, or leave both out."
+        )
+
+
 class IdempotencyKeyReused(ApiError):
     """Another request was answered under the same Idempotency-Key."""
 
@@ -255,6 +271,16 @@ class IntervalOutOfRange(EstimateRefused):
         named = ", ".join(values[:MAX_NAMED])
         super().__init__(
             f"interval must be above 0 and below 1, such as 0.9, or several such as 0.5,0.9; got {named[:200]}."
+        )
+
+
+class CursorRefused(EstimateRefused):
+    """A cursor that does not continue this answer."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"This cursor does not continue this answer. {why}: repeat the query that gave it, with nothing changed "
+            "but format and limit, or leave cursor out to begin anew."
         )
 
 

@@ -73,6 +73,15 @@ def asked(
         datetime | None,
         QueryParameter(description="A moment: answer from the release that was current then, as it was known on it."),
     ] = None,
+    format: Annotated[  # noqa: A002 (the name of the parameter)
+        str | None, QueryParameter(description="json, csv, parquet or arrow. Default: what Accept prefers.")
+    ] = None,
+    limit: Annotated[
+        int | None, QueryParameter(description="Rows of a page, withheld groups included. Default: all in one.")
+    ] = None,
+    cursor: Annotated[
+        str | None, QueryParameter(description="The `next_cursor` of the page before, with the query that gave it.")
+    ] = None,
 ) -> Asked:
     """What every question about shares says, from the request."""
     query = EstimateQuery(
@@ -85,7 +94,7 @@ def asked(
         option=option or None,
         period=period or None,
     )
-    return Asked(services, Which(survey_id, question_id, release, as_of), query)
+    return Asked(services, Which(survey_id, question_id, release, as_of, format, limit, cursor), query)
 
 
 ASKED = {"asked": Provide(asked, sync_to_thread=False)}

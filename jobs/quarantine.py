@@ -22,6 +22,7 @@ from polling.errors import WaveRejected, WaveStateRefused
 from polling.payload import from_payload, payload_labels, to_payload
 from polling.quarantine import REASONS, ROW, from_quarantine, reasons_of, rows_aside, to_quarantine
 from polling.secrets import SecretsFile
+from polling.spreadsheet import defuse
 from polling.store import deliveries, surveys, waves
 from polling.store.engine import Store
 from polling.store.wave_events import data_sequence, lock_survey
@@ -29,9 +30,6 @@ from polling.store.wave_records import OPEN, WITHDRAWN, NewWave, WaveRecord
 from polling.wave_file import ReadWave
 
 __all__ = ["QuarantineList", "download", "list_quarantine", "release"]
-
-_FORMULA = r"^[=+\-@\t\r]"
-"""What a spreadsheet takes for a formula."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +98,7 @@ def download(
     if rows is None:
         rows = pl.DataFrame(schema={ROW: pl.UInt32, REASONS: pl.String})
     shown = rows.rename({ROW: "file row", REASONS: "reasons"}) if "file row" not in rows.columns else rows
-    text = [name for name, kind in shown.schema.items() if kind == pl.String]
-    defused = shown.with_columns(
-        pl.when(pl.col(name).str.contains(_FORMULA)).then("'" + pl.col(name)).otherwise(pl.col(name)).alias(name)
-        for name in text
-    )
-    heads = {name: f"'{name}" for name in defused.columns if name[:1] in ("=", "+", "-", "@")}
-    return defused.rename(heads).write_csv()
+    return defuse(shown).write_csv()
 
 
 def release(

@@ -22,6 +22,7 @@ from typing import Annotated, Any, get_args
 
 from jobs.errors import BadSetting, BadSettings, SettingsError, UnknownSetting
 from jobs.networks import networks
+from jobs.origins import origins
 
 __all__ = ["SettingRow", "Settings", "load_settings", "settings_file", "settings_table"]
 
@@ -30,6 +31,7 @@ PREFIX = "HUSTINGS_"
 TIMES_OF_DAY = frozenset({"backup_at", "confirm_at"})
 OR_NEVER = frozenset({"backup_at"})
 NETWORKS = frozenset({"trusted_proxies", "webhook_networks"})
+ORIGINS = frozenset({"cors_origins"})
 PROBABILITIES = frozenset({"nuts_target_accept", "nuts_retry_target_accept"})
 # Read elsewhere: the place of the settings file itself, and the folder of the public cases in tests.
 NOT_SETTINGS = frozenset({"HUSTINGS_SETTINGS", "HUSTINGS_CASES"})
@@ -100,6 +102,13 @@ class Settings:
         About(
             "Addresses or networks of reverse proxies, with commas between: what they say in X-Forwarded-For and "
             "X-Forwarded-Proto is believed. Empty: nobody is."
+        ),
+    ] = ""
+    cors_origins: Annotated[
+        str,
+        About(
+            "Web origins, such as https://example.org, with commas between, whose pages may call the service; * is "
+            "any. Empty: none."
         ),
     ] = ""
     log_format: Annotated[
@@ -358,6 +367,12 @@ def _require_in_range(name: str, value: Any, *, source: str) -> None:
     never = name in OR_NEVER and not value
     if name in TIMES_OF_DAY and not never and not re.fullmatch("([01][0-9]|2[0-3]):[0-5][0-9]", value):
         raise BadSetting(name, value, source=source, expected="a time of day, 00:00 to 23:59")
+    if name in ORIGINS:
+        try:
+            origins(value)
+        except ValueError as error:
+            expected = f"origins such as https://example.org, without a path, or * alone: {error}"
+            raise BadSetting(name, value, source=source, expected=expected) from None
     if name in NETWORKS:
         try:
             networks(value)

@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from api.answer_payloads import ProbabilityPayload, RankPayload
-from api.answering import ANSWERS, answer, find
+from api.answering import TABLE_ANSWERS, answer, find
 from api.chances import (
     ProbabilityQuery,
     RankQuery,
@@ -19,6 +19,7 @@ from api.chances import (
 from api.changes import ChangeQuery, answer_changes, prepare_change, prepare_change_of_releases
 from api.comparison_payloads import ChangePayload, ContrastPayload, RevisionPayload
 from api.contrasts import ContrastQuery, answer_contrasts, prepare_contrasts
+from api.forms import InTableForms
 from api.label_text import labels_from
 from api.query_parameters import ASKED, Asked
 from api.revisions import RevisionQuery, answer_revision, prepare_revision
@@ -38,7 +39,8 @@ SIDE = "column:level, separated by commas; of several levels of one column any i
     summary="Probability of shares above a threshold",
     tags=["estimates"],
     sync_to_thread=True,
-    responses=ANSWERS,
+    operation_class=InTableForms,
+    responses=TABLE_ANSWERS,
     dependencies=ASKED,
 )
 def get_probability(
@@ -61,7 +63,8 @@ def get_probability(
     summary="Ranks of areas",
     tags=["estimates"],
     sync_to_thread=True,
-    responses=ANSWERS,
+    operation_class=InTableForms,
+    responses=TABLE_ANSWERS,
     dependencies=ASKED,
 )
 def get_rank(request: Request[Any, Any, Any], asked: NamedDependency[Asked]) -> Response[RankPayload]:
@@ -81,7 +84,8 @@ def get_rank(request: Request[Any, Any, Any], asked: NamedDependency[Asked]) -> 
     summary="Difference between two groups, areas or options",
     tags=["estimates"],
     sync_to_thread=True,
-    responses=ANSWERS,
+    operation_class=InTableForms,
+    responses=TABLE_ANSWERS,
     dependencies=ASKED,
 )
 def get_contrast(
@@ -114,7 +118,8 @@ def get_contrast(
     summary="What a release says differently from an earlier one",
     tags=["estimates"],
     sync_to_thread=True,
-    responses=ANSWERS,
+    operation_class=InTableForms,
+    responses=TABLE_ANSWERS,
     dependencies=ASKED,
 )
 def get_revision(
@@ -152,7 +157,8 @@ def get_revision(
     summary="Change of shares",
     tags=["estimates"],
     sync_to_thread=True,
-    responses=ANSWERS,
+    operation_class=InTableForms,
+    responses=TABLE_ANSWERS,
     dependencies=ASKED,
 )
 def get_change(

@@ -6,9 +6,10 @@ from litestar import Request, Response, Router, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from api.answering import ANSWERS, answer
+from api.answering import TABLE_ANSWERS, answer
 from api.district_payloads import BattlegroundPayload, ProfilePayload, SeatsPayload
 from api.district_profile import ProfileQuery, answer_profile, prepare_profile
+from api.forms import InTableForms
 from api.query_parameters import ASKED, Asked
 from api.seats import BattlegroundQuery, SeatsQuery, answer_battleground, answer_seats, prepare_seats
 
@@ -28,7 +29,8 @@ SeatsColumn = Annotated[
     summary="Everything about one district",
     tags=["estimates"],
     sync_to_thread=True,
-    responses=ANSWERS,
+    operation_class=InTableForms,
+    responses=TABLE_ANSWERS,
     dependencies=ASKED,
 )
 def get_district_profile(
@@ -51,7 +53,8 @@ def get_district_profile(
     summary="Seats by plurality",
     tags=["estimates"],
     sync_to_thread=True,
-    responses=ANSWERS,
+    operation_class=InTableForms,
+    responses=TABLE_ANSWERS,
     dependencies=ASKED,
 )
 def get_seats(
@@ -74,7 +77,8 @@ def get_seats(
     summary="The closest districts",
     tags=["estimates"],
     sync_to_thread=True,
-    responses=ANSWERS,
+    operation_class=InTableForms,
+    responses=TABLE_ANSWERS,
     dependencies=ASKED,
 )
 def get_battleground(

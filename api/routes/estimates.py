@@ -6,8 +6,9 @@ from litestar import Request, Response, Router, get
 from litestar.di import NamedDependency
 
 from api.answer_payloads import EstimatesPayload
-from api.answering import ANSWERS, answer
+from api.answering import TABLE_ANSWERS, answer
 from api.estimates import answer_query
+from api.forms import InTableForms
 from api.group_query import prepare_query
 from api.query_parameters import ASKED, Asked
 
@@ -20,7 +21,8 @@ __all__ = ["estimates_routes"]
     summary="Estimates by area and group",
     tags=["estimates"],
     sync_to_thread=True,
-    responses=ANSWERS,
+    operation_class=InTableForms,
+    responses=TABLE_ANSWERS,
     dependencies=ASKED,
 )
 def get_estimates(request: Request[Any, Any, Any], asked: NamedDependency[Asked]) -> Response[EstimatesPayload]:

@@ -6,7 +6,8 @@ from litestar import Request, Response, Router, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
-from api.answering import ANSWERS, answer
+from api.answering import TABLE_ANSWERS, answer
+from api.forms import InTableForms
 from api.query_parameters import ASKED, Asked
 from api.trend_payloads import TrendPayload
 from api.trends import TrendQuery, answer_trend, prepare_trend
@@ -20,7 +21,8 @@ __all__ = ["trends_routes"]
     summary="Shares over time",
     tags=["estimates"],
     sync_to_thread=True,
-    responses=ANSWERS,
+    operation_class=InTableForms,
+    responses=TABLE_ANSWERS,
     dependencies=ASKED,
 )
 def get_trend(

@@ -273,7 +273,7 @@ def test_the_body_is_the_same_every_time_and_has_a_validator(served: World):
     assert first.content == second.content
     assert first.headers["etag"] == second.headers["etag"]
     assert first.headers["cache-control"].startswith("private")
-    assert first.headers["vary"] == "Authorization"
+    assert first.headers["vary"] == "Accept, Accept-Encoding, Authorization"
 
 
 def test_a_client_that_has_the_answer_gets_304(served: World):

@@ -124,6 +124,7 @@ def test_what_is_no_trend_is_refused(weekly: World, parameters: dict[str, str], 
 
 def test_more_estimates_than_one_answer_has_are_refused(weekly: World, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("api.routes.trends.prepare_trend", _with_few_groups)
+    weekly.forget_answers()
 
     told = refused(weekly, level="district")
     assert "6 groups in 3 periods are 18 estimates; one answer has at most 17" in told
