@@ -22,7 +22,7 @@ from api.services import Services
 from api.strict import require_zone
 from jobs.settings import Settings
 
-__all__ = ["ANSWERS", "Which", "answer", "entity_tag", "find"]
+__all__ = ["ANSWERS", "Found", "Which", "answer", "entity_tag", "find"]
 
 FORM = 6
 """Version of the form of the answers."""
@@ -41,6 +41,13 @@ class Understood(Protocol):
     def is_large(self) -> bool: ...
 
 
+class Found:
+    """A release that answers and need not be looked for. No dataclass: the framework would look into its records."""
+
+    def __init__(self, served: Served) -> None:
+        self.served = served
+
+
 @dataclass(frozen=True, slots=True)
 class Which:
     """Whose answer is wanted: the current release's, one by name, or the one that was current at a moment."""
@@ -49,11 +56,13 @@ class Which:
     question_id: str
     release_id: str | None = None
     as_of: datetime | None = None
+    found: Found | None = None
+    """The current release, where it was found for another query already."""
 
     @property
     def takes_current(self) -> bool:
-        """Whether no release and no moment is named."""
-        return self.release_id is None and self.as_of is None
+        """Whether no release and no moment is named, nor found."""
+        return self.release_id is None and self.as_of is None and self.found is None
 
 
 def answer[P: Understood, B: Struct](
@@ -113,6 +122,8 @@ def find(services: Services, which: Which) -> Served:
     """The release that answers; raises as `api.served.find_served`, and if two things name a release."""
     if which.release_id is not None and which.as_of is not None:
         raise EstimateRefused("release and as_of both name a release. Give one of them.")
+    if which.found is not None:
+        return which.found.served
     if which.takes_current:
         return services.memory.find_served(which.survey_id, which.question_id)
     at = require_zone(which.as_of, "as_of")
