@@ -36,7 +36,10 @@ McError = Annotated[float, Meta(description="Monte-Carlo standard error of `shar
 People = Annotated[float, Meta(description="People in the frame.")]
 Interviews = Annotated[
     int | None,
-    Meta(description="Interviews behind it, perturbed for disclosure control; null below the smallest count shown."),
+    Meta(
+        description="Interviews behind it, of every period of the fit (in a trend: of the one), perturbed for "
+        "disclosure control; null below the smallest count shown."
+    ),
 ]
 Effective = Annotated[
     float | None,

@@ -31,7 +31,7 @@ from api.variants import COMPRESSED, GZIP, Encoded, PageBytes, Variant, is_gzip
 from jobs.settings import Settings
 from polling.errors import ReleaseNotFound
 
-__all__ = ["ANSWERS", "TABLE_ANSWERS", "Which", "answer", "entity_tag", "find"]
+__all__ = ["ANSWERS", "TABLE_ANSWERS", "Found", "Which", "answer", "entity_tag", "find"]
 
 FORM = 6
 """Version of the form of the answers."""
@@ -59,6 +59,13 @@ class Understood(Protocol):
     def is_large(self) -> bool: ...
 
 
+class Found:
+    """A release that answers and need not be looked for. No dataclass: the framework would look into its records."""
+
+    def __init__(self, served: Served) -> None:
+        self.served = served
+
+
 @dataclass(frozen=True, slots=True)
 class Which:
     """Whose answer is wanted, the current release's, one by name, or that of a moment; and how it is sent."""
@@ -73,11 +80,13 @@ class Which:
     """Rows of a page; None: all."""
     cursor: str | None = None
     """Where the page begins; None: with the first row."""
+    found: Found | None = None
+    """The current release, where it was found for another query already."""
 
     @property
     def takes_current(self) -> bool:
-        """Whether no release and no moment is named."""
-        return self.release_id is None and self.as_of is None
+        """Whether no release and no moment is named, nor found."""
+        return self.release_id is None and self.as_of is None and self.found is None
 
 
 def answer[P: Understood, B: Struct](
@@ -163,6 +172,8 @@ def find(services: Services, which: Which) -> Served:
     """The release that answers; raises as `api.served.find_served`, and if two things name a release."""
     if which.release_id is not None and which.as_of is not None:
         raise EstimateRefused("release and as_of both name a release. Give one of them.")
+    if which.found is not None:
+        return which.found.served
     if which.cursor is not None and which.takes_current:
         return _find_again(services, which, read_cursor(which.cursor).release_id)
     if which.takes_current:

@@ -39,6 +39,7 @@ from api.routes.open_waves import open_waves_routes
 from api.routes.pins import pins_routes
 from api.routes.privacy import privacy_routes
 from api.routes.quarantine import quarantine_routes
+from api.routes.queries import queries_routes
 from api.routes.release_acts import release_acts_routes
 from api.routes.releases import releases_routes
 from api.routes.sources import sources_route
@@ -118,6 +119,7 @@ def build(services: Services) -> Litestar:
             comparisons_routes,
             districts_routes,
             trends_routes,
+            queries_routes,
             releases_routes,
             disclosure_route,
             release_acts_routes,

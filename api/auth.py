@@ -85,6 +85,7 @@ ROLES: dict[str, frozenset[str]] = {
     "getBattleground": frozenset({"reader", "analyst", "admin"}),
     "getRevision": frozenset({"reader", "analyst", "admin"}),
     "getChange": frozenset({"reader", "analyst", "admin"}),
+    "askQueries": frozenset({"reader", "analyst", "admin"}),
     "getTrend": frozenset({"reader", "analyst", "admin"}),
     "listReleases": EVERYONE - {"pollster"},
     "getRelease": EVERYONE - {"pollster"},

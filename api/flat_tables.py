@@ -19,7 +19,7 @@ from msgspec import Struct, inspect
 from api.answer_payloads import EstimatesPayload, GroupsHead, ProbabilityPayload, RankPayload, WithheldGroup
 from api.comparison_payloads import ChangePayload, ContrastPayload, RevisionPayload
 from api.district_payloads import BattlegroundPayload, ProfilePayload, SeatsPayload
-from api.trend_payloads import AreaTrend, TrendPayload
+from api.trend_payloads import TrendPayload
 
 __all__ = ["ROWS", "WITHHELD", "flat_table", "head_of"]
 
@@ -34,12 +34,9 @@ ROWS: dict[type[Struct], tuple[str, ...]] = {
     # By option; the districts are those of the battleground.
     SeatsPayload: ("options",),
     BattlegroundPayload: ("districts",),
-    TrendPayload: ("series",),
+    TrendPayload: ("points",),
 }
 """Payload of an answer -> its fields that are rows, in order; each a list, or a single one that may be null."""
-
-INNER: dict[type[Struct], str] = {AreaTrend: "points"}
-"""A row that has rows of its own -> the field with them: each is a row of the table, with what the outer one says."""
 
 HEAD = (
     "survey",
@@ -90,17 +87,6 @@ class Column:
         return ";".join(of) or None if isinstance(of, list) else of
 
 
-@dataclass(frozen=True, slots=True)
-class _Joined:
-    """A row of a row, with what the outer one says."""
-
-    inner: Struct
-    outer: Struct
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name) if hasattr(self.inner, name) else getattr(self.outer, name)
-
-
 def flat_table(payload: Struct) -> pl.DataFrame:
     """The rows of an answer as a table.
 
@@ -137,22 +123,17 @@ def _demographics(payload: Struct) -> list[str]:
     return payload.by
 
 
-def _rows(payload: Struct) -> Iterator[Struct | _Joined]:
+def _rows(payload: Struct) -> Iterator[Struct]:
     for name in ROWS[type(payload)]:
         value = getattr(payload, name)
-        for row in value if isinstance(value, list) else () if value is None else (value,):
-            inner = INNER.get(type(row))
-            yield from (row,) if inner is None else (_Joined(one, row) for one in getattr(row, inner))
+        yield from value if isinstance(value, list) else () if value is None else (value,)
 
 
 @lru_cache
 def _columns(payload: type[Struct]) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
     """Columns of the rows and of the head; of two with one name the row's is right."""
     fields = {one.name: one.type for one in _fields(payload)}
-    kinds = [kind for name in ROWS[payload] for kind in _structures(fields[name])]
-    within = [field.type for kind in kinds for field in _fields(kind) if field.name == INNER.get(kind)]
-    inner = [kind for one in within for kind in _structures(one)]
-    parts = [_flat(kind) for kind in (*kinds, *inner)]
+    parts = [_flat(kind) for name in ROWS[payload] for kind in _structures(fields[name])]
     found = {column.name: column for part in ([*_flat(WithheldGroup)], *parts) for column in part}
     found[WITHHELD] = Column(WITHHELD, pl.String(), found.pop("reason").path)
     own = [name for name in payload.__struct_fields__ if name not in GroupsHead.__struct_fields__]

@@ -4,13 +4,13 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from api.answer_payloads import GroupRow, GroupsHead, ShareEstimate
+from api.answer_payloads import AreaEstimate, GroupsHead
 
-__all__ = ["AreaTrend", "TrendPayload", "TrendPoint"]
+__all__ = ["TrendPayload", "TrendPoint"]
 
 
-class TrendPoint(ShareEstimate, frozen=True):
-    """The share in one period.
+class TrendPoint(AreaEstimate, frozen=True):
+    """The share in one area or group in one period.
 
     Interviews are those of the period alone, so that `pooling` counts what is borrowed from other periods too. A period
     has no-interviews only of the whole population, everywhere else few-interviews.
@@ -19,14 +19,11 @@ class TrendPoint(ShareEstimate, frozen=True):
     period: Annotated[str, Meta(description="The period.")]
 
 
-class AreaTrend(GroupRow, frozen=True):
-    """The share of one area or group, period by period."""
-
-    points: Annotated[list[TrendPoint], Meta(description="One per period, in order of time.")]
-
-
 class TrendPayload(GroupsHead, frozen=True):
     """Shares over the periods of one fit. `period` of the head is the last of them."""
 
     periods: Annotated[list[str], Meta(description="The periods, in order of time, also those without interviews.")]
-    series: Annotated[list[AreaTrend], Meta(description="One per area and group, sorted like estimates.")]
+    points: Annotated[
+        list[TrendPoint],
+        Meta(description="One per area and group and period: sorted like estimates, those of each in order of time."),
+    ]

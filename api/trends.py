@@ -5,7 +5,6 @@ interviews than the one before, and a difference between them is a revision.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from api.answer_head import groups_head
 from api.breakdown import pieces
@@ -16,7 +15,7 @@ from api.group_query import EstimateQuery, Prepared, load_release, prepare_query
 from api.labels import one_of
 from api.release_cache import ReleaseCache
 from api.served import Served
-from api.trend_payloads import AreaTrend, TrendPayload, TrendPoint
+from api.trend_payloads import TrendPayload, TrendPoint
 from jobs.settings import Settings
 
 __all__ = ["PreparedTrend", "TrendQuery", "answer_trend", "prepare_trend"]
@@ -89,21 +88,15 @@ def answer_trend(trend: PreparedTrend, settings: Settings) -> TrendPayload:
     """The series of every group that was asked for."""
     prepared = trend.prepared
     facts = {period: group_facts(prepared, settings, period=period) for period in trend.periods}
-    points: list[list[TrendPoint]] = [[] for _ in facts[trend.periods[0]]]
+    points: list[TrendPoint] = []
     done = 0
     for rows in pieces(prepared.loaded, prepared.answered):
-        part = slice(done, done + rows.size)
+        of_period = []
         for period in trend.periods:
+            told = facts[period][done : done + rows.size]
             areas = replace(prepared, period=period).draws(rows)
-            shares = share_fields(areas, facts[period][part], prepared.query)
-            for series, share in zip(points[part], shares, strict=True):
-                series.append(TrendPoint(**share, period=period))
+            shares = zip(told, share_fields(areas, told, prepared.query), strict=True)
+            of_period.append([TrendPoint(**one.names, **share, period=period) for one, share in shares])
+        points += [point for series in zip(*of_period, strict=True) for point in series]
         done += rows.size
-    head: dict[str, Any] = groups_head(prepared, settings)
-    return TrendPayload(
-        **head,
-        periods=list(trend.periods),
-        series=[
-            AreaTrend(**one.names, points=series) for one, series in zip(facts[trend.periods[-1]], points, strict=True)
-        ],
-    )
+    return TrendPayload(**groups_head(prepared, settings), periods=list(trend.periods), points=points)

@@ -3,8 +3,8 @@
 import click
 
 from api.cli.ask_districts import battleground, district, seats
-from api.cli.asked import Asked, asked, points, print_groups, print_head, print_withheld, share_cells
-from api.cli.output import percent, print_table
+from api.cli.asked import Asked, asked, points, print_groups, print_head, share_cells
+from api.cli.output import percent
 
 __all__ = ["ask"]
 
@@ -157,22 +157,16 @@ def trend(asked: Asked, *, since: str | None, until: str | None) -> None:
     if asked.print_json(answer):
         return
     print_head(answer, f"Share of '{answer.option}' over time")
-    print_table(
-        ("area", "name", *answer.by, "period", "share", "low", "high", "interviews"),
-        [
-            (
-                one.area,
-                one.area_name,
-                *one.groups.values(),
-                point.period,
-                *share_cells(point),
-                "" if point.n_interviews is None else f"{point.n_interviews:,}",
-            )
-            for one in answer.series
-            for point in one.points
-        ],
+    print_groups(
+        answer,
+        ("period", "share", "low", "high", "interviews"),
+        answer.points,
+        lambda one: (
+            one.period,
+            *share_cells(one),
+            "" if one.n_interviews is None else f"{one.n_interviews:,}",
+        ),
     )
-    print_withheld(answer.withheld)
 
 
 @ask.command(short_help="What a release says differently from an earlier one, and why.")

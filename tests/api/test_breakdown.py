@@ -58,7 +58,10 @@ def test_pieces_give_the_numbers_of_the_whole(
     assert made
     assert pieces["withheld"] == whole["withheld"]
     for one, other in zip(pieces["estimates"], whole["estimates"], strict=True):
-        numbers = ("share", "low", "high", "sd", "mc_error", "n_people")
+        (interval,), (other_interval,) = one.pop("intervals"), other.pop("intervals")
+        assert interval == pytest.approx(other_interval, rel=1e-4)
+        numbers = [name for name, value in one.items() if isinstance(value, float)]
+        assert {"share", "low", "high", "sd", "mc_error", "n_people", "n_equivalent"} <= set(numbers)
         assert_allclose([one.pop(name) for name in numbers], [other.pop(name) for name in numbers], rtol=1e-4)
         assert one == other
 

@@ -247,7 +247,7 @@ def test_merged_groups_have_one_swing(weekly: World):
 def test_all_interviews_told_of_a_release_are_sums_of_one_perturbation(weekly: World):
     counts = weekly.services.releases.load(weekly.estimates()["release_id"]).counts
     (nation,) = weekly.estimates()["estimates"]
-    points = weekly.get(f"{RAIL}/trend").json()["series"][0]["points"]
+    points = weekly.get(f"{RAIL}/trend").json()["points"]
     url = f"/v1/surveys/{SURVEY}/releases/{nation_release(weekly)}/disclosure"
 
     total = counts["n"].sum()

@@ -52,20 +52,22 @@ def test_every_point_of_any_trend_has_the_numbers_of_the_loops(
     periods = list(WEEKS[ends[0] : ends[1] + 1])
     assert (body["periods"], body["period"], body["option"]) == (periods, periods[-1], option)
     estimates = weekly.estimates(level=level, by=",".join(by), where=",".join(f"gender:{one}" for one in genders))
-    told = [(row["area"], row["groups"], row["area_name"]) for row in estimates["estimates"]]
-    assert [(row["area"], row["groups"], row["area_name"]) for row in body["series"]] == told
+    told = [(*_group(row), period) for row in estimates["estimates"] for period in periods]
+    assert [(*_group(point), point["period"]) for point in body["points"]] == told
     assert body["withheld"] == estimates["withheld"]
-    for row in body["series"]:
-        assert [point["period"] for point in row["points"]] == periods
+    for point in body["points"]:
         wanted: dict[str, Any] = {"gender": tuple(genders)} if genders else {}
-        wanted |= ({} if level == "nation" else {level: row["area"]}) | row["groups"]
-        for point in row["points"]:
-            draws = slow_shares(weekly, wanted, period=point["period"])
-            draws = draws if option == "yes" else 1 - draws
-            assert_allclose(point["share"], slow_mean(draws), rtol=1e-5)
-            check_ends(point, draws, *intervals)
-            check_data_share(point, draws)
-            assert point["n_people"] == slow_people(wanted)
+        wanted |= ({} if level == "nation" else {level: point["area"]}) | point["groups"]
+        draws = slow_shares(weekly, wanted, period=point["period"])
+        draws = draws if option == "yes" else 1 - draws
+        assert_allclose(point["share"], slow_mean(draws), rtol=1e-5)
+        check_ends(point, draws, *intervals)
+        check_data_share(point, draws)
+        assert point["n_people"] == slow_people(wanted)
+
+
+def _group(row: dict[str, Any]) -> tuple[Any, ...]:
+    return row["area"], row["area_name"], row["groups"]
 
 
 def test_a_trend_has_every_period_of_the_model_and_ends_where_estimates_are(weekly: World):
@@ -73,31 +75,31 @@ def test_a_trend_has_every_period_of_the_model_and_ends_where_estimates_are(week
 
     assert body["periods"] == list(WEEKS)
     shares = [row["share"] for row in weekly.estimates(level="district")["estimates"]]
-    assert_allclose([row["points"][-1]["share"] for row in body["series"]], shares, rtol=1e-9)
+    assert_allclose([point["share"] for point in body["points"] if point["period"] == WEEKS[-1]], shares, rtol=1e-9)
 
 
 def test_interviews_of_the_periods_add_up_to_those_of_the_estimate(weekly: World):
-    (whole,) = ask(weekly)["series"]
+    first, none, last = ask(weekly)["points"]
     (estimate,) = weekly.estimates()["estimates"]
 
-    first, none, last = whole["points"]
     assert first["n_interviews"] + last["n_interviews"] == estimate["n_interviews"]
     assert (none["n_interviews"], none["flags"], none["pooling"]) == (None, ["no-interviews"], 1)
 
 
 def test_of_an_area_it_is_not_told_in_which_period_nobody_was_interviewed(weekly: World):
-    for row in ask(weekly, level="district")["series"]:
-        assert row["points"][1]["flags"] == ["few-interviews"]
-        assert row["points"][1]["pooling"] is None
-    for row in ask(weekly, by="age", where="gender:man")["series"]:
-        assert row["points"][1]["flags"] == ["few-interviews"]
+    points = ask(weekly, level="district")["points"] + ask(weekly, by="age", where="gender:man")["points"]
+
+    for point in points:
+        if point["period"] == WEEKS[1]:
+            assert (point["flags"], point["n_interviews"], point["pooling"]) == (["few-interviews"], None, None)
+    assert sum(point["period"] == WEEKS[1] for point in points) == 9
 
 
 def test_small_groups_have_no_trend(weekly: World):
     body = ask(weekly, districts=SMALL[0], by="gender,age")
 
     assert [list(one["groups"].values()) for one in body["withheld"]] == [list(SMALL[1:])]
-    assert len(body["series"]) == len(AGES) * len(GENDERS) - 1
+    assert len(body["points"]) == 3 * (len(AGES) * len(GENDERS) - 1)
 
 
 def test_groups_made_piece_by_piece_are_the_same(weekly: World, monkeypatch: pytest.MonkeyPatch):

@@ -21,6 +21,8 @@ from tests.api.world import SURVEY, World, change_survey, make_world, wave_csv
 BASE = f"/v1/surveys/{SURVEY}"
 RAIL = f"{BASE}/questions/rail"
 
+QUERY = {"question": "rail", "kind": "estimates"}
+
 type Provoke = Callable[[World], Any]
 
 
@@ -325,6 +327,11 @@ def asking(what: str, query: str = "") -> dict[int, Provoke]:
     }
 
 
+def ask_many(world: World, *, role: str = "admin", survey: str = SURVEY, **body: Any) -> Any:
+    headers = world.bearer(role)
+    return world.client.post(f"/v1/surveys/{survey}/queries", headers=headers, json={"queries": [QUERY]} | body)
+
+
 def followed(world: World) -> Any:
     world.services.events.end()  # a stream has no end by itself
     return world.get(f"{BASE}/events")
@@ -522,6 +529,14 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     | {422: lambda world: world.get(f"{release(world)}/disclosure?format=pdf")},
     "getEstimates": asking("estimates"),
     "getTrend": asking("trend"),
+    "askQueries": {
+        200: ask_many,
+        400: lambda world: ask_many(world, queries=[]),
+        401: lambda world: world.client.post(f"{BASE}/queries", json={"queries": [QUERY]}),
+        403: lambda world: ask_many(world, role="dpo"),
+        404: lambda world: ask_many(world, survey="none"),
+        415: lambda world: world.client.post(f"{BASE}/queries", headers=world.bearer("admin"), content=b"queries"),
+    },
     "getProbability": asking("probability", "threshold=0.6"),
     "getRank": asking("rank", "level=district"),
     "getContrast": asking("contrast", "first=age:old&second=age:young"),
@@ -619,6 +634,7 @@ def check(world: World, schema: str, body: dict[str, Any]) -> None:
         payloads,
         privacy_payloads,
         problems,
+        query_payloads,
         release_payloads,
         trend_payloads,
         wave_payloads,
@@ -639,6 +655,7 @@ def check(world: World, schema: str, body: dict[str, Any]) -> None:
             key_payloads,
             wave_payloads,
             privacy_payloads,
+            query_payloads,
             release_payloads,
             trend_payloads,
             statement_payloads,
