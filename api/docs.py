@@ -13,6 +13,8 @@ from litestar import Request, Response, Router, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
+from api.openapi import document_of
+
 __all__ = ["docs_routes", "to_openapi_30"]
 
 FILES = {
@@ -60,7 +62,7 @@ FILE_HEADERS = {"Cache-Control": "public, max-age=86400"}
 @get("/openapi.json", operation_id="openapi", include_in_schema=False, sync_to_thread=False)
 def openapi(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
     """The OpenAPI 3.1 document."""
-    return Response(request.app.openapi_schema.to_schema(), headers={"Cache-Control": "no-cache"})
+    return Response(document_of(request.app), headers={"Cache-Control": "no-cache"})
 
 
 @get("/docs", operation_id="docs", include_in_schema=False, sync_to_thread=False)
@@ -75,7 +77,7 @@ def docs_file(file: FromPath[str], request: Request[Any, Any, Any]) -> Response[
     if file == "start.js":
         return Response(START, media_type="text/javascript", headers=FILE_HEADERS)
     if file == "openapi-3.0.json":
-        return Response(to_openapi_30(request.app.openapi_schema.to_schema()), headers={"Cache-Control": "no-cache"})
+        return Response(to_openapi_30(document_of(request.app)), headers={"Cache-Control": "no-cache"})
     if file not in FILES:
         raise NotFoundException
     from swagger_ui_bundle import swagger_ui_path

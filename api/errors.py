@@ -8,6 +8,7 @@
     + NotMultipart            an upload that is not multipart/form-data
     + NotJson                 a body that is not application/json
     + NotNdjson               a batch that is not application/x-ndjson
+    + BodyRefused             a JSON body whose fields are not those that the route takes
     + MomentWithoutZone       a time without its offset from UTC
     + BadUpload               a form field that cannot be used
     + BadIdempotencyKey       an Idempotency-Key that cannot be one
@@ -43,6 +44,7 @@ __all__ = [
     "BadEventId",
     "BadIdempotencyKey",
     "BadUpload",
+    "BodyRefused",
     "CursorRefused",
     "DatabaseAway",
     "DistrictNotFound",
@@ -127,7 +129,7 @@ class NotJson(RequestRefused):
 
     def __init__(self, media_type: str) -> None:
         given = repr(media_type[:80]) if media_type else "nothing"
-        super().__init__(f"The body is sent as application/json, but the Content-Type says {given}.")
+        super().__init__(f"The body is sent as application/json, in UTF-8, but the Content-Type says {given}.")
 
 
 class NotNdjson(RequestRefused):
@@ -136,6 +138,14 @@ class NotNdjson(RequestRefused):
     def __init__(self, media_type: str) -> None:
         given = repr(media_type[:80]) if media_type else "nothing"
         super().__init__(f"A batch is sent as application/x-ndjson, but the Content-Type says {given}.")
+
+
+class BodyRefused(RequestRefused):
+    """A field of a JSON body is missing, unknown or of the wrong type."""
+
+    def __init__(self, why: str, field: str | None) -> None:
+        self.parameter = field
+        super().__init__(f"{field}: {why}." if field else f"{why}.")
 
 
 class MomentWithoutZone(RequestRefused):

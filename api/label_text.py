@@ -86,8 +86,5 @@ def _parts(text: str | None) -> list[str]:
 
 
 def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    # As JSON writes numbers: Python itself reads digits of every script, and underscores between them.
+    return re.fullmatch(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", text, re.ASCII) is not None

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, InternalServerException
 from litestar.openapi import ResponseSpec
 from sqlalchemy.exc import OperationalError
 
@@ -24,6 +24,8 @@ from polling import errors as polling_errors
 __all__ = ["MEDIA_TYPE", "PROBLEMS", "Problem", "ProblemKind", "answer", "documented", "exception_handlers", "render"]
 
 MEDIA_TYPE = "application/problem+json"
+MAX_DETAIL = 2500
+"""Letters; some messages quote what was sent."""
 log = logging.getLogger("hustings.api")
 
 
@@ -72,6 +74,7 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     errors.NotMultipart: ProblemKind(415, "unsupported-media-type", "The wrong media type"),
     errors.NotJson: ProblemKind(415, "unsupported-media-type", "The wrong media type"),
     errors.NotNdjson: ProblemKind(415, "unsupported-media-type", "The wrong media type"),
+    errors.BodyRefused: ProblemKind(400, "bad-request", "The request cannot be understood"),
     errors.MomentWithoutZone: ProblemKind(400, "moment-without-zone", "A time needs its time zone"),
     RecursionError: ProblemKind(400, "bad-request", "The request is nested too deeply"),
     errors.KeyMissing: ProblemKind(401, "key-missing", "An API key is needed"),
@@ -151,6 +154,8 @@ DESCRIPTIONS = {
 }
 
 
+_GONE_AWAY = "client disconnected prematurely"
+"""How the framework words its 500 for a body that ends early, which is no fault of the service."""
 _COME_AGAIN = (
     errors.ServiceBusy,
     errors.RequestInFlight,
@@ -173,6 +178,8 @@ def documented(*statuses: int) -> dict[int, ResponseSpec]:
 def answer(error: Exception) -> tuple[Problem, dict[str, str]]:
     """The problem, and the headers, with which an error is answered."""
     headers: dict[str, str] = {}
+    if isinstance(error, InternalServerException) and error.detail == _GONE_AWAY:
+        error = errors.RequestRefused("The connection ended before the body did. Send it whole.")
     if isinstance(error, HTTPException):
         kind = HTTP_KINDS.get(error.status_code, ProblemKind(error.status_code, "http-error", "The request failed"))
         detail = _http_detail(error)
@@ -200,7 +207,7 @@ def answer(error: Exception) -> tuple[Problem, dict[str, str]]:
         type=kind.type,
         title=kind.title,
         status=kind.status,
-        detail=detail,
+        detail=detail if len(detail) <= MAX_DETAIL else f"{detail[:MAX_DETAIL]} ...",
         faults=[msgspec.to_builtins(fault) for fault in faults] if faults is not None else None,
         n_faults=getattr(error, "n_faults", None) if faults is not None else None,
         n_rows=getattr(error, "n_rows", None),

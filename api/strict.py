@@ -1,13 +1,15 @@
 """Refuse what would otherwise be silently ignored or misread.
 
 A misspelt query parameter, one that is given twice, a NUL in a path or query,
-an upload that is not a form: each would answer another question than the one
+an upload that is not a form, JSON that says a thing twice: each would answer another question than the one
 that was asked, or behave differently on the two databases.
 """
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from litestar.connection import ASGIConnection, Request
 from litestar.enums import RequestEncodingType
 from litestar.handlers import BaseRouteHandler
@@ -15,14 +17,17 @@ from litestar.params import QueryParameter
 
 from api.errors import (
     ApiError,
+    BodyRefused,
     MomentWithoutZone,
     NotJson,
     NotMultipart,
     NotNdjson,
     NulCharacter,
     RepeatedParameter,
+    RequestRefused,
     UnknownParameter,
 )
+from api.strict_json import refuse_bad_json
 
 __all__ = ["is_strict", "query_parameters", "refuse_nul", "require_zone"]
 
@@ -44,9 +49,16 @@ async def is_strict(connection: Connection, handler: BaseRouteHandler) -> None:
         if len(values) > 1:
             raise RepeatedParameter(name)
         refuse_nul(values[0], f"query parameter {name!r}")
-    media_type = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if handler.opt.get("json") and media_type != RequestEncodingType.JSON:
-        raise NotJson(media_type)
+    media_type, _, parameters = connection.headers.get("content-type", "").partition(";")
+    media_type = media_type.strip().lower()
+    if handler.opt.get("json"):
+        if media_type != RequestEncodingType.JSON:
+            raise NotJson(media_type)
+        refuse_charset(parameters)
+        if isinstance(connection, Request):
+            body = await connection.body()
+            refuse_bad_json(body, "body")
+            refuse_other_fields(body, handler)
     if handler.opt.get("ndjson") and media_type not in NDJSON:
         raise NotNdjson(media_type)
     if check_form := handler.opt.get("form"):
@@ -62,6 +74,39 @@ async def is_strict(connection: Connection, handler: BaseRouteHandler) -> None:
                 raise
 
 
+def refuse_charset(parameters: str) -> None:
+    """Refuse JSON in another charset than the one that it has.
+
+    Raises
+    ------
+    NotJson
+        If the parameters of a Content-Type name one.
+    """
+    for one in parameters.split(";"):
+        name, _, value = one.partition("=")
+        if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in ("utf-8", "utf8", "us-ascii"):
+            raise NotJson(f"application/json;{parameters}")
+
+
+def refuse_other_fields(body: bytes, handler: BaseRouteHandler) -> None:
+    """Refuse a body that is not exactly what the handler takes; the framework takes "5" for 5.
+
+    Raises
+    ------
+    BodyRefused
+        If it is not; names the field.
+    """
+    field = handler.parsed_data_field
+    assert field is not None
+    try:
+        msgspec.json.decode(body, type=field.annotation)
+    except msgspec.ValidationError as error:
+        why, _, place = str(error).partition(" - at ")
+        named = re.search(r"field `(.*)`", why)
+        at = place.strip("`").removeprefix("$").removeprefix(".") or (named[1] if named else None)
+        raise BodyRefused(why, at) from None
+
+
 def query_parameters(handler: BaseRouteHandler) -> frozenset[str]:
     """Names of the query parameters that a handler and its dependencies declare."""
     signatures = [
@@ -73,10 +118,15 @@ def query_parameters(handler: BaseRouteHandler) -> frozenset[str]:
 
 
 def require_zone(moment: datetime | None, name: str) -> datetime | None:
-    """The moment, unless it does not say how far it is from UTC."""
-    if moment is not None and moment.tzinfo is None:
+    """The moment, unless it does not say how far it is from UTC, or there is no such moment in UTC."""
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
         raise MomentWithoutZone(name)
-    return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise RequestRefused(f"{name} lies outside the years 1 to 9999 in UTC.") from None
 
 
 def refuse_nul(text: str, place: str) -> str:

@@ -8,8 +8,9 @@ import msgspec
 from litestar.datastructures import UploadFile
 from msgspec import Meta
 
-from api.errors import BadUpload
+from api.errors import BadUpload, RequestRefused
 from api.strict import refuse_nul
+from api.strict_json import refuse_bad_json
 from polling.declaration import WAVE_FACTS
 from polling.store.columns import Json
 
@@ -93,6 +94,8 @@ def _of_wrong_kind(first: Mapping[str, object]) -> list[str]:
             problems.append(f"{name} must be text, not a file")
         elif name == "facts" and not isinstance(_json(content), dict):
             problems.append(f"facts must be a JSON object, got {content[:40]!r}")
+        elif name == "facts" and (why := _why_refused(content)):
+            problems.append(f"facts cannot be used: {why}")
         elif name == "facts" and (twice := [one for one in _json(content) if one in first]):
             problems.append(f"{', '.join(twice)} was given in facts too")
         elif name in DAYS and not _is_day(content):
@@ -108,10 +111,18 @@ def facts_given(form: WaveForm) -> dict[str, Json]:
     return told if form.facts is None else told | _json(form.facts)
 
 
+def _why_refused(text: str) -> str:
+    try:
+        refuse_bad_json(text, "object")
+    except RequestRefused as error:
+        return str(error).rstrip(".")
+    return ""
+
+
 def _json(text: str) -> Any:
     try:
         return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.MsgspecError, RecursionError):
         return None
 
 

@@ -132,7 +132,7 @@ def read_respondent(
     headers = {"Cache-Control": "no-store"}
     if output == "csv":
         body = access.as_csv(export).encode()
-        return Response(cast("AccessPayload", body), media_type="text/csv; charset=utf-8", headers=headers)
+        return Response(cast("AccessPayload", body), media_type="text/csv", headers=headers)
     payload = AccessPayload(
         survey=export.survey,
         title=export.title,

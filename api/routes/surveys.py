@@ -32,7 +32,7 @@ __all__ = ["surveys_routes"]
     summary="Surveys that the key may see",
     tags=["surveys"],
     sync_to_thread=True,
-    responses=documented(400, 401),
+    responses=documented(400, 401, 403),
 )
 def list_surveys(principal: NamedDependency[Principal], services: NamedDependency[Services]) -> SurveyList:
     """Every survey in the key's scope, by id."""
@@ -50,7 +50,7 @@ def list_surveys(principal: NamedDependency[Principal], services: NamedDependenc
     summary="A survey's declaration",
     tags=["surveys"],
     sync_to_thread=True,
-    responses=documented(400, 401, 404),
+    responses=documented(400, 401, 403, 404),
 )
 def get_survey(survey_id: FromPath[str], services: NamedDependency[Services]) -> SurveyPayload:
     """Title, universe, levels, demographics and questions: what an estimate may be asked by."""
@@ -109,7 +109,7 @@ def get_question(
     summary="A survey's districts",
     tags=["surveys"],
     sync_to_thread=True,
-    responses=documented(400, 401, 404),
+    responses=documented(400, 401, 403, 404),
 )
 def list_districts(survey_id: FromPath[str], services: NamedDependency[Services]) -> DistrictList:
     """Every district with the areas it lies in, what is known of it, and its people in the frame."""

@@ -19,8 +19,10 @@ from polling.store.dialect import serialise
 from polling.store.records import OutboxEvent
 from polling.store.tables import Outbox
 
-__all__ = ["append", "first_id", "forget", "hold", "newest_at", "newest_id", "read_after"]
+__all__ = ["MAX_ID", "append", "first_id", "forget", "hold", "newest_at", "newest_id", "read_after"]
 
+MAX_ID = 2**63 - 1
+"""The largest id that a database can hold."""
 _OUTBOX_LOCK = 7_364_001
 MOST = 10_000
 """What one call of ``forget`` deletes, so that no writer waits for long."""

@@ -171,7 +171,7 @@ def test_the_answer_names_what_it_rests_on(served: World):
         ({"level": "region", "districts": "D1"}, "bad-estimate-query", "level=district only"),
         ({"interval": "0"}, "interval-out-of-range", "above 0"),
         ({"interval": "1"}, "interval-out-of-range", "below 1"),
-        ({"interval": "nan"}, "interval-out-of-range", "got nan"),
+        ({"interval": "nan"}, "interval-out-of-range", "got 'nan'"),
         ({"interval": "0.5,1.5,0.9,-1"}, "interval-out-of-range", "interval must be above 0 and below 1"),
         ({"interval": "0.5,1.5,0.9,-1"}, "interval-out-of-range", "got 1.5, -1."),
         ({"interval": "0.5,half"}, "interval-out-of-range", "got 'half'."),

@@ -3,7 +3,7 @@
 import inspect
 
 import pytest
-from litestar.exceptions import HTTPException, NotFoundException
+from litestar.exceptions import HTTPException, InternalServerException, NotFoundException
 from sqlalchemy.exc import OperationalError
 
 from api import errors
@@ -47,6 +47,7 @@ def test_faults_travel_with_their_number():
 @pytest.mark.parametrize(
     ("error", "status", "detail"),
     [
+        (InternalServerException("client disconnected prematurely"), 400, "before the body did"),
         (RecursionError("maximum recursion depth exceeded"), 400, "nested too deeply"),
         (KeyError("canary"), 500, "has a fault"),
         (OperationalError("SELECT canary", {}, Exception("canary")), 503, "did not answer"),

@@ -62,6 +62,14 @@ def test_a_webhook_of_another_survey_is_not_found(world: World) -> None:
     assert len(world.get(ALL).json()["webhooks"]) == 1
 
 
+@pytest.mark.parametrize("event", [0, 2**63 - 1, 2**63, 10**40])
+def test_an_event_that_cannot_be_is_not_found(world: World, event: int) -> None:
+    one = create(world).json()
+    reply = world.client.post(f"{ALL}/{one['id']}/deliveries/{event}/replay", headers=world.bearer("admin"))
+
+    assert (reply.status_code, reply.json()["type"]) == (404, "delivery-not-found")
+
+
 @pytest.fixture
 def receiver(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     world.settings = replace(world.settings, webhook_networks="127.0.0.0/8")

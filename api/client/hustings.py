@@ -1,0 +1,229 @@
+"""The questions that a service answers, as methods; each returns the payload that the OpenAPI document describes."""
+
+import time
+from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, Unpack
+from uuid import uuid4
+
+import msgspec
+
+from api.answer_payloads import EstimatesPayload, ProbabilityPayload, RankPayload
+from api.client.questions import Asked, Who, query_of, question_path, survey_path
+from api.client.stream import Event, follow
+from api.client.transport import Transport
+from api.comparison_payloads import ChangePayload, ContrastPayload, RevisionPayload
+from api.district_payloads import BattlegroundPayload, ProfilePayload, SeatsPayload
+from api.payloads import DistrictList, JobPayload, QuestionPayload, ReleaseList, SurveyList, SurveyPayload
+from api.wave_payloads import ReceivedWavePayload
+
+if TYPE_CHECKING:
+    from api.statement.payloads import StatementPayload
+
+__all__ = ["Hustings"]
+
+ENDED = ("succeeded", "failed")
+
+
+class Hustings:
+    """A service, called with one key.
+
+    Parameters
+    ----------
+    url
+        Where the service is, such as https://polls.example.org.
+    key
+        An API key; it is sent in a header, and shown nowhere.
+    timeout_s
+        For one attempt at a request, seconds.
+    patience_s
+        For the pauses between attempts together, seconds: what is answered 429 or 503 is asked again after what
+        ``Retry-After`` says, and what is not answered at all after a pause, unless doing it twice would matter.
+
+    Every method raises `Problem` if the service refuses, `Unreachable` if it does not answer.
+    """
+
+    def __init__(self, url: str, key: str, *, timeout_s: float = 30.0, patience_s: float = 60.0) -> None:
+        self._transport = Transport(url, key, timeout_s=timeout_s, patience_s=patience_s)
+
+    def __repr__(self) -> str:
+        return f"Hustings({self._transport.url!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._transport.close()
+
+    def surveys(self) -> SurveyList:
+        """The surveys that the key may see."""
+        return self._transport.get("/v1/surveys", SurveyList)
+
+    def survey(self, survey: str) -> SurveyPayload:
+        """What a survey asks of whom: its levels, demographics and questions."""
+        return self._transport.get(survey_path(survey), SurveyPayload)
+
+    def districts(self, survey: str) -> DistrictList:
+        """The districts of a survey."""
+        return self._transport.get(survey_path(survey, "districts"), DistrictList)
+
+    def question(self, survey: str, question: str) -> QuestionPayload:
+        """A question and what is served of it."""
+        return self._transport.get(question_path(survey, question), QuestionPayload)
+
+    def estimates(self, survey: str, question: str, **asked: Unpack[Asked]) -> EstimatesPayload:
+        """The share of an option in every area and group, with interval."""
+        return self._ask(survey, question, "estimates", EstimatesPayload, query_of(asked))
+
+    def probability(
+        self, survey: str, question: str, *, threshold: float = 0.5, **asked: Unpack[Asked]
+    ) -> ProbabilityPayload:
+        """How probable shares above a threshold are."""
+        return self._ask(survey, question, "probability", ProbabilityPayload, query_of(asked, threshold=threshold))
+
+    def rank(self, survey: str, question: str, **asked: Unpack[Asked]) -> RankPayload:
+        """Where every area stands among all; 1 is the largest share."""
+        return self._ask(survey, question, "rank", RankPayload, query_of(asked))
+
+    def contrast(
+        self,
+        survey: str,
+        question: str,
+        *,
+        first: Who | None = None,
+        second: Who | None = None,
+        versus: str | None = None,
+        **asked: Unpack[Asked],
+    ) -> ContrastPayload:
+        """The difference of two groups or areas, or the lead of ``option`` over the option ``versus``."""
+        query = query_of(asked, first=first, second=second, versus=versus)
+        return self._ask(survey, question, "contrast", ContrastPayload, query)
+
+    def change(
+        self, survey: str, question: str, *, since: str | None = None, before: str | None = None, **asked: Unpack[Asked]
+    ) -> ChangePayload:
+        """Change since a period, or since an earlier release that shares no interview."""
+        return self._ask(survey, question, "change", ChangePayload, query_of(asked, since=since, before=before))
+
+    def revision(
+        self, survey: str, question: str, *, before: str | None = None, **asked: Unpack[Asked]
+    ) -> RevisionPayload:
+        """What a release says differently from an earlier one, and why."""
+        return self._ask(survey, question, "revision", RevisionPayload, query_of(asked, before=before))
+
+    def district(self, survey: str, question: str, code: str, **asked: Unpack[Asked]) -> ProfilePayload:
+        """Everything about one district."""
+        path = question_path(survey, question, "districts", code)
+        return self._transport.get(path, ProfilePayload, query_of(asked))
+
+    def seats(self, survey: str, question: str, *, seats: str | None = None, **asked: Unpack[Asked]) -> SeatsPayload:
+        """Districts won, in every draw; ``seats`` is the predictor that is their number of seats."""
+        return self._ask(survey, question, "seats", SeatsPayload, query_of(asked, seats=seats))
+
+    def battleground(
+        self, survey: str, question: str, *, seats: str | None = None, **asked: Unpack[Asked]
+    ) -> BattlegroundPayload:
+        """Districts from the closest to the safest."""
+        return self._ask(survey, question, "battleground", BattlegroundPayload, query_of(asked, seats=seats))
+
+    def releases(self, survey: str, question: str) -> ReleaseList:
+        """The releases of a question, newest first."""
+        return self._transport.get(question_path(survey, question, "releases"), ReleaseList)
+
+    def disclosure(self, survey: str, release: str) -> "StatementPayload":
+        """How a release was made: its disclosure statement."""
+        from api.statement.payloads import StatementPayload  # its package loads the service
+
+        return self._transport.get(survey_path(survey, "releases", release, "disclosure"), StatementPayload)
+
+    def push_wave(
+        self,
+        survey: str,
+        file: Path | bytes,
+        *,
+        fieldwork_start: date,
+        fieldwork_end: date,
+        reference: str | None = None,
+        pollster: str | None = None,
+        replaces: str | None = None,
+        reason: str | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> ReceivedWavePayload:
+        """Send a wave of interviews; sent again if the connection breaks, and stored once.
+
+        Parameters
+        ----------
+        file
+            A file, or its content, in any format that the service reads.
+        reference
+            The pollster's own name for the wave; or ``replaces`` and ``reason``, if it corrects one.
+        facts
+            mode, sponsor, sample_source, universe, language, wording.
+        """
+        name, content = ("wave", file) if isinstance(file, bytes) else (file.name, file.read_bytes())
+        fields = {
+            "reference": reference,
+            "fieldwork_start": fieldwork_start.isoformat(),
+            "fieldwork_end": fieldwork_end.isoformat(),
+            "pollster": pollster,
+            "replaces": replaces,
+            "reason": reason,
+            "facts": None if facts is None else msgspec.json.encode(facts).decode(),
+        }
+        return self._transport.post(
+            survey_path(survey, "waves"),
+            ReceivedWavePayload,
+            idempotency_key=uuid4().hex,
+            data={name: value for name, value in fields.items() if value is not None},
+            files={"file": (name, content)},
+        )
+
+    def job(self, survey: str, job: str) -> JobPayload:
+        """A piece of work, such as a refit."""
+        return self._transport.get(survey_path(survey, "jobs", job), JobPayload)
+
+    def wait_for_job(self, survey: str, job: str, *, within_s: float = 600.0, every_s: float = 1.0) -> JobPayload:
+        """A job once it has ended, well or not: see its ``state``, ``code`` and ``detail``.
+
+        Raises
+        ------
+        TimeoutError
+            If it has not ended within so many seconds.
+        """
+        give_up = time.monotonic() + within_s
+        while (found := self.job(survey, job)).state not in ENDED:
+            if time.monotonic() + every_s > give_up:
+                raise TimeoutError(f"job {job} is {found.state} after {within_s:g} s")
+            time.sleep(every_s)
+        return found
+
+    def wait_for_refit(
+        self, survey: str, wave: ReceivedWavePayload, *, within_s: float = 600.0, every_s: float = 1.0
+    ) -> list[JobPayload]:
+        """Every refit that a wave asked for, once all have ended."""
+        give_up = time.monotonic() + within_s
+        return [
+            self.wait_for_job(survey, one.id, within_s=max(give_up - time.monotonic(), 0.0), every_s=every_s)
+            for one in wave.jobs
+        ]
+
+    def events(self, survey: str, *, after: int | None = None) -> Iterator[Event]:
+        """What happens in a survey, for as long as somebody takes it; a lost connection is made again without a gap.
+
+        Parameters
+        ----------
+        after
+            Id of the last event that was seen; 0: every event that is kept; None: begin now.
+        """
+        return follow(self._transport, survey, after=after)
+
+    def _ask[T](self, survey: str, question: str, what: str, kind: type[T], query: dict[str, Any]) -> T:
+        return self._transport.get(question_path(survey, question, what), kind, query)
