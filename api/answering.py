@@ -25,6 +25,7 @@ from api.served import Served, find_served
 from api.services import Services
 from api.strict import require_zone
 from api.table_files import file_name
+from api.validators import matches
 from api.variants import COMPRESSED, GZIP, Encoded, PageBytes, Variant, is_gzip
 from jobs.settings import Settings
 from polling.errors import ReleaseNotFound
@@ -107,7 +108,7 @@ def answer[P: Understood, B: Struct](
     variant = Variant(form, form in COMPRESSED and accepts_gzip(headers.get("accept-encoding")), page)
     whole = entity_tag(served, query, services.settings)
     tag = variant.tag(whole)
-    if _matches(headers.get("if-none-match"), tag):
+    if matches(headers.get("if-none-match"), tag):
         return Response(cast("B", None), status_code=304, headers=_headers(tag))
 
     @contextmanager
@@ -202,10 +203,3 @@ def _page_url(request: Request[Any, Any, Any], cursor: str) -> str:
 
 def _headers(tag: str) -> dict[str, str]:
     return {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept, Accept-Encoding, Authorization"}
-
-
-def _matches(header: str | None, tag: str) -> bool:
-    if not header:
-        return False
-    given = {part.strip().removeprefix("W/") for part in header.split(",")}
-    return tag in given or "*" in given

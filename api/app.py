@@ -28,6 +28,7 @@ from api.release_cache import ReleaseCache
 from api.routes.comparisons import comparisons_routes
 from api.routes.disclosure import disclosure_route
 from api.routes.districts import districts_routes
+from api.routes.draws import draws_route
 from api.routes.estimates import estimates_routes
 from api.routes.events import events_routes
 from api.routes.health import health_routes
@@ -112,6 +113,7 @@ def build(services: Services) -> Litestar:
             districts_routes,
             releases_routes,
             disclosure_route,
+            draws_route,
             release_acts_routes,
             pins_routes,
             waves_routes(services.settings),
