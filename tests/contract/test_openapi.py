@@ -519,7 +519,14 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     "getDisclosure": plain(
         lambda world: f"{release(world)}/disclosure", forbidden="pollster", missing=f"{BASE}/releases/none/disclosure"
     )
-    | {422: lambda world: world.get(f"{release(world)}/disclosure?format=pdf")},
+    | {
+        304: lambda world: world.get(
+            f"{release(world)}/disclosure",
+            headers={"If-None-Match": world.get(f"{release(world)}/disclosure").headers["etag"]},
+        ),
+        406: lambda world: world.get(f"{release(world)}/disclosure", headers={"Accept": "image/png"}),
+        422: lambda world: world.get(f"{release(world)}/disclosure?format=pdf"),
+    },
     "getDraws": plain(
         lambda world: f"{release(world)}/draws", forbidden="reader", missing=f"{BASE}/releases/none/draws"
     )
