@@ -136,9 +136,10 @@ def answer[P: Understood, B: Struct](
         with slots.take():
             yield lambda: variant.make(body, lambda start: write_cursor(served[0].release.id, start, basis))
 
-    # Who names a release, a moment or the answer that he has already wants none but the newest.
+    # Who names a release, a moment, a page or the answer that he has already wants none but the newest; and the name of
+    # a file has the number of its release.
     takes_any = which.takes_current and which.cursor is None and headers.get("if-none-match") is None
-    asked = (which.survey_id, which.question_id, query, variant) if takes_any else None
+    asked = (which.survey_id, which.question_id, query, variant) if takes_any and form == JSON else None
     right = tag
     tag, body = services.answers.get(tag, turn if variant.is_whole else turn_into_variant, asked=asked)
     if tag == right and which.as_of is None:

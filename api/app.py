@@ -29,6 +29,7 @@ from api.replies import Replies
 from api.routes.comparisons import comparisons_routes
 from api.routes.disclosure import disclosure_route
 from api.routes.districts import districts_routes
+from api.routes.draws import draws_route
 from api.routes.estimates import estimates_routes
 from api.routes.events import events_routes
 from api.routes.health import health_routes
@@ -122,6 +123,7 @@ def build(services: Services) -> Litestar:
             queries_routes,
             releases_routes,
             disclosure_route,
+            draws_route,
             release_acts_routes,
             pins_routes,
             waves_routes(services.settings),

@@ -92,6 +92,7 @@ ROLES: dict[str, frozenset[str]] = {
     # It names waves of every pollster, like what is said of a question.
     "getDisclosure": EVERYONE - {"pollster"},
     "getDiagnostics": frozenset({"analyst", "admin"}),
+    "getDraws": frozenset({"analyst", "admin"}),
     # What is served is decided by whoever can tell a good fit from a bad one.
     "holdQuestion": frozenset({"analyst", "admin"}),
     "endHold": frozenset({"analyst", "admin"}),

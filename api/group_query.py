@@ -28,6 +28,7 @@ __all__ = [
     "EstimateQuery",
     "Prepared",
     "find_option",
+    "find_period",
     "levels_of",
     "load_release",
     "prepare_query",
@@ -123,7 +124,7 @@ def prepare_query(cache: ReleaseCache, served: Served, query: EstimateQuery, set
     loaded = load_release(cache, served, settings)
     level, area_column = _level(query, loaded)
     option = find_option(query.option, loaded.question)
-    period = _period(query.period, loaded.design)
+    period = find_period(query.period, loaded.design)
     for name in query.by:
         one_of("demographic", name, loaded.electorate.demographics)
     if len(set(query.by)) < len(query.by):
@@ -185,6 +186,27 @@ def find_option(option: str | None, question: Question) -> str:
     return option
 
 
+def find_period(period: str | None, design: Design) -> str | None:
+    """The period asked for, or that of the design; None if the model has none.
+
+    Raises
+    ------
+    EstimateRefused
+        If a period is named and the model has none.
+    UnknownChoice
+        If the model does not have it.
+    """
+    grid = design.observed.get("period", ())
+    if period is None:
+        return design.period
+    if not grid:
+        raise EstimateRefused(
+            f"The model {design.formula!r} has no term of period: it pools its waves, and its estimate is for all of "
+            "them. Leave the period out."
+        )
+    return one_of("period", period, grid)
+
+
 def _level(query: EstimateQuery, loaded: LoadedRelease) -> tuple[str, str | None]:
     """The level, and the column of its areas."""
     electorate = loaded.electorate
@@ -196,18 +218,6 @@ def _level(query: EstimateQuery, loaded: LoadedRelease) -> tuple[str, str | None
     if query.districts and level != DISTRICT:
         raise EstimateRefused(f"districts can be chosen with level={DISTRICT} only, not with level={level}.")
     return level, {NATION: None, DISTRICT: electorate.district}.get(level, level)
-
-
-def _period(period: str | None, design: Design) -> str | None:
-    grid = design.observed.get("period", ())
-    if period is None:
-        return design.period
-    if not grid:
-        raise EstimateRefused(
-            f"The model {design.formula!r} has no term of period: it pools its waves, and its estimate is for all of "
-            "them. Leave the period out."
-        )
-    return one_of("period", period, grid)
 
 
 def _require_districts(named: Iterable[str], codes: tuple[str, ...], merged: Mapping[str, tuple[str, ...]]) -> None:

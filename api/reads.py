@@ -12,6 +12,8 @@ SENSITIVE: Final[Mapping[str, str]] = {
     # What people said, row by row.
     "downloadQuarantine": "interviews-read",
     "readRespondent": "access",
+    # What the model knows, draw by draw, which nobody needs who only asks.
+    "getDraws": "draws-read",
 }
 """Operation id -> the action of the entry that is written before anything is shown."""
 

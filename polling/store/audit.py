@@ -16,6 +16,7 @@ wave-received        a wave was stored; likewise ``wave-replaced``, ``wave-withd
                      ``wave-held``, ``wave-let-through``, ``wave-opened``, ``wave-batch``, ``wave-closed``,
                      ``wave-purged``, ``wave-requarantined``
 interviews-read      respondent-level data left the service: an export, a quarantine, a draw of them
+draws-read           latent draws of a release left the service, or its design or frame
 access               a respondent's data were exported for the respondent
 erasure              a respondent was erased; likewise ``erasure-replayed`` after a restore
 key-created          an API key was made; likewise ``key-revoked``

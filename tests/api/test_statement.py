@@ -256,7 +256,7 @@ def test_a_fit_that_was_held_back_is_not_published_without_them_either(world: Wo
         (None, "*/*", "application/json"),
         (None, "text/html,application/xhtml+xml,*/*;q=0.8", "text/html; charset=utf-8"),
         (None, "text/markdown", "text/markdown; charset=utf-8"),
-        (None, "image/png", "application/json"),
+        (None, "text/markdown, application/json;q=0.5", "text/markdown; charset=utf-8"),
         ("html", "application/json", "text/html; charset=utf-8"),
         ("markdown", None, "text/markdown; charset=utf-8"),
         ("json", "text/html", "application/json"),
@@ -278,6 +278,38 @@ def test_another_form_is_refused_with_those_that_there_are(served: World):
 
     assert (reply.status_code, reply.json()["type"]) == (422, "unknown-choice")
     assert "Did you mean 'html'?" in reply.json()["detail"]
+
+
+def test_an_accept_that_admits_no_form_is_refused(served: World):
+    reply = served.get(path_of(served), headers={"Accept": "image/png"})
+
+    assert (reply.status_code, reply.json()["type"]) == (406, "not-acceptable")
+    assert reply.json()["allowed"] == ["application/json", "text/html", "text/markdown"]
+
+
+def test_each_form_has_a_validator_that_lasts_as_long_as_nothing_else_is_said(world: World):
+    world.release()
+    path = path_of(world)
+    forms = [{"format": form} for form in ("json", "html", "markdown")]
+    first = [world.get(path, params=form) for form in forms]
+
+    tags = [reply.headers["etag"] for reply in first]
+    assert len(set(tags)) == 3
+    # When it was written is in it: the same statement is not the same bytes.
+    assert all(tag.startswith('W/"') for tag in tags)
+    world.now += timedelta(hours=1)
+    for form, before in zip(forms, first, strict=True):
+        again = world.get(path, params=form, headers={"If-None-Match": before.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        for name in ("etag", "vary", "cache-control"):
+            assert again.headers[name] == before.headers[name]
+        assert before.headers["cache-control"] == "private, no-cache"
+        head = world.client.head(path, params=form, headers=world.bearer("admin"))
+        assert (head.content, head.headers["etag"]) == (b"", before.headers["etag"])
+
+    world.release("w2", wave_csv(100, start=9000))  # by now it is not the current one
+    for form, before in zip(forms, first, strict=True):
+        assert world.get(path, params=form, headers={"If-None-Match": before.headers["etag"]}).status_code == 200
 
 
 def test_a_release_of_another_survey_is_not_found(served: World):

@@ -304,9 +304,11 @@ def not_ready(world: World) -> Any:
         return world.client.get("/ready")
 
 
-def busy(world: World, path: str) -> Any:
+def busy(world: World, path: str, slots: str = "slots") -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(world.services.releases, "slots", Slots(0, waiting=0))
+        patch.setattr(world.services.releases, slots, Slots(0, waiting=0))
+        if slots == "large_slots":
+            return world.get(path)
         return world.get(f"{path}{'&' if '?' in path else '?'}interval=0.123")
 
 
@@ -526,7 +528,27 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     "getDisclosure": plain(
         lambda world: f"{release(world)}/disclosure", forbidden="pollster", missing=f"{BASE}/releases/none/disclosure"
     )
-    | {422: lambda world: world.get(f"{release(world)}/disclosure?format=pdf")},
+    | {
+        304: lambda world: world.get(
+            f"{release(world)}/disclosure",
+            headers={"If-None-Match": world.get(f"{release(world)}/disclosure").headers["etag"]},
+        ),
+        406: lambda world: world.get(f"{release(world)}/disclosure", headers={"Accept": "image/png"}),
+        422: lambda world: world.get(f"{release(world)}/disclosure?format=pdf"),
+    },
+    "getDraws": plain(
+        lambda world: f"{release(world)}/draws", forbidden="reader", missing=f"{BASE}/releases/none/draws"
+    )
+    | {
+        304: lambda world: world.get(
+            f"{release(world)}/draws",
+            headers={"If-None-Match": world.get(f"{release(world)}/draws").headers["etag"]},
+        ),
+        406: lambda world: world.get(f"{release(world)}/draws", headers={"Accept": "text/csv"}),
+        410: lambda world: world.get(f"{gone(world)}/draws"),
+        422: lambda world: world.get(f"{release(world)}/draws?table=counts"),
+        503: lambda world: busy(world, f"{release(world)}/draws", "large_slots"),
+    },
     "getEstimates": asking("estimates"),
     "getTrend": asking("trend"),
     "askQueries": {
@@ -614,7 +636,7 @@ def test_a_documented_status_can_be_provoked(world: World, operation: str, statu
         return
     media_type = reply.headers["content-type"].partition(";")[0]
     assert media_type in response["content"]
-    if media_type in ("text/csv", "text/plain", "text/event-stream"):
+    if media_type in ("text/csv", "text/plain", "text/event-stream", "application/vnd.apache.parquet"):
         return
     body = reply.json()
     schema = response["content"][media_type]["schema"]["$ref"].rsplit("/", 1)[1]

@@ -1,0 +1,117 @@
+"""The draws of a release as tables from which anybody can compute what the service answers.
+
+    eta[s, r] = sum_l weight[r, l] draw[s, l]
+    share[s, a] = sum_j n_people[j] logistic(eta[s, row[j]]) / sum_j n_people[j],   j in cells of a
+
+*draws* has a row for each draw s and a column for each latent l; *design* the weights of the latents in each of its
+rows r, where they are not 0; *cells* the cells j of the frame, with their people and the row of the design that is
+theirs: cells that the model does not tell apart share one. Nothing of the interviews is in them, neither answers nor
+how many there were. Columns of our own begin with a dot, as no name of a survey does.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from api.release_cache import LoadedRelease
+from mrp.design import Design
+from mrp.grouping import cells_of
+
+__all__ = ["CELLS", "DESIGN", "DRAWS", "TABLE_NAMES", "about_draws", "make_table"]
+
+DRAWS: Final = "draws"
+CELLS: Final = "cells"
+DESIGN: Final = "design"
+TABLE_NAMES: Final = (DRAWS, CELLS, DESIGN)
+
+
+def make_table(loaded: LoadedRelease, name: str, *, period: str | None) -> pl.DataFrame:
+    """One of the tables.
+
+    Parameters
+    ----------
+    period
+        The period that is predicted; None if the model has none.
+    """
+    if name == DRAWS:
+        return _draws(loaded)
+    return _cells(loaded) if name == CELLS else _design(loaded, period)
+
+
+def about_draws(loaded: LoadedRelease, *, period: str | None) -> dict[str, Any]:
+    """What a file says of itself, as values for JSON."""
+    release, question = loaded.release, loaded.question
+    return {
+        "survey": release.survey_id,
+        "question": release.question_id,
+        "text": question.text,
+        "option": question.options[0],
+        "base": list(question.base),
+        "release_id": release.id,
+        "release_number": release.number,
+        "published_at": release.published_at.isoformat(),
+        "engine": release.engine,
+        "formula": loaded.design.formula,
+        "link": loaded.latents.link,
+        "district": loaded.electorate.district,
+        "period": period,
+        "n_chains": loaded.latents.n_chains,
+    }
+
+
+def _draws(loaded: LoadedRelease) -> pl.DataFrame:
+    latents = loaded.latents
+    n_draws = latents.draws.shape[0]
+    number = np.arange(n_draws, dtype=np.int32)
+    # Draws of one point share their standard deviations: for Monte-Carlo errors they count as one.
+    point = pl.Series(".point", latents.points, dtype=pl.Int32) if latents.points is not None else None
+    return pl.DataFrame(
+        {
+            ".draw": number,
+            ".chain": number // (n_draws // latents.n_chains),
+            ".point": point if point is not None else pl.repeat(None, n_draws, dtype=pl.Int32, eager=True),
+            **{name: np.ascontiguousarray(latents.draws[:, i]) for i, name in enumerate(latents.names)},
+        }
+    )
+
+
+def _cells(loaded: LoadedRelease) -> pl.DataFrame:
+    electorate, keys = loaded.electorate, list(loaded.design.cell_columns)
+    columns = dict.fromkeys((*electorate.cell_columns, *electorate.parents))
+    cells = cells_of(electorate, tuple(columns), {})
+    if not keys:
+        return cells.select(pl.lit(0, dtype=pl.UInt32).alias(".row"), pl.all())
+    joined = cells.join(_rows(loaded), on=keys, how="left", maintain_order="left")
+    return joined.select(".row", *columns, "n_people")
+
+
+def _design(loaded: LoadedRelease, period: str | None) -> pl.DataFrame:
+    design: Design = loaded.design if period is None else loaded.design.at_period(period)
+    rows = _rows(loaded)
+    number = rows[".row"].to_numpy()
+    row, latent, weight = [number], [np.zeros_like(number)], [np.ones(number.size)]
+    if design.predictors or design.effects:
+        coded = design.rows(rows)
+        n_coefficients, n_entries = coded.x.shape[1], coded.index.shape[1]
+        row += [np.repeat(number, n_coefficients), np.repeat(number, n_entries)]
+        latent += [np.tile(np.arange(1, 1 + n_coefficients), number.size), coded.index.ravel()]
+        weight += [coded.x.ravel(), coded.weight.ravel()]
+    table = pl.DataFrame(
+        {
+            ".row": np.concatenate(row).astype(np.uint32),
+            ".latent": np.concatenate(latent).astype(np.uint32),
+            "weight": np.concatenate(weight),
+        }
+    )
+    summed = table.group_by(".row", ".latent").agg(pl.col("weight").sum()).filter(pl.col("weight") != 0)
+    return summed.sort(".row", ".latent")
+
+
+def _rows(loaded: LoadedRelease) -> pl.DataFrame:
+    """The rows of the design: number, and the levels of what the model reads."""
+    keys = list(loaded.design.cell_columns)
+    if not keys:
+        return pl.DataFrame({".row": pl.Series([0], dtype=pl.UInt32)})
+    cells = cells_of(loaded.electorate, loaded.electorate.cell_columns, {})
+    return cells.select(keys).unique(maintain_order=True).with_row_index(".row")
