@@ -79,7 +79,8 @@ def answer[P: Understood, B: Struct](
     """
     served = served or (find(services, which),)
     tag = entity_tag(served, query, services.settings)
-    if _matches(request.headers.get("if-none-match"), tag):
+    are_there = all(one.release.has_draws for one in served)  # else it is refused, whatever somebody has of it
+    if are_there and _matches(request.headers.get("if-none-match"), tag):
         return Response(cast("B", None), status_code=304, headers=_headers(tag))
 
     @contextmanager
@@ -92,7 +93,7 @@ def answer[P: Understood, B: Struct](
     # Who names a release, a moment or the answer that he has already wants none but the newest.
     takes_any = which.takes_current and request.headers.get("if-none-match") is None
     asked = (which.survey_id, which.question_id, query) if takes_any else None
-    tag, body = services.answers.get(tag, turn, asked=asked)
+    tag, body = services.answers.get(tag, turn, asked=asked, of=tuple(one.release.id for one in served))
     # Encoded here, once; the annotation is what the OpenAPI document is made from.
     return Response(cast("B", body), media_type=MediaType.JSON, headers=_headers(tag))
 
@@ -101,7 +102,10 @@ def entity_tag(served: tuple[Served, ...], query: object, settings: Settings) ->
     """A strong validator: the same for the same answer, other for any other."""
     basis = (
         FORM,
-        *((one.release.id, one.state.version, one.stale_since, one.data_notes) for one in served),
+        *(
+            (one.release.id, one.release.has_draws, one.state.version, one.stale_since, one.data_notes)
+            for one in served
+        ),
         query,
         settings.min_people,
         settings.min_interviews,
