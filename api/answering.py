@@ -118,8 +118,11 @@ def answer[P: Understood, B: Struct](
     variant = Variant(form, form in COMPRESSED and accepts_gzip(headers.get("accept-encoding")), page)
     whole = entity_tag(served, query, services.settings)
     tag = variant.tag(whole)
-    if matches(headers.get("if-none-match"), tag):
+    are_there = all(one.release.has_draws for one in served)  # else it is refused, whatever somebody has of it
+    if are_there and matches(headers.get("if-none-match"), tag):
         return Response(cast("B", None), status_code=304, headers=_headers(tag))
+
+    ids = tuple(one.release.id for one in served)
 
     @contextmanager
     def turn() -> Iterator[Callable[[], bytes]]:
@@ -130,7 +133,7 @@ def answer[P: Understood, B: Struct](
 
     @contextmanager
     def turn_into_variant() -> Iterator[Callable[[], bytes]]:
-        _, body = services.answers.get(whole, turn)
+        _, body = services.answers.get(whole, turn, of=ids)
         assert isinstance(body, Encoded)
         slots = services.releases.large_slots if len(body) > LARGE else services.releases.slots
         with slots.take():
@@ -141,7 +144,7 @@ def answer[P: Understood, B: Struct](
     takes_any = which.takes_current and which.cursor is None and headers.get("if-none-match") is None
     asked = (which.survey_id, which.question_id, query, variant) if takes_any and form == JSON else None
     right = tag
-    tag, body = services.answers.get(tag, turn if variant.is_whole else turn_into_variant, asked=asked)
+    tag, body = services.answers.get(tag, turn if variant.is_whole else turn_into_variant, asked=asked, of=ids)
     if tag == right and which.as_of is None:
         repeatable(request.scope, lambda: services.answers.note_right(asked, tag))
     about = _headers(tag)
@@ -161,7 +164,10 @@ def entity_tag(served: tuple[Served, ...], query: object, settings: Settings) ->
     """A strong validator: the same for the same answer, other for any other."""
     basis = (
         FORM,
-        *((one.release.id, one.state.version, one.stale_since, one.data_notes) for one in served),
+        *(
+            (one.release.id, one.release.has_draws, one.state.version, one.stale_since, one.data_notes)
+            for one in served
+        ),
         query,
         settings.min_people,
         settings.min_interviews,

@@ -8,7 +8,7 @@ given as the right one less than ``LATE_S`` ago. Whoever asks alone always gets 
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from contextlib import AbstractContextManager
 from typing import Final
 
@@ -36,9 +36,15 @@ class Answers:
         self._lock = threading.Lock()
         self._making: set[str] = set()
         self._right: OrderedDict[Hashable, tuple[str, float]] = OrderedDict()
+        self._of: OrderedDict[str, tuple[str, ...]] = OrderedDict()
 
     def get(
-        self, tag: str, turn: Callable[[], AbstractContextManager[Callable[[], bytes]]], *, asked: Hashable = None
+        self,
+        tag: str,
+        turn: Callable[[], AbstractContextManager[Callable[[], bytes]]],
+        *,
+        asked: Hashable = None,
+        of: tuple[str, ...] = (),
     ) -> tuple[str, bytes]:
         """The answer that a tag names, or the one that it took the place of a moment ago, with its tag.
 
@@ -49,6 +55,8 @@ class Answers:
             makes it, which one of them calls.
         asked
             What was asked, whatever the release; None if nothing but this answer will do.
+        of
+            Ids of the releases that it rests on.
         """
         if (body := self._bodies.find(tag)) is None:
             with self._lock:
@@ -59,6 +67,10 @@ class Answers:
             try:
                 with turn() as make:
                     body = self._bodies.get(tag, make)
+                with self._lock:
+                    self._of[tag] = of
+                    while len(self._of) > MOST:
+                        self._of.popitem(last=False)
             finally:
                 if first:
                     with self._lock:
@@ -75,6 +87,15 @@ class Answers:
             self._right.move_to_end(asked)
             while len(self._right) > MOST:
                 self._right.popitem(last=False)
+
+    def forget(self, gone: Collection[str]) -> None:
+        """Forget every answer that rests on one of these releases."""
+        with self._lock:
+            tags = [tag for tag, of in self._of.items() if not set(of).isdisjoint(gone)]
+            for tag in tags:
+                del self._of[tag]
+        for tag in tags:
+            self._bodies.drop(tag)
 
     def _before(self, asked: Hashable) -> tuple[str, bytes] | None:
         with self._lock:

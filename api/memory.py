@@ -28,7 +28,7 @@ from polling.errors import DrawsNotFound, QuestionNotFound, SurveyNotFound
 from polling.once import Once
 from polling.store import keys, releases, surveys
 from polling.store.engine import Store
-from polling.store.records import ApiKeyRecord, QuestionStateRecord, StoredSurvey
+from polling.store.records import ApiKeyRecord, QuestionStateRecord, ReleaseRecord, StoredSurvey
 
 __all__ = ["Memory"]
 
@@ -225,9 +225,11 @@ class Memory:
                 if question not in states or states[question].release_id is None:
                     continue
                 known = before.served.get(question)
-                same = known is not None and known.state == states[question]
+                # Draws may have been deleted, and nothing else have changed.
+                same = known is not None and known.state == states[question] and _is_still(session, known.release)
                 served[question] = known if known is not None and same else find_served(session, *question)
         self._seen(_Known(at, stamp, wanted, datetime.now(UTC), every_key, versions, states, served))
+        self._loaded.forget_gone()
         for one in served.values():
             # Ready before anybody asks for it.
             if one.release.has_draws:
@@ -288,6 +290,10 @@ class Memory:
             log.warning("the database does not answer; reads are answered from memory")
             self._away.set()
             self._wake.set()
+
+
+def _is_still(session: Session, release: ReleaseRecord) -> bool:
+    return releases.get_release(session, release.id) == release
 
 
 def _recall_state(known: _Known, survey_id: str, question_id: str) -> QuestionStateRecord:

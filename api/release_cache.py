@@ -6,6 +6,9 @@ breakdowns; whatever is dropped can be made again from the store. Several
 threads asking for the same thing wait for one of them to make it.
 """
 
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -26,12 +29,14 @@ from mrp.verdict import FitVerdict
 from polling.declaration import Question, SurveyDeclaration
 from polling.once import Once
 from polling.secrets import SecretsFile
-from polling.store import fits, releases, surveys
+from polling.store import fits, kept_draws, releases, surveys
 from polling.store.engine import Store
 from polling.store.records import FitRecord, ReleaseRecord
 
 __all__ = ["LoadedRelease", "ReleaseCache"]
 
+MAX_ANSWERED = 2000
+"""Releases of which it is remembered that they answered; as many as there are answers in memory (``api.answers``)."""
 MAX_BREAKDOWNS = 32
 MAX_BREAKDOWNS_MB = 64
 MAX_BREAKDOWN_MB = 32
@@ -95,6 +100,10 @@ class ReleaseCache:
         self._secrets = secrets
         self._settings = settings
         self._loaded: Once[str, LoadedRelease] = Once(settings.release_cache)
+        self._lock = threading.Lock()
+        self._answered: OrderedDict[str, None] = OrderedDict()
+        self.when_gone: Callable[[Collection[str]], None] = lambda _: None
+        """Told of releases that answered here, and whose draws were deleted since."""
         self.slots = Slots(4, waiting=28)
         """For answers whose draws are kept, or could be: milliseconds."""
         self.large_slots = Slots(2, waiting=2)
@@ -113,12 +122,21 @@ class ReleaseCache:
         return self._loaded.get(release_id, lambda: self._load(release_id))
 
     def forget_gone(self) -> None:
-        """Forget the releases whose draws were deleted because somebody in them was erased."""
+        """Forget the releases whose draws were deleted: their time is over, or somebody in them was erased."""
+        with self._lock:
+            answered = list(self._answered)
+        if not answered:
+            return
         with self._store.read() as session:
-            kept = [releases.get_release(session, release_id) for release_id in self._loaded.keys()]  # noqa: SIM118
-        for release in kept:
-            if not release.has_draws:
-                self._loaded.drop(release.id)
+            gone = set(answered) - kept_draws.still_kept(session, answered)
+        if not gone:
+            return
+        for release_id in gone:
+            self._loaded.drop(release_id)
+        self.when_gone(gone)
+        with self._lock:
+            for release_id in gone:
+                self._answered.pop(release_id, None)
 
     def _load(self, release_id: str) -> LoadedRelease:
         # A new release may be the one that lets draws of an older one go.
@@ -132,6 +150,10 @@ class ReleaseCache:
             counts = pl.read_parquet(BytesIO(fits.load_counts(session, release.fit_id)))
         declaration = survey.bundle.declaration
         verdict: Any = fit.verdict
+        with self._lock:
+            self._answered[release_id] = None
+            while len(self._answered) > MAX_ANSWERED:
+                self._answered.popitem(last=False)
         electorate = electorate_of(survey.bundle)
         design = Design.from_json(design_json)
         return LoadedRelease(

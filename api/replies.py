@@ -112,6 +112,11 @@ class Replies:
         stamp = await self._stamp()
         is_right = reply is not None and stamp is not None and reply.stamp == stamp
         is_right = is_right and reply is not None and reply.principal.is_valid(self._services.now())
+        if reply is not None and not is_right:
+            # Nothing is kept that is not given again.
+            with self._lock:
+                self._forget(name)
+                self._kept[name] = None
         return Asked(name, again=True, stamp=stamp, n_recalled=n_recalled, reply=reply if is_right else None)
 
     def admit(self, reply: Reply) -> Allowance | None:

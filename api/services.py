@@ -55,6 +55,7 @@ class Services:
             most=settings.release_cache,
             after_look=uses.write_in_time,
         )
+        self.releases.when_gone = self.answers.forget
         object.__setattr__(self, "uses", uses)
         object.__setattr__(self, "memory", memory)
         for name in ("limits", "strangers"):

@@ -296,11 +296,11 @@ def pseudonyms_of(
 
 
 def _erase_listed(session: Session, secrets: SecretsFile, settings: Settings, now: datetime, *, actor: str) -> None:
-    for survey in surveys.list_surveys(session):
-        listed = suppression.load(session, survey.survey_id)
-        if not listed.n:
-            continue
+    known = [one for one in surveys.list_surveys(session) if suppression.load(session, one.survey_id).n]
+    for survey in known:  # all of them before the first is told of, for which others wait with a survey in hand
         lock_survey(session, survey.survey_id)
+    for survey in known:
+        listed = suppression.load(session, survey.survey_id)
         key = secrets.suppression_key(survey.survey_id, used=True)
         ledger.bind_suppression_key(session, survey.survey_id, key, now=now)
 

@@ -271,8 +271,11 @@ def close_wave(
 
 def close_due(session: Session, secrets: SecretsFile, settings: Settings, *, now: datetime, actor: str) -> None:
     """Close every open wave whose last day has passed."""
-    for late in open_waves.past_their_date(session, now.date()):
-        lock_survey(session, late.survey_id)
+    due = open_waves.past_their_date(session, now.date())
+    for survey_id in sorted({late.survey_id for late in due}):
+        # All of them first: with the first wave closed, nobody else can tell of what it does in another survey.
+        lock_survey(session, survey_id)
+    for late in due:
         before = data_sequence(session, late.survey_id)
         found = waves.get_wave(session, late.survey_id, late.id)
         after = _closed(session, found, now=now, actor=actor)

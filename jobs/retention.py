@@ -148,8 +148,16 @@ def formulas_without_counts(session: Session, survey_id: str) -> list[str]:
 
 def purge_all(session: Session, secrets: SecretsFile, *, now: datetime, actor: str) -> None:
     """Purge what is due in every survey."""
-    for survey in surveys.list_surveys(session):
-        purge(session, secrets, survey.survey_id, now=now, actor=actor)
+    due = [one.survey_id for one in surveys.list_surveys(session) if _is_due(session, one.survey_id, now)]
+    for survey_id in due:  # by id; all of them before the first is told of, for which others wait with a survey in hand
+        lock_survey(session, survey_id)
+    for survey_id in due:
+        purge(session, secrets, survey_id, now=now, actor=actor)
+
+
+def _is_due(session: Session, survey_id: str, now: datetime) -> bool:
+    days = surveys.get_declaration(session, survey_id).retention.respondents_days
+    return days is not None and bool(retention.due_parts(session, survey_id, last_day=_last_day(now, days)))
 
 
 def _last_day(now: datetime, days: int) -> date:

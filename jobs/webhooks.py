@@ -42,6 +42,7 @@ TURN: Final = timedelta(seconds=20)
 """After so long others have their turn."""
 REPLAYS: Final = 5
 """Attempts at one replay."""
+DELETED: Final = "The webhook was deleted."
 NO_END: Final = 1_000_000_000
 
 log = logging.getLogger("hustings.webhooks")
@@ -162,7 +163,7 @@ def _send_events(sender: _Sender, pulse: Pulse) -> None:
             if webhook is not None:
                 page = read_events(session, webhook.sent_through, survey_id=webhook.survey_id, limit=100)
         if webhook is None:
-            sender.end("webhook-deleted", "The webhook was deleted.")
+            sender.end("webhook-deleted", DELETED)
             return
         for event in page.events:
             if event.type not in webhook.types:
@@ -198,6 +199,9 @@ def _replay(sender: _Sender) -> None:
         return
     answer, now = sender.send(webhook, event), clock()
     with store.write() as session:
+        if not webhooks.keep_webhook(session, webhook.id):
+            queue.finish(session, claim, now=now, code="webhook-deleted", detail=DELETED)
+            return
         if answer.detail is None:
             _note(session, webhook, event, "delivered", answer, now=now)
             queue.finish(session, claim, now=now, code="sent", detail="The event was accepted.")
@@ -215,6 +219,9 @@ def _try(sender: _Sender, webhook: WebhookRecord, event: Event) -> bool:
     with sender.store.write() as session:
         # First: who lost the job must not say how far it has come.
         queue.heartbeat(session, sender.claim, now=now, lease=sender.settings.lease)
+        if not webhooks.keep_webhook(session, webhook.id):
+            queue.finish(session, sender.claim, now=now, code="webhook-deleted", detail=DELETED)
+            return False
         if answer.detail is None:
             _note(session, webhook, event, "delivered", answer, now=now)
             webhooks.advance(session, webhook.id, event.id)

@@ -1,6 +1,7 @@
 """Whose draws are kept no longer; see ``jobs.draws`` for the rule."""
 
 from collections import defaultdict
+from collections.abc import Collection
 from datetime import UTC, datetime, time, timedelta
 
 from sqlalchemy import select
@@ -8,7 +9,7 @@ from sqlalchemy.orm import Session, aliased
 
 from polling.store.tables import Fit, FitDraws, QuestionHold, QuestionState, Release, ReleasePin, Serving
 
-__all__ = ["past_their_time"]
+__all__ = ["past_their_time", "still_kept"]
 
 DAY = timedelta(days=1)
 
@@ -38,6 +39,12 @@ def past_their_time(session: Session, *, now: datetime, all_of: timedelta, daily
     candidates = session.scalars(old.order_by(Fit.created_at, Fit.id)).all()
     spans = _served(session, all_of=all_of, now=now)
     return [one for one in candidates if not any(_is_kept(span, now, all_of, daily) for span in spans[one])]
+
+
+def still_kept(session: Session, release_ids: Collection[str]) -> set[str]:
+    """Those of some releases whose draws are there."""
+    there = select(Release.id).join(FitDraws, FitDraws.fit_id == Release.fit_id).where(Release.id.in_(release_ids))
+    return set(session.scalars(there))
 
 
 def _served(session: Session, *, all_of: timedelta, now: datetime) -> dict[str, list[Span]]:

@@ -199,6 +199,8 @@ def fail(
 ) -> JobRecord:
     """End a job badly, or put it back into the queue; tell of it (``job_events``) when all else is done.
 
+    Call it first in a transaction that puts back a job of a question: it locks the survey.
+
     Parameters
     ----------
     retry_after
@@ -302,6 +304,10 @@ def _leave(session: Session, claim: Claim, **values: object) -> JobRecord:
 def _put_back(
     session: Session, claim: Claim, *, now: datetime, after: timedelta, values: Mapping[str, object]
 ) -> JobRecord:
+    if claim.job.survey_id is not None and claim.job.question_id is not None:
+        # Before the job: whoever asks for refits has the survey, and may have the outbox in hand when it waits for a
+        # job of the same work. This one is told of, and would wait for the outbox with the job in hand.
+        lock_survey(session, claim.job.survey_id)
     held = select(Job.cancel_requested).where(*_fence(claim)).with_for_update()
     if session.scalar(held):
         stopped = "It was cancelled while it was running."

@@ -28,6 +28,7 @@ __all__ = [
     "find_webhook",
     "forget_deliveries",
     "get_webhook",
+    "keep_webhook",
     "list_deliveries",
     "list_webhooks",
     "new_id",
@@ -111,6 +112,12 @@ def find_webhook(session: Session, webhook_id: str) -> WebhookRecord | None:
     return None if row is None else _record(row)
 
 
+def keep_webhook(session: Session, webhook_id: str) -> bool:
+    """Keep an address from being deleted until this transaction ends; whether it is still there."""
+    kept = select(Webhook.id).where(Webhook.id == webhook_id).with_for_update(read=True, key_share=True)
+    return session.scalar(kept) is not None
+
+
 def get_webhook(session: Session, survey_id: str, webhook_id: str) -> WebhookRecord:
     """One address of a survey.
 
@@ -127,6 +134,8 @@ def get_webhook(session: Session, survey_id: str, webhook_id: str) -> WebhookRec
 
 def delete_webhook(session: Session, webhook_id: str) -> None:
     """Delete an address with its log."""
+    # First: what is being noted of it now is noted before, and nothing is any more.
+    session.execute(select(Webhook.id).where(Webhook.id == webhook_id).with_for_update())
     session.execute(delete(WebhookDelivery).where(WebhookDelivery.webhook_id == webhook_id))
     session.execute(delete(Webhook).where(Webhook.id == webhook_id))
 

@@ -118,7 +118,6 @@ def test_a_query_that_is_refused_does_not_stop_the_others(served: World):
         ({"question": "rail", "kind": "estimates", "by": ["age"]}, 400, "by: Expected `str | null`, got `array`."),
         ({"question": "rail", "kind": "estimates", "interval": True}, 400, "interval: Expected `str`, got `bool`."),
         ({"question": "rail", "kind": "probability", "threshold": "0.5"}, 400, "threshold: Expected `float`"),
-        ({"question": "rail", "kind": "estimates", "by": "a\0"}, 400, "NUL"),
         ({"question": "rail", "kind": "estimates", "as_of": "2026-01-01T00:00:00"}, 400, "as_of has no time zone"),
         ({"question": "rail", "kind": "estimates", "as_of": "soon"}, 400, "as_of: Invalid RFC3339"),
     ],
@@ -135,6 +134,7 @@ def test_what_is_no_query_is_refused_in_its_place(served: World, query: dict[str
     [
         b"",
         b"[]",
+        b'{"queries": [{"question": "rail", "kind": "estimates", "by": "a\\u0000"}]}',
         b'{"queries": []}',
         b'{"queries": [7]}',
         b'{"queries": {}}',

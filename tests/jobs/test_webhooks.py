@@ -303,6 +303,24 @@ def test_a_deleted_webhook_gets_nothing_more(house: House, receiver: Receiver):
         assert queue.list_jobs(session, kind=WEBHOOK, states=("queued", "running")) == []
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_a_webhook_that_is_deleted_while_it_is_sent_to_ends_its_job_well(
+    house: House, receiver: Receiver, caplog: pytest.LogCaptureFixture, again: bool
+):
+    webhook_id, _ = create(house, receiver)
+    (sent,) = happen(house)
+    if again:
+        work(house)
+        about = {"survey_id": "demo", "webhook_id": webhook_id, "now": house.now, "actor": "test"}
+        webhook_acts.send_again(house.store, house.secrets, event_id=sent, **about)
+    receiver.after = lambda: remove(house, webhook_id)
+    work(house)
+
+    assert house.jobs()[0].code == "webhook-deleted"
+    assert house.jobs("queued", "running") == []
+    assert "failed" not in caplog.text
+
+
 def test_a_secret_is_encrypted_under_a_key_of_the_secrets_file(house: House, receiver: Receiver):
     _, secret = create(house, receiver)
     raw = base64.b64decode(secret.removeprefix("whsec_"))

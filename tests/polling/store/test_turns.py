@@ -132,3 +132,33 @@ def test_a_turn_reads_the_last_hour_and_not_every_job_that_there_was(sqlite_stor
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {starts}", values).all()
 
     assert "ix_job_started_at" in plan[0].detail
+
+
+def test_what_is_sent_to_webhooks_has_a_lane_of_its_own(store: Store):
+    """Neither is taken, waited for, taken over or made to wait by who takes the other's jobs."""
+    add(store, "a", "b")
+    for survey in ("a", "b"):
+        ask(store, survey, "tax")
+    with store.write() as session:
+        about = {"survey_id": "a", "question_id": None, "quiet": timedelta(0), "patience": timedelta(0)}
+        for name in ("h1", "h2"):
+            queue.ask(session, kind="webhook", key=name, now=NOW, **about)
+        queue.ask(session, kind="webhook-replay", key="h1/7", now=NOW, priority=1, **about)
+
+    def sent(at: datetime) -> str | None:
+        with store.write() as session:
+            held = queue.claim(session, owner="sender", now=at, lease=LEASE, lane="post")
+        return None if held is None else held.job.key
+
+    assert [sent(NOW) for _ in range(4)] == ["h1", "h2", "h1/7", None]
+    # Three starts for survey a, and it is its turn all the same.
+    first = claim(store, NOW)
+    assert first is not None
+    assert first.job.survey_id == "a"
+    late = NOW + LEASE + seconds(1)
+    with store.read() as session:
+        assert queue.next_due(session, now=NOW, lease=LEASE) == NOW  # b waits
+        assert queue.next_due(session, now=NOW, lease=LEASE, lane="post") == NOW + LEASE
+    taken_over = [claim(store, late), claim(store, late), claim(store, late)]
+    assert [one and one.job.kind for one in taken_over] == ["refit", "refit", None]
+    assert {sent(late) for _ in range(3)} == {"h1", "h2", "h1/7"}

@@ -105,3 +105,11 @@ def test_what_waits_is_what_happened_later_and_is_of_its_kinds(survey_store: Sto
         assert webhooks.count_given_up(session) == 0
         webhooks.note_try(session, "a", 7, kind="x", state="given-up", status=500, detail="no", now=NOW)
         assert webhooks.count_given_up(session) == 1
+
+
+def test_a_webhook_that_is_kept_is_there(survey_store: Store):
+    with survey_store.write() as session:
+        webhooks.add_webhook(session, hook("a"))
+        assert webhooks.keep_webhook(session, "a")
+        webhooks.delete_webhook(session, "a")
+        assert not webhooks.keep_webhook(session, "a")
