@@ -4,9 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mrp.design import build_design
 from mrp.errors import CountsError, ShapeMismatch
-from mrp.mix_and_mind import mix_and_mind, swing_table
+from mrp.latents import LatentDraws
+from mrp.mix_and_mind import mix_and_mind, mix_and_mind_of_groups, opposite, swing_table
+from mrp.poststratification import cell_shares
 from tests.mrp.answers import estimate_of
+from tests.mrp.worlds import FORMULA, electorate
 
 BEFORE = pl.DataFrame({"age": ["old", "young"], "n": [60, 40], "y": [36, 10]})
 AFTER = pl.DataFrame({"age": ["young", "old"], "n": [60, 40], "y": [18, 26]})
@@ -80,6 +84,56 @@ def test_a_swing_back_is_the_opposite(case):
     )
     for part in ("mix", "mind", "noise"):
         assert getattr(one, part).mean == pytest.approx(-getattr(other, part).mean, abs=1e-12)
+
+
+WORLD = electorate()
+WEEKS = ("1", "2", "3")
+
+
+@pytest.mark.parametrize("formula", [f"{FORMULA} + (1|period)", "rw1(period)", "(1|region) + ar1(period)"])
+def test_groups_are_split_in_one_pass_as_each_alone(formula: str):
+    design = build_design(formula, WORLD, observed={"period": WEEKS})
+    rng = np.random.default_rng(7)
+    draws = rng.normal(0, 0.5, (9, design.n_latents)).astype(np.float32)
+    latents = LatentDraws(draws, design.latent_names)
+    designs = design.at_period("1"), design.at_period("3")
+    cells = WORLD.frame.join(WORLD.districts.select(pl.col("code").alias("district"), "region"), on="district")
+    polls = []
+    for _ in range(2):
+        n = rng.integers(0, 9, cells.height)
+        polls.append(cells.with_columns(n=pl.Series(n), y=pl.Series(rng.binomial(n, 0.4))).filter(pl.col("n") > 0))
+    parts = [tuple(poll.filter(pl.col("region") == region) for poll in polls) for region in ("North", "South", "West")]
+    tables = [swing_table(before, after, by=design.cell_columns) for before, after in parts]
+
+    together = mix_and_mind_of_groups(tables, latents, *designs, interval=0.8, also=(0.5,))
+    assert len(together) == 3
+    for table, found in zip(tables, together, strict=True):
+        opinions = [cell_shares(latents, one, table).astype(float) for one in designs]
+        alone = mix_and_mind(table, *opinions, latents, interval=0.8, also=(0.5,))
+        assert found.raw_swing == alone.raw_swing
+        for name in ("mix", "mind", "noise"):
+            one, other = getattr(found, name), getattr(alone, name)
+            numbers = [(q.mean, q.sd, q.low, q.high, *q.further[0]) for q in (one, other)]
+            np.testing.assert_allclose(*numbers, atol=1e-6)
+    assert mix_and_mind_of_groups([], latents, *designs) == ()
+    with pytest.raises(CountsError, match="they have 0 and"):
+        mix_and_mind_of_groups([tables[0].with_columns(n_before=0)], latents, *designs)
+
+
+@settings(deadline=None)
+@given(swings())
+def test_the_swing_of_the_other_option_is_the_opposite(case):
+    table, before, after = case
+    others = table.with_columns(
+        y_before=pl.col("n_before") - pl.col("y_before"), y_after=pl.col("n_after") - pl.col("y_after")
+    )
+    found = opposite(mix_and_mind(table, before, after, source(len(before)), also=(0.5,)))
+    other = mix_and_mind(others, 1 - before, 1 - after, source(len(before)), also=(0.5,))
+    assert found.raw_swing == pytest.approx(other.raw_swing, abs=1e-12)
+    for name in ("mix", "mind", "noise"):
+        one, two = getattr(found, name), getattr(other, name)
+        assert (one.mean, one.low, one.high) == pytest.approx((two.mean, two.low, two.high), abs=1e-12)
+        assert one.further[0] == pytest.approx(two.further[0], abs=1e-12)
 
 
 def test_a_sample_of_other_people_is_all_mix_and_chance_is_all_noise():
