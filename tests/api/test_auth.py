@@ -171,7 +171,11 @@ def test_an_application_with_an_unguarded_route_does_not_start():
         check_policy([handler])
 
 
-@pytest.mark.parametrize("operation", sorted(PATHS))
+SOME = ("createKey", "getEstimates", "receiveWave")
+"""Operations whose refusals are read here; ``tests/contract/test_guards.py`` looks at the status of every one."""
+
+
+@pytest.mark.parametrize("operation", SOME)
 @pytest.mark.parametrize(
     "header",
     [
@@ -189,7 +193,7 @@ def test_without_a_key_nothing_is_answered(served: World, operation: str, header
     assert reply.headers["www-authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize("operation", sorted(PATHS))
+@pytest.mark.parametrize("operation", SOME)
 @pytest.mark.parametrize("kind", ["garbage", "unknown", "wrong-secret", "miscopied", "revoked", "expired"])
 def test_a_key_that_is_not_accepted_opens_nothing(served: World, operation: str, kind: str):
     reply = call(served, operation, {"Authorization": f"Bearer {bad_key(served, kind)}"})
@@ -228,8 +232,10 @@ def make_bad_key(world: World, kind: str) -> str:
     return world.key("admin", expires_at=world.now - timedelta(seconds=1))
 
 
-@pytest.mark.parametrize("operation", sorted(PATHS))
-@pytest.mark.parametrize("role", ALL_ROLES)
+@pytest.mark.parametrize(
+    ("operation", "role"),
+    [(one, role) for one in sorted(PATHS) for role in ALL_ROLES if role in ROLES[one] or one in SOME],
+)
 def test_a_role_may_do_what_the_table_says_and_nothing_else(served: World, operation: str, role: str):
     reply = call(served, operation, served.bearer(role))
 
@@ -263,7 +269,7 @@ def test_a_role_may_do_what_the_table_says_and_nothing_else(served: World, opera
 
 
 @pytest.mark.parametrize("operation", IN_A_SURVEY)
-@pytest.mark.parametrize("role", ALL_ROLES)
+@pytest.mark.parametrize("role", ["admin"])
 def test_another_survey_is_answered_like_one_that_does_not_exist(served: World, operation: str, role: str):
     existing = call(served, operation, served.bearer(role), survey=OTHER)
     missing = call(served, operation, served.bearer(role), survey="nowhere")
