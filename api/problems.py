@@ -178,8 +178,8 @@ _COME_AGAIN = (
 
 
 def documented(*statuses: int) -> dict[int, ResponseSpec]:
-    """The problems a route may answer, for its OpenAPI description; 429 where it asks for a key."""
-    every = (*statuses, 429) if 401 in statuses else statuses
+    """The problems a route may answer, for its OpenAPI description; where it asks for a key 429, 500 and 503 too."""
+    every = (*statuses, 429, 500, 503) if 401 in statuses else statuses
     return {
         status: ResponseSpec(Problem, generate_examples=False, description=DESCRIPTIONS[status], media_type=MEDIA_TYPE)
         for status in every
