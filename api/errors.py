@@ -10,6 +10,7 @@
     + NotNdjson               a batch that is not application/x-ndjson
     + BodyRefused             a JSON body whose fields are not those that the route takes
     + MomentWithoutZone       a time without its offset from UTC
+    + MomentOutOfRange        a time that there is not in UTC
     + BadUpload               a form field that cannot be used
     + BadIdempotencyKey       an Idempotency-Key that cannot be one
     + BadEventId              a Last-Event-ID that cannot be one
@@ -54,6 +55,7 @@ __all__ = [
     "IntervalOutOfRange",
     "KeyMissing",
     "KeyNotAccepted",
+    "MomentOutOfRange",
     "MomentWithoutZone",
     "NoReleaseYet",
     "NotAcceptable",
@@ -92,7 +94,9 @@ class UnknownParameter(RequestRefused):
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         self.allowed = tuple(sorted(known))
+        self.parameter = name[:80]
         nearest = difflib.get_close_matches(name, self.allowed, n=1, cutoff=0.5)
+        self.nearest = nearest[0] if nearest else None
         if not self.allowed:
             hint = "This route takes no query parameters."
         elif nearest:
@@ -106,13 +110,15 @@ class RepeatedParameter(RequestRefused):
     """A query parameter given twice: either value might have been meant."""
 
     def __init__(self, name: str) -> None:
+        self.parameter = name
         super().__init__(f"The query parameter {name!r} was given more than once. Give it once.")
 
 
 class NulCharacter(RequestRefused):
     """A NUL character in a path, query or form field."""
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, parameter: str | None = None) -> None:
+        self.parameter = parameter
         super().__init__(f"There is a NUL character in the {place}. Remove it: no name or label contains one.")
 
 
@@ -143,8 +149,12 @@ class NotNdjson(RequestRefused):
 class BodyRefused(RequestRefused):
     """A field of a JSON body is missing, unknown or of the wrong type."""
 
-    def __init__(self, why: str, field: str | None) -> None:
+    def __init__(
+        self, why: str, field: str | None, *, allowed: tuple[str, ...] = (), nearest: str | None = None
+    ) -> None:
         self.parameter = field
+        self.allowed = allowed or None
+        self.nearest = nearest
         super().__init__(f"{field}: {why}." if field else f"{why}.")
 
 
@@ -152,13 +162,26 @@ class MomentWithoutZone(RequestRefused):
     """A time that does not say how far it is from UTC."""
 
     def __init__(self, name: str) -> None:
+        self.parameter = name
         super().__init__(
             f"{name} has no time zone. Write it as 2026-11-23T12:00:00Z, or with an offset (in a URL, + is %2B)."
         )
 
 
+class MomentOutOfRange(RequestRefused):
+    """A time that falls out of the calendar when it is converted to UTC."""
+
+    def __init__(self, name: str) -> None:
+        self.parameter = name
+        super().__init__(f"{name} lies outside the years 1 to 9999 in UTC.")
+
+
 class BadUpload(RequestRefused):
     """A form field of an upload that is missing or cannot be used."""
+
+    def __init__(self, message: str, parameter: str | None = None) -> None:
+        self.parameter = parameter
+        super().__init__(message)
 
 
 class BadIdempotencyKey(RequestRefused):
@@ -261,13 +284,15 @@ class EstimateRefused(ApiError):
 
 
 class UnknownChoice(EstimateRefused):
-    """A value outside a closed list; ``allowed`` is the list."""
+    """A value outside a closed list; ``allowed`` is the list, ``nearest`` that of it which was perhaps meant."""
 
-    def __init__(self, what: str, value: str, allowed: Iterable[str]) -> None:
+    def __init__(self, what: str, value: str, allowed: Iterable[str], *, parameter: str | None = None) -> None:
+        self.parameter = parameter
         self.allowed = tuple(allowed)
         named = ", ".join(self.allowed[:MAX_NAMED])
         rest = len(self.allowed) - MAX_NAMED
         nearest = difflib.get_close_matches(value, self.allowed, n=1)
+        self.nearest = nearest[0] if nearest else None
         hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
         super().__init__(
             f"There is no {what} {value[:80]!r}.{hint} Allowed: {named}{f' and {rest} more' if rest > 0 else ''}."

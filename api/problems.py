@@ -12,11 +12,12 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, InternalServerException
+from litestar.exceptions import HTTPException, InternalServerException, ValidationException
 from litestar.openapi import ResponseSpec
 from sqlalchemy.exc import OperationalError
 
 from api import errors
+from api.offending import MAX_ALLOWED, choices_in, nearest_of, offending_parameter, parameter_of
 from jobs import logs
 from jobs.errors import WebhookRefused
 from polling import errors as polling_errors
@@ -45,7 +46,19 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     ] = None
     n_faults: Annotated[int | None, msgspec.Meta(description="How many faults there are in all.")] = None
     n_rows: Annotated[int | None, msgspec.Meta(description="How many interviews the refused file has.")] = None
-    allowed: Annotated[list[str] | None, msgspec.Meta(description="What would have been accepted instead.")] = None
+    allowed: Annotated[
+        list[str] | None, msgspec.Meta(description="What would have been accepted instead; at most 200.")
+    ] = None
+    parameter: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="The parameter, field or header that was wrong, by its name: of the path, query or form as in "
+            "this document, of a JSON body with its place, such as `waves[1]`."
+        ),
+    ] = None
+    nearest: Annotated[
+        str | None, msgspec.Meta(description="That of `allowed` which is nearest to what was sent, if one is near.")
+    ] = None
     request_id: Annotated[
         str | None,
         msgspec.Meta(description="With a status of 500 or more: the `X-Request-Id` by which the log tells of it."),
@@ -75,6 +88,7 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     errors.NotJson: ProblemKind(415, "unsupported-media-type", "The wrong media type"),
     errors.NotNdjson: ProblemKind(415, "unsupported-media-type", "The wrong media type"),
     errors.BodyRefused: ProblemKind(400, "bad-request", "The request cannot be understood"),
+    errors.MomentOutOfRange: ProblemKind(400, "bad-request", "The request cannot be understood"),
     errors.MomentWithoutZone: ProblemKind(400, "moment-without-zone", "A time needs its time zone"),
     RecursionError: ProblemKind(400, "bad-request", "The request is nested too deeply"),
     errors.KeyMissing: ProblemKind(401, "key-missing", "An API key is needed"),
@@ -167,8 +181,8 @@ _COME_AGAIN = (
 
 
 def documented(*statuses: int) -> dict[int, ResponseSpec]:
-    """The problems a route may answer, for its OpenAPI description; 429 where it asks for a key."""
-    every = (*statuses, 429) if 401 in statuses else statuses
+    """The problems a route may answer, for its OpenAPI description; where it asks for a key 429, 500 and 503 too."""
+    every = (*statuses, 429, 500, 503) if 401 in statuses else statuses
     return {
         status: ResponseSpec(Problem, generate_examples=False, description=DESCRIPTIONS[status], media_type=MEDIA_TYPE)
         for status in every
@@ -211,7 +225,9 @@ def answer(error: Exception) -> tuple[Problem, dict[str, str]]:
         faults=[msgspec.to_builtins(fault) for fault in faults] if faults is not None else None,
         n_faults=getattr(error, "n_faults", None) if faults is not None else None,
         n_rows=getattr(error, "n_rows", None),
-        allowed=list(allowed) if allowed is not None else None,
+        allowed=list(allowed)[:MAX_ALLOWED] if allowed is not None else None,
+        parameter=parameter_of(error),
+        nearest=getattr(error, "nearest", None),
         request_id=logs.current_request_id() if kind.status >= 500 else None,
     )
     return problem, headers
@@ -220,12 +236,29 @@ def answer(error: Exception) -> tuple[Problem, dict[str, str]]:
 def render(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """Answer an error; log it if it was not expected."""
     problem, headers = answer(error)
+    problem = _with_parameter(request, error, problem)
     if problem.status == 413:
         limit = request.route_handler.opt.get("too_large", "It is larger than this route accepts.")
         problem = msgspec.structs.replace(problem, detail=limit)
     if problem.status >= 500 and not isinstance(error, HTTPException | errors.ServiceBusy | errors.DatabaseAway):
         log_unexpected(error, method=request.method, path=request.url.path)
     return Response(problem, status_code=problem.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def _with_parameter(request: Request[Any, Any, Any], error: Exception, problem: Problem) -> Problem:
+    """The problem, with the parameter that it is about, if one can be found."""
+    parameter, allowed, nearest = problem.parameter, problem.allowed, problem.nearest
+    if isinstance(error, ValidationException) and isinstance(error.extra, list) and error.extra:
+        # The framework's own: a value of the wrong type.
+        parameter = error.extra[0].get("key")
+        field = request.route_handler.parsed_fn_signature.parameters.get(parameter or "")
+        if field is not None and (choices := choices_in(field.annotation)):
+            allowed, nearest = list(choices), nearest_of(request.query_params.get(parameter, ""), choices)
+    elif parameter is None and problem.status in (400, 404, 422):
+        parameter = offending_parameter(problem.detail, request.path_params, request.query_params)
+    if parameter == "wave_id" and parameter not in request.path_params:
+        parameter = "waves"
+    return msgspec.structs.replace(problem, parameter=parameter, allowed=allowed, nearest=nearest)
 
 
 def log_unexpected(error: BaseException, *, method: str, path: str) -> None:

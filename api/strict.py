@@ -18,15 +18,16 @@ from litestar.params import QueryParameter
 from api.errors import (
     ApiError,
     BodyRefused,
+    MomentOutOfRange,
     MomentWithoutZone,
     NotJson,
     NotMultipart,
     NotNdjson,
     NulCharacter,
     RepeatedParameter,
-    RequestRefused,
     UnknownParameter,
 )
+from api.offending import choices_in, nearest_of
 from api.strict_json import refuse_bad_json
 
 __all__ = ["is_strict", "query_parameters", "refuse_nul", "require_zone"]
@@ -48,7 +49,7 @@ async def is_strict(connection: Connection, handler: BaseRouteHandler) -> None:
         values = given.getall(name)
         if len(values) > 1:
             raise RepeatedParameter(name)
-        refuse_nul(values[0], f"query parameter {name!r}")
+        refuse_nul(values[0], f"query parameter {name!r}", parameter=name)
     media_type, _, parameters = connection.headers.get("content-type", "").partition(";")
     media_type = media_type.strip().lower()
     if handler.opt.get("json"):
@@ -104,7 +105,20 @@ def refuse_other_fields(body: bytes, handler: BaseRouteHandler) -> None:
         why, _, place = str(error).partition(" - at ")
         named = re.search(r"field `(.*)`", why)
         at = place.strip("`").removeprefix("$").removeprefix(".") or (named[1] if named else None)
-        raise BodyRefused(why, at) from None
+        choices = _choices(field.annotation, at)
+        raise BodyRefused(why, at, allowed=choices, nearest=nearest_of(_quoted(why), choices)) from None
+
+
+def _choices(struct: Any, place: str | None) -> tuple[str, ...]:
+    """What the field at a place of a body may be, if that is a closed list; at a place of its own, its fields."""
+    fields = {one.name: one.type for one in msgspec.structs.fields(struct)}
+    name = re.split(r"[.\[]", place)[0] if place else ""
+    return choices_in(fields[name]) if name in fields else tuple(fields)
+
+
+def _quoted(why: str) -> str:
+    found = re.search("[`'](.*)[`']", why)
+    return found[1] if found else ""
 
 
 def query_parameters(handler: BaseRouteHandler) -> frozenset[str]:
@@ -126,11 +140,11 @@ def require_zone(moment: datetime | None, name: str) -> datetime | None:
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise RequestRefused(f"{name} lies outside the years 1 to 9999 in UTC.") from None
+        raise MomentOutOfRange(name) from None
 
 
-def refuse_nul(text: str, place: str) -> str:
+def refuse_nul(text: str, place: str, *, parameter: str | None = None) -> str:
     """The text, unless it contains a NUL."""
     if "\0" in text:
-        raise NulCharacter(place)
+        raise NulCharacter(place, parameter)
     return text

@@ -69,7 +69,9 @@ def pollster_of(named: str | None, principal: Principal) -> str:
             raise PollsterRefused(named, principal.pollster)
         return principal.pollster
     if not named:
-        raise BadUpload("pollster is missing: this key speaks for no pollster, so the form has to name one.")
+        raise BadUpload(
+            "pollster is missing: this key speaks for no pollster, so the form has to name one.", "pollster"
+        )
     return named
 
 

@@ -1,5 +1,6 @@
 """The form of an upload: its fields, and everything that is wrong with one at once."""
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Annotated, Any
@@ -81,7 +82,8 @@ def check_form(fields: Iterable[tuple[str, object]]) -> None:
     problems += [f"{name} was given more than once" for name in FIELDS if len(given.get(name, ())) > 1]
     problems += _of_wrong_kind({name: given[name][0] for name in FIELDS if name in given})
     if problems:
-        raise BadUpload(f"The form cannot be used: {'; '.join(problems)}.")
+        first = re.match(r"there is no field '(.*?)'|(\w+)", problems[0])
+        raise BadUpload(f"The form cannot be used: {'; '.join(problems)}.", first and (first[1] or first[2]))
 
 
 def _of_wrong_kind(first: Mapping[str, object]) -> list[str]:

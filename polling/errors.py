@@ -41,6 +41,7 @@
     + UpgradeFailed     a schema upgrade failed; says what state the database is in
 """
 
+import difflib
 from collections.abc import Sequence
 
 from polling.faults import MAX_REPORTED_FAULTS, Fault
@@ -132,7 +133,11 @@ class QuestionNotFound(PollingError):
     def __init__(self, survey_id: str, question_id: str, known: Sequence[str] = ()) -> None:
         self.survey_id = survey_id
         self.question_id = question_id
-        asked = f" It asks {', '.join(known)}." if known else ""
+        self.allowed = tuple(known) or None
+        nearest = difflib.get_close_matches(question_id, known, n=1)
+        self.nearest = nearest[0] if nearest else None
+        asked = f" Did you mean '{self.nearest}'?" if self.nearest else ""
+        asked += f" It asks {', '.join(known)}." if known else ""
         super().__init__(f"Survey '{survey_id}' has no question '{question_id}'.{asked}")
 
 

@@ -41,7 +41,7 @@ def test_no_setting_is_listed_that_does_not_exist():
 
 def test_every_type_of_problem_is_listed_and_no_other():
     kinds = {(kind.status, kind.type) for kind in [*PROBLEMS.values(), *HTTP_KINDS.values(), UNEXPECTED]}
-    section = README.split("## Problems")[1].split("## Glossary")[0]
+    section = README.split("## Problems")[1].split("## What stays")[0]
     listed = re.findall(r"^\| (\d+) \| `([\w-]+)` \|", section, flags=re.MULTILINE)
     assert {(int(status), kind) for status, kind in listed} == kinds
 

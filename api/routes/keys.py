@@ -56,7 +56,7 @@ def create(
 ) -> NewKeyPayload:
     """A key for this survey alone. Its text is in this answer and nowhere else."""
     if data.role not in set(Role):
-        raise UnknownChoice("role", data.role, [str(role) for role in Role])
+        raise UnknownChoice("role", data.role, [str(role) for role in Role], parameter="role")
     now = services.now()
     text, record = create_key(
         services.store,

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, MutableMapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ CHECKS = ("not_a_server_error", "status_code_conformance", "content_type_conform
 MODES = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
 BATCHES = [f'{{"id": "b{n}", "district": "D1", "gender": "man", "age": "old", "rail": "yes"}}' for n in range(40)]
 WAVE = ("file", "fieldwork_start", "fieldwork_end", "reference")
+ALPHA = {"pollster": "Alpha"}
 NEEDED = (*WAVE, "reason", "respondent", "url", "first", "second")
 ENDLESS_S = 0.2
 """How long a stream of events is listened to."""
@@ -93,7 +95,8 @@ class Known:
         releases = [one["id"] for one in self._get("/questions/rail/releases", "releases")]
         waves = [one["reference"] for one in self._get("/waves", "waves")]
         jobs = [one["id"] for one in self._get("/jobs", "jobs")]
-        self._client.post("/waves/open", json={"reference": "tracker", "fieldwork_start": "2026-02-20"})
+        self._numbers = count()
+        tracker = self._opened()
         case = self._client.post("/erasures", json={"respondent": "nobody"}).json()["case_number"]
         self.values: dict[str, list[Any]] = {
             "survey_id": [*[SURVEY] * 9, OTHER],
@@ -101,11 +104,11 @@ class Known:
             "release_id": releases,
             "release": releases,
             "before": releases,
-            "wave_id": [*waves, "tracker"],
+            "wave_id": [*waves, tracker, tracker],
             "job_id": jobs,
             "case_number": [case],
             "district": list(DISTRICTS),
-            "number": [1, 2, 1_000_000],
+            "number": [*range(1, 40), 1_000_000],
             "event_id": [1, 2],
             "level": ["nation", "region", "district"],
             "districts": ["D1", "D1,D2"],
@@ -123,12 +126,12 @@ class Known:
             "Last-Event-ID": ["0", "1"],
             "format": ["json", "html", "markdown"],
             "reason": ["because"],
-            "reference": ["w1", "w9"],
+            "reference": ["w1", *(f"f{n}" for n in range(40))],
             "replaces": ["w1"],
             "pollster": ["Alpha"],
             "fieldwork_start": ["2026-02-20"],
             "fieldwork_end": ["2026-02-25"],
-            "file": [wave_csv(50, start=30_000), wave_csv(50, start=40_000)],
+            "file": [wave_csv(50, start=1000 * n) for n in range(30, 60)],
             "waves": [["w2"]],
             "since": ["2026-03-02T12:00:00Z"],
             "respondent": ["r1", "nobody"],
@@ -143,7 +146,7 @@ class Known:
         if isinstance(case.body, str) and draw(st.booleans()):
             case.body = draw(st.sampled_from(BATCHES))
         if isinstance(case.body, dict) and "file" in case.body and draw(st.booleans()):
-            case.body |= {name: draw(st.sampled_from(self.values[name])) for name in WAVE}
+            case.body = {name: draw(st.sampled_from(self.values[name])) for name in (*WAVE, "pollster")}
         sparse = draw(st.booleans())
         for container in (case.path_parameters, case.query, case.headers, case.body):
             if not isinstance(container, MutableMapping):
@@ -157,7 +160,7 @@ class Known:
                     container[name] = draw(st.sampled_from(self.values[name]))
 
     def _is_spared(self, draw: Callable[[Any], Any], name: str) -> bool:
-        return name not in self.values or (name not in NEEDED and draw(st.booleans()))
+        return name not in self.values or (name not in NEEDED and draw(st.integers(0, 3)) < 3)
 
     def close(self) -> None:
         self._client.close()
@@ -166,6 +169,13 @@ class Known:
         """Put something new in the place of what the request may end."""
         for name in self.made.keys() & case.path_parameters.keys():
             case.path_parameters[name] = self.made[name]()
+        if operation_of(case) in ("closeWave", "receiveBatch"):
+            case.path_parameters["wave_id"] = self._opened()
+
+    def _opened(self) -> str:
+        reference = f"open{next(self._numbers)}"
+        self._client.post("/waves/open", json={"reference": reference, "fieldwork_start": "2026-02-20", **ALPHA})
+        return reference
 
     def _webhook(self) -> str:
         listed = self._get("/webhooks", "webhooks")  # a survey has a few at most
@@ -174,6 +184,11 @@ class Known:
 
     def _get(self, path: str, name: str) -> list[Any]:
         return list(self._client.get(path).json()[name])
+
+
+def operation_of(case: Any) -> str:
+    """Its operation id."""
+    return str(case.operation.definition.raw["operationId"])
 
 
 def _send_some(operation: Any, n: int, seed: int, known: Known, session: requests.Session, outcome: Outcome) -> None:
@@ -208,7 +223,7 @@ def _send_some(operation: Any, n: int, seed: int, known: Known, session: request
 
 
 def _send(case: Any, role: str, known: Known, session: requests.Session, outcome: Outcome) -> None:
-    name = case.operation.definition.raw["operationId"]
+    name = operation_of(case)
     headers = known.served.headers(role)
     timeout = ENDLESS_S if name == "followEvents" else 30
     reply: Response = case.call(session=session, headers=headers, timeout=timeout)

@@ -12,6 +12,8 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
+from api.auth import authenticate
+from api.errors import DatabaseAway
 from api.slots import Slots
 from polling.errors import RespondentsUnknown, SchemaOutdated
 from polling.store import outbox, webhooks
@@ -114,6 +116,19 @@ def limited(provoke: Provoke, world: World) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(world.services.strangers, "_rate", 0.001)
         patch.setattr(world.services.strangers, "_buckets", OrderedDict(testclient=(0.0, time.monotonic())))
+        return provoke(world)
+
+
+def failing(error: type[Exception], provoke: Provoke, world: World) -> Any:
+    """Ask without a key, which cannot be looked up just now."""
+
+    def fail(services: Any, header: str | None, **about: Any) -> Any:
+        if header is None:
+            raise error
+        return authenticate(services, header, **about)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("api.auth.authenticate", fail)
         return provoke(world)
 
 
@@ -606,8 +621,18 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
 
 
 PROVOCATIONS = {
-    # What asks for a key also asks how often it came; an address without one is counted too.
-    name: calls | ({429: partial(limited, calls[401])} if 401 in calls else {})
+    name: (
+        # What asks for a key also asks how often it came, an address without one is counted too; it may meet a database
+        # that is away, and a fault.
+        {
+            429: partial(limited, calls[401]),
+            500: partial(failing, RuntimeError, calls[401]),
+            503: partial(failing, DatabaseAway, calls[401]),
+        }
+        | calls
+        if 401 in calls
+        else calls
+    )
     for name, calls in PROVOCATIONS.items()
 }
 
@@ -639,8 +664,11 @@ def test_a_documented_status_can_be_provoked(world: World, operation: str, statu
     if media_type in ("text/csv", "text/plain", "text/event-stream", "application/vnd.apache.parquet"):
         return
     body = reply.json()
-    schema = response["content"][media_type]["schema"]["$ref"].rsplit("/", 1)[1]
-    check(world, schema, body)
+    described = response["content"][media_type]["schema"]
+    if status >= 400:
+        described, narrower = described["allOf"]
+        assert body["type"] in narrower["properties"]["type"]["enum"]
+    check(world, described["$ref"].rsplit("/", 1)[1], body)
     if status >= 400:
         assert (body["status"], reply.headers["content-type"]) == (status, "application/problem+json")
 
