@@ -161,7 +161,7 @@ def find(services: Services, which: Which) -> Served:
     if which.release_id is not None and which.as_of is not None:
         raise EstimateRefused("release and as_of both name a release. Give one of them.")
     if which.cursor is not None and which.takes_current:
-        return _find_again(services, which, read_cursor(which.cursor).release_id)
+        return _find_again(services, which, read_cursor(which.cursor).key)
     if which.takes_current:
         return services.memory.find_served(which.survey_id, which.question_id)
     at = require_zone(which.as_of, "as_of")

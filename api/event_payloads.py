@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from api.payloads import NextCursor
+
 __all__ = [
     "DeliveryList",
     "DeliveryPayload",
@@ -73,7 +75,8 @@ class DeliveryList(msgspec.Struct, frozen=True):
     """What became of the last events of a webhook."""
 
     webhook: Annotated[str, Meta(description="The webhook's id.")]
-    deliveries: Annotated[list[DeliveryPayload], Meta(description="The last 200, newest first.")]
+    deliveries: Annotated[list[DeliveryPayload], Meta(description="Newest first.")]
+    next_cursor: NextCursor
 
 
 class TicketPayload(msgspec.Struct, frozen=True):
