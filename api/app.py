@@ -19,6 +19,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ControllerRouterHandler
 
 from api.auth import Principal, check_policy, is_permitted, principal_of
+from api.compression import Compression
 from api.cross_origin import CrossOrigin
 from api.docs import docs_routes
 from api.edge import Edge
@@ -85,7 +86,7 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
     secrets = SecretsFile(settings.secrets_file)
     releases = ReleaseCache(store, secrets, settings)
     services = Services(store, secrets, settings, releases, now)
-    app = build(services)
+    app = Compression(build(services))
     return Edge(
         CrossOrigin(app, settings.cors_origins) if settings.cors_origins else app,
         metrics=services.metrics,
