@@ -1,12 +1,15 @@
 """Lists page by page: each thing once, whatever comes meanwhile."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from polling.store import outbox, queue, webhooks
-from tests.api.world import SURVEY, World, wave_csv
+from api.cursors import write_cursor
+from polling.store import audit, outbox, queue, webhooks
+from polling.store.engine import Store
+from tests.api.world import SURVEY, World, make_world, wave_csv
 
 BASE = f"/v1/surveys/{SURVEY}"
 RELEASES = f"{BASE}/questions/rail/releases"
@@ -108,3 +111,22 @@ def test_a_cursor_of_another_list_is_refused(busy: World):
 def test_a_page_of_a_list_has_at_most_a_thousand(busy: World, limit: int):
     reply = busy.get(RELEASES, params={"limit": limit})
     assert (reply.status_code, reply.json()["detail"]) == (400, "limit must be from 1 to 1,000.")
+
+
+def test_pages_of_either_store_are_those_of_the_list(store: Store, tmp_path: Path):
+    world = make_world(store, tmp_path)
+    with world.client:
+        for number in range(3):
+            world.release(f"w{number}", wave_csv(100, start=1000 * number))
+        for path, name in ((RELEASES, "releases"), (f"{BASE}/waves", "waves"), (f"{BASE}/jobs", "jobs")):
+            assert every(world, path, name, limit=2) == ask(world, path)[name]
+        # Looked for in the database before it is known to be made up.
+        forged = write_cursor("x'; --", 1, "forged"), write_cursor("f" * 32, 1, "forged")
+        for cursor in forged:
+            reply = world.get(f"{BASE}/questions/rail/estimates", params={"cursor": cursor})
+            assert (reply.status_code, reply.json()["type"]) == (422, "bad-cursor")
+        # What is read is noted, in the same chain on either.
+        url = ask(world, RELEASES)["releases"][0]["url"]
+        assert world.get(f"{url}/draws", "analyst").status_code == 200
+        with store.read() as session:
+            assert list(audit.read_entries(session))[-1].action == "draws-read"
