@@ -182,7 +182,7 @@ def find(services: Services, which: Which) -> Served:
     if which.found is not None:
         return which.found.served
     if which.cursor is not None and which.takes_current:
-        return _find_again(services, which, read_cursor(which.cursor).release_id)
+        return _find_again(services, which, read_cursor(which.cursor).key)
     if which.takes_current:
         return services.memory.find_served(which.survey_id, which.question_id)
     at = require_zone(which.as_of, "as_of")

@@ -19,6 +19,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ControllerRouterHandler
 
 from api.auth import Principal, check_policy, is_permitted, principal_of
+from api.compression import Compression
 from api.cross_origin import CrossOrigin
 from api.docs import docs_routes
 from api.edge import Edge
@@ -93,8 +94,9 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
 
 def with_edge(app: Litestar, services: Services) -> Edge:
     """The application with its edge, as it is served."""
+    compressed = Compression(app)
     return Edge(
-        CrossOrigin(app, services.settings.cors_origins) if services.settings.cors_origins else app,
+        CrossOrigin(compressed, services.settings.cors_origins) if services.settings.cors_origins else compressed,
         metrics=services.metrics,
         proxies=TrustedProxies(services.settings.trusted_proxies),
         replies=Replies(services),

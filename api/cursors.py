@@ -1,7 +1,7 @@
-"""Where the next page of an answer begins: a text that says nothing to its reader, bound to release and query.
+"""Where the next page of an answer or a list begins: a text that says nothing to its reader, bound to what was asked.
 
-The release is in the cursor, so that pages are pages of one answer also when a new release came meanwhile. The rest is
-a check: of the release, of everything that was asked but the form and the size of the page, and of the place.
+The release of an answer is in it, so that pages are pages of one answer also when a new release came meanwhile. The
+rest is a check: of everything that was asked but the form and the size of the page, and of the place.
 """
 
 import base64
@@ -9,6 +9,7 @@ import binascii
 import hashlib
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
 
@@ -16,6 +17,9 @@ from api.errors import CursorRefused
 
 __all__ = ["Cursor", "read_cursor", "write_cursor"]
 
+Key = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{0,64}$")]
+Start = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""Of a cursor that was made up, the key is looked for in the database before the check tells."""
 N_CHECK = 12
 MOST = 500
 """Characters of a cursor; ours have fewer."""
@@ -25,9 +29,10 @@ MOST = 500
 class Cursor:
     """A place in an answer."""
 
-    release_id: str
+    key: str
+    """The release of an answer; of a list what was listed last."""
     start: int
-    """Rows before it."""
+    """Rows before it; or a number of what was listed last."""
     check: bytes
 
     def require(self, basis: Hashable) -> None:
@@ -43,13 +48,13 @@ class Cursor:
         CursorRefused
             If it was written for something else, or altered.
         """
-        if self.check != _check(basis, self.release_id, self.start):
+        if self.check != _check(basis, self.key, self.start):
             raise CursorRefused("It belongs to another query or another release")
 
 
-def write_cursor(release_id: str, start: int, basis: Hashable) -> str:
+def write_cursor(key: str, start: int, basis: Hashable) -> str:
     """The text of a place in the answer that ``basis`` tells from all others."""
-    content = msgspec.msgpack.encode((release_id, start, _check(basis, release_id, start)))
+    content = msgspec.msgpack.encode((key, start, _check(basis, key, start)))
     return base64.urlsafe_b64encode(content).decode("ascii").rstrip("=")
 
 
@@ -65,11 +70,11 @@ def read_cursor(text: str) -> Cursor:
         if len(text) > MOST:
             raise ValueError(text)
         content = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        release_id, start, check = msgspec.msgpack.decode(content, type=tuple[str, int, bytes])
+        key, start, check = msgspec.msgpack.decode(content, type=tuple[Key, Start, bytes])
     except (ValueError, binascii.Error, msgspec.MsgspecError):
         raise CursorRefused("It is none that was given out here") from None
-    return Cursor(release_id, start, check)
+    return Cursor(key, start, check)
 
 
-def _check(basis: Hashable, release_id: str, start: int) -> bytes:
-    return hashlib.blake2b(repr((basis, release_id, start)).encode(), digest_size=N_CHECK).digest()
+def _check(basis: Hashable, key: str, start: int) -> bytes:
+    return hashlib.blake2b(repr((basis, key, start)).encode(), digest_size=N_CHECK).digest()

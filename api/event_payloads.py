@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from api.payloads import NextCursor
 from polling.store.webhooks import DeliveryRecord, WebhookRecord
 
 __all__ = [
@@ -77,7 +78,8 @@ class DeliveryList(msgspec.Struct, frozen=True):
     """What became of the last events of a webhook."""
 
     webhook: Annotated[str, Meta(description="The webhook's id.")]
-    deliveries: Annotated[list[DeliveryPayload], Meta(description="The last 200, newest first.")]
+    deliveries: Annotated[list[DeliveryPayload], Meta(description="Newest first.")]
+    next_cursor: NextCursor
 
 
 class TicketPayload(msgspec.Struct, frozen=True):

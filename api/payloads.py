@@ -31,6 +31,7 @@ __all__ = [
     "SurveySummary",
 ]
 
+NextCursor = Annotated[str | None, Meta(description="The `cursor` of the next page; null if this is the last.")]
 SurveyId = Annotated[str, Meta(description="The survey's id, as in the URL.")]
 QuestionId = Annotated[str, Meta(description="The question's id, as in the URL.")]
 
@@ -184,6 +185,7 @@ class JobList(msgspec.Struct, frozen=True):
 
     survey: SurveyId
     jobs: list[JobPayload]
+    next_cursor: NextCursor
 
 
 class RestatedWavePayload(msgspec.Struct, frozen=True):
@@ -251,6 +253,7 @@ class ReleaseList(msgspec.Struct, frozen=True):
     survey: SurveyId
     question: QuestionId
     releases: list[ReleasePayload]
+    next_cursor: NextCursor
 
 
 class DiagnosticsPayload(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from api.forms import JSON
 from api.paging import Page, cut
 from api.table_files import write_table
 
-__all__ = ["COMPRESSED", "GZIP", "Encoded", "PageBytes", "Variant", "is_gzip"]
+__all__ = ["COMPRESSED", "GZIP", "LEAST", "LEVEL", "Encoded", "PageBytes", "Variant", "is_gzip"]
 
 GZIP: Final = "gzip"
 COMPRESSED: Final = frozenset({JSON, "csv", "arrow"})

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from api.payloads import JobLink, SurveyId
+from api.payloads import JobLink, NextCursor, SurveyId
 
 __all__ = [
     "ChangedWavesPayload",
@@ -123,6 +123,7 @@ class WaveList(msgspec.Struct, frozen=True):
     survey: SurveyId
     as_of: Annotated[datetime | None, Meta(description="The moment at which they stood so; null for now.")]
     waves: list[WavePayload]
+    next_cursor: NextCursor
 
 
 class WaveVersionPayload(msgspec.Struct, frozen=True):

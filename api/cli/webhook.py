@@ -119,7 +119,7 @@ def deliveries(runtime: Runtime, *, survey_id: str, webhook_id: str, limit: int,
         one = webhooks.get_webhook(session, survey_id, webhook_id)
         found = webhooks.list_deliveries(session, webhook_id, limit=limit)
     if json_:
-        print_json(DeliveryList(webhook_id, [delivery_payload(one, delivery) for delivery in found]))
+        print_json(DeliveryList(webhook_id, [delivery_payload(one, delivery) for delivery in found], None))
         return
     print_table(
         ("event", "kind", "state", "attempts", "last (UTC)", "detail"),

@@ -1,6 +1,6 @@
 """Follow the work that waves ask for, and cancel it."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from litestar import Router, get, post
@@ -9,6 +9,7 @@ from litestar.params import FromPath
 from sqlalchemy.orm import Session
 
 from api.auth import Principal
+from api.list_pages import LISTED, ListPage
 from api.payloads import JobLink, JobList, JobPayload
 from api.problems import documented
 from api.services import Services
@@ -20,7 +21,7 @@ from polling.store.records import JobRecord
 
 __all__ = ["describe_job", "job_link", "jobs_routes"]
 
-MAX_LISTED = 200
+BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @get(
@@ -29,20 +30,31 @@ MAX_LISTED = 200
     summary="Jobs of a survey",
     tags=["jobs"],
     sync_to_thread=True,
-    responses=documented(400, 401, 403, 404),
+    responses=documented(400, 401, 403, 404, 422),
+    dependencies=LISTED,
 )
 def list_jobs(
-    survey_id: FromPath[str], principal: NamedDependency[Principal], services: NamedDependency[Services]
+    survey_id: FromPath[str],
+    page: NamedDependency[ListPage],
+    principal: NamedDependency[Principal],
+    services: NamedDependency[Services],
 ) -> JobList:
-    """The last 200 jobs, newest first. A pollster's key sees those of the questions that its own waves asked."""
+    """Jobs, newest first. A pollster's key sees those of the questions that its own waves asked.
+
+    They are left out of a page, so that it may have fewer than `limit` although others follow.
+    """
+    basis = ("jobs", survey_id)
+    begin = page.after(*basis)
+    after = (BEGIN + timedelta(microseconds=begin.start), begin.key) if begin else None
     with services.store.read() as session:
         surveys.list_versions(session, survey_id)
         visible = _visible_questions(session, survey_id, principal)
-        listed = queue.list_jobs(session, survey_id=survey_id, limit=MAX_LISTED)
+        listed, last = page.cut(queue.list_jobs(session, survey_id=survey_id, after=after, limit=page.limit + 1))
         found = [job for job in listed if visible is None or job.question_id in visible]
         ends = expected_ends(session, found, now=services.now())
     jobs = [describe_job(job, ends.get(job.id), of_all=visible is None) for job in found]
-    return JobList(survey=survey_id, jobs=jobs)
+    at = (last.first_asked_at - BEGIN) // timedelta(microseconds=1) if last else 0
+    return JobList(survey=survey_id, jobs=jobs, next_cursor=page.next_cursor(last.id, at, *basis) if last else None)
 
 
 @get(

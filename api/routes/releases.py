@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from api.confirmed import describe_confirmation
 from api.data_notes import data_notes
+from api.list_pages import LISTED, ListPage
 from api.payloads import DiagnosticsPayload, ReleaseList, ReleasePayload, RestatedWavePayload
 from api.problems import documented
 from api.services import Services
@@ -28,18 +29,29 @@ __all__ = ["describe_release", "diagnostics_of", "find_release", "releases_route
     summary="A question's releases",
     tags=["releases"],
     sync_to_thread=True,
-    responses=documented(400, 401, 403, 404),
+    responses=documented(400, 401, 403, 404, 422),
+    dependencies=LISTED,
 )
 def list_releases(
-    survey_id: FromPath[str], question_id: FromPath[str], services: NamedDependency[Services]
+    survey_id: FromPath[str],
+    question_id: FromPath[str],
+    page: NamedDependency[ListPage],
+    services: NamedDependency[Services],
 ) -> ReleaseList:
-    """Every release of a question, newest first; empty before the first one."""
+    """Releases of a question, newest first; none before the first one."""
     floor = services.settings.min_interviews
+    basis = ("releases", survey_id, question_id)
+    after = page.after(*basis)
     with services.store.read() as session:
         releases.question_state(session, survey_id, question_id)
-        found = releases.list_releases(session, survey_id, question_id)
+        found, last = page.cut(
+            releases.list_releases(
+                session, survey_id, question_id, before=after.start if after else None, limit=page.limit + 1
+            )
+        )
         described = [describe_release(session, one, min_interviews=floor) for one in found]
-    return ReleaseList(survey=survey_id, question=question_id, releases=described)
+    next_cursor = page.next_cursor(last.id, last.number, *basis) if last else None
+    return ReleaseList(survey=survey_id, question=question_id, releases=described, next_cursor=next_cursor)
 
 
 @get(

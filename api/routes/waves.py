@@ -13,6 +13,7 @@ from litestar.params import FromPath, MultipartBody, QueryParameter
 
 from api.auth import Principal
 from api.idempotency import IdempotencyHeader, file_sha256
+from api.list_pages import LISTED, ListPage
 from api.problems import documented
 from api.services import Services
 from api.strict import require_zone
@@ -130,10 +131,12 @@ def waves_routes(settings: Settings) -> Router:
     summary="Waves of a survey",
     tags=["waves"],
     sync_to_thread=True,
-    responses=documented(400, 401, 403, 404),
+    responses=documented(400, 401, 403, 404, 422),
+    dependencies=LISTED,
 )
 def list_waves(
     survey_id: FromPath[str],
+    page: NamedDependency[ListPage],
     principal: NamedDependency[Principal],
     services: NamedDependency[Services],
     as_of: Annotated[
@@ -142,13 +145,22 @@ def list_waves(
 ) -> WaveList:
     """Waves in order of arrival. A pollster's key sees its own."""
     moment = require_zone(as_of, "as_of")
+    basis = ("waves", survey_id, principal.only_pollster, None if moment is None else moment.isoformat())
+    after = page.after(*basis)
+    start = after.start if after else 0  # a wave stays where it is in the order of arrival
     with services.store.read() as session:
         declaration = surveys.get_declaration(session, survey_id)
         if moment is None:
             found = waves.list_waves(session, survey_id, principal.only_pollster)
         else:
             found = waves.state_at(session, survey_id, moment, pollster=principal.only_pollster)
-    return WaveList(survey=survey_id, as_of=moment, waves=[describe_wave(wave, declaration) for wave in found])
+    listed, last = page.cut(found[start:])
+    return WaveList(
+        survey=survey_id,
+        as_of=moment,
+        waves=[describe_wave(wave, declaration) for wave in listed],
+        next_cursor=page.next_cursor("", start + len(listed), *basis) if last else None,
+    )
 
 
 @get(

@@ -14,6 +14,7 @@ from api.event_payloads import (
     delivery_payload,
     webhook_payload,
 )
+from api.list_pages import LISTED, ListPage
 from api.payloads import JobLink
 from api.problems import documented
 from api.routes.jobs import job_link
@@ -26,7 +27,6 @@ __all__ = ["webhooks_routes"]
 
 ALL = "/v1/surveys/{survey_id:str}/webhooks"
 ONE = ALL + "/{webhook_id:str}"
-MAX_LISTED = 200
 
 
 @post(
@@ -112,17 +112,26 @@ def delete_webhook(
     summary="What became of a webhook's events",
     tags=["events"],
     sync_to_thread=True,
-    responses=documented(400, 401, 403, 404),
+    responses=documented(400, 401, 403, 404, 422),
+    dependencies=LISTED,
 )
 def list_deliveries(
-    survey_id: FromPath[str], webhook_id: FromPath[str], services: NamedDependency[Services]
+    survey_id: FromPath[str],
+    webhook_id: FromPath[str],
+    page: NamedDependency[ListPage],
+    services: NamedDependency[Services],
 ) -> DeliveryList:
-    """The last 200 events that were sent, or are tried, newest first."""
+    """Events that were sent, or are tried, newest first."""
+    basis = ("deliveries", survey_id, webhook_id)
+    after = page.after(*basis)
     with services.store.read() as session:
         surveys.list_versions(session, survey_id)
         webhook = webhooks.get_webhook(session, survey_id, webhook_id)
-        found = webhooks.list_deliveries(session, webhook_id, limit=MAX_LISTED)
-    return DeliveryList(webhook_id, [delivery_payload(webhook, one) for one in found])
+        found, last = page.cut(
+            webhooks.list_deliveries(session, webhook_id, before=after.start if after else None, limit=page.limit + 1)
+        )
+    next_cursor = page.next_cursor("", last.event_id, *basis) if last else None
+    return DeliveryList(webhook_id, [delivery_payload(webhook, one) for one in found], next_cursor)
 
 
 @post(

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from polling.errors import JobNotFound
@@ -35,9 +35,16 @@ def list_jobs(
     *,
     question_id: str | None = None,
     kind: str | None = None,
+    after: tuple[datetime, str] | None = None,
     limit: int | None = None,
 ) -> list[JobRecord]:
-    """Jobs of a survey (or all), newest request first."""
+    """Jobs of a survey (or all), newest request first.
+
+    Parameters
+    ----------
+    after
+        When one was first asked for, and its id: only those that come after it.
+    """
     jobs = select(Job).order_by(Job.first_asked_at.desc(), Job.id).limit(limit)
     if survey_id is not None:
         jobs = jobs.where(Job.survey_id == survey_id)
@@ -47,6 +54,10 @@ def list_jobs(
         jobs = jobs.where(Job.kind == kind)
     if states is not None:
         jobs = jobs.where(Job.state.in_(states))
+    if after is not None:
+        moment, last = after
+        same_moment = and_(Job.first_asked_at == moment, Job.id > last)
+        jobs = jobs.where(or_(Job.first_asked_at < moment, same_moment))
     return [job_record(row) for row in session.scalars(jobs.execution_options(populate_existing=True))]
 
 

@@ -130,11 +130,26 @@ def release_at(session: Session, survey_id: str, question_id: str, moment: datet
     return None if release_id is None else get_release(session, release_id)
 
 
-def list_releases(session: Session, survey_id: str, question_id: str | None = None) -> list[ReleaseRecord]:
-    """Releases of a survey or of one of its questions, newest first."""
-    mine = _releases().where(Release.survey_id == survey_id)
+def list_releases(
+    session: Session,
+    survey_id: str,
+    question_id: str | None = None,
+    *,
+    before: int | None = None,
+    limit: int | None = None,
+) -> list[ReleaseRecord]:
+    """Releases of a survey or of one of its questions, newest first.
+
+    Parameters
+    ----------
+    before
+        Only those with a smaller number.
+    """
+    mine = _releases().where(Release.survey_id == survey_id).limit(limit)
     if question_id is not None:
         mine = mine.where(Release.question_id == question_id)
+    if before is not None:
+        mine = mine.where(Release.number < before)
     newest_first = mine.order_by(Release.published_at.desc(), Release.question_id, Release.number.desc())
     return [_record(*row) for row in session.execute(newest_first)]
 

@@ -190,9 +190,13 @@ def note_try(
     return _delivery(found.one())
 
 
-def list_deliveries(session: Session, webhook_id: str, *, limit: int) -> list[DeliveryRecord]:
-    """What became of the last events, newest first."""
+def list_deliveries(
+    session: Session, webhook_id: str, *, before: int | None = None, limit: int
+) -> list[DeliveryRecord]:
+    """What became of the last events, or of the last before one, newest first."""
     mine = select(WebhookDelivery).where(WebhookDelivery.webhook_id == webhook_id)
+    if before is not None:
+        mine = mine.where(WebhookDelivery.event_id < before)
     rows: Sequence[WebhookDelivery] = session.scalars(mine.order_by(WebhookDelivery.event_id.desc()).limit(limit)).all()
     return [_delivery(row) for row in rows]
 

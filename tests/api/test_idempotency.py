@@ -116,7 +116,7 @@ def test_a_key_answered_by_another_process_meanwhile_rolls_the_effect_back(world
         exchanges._running.clear()  # as another process would see it
         assert push(world, "k1").status_code == 202
         with pytest.raises(RequestInFlight), world.store.write() as session:
-            here.keep(session, 200, WaveList(SURVEY, None, []))
+            here.keep(session, 200, WaveList(SURVEY, None, [], None))
     assert n_waves(world) == 1
 
 

@@ -123,7 +123,10 @@ def refused(world: World, path: str, **parameters: Any) -> str:
     return str(reply.json()["detail"])
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "é", "AAAA", "*", "a" * 600, "null", "eyJhIjoxfQ"])
+FORGED = [write_cursor(key, start, "forged") for key, start in (("a\0b", 1), ("x" * 65, 1), ("a'b", 1), ("a", -1))]
+
+
+@pytest.mark.parametrize("cursor", [*FORGED, "", "x", "é", "AAAA", "*", "a" * 600, "null", "eyJhIjoxfQ"])
 def test_what_is_no_cursor_is_refused(served: World, cursor: str):
     assert "none that was given out here" in refused(served, "estimates", cursor=cursor, limit=5)
 
@@ -135,7 +138,7 @@ def test_a_cursor_of_another_query_or_another_place_is_refused(served: World):
         assert "belongs to another query" in refused(served, "estimates", **(GROUPS | changed), cursor=cursor)
     assert "another query" in refused(served, "rank", **GROUPS, cursor=cursor)
     held = read_cursor(cursor)
-    moved = write_cursor(held.release_id, 6, "forged")
+    moved = write_cursor(held.key, 6, "forged")
     assert "another query" in refused(served, "estimates", **GROUPS, cursor=moved)
     nowhere = write_cursor("0" * 32, 5, "forged")
     assert "another question, or was altered" in refused(served, "estimates", **GROUPS, cursor=nowhere)

@@ -4,7 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +29,39 @@ QUIET = (
 """Chromium in a container, without the errands that it runs by itself."""
 
 
+class _Page(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = b"<!DOCTYPE html><title>A page</title>"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Tell nothing."""
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a server with an empty database."""
+def pages_port() -> Iterator[int]:
+    """Port of this machine at which somebody else's pages are."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Page) as pages:
+        thread = threading.Thread(target=pages.serve_forever, daemon=True)
+        thread.start()
+        yield pages.server_address[1]
+        pages.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, pages_port: int) -> Iterator[str]:
+    """Address of a server with an empty database, which the pages at ``localhost`` may call."""
     folder: Path = tmp_path_factory.mktemp("server")
     settings = folder / "hustings.toml"
-    settings.write_text(f'data_dir = "{folder}/data"\nsecrets_file = "{folder}/secrets.toml"\n')
+    settings.write_text(
+        f'data_dir = "{folder}/data"\nsecrets_file = "{folder}/secrets.toml"\n'
+        f'cors_origins = "http://localhost:{pages_port}"\n'
+    )
     command = [sys.executable, "-m", "api.cli", "--settings", str(settings)]
     command += ["serve", "--port", "0", "--no-worker", "--with-parent"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

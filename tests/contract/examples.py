@@ -10,13 +10,11 @@ import re
 import sys
 from typing import Any
 
-from sqlalchemy import text
-
 from api.openapi import EXAMPLES
 from polling.store.engine import open_store
-from tests.api.world import make_world, wave_csv
+from tests.api.world import make_world
 from tests.contract.served import new_database
-from tests.contract.test_openapi import PROVOCATIONS
+from tests.contract.test_openapi import PROVOCATIONS, furnish
 
 __all__ = ["cut", "make"]
 
@@ -37,11 +35,7 @@ def make() -> dict[str, dict[str, dict[str, Any]]]:
         store = open_store(url)
         world = make_world(store, folder, max_upload_mb=1)
         with world.client:
-            world.release(question="tax", content=wave_csv(questions=("rail", "tax")))
-            with store.write() as session:
-                session.execute(
-                    text("DELETE FROM fit_draws WHERE fit_id IN (SELECT id FROM fit WHERE question_id = 'tax')")
-                )
+            furnish(world)
             for name, calls in PROVOCATIONS.items():
                 for status in sorted((one for one in calls if one < 300), reverse=True):
                     reply = calls[status](world)

@@ -68,7 +68,11 @@ def test_every_answer_has_an_example_and_every_example_obeys_its_schema(document
 
 
 def test_an_example_that_does_not_obey_would_be_found(document: dict[str, Any]):
-    (content,) = [one for name, status, _, one in answers(document) if (name, status) == ("getEstimates", "200")]
+    (content,) = [
+        one
+        for name, status, media_type, one in answers(document)
+        if (name, status, media_type) == ("getEstimates", "200", "application/json")
+    ]
 
     assert obeys(document, content["schema"], content["example"])
     assert not obeys(document, content["schema"], content["example"] | {"interval": "0.9"})

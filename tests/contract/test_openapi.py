@@ -35,15 +35,19 @@ def world(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     shutil.copy(_sqlite_template, folder / "hustings.db")
     store = open_store(f"sqlite:///{folder}/hustings.db")
     world = make_world(store, folder, max_upload_mb=1)
-    # A trend needs a model with periods.
-    change_survey(world, "survey.toml", "gender + (1|district)", "gender + (1|district) + (1|period)")
     with world.client:
-        world.release(question="tax", content=wave_csv(questions=("rail", "tax")))
-        with store.write() as session:
-            gone = "DELETE FROM fit_draws WHERE fit_id IN (SELECT id FROM fit WHERE question_id = 'tax')"
-            session.execute(text(gone))
+        furnish(world)
         yield world
     store.close()
+
+
+def furnish(world: World) -> None:
+    """Give a world what can be asked for here: a release with periods, and one whose draws are gone."""
+    # A trend needs a model with periods.
+    change_survey(world, "survey.toml", "gender + (1|district)", "gender + (1|district) + (1|period)")
+    world.release(question="tax", content=wave_csv(questions=("rail", "tax")))
+    with world.store.write() as session:
+        session.execute(text("DELETE FROM fit_draws WHERE fit_id IN (SELECT id FROM fit WHERE question_id = 'tax')"))
 
 
 def first(world: World, path: str, name: str) -> str:
@@ -78,6 +82,11 @@ def plain(path: str | Callable[[World], str], *, forbidden: str | None = None, m
     if missing:
         calls[404] = lambda world: world.get(missing)
     return calls
+
+
+def badly_paged(path: str | Callable[[World], str]) -> dict[int, Provoke]:
+    """What a list answers to a cursor that is none."""
+    return {422: lambda world: world.get(f"{path if isinstance(path, str) else path(world)}?cursor=none")}
 
 
 def change(world: World, path: str, role: str, headers: dict[str, str] | None = None, **body: Any) -> Any:
@@ -400,7 +409,8 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     "listQuestions": plain(f"{BASE}/questions", forbidden="pollster", missing="/v1/surveys/none/questions"),
     "getQuestion": plain(RAIL, forbidden="pollster", missing=f"{BASE}/questions/none"),
     "listDistricts": plain(f"{BASE}/districts", forbidden="monitor", missing="/v1/surveys/none/districts"),
-    "listWaves": plain(f"{BASE}/waves", forbidden="reader", missing="/v1/surveys/none/waves"),
+    "listWaves": plain(f"{BASE}/waves", forbidden="reader", missing="/v1/surveys/none/waves")
+    | badly_paged(f"{BASE}/waves"),
     "getWave": plain(wave, forbidden="reader", missing=f"{BASE}/waves/none"),
     "getWaveHistory": plain(lambda world: f"{wave(world)}/history", forbidden="reader", missing=f"{BASE}/waves/none"),
     "withdrawWave": changing(lambda world: f"{wave(world)}/withdraw", "withdraw")
@@ -460,7 +470,7 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     "listErasures": plain(f"{BASE}/erasures", forbidden="analyst", missing="/v1/surveys/none/erasures"),
     "getErasure": plain(erasure, forbidden="analyst", missing=f"{BASE}/erasures/none"),
     "listSources": plain(f"{BASE}/sources", forbidden="reader", missing="/v1/surveys/none/sources"),
-    "listJobs": plain(f"{BASE}/jobs", forbidden="dpo", missing="/v1/surveys/none/jobs"),
+    "listJobs": plain(f"{BASE}/jobs", forbidden="dpo", missing="/v1/surveys/none/jobs") | badly_paged(f"{BASE}/jobs"),
     "getJob": plain(job, forbidden="dpo", missing=f"{BASE}/jobs/none"),
     "cancelJob": {
         200: lambda world: world.client.post(f"{job(world)}/cancel", headers=world.bearer("analyst")),
@@ -520,7 +530,8 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     "listWebhooks": plain(HOOKS, forbidden="analyst", missing="/v1/surveys/none/webhooks"),
     "listDeliveries": plain(
         lambda world: f"{webhook(world)}/deliveries", forbidden="analyst", missing=f"{HOOKS}/none/deliveries"
-    ),
+    )
+    | badly_paged(lambda world: f"{webhook(world)}/deliveries"),
     "replayDelivery": {
         202: replayed,
         400: lambda world: replayed(world, query="?nonsense=1"),
@@ -535,7 +546,8 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
         403: lambda world: deleted(world, "analyst"),
         404: lambda world: deleted(world, path=f"{HOOKS}/none"),
     },
-    "listReleases": plain(f"{RAIL}/releases", forbidden="pollster", missing=f"{BASE}/questions/none/releases"),
+    "listReleases": plain(f"{RAIL}/releases", forbidden="pollster", missing=f"{BASE}/questions/none/releases")
+    | badly_paged(f"{RAIL}/releases"),
     "getRelease": plain(release, forbidden="pollster", missing=f"{BASE}/releases/none"),
     "getDiagnostics": plain(
         lambda world: f"{release(world)}/diagnostics", forbidden="reader", missing=f"{BASE}/releases/none/diagnostics"

@@ -316,7 +316,8 @@ def test_a_webhook_that_is_deleted_while_it_is_sent_to_ends_its_job_well(
     receiver.after = lambda: remove(house, webhook_id)
     work(house)
 
-    assert house.jobs()[0].code == "webhook-deleted"
+    # Both jobs of a webhook that was sent to before end at one time by the clock of these tests.
+    assert [job.code for job in house.jobs() if job.code != "sent"] == ["webhook-deleted"]
     assert house.jobs("queued", "running") == []
     assert "failed" not in caplog.text
 

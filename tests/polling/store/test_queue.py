@@ -57,6 +57,16 @@ class TestAsking:
         assert (asked[-1].asked, asked[-1].first_asked_at) == (25, NOW)
         assert asked[-1].run_after == NOW + seconds(2.4 + 2)
 
+    def test_jobs_are_listed_from_any_one_on_also_those_of_one_moment(self, store: Store):
+        for n in range(6):
+            ask(store, at=n // 3, key=f"demo/{n}")
+        with store.read() as session:
+            whole = queue.list_jobs(session)
+            for place, one in enumerate(whole):
+                after = (one.first_asked_at, one.id)
+                assert queue.list_jobs(session, after=after) == whole[place + 1 :]
+                assert queue.list_jobs(session, after=after, limit=2) == whole[place + 1 :][:2]
+
     def test_requests_that_never_pause_do_not_postpone_it_beyond_patience(self, store: Store):
         for at in range(40):
             last = ask(store, at=at)
