@@ -81,4 +81,4 @@ def choices_in(annotation: Any) -> tuple[str, ...]:
 
 
 def _pieces(value: str) -> list[str]:
-    return [piece for part in re.split(r"[,:]", value) if (piece := part.strip())]
+    return [piece for part in re.split(r"[,:|=]", value) if (piece := part.strip())]
