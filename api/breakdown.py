@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy import sparse
 
 from api.release_cache import LoadedRelease
 from mrp.grouping import Grouping, cells_of, group_cells
@@ -93,8 +94,29 @@ def _kept(loaded: LoadedRelease, breakdown: Breakdown, rows: NDArray[np.int64]) 
 
 def _made(loaded: LoadedRelease, breakdown: Breakdown, rows: NDArray[np.int64], period: str | None) -> AreaDraws:
     inside = np.isin(breakdown.group, rows)
+    if period in (None, loaded.design.period):
+        shares = loaded.cell_draws(breakdown.cells, int((breakdown.group >= 0).sum()))
+        if shares is not None:
+            return _added_up(loaded, breakdown, rows, inside, shares)
     part = loaded.electorate.with_cells(breakdown.cells.filter(pl.Series(inside)))
     grouping = breakdown.grouping
     design = loaded.design if period is None else loaded.design.at_period(period)
     made = area_draws(loaded.latents, design, part, by=grouping.by, where=grouping.where, merge=grouping.merge)
     return replace(made, areas=breakdown.groups[rows])
+
+
+def _added_up(
+    loaded: LoadedRelease,
+    breakdown: Breakdown,
+    rows: NDArray[np.int64],
+    inside: NDArray[np.bool_],
+    shares: NDArray[np.float32],
+) -> AreaDraws:
+    groups, cells = breakdown.groups[rows], np.flatnonzero(inside)
+    n_people = breakdown.cells["n_people"].to_numpy()[cells]
+    group = np.searchsorted(rows, breakdown.group[cells])
+    weights = (n_people / groups["n_people"].to_numpy()[group]).astype(np.float32)
+    # A row for each group: its cells are read one after the other.
+    total = sparse.csr_array((weights, (group, cells)), shape=(rows.size, shares.shape[0])) @ shares
+    draws = np.clip(total.astype(np.float64), 0, 1).T
+    return AreaDraws(groups, draws, loaded.latents.n_chains, loaded.latents.points, loaded.latents.fit)

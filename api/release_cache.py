@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from api.margins import Margins, base_of, make_margins, merge_areas
 from api.shown_counts import shown_counts
@@ -24,7 +26,7 @@ from mrp.counts import design_effect
 from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.latents import LatentDraws
-from mrp.poststratification import AreaDraws, area_draws
+from mrp.poststratification import AreaDraws, area_draws, cell_shares
 from mrp.verdict import FitVerdict
 from polling.declaration import Question, SurveyDeclaration
 from polling.once import Once
@@ -41,6 +43,8 @@ MAX_BREAKDOWNS = 32
 MAX_BREAKDOWNS_MB = 64
 MAX_BREAKDOWN_MB = 32
 """Area draws kept per release: how many breakdowns, how much memory for all of them and for one."""
+MAX_SHARES_MB = 200
+"""Draws of cells that a process keeps, of all releases together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +72,31 @@ class LoadedRelease:
         )
     )
     _margins: Once[tuple[()], Margins] = field(default_factory=lambda: Once(1))
+    _shares: Once[str, NDArray[np.float32]] = field(default_factory=lambda: Once(0))
+    """Draws of cells, which the releases of a process share the memory for."""
 
     def keeps(self, n_groups: int) -> bool:
         """Whether the draws of so many groups are few enough to be kept."""
         n_bytes: int = n_groups * self.latents.draws.shape[0] * 8
         return n_bytes <= MAX_BREAKDOWN_MB * 1_000_000
+
+    def cell_draws(self, cells: pl.DataFrame, n_wanted: int) -> NDArray[np.float32] | None:
+        """Draws of the first option's share in every cell, shape (cell, draw), if they are worth their memory.
+
+        Parameters
+        ----------
+        cells
+            All populated cells, in the order of the frame.
+        n_wanted
+            How many of them are looked at. Where that is a small part, making these alone costs less.
+        """
+        if 4 * cells.height * self.latents.draws.shape[0] > MAX_SHARES_MB * 1_000_000 / 2:
+            return None
+        if n_wanted < cells.height / 4:
+            return self._shares.find(self.release.id)
+        if not self.design.covers(cells).all():
+            return None
+        return self._shares.get(self.release.id, lambda: cell_shares(self.latents, self.design, cells).T)
 
     def areas(self, by: tuple[str, ...]) -> AreaDraws:
         """Draws of the first option's share, for every area of a breakdown that is coarse enough to be kept."""
@@ -100,6 +124,9 @@ class ReleaseCache:
         self._secrets = secrets
         self._settings = settings
         self._loaded: Once[str, LoadedRelease] = Once(settings.release_cache)
+        self._shares: Once[str, NDArray[np.float32]] = Once(
+            settings.release_cache, most_bytes=MAX_SHARES_MB * 1_000_000, size=lambda shares: shares.nbytes
+        )
         self._lock = threading.Lock()
         self._answered: OrderedDict[str, None] = OrderedDict()
         self.when_gone: Callable[[Collection[str]], None] = lambda _: None
@@ -133,6 +160,7 @@ class ReleaseCache:
             return
         for release_id in gone:
             self._loaded.drop(release_id)
+            self._shares.drop(release_id)
         self.when_gone(gone)
         with self._lock:
             for release_id in gone:
@@ -167,4 +195,5 @@ class ReleaseCache:
             verdict=FitVerdict.from_json(verdict),
             counts=shown_counts(counts, electorate, release, key=self._secrets.disclosure_key()),
             design_effect=round(design_effect(design, counts), 2),
+            _shares=self._shares,
         )

@@ -18,7 +18,7 @@ from mrp.combined_terms import combine
 from mrp.design import DesignRows
 from mrp.threads import in_threads, parts_of
 
-__all__ = ["add_up", "area_weights", "inverse_logit", "linear_predictor"]
+__all__ = ["add_up", "area_weights", "inverse_logit", "linear_predictor", "share_rows"]
 
 # Numbers held at a time: 200,000 float32 are 800 kB, of a level-2 cache of a megabyte or more.
 _CHUNK = 200_000
@@ -82,6 +82,26 @@ def add_up(
             total[chunk.areas, start:stop] += chunk.weights @ share
 
     in_threads(some_draws, n_draws, least=least)
+
+
+def share_rows(draws: NDArray[np.float32], rows: DesignRows | None, n_cells: int) -> NDArray[np.float32]:
+    """Shares of all cells, shape (cell, draw): what `add_up` adds up."""
+    n_draws = draws.shape[0]
+    shares = np.empty((n_cells, n_draws), dtype=np.float32)
+    combined = combine(rows) if rows is not None else None
+    coded = combined.rows if combined else rows
+
+    def some_draws(start: int, stop: int) -> None:
+        by_latent = np.ascontiguousarray(draws[start:stop].T)
+        if combined:
+            by_latent = combined.latents([_block(by_latent, one) for one in combined.blocks], by_latent)
+        step = max(1, _CHUNK // max(stop - start, 1))
+        for first in range(0, n_cells, step):
+            last = min(first + step, n_cells)
+            inverse_logit(linear_predictor(by_latent, coded, first, last, out=shares[first:last, start:stop]))
+
+    in_threads(some_draws, n_draws, least=max(1, _LEAST // max(n_cells, 1)))
+    return shares
 
 
 def _block(by_latent: NDArray[np.float32], rows: DesignRows) -> NDArray[np.float32]:

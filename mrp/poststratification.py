@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from mrp.cell_pass import add_up, area_weights, inverse_logit, linear_predictor
+from mrp.cell_pass import add_up, area_weights, share_rows
 from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.errors import DrawsError, FrameError, ShapeMismatch, UncoveredPopulation
@@ -189,7 +189,7 @@ def area_draws_many(
 
 
 def cell_shares(latents: LatentDraws, design: Design, table: pl.DataFrame) -> NDArray[np.float32]:
-    """Draws of the share in each row of a table of cells, shape (draw, row).
+    """Draws of the share in each row of a table of cells, shape (draw, row); those of a row lie next to each other.
 
     Raises
     ------
@@ -199,10 +199,7 @@ def cell_shares(latents: LatentDraws, design: Design, table: pl.DataFrame) -> ND
         If a row has a level that the model has not seen.
     """
     _require_design(latents, design)
-    rows = design.rows(table)
-    by_latent = np.ascontiguousarray(latents.draws.T)
-    eta = np.empty((table.height, latents.draws.shape[0]), dtype=np.float32)
-    return np.ascontiguousarray(inverse_logit(linear_predictor(by_latent, rows, 0, table.height, out=eta)).T)
+    return share_rows(latents.draws, design.rows(table), table.height).T
 
 
 def _areas_of(frame: pl.DataFrame, by: tuple[str, ...]) -> tuple[pl.DataFrame, NDArray[np.int32], NDArray[np.float64]]:

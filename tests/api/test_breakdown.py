@@ -27,6 +27,7 @@ def in_pieces(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     monkeypatch.setattr(breakdown, "area_draws", area_draws)
     monkeypatch.setattr(breakdown, "PIECE_MB", 5 * 200 * 8 / 1_000_000)
     monkeypatch.setattr(release_cache, "MAX_BREAKDOWN_MB", 0.002)
+    monkeypatch.setattr(release_cache, "MAX_SHARES_MB", 0)
     return made
 
 
@@ -100,3 +101,36 @@ def test_a_breakdown_above_the_limit_is_refused_with_what_to_do(world: World, in
     assert "name some districts" in reply.json()["detail"]
     assert in_pieces == []
     assert len(limited.estimates(districts="D6,D1", by="gender,age")["estimates"]) == 11
+
+
+FILTERED = (
+    {"level": "district", "by": "age", "where": "gender:woman"},
+    {"by": "gender", "where": "region:South,age:old"},
+)
+
+
+@pytest.mark.parametrize("parameters", FILTERED)
+def test_kept_draws_of_cells_give_the_numbers_of_those_that_are_made(
+    served: World, parameters: dict[str, str], monkeypatch: pytest.MonkeyPatch
+):
+    kept = ask(served, **parameters)
+    monkeypatch.setattr(release_cache, "MAX_SHARES_MB", 0)
+    made = ask(served, **parameters)
+
+    for one, other in zip(kept["estimates"], made["estimates"], strict=True):
+        numbers = ("share", "low", "high", "sd", "mc_error")
+        assert_allclose([one[name] for name in numbers], [other[name] for name in numbers], rtol=1e-4)
+
+
+def test_draws_of_cells_are_kept_once_they_are_worth_it_and_go_with_the_release(served: World):
+    releases = served.services.releases
+    release = served.estimates()["release_id"]
+    releases._shares.drop(release)
+    ask(served, where="district:D1,gender:man,age:old")
+    assert releases._shares.find(release) is None
+    ask(served, where="gender:woman")
+    shares = releases._shares.find(release)
+    assert shares is not None
+    assert shares.shape == (releases.load(release).electorate.frame.height, 200)
+    ask(served, where="gender:man")
+    assert releases._shares.find(release) is shares
