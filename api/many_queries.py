@@ -13,8 +13,9 @@ from litestar import Request
 from api.answering import Found, find
 from api.errors import EstimateRefused, RequestRefused
 from api.labels import one_of
+from api.offending import offending_parameter
+from api.problems import Problem, log_unexpected
 from api.problems import answer as problem_of
-from api.problems import log_unexpected
 from api.query_kinds import KINDS
 from api.query_parameters import Asked, asked
 from api.services import Services
@@ -49,12 +50,22 @@ def _answered(survey: "_OneRelease", queries: Sequence[Mapping[str, Any]], path:
                 )
             status, body = survey.ask(query)
         except Exception as error:  # as at the edge of a GET
-            problem, _ = problem_of(error)
+            problem = _named(problem_of(error)[0], query)
             if problem.status == 500:
                 log_unexpected(error, method="POST", path=path)
             status, body = problem.status, msgspec.json.encode(problem)
         n_bytes += len(body)
         yield status, body
+
+
+def _named(problem: Problem, query: Mapping[str, Any]) -> Problem:
+    """The problem, with the field of the query that it is about, as a GET names its parameter."""
+    parameter = problem.parameter
+    if parameter is None and problem.status in (400, 404, 422):
+        given = {name: str(value) for name, value in query.items() if value is not None}
+        of_path: dict[str, str] = {name: given.pop(name) for name in ("question", "kind", "district") if name in given}
+        parameter = offending_parameter(problem.detail, of_path, given)
+    return msgspec.structs.replace(problem, parameter="question" if parameter == "question_id" else parameter)
 
 
 @dataclass(slots=True)

@@ -34,7 +34,10 @@ def as_get(world: World, query: dict[str, Any]) -> dict[str, Any]:
     what = f"districts/{query['district']}" if query["kind"] == "district" else query["kind"]
     path = f"/v1/surveys/{SURVEY}/questions/{query['question']}/{what}"
     reply = world.get(path, params=parameters)
-    return {"status": reply.status_code, "body": reply.json()}
+    body = reply.json()
+    if body.get("parameter") == "question_id":  # of the path, which is a field here
+        body["parameter"] = "question"
+    return {"status": reply.status_code, "body": body}
 
 
 SHARED = {
