@@ -51,6 +51,12 @@ HEAD = (
     "published_at",
     "data_through",
     "stale_since",
+    "stale_reason",
+    "engine",
+    "confirmation",
+    "survey_version",
+    "base",
+    "weights",
 )
 """Fields of the head that every row repeats."""
 

@@ -269,9 +269,12 @@ def log_unexpected(error: BaseException, *, method: str, path: str) -> None:
 exception_handlers: dict[int | type[Exception], Any] = {HTTPException: render, Exception: render}
 
 
+NO_MOMENT, A_MOMENT = "Invalid RFC3339 encoded datetime", "not a moment such as 2026-03-02T12:00:00Z"
+
+
 def _http_detail(error: HTTPException) -> str:
     if not isinstance(error.extra, list):
         return f"{error.detail}."
     # Litestar's own list names the parameter; its headline names only the URL.
     parts = [f"{one['key']}: {one['message']}" if one.get("key") else str(one["message"]) for one in error.extra]
-    return f"{'; '.join(parts)}."
+    return f"{'; '.join(parts)}.".replace(NO_MOMENT, A_MOMENT)

@@ -10,6 +10,7 @@ from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 
 from api.errors import RequestRefused, UnknownParameter
+from api.problems import A_MOMENT, NO_MOMENT
 from api.query_parameters import asked
 from api.routes.comparisons import get_change, get_contrast, get_probability, get_rank, get_revision
 from api.routes.districts import get_battleground, get_district_profile, get_seats
@@ -66,7 +67,8 @@ def _value(name: str, value: Any, wanted: Any) -> Any:
     try:
         return msgspec.convert(value, wanted)
     except msgspec.ValidationError as error:
-        raise RequestRefused(f"{name}: {error}. It is written as in the URL of a GET.") from None
+        told = str(error).replace(NO_MOMENT, A_MOMENT)
+        raise RequestRefused(f"{name}: {told}. It is written as in the URL of a GET.") from None
 
 
 def _kind(handler: HTTPRouteHandler) -> Kind:

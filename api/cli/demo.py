@@ -58,6 +58,7 @@ class Prepared:
     pollsters: Mapping[str, str]
     reader: str
     analyst: str
+    admin: str
 
 
 def run(place: Path, *, port: int, keep_serving: bool) -> None:
@@ -126,6 +127,7 @@ def _prepare(place: Path, steps: Any) -> Prepared:
                 *((name, "pollster") for name in sorted({wave.pollster for wave in written.waves})),
                 ("the reader", "reader"),
                 ("the analyst", "analyst"),
+                ("the admin", "admin"),
             ]
         }
     finally:
@@ -140,6 +142,7 @@ def _prepare(place: Path, steps: Any) -> Prepared:
         pollsters={wave.pollster: keys[wave.pollster] for wave in written.waves},
         reader=keys["the reader"],
         analyst=keys["the analyst"],
+        admin=keys["the admin"],
     )
 
 
@@ -151,6 +154,7 @@ def _write_variables(file: Path, address: str, prepared: Prepared) -> None:
         "POLLSTER_KEY": prepared.pollsters[extra.pollster],
         "READER_KEY": prepared.reader,
         "ANALYST_KEY": prepared.analyst,
+        "ADMIN_KEY": prepared.admin,
         "WAVE": extra.path,
         "WAVE_REFERENCE": extra.reference,
         "WAVE_START": extra.fieldwork_start,

@@ -53,7 +53,7 @@ def test_the_next_steps_can_be_copied(capsys: pytest.CaptureFixture[str]):
         path=Path("/tmp/a b/04.csv"), reference="wave-4", pollster="Alpha",
         fieldwork_start=date(2026, 2, 20), fieldwork_end=date(2026, 2, 25),
     )  # fmt: skip
-    prepared = Prepared(Path("/x/hustings.toml"), "demo", (), extra, {"Alpha": "hust_p"}, "hust_r", "hust_a")
+    prepared = Prepared(Path("/x/hustings.toml"), "demo", (), extra, {"Alpha": "hust_p"}, "hust_r", "hust_a", "hust_d")
 
     print_next_steps("http://127.0.0.1:9", prepared)
 
@@ -107,13 +107,13 @@ def test_a_shell_gets_address_keys_and_the_next_wave(tmp_path: Path):
     extra = SimpleNamespace(
         path=path, reference="wave-4", pollster="Alpha", fieldwork_start=date(2026, 2, 20), fieldwork_end=None
     )
-    prepared = Prepared(Path("/x"), "demo", (), extra, {"Alpha": "hust_p"}, "hust_r", "hust_a")
+    prepared = Prepared(Path("/x"), "demo", (), extra, {"Alpha": "hust_p"}, "hust_r", "hust_a", "hust_d")
 
     _write_variables(tmp_path / "env", "http://127.0.0.1:9", prepared)
 
-    code = '. "$0"; echo "$URL $POLLSTER_KEY $READER_KEY $ANALYST_KEY $WAVE_REFERENCE $WAVE_START $WAVE"'
+    code = '. "$0"; echo "$URL $POLLSTER_KEY $READER_KEY $ANALYST_KEY $ADMIN_KEY $WAVE_REFERENCE $WAVE_START $WAVE"'
     said = subprocess.run(["sh", "-c", code, tmp_path / "env"], capture_output=True, text=True, check=True).stdout
-    assert said.strip() == f"http://127.0.0.1:9 hust_p hust_r hust_a wave-4 2026-02-20 {path}"
+    assert said.strip() == f"http://127.0.0.1:9 hust_p hust_r hust_a hust_d wave-4 2026-02-20 {path}"
     assert (tmp_path / "env").stat().st_mode & 0o077 == 0
 
 
@@ -143,7 +143,7 @@ def test_everything_is_prepared_in_its_own_folder(tmp_path: Path):
         keys = list_keys(session, "demo")
     store.close()
     roles = sorted(key.role for key in keys)
-    assert roles == ["analyst", "pollster", "pollster", "pollster", "reader"]
+    assert roles == ["admin", "analyst", "pollster", "pollster", "pollster", "reader"]
     assert len(prepared.waves) == 3
     assert prepared.extra.path.exists()
     assert "50 districts" in said[-1]
