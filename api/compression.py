@@ -36,7 +36,9 @@ class Compression:
         async def send_on(message: Message) -> None:
             if message["type"] == "http.response.start" and _is_worth_it(message):
                 headers = MutableScopeHeaders.from_message(message)
-                headers["Vary"] = ", ".join(filter(None, (headers.get("vary"), "Accept-Encoding")))
+                named = headers.get("vary") or ""
+                if "accept-encoding" not in named.lower():
+                    headers["Vary"] = ", ".join(filter(None, (named, "Accept-Encoding")))
                 if accepts_gzip(Headers.from_scope(scope).get("accept-encoding")):
                     held.append(message)
                     return

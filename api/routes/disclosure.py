@@ -67,7 +67,7 @@ def get_disclosure(
         release = find_release(session, survey_id, release_id)
         statement = statement_of(session, release, secrets=services.secrets, rules=rules, now=services.now())
     tag = _tag(statement, form)
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept, Authorization"}
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept, Accept-Encoding, Authorization"}
     if matches(request.headers.get("if-none-match"), tag):
         return Response(cast("StatementPayload", None), status_code=304, headers=headers)
     if form == "html":

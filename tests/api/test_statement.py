@@ -270,7 +270,7 @@ def test_the_form_is_the_one_asked_for_or_else_the_one_preferred(
     )
 
     assert (reply.status_code, reply.headers["content-type"]) == (200, given)
-    assert reply.headers["vary"] == "Accept, Authorization"
+    assert reply.headers["vary"] == "Accept, Accept-Encoding, Authorization"
 
 
 def test_another_form_is_refused_with_those_that_there_are(served: World):
