@@ -11,7 +11,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -23,14 +23,10 @@ import polars as pl
 
 from jobs.backtest_waves import plan_backtest, split_waves
 from jobs.live_bench import MakeKey, quantile
-from jobs.live_service import Push, Wait, serving
+from jobs.live_service import Push, Wait, furnish, serving
 from jobs.read_peer import Reads, datasette, hammer
-from jobs.settings import Settings
-from jobs.survey import add_survey, load_survey
+from jobs.survey import load_survey
 from polling.folder import SurveyBundle
-from polling.secrets import SecretsFile
-from polling.store.engine import open_store
-from polling.store.schema import upgrade
 
 __all__ = ["ApiSpeed", "as_json", "bench_api", "crosstabs"]
 
@@ -102,10 +98,7 @@ def bench_api(
     survey = bundle.declaration.id
     with tempfile.TemporaryDirectory(prefix="hustings-api-") as name:
         place = Path(name)
-        settings = replace(Settings(), data_dir=place, secrets_file=place / "secrets.toml")
-        secrets, store = SecretsFile(settings.secrets_file), open_store(settings.store_url)
-        upgrade(store)
-        add_survey(store, secrets, bundle, actor="bench", now=now)
+        store, secrets = furnish(place, bundle, now=now)
         pushing = make_key(store, secrets, "pollster", whole.pollster)
         asking = make_key(store, secrets, "reader", None)
         store.close()

@@ -10,7 +10,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -22,12 +22,9 @@ import polars as pl
 
 from jobs.backtest_waves import PushedWave, plan_backtest, split_waves
 from jobs.errors import BacktestImpossible
-from jobs.live_service import Push, Wait, reading, serving
-from jobs.settings import Settings
-from jobs.survey import add_survey, load_survey
+from jobs.live_service import Push, Wait, furnish, reading, serving
+from jobs.survey import load_survey
 from polling.secrets import SecretsFile
-from polling.store.engine import open_store
-from polling.store.schema import upgrade
 
 __all__ = ["LiveSpeed", "MakeKey", "as_json", "bench_live", "latencies", "quantile", "split_base"]
 
@@ -106,10 +103,7 @@ def bench_live(
     survey = bundle.declaration.id
     with tempfile.TemporaryDirectory(prefix="hustings-live-") as name:
         place = Path(name)
-        settings = replace(Settings(), data_dir=place, secrets_file=place / "secrets.toml")
-        secrets, store = SecretsFile(settings.secrets_file), open_store(settings.store_url)
-        upgrade(store)
-        add_survey(store, secrets, bundle, actor="bench", now=now)
+        store, secrets = furnish(place, bundle, now=now)
         pushing = make_key(store, secrets, "pollster", whole.pollster)
         asking = make_key(store, secrets, "reader", None)
         analysing = make_key(store, secrets, "analyst", None)

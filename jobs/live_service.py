@@ -7,15 +7,22 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import polars as pl
 
-__all__ = ["READS_PER_S", "Push", "Served", "Wait", "reading", "send_wave", "serving"]
+from jobs.settings import Settings
+from jobs.survey import add_survey
+from polling.folder import SurveyBundle
+from polling.secrets import SecretsFile
+from polling.store.engine import Store, open_store
+from polling.store.schema import upgrade
+
+__all__ = ["READS_PER_S", "Push", "Served", "Wait", "furnish", "reading", "send_wave", "serving"]
 
 READS_PER_S = 100.0
 LOOK_S = 0.03
@@ -92,6 +99,15 @@ class Served:
     url: str
     pid: int
     """Of the web server, which has started the worker."""
+
+
+def furnish(place: Path, bundle: SurveyBundle, *, now: datetime) -> tuple[Store, SecretsFile]:
+    """A new database and secrets file in a folder, where `serving` looks for them, with one survey."""
+    settings = replace(Settings(), data_dir=place, secrets_file=place / "secrets.toml")
+    secrets, store = SecretsFile(settings.secrets_file), open_store(settings.store_url)
+    upgrade(store)
+    add_survey(store, secrets, bundle, actor="bench", now=now)
+    return store, secrets
 
 
 @contextmanager
