@@ -9,6 +9,7 @@ PRIORITIES = {
     "source": 1,
     "free-bytes": 1,
     "backup": 5,
+    "check": 8,
     "confirm": 9,
 }
 """Kind -> priority. Somebody waits for a refit, and for an event, which takes no time; nobody for a confirmation."""

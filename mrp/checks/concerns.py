@@ -19,7 +19,9 @@ GRAVE_CHANCE, GRAVE_SIZE = 1e-4, 0.03
 """A misfit is grave where chance would make it in one of 10,000 honest fits, and it is three points or more."""
 LARGE_HOUSE, SURE = 0.05, 0.95
 """A pollster's house effect is named where it is five points or more with so much certainty."""
+_CALLS = {"pollster": "house", "mode": "mode"}
 _MOST_NAMED = 3
+_STEPS = (0.0, 1.0, 2.0, 4.0, 6.0, 9.0, 13.0, 20.0, 40.0, 80.0)
 
 type Kind = Literal["misfit", "interaction", "house-effect", "prior-conflict", "weak-data", "held-out", "scores"]
 
@@ -37,7 +39,8 @@ class Concern:
     size: float
     """How large it is, as a signed share where it is a difference of shares: observed minus predicted."""
     strength: float
-    """What concerns are ordered by: minus the decimal logarithm of its chance, or something as large."""
+    """What concerns are ordered by: minus the decimal logarithm of its chance, in few steps, or something as large. In
+    more steps it would tell the counts."""
     sentence: str
     advice: str
 
@@ -52,8 +55,10 @@ class Concern:
 
 
 def worst_first(concerns: Sequence[Concern]) -> tuple[Concern, ...]:
-    """Grave ones first, then by strength."""
-    return tuple(sorted(concerns, key=lambda one: (one.severity != "grave", -one.strength, one.sentence)))
+    """Grave ones first, then by strength, then by size."""
+    return tuple(
+        sorted(concerns, key=lambda one: (one.severity != "grave", -one.strength, -abs(one.size), one.sentence))
+    )
 
 
 def misfit_concerns(misfits: Sequence[MarginMisfit], design: Design) -> tuple[Concern, ...]:
@@ -79,8 +84,8 @@ def _of_margin(misfit: MarginMisfit, design: Design) -> Concern:
         severity="grave" if grave else "notable",
         columns=columns,
         levels=first.group.levels if first else (),
-        size=first.difference if first else misfit.typical,
-        strength=-misfit.log_chance / math.log(10),
+        size=round(first.difference if first else misfit.typical, 2),
+        strength=max(step for step in _STEPS if step <= max(-misfit.log_chance / math.log(10), 0)),
         sentence=_sentence(misfit, "far outside chance" if grave else "outside chance"),
         advice=_advice(columns, first.group.levels if first else (), design),
     )
@@ -114,20 +119,15 @@ def _advice(columns: tuple[str, ...], levels: tuple[str, ...], design: Design) -
     own = terms.get(frozenset(columns))
     if not columns:
         return "look at the prior of the intercept, and at what the newest waves changed"
-    if len(columns) > 1:
-        if own:
-            return f"widen the prior of {own}, or look for a wave that codes {' or '.join(columns)} in another way"
-        return f"add (1|{':'.join(columns)}) to the model"
-    (column,) = columns
-    if column in ("pollster", "mode"):
-        call = "house" if column == "pollster" else "mode"
+    column = columns[0]
+    if column in _CALLS:
         look = f"hold {column} {levels[0]}'s waves back and look at them" if levels else "compare their waves"
-        return look if own else f"{look}, or add {call}({column}) to the model"
+        return look if own else f"{look}, or add {_CALLS[column]}({column}) to the model"
     if own:
-        return f"widen the prior of {own}, or look for a wave that codes {column} in another way"
+        return f"widen the prior of {own}, or look for a wave that codes {' or '.join(columns)} in another way"
     if column == "period":
         return "add rw1(period) to the model, or shorten [time] window_days"
-    return f"add (1|{column}) to the model"
+    return f"add (1|{':'.join(columns)}) to the model"
 
 
 def house_concerns(latents: LatentDraws, design: Design, *, share: float) -> tuple[Concern, ...]:
@@ -153,12 +153,17 @@ def house_concerns(latents: LatentDraws, design: Design, *, share: float) -> tup
                     f"{_group((column,), (level,))} {_points(mean)} than those of other {column}s of the same people; "
                     "the model takes that out of its estimates."
                 )
-                advice = f"look at how {column} {level} words, selects and reaches before relying on its waves alone"
-                # As strong as a misfit of that many standard deviations of the effect, at most that of a notable one.
-                strength = min(abs(mean) / max(float(pull.std()), 1e-6), 5.0)
                 found.append(
                     Concern(
-                        "house-effect", "notable", (column,), (level,), mean, strength, _capital(sentence), advice
+                        kind="house-effect",
+                        severity="notable",
+                        columns=(column,),
+                        levels=(level,),
+                        size=round(mean, 3),
+                        # Below a misfit: it is dealt with.
+                        strength=round(min(abs(mean) / max(float(pull.std()), 1e-6), 5.0), 1),
+                        sentence=_capital(sentence),
+                        advice=f"look at how {column} {level} asks, selects and reaches people",
                     )
                 )
     return worst_first(found)

@@ -17,7 +17,8 @@ What is certain need not matter: with 60,000 interviews half a point is far outs
 
 References
 ----------
-Genovese, Roeder and Wasserman (2006), "False discovery control with p-value weighting", Biometrika 93: weights. Bayarri and Berger (2000), "P values for composite null models", JASA 95, 1127-1142: why they are conservative.
+Genovese, Roeder and Wasserman (2006), "False discovery control with p-value weighting", Biometrika 93: weights.
+Bayarri and Berger (2000), "P values for composite null models", JASA 95, 1127-1142: why they are conservative.
 """
 
 import math
@@ -86,7 +87,8 @@ def judge_margins(checks: Sequence[MarginCheck], design: Design, *, least: int =
     Parameters
     ----------
     checks
-        What `mrp.checks.predictive.posterior_predictive` found.
+        What `mrp.checks.predictive.posterior_predictive` found. Chances are those of the residuals ``z``, sizes those
+        of ``observed``, where somebody who tells them may have put the shares of perturbed counts.
     design
         Of the fit: which margins have a term of their own.
     least
@@ -109,7 +111,7 @@ def _judge(check: MarginCheck, *, n_tests: float) -> MarginMisfit:
     sd = np.array([max(g.sd, 1e-12) for g in groups])
     n = np.array([float(g.n) for g in groups])
     residual = np.array([g.z for g in groups]) * sd
-    # A residual that the tails make larger or smaller than the difference is told as the difference.
+    # What is told of a group: the difference of the shares, which may be those of perturbed counts.
     difference = np.array([g.observed - g.predicted for g in groups])
     rest, leverage, rank = _rest(check, residual, sd)
     told = _rest(check, difference, sd)[0]
@@ -119,11 +121,11 @@ def _judge(check: MarginCheck, *, n_tests: float) -> MarginMisfit:
     n_judged, freedom = int(judged.sum()), len(groups) - rank
     single = np.minimum(math.log(2) + log_ndtr(-np.abs(z)) + math.log(max(n_judged, 1) * n_tests), 0.0)
     spread = float(chi2.logsf(float(((rest / sd) ** 2).sum()), freedom)) if freedom > 0 else 0.0
-    excess = n @ (told**2 - sd**2 * (1 - leverage)) / n.sum()
+    excess = n @ (rest**2 - sd**2 * (1 - leverage)) / n.sum()
     worst = [
         GroupMisfit(groups[g], float(told[g]), float(z[g]), float(single[g]))
         for g in np.argsort(single, kind="stable")
-        if single[g] < math.log(FALSE_ALARM) and abs(told[g]) >= SMALLEST
+        if single[g] < math.log(FALSE_ALARM) and np.sign(z[g]) * told[g] >= SMALLEST
     ]
     return MarginMisfit(
         check=check,

@@ -1,0 +1,111 @@
+"""``hustings check``: does the model of a release describe its interviews?"""
+
+from typing import Any
+
+import click
+
+from api.cli.output import as_json, percent, print_json, print_table
+from api.cli.runtime import Runtime
+
+__all__ = ["check"]
+
+MOST_GROUPS = 12
+
+
+@click.command(short_help="Show whether a release's model describes its interviews.")
+@click.argument("survey_id", metavar="SURVEY")
+@click.argument("question_id", metavar="QUESTION")
+@click.option("--release", "release_id", help="Id of a release. Default: the current one.")
+@click.option("--run", "run_", is_flag=True, help="Check the current release now, and wait for it.")
+@click.option("--here", is_flag=True, help="With --run: in this process, without a worker.")
+@as_json
+@click.pass_obj
+def check(
+    runtime: Runtime,
+    *,
+    survey_id: str,
+    question_id: str,
+    release_id: str | None,
+    run_: bool,
+    here: bool,
+    json_: bool,
+) -> None:
+    """Print what the checks of a release found, the worst first.
+
+    A release is checked soon after it was published. Exit code 1 if something is gravely wrong.
+    """
+    from api.routes.checks import checks_of_release
+    from api.served import find_served
+
+    if here and not run_:
+        raise click.UsageError("--here is for --run")
+    if run_:
+        if release_id is not None:
+            raise click.UsageError("--run checks the current release; leave --release out")
+        _run(runtime, survey_id, question_id, here=here, quiet=json_)
+    with runtime.store.read() as session:
+        release = find_served(session, survey_id, question_id, release_id).release
+        found = checks_of_release(session, release)
+    if json_:
+        print_json(found)
+    else:
+        _print(found, release.number)
+    if any(one.severity == "grave" for one in found.concerns):
+        raise click.exceptions.Exit(1)
+
+
+def _run(runtime: Runtime, survey_id: str, question_id: str, *, here: bool, quiet: bool) -> None:
+    from api.cli.follow import follow_job
+    from api.cli.refusals import NO, Refusal
+    from jobs.check_ask import ask_check
+
+    with runtime.store.write() as session:
+        job = ask_check(session, runtime.settings, survey_id=survey_id, question_id=question_id, now=runtime.now())
+    job = follow_job(runtime, job.id, here=here, quiet=quiet)
+    if job.state != "succeeded":
+        raise Refusal(job.detail or f"The check ended as {job.code}.", NO)
+
+
+def _print(found: Any, number: int) -> None:
+    if not found.checked:
+        click.echo(f"Release {number} was not checked yet; `hustings check SURVEY QUESTION --run` does it now.")
+        return
+    if not found.concerns:
+        click.echo(f"Release {number}: nothing is outside chance.")
+    for one in found.concerns:
+        click.echo(f"{one.severity}: {one.sentence}\n  Advice: {one.advice}.")
+    for one in found.checks:
+        if one.kind == "posterior-predictive":
+            _print_predictive(one.content)
+
+
+def _print_predictive(content: Any) -> None:
+    click.echo(
+        f"\nObserved and expected shares, with {100 * content['interval']:g}% predictive intervals; at most "
+        f"{100 * content['false_alarm']:g}% of fits of a right model have a misfit anywhere."
+    )
+    rows = [
+        (
+            " and ".join(margin["columns"]) or "everybody",
+            margin["found"],
+            len(margin["groups"]),
+            "" if margin["covered"] is None else percent(margin["covered"]),
+        )
+        for margin in content["margins"]
+    ]
+    print_table(("by", "", "groups", "in interval"), rows)
+    for margin in content["margins"]:
+        if margin["found"] != "fits":
+            groups = sorted(margin["groups"], key=lambda one: -abs(one["residual"]))[:MOST_GROUPS]
+            click.echo(f"\nBy {' and '.join(margin['columns']) or 'everybody'}, the worst {len(groups)}:")
+            print_table(
+                ("", "observed", "expected", "low", "high", "interviews"),
+                [
+                    (
+                        " / ".join(one["levels"]) or "everybody",
+                        *(percent(one[name]) for name in ("observed", "predicted", "low", "high")),
+                        f"{one['n_interviews']:,}",
+                    )
+                    for one in groups
+                ],
+            )
