@@ -11,57 +11,35 @@ honest fit must not be kept back by chance.
 
 import io
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-import numpy as np
 import polars as pl
 from sqlalchemy.orm import Session
 
-from jobs.check_ask import PREDICTIVE
-from jobs.check_shown import ShownCounts, told_misfits
+from jobs.check_made import CHECKS, CheckedRelease, Made
 from jobs.counted_parts import CountedParts
 from jobs.counting import count_interviews
 from jobs.errors import FitImpossible, JobsError
 from jobs.heartbeat import beating
 from jobs.refit import electorate_of
 from jobs.settings import Settings
-from mrp.checks.concerns import Concern, house_concerns, misfit_concerns, worst_first
-from mrp.checks.margins import margins_of
-from mrp.checks.misfit import judge_margins
-from mrp.checks.predictive import GroupCheck, MarginCheck, posterior_predictive
+from mrp.checks.concerns import Concern, worst_first
 from mrp.design import Design
-from mrp.electorate import Electorate
 from mrp.errors import MrpError
 from mrp.latents import LatentDraws
+from mrp.priors import parse_priors
 from polling.disclosure import DisclosureRules
 from polling.errors import LeaseLost, PollingError, ReleaseNotFound
 from polling.secrets import SecretsFile
 from polling.store import checks, fits, job_events, queue, releases, surveys
-from polling.store.columns import Json
 from polling.store.engine import Store
 from polling.store.records import Claim, ReleaseRecord
 
-__all__ = ["CheckedRelease", "check", "check_predictive", "prepare_check"]
+__all__ = ["check", "prepare_check"]
 
 log = logging.getLogger("hustings.worker")
-
-
-@dataclass(frozen=True, slots=True)
-class CheckedRelease:
-    """A release with what its fit was made of."""
-
-    release: ReleaseRecord
-    electorate: Electorate
-    design: Design
-    latents: LatentDraws
-    counts: pl.DataFrame
-    """By the columns that were stored, and by pollster and period where the waves are still the ones that were fitted.
-    Special-category data."""
-    stored: tuple[str, ...]
-    """Columns of the counts that were stored with the fit."""
 
 
 def check(
@@ -92,11 +70,12 @@ def check(
         with beating(beat, settings.heartbeat_s):
             with store.read() as session:
                 checked = prepare_check(
-                    session, survey_id=job.survey_id or "", question_id=job.question_id or "", memory=memory
+                    session, settings, survey_id=job.survey_id or "", question_id=job.question_id or "", memory=memory
                 )
-            content, concerns = check_predictive(checked, settings)
+            made = {kind: make(checked) for kind, make in CHECKS.items()}
+        concerns = worst_first([one for _, found in made.values() for one in found])
         with store.write() as session:
-            kept = _keep(session, checked.release, PREDICTIVE, content, concerns, now=clock())
+            kept = _keep(session, checked.release, made, now=clock())
             detail = _sentence(checked.release, concerns) if kept else "Somebody in it was erased meanwhile."
             queue.finish(session, claim, now=clock(), code="checked" if kept else "check-dropped", detail=detail)
     except LeaseLost:
@@ -111,7 +90,7 @@ def check(
 
 
 def prepare_check(
-    session: Session, *, survey_id: str, question_id: str, memory: CountedParts | None = None
+    session: Session, settings: Settings, *, survey_id: str, question_id: str, memory: CountedParts | None = None
 ) -> CheckedRelease:
     """Read what the release that is served was fitted on.
 
@@ -141,39 +120,14 @@ def prepare_check(
         release=release,
         electorate=electorate_of(survey.bundle),
         design=Design.from_json(design),
+        priors=parse_priors(declaration.question(question_id).priors),
         latents=LatentDraws.from_bytes(fits.load_draws(session, release.fit_id)),
         counts=finer if finer is not None and _are_same(finer, stored) else stored,
         stored=tuple(stored.columns),
-    )
-
-
-def check_predictive(checked: CheckedRelease, settings: Settings) -> tuple[dict[str, Json], tuple[Concern, ...]]:
-    """Posterior predictive checks by every margin: what may be told of them, and what is wrong."""
-    shown = ShownCounts(
-        counts=checked.counts,
-        stored=checked.stored,
-        electorate=checked.electorate,
-        survey=checked.release.survey_id,
-        question=checked.release.question_id,
-        key=SecretsFile(settings.secrets_file).disclosure_key(),
+        seed=fits.get_fit(session, release.fit_id).seed,
         rules=DisclosureRules(settings.min_people, settings.min_interviews),
+        key=SecretsFile(settings.secrets_file).disclosure_key(),
     )
-    margins = margins_of(checked.electorate, checked.counts)
-    found = posterior_predictive(checked.latents, checked.design, checked.electorate, checked.counts, margins)
-    told = {one.margin.columns: shown.of(one.margin.columns) for one in found}
-    # What is judged is what may be told, and how large it is said to be comes from the perturbed counts.
-    seen = [MarginCheck(one.margin, _told_groups(one.groups, told[one.margin.columns])) for one in found]
-    misfits = judge_margins(seen, checked.design, least=0)
-    share = float(np.clip(next((g.predicted for one in found[:1] for g in one.groups), 0.5), 0.01, 0.99))
-    concerns = (
-        *misfit_concerns(misfits, checked.design),
-        *house_concerns(checked.latents, checked.design, share=share),
-    )
-    return told_misfits(misfits, told, rules=shown.rules), worst_first(concerns)
-
-
-def _told_groups(groups: tuple[GroupCheck, ...], told: Any) -> tuple[GroupCheck, ...]:
-    return tuple(replace(one, observed=told[one.levels][1]) for one in groups if one.levels in told)
 
 
 def _are_same(finer: pl.DataFrame, stored: pl.DataFrame) -> bool:
@@ -188,18 +142,17 @@ def _are_same(finer: pl.DataFrame, stored: pl.DataFrame) -> bool:
 def _keep(
     session: Session,
     release: ReleaseRecord,
-    kind: str,
-    content: dict[str, Json],
-    concerns: tuple[Concern, ...],
+    made: Mapping[str, Made],
     *,
     now: datetime,
 ) -> bool:
-    """Store a check, unless somebody in the fit was erased since it was read."""
+    """Store checks, unless somebody in the fit was erased since it was read."""
     fit = fits.get_fit(session, release.fit_id)
     if fit.contains_erased_at is not None:
         return False
-    told = [one.to_json() for one in concerns]
-    checks.add_check(session, release, kind=kind, content=content, concerns=told, now=now)
+    for kind, (content, concerns) in made.items():
+        told = [one.to_json() for one in concerns]
+        checks.add_check(session, release, kind=kind, content=content, concerns=told, now=now)
     return True
 
 

@@ -14,12 +14,12 @@ from polling.errors import ReleaseNotFound, ReleaseRefused
 from polling.store import checks, queue, releases
 from polling.store.records import JobRecord, ReleaseRecord
 
-__all__ = ["CHECK", "KINDS", "PREDICTIVE", "ask_check", "ask_next_check"]
+__all__ = ["CHECK", "KINDS", "LEFT_OUT", "PREDICTIVE", "PRIORS", "ask_check", "ask_next_check"]
 
 CHECK = "check"
 """The kind of job that checks the release that is served."""
-PREDICTIVE = "posterior-predictive"
-KINDS = (PREDICTIVE,)
+PREDICTIVE, LEFT_OUT, PRIORS = "posterior-predictive", "left-out", "priors"
+KINDS = (PREDICTIVE, LEFT_OUT, PRIORS)
 """Kinds of checks that a job makes of every release."""
 
 

@@ -75,8 +75,8 @@ def _print(found: Any, number: int) -> None:
     for one in found.concerns:
         click.echo(f"{one.severity}: {one.sentence}\n  Advice: {one.advice}.")
     for one in found.checks:
-        if one.kind == "posterior-predictive":
-            _print_predictive(one.content)
+        if (show := _SHOWN.get(one.kind)) is not None:
+            show(one.content)
 
 
 def _print_predictive(content: Any) -> None:
@@ -109,3 +109,30 @@ def _print_predictive(content: Any) -> None:
                     for one in groups
                 ],
             )
+
+
+def _print_left_out(content: Any) -> None:
+    click.echo(
+        f"\nLeaving cells out: ELPD {content['elpd']} (se {content['se']}), {content['n_parameters']} effective "
+        f"parameters, Pareto k above {content['max_k']} in {percent(content['share_above_max_k'])} of cells.\n"
+        f"{content['caution']}"
+    )
+    columns = ("error", "noise", "crps", "bias")
+    rows = [(one["level"], *(f"{100 * one[name]:.2f}" for name in columns)) for one in content["estimates"]]
+    print_table(("score of estimates, points", *columns), rows)
+
+
+def _print_priors(content: Any) -> None:
+    nation = content["predictive"]["nation"]
+    click.echo(
+        f"\nBefore anybody was asked: a national share of {percent(nation['0.5'])}, between {percent(nation['0.05'])} "
+        f"and {percent(nation['0.95'])} with probability 90%."
+    )
+    rows = [
+        (one["term"], one["prior"], f"{one['distance']:.2f}", f"{one['chance']:.2g}") for one in content["conflicts"]
+    ]
+    print_table(("term", "prior", "posterior, in its scales", "chance"), rows)
+
+
+_SHOWN = {"posterior-predictive": _print_predictive, "left-out": _print_left_out, "priors": _print_priors}
+"""Kind of check -> what prints it."""

@@ -10,11 +10,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from jobs.check import check_predictive, prepare_check
-from jobs.check_ask import CHECK, PREDICTIVE, ask_check, ask_next_check
+from jobs.check import prepare_check
+from jobs.check_ask import CHECK, KINDS, LEFT_OUT, PREDICTIVE, PRIORS, ask_check, ask_next_check
+from jobs.check_made import CHECKS, check_predictive
 from jobs.check_shown import ShownCounts
 from jobs.errors import FitImpossible
-from mrp.checks.concerns import Concern
 from polling.disclosure import DisclosureRules
 from polling.errors import ReleaseNotFound, ReleaseRefused
 from polling.store import checks, fits, queue, releases
@@ -102,6 +102,20 @@ def test_a_biased_pollster_is_named_although_the_formula_reads_no_pollster(world
     assert margins[("gender",)]["found"] == "fits"
 
 
+def test_every_kind_of_check_is_kept(world: World):
+    serve(world)
+    run(world)
+
+    with world.store.read() as session:
+        release = releases.current_release(session, SURVEY, "rail")
+        made = {one.kind: one.content for one in checks.checks_of(session, release.fit_id)}
+    assert set(made) == set(KINDS) == set(CHECKS)
+    assert "not poststratified estimates" in made[LEFT_OUT]["caution"]
+    assert {one["level"] for one in made[LEFT_OUT]["estimates"]} == {"nation", "district", "gender", "age", "region"}
+    assert [one["term"] for one in made[PRIORS]["conflicts"]] == ["intercept", "gender", "(1|district)"]
+    assert made[PRIORS]["predictive"]["surprise"] > 0.1
+
+
 def test_a_release_that_fits_raises_no_concern_and_is_checked_once(world: World):
     serve(world)
     run(world)
@@ -124,7 +138,7 @@ def test_if_the_waves_changed_since_pollsters_are_not_told_apart(world: World):
     serve(world, blue=0.3, red=0.7)
     world.push("w9", wave_csv(100, start=9000))  # a wave that the release does not know
     with world.store.read() as session:
-        checked = prepare_check(session, survey_id=SURVEY, question_id="rail")
+        checked = prepare_check(session, world.settings, survey_id=SURVEY, question_id="rail")
         release = releases.current_release(session, SURVEY, "rail")
         stored = pl.read_parquet(io.BytesIO(fits.load_counts(session, release.fit_id)))
 
@@ -139,19 +153,22 @@ def test_a_wave_that_cannot_be_counted_any_more_leaves_the_stored_counts(world: 
     serve(world)
     monkeypatch.setattr("jobs.check.count_interviews", refuse)
     with world.store.read() as session:
-        assert "pollster" not in prepare_check(session, survey_id=SURVEY, question_id="rail").counts.columns
+        assert (
+            "pollster"
+            not in prepare_check(session, world.settings, survey_id=SURVEY, question_id="rail").counts.columns
+        )
 
 
 def test_who_was_erased_while_it_was_checked_is_in_no_check(world: World):
     serve(world)
 
-    def erased(checked: Any, settings: Any) -> tuple[dict[str, Any], tuple[Concern, ...]]:
+    def erased(checked: Any) -> Any:
         with world.store.write() as session:
             session.get_one(Fit, checked.release.fit_id).contains_erased_at = world.now
-        return check_predictive(checked, settings)
+        return check_predictive(checked)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("jobs.check.check_predictive", erased)
+        patch.setattr("jobs.check.CHECKS", CHECKS | {PREDICTIVE: erased})
         job = run(world)
 
     assert (job.state, job.code) == ("succeeded", "check-dropped")
@@ -162,7 +179,7 @@ def test_a_check_that_fails_is_tried_again_and_what_is_served_is_none_the_worse(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
     serve(world)
-    monkeypatch.setattr("jobs.check.check_predictive", lambda *_: 1 / 0)
+    monkeypatch.setattr("jobs.check.CHECKS", {PREDICTIVE: lambda _: 1 / 0})
     job = run(world)
     assert (job.state, job.attempt) == ("queued", 1)
     for _ in range(3):
@@ -212,9 +229,9 @@ def test_groups_below_the_threshold_are_neither_told_nor_judged(world: World):
     world.settings = replace(world.settings, min_interviews=700)
     serve(world, blue=0.3, red=0.7)
     with world.store.read() as session:
-        checked = prepare_check(session, survey_id=SURVEY, question_id="rail")
+        checked = prepare_check(session, world.settings, survey_id=SURVEY, question_id="rail")
 
-    content, concerns = check_predictive(checked, world.settings)
+    content, concerns = check_predictive(checked)
 
     assert all(g["n_interviews"] >= 700 for m in content["margins"] for g in m["groups"])
     assert all("pollster" not in one.columns for one in concerns)
