@@ -11,6 +11,8 @@ honest fit must not be kept back by chance.
 
 import io
 import logging
+import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,14 +20,18 @@ from typing import Any
 import polars as pl
 from sqlalchemy.orm import Session
 
+from jobs.check_ask import CHECK, kinds
 from jobs.check_made import CHECKS, CheckedRelease, Made
+from jobs.check_refits import REFIT_CHECKS, Refits
+from jobs.confirm_ask import CONFIRM
 from jobs.counted_parts import CountedParts
 from jobs.counting import count_interviews
-from jobs.errors import FitImpossible, JobsError
+from jobs.errors import FitCancelled, FitImpossible, JobsError, WorkerStopping
+from jobs.fit_request import FitProgress, FitRequest, FitResult
+from jobs.giving_way import PAUSE, GivingWay
 from jobs.heartbeat import beating
-from jobs.refit import electorate_of
+from jobs.refit import electorate_of, laplace_settings, nuts_settings
 from jobs.settings import Settings
-from mrp.checks.concerns import Concern, worst_first
 from mrp.design import Design
 from mrp.errors import MrpError
 from mrp.latents import LatentDraws
@@ -47,14 +53,20 @@ def check(
     store: Store,
     settings: Settings,
     *,
+    fit: Callable[..., FitResult],
     memory: CountedParts,
-    beat: Callable[[], bool],
+    beat: Callable[[FitProgress | None], bool],
+    stop: threading.Event,
     clock: Callable[[], datetime],
 ) -> None:
-    """Do a job of kind ``check``, and end it.
+    """Do a job of kind ``check``, and end it or give it back.
+
+    What needs no fit is kept first; what does gives way to other work, and goes on with the kind that was not made yet.
 
     Parameters
     ----------
+    fit
+        Runs one fit; see ``jobs.fit_run.run_fit``.
     memory
         Of the counts of earlier checks; not that of refits.
     beat
@@ -66,18 +78,45 @@ def check(
         If the job belongs to another worker by now.
     """
     job = claim.job
+    keep_on = GivingWay(job, store, settings, beat=beat, besides=(CHECK, CONFIRM), clock=clock)
     try:
-        with beating(beat, settings.heartbeat_s):
+        with beating(lambda: beat(None), settings.heartbeat_s):
             with store.read() as session:
                 checked = prepare_check(
                     session, settings, survey_id=job.survey_id or "", question_id=job.question_id or "", memory=memory
                 )
-            made = {kind: make(checked) for kind, make in CHECKS.items()}
-        concerns = worst_first([one for _, found in made.values() for one in found])
+                made = {one.kind for one in checks.checks_of(session, checked.release.fit_id)}
+                request = _request(session, settings, checked)
+            at_once = {kind: make(checked) for kind, make in CHECKS.items() if kind not in made or not job.attempt > 1}
         with store.write() as session:
-            kept = _keep(session, checked.release, made, now=clock())
-            detail = _sentence(checked.release, concerns) if kept else "Somebody in it was erased meanwhile."
-            queue.finish(session, claim, now=clock(), code="checked" if kept else "check-dropped", detail=detail)
+            queue.heartbeat(session, claim, now=clock(), lease=settings.lease)  # no lease, no effect
+            _keep(session, checked.release, at_once, now=clock())
+        refits = Refits(
+            request,
+            lambda one, limits: fit(one, limits, beat=keep_on, stop=stop),
+            settings,
+            ends=time.monotonic() + settings.check_budget_s,
+        )
+        for kind in kinds(settings):
+            if kind in REFIT_CHECKS and (kind not in made or not job.attempt > 1):
+                found = REFIT_CHECKS[kind](checked, refits)
+                with store.write() as session:
+                    queue.heartbeat(session, claim, now=clock(), lease=settings.lease)
+                    _keep(session, checked.release, {kind: found}, now=clock())
+        with store.write() as session:
+            concerns = checks.concerns_of(session, checked.release.fit_id)
+            code = "check-dropped" if concerns is None else "checked"
+            queue.finish(session, claim, now=clock(), code=code, detail=_sentence(checked.release, concerns))
+    except WorkerStopping:
+        with store.write() as session:
+            queue.give_back(session, claim, now=clock())
+    except FitCancelled:
+        if keep_on.gave_way:
+            log.info("the check of %s gives way to other work", job.key)
+            with store.write() as session:
+                queue.give_back(session, claim, now=clock(), after=PAUSE)
+        else:
+            _fail(claim, store, "cancelled", "The check was cancelled while it ran.", now=clock())
     except LeaseLost:
         raise
     except (PollingError, MrpError, JobsError) as error:
@@ -130,6 +169,22 @@ def prepare_check(
     )
 
 
+def _request(session: Session, settings: Settings, checked: CheckedRelease) -> FitRequest:
+    """What the release was fitted on, for the fast engine."""
+    fit = fits.get_fit(session, checked.release.fit_id)
+    survey = surveys.get_survey(session, fit.survey_id, fit.survey_version)
+    return FitRequest(
+        formula=fit.formula,
+        priors=survey.bundle.declaration.question(fit.question_id).priors,
+        seed=fit.seed,
+        engine="laplace",
+        nuts=nuts_settings(settings),
+        laplace=laplace_settings(settings),
+        electorate=checked.electorate,
+        counts=checked.counts,
+    )
+
+
 def _are_same(finer: pl.DataFrame, stored: pl.DataFrame) -> bool:
     """Whether finer counts are of exactly the interviews that were fitted."""
     by = [column for column in stored.columns if column in finer.columns and column not in ("n", "y")]
@@ -145,18 +200,18 @@ def _keep(
     made: Mapping[str, Made],
     *,
     now: datetime,
-) -> bool:
+) -> None:
     """Store checks, unless somebody in the fit was erased since it was read."""
-    fit = fits.get_fit(session, release.fit_id)
-    if fit.contains_erased_at is not None:
-        return False
+    if fits.get_fit(session, release.fit_id).contains_erased_at is not None:
+        return
     for kind, (content, concerns) in made.items():
         told = [one.to_json() for one in concerns]
         checks.add_check(session, release, kind=kind, content=content, concerns=told, now=now)
-    return True
 
 
-def _sentence(release: ReleaseRecord, concerns: tuple[Concern, ...]) -> str:
+def _sentence(release: ReleaseRecord, concerns: tuple[checks.ConcernRecord, ...] | None) -> str:
+    if concerns is None:
+        return "Somebody in it was erased meanwhile."
     if not concerns:
         return f"Release {release.number} was checked: nothing is outside chance."
     more = f" And {len(concerns) - 1} more." if len(concerns) > 1 else ""

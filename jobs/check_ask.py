@@ -14,13 +14,28 @@ from polling.errors import ReleaseNotFound, ReleaseRefused
 from polling.store import checks, queue, releases
 from polling.store.records import JobRecord, ReleaseRecord
 
-__all__ = ["CHECK", "KINDS", "LEFT_OUT", "PREDICTIVE", "PRIORS", "ask_check", "ask_next_check"]
+__all__ = [
+    "AREAS",
+    "CHECK",
+    "LEFT_OUT",
+    "POLLSTERS",
+    "PREDICTIVE",
+    "PRIORS",
+    "ask_check",
+    "ask_next_check",
+    "kinds",
+]
 
 CHECK = "check"
 """The kind of job that checks the release that is served."""
 PREDICTIVE, LEFT_OUT, PRIORS = "posterior-predictive", "left-out", "priors"
-KINDS = (PREDICTIVE, LEFT_OUT, PRIORS)
-"""Kinds of checks that a job makes of every release."""
+POLLSTERS, AREAS = "held-out-pollsters", "held-out-areas"
+
+
+def kinds(settings: Settings) -> tuple[str, ...]:
+    """Kinds of checks that a job makes of every release; those that fit again only if there is time for it."""
+    at_once = (PREDICTIVE, LEFT_OUT, PRIORS)
+    return (*at_once, POLLSTERS, AREAS) if settings.check_budget_s > 0 else at_once
 
 
 def ask_check(session: Session, settings: Settings, *, survey_id: str, question_id: str, now: datetime) -> JobRecord:
@@ -48,7 +63,7 @@ def ask_next_check(session: Session, settings: Settings, *, now: datetime) -> Jo
     """Ask for one release that was not checked; None if there is none, or a check is on its way."""
     if any(job.kind == CHECK for job in queue.list_jobs(session, states=("queued", "running"))):
         return None
-    waiting = checks.unchecked(session, kinds=KINDS, job=CHECK)
+    waiting = checks.unchecked(session, kinds=kinds(settings), job=CHECK)
     return _ask(session, settings, waiting[0], now=now) if waiting else None
 
 

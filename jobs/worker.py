@@ -213,8 +213,10 @@ class Worker:
                 claim,
                 self.store,
                 self.settings,
+                fit=self._fit,
                 memory=self._counted_finer,
-                beat=lambda: self._beat(claim, None),
+                beat=lambda progress: self._beat(claim, progress),
+                stop=self._stop,
                 clock=self._clock,
             )
         else:

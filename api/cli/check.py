@@ -134,5 +134,30 @@ def _print_priors(content: Any) -> None:
     print_table(("term", "prior", "posterior, in its scales", "chance"), rows)
 
 
-_SHOWN = {"posterior-predictive": _print_predictive, "left-out": _print_left_out, "priors": _print_priors}
+def _print_held_out(content: Any) -> None:
+    if "skipped" in content:
+        return
+    name = content.get("column", "pollster")
+    click.echo(f"\nEach {name} beside what the rest predicts of it:")
+    rows = [
+        (
+            one.get("area", one.get("pollster")),
+            *(percent(one[part]) for part in ("observed", "predicted", "low", "high")),
+        )
+        for one in content["groups"]
+    ]
+    print_table((name, "observed", "expected", "low", "high"), rows)
+    for one in content["failed"]:
+        click.echo(f"Without {one['group']}: {one['why']}")
+    if content["not_reached"]:
+        click.echo(f"Not reached in the time there is: {', '.join(content['not_reached'])}.")
+
+
+_SHOWN = {
+    "posterior-predictive": _print_predictive,
+    "left-out": _print_left_out,
+    "priors": _print_priors,
+    "held-out-pollsters": _print_held_out,
+    "held-out-areas": _print_held_out,
+}
 """Kind of check -> what prints it."""

@@ -11,10 +11,11 @@ import polars as pl
 import pytest
 
 from jobs.check import prepare_check
-from jobs.check_ask import CHECK, KINDS, LEFT_OUT, PREDICTIVE, PRIORS, ask_check, ask_next_check
+from jobs.check_ask import AREAS, CHECK, LEFT_OUT, POLLSTERS, PREDICTIVE, PRIORS, ask_check, ask_next_check, kinds
 from jobs.check_made import CHECKS, check_predictive
+from jobs.check_refits import REFIT_CHECKS
 from jobs.check_shown import ShownCounts
-from jobs.errors import FitImpossible
+from jobs.errors import FitCancelled, FitImpossible, FitProcessFailed
 from polling.disclosure import DisclosureRules
 from polling.errors import ReleaseNotFound, ReleaseRefused
 from polling.store import checks, fits, queue, releases
@@ -109,7 +110,7 @@ def test_every_kind_of_check_is_kept(world: World):
     with world.store.read() as session:
         release = releases.current_release(session, SURVEY, "rail")
         made = {one.kind: one.content for one in checks.checks_of(session, release.fit_id)}
-    assert set(made) == set(KINDS) == set(CHECKS)
+    assert set(made) == set(kinds(world.settings)) == {*CHECKS, *REFIT_CHECKS}
     assert "not poststratified estimates" in made[LEFT_OUT]["caution"]
     assert {one["level"] for one in made[LEFT_OUT]["estimates"]} == {"nation", "district", "gender", "age", "region"}
     assert [one["term"] for one in made[PRIORS]["conflicts"]] == ["intercept", "gender", "(1|district)"]
@@ -236,3 +237,80 @@ def test_groups_below_the_threshold_are_neither_told_nor_judged(world: World):
     assert all(g["n_interviews"] >= 700 for m in content["margins"] for g in m["groups"])
     assert all("pollster" not in one.columns for one in concerns)
     assert "Blue" not in json.dumps([content, [one.to_json() for one in concerns]])
+
+
+def held_out(world: World, kind: str) -> Any:
+    with world.store.read() as session:
+        release = releases.current_release(session, SURVEY, "rail")
+        return next((one.content for one in checks.checks_of(session, release.fit_id) if one.kind == kind), None)
+
+
+def test_each_pollster_is_compared_with_a_fit_to_the_others(world: World):
+    serve(world, blue=0.1)
+    n_fits = len(world.fit.requests)
+    run(world)
+
+    rows = {one["pollster"]: one for one in held_out(world, POLLSTERS)["groups"]}
+    assert set(rows) == {"Blue", "Green", "Grey", "Red"}
+    assert rows["Blue"]["chance_below"] <= 0.01
+    assert rows["Grey"]["chance_below"] is None
+    fits_without = world.fit.requests[n_fits:]
+    assert [one.counts["n"].sum() for one in fits_without] == [1200] * 4
+    assert {one.engine for one in fits_without} == {"laplace"}
+    assert all(one.counts.columns == world.fit.requests[0].counts.columns for one in fits_without)
+    concern = next(one for one in found(world)[1] if one.check == POLLSTERS)
+    assert (concern.kind, concern.levels) == ("held-out", ("Blue",))
+    # The survey has two regions: a fit to one of them says little of the other.
+    assert "3 areas" in held_out(world, AREAS)["skipped"]
+
+
+def test_without_a_budget_nothing_is_fitted_again(world: World):
+    world.settings = replace(world.settings, check_budget_s=0)
+    serve(world)
+    n_fits = len(world.fit.requests)
+    run(world)
+
+    assert len(world.fit.requests) == n_fits
+    assert held_out(world, POLLSTERS) is None
+    with world.store.write() as session:
+        assert ask_next_check(session, world.settings, now=world.now) is None
+
+
+def test_a_check_gives_way_to_a_refit_and_goes_on_with_what_is_missing(world: World, monkeypatch: pytest.MonkeyPatch):
+    serve(world)
+    waiting = [True]
+    monkeypatch.setattr("jobs.giving_way.confirmations.is_work_waiting", lambda *_, **__: waiting[0])
+    inner = world.fit
+
+    def asks(request: Any, settings: Any, *, beat: Any, stop: Any) -> Any:
+        if beat(None):
+            raise FitCancelled("The fit was cancelled.")
+        return inner(request, settings, beat=beat, stop=stop)
+
+    world.fit = asks
+    job = run(world)
+    assert (job.state, held_out(world, POLLSTERS)) == ("queued", None)
+    assert held_out(world, PREDICTIVE) is not None  # what needs no fit is kept already
+
+    waiting[0] = False
+    world.now += timedelta(minutes=5)
+    world.work()
+    assert len(held_out(world, POLLSTERS)["groups"]) == 4
+
+
+def test_a_fit_that_fails_says_nothing_and_is_named(world: World):
+    serve(world)
+    inner = world.fit
+
+    def fails(request: Any, settings: Any, **how: Any) -> Any:
+        if len(inner.requests) == 2:
+            inner.requests.append(request)
+            raise FitProcessFailed("fit-crashed", "It crashed.", retry=False)
+        return inner(request, settings, **how)
+
+    world.fit = fails
+    job = run(world)
+
+    content = held_out(world, POLLSTERS)
+    assert job.state == "succeeded"
+    assert (len(content["groups"]), [one["why"] for one in content["failed"]]) == (3, ["It crashed."])
