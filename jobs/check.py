@@ -43,7 +43,7 @@ from polling.store import checks, fits, job_events, queue, releases, surveys
 from polling.store.engine import Store
 from polling.store.records import Claim, ReleaseRecord
 
-__all__ = ["check", "prepare_check"]
+__all__ = ["check", "prepare_check", "request_of"]
 
 log = logging.getLogger("hustings.worker")
 
@@ -86,7 +86,7 @@ def check(
                     session, settings, survey_id=job.survey_id or "", question_id=job.question_id or "", memory=memory
                 )
                 made = {one.kind for one in checks.checks_of(session, checked.release.fit_id)}
-                request = _request(session, settings, checked)
+                request = request_of(session, settings, checked)
             at_once = {kind: make(checked) for kind, make in CHECKS.items() if kind not in made or not job.attempt > 1}
         with store.write() as session:
             queue.heartbeat(session, claim, now=clock(), lease=settings.lease)  # no lease, no effect
@@ -169,7 +169,7 @@ def prepare_check(
     )
 
 
-def _request(session: Session, settings: Settings, checked: CheckedRelease) -> FitRequest:
+def request_of(session: Session, settings: Settings, checked: CheckedRelease) -> FitRequest:
     """What the release was fitted on, for the fast engine."""
     fit = fits.get_fit(session, checked.release.fit_id)
     survey = surveys.get_survey(session, fit.survey_id, fit.survey_version)

@@ -10,6 +10,7 @@ from api.cli.runtime import Runtime
 __all__ = ["check"]
 
 MOST_GROUPS = 12
+_SHARES = ("observed", "predicted", "low", "high")
 
 
 @click.command(short_help="Show whether a release's model describes its interviews.")
@@ -17,6 +18,12 @@ MOST_GROUPS = 12
 @click.argument("question_id", metavar="QUESTION")
 @click.option("--release", "release_id", help="Id of a release. Default: the current one.")
 @click.option("--run", "run_", is_flag=True, help="Check the current release now, and wait for it.")
+@click.option(
+    "--against",
+    multiple=True,
+    metavar="FORMULA",
+    help="Fit this model too, in this process, and compare; may be given several times. Nothing is stored.",
+)
 @click.option("--here", is_flag=True, help="With --run: in this process, without a worker.")
 @as_json
 @click.pass_obj
@@ -27,6 +34,7 @@ def check(
     question_id: str,
     release_id: str | None,
     run_: bool,
+    against: tuple[str, ...],
     here: bool,
     json_: bool,
 ) -> None:
@@ -37,6 +45,11 @@ def check(
     from api.routes.checks import checks_of_release
     from api.served import find_served
 
+    if against:
+        if run_ or release_id is not None:
+            raise click.UsageError("--against compares with the current release; leave --run and --release out")
+        _compare(runtime, survey_id, question_id, against, json_=json_)
+        return
     if here and not run_:
         raise click.UsageError("--here is for --run")
     if run_:
@@ -64,6 +77,49 @@ def _run(runtime: Runtime, survey_id: str, question_id: str, *, here: bool, quie
     job = follow_job(runtime, job.id, here=here, quiet=quiet)
     if job.state != "succeeded":
         raise Refusal(job.detail or f"The check ended as {job.code}.", NO)
+
+
+def _compare(runtime: Runtime, survey_id: str, question_id: str, formulas: tuple[str, ...], *, json_: bool) -> None:
+    import threading
+
+    from jobs.check_candidates import compare_candidates
+    from jobs.fit_run import run_fit
+
+    found = compare_candidates(
+        runtime.store,
+        runtime.settings,
+        survey_id=survey_id,
+        question_id=question_id,
+        formulas=formulas,
+        fit=lambda request: run_fit(request, runtime.settings, beat=lambda _: False, stop=threading.Event()),
+    )
+    if json_:
+        print_json({"survey": survey_id, "question": question_id, "models": found})
+        return
+    for number, one in enumerate(found):
+        click.echo(f"{number}: {one.formula}{' (the release)' if number == 0 else ''}")
+        if one.misfits:
+            click.echo(f"   does not describe: {', '.join(one.misfits)}")
+    levels = [score.level for score in found[0].scores]
+    rows = [
+        (
+            number,
+            f"{one.difference:.1f}",
+            f"{one.se:.1f}",
+            f"{one.n_parameters:.1f}",
+            percent(one.share_bad),
+            *(f"{100 * score.crps:.2f}" for score in one.scores),
+            f"{100 * one.nation_shift:+.1f}",
+            f"{100 * one.district_shift:+.1f} ({one.district})",
+        )
+        for number, one in enumerate(found)
+    ]
+    scores = (f"CRPS {level}" for level in levels)
+    print_table(("model", "ELPD", "se", "parameters", "bad k", *scores, "nation", "district"), rows)
+    click.echo(
+        "ELPD: difference from the release, larger is better, by predictions of cells. CRPS: of estimates, in points, "
+        "smaller is better. Nation and district: how far the estimates move, in points."
+    )
 
 
 def _print(found: Any, number: int) -> None:
@@ -103,7 +159,7 @@ def _print_predictive(content: Any) -> None:
                 [
                     (
                         " / ".join(one["levels"]) or "everybody",
-                        *(percent(one[name]) for name in ("observed", "predicted", "low", "high")),
+                        *(percent(one[name]) for name in _SHARES),
                         f"{one['n_interviews']:,}",
                     )
                     for one in groups

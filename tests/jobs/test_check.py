@@ -12,6 +12,7 @@ import pytest
 
 from jobs.check import prepare_check
 from jobs.check_ask import AREAS, CHECK, LEFT_OUT, POLLSTERS, PREDICTIVE, PRIORS, ask_check, ask_next_check, kinds
+from jobs.check_candidates import compare_candidates
 from jobs.check_made import CHECKS, check_predictive
 from jobs.check_refits import REFIT_CHECKS
 from jobs.check_shown import ShownCounts
@@ -314,3 +315,21 @@ def test_a_fit_that_fails_says_nothing_and_is_named(world: World):
     content = held_out(world, POLLSTERS)
     assert job.state == "succeeded"
     assert (len(content["groups"]), [one["why"] for one in content["failed"]]) == (3, ["It crashed."])
+
+
+def test_candidates_are_fitted_to_the_same_interviews_and_a_wrong_formula_is_refused(world: World):
+    serve(world, blue=0.2)
+
+    def fit(request: Any) -> Any:
+        return world.fit(request, world.settings, beat=lambda _: False, stop=None)
+
+    asked = {"survey_id": SURVEY, "question_id": "rail", "fit": fit}
+    other = "gender + (1|district) + house(pollster)"
+    released, candidate = compare_candidates(world.store, world.settings, formulas=[other, other], **asked)
+
+    assert "pollster" in released.misfits
+    assert candidate.formula == other
+    assert world.fit.requests[-1].counts["n"].sum() == 1600
+    assert released.difference == 0
+    with pytest.raises(FitImpossible, match="nonsense"):
+        compare_candidates(world.store, world.settings, formulas=["nonsense"], **asked)
