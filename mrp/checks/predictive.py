@@ -155,9 +155,16 @@ def posterior_predictive(
 
 
 def predict_counts(
-    latents: LatentDraws, design: Design, electorate: Electorate, counts: pl.DataFrame, *, most_draws: int = _MOST_DRAWS
+    latents: LatentDraws,
+    design: Design,
+    electorate: Electorate,
+    counts: pl.DataFrame,
+    *,
+    most_draws: int | None = _MOST_DRAWS,
 ) -> Predicted:
-    """Draws of the share of every row of counts, effects of pollsters and modes included; of many draws some, evenly.
+    """Draws of the share of every row of counts, effects of pollsters and modes included.
+
+    Of many draws some are used, evenly, and of many cells fewer; all of them with ``most_draws`` None.
 
     Parameters and errors as of `posterior_predictive`.
     """
@@ -170,8 +177,9 @@ def predict_counts(
         cells = counts.select(design.count_columns).unique(maintain_order=True).with_row_index("#")
         found = counts.join(cells, on=design.count_columns, how="left", maintain_order="left")["#"]
         cell, rows, n_cells = found.cast(pl.Int64).to_numpy(), design.rows(cells), cells.height
-    wanted = max(_LEAST_DRAWS, min(most_draws, _MOST_NUMBERS // n_cells))
-    draws = latents.draws[:: -(-latents.draws.shape[0] // wanted)]
+    n_draws = latents.draws.shape[0]
+    wanted = n_draws if most_draws is None else max(_LEAST_DRAWS, min(most_draws, _MOST_NUMBERS // n_cells))
+    draws = latents.draws[:: -(-n_draws // wanted)]
     share = np.ascontiguousarray(share_rows(draws, rows, n_cells).T)
     n = counts["n"].cast(pl.Float64).to_numpy()
     y, spread = counts["y"].cast(pl.Float64).to_numpy(), n
