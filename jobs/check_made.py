@@ -73,7 +73,8 @@ def check_predictive(checked: CheckedRelease) -> Made:
     seen = [MarginCheck(one.margin, _told_groups(one.groups, told[one.margin.columns])) for one in found]
     misfits = judge_margins(seen, design, least=0)
     share = float(np.clip(next((g.predicted for one in found[:1] for g in one.groups), 0.5), 0.01, 0.99))
-    concerns = (*misfit_concerns(misfits, design), *house_concerns(checked.latents, design, share=share))
+    names = dict(electorate.districts.select("code", "name").iter_rows())
+    concerns = (*misfit_concerns(misfits, design, names=names), *house_concerns(checked.latents, design, share=share))
     return told_misfits(misfits, told, rules=checked.rules), worst_first(concerns)
 
 

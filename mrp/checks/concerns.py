@@ -1,7 +1,7 @@
 """What is wrong with a fit, in short sentences, the worst first, each with what to do about it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -61,7 +61,9 @@ def worst_first(concerns: Sequence[Concern]) -> tuple[Concern, ...]:
     )
 
 
-def misfit_concerns(misfits: Sequence[MarginMisfit], design: Design) -> tuple[Concern, ...]:
+def misfit_concerns(
+    misfits: Sequence[MarginMisfit], design: Design, *, names: Mapping[str, str] | None = None
+) -> tuple[Concern, ...]:
     """Say which margins the model does not describe, and what to add to it.
 
     Parameters
@@ -70,11 +72,13 @@ def misfit_concerns(misfits: Sequence[MarginMisfit], design: Design) -> tuple[Co
         What `mrp.checks.misfit.judge_margins` found.
     design
         Of the fit: advice depends on what is in the model already.
+    names
+        District code → what people call it.
     """
-    return worst_first([_of_margin(one, design) for one in misfits if one.is_misfit])
+    return worst_first([_of_margin(one, design, names or {}) for one in misfits if one.is_misfit])
 
 
-def _of_margin(misfit: MarginMisfit, design: Design) -> Concern:
+def _of_margin(misfit: MarginMisfit, design: Design, names: Mapping[str, str]) -> Concern:
     columns = misfit.check.margin.columns
     largest = max((abs(one.difference) for one in misfit.worst), default=misfit.typical)
     first = misfit.worst[0] if misfit.worst else None
@@ -86,12 +90,12 @@ def _of_margin(misfit: MarginMisfit, design: Design) -> Concern:
         levels=first.group.levels if first else (),
         size=round(first.difference if first else misfit.typical, 2),
         strength=max(step for step in _STEPS if step <= max(-misfit.log_chance / math.log(10), 0)),
-        sentence=_sentence(misfit, "far outside chance" if grave else "outside chance"),
+        sentence=_sentence(misfit, design, names, chance="far outside chance" if grave else "outside chance"),
         advice=_advice(columns, first.group.levels if first else (), design),
     )
 
 
-def _sentence(misfit: MarginMisfit, chance: str) -> str:
+def _sentence(misfit: MarginMisfit, design: Design, names: Mapping[str, str], *, chance: str) -> str:
     columns = misfit.check.margin.columns
     named = misfit.worst[:_MOST_NAMED]
     if not columns:
@@ -107,7 +111,16 @@ def _sentence(misfit: MarginMisfit, chance: str) -> str:
         )
     what = " and by ".join(columns)
     together = " beyond what each does by itself" if len(columns) > 1 else ""
-    first, *others = [f"{_group(columns, one.group.levels)} {_points(one.difference)}" for one in named]
+    called = [
+        tuple(
+            f"{names[level]} ({level})" if column == design.district and names.get(level, level) != level else level
+            for column, level in zip(columns, one.group.levels, strict=True)
+        )
+        for one in named
+    ]
+    first, *others = [
+        f"{_group(columns, levels)} {_points(one.difference)}" for levels, one in zip(called, named, strict=True)
+    ]
     more = f"; also {' and '.join(others)}" if others else ""
     left = len(misfit.worst) - len(named)
     rest = f", and {left} more" if left else ""

@@ -77,6 +77,10 @@ def test_readers_see_what_matters_with_the_release_and_not_the_figures(checked: 
     assert first["advice"] == CONCERN["advice"]
     assert "strength" not in first
     assert others == before
+    told = checked.get(f"/v1/surveys/{SURVEY}/questions/rail/estimates", "reader").json()["warnings"]
+    assert CONCERN["sentence"].rstrip(".") in told
+    statement = checked.get(f"{path(checked)}/disclosure", "reader").text
+    assert CONCERN["sentence"] in statement
 
 
 def test_a_release_that_was_not_checked_says_so(world: World):
