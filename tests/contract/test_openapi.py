@@ -115,6 +115,13 @@ def known(world: World, state: str = "current") -> str:
     return f"{RAIL}/known-results/{found()[0]['id']}"
 
 
+def recorded(world: World) -> Any:
+    """Read a track record that has scores."""
+    known(world)
+    world.work()
+    return world.get(f"{RAIL}/track-record")
+
+
 def badly_paged(path: str | Callable[[World], str]) -> dict[int, Provoke]:
     """What a list answers to a cursor that is none."""
     return {422: lambda world: world.get(f"{path if isinstance(path, str) else path(world)}?cursor=none")}
@@ -617,14 +624,6 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
         404: lambda world: ask_many(world, survey="none"),
         415: lambda world: world.client.post(f"{BASE}/queries", headers=world.bearer("admin"), content=b"queries"),
     },
-    "getTrackRecord": plain(f"{RAIL}/track-record", forbidden="dpo", missing=f"{BASE}/questions/none/track-record")
-    | {
-        304: lambda world: world.get(
-            f"{RAIL}/track-record", headers={"If-None-Match": world.get(f"{RAIL}/track-record").headers["etag"]}
-        ),
-        406: lambda world: world.get(f"{RAIL}/track-record", headers={"Accept": "image/png"}),
-        422: lambda world: world.get(f"{RAIL}/track-record?format=pdf"),
-    },
     "listKnownResults": plain(f"{RAIL}/known-results", forbidden="dpo", missing=f"{BASE}/questions/none/known-results"),
     "addKnownResult": {
         201: lambda world: know(world, "geography,option,share\nD1,yes,0.5\n", date="2026-02-28"),
@@ -680,6 +679,15 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     },
     "getRevision": comparing("revision"),
     "getChange": comparing("change"),
+    "getTrackRecord": plain(f"{RAIL}/track-record", forbidden="dpo", missing=f"{BASE}/questions/none/track-record")
+    | {
+        200: recorded,
+        304: lambda world: world.get(
+            f"{RAIL}/track-record", headers={"If-None-Match": world.get(f"{RAIL}/track-record").headers["etag"]}
+        ),
+        406: lambda world: world.get(f"{RAIL}/track-record", headers={"Accept": "image/png"}),
+        422: lambda world: world.get(f"{RAIL}/track-record?format=pdf"),
+    },
     "receiveWave": {
         202: push,
         200: push,
@@ -760,6 +768,7 @@ def check(world: World, schema: str, body: dict[str, Any]) -> None:
         privacy_payloads,
         problems,
         query_payloads,
+        record_payloads,
         release_payloads,
         trend_payloads,
         wave_payloads,
@@ -781,6 +790,7 @@ def check(world: World, schema: str, body: dict[str, Any]) -> None:
             wave_payloads,
             privacy_payloads,
             query_payloads,
+            record_payloads,
             release_payloads,
             trend_payloads,
             statement_payloads,
