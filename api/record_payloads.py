@@ -4,7 +4,7 @@ Errors are estimate minus what happened, on the scale of shares: 0.01 is one poi
 the correlation smaller is better.
 """
 
-from datetime import date, datetime
+import datetime as dt
 from typing import Annotated
 
 import msgspec
@@ -44,15 +44,15 @@ class KnownResultPayload(msgspec.Struct, frozen=True):
     """One version of what is known to have happened."""
 
     id: Annotated[str, Meta(description="The result's id.")]
-    date: Annotated[date, Meta(description="The day of which it is true, such as that of the election.")]
+    date: Annotated[dt.date, Meta(description="The day of which it is true, such as that of the election.")]
     version: Annotated[int, Meta(description="Which version of the result of that day.")]
     state: Annotated[str, Meta(description="current, replaced or withdrawn. Releases are scored against current ones.")]
     source: Annotated[str, Meta(description="Who says so.")]
     content_sha256: Annotated[str, Meta(description="SHA-256 of the file as it was sent.")]
     n_rows: Annotated[int, Meta(description="Shares that it tells.")]
-    added_at: Annotated[datetime, Meta(description="When it was added.")]
+    added_at: Annotated[dt.datetime, Meta(description="When it was added.")]
     reason: Annotated[str | None, Meta(description="Why it took the place of the version before; null for the first.")]
-    ended_at: Annotated[datetime | None, Meta(description="When it was replaced or withdrawn, or null.")]
+    ended_at: Annotated[dt.datetime | None, Meta(description="When it was replaced or withdrawn, or null.")]
     ended_reason: Annotated[str | None, Meta(description="Why, or null.")]
 
 
@@ -78,11 +78,11 @@ class ScoreRow(msgspec.Struct, frozen=True):
     """How close one release, or a simpler method on its interviews, came to one result at one level."""
 
     result_id: Annotated[str, Meta(description="Id of the result.")]
-    date: Annotated[date, Meta(description="Its day.")]
+    date: Annotated[dt.date, Meta(description="Its day.")]
     release_id: Annotated[str, Meta(description="Id of the release.")]
     release_number: Annotated[int, Meta(description="Its number.")]
-    published_at: Annotated[datetime, Meta(description="When it was published.")]
-    data_through: Annotated[date | None, Meta(description="Last day of its interviews, or null.")]
+    published_at: Annotated[dt.datetime, Meta(description="When it was published.")]
+    data_through: Annotated[dt.date | None, Meta(description="Last day of its interviews, or null.")]
     lead_days: Annotated[
         int | None,
         Meta(description="Lead time: days from there to the result; negative if interviews are later. Null: unknown."),

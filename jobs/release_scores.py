@@ -121,8 +121,8 @@ def _levels(result: pl.DataFrame, release: ReleaseDraws) -> Iterator[_Level]:
     if (electorate.district, ()) in patterns:
         districts = own[patterns[electorate.district, ()]]
         for level in (NATION, *electorate.parents):
-            if (level, ()) not in patterns and (known := _derived(districts, level, electorate)) is not None:
-                yield _Level(level, (), () if level == NATION else (level,), known, derived=True)
+            if (level, ()) not in patterns and (derived := _derived(districts, level, electorate)) is not None:
+                yield _Level(level, (), () if level == NATION else (level,), derived, derived=True)
 
 
 def _derived(districts: pl.DataFrame, level: str, electorate: Electorate) -> pl.DataFrame | None:
