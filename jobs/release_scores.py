@@ -120,7 +120,8 @@ def _levels(result: pl.DataFrame, release: ReleaseDraws) -> Iterator[_Level]:
         yield _Level(level, by, columns, known.select(*columns, "share", "se"))
     if (electorate.district, ()) in patterns:
         districts = own[patterns[electorate.district, ()]]
-        for level in (NATION, *electorate.parents):
+        larger = [one for one in electorate.parents if electorate.districts[one].n_unique() > 1]  # one is the nation
+        for level in (NATION, *larger):
             if (level, ()) not in patterns and (derived := _derived(districts, level, electorate)) is not None:
                 yield _Level(level, (), () if level == NATION else (level,), derived, derived=True)
 
