@@ -24,7 +24,7 @@ from jobs.known_results import add_known_result
 from jobs.settings import Settings
 from polling.store import queue
 
-__all__ = ["Replayed", "replay"]
+__all__ = ["Replayed", "replay", "truth_day"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ def backtest(
     if districts is not None and not districts.absolute().parent.is_dir():
         raise click.BadParameter(f"there is no folder {districts.absolute().parent}", param_hint="--districts")
     settings = replace(runtime.settings, engine=engine) if engine else runtime.settings
-    modes = {"--replay": replay, "--folds": folds, "--learning-curve": learning_curve}
+    modes: dict[str, object] = {"--replay": replay, "--folds": folds, "--learning-curve": learning_curve}
     modes["--engines and --models"] = engines or models
     asked = [name for name, given in modes.items() if given]
     if len(asked) > 1:

@@ -1,4 +1,4 @@
-"""What ``hustings backtest`` does besides one fit: replay the fieldwork, hold waves out, grow samples, compare models."""
+"""What ``hustings backtest`` does besides one fit: replay fieldwork, hold waves out, grow samples, compare models."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -97,7 +97,7 @@ def run_folds(experiment: Experiment, k: int) -> dict[str, Any]:
     from jobs.backtest_folds import run_folds as run
 
     head, done = experiment.with_bench(lambda bench: run(bench, k, seed=experiment.seed))
-    report = head | done.to_json()
+    report: dict[str, Any] = head | done.to_json()
     if experiment.json:
         print_json(report)
         return report
@@ -107,7 +107,12 @@ def run_folds(experiment: Experiment, k: int) -> dict[str, Any]:
         for name, scores in (("model", fold.interviews), ("national_mean", fold.national_mean)):
             if scores is not None:
                 rows.append(
-                    (fold.number, f"{fold.n_fitted:,}", *_held_out(name, scores), _share(fold.truth.rmse, name))
+                    (
+                        fold.number,
+                        f"{fold.n_fitted:,}",
+                        *_held_out(name, scores),
+                        _number(fold.truth.rmse) if name == "model" else "",
+                    )
                 )
     for name, scores in done.pooled().items():
         if scores is not None:
@@ -123,7 +128,7 @@ def run_curve(experiment: Experiment, sizes: Sequence[int] | None, seeds: int) -
     from jobs.backtest_curve import learning_curve
 
     head, done = experiment.with_bench(lambda bench: learning_curve(bench, sizes=sizes, seeds=seeds))
-    report = head | done.to_json()
+    report: dict[str, Any] = head | done.to_json()
     if experiment.json:
         print_json(report)
         return report
@@ -151,7 +156,7 @@ def run_compare(experiment: Experiment, models: dict[str, str], engines: Sequenc
     head, done = experiment.with_bench(
         lambda bench: compare(bench, models=models, engines=engines, seed=experiment.seed)
     )
-    report = head | done.to_json()
+    report: dict[str, Any] = head | done.to_json()
     if experiment.json:
         print_json(report)
         return report
@@ -223,10 +228,6 @@ def _scores(row: Any) -> tuple[str, ...]:
     covered = ("" if share is None else f"{share:.0%}" for share in coverage.values())
     numbers = (row.interval_score, row.crps, row.rank_correlation)
     return (_number(row.rmse), _number(row.bias), *covered, *map(_number, numbers))
-
-
-def _share(rmse: float | None, method: str) -> str:
-    return _number(rmse) if method == "model" else ""
 
 
 def _number(value: float | None) -> str:
