@@ -135,15 +135,15 @@ def test_what_has_nothing_in_common_has_no_row(release: ReleaseDraws):
 def test_intervals_cover_planted_truths_as_often_as_they_say():
     """What happened is one more draw from what the draws are from: then the intervals are right by construction.
 
-    Of 600 districts with effects of their own, and nothing else that varies: 600 independent trials.
+    of 2,500 districts with effects of their own, and nothing else that varies: 2,500 independent trials.
     """
-    places = [f"P{i:03d}" for i in range(600)]
-    frame = pl.DataFrame({"place": places, "n_people": [1000.0] * 600})
+    places = [f"P{i:04d}" for i in range(2500)]
+    frame = pl.DataFrame({"place": places, "n_people": [1000.0] * 2500})
     districts = pl.DataFrame({"code": places, "name": places})
     people = Electorate(frame, districts, district="place", demographics={})
     design = build_design("(1|place)", people)
     own = [name != "intercept" for name in design.latent_names]
-    assert sum(own) == 600
+    assert sum(own) == 2500
 
     def drawn(n: int, seed: int) -> LatentDraws:
         draws = np.where(own, np.random.default_rng(seed).normal(0.1, 0.5, (n, len(own))), 0.0)
@@ -152,15 +152,15 @@ def test_intervals_cover_planted_truths_as_often_as_they_say():
     truth = area_draws(drawn(1, 7), design, people, by=("place",)).draws[0]
     question = replace(QUESTION, model="(1|place)")
     planted = ReleaseDraws(drawn(2000, 6), design, people, question, None, None)
-    [row, _] = score_release(planted, known(*zip(["place"] * 600, places, truth, strict=True)), rules=RULES)
+    [row, _] = score_release(planted, known(*zip(["place"] * 2500, places, truth, strict=True)), rules=RULES)
 
-    assert (row["level"], row["n_areas"]) == ("place", 600)
+    assert (row["level"], row["n_areas"]) == ("place", 2500)
     for nominal, covered in row["coverage"].items():
-        least, most = stats.binom.interval(0.999, 600, float(nominal))
+        least, most = stats.binom.interval(0.999, 2500, float(nominal))
         # The ends of an interval from 2,000 draws are wrong by chance too, but differently in each district.
-        assert least <= covered * 600 <= most, nominal
+        assert least <= covered * 2500 <= most, nominal
     # Transforms are uniform: chi-squared with nine degrees of freedom.
     assert stats.chisquare(row["pit"]).pvalue > 0.001
     # A calibrated probability p has the Brier score p (1 - p) on average, whose sd in one trial is below 1/4.
     p = (area_draws(planted.latents, design, people, by=("place",)).draws > 0.5).mean()
-    assert row["brier"] == pytest.approx(p * (1 - p), abs=4 * 0.25 / np.sqrt(600))
+    assert row["brier"] == pytest.approx(p * (1 - p), abs=4 * 0.25 / np.sqrt(2500))
