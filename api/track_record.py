@@ -36,6 +36,10 @@ DERIVED: Final = (
     "Where derived is true nobody told what happened at that level: it is the mean of the districts over their people "
     "in the frame, as the estimates are weighted."
 )
+PERTURBED: Final = (
+    "Raw shares, and methods made of them, rest on counts that are perturbed for disclosure control: where areas have "
+    "few interviews they look worse than they were."
+)
 AFTER: Final = "Interviews of some releases ended after the day of the result; their lead time is negative."
 
 type Scored = tuple[ScoreRecord, dict[str, Any]]
@@ -90,7 +94,7 @@ def track_record(session: Session, survey_id: str, question_id: str, *, level: s
         calibration=[row for of, some in scopes for row in _calibration(of, some)],
         transforms=[row for of, some in scopes for row in _transforms(of, some)],
         unscored=[*never, *waiting],
-        notes=_notes(of_model),
+        notes=_notes(of_model, perturbed=any(row["perturbed"] for _, row in scored)),
     )
 
 
@@ -167,10 +171,12 @@ def _n_areas(scored: Iterable[Scored]) -> int:
     return sum(of_result.values())
 
 
-def _notes(of_model: Sequence[Scored]) -> list[str]:
+def _notes(of_model: Sequence[Scored], *, perturbed: bool) -> list[str]:
     notes = [TOGETHER] if of_model else []
     if any(row["derived"] for _, row in of_model):
         notes.append(DERIVED)
+    if perturbed:
+        notes.append(PERTURBED)
     if any(record.lead_days is not None and record.lead_days < 0 for record, _ in of_model):
         notes.append(AFTER)
     return notes

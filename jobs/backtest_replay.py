@@ -17,12 +17,13 @@ from sqlalchemy.orm import Session
 from jobs.backtest_house import ACTOR, BacktestHouse, RunFit, backtest_house
 from jobs.backtest_tables import read_outcome
 from jobs.backtest_waves import PushedWave, split_rule
-from jobs.errors import BacktestImpossible, FitCancelled
+from jobs.errors import BacktestImpossible
 from jobs.fit_host import FitHost
 from jobs.fit_request import FitProgress, FitRequest, FitResult
 from jobs.known_results import add_known_result
+from jobs.score import score_pair
 from jobs.settings import Settings
-from polling.store import queue
+from polling.store import queue, scores
 
 __all__ = ["Replayed", "replay", "truth_day"]
 
@@ -84,7 +85,10 @@ def replay[T](
                 house.push(wave)
                 house.work(fit=_watched(fit or host, on_progress, number, len(house.waves)), seed=seed)
         _add_truth(house)
-        house.work(fit=_no_fit)
+        with house.store.read() as session:
+            pairs = scores.unscored(session, house.bundle.declaration.id, house.plan.question)
+        for pair in reversed(pairs):
+            score_pair(house.store, house.settings, *pair, now=house.now, exact=True)
         with house.store.read() as session:
             jobs = queue.list_jobs(session, states=("failed",))
             found = read(session, house.bundle.declaration.id, house.plan.question)
@@ -144,7 +148,3 @@ def _watched(
         return fit(request, settings, beat=watched, stop=stop)
 
     return run
-
-
-def _no_fit(*_arguments: object, **_about: object) -> FitResult:
-    raise FitCancelled

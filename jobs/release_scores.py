@@ -49,7 +49,9 @@ class ReleaseDraws:
     question: Question
     last_result: LastResult | None
     counts: pl.DataFrame | None
-    """``n`` and ``y`` of cells, perturbed; None where they are not kept."""
+    """``n`` and ``y`` of cells; None where they are not kept."""
+    perturbed: bool = False
+    """Whether the counts are perturbed for disclosure control."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,9 @@ def score_release(release: ReleaseDraws, result: pl.DataFrame, *, rules: Disclos
     Returns
     -------
     list of dict
-        ``method`` (``mrp`` or the name of a baseline), ``level``, ``by`` (demographics), ``derived``, and the scores of
-        ``mrp.scoring.Scores.to_json``. What has no area in common with the release has no row.
+        ``method`` (``mrp`` or the name of a baseline), ``level``, ``by`` (demographics), ``derived``, ``perturbed``
+        (whether it rests on perturbed counts), ``n_areas`` and the scores of ``mrp.scoring.Scores.to_json``. What has
+        no area in common with the release has no row.
 
     Raises
     ------
@@ -172,7 +175,7 @@ def _baseline_rows(
     if one.level == NATION:
         overall = baselines["national_mean"]
         if release.counts["n"].sum() >= rules.min_interviews:
-            yield _row(RAW, one, overall.draws[:, :1], known, point=overall.share[:1])
+            yield _row(RAW, one, overall.draws[:, :1], known, point=overall.share[:1], perturbed=release.perturbed)
         return
     shown = _shown_districts(release, rules)
     for name, baseline in baselines.items():
@@ -181,7 +184,7 @@ def _baseline_rows(
         own = baseline.at(tuple(codes))
         if own.codes:
             rows = known.filter(pl.col(one.level).is_in(own.codes))
-            yield _row(method, one, own.draws, rows, point=own.share)
+            yield _row(method, one, own.draws, rows, point=own.share, perturbed=release.perturbed)
 
 
 def _shown_districts(release: ReleaseDraws, rules: DisclosureRules) -> set[str]:
@@ -191,7 +194,9 @@ def _shown_districts(release: ReleaseDraws, rules: DisclosureRules) -> set[str]:
     return set(n.filter(pl.col("n") >= rules.min_interviews)[release.electorate.district])
 
 
-def _row(method: str, one: _Level, draws: Floats, known: pl.DataFrame, *, point: Floats | None) -> dict[str, Any]:
+def _row(
+    method: str, one: _Level, draws: Floats, known: pl.DataFrame, *, point: Floats | None, perturbed: bool = False
+) -> dict[str, Any]:
     has_se = known["se"].count() > 0
     scores = score(
         np.asarray(draws, dtype=np.float64),
@@ -202,4 +207,4 @@ def _row(method: str, one: _Level, draws: Floats, known: pl.DataFrame, *, point:
     told = scores.to_json()
     n_areas = told.pop("n_districts")
     about: Mapping[str, Any] = {"method": method, "level": one.level, "by": list(one.by), "derived": one.derived}
-    return {**about, "n_areas": n_areas, **told}
+    return {**about, "perturbed": perturbed, "n_areas": n_areas, **told}

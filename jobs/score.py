@@ -29,7 +29,7 @@ from polling.store.columns import Json
 from polling.store.engine import Store
 from polling.store.records import Claim, ReleaseRecord
 
-__all__ = ["score"]
+__all__ = ["score", "score_pair"]
 
 log = logging.getLogger("hustings.worker")
 
@@ -74,7 +74,7 @@ def score(
                 if pulse.cancelled.is_set():
                     _fail(claim, store, "cancelled", "The scoring was cancelled while it ran.", now=clock())
                     return
-                _score_one(store, settings, release_id, result_id, now=clock())
+                score_pair(store, settings, release_id, result_id, now=clock())
         with store.write() as session:
             if stop.is_set():
                 queue.give_back(session, claim, now=clock())
@@ -92,13 +92,22 @@ def score(
         _fail(claim, store, "internal-error", detail, now=clock(), retry_after=pause)
 
 
-def _score_one(store: Store, settings: Settings, release_id: str, result_id: str, *, now: datetime) -> None:
+def score_pair(
+    store: Store, settings: Settings, release_id: str, result_id: str, *, now: datetime, exact: bool = False
+) -> None:
+    """Compare a release with a result, and keep what comes of it.
+
+    Parameters
+    ----------
+    exact
+        Baselines are of the counts as they are, for whoever has the interviews anyway. Else of perturbed counts.
+    """
     told: list[dict[str, Any]] | None = None
     why: str | None = None
     with store.read() as session:
         release = releases.get_release(session, release_id)
         try:
-            draws = _load(session, SecretsFile(settings.secrets_file), release)
+            draws = _load(session, None if exact else SecretsFile(settings.secrets_file), release)
         except DrawsNotFound:
             draws, why = None, GONE
         result = known_results.load_table(session, result_id)
@@ -113,7 +122,8 @@ def _score_one(store: Store, settings: Settings, release_id: str, result_id: str
         scores.add_score(session, release_id, result_id, scores=told, unscored=why, now=now)
 
 
-def _load(session: Session, secrets: SecretsFile, release: ReleaseRecord) -> ReleaseDraws:
+def _load(session: Session, secrets: SecretsFile | None, release: ReleaseRecord) -> ReleaseDraws:
+    """A release with its counts, perturbed if secrets are given."""
     survey = surveys.get_survey(session, release.survey_id, release.survey_version)
     declaration, electorate = survey.bundle.declaration, electorate_of(survey.bundle)
     question = declaration.question(release.question_id)
@@ -126,8 +136,11 @@ def _load(session: Session, secrets: SecretsFile, release: ReleaseRecord) -> Rel
     else:
         # The cells in which everything raw is told: the same noise as in every answer (``api.shown_counts``).
         by = (*electorate.cell_columns, *(["period"] if "period" in counts.columns else []))
-        key = secrets.disclosure_key()
-        shown = perturb_counts(counts, by=by, survey=release.survey_id, question=release.question_id, key=key)
+        if secrets is None:
+            shown = counts.group_by(by).agg(pl.col("n", "y").cast(pl.Int64).sum())
+        else:
+            key = secrets.disclosure_key()
+            shown = perturb_counts(counts, by=by, survey=release.survey_id, question=release.question_id, key=key)
     scored = declaration.backtest
     return ReleaseDraws(
         latents=latents,
@@ -136,6 +149,7 @@ def _load(session: Session, secrets: SecretsFile, release: ReleaseRecord) -> Rel
         question=question,
         last_result=scored.last_result if scored else None,
         counts=shown,
+        perturbed=secrets is not None,
     )
 
 

@@ -61,7 +61,7 @@ def test_a_district_row_is_the_score_of_the_draws(release: ReleaseDraws):
     draws = area_draws(release.latents, release.design, release.electorate, by=("place",)).draws
     expected = score(draws, np.array([0.45, 0.55, 0.6, 0.52])).to_json()
     expected["n_areas"] = expected.pop("n_districts")
-    assert found == {"method": "mrp", "level": "place", "by": [], "derived": False, **expected}
+    assert found == {"method": "mrp", "level": "place", "by": [], "derived": False, "perturbed": False, **expected}
 
 
 def test_what_happened_in_larger_areas_follows_from_districts_by_their_people(release: ReleaseDraws):
