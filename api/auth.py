@@ -86,6 +86,11 @@ ROLES: dict[str, frozenset[str]] = {
     "getRevision": frozenset({"reader", "analyst", "admin"}),
     "getChange": frozenset({"reader", "analyst", "admin"}),
     "askQueries": frozenset({"reader", "analyst", "admin"}),
+    # How close what they read came to what happened.
+    "getTrackRecord": frozenset({"reader", "analyst", "admin"}),
+    "listKnownResults": frozenset({"reader", "analyst", "admin"}),
+    "addKnownResult": frozenset({"analyst", "admin"}),
+    "withdrawKnownResult": frozenset({"analyst", "admin"}),
     "getTrend": frozenset({"reader", "analyst", "admin"}),
     "listReleases": EVERYONE - {"pollster"},
     "getRelease": EVERYONE - {"pollster"},

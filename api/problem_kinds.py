@@ -71,7 +71,7 @@ RULES: dict[str, Rule] = {
     "unknown-parameter": always,
     "repeated-parameter": lambda _, operation: any(one["in"] == "query" for one in _parameters(operation)),
     "nul-character": lambda _, operation: bool(_parameters(operation)) or "requestBody" in operation,
-    "bad-upload": of("receiveWave", "openWave"),
+    "bad-upload": of("receiveWave", "openWave", "addKnownResult"),
     "bad-idempotency-key": takes("Idempotency-Key"),
     "bad-event-id": of("followEvents"),
     "moment-without-zone": either(takes("as_of"), of("undoWaves")),
@@ -89,6 +89,9 @@ RULES: dict[str, Rule] = {
     "job-not-found": in_path("job_id"),
     "key-not-found": in_path("prefix"),
     "erasure-not-found": in_path("case_number"),
+    "result-not-found": in_path("result_id"),
+    "result-conflict": of("addKnownResult", "withdrawKnownResult"),
+    "result-rejected": of("addKnownResult"),
     "webhook-not-found": in_path("webhook_id"),
     "delivery-not-found": in_path("event_id"),
     "idempotency-key-reused": takes("Idempotency-Key"),
@@ -120,7 +123,7 @@ RULES: dict[str, Rule] = {
     "database-unreachable": always,
     "internal-error": asks_for_key,
     "database-not-ready": of("ready"),
-    "reader-unavailable": of("receiveWave", "receiveBatch"),
+    "reader-unavailable": of("receiveWave", "receiveBatch", "addKnownResult"),
     "secrets-unusable": asks_for_key,
 }
 """Type -> who may answer it, where the status is documented. The others are of no route: unknown paths and methods."""
@@ -192,6 +195,9 @@ def _refusals() -> list[Exception]:
         polling_errors.WaveWithdrawn("w9", "it has this file and was withdrawn. Restore it instead."),
         polling_errors.WaveStateRefused("w9", "it is not open."),
         polling_errors.WaveRejected([fault], n_rows=1000),
+        polling_errors.ResultNotFound("rail", "0190"),
+        polling_errors.ResultConflict("A result of 2026-11-03 is known already. Say why this one takes its place."),
+        polling_errors.ResultRejected([_IN_A_RESULT]),
         polling_errors.WebhookNotFound("0190"),
         polling_errors.DeliveryNotFound(41),
         WebhookRefused("Events are sent to https addresses only. Write it as https://host/path."),
@@ -203,6 +209,10 @@ def _refusals() -> list[Exception]:
         polling_errors.KeyNotFound("abcd2345"),
     ]
 
+
+_IN_A_RESULT = Fault(
+    "truth.csv", 7, "share", "52.3", "the share is above 1: is it in percent?", "Divide percent by 100."
+)
 
 _OF_THE_FRAMEWORK = {
     403: "This is not allowed",

@@ -27,6 +27,8 @@ from jobs.fit_request import FitProgress, FitResult
 from jobs.heartbeat import beating
 from jobs.refit import prepare_refit, store_result
 from jobs.restate import REFIT
+from jobs.score import score
+from jobs.score_ask import SCORE
 from jobs.settings import Settings
 from jobs.source_read import SOURCE, ask_source, read_source
 from jobs.spool import clean_spool
@@ -147,33 +149,12 @@ class Worker:
 
     def _do(self, claim: Claim) -> None:
         job = claim.job
-        if job.kind == FREE_BYTES:
-            self._free(claim)
+        others = {FREE_BYTES: self._free, BACKUP: self._back_up, CONFIRM: self._confirm, SCORE: self._score}
+        if (do := others.get(job.kind)) is not None:
+            do(claim)
             return
         if job.kind == SOURCE and job.survey_id is not None:
             self._read(claim, job.survey_id, job.key.partition("/")[2])
-            return
-        if job.kind == BACKUP:
-            back_up(
-                claim,
-                self.store,
-                self.settings,
-                beat=lambda: self._beat(claim, None),
-                stop=self._stop,
-                clock=self._clock,
-                pause=self._pause(claim),
-            )
-            return
-        if job.kind == CONFIRM:
-            confirm(
-                claim,
-                self.store,
-                self.settings,
-                fit=self._fit,
-                beat=lambda progress: self._beat(claim, progress),
-                stop=self._stop,
-                clock=self._clock,
-            )
             return
         if job.kind != REFIT or job.survey_id is None or job.question_id is None:
             self._fail(claim, "unknown-kind", f"This worker does not know how to do a job of kind {job.kind}.")
@@ -211,6 +192,39 @@ class Worker:
             log.exception("job %s failed", job.id)
             detail = f"An unexpected {type(error).__name__}; the log of the worker has the details."
             self._fail(claim, "internal-error", detail, retry_after=self._pause(claim))
+
+    def _back_up(self, claim: Claim) -> None:
+        back_up(
+            claim,
+            self.store,
+            self.settings,
+            beat=lambda: self._beat(claim, None),
+            stop=self._stop,
+            clock=self._clock,
+            pause=self._pause(claim),
+        )
+
+    def _confirm(self, claim: Claim) -> None:
+        confirm(
+            claim,
+            self.store,
+            self.settings,
+            fit=self._fit,
+            beat=lambda progress: self._beat(claim, progress),
+            stop=self._stop,
+            clock=self._clock,
+        )
+
+    def _score(self, claim: Claim) -> None:
+        score(
+            claim,
+            self.store,
+            self.settings,
+            beat=lambda: self._beat(claim, None),
+            stop=self._stop,
+            clock=self._clock,
+            pause=self._pause(claim),
+        )
 
     def _free(self, claim: Claim) -> None:
         """Free the bytes of what was deleted; as often as it takes, since others may be in the way."""

@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("api.cli.serve:serve", "Serve the HTTP interface, with a worker beside it."),
     "source": ("api.cli.source:source", "Look at sources of files; see what became of them."),
     "survey": ("api.cli.survey:survey", "Check, add, update, list or show surveys."),
+    "truth": ("api.cli.truth:truth", "Add what happened; see how close releases came."),
     "unit": ("api.cli.unit:unit", "Print a unit for systemd."),
     "wave": ("api.cli.wave:wave", "Push, correct, withdraw, list or show waves."),
     "webhook": ("api.cli.webhook:webhook", "Add, list or remove webhooks; see deliveries, send again."),

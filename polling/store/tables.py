@@ -8,6 +8,7 @@
     job, outbox, api_key, lease, clock_run, clock_task
     audit chain, erasures, backups, replies                   (polling.store.ledger_tables)
     tickets for streams of events, webhooks                   (polling.store.event_tables)
+    what happened, and how close releases came to it          (polling.store.record_tables)
 
 A change here needs a migration; a test compares the two.
 """
@@ -30,6 +31,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from polling.store.base import Base
 from polling.store.event_tables import EventTicket, Webhook, WebhookDelivery
 from polling.store.ledger_tables import AuditEntry, AuditHead, BackupRun, Erasure, IdempotencyKey, KeyCheck, Suppression
+from polling.store.record_tables import KnownResult, ReleaseScore
 from polling.store.release_tables import Confirmation, QuestionAlarm, QuestionHold, ReleasePin, Serving
 from polling.store.wave_tables import SourceFile, SourceState, Wave, WaveEvent, WavePart, WaveVersion
 
@@ -51,6 +53,7 @@ __all__ = [
     "IdempotencyKey",
     "Job",
     "KeyCheck",
+    "KnownResult",
     "Lease",
     "Outbox",
     "QuestionAlarm",
@@ -58,6 +61,7 @@ __all__ = [
     "QuestionState",
     "Release",
     "ReleasePin",
+    "ReleaseScore",
     "Serving",
     "SourceFile",
     "SourceState",

@@ -84,6 +84,44 @@ def plain(path: str | Callable[[World], str], *, forbidden: str | None = None, m
     return calls
 
 
+def know(
+    world: World,
+    content: str = "geography,option,share\nall,yes,0.5\n",
+    *,
+    role: str = "analyst",
+    question: str = "rail",
+    date: str = "2026-03-01",
+) -> Any:
+    """POST a known result."""
+    return world.client.post(
+        f"{BASE}/questions/{question}/known-results",
+        headers=world.bearer(role),
+        data={"date": date, "source": "contract"},
+        files={"file": ("truth.csv", content.encode())},
+    )
+
+
+def known(world: World, state: str = "current") -> str:
+    """URL of a result that stands so."""
+
+    def found() -> list[dict[str, Any]]:
+        return [one for one in world.get(f"{RAIL}/known-results").json()["results"] if one["state"] == state]
+
+    if not found():
+        assert know(world, date="2026-02-27").status_code in (200, 201)
+        if state == "withdrawn":
+            one = next(one for one in world.get(f"{RAIL}/known-results").json()["results"])
+            change(world, f"{RAIL}/known-results/{one['id']}/withdraw", "analyst")
+    return f"{RAIL}/known-results/{found()[0]['id']}"
+
+
+def recorded(world: World) -> Any:
+    """Read a track record that has scores."""
+    known(world)
+    world.work()
+    return world.get(f"{RAIL}/track-record")
+
+
 def badly_paged(path: str | Callable[[World], str]) -> dict[int, Provoke]:
     """What a list answers to a cursor that is none."""
     return {422: lambda world: world.get(f"{path if isinstance(path, str) else path(world)}?cursor=none")}
@@ -586,6 +624,30 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
         404: lambda world: ask_many(world, survey="none"),
         415: lambda world: world.client.post(f"{BASE}/queries", headers=world.bearer("admin"), content=b"queries"),
     },
+    "listKnownResults": plain(f"{RAIL}/known-results", forbidden="dpo", missing=f"{BASE}/questions/none/known-results"),
+    "addKnownResult": {
+        201: lambda world: know(world, "geography,option,share\nD1,yes,0.5\n", date="2026-02-28"),
+        200: lambda world: know(world, "geography,option,share\nD1,yes,0.5\n", date="2026-02-28"),
+        400: lambda world: know(world, date="soon"),
+        401: lambda world: world.client.post(f"{RAIL}/known-results"),
+        403: lambda world: know(world, role="reader"),
+        404: lambda world: know(world, question="none"),
+        409: lambda world: know(world, "geography,option,share\nD1,yes,0.6\n", date="2026-02-28"),
+        413: lambda world: know(world, "x" * 5_200_000),
+        415: lambda world: world.client.post(f"{RAIL}/known-results", headers=world.bearer("analyst"), json={}),
+        422: lambda world: know(world, "geography,option,share\nD1,yes,52\n"),
+    },
+    "withdrawKnownResult": {
+        200: lambda world: change(world, f"{known(world)}/withdraw", "analyst"),
+        400: lambda world: change(world, f"{known(world)}/withdraw", "analyst", nonsense=1),
+        401: lambda world: world.client.post(f"{known(world)}/withdraw", json={}),
+        403: lambda world: change(world, f"{known(world)}/withdraw", "reader"),
+        404: lambda world: change(world, f"{RAIL}/known-results/none/withdraw", "analyst"),
+        409: lambda world: change(world, f"{known(world, 'withdrawn')}/withdraw", "analyst"),
+        415: lambda world: world.client.post(
+            f"{known(world)}/withdraw", headers=world.bearer("analyst"), content=b"reason=x"
+        ),
+    },
     "getProbability": asking("probability", "threshold=0.6"),
     "getRank": asking("rank", "level=district"),
     "getContrast": asking("contrast", "first=age:old&second=age:young"),
@@ -617,6 +679,15 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     },
     "getRevision": comparing("revision"),
     "getChange": comparing("change"),
+    "getTrackRecord": plain(f"{RAIL}/track-record", forbidden="dpo", missing=f"{BASE}/questions/none/track-record")
+    | {
+        200: recorded,
+        304: lambda world: world.get(
+            f"{RAIL}/track-record", headers={"If-None-Match": world.get(f"{RAIL}/track-record").headers["etag"]}
+        ),
+        406: lambda world: world.get(f"{RAIL}/track-record", headers={"Accept": "image/png"}),
+        422: lambda world: world.get(f"{RAIL}/track-record?format=pdf"),
+    },
     "receiveWave": {
         202: push,
         200: push,
@@ -697,6 +768,7 @@ def check(world: World, schema: str, body: dict[str, Any]) -> None:
         privacy_payloads,
         problems,
         query_payloads,
+        record_payloads,
         release_payloads,
         trend_payloads,
         wave_payloads,
@@ -718,6 +790,7 @@ def check(world: World, schema: str, body: dict[str, Any]) -> None:
             wave_payloads,
             privacy_payloads,
             query_payloads,
+            record_payloads,
             release_payloads,
             trend_payloads,
             statement_payloads,
