@@ -27,6 +27,7 @@ from api.problems import exception_handlers
 from api.proxies import TrustedProxies
 from api.release_cache import ReleaseCache
 from api.replies import Replies
+from api.routes.checks import checks_routes
 from api.routes.comparisons import comparisons_routes
 from api.routes.disclosure import disclosure_route
 from api.routes.districts import districts_routes
@@ -128,6 +129,7 @@ def build(services: Services) -> Litestar:
             known_results_routes,
             queries_routes,
             releases_routes,
+            checks_routes,
             disclosure_route,
             draws_route,
             release_acts_routes,

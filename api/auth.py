@@ -97,6 +97,8 @@ ROLES: dict[str, frozenset[str]] = {
     # It names waves of every pollster, like what is said of a question.
     "getDisclosure": EVERYONE - {"pollster"},
     "getDiagnostics": frozenset({"analyst", "admin"}),
+    # What in it matters to readers is said with the release.
+    "getChecks": frozenset({"analyst", "admin"}),
     "getDraws": frozenset({"analyst", "admin"}),
     # What is served is decided by whoever can tell a good fit from a bad one.
     "holdQuestion": frozenset({"analyst", "admin"}),

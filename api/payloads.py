@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from api.check_payloads import ConcernPayload
+
 __all__ = [
     "ConfirmationPayload",
     "DemographicPayload",
@@ -235,6 +237,10 @@ class ReleasePayload(msgspec.Struct, frozen=True):
         Meta(description="What to know of its interviews: somebody was erased, waves were purged; usually empty."),
     ]
     confirmation: ConfirmationPayload
+    concerns: Annotated[
+        list[ConcernPayload] | None,
+        Meta(description="What checks found that one should look at, the worst first; null before they were made."),
+    ]
     n_waves: Annotated[int, Meta(description="Waves it rests on.")]
     restates: Annotated[
         list[RestatedWavePayload],

@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "backup": ("api.cli.backup:backup", "Back up the database; list or delete backups."),
     "backtest": ("api.cli.backtest:backtest", "Score a survey folder against what happened."),
     "bench": ("api.cli.bench:bench", "Measure speed and memory."),
+    "check": ("api.cli.check:check", "Show whether a release's model describes its interviews."),
     "confirm": ("api.cli.confirm:confirm", "Ask NUTS whether it agrees with a release."),
     "db": ("api.cli.db:db", "Upgrade the database, or show its state."),
     "demo": ("api.cli.demo:demo", "Run the demo survey from wave to estimate, then keep serving it."),

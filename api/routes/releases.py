@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from sqlalchemy.orm import Session
 
+from api.check_payloads import describe_concerns
 from api.confirmed import describe_confirmation
 from api.data_notes import data_notes
 from api.list_pages import LISTED, ListPage
@@ -16,7 +17,7 @@ from api.services import Services
 from mrp.verdict import FitVerdict
 from polling.disclosure import rounded_count
 from polling.errors import ReleaseNotFound
-from polling.store import confirmations, fits, pins, releases, surveys
+from polling.store import checks, confirmations, fits, pins, releases, surveys
 from polling.store.records import ReleaseRecord
 from polling.store.restatement import restated_waves
 
@@ -133,6 +134,7 @@ def describe_release(session: Session, release: ReleaseRecord, *, min_interviews
         warnings=list(FitVerdict.from_json(cast(dict[str, Any], fit.verdict)).warnings),
         data_notes=data_notes(fit, has_draws=release.has_draws),
         confirmation=describe_confirmation(release, confirmations.find_confirmation(session, release.fit_id)),
+        concerns=None if (found := checks.concerns_of(session, release.fit_id)) is None else describe_concerns(found),
         n_waves=len(used) if isinstance(used, list) else 0,
         restates=[
             RestatedWavePayload(

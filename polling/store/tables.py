@@ -3,7 +3,7 @@
     survey 1--n survey_version n--1 frame, district_table     (tables by content hash)
     survey 1--n wave                                          (polling.store.wave_tables)
     survey 1--n question_state 1--0..1 release                (what is served now, and why it may be stale)
-    fit 1--0..1 fit_draws, fit 1--n release
+    fit 1--0..1 fit_draws, fit 1--n release, fit 1--n fit_check (polling.store.check_tables)
     holds, what was served when, confirmations                (polling.store.release_tables)
     job, outbox, api_key, lease, clock_run, clock_task
     audit chain, erasures, backups, replies                   (polling.store.ledger_tables)
@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from polling.store.base import Base
+from polling.store.check_tables import FitCheck
 from polling.store.event_tables import EventTicket, Webhook, WebhookDelivery
 from polling.store.ledger_tables import AuditEntry, AuditHead, BackupRun, Erasure, IdempotencyKey, KeyCheck, Suppression
 from polling.store.record_tables import KnownResult, ReleaseScore
@@ -48,6 +49,7 @@ __all__ = [
     "Erasure",
     "EventTicket",
     "Fit",
+    "FitCheck",
     "FitDraws",
     "Frame",
     "IdempotencyKey",

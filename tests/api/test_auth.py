@@ -66,6 +66,7 @@ PATHS = {
     "downloadQuarantine": "/v1/surveys/{s}/waves/{wave}/quarantine/rows",
     "releaseQuarantine": "/v1/surveys/{s}/waves/{wave}/quarantine/release",
     "getDiagnostics": "/v1/surveys/{s}/releases/{release}/diagnostics",
+    "getChecks": "/v1/surveys/{s}/releases/{release}/checks",
     "getDraws": "/v1/surveys/{s}/releases/{release}/draws",
     "holdQuestion": "/v1/surveys/{s}/questions/rail/hold",
     "endHold": "/v1/surveys/{s}/questions/rail/hold/end",

@@ -590,6 +590,9 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     "getDiagnostics": plain(
         lambda world: f"{release(world)}/diagnostics", forbidden="reader", missing=f"{BASE}/releases/none/diagnostics"
     ),
+    "getChecks": plain(
+        lambda world: f"{release(world)}/checks", forbidden="reader", missing=f"{BASE}/releases/none/checks"
+    ),
     "getDisclosure": plain(
         lambda world: f"{release(world)}/disclosure", forbidden="pollster", missing=f"{BASE}/releases/none/disclosure"
     )
@@ -760,6 +763,7 @@ def check(world: World, schema: str, body: dict[str, Any]) -> None:
     """The body has the described members and no other, and can be read back into its type."""
     from api import (
         answer_payloads,
+        check_payloads,
         comparison_payloads,
         district_payloads,
         event_payloads,
@@ -794,6 +798,7 @@ def check(world: World, schema: str, body: dict[str, Any]) -> None:
             release_payloads,
             trend_payloads,
             statement_payloads,
+            check_payloads,
             problems,
         )
         if (one := getattr(where, schema, None))
