@@ -147,7 +147,7 @@ def evidence_of(tree: "DataTree", design: Design, space: HyperSpace, *, max_draw
         for own, name in _STATS.items()
         if own in sample_stats
     }
-    explored = tree["exploration"] if "exploration" in tree.children else {}
+    explored: Any = tree["exploration"] if "exploration" in tree.children else {}
     return Evidence(
         hypers=hypers.astype(np.float32),
         names=hyper_names(design),

@@ -126,7 +126,7 @@ def from_datatree(tree: "DataTree", design: Design, *, max_draws: int = 4000) ->
     return LatentDraws(draws=draws, names=design.latent_names, n_chains=n_chains, points=points)
 
 
-def kept_draws(posterior: "DataTree", *, max_draws: int) -> tuple[slice, int]:
+def kept_draws(posterior: Any, *, max_draws: int) -> tuple[slice, int]:
     """Which draws of each chain are kept of a fit, and how many: at most ``max_draws`` of all chains."""
     n_chains, n_draws = posterior.sizes["chain"], posterior.sizes["draw"]
     step = -(-n_chains * n_draws // max(max_draws, n_chains))

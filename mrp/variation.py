@@ -54,7 +54,7 @@ class TermVariation:
 def term_variation(latents: LatentDraws, design: Design, electorate: Electorate) -> tuple[TermVariation, ...]:
     """The terms of a model that tell people apart, those that explain most first.
 
-    Terms that move no prediction of now, such as houses, are left out; so are those of time, which are the same for all.
+    Terms that move no prediction of now, such as houses, are left out; so are those of time, the same for all.
     """
     cells = cells_of(electorate, tuple(dict.fromkeys((*electorate.cell_columns, *design.cell_columns))), {})
     people = cells["n_people"].to_numpy().astype(np.float64)

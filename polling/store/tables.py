@@ -152,7 +152,7 @@ class Fit(Base):
 
 
 class FitDraws(Base):
-    """Latent draws, apart from the fit because they are purged on another schedule; what else shows draws goes with them.
+    """Latent draws, apart from the fit because they are purged on another schedule; with them goes what shows them.
 
     Fits that were stored before their evidence was kept have none.
     """

@@ -16,4 +16,3 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("fit_draws", sa.Column("evidence", sa.LargeBinary(), nullable=True))
     op.add_column("fit_draws", sa.Column("figures", sa.LargeBinary(), nullable=True))
-
