@@ -49,8 +49,8 @@ def _compressed(tree: Any) -> dict[str, Any]:
     """Zlib for every number of every group."""
     squeeze = {"zlib": True, "complevel": 4}
     return {
-        path: {name: squeeze for name, array in node.data_vars.items() if array.ndim and array.dtype.kind in "fiub"}
-        for path, node in tree.subtree_with_keys
+        node.path: {name: squeeze for name, array in node.data_vars.items() if array.ndim and array.dtype.kind in "fiu"}
+        for node in tree.subtree
         if node.data_vars
     }
 

@@ -1,8 +1,9 @@
 """What the diagnostics of a fit mean, for people who do not know them.
 
-Made from the numbers that are stored with every fit, so that it can be told for ever, also of fits whose draws are gone.
+Made from the numbers that are stored with every fit, so that it is told for ever, also of fits whose draws are gone.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -56,6 +57,8 @@ def diagnosis_in_words(engine: str, diagnostics: Mapping[str, Any], problems: Se
     n = len(checks)
     if problems:
         headline = f"This fit was not published: {'; '.join(one.rstrip('.') for one in problems)}."
+    elif not checks:
+        headline = "The computation was not looked at when this fit was made."
     elif failed:
         headline = f"{n - len(failed)} of {n} checks of the computation passed."
     else:
@@ -67,16 +70,18 @@ def diagnosis_in_words(engine: str, diagnostics: Mapping[str, Any], problems: Se
 
 
 def variation_in_words(terms: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Compare the terms of a model, as `mrp.variation.TermVariation.to_json` has them, those that explain most first."""
+    """Compare the terms of a model, as `mrp.variation.TermVariation.to_json` has them, the largest first."""
     shown = [term for term in terms if term["sd"] >= _HARDLY][:_TERMS]
     if not shown:
         return ("The model tells hardly any difference between groups of people or districts.",) if terms else ()
     first = shown[0]
     said = [
-        f"What tells people apart most is {_called(first['term'])}: its typical difference is {first['sd']:.2f} on the "
-        f"scale of the logit, about {_points(first['sd'])} of a share near one half."
+        (
+            f"What tells people apart most is {_called(first['term'])}: its typical difference is {first['sd']:.2f} on "
+            f"the scale of the logit, about {_points(first['sd'])} of a share near one half."
+        )
     ]
-    for one, two in zip(shown, shown[1:], strict=False):
+    for one, two in itertools.pairwise(shown):
         p = one["p_above_next"]
         names = _called(one["term"]), _called(two["term"])
         sds = f"{one['sd']:.2f} against {two['sd']:.2f} on the scale of the logit"
@@ -93,46 +98,35 @@ def variation_in_words(terms: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
 
 
 def _of_nuts(numbers: Mapping[str, Any]) -> tuple[Check, ...]:
+    """What is not among the numbers was not looked at, and is not told."""
     worst = numbers.get("worst") or {}
-    r_hat = max((_number(row.get("r_hat"), float("inf")) for row in worst.get("r_hat", ())), default=float("nan"))
-    sizes = (row.get(which) for row in worst.get("ess", ()) for which in ("ess_bulk", "ess_tail"))
-    ess = min((_number(size, 0.0) for size in sizes), default=0.0)
-    diverging = int(numbers.get("divergences") or 0)
-    energy = min((_number(one, 0.0) for one in numbers.get("e_bfmi") or ()), default=float("nan"))
-    n_chains = numbers.get("chains", 0)
-    return (
-        Check(
-            "r-hat",
-            r_hat <= MAX_RHAT,
-            f"{n_chains} chains that started apart came to the same answer: the largest R-hat is {r_hat:.3f} (limit "
-            f"{MAX_RHAT})."
-            if r_hat <= MAX_RHAT
-            else f"The chains do not agree: the largest R-hat is {r_hat:.3f} (limit {MAX_RHAT}).",
-        ),
-        Check(
-            "ess",
-            ess >= MIN_ESS,
-            f"The draws are worth at least {ess:,.0f} independent ones for every parameter (needed: {MIN_ESS}).",
-        ),
-        Check(
-            "divergences",
-            diverging == 0,
-            "The sampler could go everywhere: no step diverged."
-            if diverging == 0
-            else f"{diverging} steps diverged: parts of the posterior may be missing (limit 0).",
-        ),
-        Check(
-            "e-bfmi",
-            energy >= MIN_BFMI,
-            f"The sampler moved freely between likely and unlikely values: energy fraction {energy:.2f} (needed: "
-            f"{MIN_BFMI}).",
-        ),
-    )
+    checks = []
+    if rows := worst.get("r_hat"):
+        r_hat = max(_number(row["r_hat"], float("inf")) for row in rows)
+        told = f"the largest R-hat is {r_hat:.3f} (limit {MAX_RHAT})."
+        same = f"{numbers.get('chains')} chains that started apart came to the same answer: "
+        passed = r_hat <= MAX_RHAT
+        checks.append(Check("r-hat", passed, (same if passed else "The chains do not agree: ") + told))
+    if rows := worst.get("ess"):
+        ess = min(_number(row[which], 0.0) for row in rows for which in ("ess_bulk", "ess_tail"))
+        text = f"The draws are worth {ess:,.0f} independent ones for every parameter or more (needed: {MIN_ESS})."
+        checks.append(Check("ess", ess >= MIN_ESS, text))
+    if (diverging := numbers.get("divergences")) is not None:
+        missed = f"{diverging} steps diverged: parts of the posterior may be missing (limit 0)."
+        went = "The sampler could go everywhere: no step diverged."
+        checks.append(Check("divergences", diverging == 0, missed if diverging else went))
+    if fractions := numbers.get("e_bfmi"):
+        energy = min(_number(one, 0.0) for one in fractions)
+        text = f"Energy fraction {energy:.2f} (needed: {MIN_BFMI}): how freely likely and unlikely values were reached."
+        checks.append(Check("e-bfmi", energy >= MIN_BFMI, text))
+    return tuple(checks)
 
 
 def _of_laplace(numbers: Mapping[str, Any]) -> tuple[Check, ...]:
     checks = []
     for stage, what in (("sd", "standard deviations"), ("joint", "estimates")):
+        if f"ess_{stage}" not in numbers:
+            continue
         k_hat, effective = numbers.get(f"k_hat_{stage}"), _number(numbers.get(f"ess_{stage}"), 0.0)
         passed = k_hat is None or k_hat <= MAX_K_HAT
         told = "all weights are equal" if k_hat is None else f"Pareto k-hat {k_hat:.2f}"
@@ -144,10 +138,9 @@ def _of_laplace(numbers: Mapping[str, Any]) -> tuple[Check, ...]:
                 f"{said} for the {what}: {told} (limit {MAX_K_HAT}), {effective:,.0f} effective draws.",
             )
         )
-    steps = _number(numbers.get("newton_steps"), 0.0)
-    checks.append(
-        Check("newton", steps > 0, f"The most probable values were found every time, in {steps:.1f} Newton steps each.")
-    )
+    if (steps := numbers.get("newton_steps")) is not None:
+        text = f"The most probable values were found every time, in {steps:.1f} Newton steps on average."
+        checks.append(Check("newton", True, text))
     return tuple(checks)
 
 
