@@ -56,21 +56,16 @@ def term(name: str, sd: float, p: float | None) -> dict[str, object]:
 
 
 def test_words_are_as_sure_as_the_probability():
-    said = variation_in_words(
-        [
-            term("(1|educ)", 0.42, 0.97),
-            term("(1|state)", 0.21, 0.8),
-            term("rw1(age)", 0.2, 0.55),
-            term("x", 0.001, None),
-        ]
-    )
-    assert said == (
-        "What tells people apart most is educ: its typical difference is 0.42 on the scale of the logit, about 10 points "
-        "of a share near one half.",
-        "educ explains more of the variation than state (0.42 against 0.21 on the scale of the logit; probability 0.97).",
-        "state probably explains more than age (0.21 against 0.20 on the scale of the logit; probability 0.80).",
+    sds = [("(1|educ)", 0.42, 0.97), ("(1|state)", 0.21, 0.8), ("rw1(age)", 0.2, 0.55), ("x", 0.001, None)]
+    first, *others = variation_in_words([term(*one) for one in sds])
+    assert first.startswith("What tells people apart most is educ: its typical difference is 0.42 on the scale")
+    assert first.endswith("about 10 points of a share near one half.")
+    logit = "on the scale of the logit; probability"
+    assert others == [
+        f"educ explains more of the variation than state (0.42 against 0.21 {logit} 0.97).",
+        f"state probably explains more than age (0.21 against 0.20 {logit} 0.80).",
         "Hardly anything comes from x.",
-    )
+    ]
 
 
 @pytest.mark.parametrize(
