@@ -1,5 +1,6 @@
 """Pictures and the file of a release's fit, over HTTP and from the command line."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,6 +85,15 @@ def test_the_file_opens_with_arviz_and_holds_the_draws_and_no_interview(world: W
         assert not np.isin(["observed_data", "log_likelihood", "constant_data"], list(tree.children)).any()
     with world.store.read() as session:
         assert list(audit.read_entries(session))[-1].action == "draws-read"
+
+
+def test_the_two_lines_of_the_readme_open_it(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"```ipython\n(.*?)```", readme, flags=re.DOTALL)
+    (tmp_path / "fit.nc").write_bytes(world.get(f"{release(world)}/datatree", "analyst").content)
+    monkeypatch.chdir(tmp_path)
+    assert len(lines.splitlines()) == 2
+    exec(compile(lines, "README.md", "exec"), {})
 
 
 def test_a_picture_process_that_fails_is_told_and_leaves_nothing(world: World, monkeypatch: pytest.MonkeyPatch):
