@@ -40,6 +40,7 @@ from api.routes.keys import keys_routes
 from api.routes.known_results import known_results_routes
 from api.routes.metrics import metrics_route
 from api.routes.open_waves import open_waves_routes
+from api.routes.pictures import pictures_routes
 from api.routes.pins import pins_routes
 from api.routes.privacy import privacy_routes
 from api.routes.quarantine import quarantine_routes
@@ -132,6 +133,7 @@ def build(services: Services) -> Litestar:
             checks_routes,
             disclosure_route,
             draws_route,
+            pictures_routes,
             release_acts_routes,
             pins_routes,
             waves_routes(services.settings),

@@ -100,6 +100,10 @@ ROLES: dict[str, frozenset[str]] = {
     # What in it matters to readers is said with the release.
     "getChecks": frozenset({"analyst", "admin"}),
     "getDraws": frozenset({"analyst", "admin"}),
+    "getDataTree": frozenset({"analyst", "admin"}),
+    # How a fit went, in pictures: it tells of the model, not of people.
+    "listFigures": frozenset({"reader", "analyst", "admin"}),
+    "getFigure": frozenset({"reader", "analyst", "admin"}),
     # What is served is decided by whoever can tell a good fit from a bad one.
     "holdQuestion": frozenset({"analyst", "admin"}),
     "endHold": frozenset({"analyst", "admin"}),

@@ -12,7 +12,7 @@ from msgspec import to_builtins
 
 from api import errors
 from api.problems import HTTP_KINDS, PROBLEMS, UNEXPECTED, answer
-from jobs.errors import WebhookRefused
+from jobs.errors import PicturesFailed, WebhookRefused
 from polling import errors as polling_errors
 from polling.faults import Fault
 
@@ -66,6 +66,8 @@ CHANGES_WAVES = of(
     "releaseQuarantine",
 )
 
+SHOWS_DRAWS = ("getFigure", "getDataTree")
+
 RULES: dict[str, Rule] = {
     "bad-request": always,
     "unknown-parameter": always,
@@ -104,7 +106,8 @@ RULES: dict[str, Rule] = {
     "key-state": of("rotateKey", "revokeKey"),
     "not-acceptable": always,
     "bad-cursor": takes("cursor"),
-    "draws-gone": either(ASKS_FOR_SHARES, of("pinRelease", "confirmRelease", "getDraws")),
+    "draws-gone": either(ASKS_FOR_SHARES, of("pinRelease", "confirmRelease", "getDraws", *SHOWS_DRAWS)),
+    "pictures-failed": of(*SHOWS_DRAWS),
     "events-gone": of("followEvents"),
     "too-large": always,
     "unsupported-media-type": always,
@@ -179,6 +182,7 @@ def _refusals() -> list[Exception]:
         errors.TooManyStreams(100),
         errors.NoReleaseYet("Question 'rail' has no release yet: its first fit is waiting."),
         errors.TooManyRequests(rate=200, burst=1000, retry_after_s=1),
+        PicturesFailed("it took more than 120 seconds"),
         errors.ServiceBusy(),
         errors.DatabaseAway(),
         polling_errors.SurveyNotFound("dmeo"),

@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError
 from api import errors
 from api.offending import MAX_ALLOWED, choices_in, nearest_of, offending_parameter, parameter_of
 from jobs import logs
-from jobs.errors import WebhookRefused
+from jobs.errors import PicturesFailed, WebhookRefused
 from polling import errors as polling_errors
 
 __all__ = ["MEDIA_TYPE", "PROBLEMS", "Problem", "ProblemKind", "answer", "documented", "exception_handlers", "render"]
@@ -135,6 +135,7 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     polling_errors.KeyScopeRefused: ProblemKind(422, "bad-key-request", "There is no such key"),
     polling_errors.KeyStateRefused: ProblemKind(409, "key-state", "The key stands so that this cannot be done"),
     polling_errors.KeyNotFound: ProblemKind(404, "key-not-found", "No such key"),
+    PicturesFailed: ProblemKind(503, "pictures-failed", "The pictures of this fit cannot be made"),
     errors.ServiceBusy: ProblemKind(503, "busy", "Too many answers are being computed"),
     errors.DatabaseAway: ProblemKind(503, "database-unreachable", "The database cannot be reached"),
     OperationalError: ProblemKind(503, "database-unreachable", "The database cannot be reached"),

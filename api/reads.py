@@ -14,6 +14,7 @@ SENSITIVE: Final[Mapping[str, str]] = {
     "readRespondent": "access",
     # What the model knows, draw by draw, which nobody needs who only asks.
     "getDraws": "draws-read",
+    "getDataTree": "draws-read",
 }
 """Operation id -> the action of the entry that is written before anything is shown."""
 
@@ -31,6 +32,7 @@ PLAIN: Final = frozenset(
         "getDistrictProfile",
         "getErasure",
         "getEstimates",
+        "getFigure",
         "getJob",
         "getMetrics",
         "getProbability",
@@ -48,6 +50,7 @@ PLAIN: Final = frozenset(
         "listDeliveries",
         "listDistricts",
         "listErasures",
+        "listFigures",
         "listJobs",
         "listKeys",
         "listKnownResults",

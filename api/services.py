@@ -13,6 +13,7 @@ from api.key_uses import KeyUses
 from api.limits import Limits
 from api.memory import Memory
 from api.release_cache import ReleaseCache
+from api.slots import Slots
 from jobs.settings import Settings
 from polling.secrets import SecretsFile
 from polling.store.engine import Store
@@ -38,6 +39,8 @@ class Services:
     answers: Answers = field(default_factory=Answers)
     metrics: HttpMetrics = field(default_factory=HttpMetrics)
     fits: FitTotals = field(default_factory=FitTotals)
+    pictures: Slots = field(default_factory=lambda: Slots(1, waiting=16, patience_s=150.0))
+    """Pictures and files of fits that are made at the same time: each takes a process of its own."""
     uses: KeyUses = field(init=False)
     limits: Limits = field(init=False)
     """Of keys."""

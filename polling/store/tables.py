@@ -158,11 +158,17 @@ class Fit(Base):
 
 
 class FitDraws(Base):
-    """Latent draws, apart from the fit because they are purged on another schedule."""
+    """Latent draws, apart from the fit because they are purged on another schedule; with them goes what shows them.
+
+    Fits that were stored before their evidence was kept have none.
+    """
 
     __tablename__ = "fit_draws"
     fit_id: Mapped[str] = mapped_column(ForeignKey("fit.id"), primary_key=True)
     content: Mapped[bytes]
+    evidence: Mapped[bytes | None] = mapped_column(deferred=True)
+    # Pictures of both, once somebody wanted to see them.
+    figures: Mapped[bytes | None] = mapped_column(deferred=True)
 
 
 class Release(Base):

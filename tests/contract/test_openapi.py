@@ -15,6 +15,7 @@ from sqlalchemy import text
 from api.auth import authenticate
 from api.errors import DatabaseAway
 from api.slots import Slots
+from jobs import pictures
 from polling.errors import RespondentsUnknown, SchemaOutdated
 from polling.store import outbox, webhooks
 from polling.store.engine import open_store
@@ -366,6 +367,15 @@ def not_ready(world: World) -> Any:
         return world.client.get("/ready")
 
 
+def pictureless(world: World) -> Any:
+    """A picture that takes longer than it may."""
+    before, pictures.TIMEOUT_S = pictures.TIMEOUT_S, 0.01
+    try:
+        return world.get(f"{release(world)}/datatree")
+    finally:
+        pictures.TIMEOUT_S = before
+
+
 def busy(world: World, path: str, slots: str = "slots") -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(world.services.releases, slots, Slots(0, waiting=0))
@@ -616,6 +626,34 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
         410: lambda world: world.get(f"{gone(world)}/draws"),
         422: lambda world: world.get(f"{release(world)}/draws?table=counts"),
         503: lambda world: busy(world, f"{release(world)}/draws", "large_slots"),
+    },
+    "listFigures": plain(
+        lambda world: f"{release(world)}/figures", forbidden="pollster", missing=f"{BASE}/releases/none/figures"
+    ),
+    "getFigure": plain(
+        lambda world: f"{release(world)}/figures/variation",
+        forbidden="pollster",
+        missing=f"{BASE}/releases/none/figures/variation",
+    )
+    | {
+        304: lambda world: world.get(
+            f"{release(world)}/figures/variation",
+            headers={"If-None-Match": world.get(f"{release(world)}/figures/variation").headers["etag"]},
+        ),
+        410: lambda world: world.get(f"{gone(world)}/figures/variation"),
+        422: lambda world: world.get(f"{release(world)}/figures/portrait"),
+        503: pictureless,
+    },
+    "getDataTree": plain(
+        lambda world: f"{release(world)}/datatree", forbidden="reader", missing=f"{BASE}/releases/none/datatree"
+    )
+    | {
+        304: lambda world: world.get(
+            f"{release(world)}/datatree",
+            headers={"If-None-Match": world.get(f"{release(world)}/datatree").headers["etag"]},
+        ),
+        410: lambda world: world.get(f"{gone(world)}/datatree"),
+        503: pictureless,
     },
     "getEstimates": asking("estimates"),
     "getTrend": asking("trend"),
