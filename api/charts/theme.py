@@ -126,6 +126,8 @@ CONFIG: Final[dict[str, Any]] = {
         "titleFontSize": FONT_SIZE,
         "titleFontWeight": "normal",
         "labelPadding": 6,
+        "labelFlush": False,
+        "labelOverlap": True,
         "domainColor": variable("line"),
         "tickColor": variable("line"),
         "gridColor": variable("grid"),
