@@ -6,6 +6,7 @@ Every builder takes payloads as the API answers them, or rows of `api.charts.row
 
     from api import charts
 
+    places = charts.tiles_of(survey.bundle.districts)
     chart = charts.district_map(answer, answer.estimates, places, link=lambda row: f"districts/{row.area}")
     f'<figure class="chart">{chart.svg}<figcaption>{chart.title}</figcaption></figure>'
 
@@ -32,18 +33,57 @@ takes at start-up; made charts are kept in memory, and giving one again takes ab
 it in a handler's thread.
 """
 
+from api.charts.changes import change_chart
 from api.charts.chart import Chart, ChartFailed, Link
+from api.charts.crosstabs import crosstab_chart
 from api.charts.intervals import interval_chart, toplines_chart
+from api.charts.maps import district_map
+from api.charts.places import Places, Shapes, Tiles, tiles_of
 from api.charts.renderer import render, warm
+from api.charts.rows import (
+    CoveragePoint,
+    LeadTimePoint,
+    LearningPoint,
+    MethodShare,
+    PredictedShare,
+    SampleShare,
+    WaveMark,
+)
+from api.charts.scores import calibration_chart, lead_time_chart, learning_chart
+from api.charts.seats import seats_chart
+from api.charts.side_by_side import methods_chart, predictive_chart, representation_chart
 from api.charts.theme import stylesheet
+from api.charts.trends import trend_chart
 
 __all__ = [
     "Chart",
     "ChartFailed",
+    "CoveragePoint",
+    "LeadTimePoint",
+    "LearningPoint",
     "Link",
+    "MethodShare",
+    "Places",
+    "PredictedShare",
+    "SampleShare",
+    "Shapes",
+    "Tiles",
+    "WaveMark",
+    "calibration_chart",
+    "change_chart",
+    "crosstab_chart",
+    "district_map",
     "interval_chart",
+    "lead_time_chart",
+    "learning_chart",
+    "methods_chart",
+    "predictive_chart",
     "render",
+    "representation_chart",
+    "seats_chart",
     "stylesheet",
+    "tiles_of",
     "toplines_chart",
+    "trend_chart",
     "warm",
 ]

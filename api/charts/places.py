@@ -92,10 +92,13 @@ def _pairs(codes: Sequence[str], names: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _has(districts: pl.DataFrame, *columns: str) -> bool:
-    return all(
-        name in districts.columns and districts[name].dtype.is_numeric() and not districts[name].null_count()
-        for name in columns
-    ) and not districts.is_empty()
+    return (
+        all(
+            name in districts.columns and districts[name].dtype.is_numeric() and not districts[name].null_count()
+            for name in columns
+        )
+        and not districts.is_empty()
+    )
 
 
 def _near(lon: np.ndarray, lat: np.ndarray) -> list[tuple[int, int]]:
