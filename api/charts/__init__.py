@@ -19,7 +19,7 @@ its marks are links, each with a name such as "Northmoor: 54% (48 to 60)"; witho
 | `district_map` | share and uncertainty by district, on shapes or tiles | `EstimatesPayload` and its like |
 | `interval_chart` | shares with intervals, one row each | any payload with `AreaEstimate` rows |
 | `toplines_chart` | the same for several options of a question | one `EstimatesPayload` an option |
-| `change_chart` | differences with intervals about a zero line | `ChangePayload`, `ContrastPayload`, `RevisionPayload` |
+| `change_chart` | differences with intervals about a zero line | `Change`, `Contrast`, `RevisionPayload` |
 | `trend_chart` | shares over periods with bands, waves marked | `TrendPayload` |
 | `seats_chart` | the distribution of seats | `SeatsPayload` |
 | `crosstab_chart` | a table of two demographics, coloured | `EstimatesPayload` with two columns in ``by`` |
@@ -29,8 +29,8 @@ its marks are links, each with a name such as "Northmoor: 54% (48 to 60)"; witho
 | `methods_chart` | raw, weighted and MRP side by side | `MethodShare` |
 
 Making a chart takes 30 to 100 ms in a process of its own (`api.charts.renderer`), the first one a second, which `warm`
-takes at start-up; made charts are kept in memory, and giving one again takes about a millisecond. All of it blocks: call
-it in a handler's thread.
+takes at start-up; made charts are kept in memory, and giving one again takes about a millisecond. All of it blocks:
+call it in a handler's thread.
 """
 
 from api.charts.changes import change_chart

@@ -35,7 +35,7 @@ def change_chart(
     of = f", {percent(payload.interval)} intervals" if not isinstance(payload, RevisionPayload) else ""
     spec = row_spec(rows, difference_scale(ends), axis_title=f"{_what(payload)}, points{of}", reference=0.0)
     said = " ".join(change.sentence for change in _differences(payload)[:12]) or "There is nothing to compare."
-    return draw_chart(spec, title=title or f"{payload.option}: {_what(payload).lower()}", description=said)
+    return draw_chart(spec, title=title or f"{payload.option}: {_what(payload)}", description=said)
 
 
 def _differences(

@@ -1,4 +1,4 @@
-"""What maps and tables that are coloured by share and uncertainty have in common: areas, texts, the palette's legend."""
+"""What maps and tables coloured by share and uncertainty have in common: areas, texts, the palette's legend."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -50,7 +50,7 @@ def crosstab_chart(
         for x, column_name in enumerate(column_names):
             estimate = found.get((row_name, column_name))
             name = f"{row_name}, {column_name}"
-            place = {
+            corners = {
                 "x": LABELS + x * width + 1,
                 "x2": LABELS + (x + 1) * width - 1,
                 "y": HEADER + y * CELL_HEIGHT + 1,
@@ -59,12 +59,12 @@ def crosstab_chart(
             }
             if estimate is None:
                 reason = reasons.get((row_name, column_name), "no estimate")
-                cells.append({**place, "name": f"{name}: {reason}", "href": None, "fill": None, "ink": None})
+                cells.append({**corners, "name": f"{name}: {reason}", "href": None, "fill": None, "ink": None})
                 continue
             spread = estimate.high - estimate.low
             cells.append(
                 {
-                    **place,
+                    **corners,
                     "name": share_name(name, estimate.share, estimate.low, estimate.high),
                     "href": None if link is None else link(estimate),
                     "fill": classes.colour(estimate.share, spread),

@@ -40,6 +40,8 @@ class Dot:
     inner: tuple[float, float] | None = None
     """A narrower interval within it, drawn thicker."""
     colour: str = field(default_factory=lambda: variable("mark"))
+    interval_colour: str | None = None
+    """None: the same."""
     shape: str = "circle"
     is_hollow: bool = False
     offset: float = 0.0
@@ -77,6 +79,7 @@ def row_spec(
     reference: float | None = None,
     keys: Sequence[Key] = (),
     row_height: float = ROW,
+    has_separators: bool = False,
 ) -> dict[str, Any]:
     """A chart of rows: names at the left, marks on a common scale, numbers at the right.
 
@@ -88,6 +91,8 @@ def row_spec(
         Are explained above the rows.
     row_height
         In px.
+    has_separators
+        Whether there are lines between rows: where a row has several marks.
     """
     key_space = key_height(keys)
     dots = [
@@ -100,6 +105,7 @@ def row_spec(
             "inner_high": dot.inner[1] if dot.inner else None,
             "colour": dot.colour,
             "fill": variable("surface") if dot.is_hollow else dot.colour,
+            "interval_colour": dot.interval_colour or dot.colour,
             "shape": dot.shape,
         }
         for number, row in enumerate(rows)
@@ -122,10 +128,10 @@ def row_spec(
             "name": name,
             "data": {"values": data},
             "mark": {"type": "rule", "strokeWidth": width, "strokeCap": "butt"},
-            "encoding": {**ends, "y": y, "color": colour},
+            "encoding": {**ends, "y": y, "color": {**colour, "field": "interval_colour"}},
         }
 
-    layers: list[dict[str, Any]] = []
+    layers: list[dict[str, Any]] = [_separators(rows, y)] if has_separators else []
     if reference is not None:
         layers.append(
             {
@@ -160,6 +166,15 @@ def row_spec(
         "height": height,
         "padding": {"left": LABELS, "right": VALUES, "top": TOP + key_space, "bottom": BOTTOM},
         "layer": [layer for layer in layers if layer["data"]["values"]],
+    }
+
+
+def _separators(rows: Sequence[Row], y: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": "separators",
+        "data": {"values": [{"y": number} for number in range(1, len(rows))]},
+        "mark": {"type": "rule", "color": variable("grid")},
+        "encoding": {"x": {"value": -LABELS}, "x2": {"value": WIDTH - LABELS}, "y": y},
     }
 
 

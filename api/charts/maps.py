@@ -61,7 +61,7 @@ def district_map(
     classes = map_classes([row.share for row in rows.values()], [row.high - row.low for row in rows.values()])
     names = places.names if isinstance(places, Shapes) else {tile.code: tile.name for tile in places.tiles}
     marks = {
-        code: _mark(code, name, rows.get(code), withheld.get(code, NO_ESTIMATE), classes, link)
+        code: _mark(code, name, rows.get(code), reason=withheld.get(code, NO_ESTIMATE), classes=classes, link=link)
         for code, name in names.items()
     }
     if isinstance(places, Shapes):
@@ -81,7 +81,7 @@ def district_map(
 
 
 def _mark(
-    code: str, name: str, row: AreaEstimate | None, reason: str, classes: MapClasses, link: Link | None
+    code: str, name: str, row: AreaEstimate | None, *, reason: str, classes: MapClasses, link: Link | None
 ) -> dict[str, Any]:
     href = link(row or GroupRow(area=code, area_name=name, groups={})) if link is not None else None
     if row is None:

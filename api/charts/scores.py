@@ -31,13 +31,13 @@ def calibration_chart(points: Sequence[CoveragePoint], *, title: str = "Calibrat
     """
     every = Scale(0.0, 1.0, (0.0, 0.2, 0.4, 0.6, 0.8, 1.0), "format(datum.value, '.0%')")
     n = min((point.n for point in points), default=0)
-    drawn = [
+    drawn: list[dict[str, Any]] = [
         {
             "x": point.nominal,
             "y": point.observed,
             "series": point.series,
-            "name": f"{_of(point.series)}{percent(point.nominal)} intervals held the truth in {percent(point.observed)} "
-            f"of {point.n}",
+            "name": f"{_of(point.series)}{percent(point.nominal)} intervals held the truth in "
+            f"{percent(point.observed)} of {point.n}",
         }
         for point in points
     ]
@@ -77,7 +77,7 @@ def lead_time_chart(
         If it cannot be drawn.
     """
     days, errors = count_scale([point.days for point in points]), _error_scale([point.error for point in points])
-    drawn = [
+    drawn: list[dict[str, Any]] = [
         {
             "x": point.days,
             "y": point.error,
@@ -102,7 +102,7 @@ def learning_chart(points: Sequence[LearningPoint], *, title: str = "Learning cu
         If it cannot be drawn.
     """
     errors = _error_scale([end for point in points for end in (point.error, point.high)])
-    drawn = [
+    drawn: list[dict[str, Any]] = [
         {
             "x": point.n_interviews,
             "y": point.error,
@@ -205,7 +205,8 @@ def _axis(field: str, scale: Scale, title: str) -> dict[str, Any]:
         "field": field,
         "type": "quantitative",
         "scale": scale.encoding(),
-        "axis": scale.axis(title=title, titlePadding=8),
+        # Room for three digits, so that the title stands clear of short numbers too.
+        "axis": scale.axis(title=title, titlePadding=8, **({"minExtent": 34} if field == "y" else {})),
     }
 
 

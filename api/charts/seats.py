@@ -35,7 +35,7 @@ def seats_chart(payload: SeatsPayload, *, title: str | None = None) -> Chart:
     key_space = key_height(keys)
     is_in_view = low - 2 * step <= majority <= high + 2 * step
     in_view = [low, high, *([majority] if is_in_view else [])]
-    last = max(min(in_view), low + -(-(high - low + 1) // step) * step - 1, max(in_view))
+    last = max(low + -(-(high - low + 1) // step) * step - 1, *in_view)
     domain = [min(in_view) - 0.5, last + 0.5]
     x = {
         "field": "seats",

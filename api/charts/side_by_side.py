@@ -97,8 +97,8 @@ def methods_chart(shares: Sequence[MethodShare], *, title: str = "Methods side b
         rows.append(Row(label=name, dots=dots, name=spoken, text="" if dots else "–"))
     values = [value for share in shares for value in (share.share, share.low, share.high) if value is not None]
     keys = [Key(method, *looks[method]) for method in methods]
-    height = max(ROW, 13.0 * len(methods) + 6)
-    spec = row_spec(rows, share_scale(values), axis_title="Share", keys=keys, row_height=height)
+    height = max(ROW, 13.0 * (len(methods) + 1))
+    spec = row_spec(rows, share_scale(values), axis_title="Share", keys=keys, row_height=height, has_separators=True)
     said = ". ".join(row.name for row in rows[:12]) or "Nothing is shown"
     return draw_chart(spec, title=title, description=f"{said}.")
 
@@ -129,7 +129,9 @@ def _predicted(share: PredictedShare) -> Row:
     expected = f"{percent(share.low).removesuffix('%')} to {percent(share.high)}"
     return Row(
         label=share.name,
-        dots=(Dot(share.observed, share.low, share.high, colour=colour, shape=shape),),
+        dots=(
+            Dot(share.observed, share.low, share.high, colour=colour, interval_colour=variable("muted"), shape=shape),
+        ),
         name=f"{share.name}: {percent(share.observed)} observed, {expected} expected{'' if is_inside else ': outside'}",
         text=percent(share.observed),
     )

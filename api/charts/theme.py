@@ -14,8 +14,8 @@ drawn again. Text is ``currentColor`` in the page's font.
 | ``--chart-map-R-C`` | the map: row R of uncertainty, class C of the share | (shapes have an outline) |
 | ``--chart-map-R-C-ink`` | text on it | >= 4.5 |
 
-The map's colours are a value-suppressing uncertainty palette [1]: the wider the interval, the fewer classes of the share
-are told apart (8, 4, 2, 1) and the greyer they are, so that a map shouts only what is known.
+The map's colours are a value-suppressing uncertainty palette [1]: the wider the interval, the fewer classes of the
+share are told apart (8, 4, 2, 1) and the greyer they are, so that a map shouts only what is known.
 
 References
 ----------

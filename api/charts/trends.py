@@ -69,7 +69,14 @@ def trend_chart(payload: TrendPayload, *, waves: Sequence[WaveMark] = (), title:
         "layer": [
             layer
             for layer in (
-                *_lines(points, list(drawn), scale.encoding(), scale.axis(title=None), payload.periods, width),
+                *_lines(
+                    points,
+                    list(drawn),
+                    scale=scale.encoding(),
+                    axis=scale.axis(title=None),
+                    periods=payload.periods,
+                    width=width,
+                ),
                 *_waves(waves, at, width),
                 *key_layers(keys, left=-LEFT + 4, top=-key_space - TOP + 4),
             )
@@ -86,6 +93,7 @@ def trend_chart(payload: TrendPayload, *, waves: Sequence[WaveMark] = (), title:
 def _lines(
     points: list[dict[str, Any]],
     names: list[str],
+    *,
     scale: dict[str, Any],
     axis: dict[str, Any],
     periods: Sequence[str],
