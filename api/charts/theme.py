@@ -62,7 +62,8 @@ _DARK: Final = {
 _VIRIDIS: Final = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
 _UNSURE: Final = {"light": "#d3d7dc", "dark": "#4b535d"}
 _GREYNESS: Final = (0.0, 0.3, 0.55, 0.8)
-_INKS: Final = ("#ffffff", "#101418")
+# Against any colour, black or white has a contrast of 4.58 or more.
+_INKS: Final = ("#ffffff", "#000000")
 
 SERIES: Final = tuple(f"var(--chart-series-{number})" for number in (1, 2, 3, 4))
 DASHES: Final = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
