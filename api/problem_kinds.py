@@ -108,12 +108,14 @@ RULES: dict[str, Rule] = {
     "bad-estimate-query": ASKS_FOR_SHARES,
     "interval-out-of-range": ASKS_FOR_SHARES,
     "too-many-groups": ASKS_FOR_SHARES,
-    "unknown-choice": either(ASKS_FOR_SHARES, takes("format"), of("createKey")),
+    "unknown-choice": either(ASKS_FOR_SHARES, takes("format", "projection"), of("createKey")),
     "bad-key-request": of("createKey", "rotateKey"),
     "respondents-unknown": of("eraseRespondent", "readRespondent"),
     "undo-unclear": of("undoWaves"),
     "wave-rejected": either(CHANGES_WAVES),
     "webhook-refused": of("createWebhook"),
+    "boundaries-refused": of("putBoundaries"),
+    "boundaries-not-found": of("getBoundaries", "deleteBoundaries"),
     "too-many-requests": asks_for_key,
     "too-many-streams": of("followEvents"),
     "busy": either(ASKS_FOR_SHARES, of("getDraws")),
@@ -145,6 +147,7 @@ def examples() -> dict[str, dict[str, Any]]:
 
 def _refusals() -> list[Exception]:
     fault = Fault("wave.csv", 7, "gender", "wman", "not one of the labels of gender", "Correct it, or add a recode.")
+    shape = Fault(None, 4, None, "Point", "the feature of 'D7' has no area", "A district is a Polygon or MultiPolygon.")
     statuses = [HTTPException(detail=detail, status_code=status) for status, detail in _OF_THE_FRAMEWORK.items()]
     return [
         *statuses,
@@ -192,6 +195,8 @@ def _refusals() -> list[Exception]:
         polling_errors.WaveWithdrawn("w9", "it has this file and was withdrawn. Restore it instead."),
         polling_errors.WaveStateRefused("w9", "it is not open."),
         polling_errors.WaveRejected([fault], n_rows=1000),
+        polling_errors.BoundariesRefused([shape]),
+        polling_errors.BoundariesNotFound("demo"),
         polling_errors.WebhookNotFound("0190"),
         polling_errors.DeliveryNotFound(41),
         WebhookRefused("Events are sent to https addresses only. Write it as https://host/path."),

@@ -21,6 +21,7 @@ PLAIN: Final = frozenset(
     {
         "followEvents",
         "getBattleground",
+        "getBoundaries",
         "getChange",
         "getTrend",
         "getContrast",
