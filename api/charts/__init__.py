@@ -28,7 +28,7 @@ its marks are links, each with a name such as "Northmoor: 54% (48 to 60)"; witho
 | `predictive_chart` | what was observed on what the model expects | `PredictedShare` |
 | `methods_chart` | raw, weighted and MRP side by side | `MethodShare` |
 
-Making a chart takes 30 to 100 ms in a process of its own (`api.charts.renderer`), the first one a second, which `warm`
+Making a chart takes 30 to 100 ms in a process of its own (`api.drawing.renderer`), the first one a second, which `warm`
 takes at start-up; made charts are kept in memory, and giving one again takes about a millisecond. All of it blocks:
 call it in a handler's thread.
 """
@@ -39,7 +39,6 @@ from api.charts.crosstabs import crosstab_chart
 from api.charts.intervals import interval_chart, toplines_chart
 from api.charts.maps import district_map
 from api.charts.places import Places, Shapes, Tiles, tiles_of
-from api.charts.renderer import render, warm
 from api.charts.rows import (
     CoveragePoint,
     LeadTimePoint,
@@ -54,6 +53,7 @@ from api.charts.seats import seats_chart
 from api.charts.side_by_side import methods_chart, predictive_chart, representation_chart
 from api.charts.theme import stylesheet
 from api.charts.trends import trend_chart
+from api.drawing.renderer import render, warm
 
 __all__ = [
     "Chart",

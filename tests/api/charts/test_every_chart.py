@@ -31,9 +31,9 @@ from api.charts import (
     toplines_chart,
     trend_chart,
 )
-from api.charts.renderer import Renderer
 from api.comparison_payloads import AreaChange, ChangePayload
 from api.district_payloads import OptionSeatsPayload, SeatChance, SeatsPayload
+from api.drawing.renderer import Renderer
 from api.trend_payloads import TrendPayload, TrendPoint
 from tests.api.charts.drawn import SVG, root_of
 from tests.api.charts.payloads import HEAD, answer, estimate, share_fields

@@ -1,4 +1,4 @@
-"""The process that draws charts: ``python -m api.charts.process``; see ``api.charts.renderer``.
+"""The process that draws charts: ``python -m api.drawing.process``; see ``api.drawing.renderer``.
 
 Each line of stdin is an order in JSON, a Vega-Lite specification with the chart's ``title`` and ``description`` in its
 ``usermeta``. Each is answered with a line on stdout:
@@ -14,7 +14,7 @@ import re
 import sys
 from typing import Any
 
-from api.charts.mend import mend, xml_text
+from api.drawing.mend import mend, xml_text
 
 __all__ = ["draw", "main"]
 

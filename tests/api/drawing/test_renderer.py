@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from api.charts.renderer import ChartFailed, Renderer
+from api.drawing.renderer import ChartFailed, Renderer
 
 DIES = "import sys; sys.stdin.readline(); sys.exit(3)"
 HANGS = "import sys, time; sys.stdin.readline(); time.sleep(60)"
