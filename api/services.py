@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from api.answers import Answers
+from api.charts.places import Places
 from api.event_hub import EventHub
 from api.house_metrics import FitTotals
 from api.http_metrics import HttpMetrics
@@ -14,6 +15,7 @@ from api.limits import Limits
 from api.memory import Memory
 from api.release_cache import ReleaseCache
 from jobs.settings import Settings
+from polling.once import Once
 from polling.secrets import SecretsFile
 from polling.store.engine import Store
 
@@ -38,6 +40,8 @@ class Services:
     answers: Answers = field(default_factory=Answers)
     metrics: HttpMetrics = field(default_factory=HttpMetrics)
     fits: FitTotals = field(default_factory=FitTotals)
+    places: Once[tuple[str, int, str | None], Places] = field(default_factory=lambda: Once(8))
+    """Of maps, by survey, its version, and the hash of its boundaries; the shapes of 650 districts are some 2 MB."""
     uses: KeyUses = field(init=False)
     limits: Limits = field(init=False)
     """Of keys."""

@@ -6,7 +6,7 @@ Every builder takes payloads as the API answers them, or rows of `api.charts.row
 
     from api import charts
 
-    places = charts.tiles_of(survey.bundle.districts)
+    places, _ = find_places(services, survey_id, version=version, districts=districts)  # api.map_places
     chart = charts.district_map(answer, answer.estimates, places, link=lambda row: f"districts/{row.area}")
     f'<figure class="chart">{chart.svg}<figcaption>{chart.title}</figcaption></figure>'
 

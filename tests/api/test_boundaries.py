@@ -73,7 +73,10 @@ def test_a_file_that_is_too_large_is_told_how_to_become_smaller(world: World):
 
 def test_the_map_is_drawn_with_the_shapes_that_the_survey_has(world: World):
     def places() -> Any:
-        return find_places(world.services, world.services.memory.find_survey(SURVEY))
+        survey = world.services.memory.find_survey(SURVEY)
+        found, sha256 = find_places(world.services, SURVEY, version=survey.version, districts=survey.bundle.districts)
+        assert (sha256 is None) == isinstance(found, Tiles)
+        return found
 
     rows = [estimate(code, 0.5, 0.4, 0.6) for code in DISTRICTS]
     assert isinstance(places(), Tiles)
