@@ -65,7 +65,7 @@ def interval_chart(
     spec = row_spec(
         rows,
         share_scale(ends if reference is None else [*ends, reference]),
-        axis_title=f"Share of {head.option}, {percent(head.interval)} intervals",
+        axis_title=f"Share answering “{head.option}”, {percent(head.interval)} intervals",
         reference=reference,
         keys=keys if is_alone else (),
     )

@@ -23,6 +23,9 @@ ROW = 26
 BOTTOM = 46
 """For the axis and its title."""
 TOP = 6
+ONE_LINE = 20
+"""Characters of a name that fit into one line; a longer one has two, in smaller letters."""
+SMALL = 11
 CHARACTER = 6.6
 """Mean width of a character, px, with some to spare."""
 KEY_LINE = 20
@@ -156,7 +159,7 @@ def row_spec(
                 "shape": {"field": "shape", "type": "nominal", "scale": None, "legend": None},
             },
         },
-        *_row_texts(rows, y),
+        *_row_texts(rows, y, row_height),
         _row_targets(rows, y),
         *key_layers(keys, left=-LABELS, top=-key_space - TOP + 2),
     ]
@@ -178,19 +181,36 @@ def _separators(rows: Sequence[Row], y: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _row_texts(rows: Sequence[Row], y: dict[str, Any]) -> list[dict[str, Any]]:
+def _row_texts(rows: Sequence[Row], y: dict[str, Any], row_height: float) -> list[dict[str, Any]]:
     labels = [
         {"y": number + 0.5, "text": row.label, "weight": "normal" if row.dots or row.text else "bold"}
         for number, row in enumerate(rows)
     ]
     headings = [label for label in labels if label["weight"] == "bold"]
-    names = [label for label in labels if label["weight"] == "normal"]
+    named = [{**label, "lines": _lines(label["text"])} for label in labels if label["weight"] == "normal"]
+    names = [label for label in named if len(label["lines"]) == 1]
+    halves = [
+        {"y": label["y"] + (0.24 if number else -0.24) * ROW / row_height, "text": line}
+        for label in named
+        if len(label["lines"]) > 1
+        for number, line in enumerate(label["lines"])
+    ]
     values = [{"y": number + 0.5, "text": row.text} for number, row in enumerate(rows) if row.text]
     return [
         label_layer(names, y, x=-10, align="right", name="labels", limit=LABELS - 12),
+        label_layer(halves, y, x=-10, align="right", name="long-labels", limit=LABELS - 12, size=SMALL),
         label_layer(headings, y, x=-LABELS, align="left", name="headings", limit=WIDTH, weight="bold"),
         label_layer(values, y, x=WIDTH - LABELS - 2, align="right", name="values", limit=VALUES),
     ]
+
+
+def _lines(text: str) -> list[str]:
+    """A name in one line, or in two of about equal length if it is too long for one."""
+    words = text.split()
+    if len(text) <= ONE_LINE or len(words) < 2:
+        return [text]
+    breaks = [(" ".join(words[:at]), " ".join(words[at:])) for at in range(1, len(words))]
+    return list(min(breaks, key=lambda halves: max(map(len, halves))))
 
 
 def _row_targets(rows: Sequence[Row], y: dict[str, Any]) -> dict[str, Any]:
@@ -227,6 +247,7 @@ def label_layer(
     name: str,
     limit: float,
     weight: str = "normal",
+    size: float = FONT_SIZE,
 ) -> dict[str, Any]:
     """Texts (fields ``y`` and ``text``) in a column at ``x`` px."""
     return {
@@ -238,6 +259,7 @@ def label_layer(
             "baseline": "middle",
             "limit": limit,
             "fontWeight": weight,
+            "fontSize": size,
         },
         "encoding": {"x": {"value": x}, "y": y, "text": {"field": "text", "type": "nominal"}},
     }

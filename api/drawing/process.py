@@ -32,7 +32,8 @@ def main() -> int:
         try:
             answer = {"svg": draw(_printable(line))}
         except Exception as error:
-            answer = {"error": f"{type(error).__name__}: {error}"}
+            # What follows the first lines are places in the converter's own programs.
+            answer = {"error": " ".join(str(error).splitlines()[:2])}
         json.dump({**answer, "size_mb": _size_mb()}, answers)
         answers.write("\n")
         answers.flush()
