@@ -182,19 +182,18 @@ def _separators(rows: Sequence[Row], y: dict[str, Any]) -> dict[str, Any]:
 
 
 def _row_texts(rows: Sequence[Row], y: dict[str, Any], row_height: float) -> list[dict[str, Any]]:
-    labels = [
-        {"y": number + 0.5, "text": row.label, "weight": "normal" if row.dots or row.text else "bold"}
-        for number, row in enumerate(rows)
-    ]
-    headings = [label for label in labels if label["weight"] == "bold"]
-    named = [{**label, "lines": _lines(label["text"])} for label in labels if label["weight"] == "normal"]
-    names = [label for label in named if len(label["lines"]) == 1]
-    halves = [
-        {"y": label["y"] + (0.24 if number else -0.24) * ROW / row_height, "text": line}
-        for label in named
-        if len(label["lines"]) > 1
-        for number, line in enumerate(label["lines"])
-    ]
+    headings: list[dict[str, Any]] = []
+    names: list[dict[str, Any]] = []
+    halves: list[dict[str, Any]] = []
+    for number, row in enumerate(rows):
+        middle, lines = number + 0.5, _lines(row.label)
+        if not row.dots and not row.text:
+            headings.append({"y": middle, "text": row.label})
+        elif len(lines) == 1:
+            names.append({"y": middle, "text": row.label})
+        else:
+            apart = 0.24 * ROW / row_height
+            halves += [{"y": middle + side * apart, "text": line} for side, line in zip((-1, 1), lines, strict=True)]
     values = [{"y": number + 0.5, "text": row.text} for number, row in enumerate(rows) if row.text]
     return [
         label_layer(names, y, x=-10, align="right", name="labels", limit=LABELS - 12),
