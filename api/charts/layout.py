@@ -29,6 +29,9 @@ SMALL = 11
 CHARACTER = 6.6
 """Mean width of a character, px, with some to spare."""
 KEY_LINE = 20
+MANY_ROWS = 20
+"""Above more rows than this the axis is written too."""
+AXIS = 18
 
 _HIDDEN_AXIS = {"axis": None}
 
@@ -98,6 +101,7 @@ def row_spec(
         Whether there are lines between rows: where a row has several marks.
     """
     key_space = key_height(keys)
+    above = AXIS if len(rows) > MANY_ROWS else 0
     dots = [
         {
             "y": number + 0.5 + dot.offset,
@@ -161,14 +165,25 @@ def row_spec(
         },
         *_row_texts(rows, y, row_height),
         _row_targets(rows, y),
-        *key_layers(keys, left=-LABELS, top=-key_space - TOP + 2),
+        _upper_axis(scale, x) if above else {"data": {"values": []}},
+        *key_layers(keys, left=-LABELS, top=-above - key_space - TOP + 2),
     ]
     height = row_height * len(rows)
     return {
         "width": WIDTH - LABELS - VALUES,
         "height": height,
-        "padding": {"left": LABELS, "right": VALUES, "top": TOP + key_space, "bottom": BOTTOM},
+        "padding": {"left": LABELS, "right": VALUES, "top": TOP + above + key_space, "bottom": BOTTOM},
         "layer": [layer for layer in layers if layer["data"]["values"]],
+    }
+
+
+def _upper_axis(scale: Scale, x: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of the axis again, above many rows."""
+    return {
+        "name": "upper-axis",
+        "data": {"values": [{"value": tick} for tick in scale.ticks]},
+        "mark": {"type": "text", "baseline": "bottom", "text": {"expr": scale.label}},
+        "encoding": {"x": x, "y": {"value": -6}},
     }
 
 

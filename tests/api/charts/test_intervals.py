@@ -109,3 +109,13 @@ def test_tiny_and_huge_shares_stay_on_the_axis(share: float):
     (mark,) = marks(interval_chart(answer(rows), rows), "interval")
 
     assert LEFT - 0.01 <= mark.x < mark.x2 <= LEFT + WIDTH + 0.01
+
+
+def test_many_rows_have_the_axis_above_them_too_and_long_names_two_lines():
+    rows = [estimate(f"D{n}", 0.5, 0.4, 0.6, name=f"Somewhere-on-the-Water and Vale {n}") for n in range(21)]
+    many, few = interval_chart(answer(rows), rows), interval_chart(answer(rows[:20]), rows[:20])
+
+    assert (texts(few).count("50%"), texts(many).count("50%")) == (20 + 1, 21 + 2)
+    first, second = marks(few, "long_labels")[:2]
+    assert (first.text, second.text) == ("Somewhere-on-the-Water", "and Vale 0")
+    assert first.y < second.y < first.y + 26
