@@ -27,6 +27,7 @@ from api.problems import exception_handlers
 from api.proxies import TrustedProxies
 from api.release_cache import ReleaseCache
 from api.replies import Replies
+from api.routes.boundaries import boundaries_routes
 from api.routes.checks import checks_routes
 from api.routes.comparisons import comparisons_routes
 from api.routes.disclosure import disclosure_route
@@ -120,6 +121,7 @@ def build(services: Services) -> Litestar:
     app = Litestar(
         route_handlers=[
             surveys_routes,
+            boundaries_routes,
             estimates_routes,
             events_routes,
             webhooks_routes,

@@ -35,6 +35,10 @@ ROLES: dict[str, frozenset[str]] = {
     "listSurveys": EVERYONE,
     "getSurvey": EVERYONE,
     "listDistricts": EVERYONE,
+    # Where districts are is public; what the map shows is decided by those who publish.
+    "getBoundaries": EVERYONE,
+    "putBoundaries": frozenset({"analyst", "admin"}),
+    "deleteBoundaries": frozenset({"analyst", "admin"}),
     # The state of a question names waves of every pollster, so pollsters do not see it.
     "listQuestions": EVERYONE - {"pollster"},
     "getQuestion": EVERYONE - {"pollster"},

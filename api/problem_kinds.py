@@ -114,12 +114,14 @@ RULES: dict[str, Rule] = {
     "bad-estimate-query": ASKS_FOR_SHARES,
     "interval-out-of-range": ASKS_FOR_SHARES,
     "too-many-groups": ASKS_FOR_SHARES,
-    "unknown-choice": either(ASKS_FOR_SHARES, takes("format"), of("createKey")),
+    "unknown-choice": either(ASKS_FOR_SHARES, takes("format", "projection"), of("createKey")),
     "bad-key-request": of("createKey", "rotateKey"),
     "respondents-unknown": of("eraseRespondent", "readRespondent"),
     "undo-unclear": of("undoWaves"),
     "wave-rejected": either(CHANGES_WAVES),
     "webhook-refused": of("createWebhook"),
+    "boundaries-refused": of("putBoundaries"),
+    "boundaries-not-found": of("getBoundaries", "deleteBoundaries"),
     "too-many-requests": asks_for_key,
     "too-many-streams": of("followEvents"),
     "busy": either(ASKS_FOR_SHARES, of("getDraws")),
@@ -151,6 +153,7 @@ def examples() -> dict[str, dict[str, Any]]:
 
 def _refusals() -> list[Exception]:
     fault = Fault("wave.csv", 7, "gender", "wman", "not one of the labels of gender", "Correct it, or add a recode.")
+    shape = Fault(None, 4, None, "Point", "the feature of 'D7' has no area", "A district is a Polygon or MultiPolygon.")
     statuses = [HTTPException(detail=detail, status_code=status) for status, detail in _OF_THE_FRAMEWORK.items()]
     return [
         *statuses,
@@ -202,6 +205,8 @@ def _refusals() -> list[Exception]:
         polling_errors.ResultNotFound("rail", "0190"),
         polling_errors.ResultConflict("A result of 2026-11-03 is known already. Say why this one takes its place."),
         polling_errors.ResultRejected([_IN_A_RESULT]),
+        polling_errors.BoundariesRefused([shape]),
+        polling_errors.BoundariesNotFound("demo"),
         polling_errors.WebhookNotFound("0190"),
         polling_errors.DeliveryNotFound(41),
         WebhookRefused("Events are sent to https addresses only. Write it as https://host/path."),

@@ -22,6 +22,7 @@ PLAIN: Final = frozenset(
     {
         "followEvents",
         "getBattleground",
+        "getBoundaries",
         "getChange",
         # Shares and counts in it are perturbed; what is small is not in it.
         "getChecks",

@@ -1,6 +1,7 @@
 """The tables, as mapped classes. Nothing outside ``polling.store`` sees these.
 
     survey 1--n survey_version n--1 frame, district_table     (tables by content hash)
+    survey 1--n boundaries                                    (polling.store.boundary_tables)
     survey 1--n wave                                          (polling.store.wave_tables)
     survey 1--n question_state 1--0..1 release                (what is served now, and why it may be stale)
     fit 1--0..1 fit_draws, fit 1--n release, fit 1--n fit_check (polling.store.check_tables)
@@ -29,6 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from polling.store.base import Base
+from polling.store.boundary_tables import BoundaryFile, SurveyBoundaries
 from polling.store.check_tables import FitCheck
 from polling.store.event_tables import EventTicket, Webhook, WebhookDelivery
 from polling.store.ledger_tables import AuditEntry, AuditHead, BackupRun, Erasure, IdempotencyKey, KeyCheck, Suppression
@@ -42,6 +44,7 @@ __all__ = [
     "AuditHead",
     "BackupRun",
     "Base",
+    "BoundaryFile",
     "ClockRun",
     "ClockTask",
     "Confirmation",
@@ -69,6 +72,7 @@ __all__ = [
     "SourceState",
     "Suppression",
     "Survey",
+    "SurveyBoundaries",
     "SurveyVersion",
     "Wave",
     "WaveEvent",

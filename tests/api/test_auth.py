@@ -12,6 +12,7 @@ from api.auth import PUBLIC, ROLES, check_policy, is_permitted, operation_id
 from polling.keys import new_key
 from polling.store import keys as stored_keys
 from polling.store import queue
+from tests.api.shapes import geo_json
 from tests.api.world import OTHER, POLLSTER, RIVAL, SURVEY, World, wave_csv
 
 ALL_ROLES = ("pollster", "reader", "analyst", "dpo", "monitor", "admin")
@@ -20,6 +21,9 @@ PATHS = {
     "listSurveys": "/v1/surveys",
     "getSurvey": "/v1/surveys/{s}",
     "listDistricts": "/v1/surveys/{s}/districts",
+    "getBoundaries": "/v1/surveys/{s}/boundaries",
+    "putBoundaries": "/v1/surveys/{s}/boundaries",
+    "deleteBoundaries": "/v1/surveys/{s}/boundaries",
     "listQuestions": "/v1/surveys/{s}/questions",
     "getQuestion": "/v1/surveys/{s}/questions/rail",
     "receiveWave": "/v1/surveys/{s}/waves",
@@ -139,7 +143,9 @@ def call(world: World, operation: str, headers: dict[str, str], survey: str = SU
         return world.client.post(path, headers=headers, json=BODIES[operation])
     if operation == "receiveBatch":
         return world.client.post(path, headers=headers | {"Content-Type": "application/x-ndjson"}, content=b"{}")
-    if operation == "deleteWebhook":
+    if operation == "putBoundaries":
+        return world.client.put(path, headers=headers | {"Content-Type": "application/geo+json"}, content=geo_json())
+    if operation in ("deleteWebhook", "deleteBoundaries"):
         return world.client.delete(path, headers=headers)
     if operation != "receiveWave":
         return world.client.get(path, headers=headers)
@@ -261,6 +267,8 @@ def test_a_role_may_do_what_the_table_says_and_nothing_else(served: World, opera
             "rotateKey": (201,),
             "createEventTicket": (201,),
             "createWebhook": (201,),
+            "getBoundaries": (404,),  # there are none, unless the test that stores them came first
+            "deleteBoundaries": (204, 404),
             "deleteWebhook": (404,),  # there is no webhook of this id
             "listDeliveries": (404,),
             "replayDelivery": (404,),
