@@ -8,6 +8,7 @@
     job, outbox, api_key, lease, clock_run, clock_task
     audit chain, erasures, backups, replies                   (polling.store.ledger_tables)
     tickets for streams of events, webhooks                   (polling.store.event_tables)
+    api_key 1--n web_session                                  (polling.store.web_tables)
 
 A change here needs a migration; a test compares the two.
 """
@@ -32,6 +33,7 @@ from polling.store.event_tables import EventTicket, Webhook, WebhookDelivery
 from polling.store.ledger_tables import AuditEntry, AuditHead, BackupRun, Erasure, IdempotencyKey, KeyCheck, Suppression
 from polling.store.release_tables import Confirmation, QuestionAlarm, QuestionHold, ReleasePin, Serving
 from polling.store.wave_tables import SourceFile, SourceState, Wave, WaveEvent, WavePart, WaveVersion
+from polling.store.web_tables import WebSession
 
 __all__ = [
     "ApiKey",
@@ -68,6 +70,7 @@ __all__ = [
     "WaveEvent",
     "WavePart",
     "WaveVersion",
+    "WebSession",
     "Webhook",
     "WebhookDelivery",
 ]

@@ -1,0 +1,103 @@
+"""The first screen of a question: what is thought, how sure that is, whether it changed, where, and why to believe it."""
+
+from typing import Annotated, Any
+
+from litestar import Request, Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
+
+from api.answer_payloads import AreaEstimate
+from api.auth import Principal
+from api.errors import EstimateRefused
+from api.page import words
+from api.page.asking import Asking, ask_release
+from api.page.heads import head_of
+from api.page.kept import kept
+from api.page.render import Shown, part, whole_page
+from api.services import Services
+
+__all__ = ["Release", "question_page"]
+
+type Release = Annotated[str | None, QueryParameter(description="Id of a release. Default: the one that is served.")]
+
+
+@get(
+    "/surveys/{survey_id:str}/questions/{question_id:str}",
+    operation_id="pageQuestion",
+    include_in_schema=False,
+    sync_to_thread=True,
+)
+def question_page(
+    survey_id: FromPath[str],
+    question_id: FromPath[str],
+    request: Request[Any, Any, Any],
+    principal: NamedDependency[Principal],
+    services: NamedDependency[Services],
+    release: Annotated[str | None, QueryParameter()] = None,
+) -> Response[Any]:
+    """What is thought of a question."""
+    asking = ask_release(services, survey_id, question_id, release)
+    asked = (principal.role, asking.release_id, asking.served.confirmation)
+    shown = kept(services, "question", asked, (asking.served,), lambda: _question(asking, principal))
+    return whole_page(request, shown)
+
+
+def _question(asking: Asking, principal: Principal) -> Shown:
+    head = head_of(asking, principal, "pageQuestion")
+    loaded, served = asking.loaded, asking.served
+    toplines = _toplines(asking)
+    nation = asking.estimates()
+    districts = asking.estimates(level="district")
+    groups = [(one, asking.estimates(by=(one.name,))) for one in loaded.declaration.demographics]
+    main = part(
+        "question.html",
+        head=head,
+        universe=loaded.declaration.universe,
+        answer=nation,
+        toplines=toplines,
+        districts=districts,
+        groups=groups,
+        movement=_movement(asking),
+        described=asking.described(),
+        may_diagnose=principal.role in ("analyst", "admin"),
+        place=(served.release.survey_id, served.release.question_id),
+        named=asking.release_id,
+    )
+    first = toplines[0][1] if toplines else None
+    told = "" if first is None else f" {toplines[0][0]}: {words.percent(first.share)}, {words.in_interval(first)}."
+    return Shown(
+        f"{head.text} · {head.survey_title}",
+        main,
+        announcement=f"Updated: release {served.release.number}.{told}",
+    )
+
+
+def _toplines(asking: Asking) -> list[tuple[str, AreaEstimate]]:
+    """Each option that is estimated, with its share of everybody; none if the survey's people are too few."""
+    found = []
+    for option in asking.loaded.question.options:
+        try:
+            rows = asking.estimates(option=option).estimates
+        except EstimateRefused:  # the rest of the base is not this option alone
+            continue
+        found += [(option, row) for row in rows]
+    return found
+
+
+def _movement(asking: Asking) -> dict[str, Any]:
+    """How the share moved: between periods if the model has them, else what this release says differently."""
+    if asking.has_periods:
+        try:
+            change = asking.change()
+        except EstimateRefused:  # it is the first period
+            return {"kind": "none", "why": "There is one period so far: change is told from the second on."}
+        if change.changes:
+            return {"kind": "change", "since": change.since, "until": change.period, "row": change.changes[0]}
+        return {"kind": "none", "why": "Too few people to tell."}
+    try:
+        revision = asking.revision()
+    except EstimateRefused:
+        return {"kind": "none", "why": "This is the first release of the question."}
+    if not revision.revisions:
+        return {"kind": "none", "why": "Too few people to tell."}
+    return {"kind": "revision", "before": revision.before, "row": revision.revisions[0], "waves": revision.waves}
