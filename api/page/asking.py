@@ -12,7 +12,6 @@ from api.district_payloads import BattlegroundPayload, ProfilePayload, SeatsPayl
 from api.district_profile import ProfileQuery, answer_profile, prepare_profile
 from api.estimates import answer_query
 from api.group_query import EstimateQuery, load_release, prepare_query
-from api.labels import Labels
 from api.payloads import ReleasePayload
 from api.release_cache import LoadedRelease
 from api.revisions import RevisionQuery, answer_revision, prepare_revision

@@ -13,6 +13,8 @@ from litestar import Response, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
+from api.charts import stylesheet
+
 __all__ = ["asset_url", "page_file"]
 
 FOLDER: Final = Path(__file__).parent / "static"
@@ -49,5 +51,7 @@ def _assets() -> dict[str, _Asset]:
 
 def _asset(path: Path) -> _Asset:
     content = path.read_bytes()
+    if path.name == "style.css":
+        content += stylesheet().encode()
     digest = hashlib.sha256(content).hexdigest()[:12]
     return _Asset(f"{path.stem}.{digest}{path.suffix}", TYPES[path.suffix[1:]], content)

@@ -10,6 +10,7 @@ from api.auth import Principal
 from api.labels import one_of
 from api.page import words
 from api.page.asking import Asking, ask_release
+from api.page.figures import groups_figure, map_figure
 from api.page.heads import head_of
 from api.page.kept import kept
 from api.page.render import Shown, part, whole_page
@@ -57,6 +58,7 @@ def _districts(asking: Asking, principal: Principal, order: str) -> Shown:
         "districts.html",
         head=head,
         answer=answer,
+        chart=map_figure(asking, answer, answer.estimates),
         rows=sorted(answer.estimates, key=keys[order]),
         order=order,
         orders=ORDERS,
@@ -103,6 +105,12 @@ def _district(asking: Asking, principal: Principal, district: str) -> Shown:
         head=head,
         profile=profile,
         groups=groups,
+        chart=groups_figure(
+            profile,
+            profile.groups,
+            reference=None if profile.district is None else profile.district.share,
+            title=f"Share of “{profile.option}” in groups there",
+        ),
         place=(asking.served.release.survey_id, asking.served.release.question_id),
         named=asking.release_id,
         nation=asking.estimates().estimates,

@@ -1,24 +1,24 @@
 """The first screen of a question: what is thought, how sure that is, whether it changed, where, and why to believe it."""
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from api.answer_payloads import AreaEstimate
+from api.answer_payloads import EstimatesPayload
 from api.auth import Principal
 from api.errors import EstimateRefused
 from api.page import words
 from api.page.asking import Asking, ask_release
+from api.page.figures import groups_figure, map_figure, toplines_figure
 from api.page.heads import head_of
 from api.page.kept import kept
 from api.page.render import Shown, part, whole_page
 from api.services import Services
 
-__all__ = ["Release", "question_page"]
-
-type Release = Annotated[str | None, QueryParameter(description="Id of a release. Default: the one that is served.")]
+__all__ = ["question_page"]
 
 
 @get(
@@ -45,8 +45,9 @@ def question_page(
 def _question(asking: Asking, principal: Principal) -> Shown:
     head = head_of(asking, principal, "pageQuestion")
     loaded, served = asking.loaded, asking.served
-    toplines = _toplines(asking)
-    nation = asking.estimates()
+    answers = _answers(asking)
+    toplines = [(one.option, row) for one in answers for row in one.estimates]
+    nation = answers[0]
     districts = asking.estimates(level="district")
     groups = [(one, asking.estimates(by=(one.name,))) for one in loaded.declaration.demographics]
     main = part(
@@ -57,6 +58,18 @@ def _question(asking: Asking, principal: Principal) -> Shown:
         toplines=toplines,
         districts=districts,
         groups=groups,
+        charts={
+            "toplines": toplines_figure(answers),
+            "map": map_figure(asking, districts, districts.estimates),
+            "groups": groups_figure(
+                groups[0][1],
+                [row for _, of in groups for row in of.estimates],
+                reference=nation.estimates[0].share if nation.estimates else None,
+                title=f"Share of “{nation.option}” in groups",
+            )
+            if groups
+            else None,
+        },
         movement=_movement(asking),
         described=asking.described(),
         may_diagnose=principal.role in ("analyst", "admin"),
@@ -72,15 +85,13 @@ def _question(asking: Asking, principal: Principal) -> Shown:
     )
 
 
-def _toplines(asking: Asking) -> list[tuple[str, AreaEstimate]]:
-    """Each option that is estimated, with its share of everybody; none if the survey's people are too few."""
+def _answers(asking: Asking) -> list[EstimatesPayload]:
+    """The share of everybody for each option that is estimated."""
     found = []
     for option in asking.loaded.question.options:
-        try:
-            rows = asking.estimates(option=option).estimates
-        except EstimateRefused:  # the rest of the base is not this option alone
-            continue
-        found += [(option, row) for row in rows]
+        # Where the base counts more than answers, the rest of it is not the other option alone.
+        with suppress(EstimateRefused):
+            found.append(asking.estimates(option=option))
     return found
 
 
