@@ -1,5 +1,5 @@
-"""When keys, and sessions of the web page, were last used, to the hour: noted in memory, and stored by a thread that looks
-at the database anyway.
+"""When keys, and sessions of the web page, were last used, to the hour: noted in memory, and stored by a thread that
+looks at the database anyway.
 
 A key costs at most one write per hour and process, whatever its holder asks for.
 """

@@ -43,7 +43,7 @@ async def admit_to_page(connection: Connection, services: Services, roles: Colle
         if survey_id is not None and not (is_public and VISITOR in roles):
             raise KeyMissing
         return _visitor(survey_id, address)
-    connection.scope[_SIGNED] = signed  # type: ignore[typeddict-unknown-key]
+    connection.scope[_SIGNED] = signed  # type: ignore[literal-required]
     principal = signed.principal
     connection.scope["rate_limit"] = services.limits.take(principal.key_id)  # type: ignore[typeddict-unknown-key]
     services.uses.note(principal.key_id, services.now())

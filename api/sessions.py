@@ -1,7 +1,7 @@
 """Sessions of the web page: a key is exchanged for a secret that the browser keeps in a cookie and no script can read.
 
-The secret is random and stored by its keyed hash. A session ends after ``LASTS``, with a sign-out, and with its key: when
-that expires, is revoked or is rotated. Its cookie opens pages and their stream of events, and no route under /v1.
+The secret is random and stored by its keyed hash. A session ends after ``LASTS``, with a sign-out, and with its key:
+when that expires, is revoked or is rotated. Its cookie opens pages and their stream of events, and no route under /v1.
 
 A form carries a token that follows from the cookie's secret, which a page of another site neither knows nor can have
 computed: HMAC-SHA256(secret, "form"). Who has not signed in yet gets a cookie of its own for that.

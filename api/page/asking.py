@@ -1,8 +1,11 @@
-"""Ask a release what a page shows, in the very way of the routes under /v1: same functions, memory, turns and refusals."""
+"""Ask a release what a page shows, in the very way of the routes under /v1: same functions, memory, turns, refusals."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from api.answer_payloads import EstimatesPayload
 from api.answering import Which, body_of, find
@@ -21,6 +24,7 @@ from api.served import Served, find_earlier
 from api.services import Services
 from api.trend_payloads import TrendPayload
 from api.trends import TrendQuery, answer_trend, prepare_trend
+from jobs.settings import Settings
 from polling.store import fits
 from polling.store.restatement import compare_waves
 
@@ -90,7 +94,9 @@ class Asking:
         with self.services.store.read() as session:
             return describe_release(session, self.served.release, min_interviews=self.services.settings.min_interviews)
 
-    def _ask(self, query: Any, prepare: Any, make: Any, kind: Any) -> Any:
+    def _ask[B: Struct](
+        self, query: EstimateQuery, prepare: Callable[..., Any], make: Callable[[Any, Settings], B], kind: type[B]
+    ) -> B:
         return body_of(self.services, (self.served,), query, prepare=prepare, make=make, kind=kind)
 
 

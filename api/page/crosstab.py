@@ -1,5 +1,6 @@
 """Any crosstab by clicking: which demographic in rows, which in columns, of whom, at which level of areas."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from litestar import Request, Response, get
@@ -23,6 +24,17 @@ __all__ = ["crosstab_page"]
 
 NONE = "-"
 """Only one demographic: the columns are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Which crosstab is asked for."""
+
+    rows: str | None
+    columns: str | None
+    where: Labels
+    """Who is counted."""
+    option: str | None
 
 
 @get(
@@ -52,30 +64,23 @@ def crosstab_page(
         whole = ",".join(filter(None, (where, only)))
         told = {"rows": rows, "columns": columns, "where": whole, "option": option, "release": asking.release_id}
         return Redirect(question_address(survey_id, question_id, "crosstab", **told), status_code=303)
-    labels = labels_from(where, "where")
-    asked = (principal.role, asking.release_id, rows or None, columns or None, labels, option or None)
-    shown = kept(
-        services,
-        "crosstab",
-        asked,
-        (asking.served,),
-        lambda: _crosstab(asking, principal, rows or None, columns or None, labels, option or None),
-    )
+    table = Table(rows or None, columns or None, labels_from(where, "where"), option or None)
+    asked = (principal.role, asking.release_id, table)
+    shown = kept(services, "crosstab", asked, (asking.served,), lambda: _crosstab(asking, principal, table))
     return whole_page(request, shown)
 
 
-def _crosstab(
-    asking: Asking, principal: Principal, rows: str | None, columns: str | None, where: Labels, option: str | None
-) -> Shown:
+def _crosstab(asking: Asking, principal: Principal, asked: Table) -> Shown:
     head = head_of(asking, principal, "pageCrosstab", "crosstab")
+    where, option = asked.where, asked.option
     electorate = asking.loaded.electorate
     # Larger areas can be rows or columns like a demographic; districts have a page of their own.
     names = tuple(electorate.demographics)
     choices = (*names, *electorate.parents)
-    first = one_of("demographic", rows or names[0], choices)
+    first = one_of("demographic", asked.rows or names[0], choices)
     # Areas of two levels at a time are no table: each lies in one of the other.
     others = [one for one in choices if one != first and not {one, first} <= set(electorate.parents)]
-    second = columns or (next((name for name in names if name != first), NONE))
+    second = asked.columns or (next((name for name in names if name != first), NONE))
     if second == first:
         second = NONE
     if second != NONE:

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+import msgspec
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
@@ -107,7 +108,8 @@ def _district(asking: Asking, principal: Principal, district: str) -> Shown:
         groups=groups,
         chart=groups_figure(
             profile,
-            profile.groups,
+            # Named by their group alone: all of them are there.
+            [msgspec.structs.replace(row, area="all") for row in profile.groups],
             reference=None if profile.district is None else profile.district.share,
             title=f"Share of “{profile.option}” in groups there",
         ),

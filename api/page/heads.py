@@ -1,4 +1,4 @@
-"""What every page of a question begins with: where one is, what was asked, which release answers, what else there is."""
+"""What every page of a question begins with: where one is, what was asked, which release answers, what else."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,8 @@
-"""The first screen of a question: what is thought, how sure that is, whether it changed, where, and why to believe it."""
+"""The first screen of a question: what is thought, how sure that is, whether it changed, where, why to believe it."""
 
 from contextlib import suppress
-from typing import Annotated, Any
+from itertools import combinations
+from typing import Annotated, Any, Final
 
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
@@ -20,6 +21,11 @@ from api.services import Services
 
 __all__ = ["question_page"]
 
+PAIRS: Final = 15
+"""Crosstabs that are offered at once; any other is made on their page."""
+CLOSEST: Final = 10
+"""Districts that are named."""
+
 
 @get(
     "/surveys/{survey_id:str}/questions/{question_id:str}",
@@ -28,6 +34,7 @@ __all__ = ["question_page"]
     sync_to_thread=True,
 )
 def question_page(
+    *,
     survey_id: FromPath[str],
     question_id: FromPath[str],
     request: Request[Any, Any, Any],
@@ -57,7 +64,9 @@ def _question(asking: Asking, principal: Principal) -> Shown:
         answer=nation,
         toplines=toplines,
         districts=districts,
+        closest=sorted(districts.estimates, key=lambda row: (abs(row.share - 0.5), row.area))[:CLOSEST],
         groups=groups,
+        pairs=list(combinations((one.name for one in loaded.declaration.demographics), 2))[:PAIRS],
         charts={
             "toplines": toplines_figure(answers),
             "map": map_figure(asking, districts, districts.estimates),

@@ -1,8 +1,9 @@
 """Sign in with a key, and out again.
 
-A form is taken only from a page of this server: the browser says where it comes from (``Sec-Fetch-Site``, or ``Origin``),
-and the form has the token that was written for this very browser (``api.sessions``). Attempts count for their address
-like requests without a key. The key is in the body of one request, and nowhere in what is answered or logged.
+A form is taken only from a page of this server: the browser says where it comes from (``Sec-Fetch-Site``, or
+``Origin``), and the form has the token that was written for this very browser (``api.sessions``). Attempts count for
+their address like requests without a key. The key is in the body of one request, and nowhere in what is answered or
+logged.
 """
 
 from typing import Annotated, Any, Final
@@ -33,9 +34,7 @@ from api.sessions import (
 __all__ = ["sign_in", "sign_in_form", "sign_in_page", "sign_out"]
 
 FORM_LASTS_S: Final = 24 * 3600
-NOT_FROM_HERE: Final = (
-    "This form does not come from a page of this server, or is too old. Go back, load the page again."
-)
+NOT_FROM_HERE: Final = "This form does not come from a page of this server, or is too old. Go back and load it again."
 NOT_ACCEPTED: Final = "This key is not accepted. Check that it was copied whole, from its first to its last character."
 
 
