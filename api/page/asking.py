@@ -13,6 +13,7 @@ from api.changes import ChangeQuery, answer_changes, prepare_change
 from api.comparison_payloads import ChangePayload, RevisionPayload
 from api.district_payloads import BattlegroundPayload, ProfilePayload, SeatsPayload
 from api.district_profile import ProfileQuery, answer_profile, prepare_profile
+from api.errors import EstimateRefused
 from api.estimates import answer_query
 from api.group_query import EstimateQuery, load_release, prepare_query
 from api.payloads import ReleasePayload
@@ -74,10 +75,25 @@ class Asking:
         """The closest districts."""
         return self._ask(BattlegroundQuery(**query), prepare_seats, answer_battleground, BattlegroundPayload)
 
-    def revision(self, before: str | None = None, **query: Any) -> RevisionPayload:
-        """What it says differently from an earlier release, by default the one before."""
+    def earlier(self, before: str | None = None) -> Served | None:
+        """The release that it is compared with: the one that is named, or the one before it; None if it is the first.
+
+        Raises
+        ------
+        ReleaseNotFound, EstimateRefused
+            If a release is named that there is not, or that is not earlier.
+        """
         with self.services.store.read() as session:
-            earlier = find_earlier(session, self.served, before)
+            try:
+                return find_earlier(session, self.served, before)
+            except EstimateRefused:
+                if before is not None:
+                    raise
+                return None
+
+    def revision(self, earlier: Served, **query: Any) -> RevisionPayload:
+        """What it says differently from an earlier release."""
+        with self.services.store.read() as session:
             inputs = (fits.get_fit(session, one.release.fit_id) for one in (earlier, self.served))
             waves = compare_waves(session, *inputs)
         return body_of(

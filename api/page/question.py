@@ -17,7 +17,9 @@ from api.page.figures import groups_figure, map_figure, toplines_figure
 from api.page.heads import head_of
 from api.page.kept import kept
 from api.page.render import Shown, part, whole_page
+from api.served import Served
 from api.services import Services
+from polling.errors import DrawsNotFound
 
 __all__ = ["question_page"]
 
@@ -44,12 +46,14 @@ def question_page(
 ) -> Response[Any]:
     """What is thought of a question."""
     asking = ask_release(services, survey_id, question_id, release)
+    earlier = asking.earlier()
     asked = (principal.role, asking.release_id, asking.served.confirmation)
-    shown = kept(services, "question", asked, (asking.served,), lambda: _question(asking, principal))
+    rests_on = (asking.served,) if earlier is None else (asking.served, earlier)
+    shown = kept(services, "question", asked, rests_on, lambda: _question(asking, principal, earlier))
     return whole_page(request, shown)
 
 
-def _question(asking: Asking, principal: Principal) -> Shown:
+def _question(asking: Asking, principal: Principal, earlier: Served | None) -> Shown:
     head = head_of(asking, principal, "pageQuestion")
     loaded, served = asking.loaded, asking.served
     answers = _answers(asking)
@@ -79,7 +83,7 @@ def _question(asking: Asking, principal: Principal) -> Shown:
             if groups
             else None,
         },
-        movement=_movement(asking),
+        movement=_movement(asking, earlier),
         described=asking.described(),
         may_diagnose=principal.role in ("analyst", "admin"),
         place=(served.release.survey_id, served.release.question_id),
@@ -104,20 +108,34 @@ def _answers(asking: Asking) -> list[EstimatesPayload]:
     return found
 
 
-def _movement(asking: Asking) -> dict[str, Any]:
+def _movement(asking: Asking, earlier: Served | None) -> dict[str, Any]:
     """How the share moved: between periods if the model has them, else what this release says differently."""
     if asking.has_periods:
-        try:
-            change = asking.change()
-        except EstimateRefused:  # it is the first period
-            return {"kind": "none", "why": "There is one period so far: change is told from the second on."}
-        if change.changes:
-            return {"kind": "change", "since": change.since, "until": change.period, "row": change.changes[0]}
-        return {"kind": "none", "why": "Too few people to tell."}
+        return _change(asking)
+    return _none("This is the first release of the question.") if earlier is None else _revision(asking, earlier)
+
+
+def _change(asking: Asking) -> dict[str, Any]:
     try:
-        revision = asking.revision()
-    except EstimateRefused:
-        return {"kind": "none", "why": "This is the first release of the question."}
+        change = asking.change()
+    except EstimateRefused:  # it is the first period
+        return _none("There is one period so far: change is told from the second on.")
+    if not change.changes:
+        return _none("Too few people to tell.")
+    return {"kind": "change", "since": change.since, "until": change.period, "row": change.changes[0]}
+
+
+def _revision(asking: Asking, earlier: Served) -> dict[str, Any]:
+    try:
+        revision = asking.revision(earlier)
+    except DrawsNotFound:
+        return _none(f"The draws of release {earlier.release.number}, which was before it, are not kept any more.")
+    except EstimateRefused as refused:
+        return _none(str(refused))
     if not revision.revisions:
-        return {"kind": "none", "why": "Too few people to tell."}
-    return {"kind": "revision", "before": revision.before, "row": revision.revisions[0], "waves": revision.waves}
+        return _none("Too few people to tell.")
+    return {"kind": "revision", "before": revision.before, "row": revision.revisions[0]}
+
+
+def _none(why: str) -> dict[str, Any]:
+    return {"kind": "none", "why": why}

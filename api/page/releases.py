@@ -13,7 +13,9 @@ from api.page.heads import head_of
 from api.page.kept import kept
 from api.page.render import Shown, part, whole_page
 from api.routes.releases import describe_release
+from api.served import Served
 from api.services import Services
+from polling.errors import DrawsNotFound
 from polling.store import releases
 
 __all__ = ["releases_page", "revision_page"]
@@ -69,19 +71,21 @@ def revision_page(
 ) -> Response[Any]:
     """What a release says differently from an earlier one."""
     asking = ask_release(services, survey_id, question_id, release)
+    earlier = asking.earlier(before or None)
     asked = (principal.role, asking.release_id, before or None)
-    shown = kept(services, "revision", asked, (asking.served,), lambda: _revision(asking, principal, before or None))
+    rests_on = (asking.served,) if earlier is None else (asking.served, earlier)
+    shown = kept(services, "revision", asked, rests_on, lambda: _revision(asking, principal, earlier))
     return whole_page(request, shown)
 
 
-def _revision(asking: Asking, principal: Principal, before: str | None) -> Shown:
+def _revision(asking: Asking, principal: Principal, earlier: Served | None) -> Shown:
     head = head_of(asking, principal, "pageRevision", "revision")
-    try:
-        whole, districts, why = asking.revision(before), asking.revision(before, level="district"), ""
-    except EstimateRefused as refused:
-        if before is not None:
-            raise
-        whole, districts, why = None, None, str(refused)
+    whole, districts, why = None, None, "This is the first release of the question: there is none before it."
+    if earlier is not None:
+        try:
+            whole, districts = asking.revision(earlier), asking.revision(earlier, level="district")
+        except (DrawsNotFound, EstimateRefused) as refused:
+            whole, why = None, str(refused)
     largest = [] if districts is None else sorted(districts.revisions, key=lambda row: (-abs(row.difference), row.area))
     main = part(
         "revision.html",
