@@ -9,6 +9,7 @@ from litestar.params import FromPath
 
 from api.answer_payloads import AreaEstimate
 from api.auth import PAGES, ROLES, Principal
+from api.charts import warm
 from api.errors import NoReleaseYet
 from api.page.asking import Asking, ask_release
 from api.page.render import Shown, part, whole_page
@@ -48,6 +49,7 @@ def home_page(
     request: Request[Any, Any, Any], principal: NamedDependency[Principal], services: NamedDependency[Services]
 ) -> Response[Any]:
     """Every survey that one may see; the form to sign in if there is none for a visitor."""
+    warm()  # who looks at this looks at charts next
     signed = signed_in(request)
     declarations = services.memory.find_declarations().values()
     mine = [one for one in declarations if one.public or (signed is not None and principal.may_see(one.id))]
