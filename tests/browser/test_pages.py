@@ -1,4 +1,4 @@
-"""Every page in a browser: nothing from elsewhere, no complaint, readable for everybody, on a phone, in the dark, on paper."""
+"""Every page in a browser: nothing from elsewhere, no complaint; for everybody, on a phone, in the dark, on paper."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,8 +7,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from api.auth import PAGES
-from tests.browser.town import QUESTION, Town, Watched, watched
 from tests.api.world import SURVEY
+from tests.browser.town import QUESTION, Town, Watched, watched
 
 pytestmark = pytest.mark.browser
 

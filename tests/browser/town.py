@@ -1,4 +1,4 @@
-"""The survey of ``tests.api.world`` behind a real server, as browsers see it: a worker in this process fits what is pushed."""
+"""The survey of ``tests.api.world`` behind a real server, as browsers see it; what is pushed is fitted here."""
 
 import subprocess
 import sys
