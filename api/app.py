@@ -23,7 +23,8 @@ from api.compression import Compression
 from api.cross_origin import CrossOrigin
 from api.docs import docs_routes
 from api.edge import Edge
-from api.problems import exception_handlers
+from api.page import page_routes
+from api.page.errors import exception_handlers
 from api.proxies import TrustedProxies
 from api.release_cache import ReleaseCache
 from api.replies import Replies
@@ -149,6 +150,7 @@ def build(services: Services) -> Litestar:
             health_routes,
             metrics_route,
             docs_routes,
+            page_routes,
         ],
         guards=[is_permitted, is_strict],
         dependencies={"services": Provide(provide_services), "principal": Provide(provide_principal)},

@@ -22,7 +22,7 @@ from jobs import logs
 from jobs.errors import PicturesFailed, WebhookRefused
 from polling import errors as polling_errors
 
-__all__ = ["MEDIA_TYPE", "PROBLEMS", "Problem", "ProblemKind", "answer", "documented", "exception_handlers", "render"]
+__all__ = ["MEDIA_TYPE", "PROBLEMS", "Problem", "ProblemKind", "answer", "documented", "note_unexpected", "render"]
 
 MEDIA_TYPE = "application/problem+json"
 MAX_DETAIL = 2500
@@ -247,9 +247,14 @@ def render(request: Request[Any, Any, Any], error: Exception) -> Response[Proble
     if problem.status == 413:
         limit = request.route_handler.opt.get("too_large", "It is larger than this route accepts.")
         problem = msgspec.structs.replace(problem, detail=limit)
+    note_unexpected(request, error, problem)
+    return Response(problem, status_code=problem.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def note_unexpected(request: Request[Any, Any, Any], error: Exception, problem: Problem) -> None:
+    """Log an error if it was not expected."""
     if problem.status >= 500 and not isinstance(error, HTTPException | errors.ServiceBusy | errors.DatabaseAway):
         log_unexpected(error, method=request.method, path=request.url.path)
-    return Response(problem, status_code=problem.status, headers=headers, media_type=MEDIA_TYPE)
 
 
 def _with_parameter(request: Request[Any, Any, Any], error: Exception, problem: Problem) -> Problem:
@@ -271,9 +276,6 @@ def _with_parameter(request: Request[Any, Any, Any], error: Exception, problem: 
 def log_unexpected(error: BaseException, *, method: str, path: str) -> None:
     """Log where an error happened, not what it says: messages of parsers quote the data."""
     log.error("unexpected %s in %s %s%s", type(error).__qualname__, method, path, logs.places_of(error))
-
-
-exception_handlers: dict[int | type[Exception], Any] = {HTTPException: render, Exception: render}
 
 
 NO_MOMENT, A_MOMENT = "Invalid RFC3339 encoded datetime", "not a moment such as 2026-03-02T12:00:00Z"

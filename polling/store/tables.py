@@ -10,6 +10,7 @@
     audit chain, erasures, backups, replies                   (polling.store.ledger_tables)
     tickets for streams of events, webhooks                   (polling.store.event_tables)
     what happened, and how close releases came to it          (polling.store.record_tables)
+    api_key 1--n web_session                                  (polling.store.web_tables)
 
 A change here needs a migration; a test compares the two.
 """
@@ -37,6 +38,7 @@ from polling.store.ledger_tables import AuditEntry, AuditHead, BackupRun, Erasur
 from polling.store.record_tables import KnownResult, ReleaseScore
 from polling.store.release_tables import Confirmation, QuestionAlarm, QuestionHold, ReleasePin, Serving
 from polling.store.wave_tables import SourceFile, SourceState, Wave, WaveEvent, WavePart, WaveVersion
+from polling.store.web_tables import WebSession
 
 __all__ = [
     "ApiKey",
@@ -78,6 +80,7 @@ __all__ = [
     "WaveEvent",
     "WavePart",
     "WaveVersion",
+    "WebSession",
     "Webhook",
     "WebhookDelivery",
 ]

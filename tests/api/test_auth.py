@@ -8,7 +8,7 @@ from litestar.exceptions import ImproperlyConfiguredException
 from litestar.handlers import BaseRouteHandler
 
 from api.app import handlers_of
-from api.auth import PUBLIC, ROLES, check_policy, is_permitted, operation_id
+from api.auth import PAGES, PUBLIC, ROLES, check_policy, is_permitted, operation_id
 from polling.keys import new_key
 from polling.store import keys as stored_keys
 from polling.store import queue
@@ -156,7 +156,7 @@ def call(world: World, operation: str, headers: dict[str, str], survey: str = SU
 def test_every_route_is_guarded_and_in_the_table(served: World):
     found = {operation_id(handler) for handler in handlers_of(served.app)}
 
-    assert found == set(ROLES) | PUBLIC
+    assert found == set(ROLES) | set(PAGES) | PUBLIC
     assert set(PATHS) == set(ROLES)
     assert all(is_permitted in handler.resolve_guards() for handler in handlers_of(served.app))
 
