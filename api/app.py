@@ -36,6 +36,7 @@ from api.routes.events import events_routes
 from api.routes.health import health_routes
 from api.routes.jobs import jobs_routes
 from api.routes.keys import keys_routes
+from api.routes.methods import methods_routes
 from api.routes.metrics import metrics_route
 from api.routes.open_waves import open_waves_routes
 from api.routes.pins import pins_routes
@@ -44,6 +45,7 @@ from api.routes.quarantine import quarantine_routes
 from api.routes.queries import queries_routes
 from api.routes.release_acts import release_acts_routes
 from api.routes.releases import releases_routes
+from api.routes.representation import representation_routes
 from api.routes.sources import sources_route
 from api.routes.surveys import surveys_routes
 from api.routes.trends import trends_routes
@@ -122,6 +124,8 @@ def build(services: Services) -> Litestar:
             comparisons_routes,
             districts_routes,
             trends_routes,
+            methods_routes,
+            representation_routes,
             queries_routes,
             releases_routes,
             disclosure_route,

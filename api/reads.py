@@ -30,6 +30,7 @@ PLAIN: Final = frozenset(
         "getErasure",
         "getEstimates",
         "getJob",
+        "getMethods",
         "getMetrics",
         "getProbability",
         # Rows by their number and what is wrong with them, not what they say.
@@ -37,6 +38,7 @@ PLAIN: Final = frozenset(
         "getQuestion",
         "getRank",
         "getRelease",
+        "getRepresentation",
         "getRevision",
         "getSeats",
         "getSurvey",

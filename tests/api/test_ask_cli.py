@@ -25,6 +25,7 @@ QUESTIONS = {
     "change": {"since": "2026-W07", "period": "2026-W09"},
     "trend": {"since": "2026-W08", "interval": "0.8,0.5"},
     "revision": {},
+    "methods": {"where": ""},
     "seats": {"level": "", "by": "", "where": ""},
     "battleground": {"level": "", "by": "", "where": ""},
     "district": {"level": "", "by": "age", "where": ""},

@@ -59,6 +59,7 @@ PATHS = {
     "getChange": "/v1/surveys/{s}/questions/rail/change",
     "askQueries": "/v1/surveys/{s}/queries",
     "getTrend": "/v1/surveys/{s}/questions/rail/trend",
+    "getMethods": "/v1/surveys/{s}/questions/rail/methods",
     "listReleases": "/v1/surveys/{s}/questions/rail/releases",
     "getRelease": "/v1/surveys/{s}/releases/{release}",
     "getDisclosure": "/v1/surveys/{s}/releases/{release}/disclosure",

@@ -578,6 +578,7 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     },
     "getEstimates": asking("estimates"),
     "getTrend": asking("trend"),
+    "getMethods": asking("methods"),
     "askQueries": {
         200: ask_many,
         400: lambda world: ask_many(world, queries=[]),
