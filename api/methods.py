@@ -29,7 +29,6 @@ METHODS = {"raw": "unweighted", "weighted": "weight"}
 """Method -> the column of weights."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class MethodsQuery(EstimateQuery):
     """Of which groups the methods are compared."""
@@ -74,9 +73,7 @@ def _groups(prepared: Prepared) -> list[Group]:
     return [tuple(row[:-1]) for row in answered.iter_rows()]
 
 
-def _told(
-    prepared: Prepared, sample: RakedSample | None, groups: list[Group], settings: Settings
-) -> Iterator[_Told]:
+def _told(prepared: Prepared, sample: RakedSample | None, groups: list[Group], settings: Settings) -> Iterator[_Told]:
     raw, weighted = (_sample_shares(prepared, sample, column, settings) for column in METHODS.values())
     facts, done = group_facts(prepared, settings, period=prepared.period), 0
     for rows in pieces(prepared.loaded, prepared.answered):

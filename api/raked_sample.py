@@ -23,8 +23,8 @@ class RakedSample:
     """Weighted interviews, cell by cell: not to be told row by row."""
 
     cells: pl.DataFrame
-    """Shown counts as `api.shown_counts` has them, with ``weight``, ``unweighted`` (1), and ``noisy``: how many occupied
-    cells a row stands for."""
+    """Shown counts as `api.shown_counts` has them, with ``weight``, ``unweighted`` (1), and ``noisy``: for how many
+    occupied cells a row stands."""
     weights: CellWeights
     n_interviews: int
     design_effect: float

@@ -49,7 +49,7 @@ def answer_representation(asked: PreparedRepresentation, settings: Settings) -> 
     """The report."""
     prepared, loaded = asked.prepared, asked.prepared.loaded
     rules = DisclosureRules(settings.min_people, settings.min_interviews)
-    balance = balance_sample(loaded.counts, loaded.electorate, rules)
+    balance = balance_sample(loaded.counts, loaded.electorate, rules, universe=loaded.declaration.universe)
     levels = list(_with_widths(balance.levels, prepared, rules))
     spread = _spread(levels, loaded)
     head = groups_head(prepared, settings) | {"by": list(loaded.electorate.demographics)}
@@ -64,9 +64,7 @@ def answer_representation(asked: PreparedRepresentation, settings: Settings) -> 
     )
 
 
-def _with_widths(
-    levels: Sequence[LevelBalance], prepared: Prepared, rules: DisclosureRules
-) -> Iterator[LevelBalance]:
+def _with_widths(levels: Sequence[LevelBalance], prepared: Prepared, rules: DisclosureRules) -> Iterator[LevelBalance]:
     """The levels with how sure their estimates are, where they have enough people."""
     found: dict[str, dict[str, dict[str, float]]] = {}
     for column in dict.fromkeys(one.column for one in levels):

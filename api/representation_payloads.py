@@ -53,7 +53,9 @@ class LevelBalance(GroupRow, frozen=True):
     difference: Annotated[float | None, Meta(description="Sample share minus frame share; or null.")]
     difference_sd: Annotated[
         float | None,
-        Meta(description="Standard deviation of `difference` if people were drawn by lot: sampling and noise; or null."),
+        Meta(
+            description="Standard deviation of `difference` if people were drawn by lot: sampling and noise; or null."
+        ),
     ]
     standing: Standing
     share_sd: Annotated[

@@ -43,7 +43,7 @@ def sentences_of(
         said += _missing(balance)
         if sample.design_effect is not None and sample.converged:
             said.append(
-                f"Weighting the {sample.n_interviews:,} interviews to the population would leave the precision of about "
+                f"Weighting the {sample.n_interviews:,} interviews to the population leaves the precision of about "
                 f"{sample.n_effective:,.0f} (design effect {sample.design_effect:g})."
             )
         elif sample.design_effect is not None:

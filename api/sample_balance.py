@@ -33,25 +33,27 @@ class Balance:
     missing: MissingPeople
 
 
-def balance_sample(counts: pl.DataFrame, electorate: Electorate, rules: DisclosureRules) -> Balance:
+def balance_sample(counts: pl.DataFrame, electorate: Electorate, rules: DisclosureRules, *, universe: str) -> Balance:
     """Compare the interviews of a release with the people of its frame.
 
     Parameters
     ----------
     counts
         As `api.shown_counts.shown_counts` gives them.
+    universe
+        What everybody together is called.
     """
     n_shown = int(counts["n"].sum())
     is_told = n_shown >= max(1, rules.min_interviews)
     levels: list[LevelBalance] = []
     columns: list[ColumnBalance] = []
     for column in column_names(electorate):
-        of_column, index = _levels(column, counts, electorate, rules, is_told=is_told)
+        of_column, index = _levels(column, counts, electorate, rules, universe, is_told=is_told)
         levels += of_column
         n_few = sum(one.standing in ("few", "nobody") for one in of_column)
         columns.append(ColumnBalance(column, len(of_column), n_few, *index))
     sample = _sample(counts, electorate, rules) if is_told else SampleBalance(None, None, None, [], False, None, None)
-    return Balance(sample, tuple(columns), tuple(levels), _missing(counts, electorate, rules, levels, is_told=is_told))
+    return Balance(sample, tuple(columns), tuple(levels), _missing(counts, electorate, rules, levels, universe))
 
 
 def column_names(electorate: Electorate) -> tuple[str, ...]:
@@ -70,7 +72,9 @@ def _table(columns: tuple[str, ...], counts: pl.DataFrame, electorate: Electorat
     """
     people = cells_of(electorate, columns, {}).group_by(columns).agg(pl.col("n_people").sum())
     noisy = (pl.col("n") > 0).cast(pl.Int64) + (pl.col("n") == 1).cast(pl.Int64)
-    shown = counts.group_by(columns).agg(pl.col("n").sum(), noisy.sum().alias("noisy"), found=pl.lit(value=True).first())
+    shown = counts.group_by(columns).agg(
+        pl.col("n").sum(), noisy.sum().alias("noisy"), found=pl.lit(value=True).first()
+    )
     joined = people.join(shown, on=columns, how="left").with_columns(
         pl.col("n", "noisy").fill_null(0), pl.col("found").fill_null(value=False)
     )
@@ -78,7 +82,13 @@ def _table(columns: tuple[str, ...], counts: pl.DataFrame, electorate: Electorat
 
 
 def _levels(
-    column: str, counts: pl.DataFrame, electorate: Electorate, rules: DisclosureRules, *, is_told: bool
+    column: str,
+    counts: pl.DataFrame,
+    electorate: Electorate,
+    rules: DisclosureRules,
+    universe: str,
+    *,
+    is_told: bool,
 ) -> tuple[list[LevelBalance], tuple[float | None, float | None]]:
     """The levels of a column, and its index of dissimilarity with that of chance."""
     table = _table((column,), counts, electorate)
@@ -96,7 +106,7 @@ def _levels(
         rows.append(
             LevelBalance(
                 area=row[column] if is_area else "all",
-                area_name=names[row[column]] if is_area else "all",
+                area_name=names[row[column]] if is_area else universe,
                 groups={} if is_area else {column: row[column]},
                 column=column,
                 level=row[column],
@@ -144,13 +154,12 @@ def _missing(
     electorate: Electorate,
     rules: DisclosureRules,
     levels: list[LevelBalance],
-    *,
-    is_told: bool,
+    universe: str,
 ) -> MissingPeople:
     areas = sorted((one for one in levels if one.standing == "nobody"), key=lambda one: -one.n_people)
     groups: list[ThinGroup] = []
     share = None
-    if is_told:
+    if counts["n"].sum() >= max(1, rules.min_interviews):
         cells = _table(electorate.cell_columns, counts, electorate)
         share = round(share_without_interviews(cells["n_people"], cells["n"]), 2)
         whole = float(np.sum(cells["n_people"].to_numpy()))
@@ -159,7 +168,7 @@ def _missing(
                 few = row["n"] < max(1, rules.min_interviews) and rules.answers_estimate(row["n_people"])
                 if few:
                     crossing = {name: row[name] for name in pair}
-                    groups.append(ThinGroup("all", "all", crossing, row["n_people"], row["n_people"] / whole))
+                    groups.append(ThinGroup("all", universe, crossing, row["n_people"], row["n_people"] / whole))
     return MissingPeople(
         share_in_cells_without=share,
         areas=[ThinGroup(one.area, one.area_name, {}, one.n_people, one.frame_share) for one in areas],

@@ -108,6 +108,8 @@ def _seen(cells: pl.DataFrame, margin: pl.DataFrame) -> pl.DataFrame:
 
 def _unseen(cells: pl.DataFrame, margin: pl.DataFrame) -> list[UnseenLevel]:
     column = margin.columns[0]
-    left = margin.join(_seen(cells, margin), on=column, how="anti", maintain_order="left").filter(pl.col("n_people") > 0)
+    left = margin.join(_seen(cells, margin), on=column, how="anti", maintain_order="left").filter(
+        pl.col("n_people") > 0
+    )
     whole = float(margin["n_people"].sum())
     return [UnseenLevel(column, str(level), n_people / whole) for level, n_people in left.iter_rows()]

@@ -16,8 +16,8 @@ fewer than none or more than all, and only shares of groups are cut to [0, 1]. I
 
     P(noise = k) = (1 - r) / (1 + r) r^|k|,   r = 1/3,   variance 2 r / (1 - r)^2 = 3/2,
 
-so that one answer more or less makes anything that is told at most three times as probable: whoever knows that a person
-is alone in a cell, and can have its number by subtraction, still knows that person's answer no better than three to one.
+so that one answer more or less makes anything that is told at most three times as probable: whoever knows that a
+person is alone in a cell, and gets its number by subtraction, still knows the answer no better than three to one.
 
 References
 ----------

@@ -63,6 +63,7 @@ PATHS = {
     "listReleases": "/v1/surveys/{s}/questions/rail/releases",
     "getRelease": "/v1/surveys/{s}/releases/{release}",
     "getDisclosure": "/v1/surveys/{s}/releases/{release}/disclosure",
+    "getRepresentation": "/v1/surveys/{s}/releases/{release}/representation",
     "getQuarantine": "/v1/surveys/{s}/waves/{wave}/quarantine",
     "downloadQuarantine": "/v1/surveys/{s}/waves/{wave}/quarantine/rows",
     "releaseQuarantine": "/v1/surveys/{s}/waves/{wave}/quarantine/release",
