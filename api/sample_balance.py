@@ -162,18 +162,33 @@ def _missing(
     if counts["n"].sum() >= max(1, rules.min_interviews):
         cells = _table(electorate.cell_columns, counts, electorate)
         share = round(share_without_interviews(cells["n_people"], cells["n"]), 2)
-        whole = float(np.sum(cells["n_people"].to_numpy()))
-        for pair in combinations(electorate.demographics, 2):
-            for row in _table(pair, counts, electorate).iter_rows(named=True):
-                few = row["n"] < max(1, rules.min_interviews) and rules.answers_estimate(row["n_people"])
-                if few:
-                    crossing = {name: row[name] for name in pair}
-                    groups.append(ThinGroup("all", universe, crossing, row["n_people"], row["n_people"] / whole))
+        groups = _thin_groups(counts, electorate, rules, universe)
     return MissingPeople(
         share_in_cells_without=share,
         areas=[ThinGroup(one.area, one.area_name, {}, one.n_people, one.frame_share) for one in areas],
         groups=sorted(groups, key=lambda one: -one.n_people)[:MOST_GROUPS],
     )
+
+
+def _thin_groups(
+    counts: pl.DataFrame, electorate: Electorate, rules: DisclosureRules, universe: str
+) -> list[ThinGroup]:
+    """Crossings of two demographics with enough people and too few interviews."""
+    demographics = tuple(electorate.demographics)
+    if len(demographics) < 2:
+        return []
+    # The frame has far more cells than the crossing of all demographics.
+    crossed = _table(demographics, counts, electorate)
+    whole = float(np.sum(crossed["n_people"].to_numpy()))
+    few = (pl.col("n") < max(1, rules.min_interviews)) & (pl.col("n_people") >= rules.min_people)
+    found = []
+    for pair in combinations(demographics, 2):
+        sums = crossed.group_by(pair, maintain_order=True).agg(pl.col("n_people", "n").sum()).filter(few)
+        found += [
+            ThinGroup("all", universe, {name: row[name] for name in pair}, row["n_people"], row["n_people"] / whole)
+            for row in sums.iter_rows(named=True)
+        ]
+    return found
 
 
 def _names(column: str, electorate: Electorate) -> dict[str, str]:

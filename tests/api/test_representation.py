@@ -192,6 +192,17 @@ def test_what_is_told_follows_from_shown_counts():
     assert balance_sample(counts(100, 50, 50, 0), ELECTORATE, RULES, universe="all").missing == told.missing
 
 
+def test_a_frame_without_demographics_is_compared_by_place():
+    frame = ELECTORATE.frame.group_by("place").agg(pl.col("n_people").sum())
+    places = Electorate(frame=frame, districts=ELECTORATE.districts, district="place", demographics={})
+    told = balance_sample(counts(100, 50, 50, 30).drop("age"), places, RULES, universe="all")
+
+    assert [one.level for one in told.levels] == ["A", "B"]
+    assert told.missing.groups == []
+    assert told.sample.dissimilarity is None
+    assert told.sample.raked_to == ["place"]
+
+
 def test_words_name_the_widest_and_the_furthest():
     def level(name: str, standing: Any, sample: float, width: float) -> LevelBalance:
         return LevelBalance(
