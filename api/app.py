@@ -40,6 +40,7 @@ from api.routes.health import health_routes
 from api.routes.jobs import jobs_routes
 from api.routes.keys import keys_routes
 from api.routes.known_results import known_results_routes
+from api.routes.methods import methods_routes
 from api.routes.metrics import metrics_route
 from api.routes.open_waves import open_waves_routes
 from api.routes.pictures import pictures_routes
@@ -49,6 +50,7 @@ from api.routes.quarantine import quarantine_routes
 from api.routes.queries import queries_routes
 from api.routes.release_acts import release_acts_routes
 from api.routes.releases import releases_routes
+from api.routes.representation import representation_routes
 from api.routes.sources import sources_route
 from api.routes.surveys import surveys_routes
 from api.routes.track_record import track_record_route
@@ -131,6 +133,8 @@ def build(services: Services) -> Litestar:
             trends_routes,
             track_record_route,
             known_results_routes,
+            methods_routes,
+            representation_routes,
             queries_routes,
             releases_routes,
             checks_routes,

@@ -91,6 +91,8 @@ ROLES: dict[str, frozenset[str]] = {
     "addKnownResult": frozenset({"analyst", "admin"}),
     "withdrawKnownResult": frozenset({"analyst", "admin"}),
     "getTrend": frozenset({"reader", "analyst", "admin"}),
+    "getMethods": frozenset({"reader", "analyst", "admin"}),
+    "getRepresentation": frozenset({"reader", "analyst", "admin"}),
     "listReleases": EVERYONE - {"pollster"},
     "getRelease": EVERYONE - {"pollster"},
     # It names waves of every pollster, like what is said of a question.

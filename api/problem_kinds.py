@@ -53,7 +53,7 @@ def asks_for_key(_name: str, operation: Operation) -> bool:
     return bool(operation["security"])
 
 
-ASKS_FOR_SHARES = tagged("estimates")
+ASKS_FOR_SHARES = either(tagged("estimates"), of("getRepresentation"))
 CHANGES_WAVES = of(
     "receiveWave",
     "receiveBatch",

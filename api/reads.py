@@ -35,6 +35,7 @@ PLAIN: Final = frozenset(
         "getEstimates",
         "getFigure",
         "getJob",
+        "getMethods",
         "getMetrics",
         "getProbability",
         # Rows by their number and what is wrong with them, not what they say.
@@ -42,6 +43,7 @@ PLAIN: Final = frozenset(
         "getQuestion",
         "getRank",
         "getRelease",
+        "getRepresentation",
         "getRevision",
         "getSeats",
         "getSurvey",

@@ -41,6 +41,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "privacy": ("api.cli.privacy:privacy", "Erase a respondent, export what is stored of one, purge interviews."),
     "question": ("api.cli.question:question", "Hold what is served, release it, go back, pin or show it."),
     "release": ("api.cli.release:release", "Print the disclosure statement of a release."),
+    "representation": (
+        "api.cli.representation:representation",
+        "Show whom the interviews of a release represent.",
+    ),
     "restore": ("api.cli.backup:restore", "Replace the database by a backup."),
     "serve": ("api.cli.serve:serve", "Serve the HTTP interface, with a worker beside it."),
     "source": ("api.cli.source:source", "Look at sources of files; see what became of them."),

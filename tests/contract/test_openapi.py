@@ -662,6 +662,21 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
         406: lambda world: world.get(f"{release(world)}/disclosure", headers={"Accept": "image/png"}),
         422: lambda world: world.get(f"{release(world)}/disclosure?format=pdf"),
     },
+    "getRepresentation": plain(
+        lambda world: f"{release(world)}/representation",
+        forbidden="pollster",
+        missing=f"{BASE}/releases/none/representation",
+    )
+    | {
+        304: lambda world: world.get(
+            f"{release(world)}/representation",
+            headers={"If-None-Match": world.get(f"{release(world)}/representation").headers["etag"]},
+        ),
+        406: lambda world: world.get(f"{release(world)}/representation", headers={"Accept": "text/html"}),
+        410: lambda world: world.get(f"{gone(world)}/representation"),
+        422: lambda world: world.get(f"{release(world)}/representation?interval=2"),
+        503: lambda world: busy(world, f"{release(world)}/representation"),
+    },
     "getDraws": plain(
         lambda world: f"{release(world)}/draws", forbidden="reader", missing=f"{BASE}/releases/none/draws"
     )
@@ -705,6 +720,7 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     },
     "getEstimates": asking("estimates"),
     "getTrend": asking("trend"),
+    "getMethods": asking("methods"),
     "askQueries": {
         200: ask_many,
         400: lambda world: ask_many(world, queries=[]),
@@ -856,12 +872,14 @@ def check(world: World, schema: str, body: dict[str, Any]) -> None:
         district_payloads,
         event_payloads,
         key_payloads,
+        methods_payloads,
         payloads,
         privacy_payloads,
         problems,
         query_payloads,
         record_payloads,
         release_payloads,
+        representation_payloads,
         trend_payloads,
         wave_payloads,
     )
@@ -886,6 +904,8 @@ def check(world: World, schema: str, body: dict[str, Any]) -> None:
             record_payloads,
             release_payloads,
             trend_payloads,
+            methods_payloads,
+            representation_payloads,
             statement_payloads,
             check_payloads,
             problems,
