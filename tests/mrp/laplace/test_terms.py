@@ -8,18 +8,19 @@ import polars as pl
 import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
+from scipy.special import logit
 
 from mrp.coding import EffectKind
 from mrp.counts import coarsest
 from mrp.design import Design, build_design
 from mrp.electorate import Electorate
-from mrp.hyper import HyperSpace, correlation_name, hyper_space
+from mrp.hyper import HyperSpace, correlation_name, hyper_space, mixing_name
 from mrp.laplace import kernels
 from mrp.laplace.conditional import Conditional
 from mrp.laplace.engine import LaplaceSettings, fit_laplace
 from mrp.model import build_model
 from mrp.priors import Normal, Priors, parse_priors
-from tests.mrp.polls import FORMULAS, OBSERVED, WORLD, effect_draw, fit_inputs, poll
+from tests.mrp.polls import FORMULAS, OBSERVED, WORLD, effect_draw, fit_inputs, poll, working_values
 from tests.mrp.worlds import electorate
 
 PRIORS = parse_priors({"intercept": "normal(0.2, 1.4)", "sd": "half_normal(0.7)", "correlation": "lkj(3)"})
@@ -28,10 +29,12 @@ PRIORS = parse_priors({"intercept": "normal(0.2, 1.4)", "sd": "half_normal(0.7)"
 def random_hypers(space: HyperSpace, rng: np.random.Generator) -> tuple[np.ndarray, float]:
     """Natural values and their log prior density, constants included."""
     sd = rng.uniform(0.1, 1.2, space.n_sds)
-    r = rng.uniform(-0.8, 0.8, space.size - space.n_sds)
+    r = rng.uniform(-0.8, 0.8, len(space.shapes))
+    phi = rng.uniform(0.05, 0.95, len(space.mixings))
     prior = stats.halfnorm.logpdf(sd, scale=space.scale).sum()
     prior += stats.beta.logpdf((r + 1) / 2, *space.shapes.T).sum() if r.size else 0.0
-    return np.concatenate([sd, r]), float(prior)
+    prior += sum(float(own.log_density(one)) for own, one in zip(space.mixings, phi, strict=True))
+    return np.concatenate([sd, r, phi]), float(prior)
 
 
 def random_point(design: Design, space: HyperSpace, model: Any, rng: np.random.Generator) -> tuple[Any, ...]:
@@ -50,10 +53,12 @@ def random_point(design: Design, space: HyperSpace, model: Any, rng: np.random.G
         if r.size:
             odds = np.log((1 + r) / (1 - r))
             point[f"unit {correlation_name(effect.term)}_logodds__"] = odds if r.size > 1 else odds[0]
+        if effect.n_mixings:
+            point[f"{mixing_name(effect.term)}_logodds__"] = logit(hypers[terms.mixings][0])
         coordinates, effects = effect_draw(effect, rng)
         latents[offset : offset + effect.size] = effects
         match effect.kind:
-            case "rw1" | "rw2":
+            case "rw1" | "rw2" | "icar" | "bym2":
                 point[f"{effect.term} coordinate"] = coordinates
             case "slopes" | "correlated slopes":
                 point[f"{effect.term} by level"] = effects.reshape(-1, len(effect.columns))
@@ -125,7 +130,7 @@ def test_the_gradient_is_what_differences_of_the_density_say(formula: str):
     conditional, space = Conditional(design, counts, PRIORS), hyper_space(design, PRIORS)
     rng = np.random.default_rng(4)
     hypers, _ = random_hypers(space, rng)
-    free = space.free(np.concatenate([hypers[: space.n_sds], np.arctanh(hypers[space.n_sds :])]))
+    free = space.free(working_values(space, hypers))
     start, slope = conditional.slope(hypers)
 
     def log_density(free: np.ndarray) -> float:
