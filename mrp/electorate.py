@@ -120,8 +120,10 @@ class Electorate:
 
     def unusable(self, column: str) -> str | None:
         """Why a column of the districts is neither parent nor predictor, in words; None if it is, or is not there."""
-        if column in (*_NOT_PARENTS, *self.parents, *self.predictors) or column not in self.districts.columns:
+        if column in (*_LABELS, *self.parents, *self.predictors) or column not in self.districts.columns:
             return None
+        if column == NEIGHBOURS:
+            return "it says which districts are next to each other"
         values = self.districts[column]
         if values.dtype == pl.String:
             gaps = self.districts.filter(values.is_null())["code"].to_list()

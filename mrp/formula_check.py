@@ -167,9 +167,10 @@ def _map_problems(term: Spatial, electorate: Electorate) -> Iterator[str]:
     elif len(electorate.codes) < 2:
         yield from _level_problems(district, f" in {term}", electorate)
     elif electorate.neighbours is None:
+        misspelt = "; there is a column 'neighbors': rename it" if "neighbors" in electorate.districts.columns else ""
         yield (
             f"{term} needs to know which districts are next to each other: add a column '{NEIGHBOURS}' to the table of "
-            f"districts, with their codes (a list, or text as in D2;D5), {instead}"
+            f"districts, with their codes (a list, or text as in D2;D5), {instead}{misspelt}"
         )
     elif not electorate.neighbours:
         yield f"{term} has no map: no district has a neighbour; fill in the column '{NEIGHBOURS}', {instead}"
