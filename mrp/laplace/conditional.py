@@ -78,7 +78,13 @@ class Conditional:
         rows = design.rows(counts)
         effects = design.effects
         own = choose_elimination(effects, 1 + len(design.coefficient_names))
-        bases = {k: b for k, effect in enumerate(effects) if k not in own.terms and (b := effect.basis) is not None}
+        # A mixed map keeps its effects for coordinates: a dense precision is made once for a set of parameters, where
+        # to carry the curvature over to directions takes as long at every step.
+        bases = {
+            k: basis
+            for k, effect in enumerate(effects)
+            if k not in own.terms and effect.kind != "bym2" and (basis := effect.basis) is not None
+        }
         # Coordinates of structured effects come last; see `mrp.laplace.kernels`.
         rest = sorted((k for k in range(len(effects)) if k not in own.terms), key=lambda k: k in bases)
         free_prior = [priors.for_predictor(p.name) for p in design.predictors for _ in p.coefficients]
@@ -318,7 +324,8 @@ class _Block:
             "ar1": effect.size,
             "bym2": effect.size,
         }
-        self._directions = effect.directions
+        self._vectors = effect.basis if effect.kind == "bym2" else None
+        self._values = effect.directions
         own = np.arange(at.start, at.stop).reshape(-1, width.get(effect.kind, 1))
         self._rows, self._columns = own[:, :, None], own[:, None, :]
         self._n, self._width = times * len(own), own.shape[1]
@@ -326,12 +333,16 @@ class _Block:
     def fill(self, precision: Floats, hypers: Floats) -> float:
         """Write the term's part of the precision matrix; returns the log determinant of that, of all blocks."""
         block, log_det = self._of_group(hypers)
+        if self._vectors is not None:
+            block = (self._vectors * block) @ self._vectors.T
         precision[self._rows, self._columns] = block
         return self._n * float(log_det)
 
     def add_slope(self, gradient: Floats, hypers: Floats, second: Floats) -> None:
         """Add the gradient of the expected log prior density; ``second`` moments, added up over blocks of latents."""
         moments = second[self._rows, self._columns].sum(axis=0)
+        if self._vectors is not None:
+            moments = ((moments @ self._vectors) * self._vectors).sum(axis=0)
         for part in (self._hypers.sds, self._hypers.correlations, self._hypers.mixings):
             for k in range(part.start, part.stop):
                 # A step so small in the imaginary direction differentiates to the last digit: nothing is subtracted.
@@ -341,15 +352,15 @@ class _Block:
                 gradient[k] += 0.5e30 * (self._n * log_det - (block * moments).sum()).imag
 
     def _of_group(self, hypers: NDArray[Any]) -> tuple[NDArray[Any], Any]:
-        """Precision of one group, and its log determinant."""
+        """Precision of one group, of a mixed map in its directions shape (direction,), and its log determinant."""
         sd, partial = hypers[self._hypers.sds], hypers[self._hypers.correlations]
         if self._kind == "ar1":
             log_det = -2 * self._width * np.log(sd[0]) - (self._width - 1) * np.log1p(-(partial[0] ** 2))
             return autoregressive_precision(self._width, partial[0]) / sd[0] ** 2, log_det
         if self._kind == "bym2":
             phi = hypers[self._hypers.mixings][0]
-            variance = sd[0] ** 2 * (1 - phi + phi * self._directions)
-            return np.diag(1 / variance), -np.log(variance).sum()
+            variance = sd[0] ** 2 * (1 - phi + phi * self._values)
+            return 1 / variance, -np.log(variance).sum()
         log_det = -2 * np.log(sd).sum()
         if self._kind == "correlated slopes":
             root = sd[:, None] * np.array(correlation_root(partial, self._width))
