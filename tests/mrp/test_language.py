@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from mrp.aliasing import aliased_terms, data_warnings
+from mrp.aliasing import aliased_terms, data_warnings, separate_parts
 from mrp.counts import coarsest
 from mrp.design import Design, build_design
 from mrp.electorate import Electorate
@@ -22,7 +22,7 @@ from mrp.parity import term_parity
 from mrp.poststratification import area_draws
 from mrp.priors import AutoBeta, HalfNormal, Lkj, PcMixing, Priors, parse_priors
 from mrp.structure import correlation_root
-from tests.mrp.maps import EIGHT
+from tests.mrp.maps import EIGHT, on_map
 from tests.mrp.polls import FORMULAS, OBSERVED, PERIODS, WORLD, fit_inputs
 
 
@@ -431,6 +431,21 @@ def test_correlations_of_slopes_have_the_lkj_distribution():
     marginal = stats.beta(eta - 1 + 2, eta - 1 + 2)
     for i, j in zip(*np.tril_indices(4, -1), strict=True):
         assert stats.kstest((matrices[:, i, j] + 1) / 2, marginal.cdf).pvalue > 1e-4
+
+
+def test_parts_of_a_map_that_nothing_tells_apart_are_said_to_be_taken_for_alike():
+    (warning,) = separate_parts(design_of("lean + icar(district) + (1|age)"))
+    assert warning == (
+        "icar(district) has a map in 2 separate parts (that of D00, that of D05) and sums to zero over each, so that "
+        "their districts are taken to be alike on average; add a parent area that tells the parts apart, or write "
+        "bym2(district)"
+    )
+    _, counts = fit_inputs("icar(district)", n=50)
+    assert warning.partition("(")[0] in data_warnings(design_of("icar(district)"), counts)[0]
+    for apart in ("bym2(district)", "icar(district) + (1|district)", "icar(district) + region", "(1|district)"):
+        assert separate_parts(design_of(apart)) == ()
+    world = on_map(WORLD, ((0, 1), (1, 2)))  # the others are islands, each by itself
+    assert separate_parts(build_design("icar(district)", world)) == ()
 
 
 def test_house_effects_that_follow_time_are_said_to():

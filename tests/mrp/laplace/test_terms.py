@@ -179,6 +179,30 @@ def test_the_order_of_levels_that_have_none_does_not_matter(formula: str, hypers
     assert marginal(formula, other, np.array(hypers)) == pytest.approx(marginal(formula, WORLD, np.array(hypers)))
 
 
+@pytest.mark.parametrize(
+    ("formula", "hypers"),
+    [("icar(district)", [0.6]), ("sex + bym2(district)", [0.6, 0.7]), ("bym2(district)", [0.9, 0.1])],
+)
+def test_neither_the_names_nor_the_order_of_districts_matter_to_a_map(formula: str, hypers: list[float]):
+    new = dict(zip(WORLD.codes, ("D05", "D02", "D07", "D00", "D06", "D03", "D01", "D04"), strict=True))
+
+    def renamed(table: pl.DataFrame, column: str) -> pl.DataFrame:
+        return table.with_columns(pl.col(column).replace_strict(new))
+
+    names = [";".join(new[name] for name in text.split(";") if name) for text in WORLD.districts["neighbours"]]
+    districts = renamed(WORLD.districts, "code").with_columns(neighbours=pl.Series(names)).sort("code")
+    other = Electorate(renamed(WORLD.frame, "district"), districts, "district", WORLD.demographics, WORLD.ordered)
+    marginals = []
+    for world, interviews in ((WORLD, poll(n=300)), (other, renamed(poll(n=300), "district"))):
+        design = build_design(formula, world)
+        counts = interviews.group_by(design.count_columns).agg(
+            n=pl.len().cast(pl.Int64), y=(pl.col("answer") == "yes").sum().cast(pl.Int64)
+        )
+        marginals.append(Conditional(design, counts, Priors()).mode(np.array(hypers)).log_likelihood)
+
+    assert marginals[0] == pytest.approx(marginals[1], abs=1e-6)
+
+
 def test_the_order_of_ages_matters_to_a_walk():
     levels = WORLD.demographics["age"]
     shuffled = {**WORLD.demographics, "age": (levels[2], levels[0], levels[3], levels[1])}
@@ -202,6 +226,28 @@ def test_structured_effects_come_back_summing_to_zero_and_named():
         "North:2024-W01",
         "North:2024-W02",
     ]
+
+
+def test_effects_on_a_map_come_back_summing_to_zero_over_each_part_of_it():
+    design, counts = fit_inputs("icar(district) + (1|age)")
+    draws = fit_laplace(design, counts, Priors(), seed=1, settings=LaplaceSettings(points=60, draws=200))["posterior"]
+    effects = draws["icar(district)"].to_numpy()[0]
+
+    assert_allclose(effects[:, :5].sum(axis=1), 0, atol=1e-6)
+    assert_allclose(effects[:, 5:7].sum(axis=1), 0, atol=1e-6)
+    assert effects[:, 7].std() > 0.1  # the island has an effect of its own
+    assert list(draws["icar(district)"].coords["icar(district) level"].to_numpy()) == list(WORLD.codes)
+
+
+def test_a_mixing_comes_back_named_and_between_0_and_1():
+    design, counts = fit_inputs("bym2(district)", n=300)
+    tree = fit_laplace(design, counts, Priors(), seed=1, settings=LaplaceSettings(points=60, draws=200))
+    mixing = tree["posterior"]["mixing bym2(district)"]
+
+    assert mixing.dims == ("chain", "draw")
+    assert float(mixing.min()) > 0
+    assert float(mixing.max()) < 1
+    assert float(mixing.std()) > 0.1
 
 
 def test_a_planted_walk_slope_and_house_effect_are_found():
