@@ -13,6 +13,7 @@ from jobs.draws import forget_draws
 from jobs.erasure import overdue
 from jobs.open_wave import close_due
 from jobs.retention import purge_all
+from jobs.score_ask import ask_missing_scores
 from jobs.settings import Settings
 from jobs.source_read import SOURCE, ask_due
 from jobs.spool import clean_spool
@@ -35,6 +36,9 @@ def house_tasks(settings: Settings) -> tuple[Task, ...]:
 
     def look_for_refits(session: Session, now: datetime) -> str | None:
         return _told(sweep(session, settings, now=now), "refit asked for again", "refits asked for again")
+
+    def look_for_scores(session: Session, now: datetime) -> str | None:
+        return _told(ask_missing_scores(session, now=now), "question to be scored", "questions to be scored")
 
     def read_sources(session: Session, now: datetime) -> None:
         ask_due(session, settings, now=now)
@@ -96,6 +100,7 @@ def house_tasks(settings: Settings) -> tuple[Task, ...]:
     nightly.append(Task(NIGHT, DAY, confirm, at=night, about="confirm what is served with NUTS", kind=CONFIRM))
     return (
         Task("sweep", every, look_for_refits, about="ask again for refits that are missing"),
+        Task("score-releases", every, look_for_scores, about="ask again for scores of releases that are missing"),
         Task("read-sources", MINUTE, read_sources, about="look at sources whose time has come", kind=SOURCE),
         Task("close-waves", 5 * MINUTE, close_waves, about="close open waves whose last day has passed"),
         Task("watch-questions", 5 * MINUTE, watch, about="raise an alarm for questions that are stale for long"),

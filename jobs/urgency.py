@@ -8,6 +8,7 @@ PRIORITIES = {
     "webhook-replay": 1,
     "source": 1,
     "free-bytes": 1,
+    "score": 3,
     "backup": 5,
     "check": 8,
     "confirm": 9,

@@ -29,6 +29,8 @@ from jobs.fit_request import FitProgress, FitResult
 from jobs.heartbeat import beating
 from jobs.refit import prepare_refit, store_result
 from jobs.restate import REFIT
+from jobs.score import score
+from jobs.score_ask import SCORE
 from jobs.settings import Settings
 from jobs.source_read import SOURCE, ask_source, read_source
 from jobs.spool import clean_spool
@@ -156,7 +158,7 @@ class Worker:
         if job.kind == SOURCE and job.survey_id is not None:
             self._read(claim, job.survey_id, job.key.partition("/")[2])
             return
-        if job.kind in (BACKUP, CONFIRM, CHECK):
+        if job.kind in (BACKUP, CONFIRM, CHECK, SCORE):
             self._at_leisure(claim)
             return
         if job.kind != REFIT or job.survey_id is None or job.question_id is None:
@@ -197,7 +199,7 @@ class Worker:
             self._fail(claim, "internal-error", detail, retry_after=self._pause(claim))
 
     def _at_leisure(self, claim: Claim) -> None:
-        """What nobody waits for: a backup, a check, a confirmation."""
+        """What nobody waits for: a backup, a check, scores, a confirmation."""
         if claim.job.kind == BACKUP:
             back_up(
                 claim,
@@ -218,6 +220,16 @@ class Worker:
                 beat=lambda progress: self._beat(claim, progress),
                 stop=self._stop,
                 clock=self._clock,
+            )
+        elif claim.job.kind == SCORE:
+            score(
+                claim,
+                self.store,
+                self.settings,
+                beat=lambda: self._beat(claim, None),
+                stop=self._stop,
+                clock=self._clock,
+                pause=self._pause(claim),
             )
         else:
             confirm(
