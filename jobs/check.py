@@ -34,6 +34,7 @@ from jobs.refit import electorate_of, laplace_settings, nuts_settings
 from jobs.settings import Settings
 from mrp.design import Design
 from mrp.errors import MrpError
+from mrp.evidence import Evidence
 from mrp.latents import LatentDraws
 from mrp.priors import parse_priors
 from polling.disclosure import DisclosureRules
@@ -155,12 +156,14 @@ def prepare_check(
     except (FitImpossible, PollingError) as error:  # waves that were fitted are gone, or do not fit the codebook now
         log.info("pollsters and periods of %s/%s are not checked: %s", survey_id, question_id, error)
     design: Any = fits.load_design(session, release.fit_id)
+    evidence = fits.load_evidence(session, release.fit_id)
     return CheckedRelease(
         release=release,
         electorate=electorate_of(survey.bundle),
         design=Design.from_json(design),
         priors=parse_priors(declaration.question(question_id).priors),
         latents=LatentDraws.from_bytes(fits.load_draws(session, release.fit_id)),
+        hypers=None if evidence is None else Evidence.from_bytes(evidence).hypers,
         counts=finer if finer is not None and _are_same(finer, stored) else stored,
         stored=tuple(stored.columns),
         seed=fits.get_fit(session, release.fit_id).seed,

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mrp.checks.misfit import MarginMisfit
+from mrp.checks.misfit import GroupMisfit, MarginMisfit
+from mrp.checks.told import told_size, told_strength
 from mrp.design import Design
 from mrp.formula import parse_formula
 from mrp.latents import LatentDraws
@@ -21,7 +22,6 @@ LARGE_HOUSE, SURE = 0.05, 0.95
 """A pollster's house effect is named where it is five points or more with so much certainty."""
 _CALLS = {"pollster": "house", "mode": "mode"}
 _MOST_NAMED = 3
-_STEPS = (0.0, 1.0, 2.0, 4.0, 6.0, 9.0, 13.0, 20.0, 40.0, 80.0)
 
 type Kind = Literal["misfit", "interaction", "house-effect", "prior-conflict", "weak-data", "held-out", "scores"]
 
@@ -39,8 +39,7 @@ class Concern:
     size: float
     """How large it is, as a signed share where it is a difference of shares: observed minus predicted."""
     strength: float
-    """What concerns are ordered by: minus the decimal logarithm of its chance, in few steps, or something as large. In
-    more steps it would tell the counts."""
+    """What concerns are ordered by: minus the decimal logarithm of its chance, in few steps, or something as large."""
     sentence: str
     advice: str
 
@@ -80,7 +79,7 @@ def misfit_concerns(
 
 def _of_margin(misfit: MarginMisfit, design: Design, names: Mapping[str, str]) -> Concern:
     columns = misfit.check.margin.columns
-    largest = max((abs(one.difference) for one in misfit.worst), default=misfit.typical)
+    largest = max((abs(_told(one)) for one in misfit.worst), default=misfit.typical)
     first = misfit.worst[0] if misfit.worst else None
     grave = misfit.log_chance < math.log(GRAVE_CHANCE) and largest >= GRAVE_SIZE
     return Concern(
@@ -88,8 +87,8 @@ def _of_margin(misfit: MarginMisfit, design: Design, names: Mapping[str, str]) -
         severity="grave" if grave else "notable",
         columns=columns,
         levels=first.group.levels if first else (),
-        size=round(first.difference if first else misfit.typical, 2),
-        strength=max(step for step in _STEPS if step <= max(-misfit.log_chance / math.log(10), 0)),
+        size=round(_told(first) if first else misfit.typical, 2),
+        strength=told_strength(first.z) if first else 2.0,
         sentence=_sentence(misfit, design, names, chance="far outside chance" if grave else "outside chance"),
         advice=_advice(columns, first.group.levels if first else (), design),
     )
@@ -101,7 +100,7 @@ def _sentence(misfit: MarginMisfit, design: Design, names: Mapping[str, str], *,
     if not columns:
         (one,) = named
         return (
-            f"All interviews together are {_points(one.difference)} than the model expects, {chance}: something in the "
+            f"All interviews together are {_points(_told(one))} than the model expects, {chance}: something in the "
             "model holds it back."
         )
     if not named:
@@ -119,7 +118,7 @@ def _sentence(misfit: MarginMisfit, design: Design, names: Mapping[str, str], *,
         for one in named
     ]
     first, *others = [
-        f"{_group(columns, levels)} {_points(one.difference)}" for levels, one in zip(called, named, strict=True)
+        f"{_group(columns, levels)} {_points(_told(one))}" for levels, one in zip(called, named, strict=True)
     ]
     more = f"; also {' and '.join(others)}" if others else ""
     left = len(misfit.worst) - len(named)
@@ -182,6 +181,10 @@ def house_concerns(latents: LatentDraws, design: Design, *, share: float) -> tup
     return worst_first(found)
 
 
+def _told(one: GroupMisfit) -> float:
+    return told_size(one.z, one.sd)
+
+
 def _group(columns: tuple[str, ...], levels: tuple[str, ...]) -> str:
     if len(columns) == 1 and columns[0] in OBSERVED:
         return f"{columns[0]} {levels[0]}'s interviews are"
@@ -193,7 +196,7 @@ def _points(difference: float) -> str:
 
 
 def _size(share: float) -> str:
-    """A size in whole points: more digits would tell the counts."""
+    """A size in whole points."""
     points = max(1, round(100 * share))
     return f"{points} point{'s' if points != 1 else ''}"
 

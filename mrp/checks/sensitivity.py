@@ -32,7 +32,7 @@ from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.errors import ShapeMismatch
 from mrp.grouping import Grouping
-from mrp.hyper import correlation_name, hyper_space, sd_name
+from mrp.hyper import correlation_name, hyper_space, mixing_name, sd_name
 from mrp.latents import LatentDraws
 from mrp.poststratification import area_draws_many
 from mrp.priors import Priors
@@ -145,6 +145,10 @@ def log_priors(
             name = correlation_name(term.term) + (f"[{pair}]" if len(term.shapes) > 1 else "")
             unit = np.clip((values[:, term.correlations.start + pair] + 1) / 2, 1e-12, 1 - 1e-12)
             found[name] = (a - 1) * np.log(unit) + (b - 1) * np.log1p(-unit)
+    for term in space.terms:
+        if term.mixing is not None:
+            share = np.clip(values[:, term.mixings.start], 1e-9, 1 - 1e-9)
+            found[mixing_name(term.term)] = term.mixing.log_density(share)
     return found
 
 

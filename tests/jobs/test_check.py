@@ -227,6 +227,21 @@ def test_parts_add_up_to_the_whole_as_in_every_other_count_of_a_release():
         assert sum(n for n, _, _ in shown(counts, least=0).of(columns).values()) == whole
 
 
+def test_weighted_shares_are_told_moved_as_the_counts_were():
+    plain = counts_of(interviews(seed=4, n=800))
+    n, y = pl.col("n").cast(pl.Float64), pl.col("y").cast(pl.Float64)
+    equal = plain.with_columns(weight=3 * n, weight_y=3 * y, weight_square=9 * n)
+    # Who says yes counts for twice as much.
+    uneven = plain.with_columns(weight=n + y, weight_y=2 * y, weight_square=n + 3 * y)
+
+    for columns in ((), ("pollster",), ("sex", "age")):
+        told, same, more = (shown(counts).of(columns) for counts in (plain, equal, uneven))
+        assert {name: (k, pytest.approx(share)) for name, (k, share, _) in told.items()} == {
+            name: (k, share) for name, (k, share, _) in same.items()
+        }
+        assert all(more[name][1] > share + 0.05 for name, (_, share, _) in told.items())
+
+
 def test_groups_below_the_threshold_are_neither_told_nor_judged(world: World):
     world.settings = replace(world.settings, min_interviews=700)
     serve(world, blue=0.3, red=0.7)
