@@ -90,8 +90,8 @@ def check(
                 request = request_of(session, settings, checked)
             at_once = {kind: make(checked) for kind, make in CHECKS.items() if kind not in made or not job.attempt > 1}
         with store.write() as session:
-            queue.heartbeat(session, claim, now=clock(), lease=settings.lease)  # no lease, no effect
             _keep(session, checked.release, at_once, now=clock())
+            queue.heartbeat(session, claim, now=clock(), lease=settings.lease)  # no lease, no effect
         refits = Refits(
             request,
             lambda one, limits: fit(one, limits, beat=keep_on, stop=stop),
@@ -102,8 +102,8 @@ def check(
             if kind in REFIT_CHECKS and (kind not in made or not job.attempt > 1):
                 found = REFIT_CHECKS[kind](checked, refits)
                 with store.write() as session:
-                    queue.heartbeat(session, claim, now=clock(), lease=settings.lease)
                     _keep(session, checked.release, {kind: found}, now=clock())
+                    queue.heartbeat(session, claim, now=clock(), lease=settings.lease)
         with store.write() as session:
             concerns = checks.concerns_of(session, checked.release.fit_id)
             code = "check-dropped" if concerns is None else "checked"
@@ -210,6 +210,8 @@ def _keep(
     for kind, (content, concerns) in made.items():
         told = [one.to_json() for one in concerns]
         checks.add_check(session, release, kind=kind, content=content, concerns=told, now=now)
+    if made:
+        checks.tell(session, release, now=now)
 
 
 def _sentence(release: ReleaseRecord, concerns: tuple[checks.ConcernRecord, ...] | None) -> str:

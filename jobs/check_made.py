@@ -135,7 +135,7 @@ def check_sensitivity(checked: CheckedRelease) -> Made:
         priors=checked.priors,
         hypers=checked.hypers,
     )
-    return {"sensitive_from": SENSITIVE, "of": [one.to_json() for one in found]}, sensitivity_concerns(found)
+    return {"sensitive_from": SENSITIVE, "quantities": [one.to_json() for one in found]}, sensitivity_concerns(found)
 
 
 CHECKS: Mapping[str, Callable[[CheckedRelease], Made]] = {

@@ -193,7 +193,7 @@ def _print_priors(content: Any) -> None:
 def _print_sensitivity(content: Any) -> None:
     rows = [
         (one["name"], one["prior"], one["likelihood"], one["diagnosis"], one["leans_on"] or "")
-        for one in content.get("of", ())
+        for one in content.get("quantities", ())
         if one["diagnosis"] != "fine" or one["name"] == "nation"
     ]
     if rows:

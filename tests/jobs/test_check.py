@@ -11,7 +11,18 @@ import polars as pl
 import pytest
 
 from jobs.check import prepare_check
-from jobs.check_ask import AREAS, CHECK, LEFT_OUT, POLLSTERS, PREDICTIVE, PRIORS, ask_check, ask_next_check, kinds
+from jobs.check_ask import (
+    AREAS,
+    CHECK,
+    LEFT_OUT,
+    POLLSTERS,
+    PREDICTIVE,
+    PRIORS,
+    SENSITIVITY,
+    ask_check,
+    ask_next_check,
+    kinds,
+)
 from jobs.check_candidates import compare_candidates
 from jobs.check_made import CHECKS, check_predictive
 from jobs.check_refits import REFIT_CHECKS
@@ -19,7 +30,7 @@ from jobs.check_shown import ShownCounts
 from jobs.errors import FitCancelled, FitImpossible, FitProcessFailed
 from polling.disclosure import DisclosureRules
 from polling.errors import ReleaseNotFound, ReleaseRefused
-from polling.store import checks, fits, queue, releases
+from polling.store import checks, fits, outbox, queue, releases
 from polling.store.records import JobRecord
 from polling.store.tables import Fit
 from tests.api.world import DISTRICTS, GENDERS, SURVEY, World, make_world, wave_csv
@@ -116,6 +127,10 @@ def test_every_kind_of_check_is_kept(world: World):
     assert {one["level"] for one in made[LEFT_OUT]["estimates"]} == {"nation", "district", "gender", "age", "region"}
     assert [one["term"] for one in made[PRIORS]["conflicts"]] == ["intercept", "gender", "(1|district)"]
     assert made[PRIORS]["predictive"]["surprise"] > 0.1
+    assert {"nation", "gender man", "district D1"} <= {one["name"] for one in made[SENSITIVITY]["quantities"]}
+    with world.store.read() as session:
+        told = [one for one in outbox.read_after(session, 0) if one.kind == "release-checked"]
+    assert {one.payload["release_id"] for one in told} == {release.id}
 
 
 def test_a_release_that_fits_raises_no_concern_and_is_checked_once(world: World):
