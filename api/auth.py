@@ -30,6 +30,10 @@ ROLES: dict[str, frozenset[str]] = {
     "listSurveys": EVERYONE,
     "getSurvey": EVERYONE,
     "listDistricts": EVERYONE,
+    # Where districts are is public; what the map shows is decided by those who publish.
+    "getBoundaries": EVERYONE,
+    "putBoundaries": frozenset({"analyst", "admin"}),
+    "deleteBoundaries": frozenset({"analyst", "admin"}),
     # The state of a question names waves of every pollster, so pollsters do not see it.
     "listQuestions": EVERYONE - {"pollster"},
     "getQuestion": EVERYONE - {"pollster"},
@@ -81,13 +85,26 @@ ROLES: dict[str, frozenset[str]] = {
     "getRevision": frozenset({"reader", "analyst", "admin"}),
     "getChange": frozenset({"reader", "analyst", "admin"}),
     "askQueries": frozenset({"reader", "analyst", "admin"}),
+    # How close what they read came to what happened.
+    "getTrackRecord": frozenset({"reader", "analyst", "admin"}),
+    "listKnownResults": frozenset({"reader", "analyst", "admin"}),
+    "addKnownResult": frozenset({"analyst", "admin"}),
+    "withdrawKnownResult": frozenset({"analyst", "admin"}),
     "getTrend": frozenset({"reader", "analyst", "admin"}),
+    "getMethods": frozenset({"reader", "analyst", "admin"}),
+    "getRepresentation": frozenset({"reader", "analyst", "admin"}),
     "listReleases": EVERYONE - {"pollster"},
     "getRelease": EVERYONE - {"pollster"},
     # It names waves of every pollster, like what is said of a question.
     "getDisclosure": EVERYONE - {"pollster"},
     "getDiagnostics": frozenset({"analyst", "admin"}),
+    # What in it matters to readers is said with the release.
+    "getChecks": frozenset({"analyst", "admin"}),
     "getDraws": frozenset({"analyst", "admin"}),
+    "getDataTree": frozenset({"analyst", "admin"}),
+    # How a fit went, in pictures: it tells of the model, not of people.
+    "listFigures": frozenset({"reader", "analyst", "admin"}),
+    "getFigure": frozenset({"reader", "analyst", "admin"}),
     # What is served is decided by whoever can tell a good fit from a bad one.
     "holdQuestion": frozenset({"analyst", "admin"}),
     "endHold": frozenset({"analyst", "admin"}),

@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError
 from api import errors
 from api.offending import MAX_ALLOWED, choices_in, nearest_of, offending_parameter, parameter_of
 from jobs import logs
-from jobs.errors import WebhookRefused
+from jobs.errors import PicturesFailed, WebhookRefused
 from polling import errors as polling_errors
 
 __all__ = ["MEDIA_TYPE", "PROBLEMS", "Problem", "ProblemKind", "answer", "documented", "note_unexpected", "render"]
@@ -86,6 +86,7 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     errors.RequestInFlight: ProblemKind(409, "request-in-flight", "The same request is being worked on"),
     errors.NotMultipart: ProblemKind(415, "unsupported-media-type", "The wrong media type"),
     errors.NotJson: ProblemKind(415, "unsupported-media-type", "The wrong media type"),
+    errors.NotGeoJson: ProblemKind(415, "unsupported-media-type", "The wrong media type"),
     errors.NotNdjson: ProblemKind(415, "unsupported-media-type", "The wrong media type"),
     errors.BodyRefused: ProblemKind(400, "bad-request", "The request cannot be understood"),
     errors.MomentOutOfRange: ProblemKind(400, "bad-request", "The request cannot be understood"),
@@ -121,8 +122,13 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     polling_errors.WaveWithdrawn: ProblemKind(409, "wave-withdrawn", "The wave was withdrawn and can be restored"),
     polling_errors.WaveStateRefused: ProblemKind(409, "wave-state", "The wave stands so that this cannot be done"),
     polling_errors.WaveRejected: ProblemKind(422, "wave-rejected", "The wave was not accepted"),
+    polling_errors.BoundariesRefused: ProblemKind(422, "boundaries-refused", "The boundaries were not accepted"),
+    polling_errors.BoundariesNotFound: ProblemKind(404, "boundaries-not-found", "The survey has no boundaries"),
     polling_errors.WebhookNotFound: ProblemKind(404, "webhook-not-found", "No such webhook"),
     polling_errors.DeliveryNotFound: ProblemKind(404, "delivery-not-found", "No such delivery"),
+    polling_errors.ResultRejected: ProblemKind(422, "result-rejected", "The result was not accepted"),
+    polling_errors.ResultConflict: ProblemKind(409, "result-conflict", "The result contradicts one that is known"),
+    polling_errors.ResultNotFound: ProblemKind(404, "result-not-found", "No such known result"),
     WebhookRefused: ProblemKind(422, "webhook-refused", "Events are not sent there"),
     polling_errors.SchemaOutdated: ProblemKind(503, "database-not-ready", "The database cannot be used"),
     polling_errors.SchemaTooNew: ProblemKind(503, "database-not-ready", "The database cannot be used"),
@@ -132,6 +138,7 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     polling_errors.KeyScopeRefused: ProblemKind(422, "bad-key-request", "There is no such key"),
     polling_errors.KeyStateRefused: ProblemKind(409, "key-state", "The key stands so that this cannot be done"),
     polling_errors.KeyNotFound: ProblemKind(404, "key-not-found", "No such key"),
+    PicturesFailed: ProblemKind(503, "pictures-failed", "The pictures of this fit cannot be made"),
     errors.ServiceBusy: ProblemKind(503, "busy", "Too many answers are being computed"),
     errors.DatabaseAway: ProblemKind(503, "database-unreachable", "The database cannot be reached"),
     OperationalError: ProblemKind(503, "database-unreachable", "The database cannot be reached"),

@@ -6,6 +6,7 @@ Every builder takes payloads as the API answers them, or rows of `api.charts.row
 
     from api import charts
 
+    places, _ = find_places(services, survey_id, version=version, districts=districts)  # api.map_places
     chart = charts.district_map(answer, answer.estimates, places, link=lambda row: f"districts/{row.area}")
     f'<figure class="chart">{chart.svg}<figcaption>{chart.title}</figcaption></figure>'
 
@@ -18,7 +19,7 @@ its marks are links, each with a name such as "Northmoor: 54% (48 to 60)"; witho
 | `district_map` | share and uncertainty by district, on shapes or tiles | `EstimatesPayload` and its like |
 | `interval_chart` | shares with intervals, one row each | any payload with `AreaEstimate` rows |
 | `toplines_chart` | the same for several options of a question | one `EstimatesPayload` an option |
-| `change_chart` | differences with intervals about a zero line | `ChangePayload`, `ContrastPayload`, `RevisionPayload` |
+| `change_chart` | differences with intervals about a zero line | `Change`, `Contrast`, `RevisionPayload` |
 | `trend_chart` | shares over periods with bands, waves marked | `TrendPayload` |
 | `seats_chart` | the distribution of seats | `SeatsPayload` |
 | `crosstab_chart` | a table of two demographics, coloured | `EstimatesPayload` with two columns in ``by`` |
@@ -27,23 +28,62 @@ its marks are links, each with a name such as "Northmoor: 54% (48 to 60)"; witho
 | `predictive_chart` | what was observed on what the model expects | `PredictedShare` |
 | `methods_chart` | raw, weighted and MRP side by side | `MethodShare` |
 
-Making a chart takes 30 to 100 ms in a process of its own (`api.charts.renderer`), the first one a second, which `warm`
-takes at start-up; made charts are kept in memory, and giving one again takes about a millisecond. All of it blocks: call
-it in a handler's thread.
+Making a chart takes 30 to 100 ms in a process of its own (`api.drawing.renderer`), the first one a second, which `warm`
+takes at start-up; made charts are kept in memory, and giving one again takes about a millisecond. All of it blocks:
+call it in a handler's thread.
 """
 
+from api.charts.changes import change_chart
 from api.charts.chart import Chart, ChartFailed, Link
+from api.charts.crosstabs import crosstab_chart
 from api.charts.intervals import interval_chart, toplines_chart
-from api.charts.renderer import render, warm
+from api.charts.maps import district_map
+from api.charts.places import Places, Shapes, Tiles, tiles_of
+from api.charts.rows import (
+    CoveragePoint,
+    LeadTimePoint,
+    LearningPoint,
+    MethodShare,
+    PredictedShare,
+    SampleShare,
+    WaveMark,
+)
+from api.charts.scores import calibration_chart, lead_time_chart, learning_chart
+from api.charts.seats import seats_chart
+from api.charts.side_by_side import methods_chart, predictive_chart, representation_chart
 from api.charts.theme import stylesheet
+from api.charts.trends import trend_chart
+from api.drawing.renderer import render, warm
 
 __all__ = [
     "Chart",
     "ChartFailed",
+    "CoveragePoint",
+    "LeadTimePoint",
+    "LearningPoint",
     "Link",
+    "MethodShare",
+    "Places",
+    "PredictedShare",
+    "SampleShare",
+    "Shapes",
+    "Tiles",
+    "WaveMark",
+    "calibration_chart",
+    "change_chart",
+    "crosstab_chart",
+    "district_map",
     "interval_chart",
+    "lead_time_chart",
+    "learning_chart",
+    "methods_chart",
+    "predictive_chart",
     "render",
+    "representation_chart",
+    "seats_chart",
     "stylesheet",
+    "tiles_of",
     "toplines_chart",
+    "trend_chart",
     "warm",
 ]

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from api.answer_payloads import GroupRow
-from api.charts.renderer import ChartFailed, render
 from api.charts.theme import CONFIG
+from api.drawing.renderer import ChartFailed, render
 
 __all__ = ["Chart", "ChartFailed", "Link", "draw_chart", "name_of", "percent", "points", "share_name"]
 

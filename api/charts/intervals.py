@@ -58,11 +58,14 @@ def interval_chart(
         rows.append(_row(row, name_of(row), None if link is None else link(row)))
     ends = [end for row in ordered for end in (row.low, row.high)]
     is_alone = any(NOBODY in row.flags for row in ordered)
-    keys = [Key("Interviewed", variable("mark")), Key("Model alone: nobody interviewed", variable("mark"), is_hollow=True)]
+    keys = [
+        Key("Interviewed", variable("mark")),
+        Key("Model alone: nobody interviewed", variable("mark"), is_hollow=True),
+    ]
     spec = row_spec(
         rows,
         share_scale(ends if reference is None else [*ends, reference]),
-        axis_title=f"Share of {head.option}, {percent(head.interval)} intervals",
+        axis_title=f"Share answering “{head.option}”, {percent(head.interval)} intervals",
         reference=reference,
         keys=keys if is_alone else (),
     )
@@ -91,7 +94,9 @@ def toplines_chart(payloads: Sequence[EstimatesPayload], *, title: str | None = 
     interval = payloads[0].interval if payloads else 0.9
     spec = row_spec(rows, share_scale([0.0, *ends]), axis_title=f"Share, {percent(interval)} intervals")
     description = ". ".join(row.name for row in rows) or "Nothing is estimated"
-    return draw_chart(spec, title=title or (payloads[0].text if payloads else "Toplines"), description=f"{description}.")
+    return draw_chart(
+        spec, title=title or (payloads[0].text if payloads else "Toplines"), description=f"{description}."
+    )
 
 
 def _row(row: AreaEstimate, name: str, href: str | None) -> Row:

@@ -23,9 +23,15 @@ ROW = 26
 BOTTOM = 46
 """For the axis and its title."""
 TOP = 6
+ONE_LINE = 20
+"""Characters of a name that fit into one line; a longer one has two, in smaller letters."""
+SMALL = 11
 CHARACTER = 6.6
 """Mean width of a character, px, with some to spare."""
 KEY_LINE = 20
+MANY_ROWS = 20
+"""Above more rows than this the axis is written too."""
+AXIS = 18
 
 _HIDDEN_AXIS = {"axis": None}
 
@@ -40,6 +46,8 @@ class Dot:
     inner: tuple[float, float] | None = None
     """A narrower interval within it, drawn thicker."""
     colour: str = field(default_factory=lambda: variable("mark"))
+    interval_colour: str | None = None
+    """None: the same."""
     shape: str = "circle"
     is_hollow: bool = False
     offset: float = 0.0
@@ -77,6 +85,7 @@ def row_spec(
     reference: float | None = None,
     keys: Sequence[Key] = (),
     row_height: float = ROW,
+    has_separators: bool = False,
 ) -> dict[str, Any]:
     """A chart of rows: names at the left, marks on a common scale, numbers at the right.
 
@@ -88,8 +97,11 @@ def row_spec(
         Are explained above the rows.
     row_height
         In px.
+    has_separators
+        Whether there are lines between rows: where a row has several marks.
     """
     key_space = key_height(keys)
+    above = AXIS if len(rows) > MANY_ROWS else 0
     dots = [
         {
             "y": number + 0.5 + dot.offset,
@@ -100,6 +112,7 @@ def row_spec(
             "inner_high": dot.inner[1] if dot.inner else None,
             "colour": dot.colour,
             "fill": variable("surface") if dot.is_hollow else dot.colour,
+            "interval_colour": dot.interval_colour or dot.colour,
             "shape": dot.shape,
         }
         for number, row in enumerate(rows)
@@ -122,10 +135,10 @@ def row_spec(
             "name": name,
             "data": {"values": data},
             "mark": {"type": "rule", "strokeWidth": width, "strokeCap": "butt"},
-            "encoding": {**ends, "y": y, "color": colour},
+            "encoding": {**ends, "y": y, "color": {**colour, "field": "interval_colour"}},
         }
 
-    layers: list[dict[str, Any]] = []
+    layers: list[dict[str, Any]] = [_separators(rows, y)] if has_separators else []
     if reference is not None:
         layers.append(
             {
@@ -150,32 +163,68 @@ def row_spec(
                 "shape": {"field": "shape", "type": "nominal", "scale": None, "legend": None},
             },
         },
-        *_row_texts(rows, y),
+        *_row_texts(rows, y, row_height),
         _row_targets(rows, y),
-        *key_layers(keys, left=-LABELS, top=-key_space - TOP + 2),
+        _upper_axis(scale, x) if above else {"data": {"values": []}},
+        *key_layers(keys, left=-LABELS, top=-above - key_space - TOP + 2),
     ]
     height = row_height * len(rows)
     return {
         "width": WIDTH - LABELS - VALUES,
         "height": height,
-        "padding": {"left": LABELS, "right": VALUES, "top": TOP + key_space, "bottom": BOTTOM},
+        "padding": {"left": LABELS, "right": VALUES, "top": TOP + above + key_space, "bottom": BOTTOM},
         "layer": [layer for layer in layers if layer["data"]["values"]],
     }
 
 
-def _row_texts(rows: Sequence[Row], y: dict[str, Any]) -> list[dict[str, Any]]:
-    labels = [
-        {"y": number + 0.5, "text": row.label, "weight": "normal" if row.dots or row.text else "bold"}
-        for number, row in enumerate(rows)
-    ]
-    headings = [label for label in labels if label["weight"] == "bold"]
-    names = [label for label in labels if label["weight"] == "normal"]
+def _upper_axis(scale: Scale, x: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of the axis again, above many rows."""
+    return {
+        "name": "upper-axis",
+        "data": {"values": [{"value": tick} for tick in scale.ticks]},
+        "mark": {"type": "text", "baseline": "bottom", "text": {"expr": scale.label}},
+        "encoding": {"x": x, "y": {"value": -6}},
+    }
+
+
+def _separators(rows: Sequence[Row], y: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": "separators",
+        "data": {"values": [{"y": number} for number in range(1, len(rows))]},
+        "mark": {"type": "rule", "color": variable("grid")},
+        "encoding": {"x": {"value": -LABELS}, "x2": {"value": WIDTH - LABELS}, "y": y},
+    }
+
+
+def _row_texts(rows: Sequence[Row], y: dict[str, Any], row_height: float) -> list[dict[str, Any]]:
+    headings: list[dict[str, Any]] = []
+    names: list[dict[str, Any]] = []
+    halves: list[dict[str, Any]] = []
+    for number, row in enumerate(rows):
+        middle, lines = number + 0.5, _lines(row.label)
+        if not row.dots and not row.text:
+            headings.append({"y": middle, "text": row.label})
+        elif len(lines) == 1:
+            names.append({"y": middle, "text": row.label})
+        else:
+            apart = 0.24 * ROW / row_height
+            halves += [{"y": middle + side * apart, "text": line} for side, line in zip((-1, 1), lines, strict=True)]
     values = [{"y": number + 0.5, "text": row.text} for number, row in enumerate(rows) if row.text]
     return [
         label_layer(names, y, x=-10, align="right", name="labels", limit=LABELS - 12),
+        label_layer(halves, y, x=-10, align="right", name="long-labels", limit=LABELS - 12, size=SMALL),
         label_layer(headings, y, x=-LABELS, align="left", name="headings", limit=WIDTH, weight="bold"),
         label_layer(values, y, x=WIDTH - LABELS - 2, align="right", name="values", limit=VALUES),
     ]
+
+
+def _lines(text: str) -> list[str]:
+    """A name in one line, or in two of about equal length if it is too long for one."""
+    words = text.split()
+    if len(text) <= ONE_LINE or len(words) < 2:
+        return [text]
+    breaks = [(" ".join(words[:at]), " ".join(words[at:])) for at in range(1, len(words))]
+    return list(min(breaks, key=lambda halves: max(map(len, halves))))
 
 
 def _row_targets(rows: Sequence[Row], y: dict[str, Any]) -> dict[str, Any]:
@@ -212,6 +261,7 @@ def label_layer(
     name: str,
     limit: float,
     weight: str = "normal",
+    size: float = FONT_SIZE,
 ) -> dict[str, Any]:
     """Texts (fields ``y`` and ``text``) in a column at ``x`` px."""
     return {
@@ -223,6 +273,7 @@ def label_layer(
             "baseline": "middle",
             "limit": limit,
             "fontWeight": weight,
+            "fontSize": size,
         },
         "encoding": {"x": {"value": x}, "y": y, "text": {"field": "text", "type": "nominal"}},
     }

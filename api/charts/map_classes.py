@@ -88,5 +88,5 @@ def _cover(
         if most is not None:
             first -= max(n_classes - used, 0) // 2
             first = max(min(first, round(most / step) - n_classes), 0)
-        return first * step, step
+        return round(first * step, 9), step
     return 0.0, steps[-1]

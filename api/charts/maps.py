@@ -9,10 +9,11 @@ from typing import Any
 
 from api.answer_payloads import AreaEstimate, GroupRow, GroupsHead
 from api.charts.chart import Chart, Link, draw_chart, percent, share_name
+from api.charts.coloured import LEGEND, area_layer, legend, pixels, text_layer
 from api.charts.layout import WIDTH
 from api.charts.map_classes import MapClasses, map_classes
 from api.charts.places import Places, Shapes, Tile, Tiles
-from api.charts.theme import FONT_SIZE, MAP_CLASSES, variable
+from api.charts.theme import FONT_SIZE
 
 __all__ = ["district_map"]
 
@@ -23,8 +24,6 @@ NUMBERED = 20.0
 HEADING = 24.0
 SHORTEST, TALLEST = 160.0, 560.0
 """Of a map of shapes, px."""
-LEGEND_LEFT, LEGEND_CELL, LEGEND_ROW = 16.0, 26.0, 15.0
-LEGEND = 118.0
 NO_ESTIMATE = "no estimate"
 
 
@@ -62,7 +61,7 @@ def district_map(
     classes = map_classes([row.share for row in rows.values()], [row.high - row.low for row in rows.values()])
     names = places.names if isinstance(places, Shapes) else {tile.code: tile.name for tile in places.tiles}
     marks = {
-        code: _mark(code, name, rows.get(code), withheld.get(code, NO_ESTIMATE), classes, link)
+        code: _mark(code, name, rows.get(code), reason=withheld.get(code, NO_ESTIMATE), classes=classes, link=link)
         for code, name in names.items()
     }
     if isinstance(places, Shapes):
@@ -73,7 +72,7 @@ def district_map(
         "width": WIDTH - 4,
         "height": height,
         "padding": {"left": 2, "right": 2, "top": 2, "bottom": LEGEND},
-        "layer": [layer for layer in [*layers, *_legend(head, classes, height + 16)] if layer["data"]["values"]],
+        "layer": [layer for layer in [*layers, *legend(head, classes, height + 16)] if layer["data"]["values"]],
     }
     kind = "Map" if isinstance(places, Shapes) else "Tile map"
     return draw_chart(
@@ -82,7 +81,7 @@ def district_map(
 
 
 def _mark(
-    code: str, name: str, row: AreaEstimate | None, reason: str, classes: MapClasses, link: Link | None
+    code: str, name: str, row: AreaEstimate | None, *, reason: str, classes: MapClasses, link: Link | None
 ) -> dict[str, Any]:
     href = link(row or GroupRow(area=code, area_name=name, groups={})) if link is not None else None
     if row is None:
@@ -125,9 +124,9 @@ def _tiles(places: Tiles, marks: Mapping[str, dict[str, Any]]) -> tuple[list[dic
     ]
     numbers = [mark for mark in placed if mark["text"]] if size >= NUMBERED else []
     layers = [
-        _text_layer("headings", headings, weight="bold"),
+        text_layer("headings", headings, weight="bold"),
         *(
-            _area_layer(kind, "rect", values, {**_pixels("x", "y"), "x2": {"field": "x2"}, "y2": {"field": "y2"}})
+            area_layer(kind, "rect", values, {**pixels("x", "y"), "x2": {"field": "x2"}, "y2": {"field": "y2"}})
             for kind, values in _with_and_without(placed)
         ),
         {
@@ -140,7 +139,7 @@ def _tiles(places: Tiles, marks: Mapping[str, dict[str, Any]]) -> tuple[list[dic
                 "fontWeight": "bold",
             },
             "encoding": {
-                **_pixels(x="middle_x", y="middle_y"),
+                **pixels(x="middle_x", y="middle_y"),
                 "text": {"field": "text", "type": "nominal"},
                 "color": {"field": "ink", "type": "nominal", "scale": None, "legend": None},
             },
@@ -160,7 +159,7 @@ def _shapes(places: Shapes, marks: Mapping[str, dict[str, Any]]) -> tuple[list[d
     projection: dict[str, Any] = {"type": places.projection}
     if places.projection == "identity":
         projection["reflectY"] = True  # northings grow upwards, pixels downwards
-    layers = [_area_layer(kind, "geoshape", values, {}) for kind, values in _with_and_without(features)]
+    layers = [area_layer(kind, "geoshape", values, {}) for kind, values in _with_and_without(features)]
     return [{**layer, "projection": projection} for layer in layers], height
 
 
@@ -169,92 +168,6 @@ def _with_and_without(values: list[dict[str, Any]]) -> list[tuple[str, list[dict
         ("districts", [value for value in values if value["fill"] is not None]),
         ("without", [value for value in values if value["fill"] is None]),
     ]
-
-
-def _area_layer(
-    kind: str, mark: str, values: list[dict[str, Any]], place: dict[str, Any]
-) -> dict[str, Any]:
-    encoding: dict[str, Any] = {**place, "description": {"field": "name", "type": "nominal"}}
-    if any(value["href"] for value in values):
-        encoding["href"] = {"field": "href", "type": "nominal"}
-    looks: dict[str, Any] = {"stroke": variable("line"), "strokeWidth": 0.75, "strokeJoin": "round"}
-    if kind == "districts":
-        encoding["fill"] = {"field": "fill", "type": "nominal", "scale": None, "legend": None}
-    else:
-        looks |= {"fill": variable("surface"), "strokeDash": [3, 3]}
-    return {"name": kind, "data": {"values": values}, "mark": {"type": mark, **looks}, "encoding": encoding}
-
-
-def _legend(head: GroupsHead, classes: MapClasses, top: float) -> list[dict[str, Any]]:
-    """The palette as a table: shares to the right, wider intervals downwards."""
-    first = top + 38
-    cells = [
-        {
-            "x": LEGEND_LEFT + LEGEND_CELL * 2**row * column + 0.5,
-            "x2": LEGEND_LEFT + LEGEND_CELL * 2**row * (column + 1) - 0.5,
-            "y": first + LEGEND_ROW * row + 0.5,
-            "y2": first + LEGEND_ROW * (row + 1) - 0.5,
-            "fill": variable(f"map-{row}-{column}"),
-        }
-        for row, n_classes in enumerate(MAP_CLASSES)
-        for column in range(n_classes)
-    ]
-    right = LEGEND_LEFT + LEGEND_CELL * MAP_CLASSES[0] + 10
-    edges = classes.share_edges
-    decimals = 0 if abs(100 * classes.share_step % 1) < 1e-6 else 1
-    shares = [
-        {"x": LEGEND_LEFT + LEGEND_CELL * number, "y": first - 8, "text": f"{100 * edges[number]:.{decimals}f}%"}
-        for number in range(0, len(edges), 2)
-    ]
-    widths = classes.width_edges
-    texts = [
-        {"x": right, "y": first + LEGEND_ROW * (row + 0.5), "text": _width_text(widths, row)}
-        for row in range(len(MAP_CLASSES))
-    ]
-    titles = [
-        {"x": 0, "y": top + 10, "text": f"Share answering “{head.option}”"},
-        {"x": right, "y": top + 10, "text": f"{percent(head.interval)} interval"},
-    ]
-    return [
-        {
-            "name": "legend",
-            "data": {"values": cells},
-            "mark": {"type": "rect", "stroke": variable("line"), "strokeWidth": 0.75, "aria": False},
-            "encoding": {
-                **_pixels("x", "y"),
-                "x2": {"field": "x2"},
-                "y2": {"field": "y2"},
-                "fill": {"field": "fill", "type": "nominal", "scale": None, "legend": None},
-            },
-        },
-        _text_layer("legend-shares", shares, align="center", baseline="bottom"),
-        _text_layer("legend-widths", texts),
-        _text_layer("legend-titles", titles, weight="bold", baseline="bottom"),
-    ]
-
-
-def _width_text(edges: Sequence[float], row: int) -> str:
-    low, high = round(100 * edges[row]), round(100 * edges[row + 1])
-    return f"{low}–{high} points wide" if row == 0 else f"{low}–{high}"
-
-
-def _text_layer(
-    name: str, values: list[dict[str, Any]], *, align: str = "left", baseline: str = "middle", weight: str = "normal"
-) -> dict[str, Any]:
-    return {
-        "name": name,
-        "data": {"values": values},
-        "mark": {"type": "text", "align": align, "baseline": baseline, "fontWeight": weight, "fontSize": 12},
-        "encoding": {**_pixels("x", "y"), "text": {"field": "text", "type": "nominal"}},
-    }
-
-
-def _pixels(x: str, y: str) -> dict[str, Any]:
-    """Positions that are pixels already."""
-    return {
-        channel: {"field": field, "type": "quantitative", "scale": None, "axis": None}
-        for channel, field in (("x", x), ("y", y))
-    }
 
 
 def _described(kind: str, head: GroupsHead, rows: Mapping[str, AreaEstimate], n_places: int) -> str:

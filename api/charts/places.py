@@ -5,7 +5,6 @@ tiles can be to ``lon`` and ``lat``, or else in a neat grid, grouped by the firs
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -16,6 +15,8 @@ __all__ = ["Places", "Shapes", "Tile", "Tiles", "tiles_of"]
 
 FILLED = 0.72
 """Share of a grid that has tiles on it, where they follow longitude and latitude: some sea around the land."""
+MOST_TILES = 200
+"""Beside or below each other: a grid that is larger is no grid, but coordinates of something else."""
 ROW_OF_TILES = 10
 """Tiles beside each other in a neat grid, at least; more if there are very many."""
 
@@ -73,37 +74,52 @@ def tiles_of(districts: pl.DataFrame) -> Tiles:
     districts
         ``code``, ``name``, parents (String), predictors (Float64): as `polling.district_table` leaves it.
     """
-    codes, names = districts["code"].to_list(), districts["name"].to_list()
-    if _has(districts, "tile_x", "tile_y"):
-        x, y = (districts[name].cast(pl.Int64).to_numpy() for name in ("tile_x", "tile_y"))
-        if len({*zip(x.tolist(), y.tolist(), strict=True)}) == len(codes):
-            places = zip((x - x.min()).tolist(), (y - y.min()).tolist(), strict=True)
-            return Tiles(tuple(Tile(*named, *place) for named, place in zip(_pairs(codes, names), places, strict=True)))
-    if _has(districts, "lon", "lat"):
-        places = _near(districts["lon"].to_numpy(), districts["lat"].to_numpy())
-        return Tiles(tuple(Tile(*named, *place) for named, place in zip(_pairs(codes, names), places, strict=True)))
-    parents = [name for name, dtype in districts.schema.items() if dtype == pl.String and name not in ("code", "name")]
-    group = districts[parents[0]].to_list() if parents else [""] * len(codes)
-    return _grouped(list(zip(codes, names, group, strict=True)))
+    named = list(zip(districts["code"].to_list(), districts["name"].to_list(), strict=True))
+    if (places := _declared(districts) or _near(districts)) is not None:
+        return Tiles(tuple(Tile(code, name, *place) for (code, name), place in zip(named, places, strict=True)))
+    group = _grouping(districts)
+    return _grouped([(code, name, member) for (code, name), member in zip(named, group, strict=True)])
 
 
-def _pairs(codes: Sequence[str], names: Sequence[str]) -> list[tuple[str, str]]:
-    return list(zip(codes, names, strict=True))
+def _declared(districts: pl.DataFrame) -> list[tuple[int, int]] | None:
+    """The columns ``tile_x`` and ``tile_y``, if they are there and say of every district another tile of a grid."""
+    if not _has(districts, "tile_x", "tile_y"):
+        return None
+    x, y = (districts[name].round().cast(pl.Int64) for name in ("tile_x", "tile_y"))
+    x, y = x - int(x.min()), y - int(y.min())  # type: ignore[arg-type]
+    places = list(zip(x.to_list(), y.to_list(), strict=True))
+    is_grid = len(set(places)) == len(places) and max(map(max, places)) < MOST_TILES
+    return places if is_grid else None
+
+
+def _grouping(districts: pl.DataFrame) -> list[str]:
+    """Of each district its area of the first parent that has several districts in several areas."""
+    for name, dtype in districts.schema.items():
+        if name not in ("code", "name") and dtype == pl.String and 1 < districts[name].n_unique() < districts.height:
+            return districts[name].to_list()
+    return [""] * districts.height
 
 
 def _has(districts: pl.DataFrame, *columns: str) -> bool:
-    return all(
-        name in districts.columns and districts[name].dtype.is_numeric() and not districts[name].null_count()
-        for name in columns
-    ) and not districts.is_empty()
+    return (
+        all(
+            name in districts.columns and districts[name].dtype.is_numeric() and not districts[name].null_count()
+            for name in columns
+        )
+        and not districts.is_empty()
+    )
 
 
-def _near(lon: np.ndarray, lat: np.ndarray) -> list[tuple[int, int]]:
-    """The tile of each district: together as near to where it is as tiles can be.
+def _near(districts: pl.DataFrame) -> list[tuple[int, int]] | None:
+    """The tile of each district, together as near to ``lon`` and ``lat`` as tiles can be; None without these.
 
     The districts are moved to a grid of the country's shape by the assignment with the least sum of squared distances.
     """
+    if not _has(districts, "lon", "lat"):
+        return None
     from scipy.optimize import linear_sum_assignment
+
+    lon, lat = districts["lon"].to_numpy(), districts["lat"].to_numpy()
 
     x = (lon - lon.min()) * math.cos(math.radians(float(np.clip(lat.mean(), -80, 80))))
     y = lat.max() - lat

@@ -31,15 +31,23 @@ def seats_chart(payload: SeatsPayload, *, title: str | None = None) -> Chart:
     step = max(1, -(-(high - low + 1) // MOST_BARS))
     bars = [bar for number, option in enumerate(options) for bar in _bars(option, number, low, step)]
     y_scale = share_scale([0.0, *(bar["probability"] for bar in bars)], most_steps=4)
-    keys = [Key(option.option, SERIES[number], "square") for number, option in enumerate(options)]
+    keys = [Key(option.option, SERIES[number], "square", is_hollow=number > 0) for number, option in enumerate(options)]
     key_space = key_height(keys)
     is_in_view = low - 2 * step <= majority <= high + 2 * step
-    domain = [min(low, majority if is_in_view else low) - 0.5, max(low + step, high + 1, majority if is_in_view else 0) + 0.5]
+    in_view = [low, high, *([majority] if is_in_view else [])]
+    last = max(low + -(-(high - low + 1) // step) * step - 1, *in_view)
+    domain = [min(in_view) - 0.5, last + 0.5]
     x = {
         "field": "seats",
         "type": "quantitative",
         "scale": {"domain": domain, "nice": False, "zero": False},
-        "axis": {"title": f"Seats of {payload.n_seats}", "grid": False, "domain": True, "tickMinStep": 1, "format": "d"},
+        "axis": {
+            "title": f"Seats of {payload.n_seats}",
+            "grid": False,
+            "domain": True,
+            "tickMinStep": 1,
+            "format": "d",
+        },
     }
     y = {"field": "probability", "type": "quantitative", "scale": y_scale.encoding(), "axis": y_scale.axis(title=None)}
     place = {"x": x, "x2": {"field": "end"}, "y": y, "y2": {"field": "zero"}}
@@ -50,7 +58,13 @@ def seats_chart(payload: SeatsPayload, *, title: str | None = None) -> Chart:
         looks: dict[str, Any] = (
             {"fill": SERIES[0], "fillOpacity": 0.75}
             if number == 0
-            else {"fill": SERIES[1], "fillOpacity": 0.2, "stroke": SERIES[1], "strokeWidth": 1.5, "strokeDash": DASHES[0]}
+            else {
+                "fill": SERIES[1],
+                "fillOpacity": 0.2,
+                "stroke": SERIES[1],
+                "strokeWidth": 1.5,
+                "strokeDash": DASHES[0],
+            }
         )
         layers.append(
             {

@@ -14,8 +14,8 @@ drawn again. Text is ``currentColor`` in the page's font.
 | ``--chart-map-R-C`` | the map: row R of uncertainty, class C of the share | (shapes have an outline) |
 | ``--chart-map-R-C-ink`` | text on it | >= 4.5 |
 
-The map's colours are a value-suppressing uncertainty palette [1]: the wider the interval, the fewer classes of the share
-are told apart (8, 4, 2, 1) and the greyer they are, so that a map shouts only what is known.
+The map's colours are a value-suppressing uncertainty palette [1]: the wider the interval, the fewer classes of the
+share are told apart (8, 4, 2, 1) and the greyer they are, so that a map shouts only what is known.
 
 References
 ----------
@@ -62,7 +62,8 @@ _DARK: Final = {
 _VIRIDIS: Final = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
 _UNSURE: Final = {"light": "#d3d7dc", "dark": "#4b535d"}
 _GREYNESS: Final = (0.0, 0.3, 0.55, 0.8)
-_INKS: Final = ("#ffffff", "#101418")
+# Against any colour, black or white has a contrast of 4.58 or more.
+_INKS: Final = ("#ffffff", "#000000")
 
 SERIES: Final = tuple(f"var(--chart-series-{number})" for number in (1, 2, 3, 4))
 DASHES: Final = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])

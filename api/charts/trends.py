@@ -15,7 +15,7 @@ __all__ = ["MOST_LINES", "trend_chart"]
 MOST_LINES = len(SERIES)
 """Lines that can be told apart; of more areas or groups the first are drawn, and the description says so."""
 HEIGHT = 200.0
-LEFT, RIGHT, TOP = 46.0, 14.0, 10.0
+LEFT, RIGHT, TOP = 46.0, 30.0, 10.0
 WAVES = 22.0
 """Below the plot, for the marks of waves."""
 LABEL = 9.0
@@ -69,7 +69,14 @@ def trend_chart(payload: TrendPayload, *, waves: Sequence[WaveMark] = (), title:
         "layer": [
             layer
             for layer in (
-                *_lines(points, list(drawn), scale.encoding(), scale.axis(title=None), payload.periods, width),
+                *_lines(
+                    points,
+                    list(drawn),
+                    scale=scale.encoding(),
+                    axis=scale.axis(title=None),
+                    periods=payload.periods,
+                    width=width,
+                ),
                 *_waves(waves, at, width),
                 *key_layers(keys, left=-LEFT + 4, top=-key_space - TOP + 4),
             )
@@ -86,6 +93,7 @@ def trend_chart(payload: TrendPayload, *, waves: Sequence[WaveMark] = (), title:
 def _lines(
     points: list[dict[str, Any]],
     names: list[str],
+    *,
     scale: dict[str, Any],
     axis: dict[str, Any],
     periods: Sequence[str],
@@ -126,6 +134,12 @@ def _lines(
             "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": colour},
         },
         {
+            "name": "interval",
+            "data": {"values": [point for point in points if _is_alone(point, points)]},
+            "mark": {"type": "rule", "strokeWidth": 2},
+            "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": colour},
+        },
+        {
             "name": "line",
             "data": data,
             "mark": {"type": "line", "strokeWidth": 2, "aria": False},
@@ -147,6 +161,11 @@ def _lines(
     ]
 
 
+def _is_alone(point: dict[str, Any], points: list[dict[str, Any]]) -> bool:
+    """Whether it is the only one of its line: a band of one period has no width."""
+    return sum(1 for other in points if other["series"] == point["series"]) == 1
+
+
 def _waves(waves: Sequence[WaveMark], at: dict[str, int], width: float) -> list[dict[str, Any]]:
     """Triangles below the axis, one a period with all its waves in its name, and what they mean."""
     names: dict[str, list[str]] = {}
@@ -159,9 +178,7 @@ def _waves(waves: Sequence[WaveMark], at: dict[str, int], width: float) -> list[
         {"x": (at[period] + 0.5) * step, "y": y, "name": f"{period}: {', '.join(those)}", "text": _times(len(those))}
         for period, those in names.items()
     ]
-    place = {
-        channel: {"field": channel, "type": "quantitative", "scale": None, "axis": None} for channel in ("x", "y")
-    }
+    place = {channel: {"field": channel, "type": "quantitative", "scale": None, "axis": None} for channel in ("x", "y")}
     legend = [{"x": -LEFT + 4, "y": HEIGHT + 58, "text": "▲ waves of interviews"}] if marks else []
     text = {"text": {"field": "text", "type": "nominal"}}
     return [
@@ -217,5 +234,7 @@ def _described(
     ]
     left_out = f" The first {len(drawn)} of {n_lines} are drawn." if n_lines > len(drawn) else ""
     marked = f" {len(waves)} waves are marked." if waves else ""
-    hollow = " Hollow: nobody or few interviewed in the period." if any(p.flags for d in drawn.values() for p in d) else ""
+    hollow = (
+        " Hollow: nobody or few interviewed in the period." if any(p.flags for d in drawn.values() for p in d) else ""
+    )
     return f"{percent(payload.interval)} intervals as bands. {'. '.join(ends)}.{left_out}{hollow}{marked}"

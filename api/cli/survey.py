@@ -227,6 +227,42 @@ def show(runtime: Runtime, survey_id: str, json_: bool) -> None:
     print_table(("question", "text", "release", "stale because"), rows)
 
 
+@survey.command()
+@click.argument("survey_id", metavar="SURVEY")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=False)
+@click.option("--property", "code_property", metavar="NAME", help="Where the codes are: id, or a property.")
+@click.option("--projection", metavar="NAME", help="mercator, albersUsa, or identity. Default: by where they are.")
+@click.option("--remove", is_flag=True, help="Take the boundaries away: maps are of tiles again.")
+@as_json
+@click.pass_obj
+def boundaries(
+    runtime: Runtime,
+    *,
+    survey_id: str,
+    file: Path | None,
+    code_property: str | None,
+    projection: str | None,
+    remove: bool,
+    json_: bool,
+) -> None:
+    """Give a survey the shapes of its districts, from a GeoJSON or TopoJSON FILE; its maps are drawn with them.
+
+    Without FILE, show what it has.
+    """
+    from api.cli.boundaries import remove_boundaries, show_boundaries, store_file
+
+    if remove and file is not None:
+        raise click.UsageError("--remove takes no FILE.")
+    if file is None and (code_property or projection):
+        raise click.UsageError("--property and --projection go with a FILE.")
+    if remove:
+        remove_boundaries(runtime, survey_id, json_=json_)
+    elif file is None:
+        show_boundaries(runtime, survey_id, json_=json_)
+    else:
+        store_file(runtime, survey_id, file, code_property=code_property, projection=projection, json_=json_)
+
+
 def _warn_untold(bundle: "SurveyBundle") -> None:
     """Tell what the disclosure statement of a release will lack, unless waves tell it."""
     from polling.disclosure_items import untold_items

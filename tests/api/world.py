@@ -27,7 +27,8 @@ from jobs.survey import add_survey, load_survey, update_survey
 from jobs.webhook_threads import WebhookThreads
 from jobs.worker import Worker
 from mrp.counts import observed_levels
-from mrp.design import build_design
+from mrp.design import Design, build_design
+from mrp.evidence import Evidence, hyper_names
 from mrp.latents import LatentDraws
 from polling.secrets import SecretsFile
 from polling.store import releases
@@ -150,7 +151,25 @@ class KnownFit:
             priors={"intercept": "Normal(0, 1.5)"},
             versions={"known": "1"},
             seconds={"sample": 0.1},
+            evidence=known_evidence(self.design, self.n_draws).to_bytes(),
         )
+
+
+def known_evidence(design: Design, n_draws: int) -> Evidence:
+    """Standard deviations and energies of draws that nobody sampled."""
+    rng = np.random.default_rng(7)
+    names = hyper_names(design)
+    return Evidence(
+        hypers=np.abs(rng.normal(0.4, 0.1, (n_draws, len(names)))).astype(np.float32),
+        names=names,
+        prior_scale=np.full(sum(len(effect.columns) for effect in design.effects), 0.5),
+        prior_shapes=np.empty((0, 2)),
+        stats={
+            "diverging": np.zeros(n_draws, dtype=np.bool_),
+            "energy": rng.normal(100, 3, n_draws).astype(np.float32),
+            "tree_depth": np.full(n_draws, 4, dtype=np.int32),
+        },
+    )
 
 
 @dataclass

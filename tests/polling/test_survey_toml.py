@@ -202,6 +202,8 @@ def test_a_fault_of_the_declaration_names_its_key(
         ("2024-05-03", '"2024-05-03"', "backtest.fieldwork_end", "'fieldwork_end' must be a date such as 2018-11-06"),
         ("2024-05-03", "2024-05-03T10:00:00", "backtest.fieldwork_end", "'fieldwork_end' must be a date without"),
         ('turnout = "Voted"', "turnout = []", "backtest.keep.turnout", "no value is kept"),
+        ("[backtest.keep]", "wave_parts = 2\nwave_days = 7\n[backtest.keep]", "backtest.wave_parts", "interviews are"),
+        ("[backtest.keep]", "wave_days = 0\n[backtest.keep]", "backtest.wave_days", "'wave_days' must be"),
     ],
 )
 def test_a_fault_of_the_backtest_names_its_key(

@@ -1,4 +1,4 @@
-"""The process that draws charts: ``python -m api.charts.process``; see ``api.charts.renderer``.
+"""The process that draws charts: ``python -m api.drawing.process``; see ``api.drawing.renderer``.
 
 Each line of stdin is an order in JSON, a Vega-Lite specification with the chart's ``title`` and ``description`` in its
 ``usermeta``. Each is answered with a line on stdout:
@@ -10,13 +10,16 @@ The process ends at the end of stdin, so also with its parent.
 
 import json
 import os
+import re
 import sys
 from typing import Any
 
-from api.charts.mend import mend
+from api.drawing.mend import mend, xml_text
 
 __all__ = ["draw", "main"]
 
+# How JSON writes control characters, and U+FFFE and U+FFFF in UTF-8.
+SUSPECT = re.compile(rb"\\u00[01]|\\u007f|\\[bf]|\xef\xbf[\xbe\xbf]")
 WARM_UP = {"mark": "point", "data": {"values": [{"x": 1}]}, "encoding": {"x": {"field": "x", "type": "quantitative"}}}
 
 
@@ -27,9 +30,10 @@ def main() -> int:
     draw(WARM_UP)
     for line in sys.stdin.buffer:
         try:
-            answer = {"svg": draw(json.loads(line))}
+            answer = {"svg": draw(_printable(line))}
         except Exception as error:
-            answer = {"error": f"{type(error).__name__}: {error}"}
+            # What follows the first lines are places in the converter's own programs.
+            answer = {"error": " ".join(str(error).splitlines()[:2])}
         json.dump({**answer, "size_mb": _size_mb()}, answers)
         answers.write("\n")
         answers.flush()
@@ -44,6 +48,20 @@ def draw(spec: dict[str, Any]) -> str:
     # Without addresses that it may load from, it loads nothing.
     svg = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
     return mend(svg, title=about.get("title", ""), description=about.get("description", ""))
+
+
+def _printable(line: bytes) -> Any:
+    """An order, without the characters that XML cannot have: they make the converter abort its process."""
+    order = json.loads(line)
+    return _replaced(order) if SUSPECT.search(line) else order
+
+
+def _replaced(part: Any) -> Any:
+    if isinstance(part, str):
+        return xml_text(part)
+    if isinstance(part, dict):
+        return {name: _replaced(value) for name, value in part.items()}
+    return [_replaced(value) for value in part] if isinstance(part, list) else part
 
 
 def _size_mb() -> float:

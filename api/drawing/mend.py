@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
-__all__ = ["BASE_URL", "mend"]
+__all__ = ["BASE_URL", "mend", "xml_text"]
 
 BASE_URL = "https://vega.github.io/vega-datasets/"
 """What the converter puts before a relative address."""
@@ -49,7 +49,7 @@ def mend(svg: str, *, title: str, description: str) -> str:
         What the chart shows, and what is to be seen in it.
     """
     # Our own converter wrote it in this process, with every text escaped: no entities, no stranger's document.
-    root = ElementTree.fromstring(_xml_text(svg))  # noqa: S314
+    root = ElementTree.fromstring(svg)  # noqa: S314
     name = f"chart-{hashlib.sha256(f'{title}\n{description}\n{svg}'.encode()).hexdigest()[:10]}"
     children = [made for child in root for made in _mended(child)]
     has_links = any(made.tag == "a" for child in children for made in child.iter())
@@ -66,7 +66,7 @@ def mend(svg: str, *, title: str, description: str) -> str:
         },
     )
     for tag, text in (("title", title), ("desc", description)):
-        ElementTree.SubElement(mended, tag, {"id": f"{name}-{tag}"}).text = _xml_text(text)
+        ElementTree.SubElement(mended, tag, {"id": f"{name}-{tag}"}).text = xml_text(text)
     mended.extend(children)
     _rename_ids(mended, name)
     return ElementTree.tostring(mended, encoding="unicode")
@@ -147,6 +147,6 @@ def _rename_ids(root: ElementTree.Element, name: str) -> None:
                 element.attrib[attribute] = REFERENCE.sub(lambda found: f"url(#{ids[found.group(1)]})", value)
 
 
-def _xml_text(text: str) -> str:
+def xml_text(text: str) -> str:
     """The text without characters that XML cannot have."""
     return re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)

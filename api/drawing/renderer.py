@@ -1,7 +1,7 @@
 """Draw charts in a process of its own, one for each process that asks, and keep what was drawn.
 
 The converter (vl-convert: Vega-Lite and Vega in V8) holds Python's lock while it draws, 30 to 200 ms in which no other
-thread runs, and takes 130 MB; so it has a process that waits for orders (`api.charts.process`). It is started by the
+thread runs, and takes 130 MB; so it has a process that waits for orders (`api.drawing.process`). It is started by the
 first order or by `warm`, replaced when it dies, hangs or has become large, and ends with the process that started it.
 
 The key of a drawn chart is the hash of its whole specification: everything that the chart depends on.
@@ -52,7 +52,7 @@ class Renderer:
 
     def __init__(
         self,
-        command: tuple[str, ...] = (sys.executable, "-m", "api.charts.process"),
+        command: tuple[str, ...] = (sys.executable, "-m", "api.drawing.process"),
         *,
         timeout_s: float = TIMEOUT_S,
         large_mb: float = LARGE_MB,
