@@ -109,9 +109,9 @@ class Asking:
             kind=RevisionPayload,
         )
 
-    def representation(self, query: RepresentationQuery) -> RepresentationPayload:
+    def representation(self) -> RepresentationPayload:
         """Whom its interviews represent."""
-        return self._ask(query, prepare_representation, answer_representation, RepresentationPayload)
+        return self._ask(RepresentationQuery(), prepare_representation, answer_representation, RepresentationPayload)
 
     def methods(self, **query: Any) -> MethodsPayload:
         """Raw, weighted and model shares side by side."""

@@ -10,7 +10,7 @@ from api.auth import Principal
 from api.page.asking import ask_release
 from api.page.heads import Head, head_of
 from api.page.render import Shown, part, whole_page
-from api.routes.figures import get_figure, list_figures
+from api.routes.pictures import get_figure, list_figures
 from api.routes.releases import diagnostics_of, find_release
 from api.services import Services
 from api.statement import statement_of
@@ -70,7 +70,7 @@ def diagnostics_page(
 
 
 @get(
-    "/surveys/{survey_id:str}/releases/{release_id:str}/figures/{figure:str}",
+    "/surveys/{survey_id:str}/releases/{release_id:str}/figures/{name:str}",
     operation_id="pageFigure",
     include_in_schema=False,
     sync_to_thread=True,
@@ -78,13 +78,13 @@ def diagnostics_page(
 def figure_file(
     survey_id: FromPath[str],
     release_id: FromPath[str],
-    figure: FromPath[str],
+    name: FromPath[str],
     request: Request[Any, Any, Any],
     services: NamedDependency[Services],
 ) -> Response[Any]:
     """A figure of the fit, as the page of diagnostics shows it."""
     found: Response[Any] = get_figure.fn(
-        survey_id=survey_id, release_id=release_id, figure=figure, request=request, services=services
+        survey_id=survey_id, release_id=release_id, name=name, request=request, services=services
     )
     found.headers["Vary"] = "Cookie"
     return found

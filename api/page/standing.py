@@ -15,7 +15,6 @@ from api.page.figures import drawn
 from api.page.heads import head_of
 from api.page.kept import kept
 from api.page.render import Shown, part, whole_page
-from api.representation import ask_for_representation
 from api.routes.releases import find_release
 from api.services import Services
 
@@ -41,18 +40,16 @@ def representation_page(
     """Sample against frame."""
     with services.store.read() as session:
         release = find_release(session, survey_id, release_id)
-        query = ask_for_representation(session, release, intervals=(0.9,), option=None)
     asking = ask_release(services, survey_id, release.question_id, release_id)
-    asked = (principal.role, query)
     shown = kept(
-        services, "representation", asked, (asking.served,), lambda: _representation(asking, principal, query)
+        services, "representation", principal.role, (asking.served,), lambda: _representation(asking, principal)
     )
     return whole_page(request, shown)
 
 
-def _representation(asking: Asking, principal: Principal, query: Any) -> Shown:
+def _representation(asking: Asking, principal: Principal) -> Shown:
     head = head_of(asking, principal, "pageRepresentation")
-    answer = asking.representation(query)
+    answer = asking.representation()
     demographics = set(asking.loaded.electorate.demographics)
     rows = [row for row in answer.levels if row.column in demographics]
     shares = [SampleShare(row.column, row.level, row.sample_share, row.frame_share) for row in rows]
