@@ -27,7 +27,9 @@ __all__ = ["question_page"]
 
 PAIRS: Final = 15
 """Crosstabs that are offered at once; any other is made on their page."""
-CLOSEST: Final = 10
+PARENTS: Final = 2
+"""Levels of larger areas that are shown."""
+CLOSEST: Final = 5
 """Districts that are named."""
 
 
@@ -72,6 +74,7 @@ def _question(asking: Asking, principal: Principal, earlier: Served | None) -> S
         districts=districts,
         closest=sorted(districts.estimates, key=lambda row: (abs(row.share - 0.5), row.area))[:CLOSEST],
         groups=groups,
+        parents=[(one, asking.estimates(level=one)) for one in loaded.electorate.parents[:PARENTS]],
         pairs=list(combinations((one.name for one in loaded.declaration.demographics), 2))[:PAIRS],
         charts={
             "toplines": toplines_figure(answers),

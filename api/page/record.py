@@ -53,11 +53,10 @@ def record_page(
 
 
 def _coverage(record: TrackRecordPayload) -> list[CoveragePoint]:
-    return [
-        CoveragePoint(row.interval, row.observed, row.n_intervals, row.level)
-        for row in record.calibration
-        if row.of == "all" and not row.by
-    ]
+    """Of the level that says most: that with the most intervals."""
+    rows = [row for row in record.calibration if row.of == "all" and not row.by]
+    level = max(rows, key=lambda row: row.n_intervals).level if rows else ""
+    return [CoveragePoint(row.interval, row.observed, row.n_intervals) for row in rows if row.level == level]
 
 
 def _lead_times(record: TrackRecordPayload) -> list[LeadTimePoint]:
