@@ -21,7 +21,7 @@ from api.served import Served
 from api.services import Services
 from polling.errors import DrawsNotFound
 
-__all__ = ["question_page"]
+__all__ = ["answers_of", "movement_of", "question_page"]
 
 PAIRS: Final = 15
 """Crosstabs that are offered at once; any other is made on their page."""
@@ -56,7 +56,7 @@ def question_page(
 def _question(asking: Asking, principal: Principal, earlier: Served | None) -> Shown:
     head = head_of(asking, principal, "pageQuestion")
     loaded, served = asking.loaded, asking.served
-    answers = _answers(asking)
+    answers = answers_of(asking)
     toplines = [(one.option, row) for one in answers for row in one.estimates]
     nation = answers[0]
     districts = asking.estimates(level="district")
@@ -83,7 +83,7 @@ def _question(asking: Asking, principal: Principal, earlier: Served | None) -> S
             if groups
             else None,
         },
-        movement=_movement(asking, earlier),
+        movement=movement_of(asking, earlier),
         described=asking.described(),
         may_diagnose=principal.role in ("analyst", "admin"),
         place=(served.release.survey_id, served.release.question_id),
@@ -98,7 +98,7 @@ def _question(asking: Asking, principal: Principal, earlier: Served | None) -> S
     )
 
 
-def _answers(asking: Asking) -> list[EstimatesPayload]:
+def answers_of(asking: Asking) -> list[EstimatesPayload]:
     """The share of everybody for each option that is estimated."""
     found = []
     for option in asking.loaded.question.options:
@@ -108,7 +108,7 @@ def _answers(asking: Asking) -> list[EstimatesPayload]:
     return found
 
 
-def _movement(asking: Asking, earlier: Served | None) -> dict[str, Any]:
+def movement_of(asking: Asking, earlier: Served | None) -> dict[str, Any]:
     """How the share moved: between periods if the model has them, else what this release says differently."""
     if asking.has_periods:
         return _change(asking)
