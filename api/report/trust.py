@@ -22,6 +22,9 @@ __all__ = ["trust_of"]
 
 log = logging.getLogger("hustings.api")
 
+LEAST_AREAS = 5
+"""Areas whose coverage is drawn: of fewer it says nothing."""
+
 
 def trust_of(asking: Asking) -> dict[str, dict[str, Any] | None]:
     """Section -> what its part of the template needs; None where there is nothing to say."""
@@ -62,7 +65,7 @@ def _record(told: TrackRecordPayload) -> dict[str, Any] | None:
     points = [
         CoveragePoint(row.interval, row.observed, row.n_intervals, row.level)
         for row in told.calibration
-        if row.of == LAST and not row.by and row.n_areas > 1
+        if row.of == LAST and not row.by and row.n_areas >= LEAST_AREAS
     ]
     return {
         "rows": rows,
