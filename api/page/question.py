@@ -20,12 +20,16 @@ from api.page.render import Shown, part, whole_page
 from api.served import Served
 from api.services import Services
 from polling.errors import DrawsNotFound
+from polling.store import checks
+from polling.store.checks import ConcernRecord
 
 __all__ = ["answers_of", "movement_of", "question_page"]
 
 PAIRS: Final = 15
 """Crosstabs that are offered at once; any other is made on their page."""
-CLOSEST: Final = 10
+PARENTS: Final = 2
+"""Levels of larger areas that are shown."""
+CLOSEST: Final = 5
 """Districts that are named."""
 
 
@@ -70,6 +74,7 @@ def _question(asking: Asking, principal: Principal, earlier: Served | None) -> S
         districts=districts,
         closest=sorted(districts.estimates, key=lambda row: (abs(row.share - 0.5), row.area))[:CLOSEST],
         groups=groups,
+        parents=[(one, asking.estimates(level=one)) for one in loaded.electorate.parents[:PARENTS]],
         pairs=list(combinations((one.name for one in loaded.declaration.demographics), 2))[:PAIRS],
         charts={
             "toplines": toplines_figure(answers),
@@ -85,7 +90,8 @@ def _question(asking: Asking, principal: Principal, earlier: Served | None) -> S
         },
         movement=movement_of(asking, earlier),
         described=asking.described(),
-        may_diagnose=principal.role in ("analyst", "admin"),
+        concerns=_concerns(asking),
+        reasons=head.reasons,
         place=(served.release.survey_id, served.release.question_id),
         named=asking.release_id,
     )
@@ -96,6 +102,12 @@ def _question(asking: Asking, principal: Principal, earlier: Served | None) -> S
         main,
         announcement=f"Updated: release {served.release.number}.{told}",
     )
+
+
+def _concerns(asking: Asking) -> tuple[ConcernRecord, ...] | None:
+    """What its checks found, the worst first; None if they are not made yet."""
+    with asking.services.store.read() as session:
+        return checks.concerns_of(session, asking.served.release.fit_id)
 
 
 def answers_of(asking: Asking) -> list[EstimatesPayload]:
