@@ -20,7 +20,7 @@ from api.methods import MethodsQuery, answer_methods
 from api.methods_payloads import MethodsPayload
 from api.payloads import ReleasePayload
 from api.release_cache import LoadedRelease
-from api.representation import RepresentationQuery, answer_representation, prepare_representation
+from api.representation import answer_representation, ask_for_representation, prepare_representation
 from api.representation_payloads import RepresentationPayload
 from api.revisions import RevisionQuery, answer_revision, prepare_revision
 from api.routes.releases import describe_release
@@ -95,6 +95,16 @@ class Asking:
                     raise
                 return None
 
+    def methods(self, **query: Any) -> MethodsPayload:
+        """Raw, weighted and MRP shares side by side."""
+        return self._ask(MethodsQuery(**query), prepare_query, answer_methods, MethodsPayload)
+
+    def representation(self, **query: Any) -> RepresentationPayload:
+        """Whom its interviews represent."""
+        with self.services.store.read() as session:
+            asked = ask_for_representation(session, self.served.release, **query)
+        return self._ask(asked, prepare_representation, answer_representation, RepresentationPayload)
+
     def revision(self, earlier: Served, **query: Any) -> RevisionPayload:
         """What it says differently from an earlier release."""
         with self.services.store.read() as session:
@@ -108,14 +118,6 @@ class Asking:
             make=answer_revision,
             kind=RevisionPayload,
         )
-
-    def representation(self) -> RepresentationPayload:
-        """Whom its interviews represent."""
-        return self._ask(RepresentationQuery(), prepare_representation, answer_representation, RepresentationPayload)
-
-    def methods(self, **query: Any) -> MethodsPayload:
-        """Raw, weighted and model shares side by side."""
-        return self._ask(MethodsQuery(**query), prepare_query, answer_methods, MethodsPayload)
 
     def described(self) -> ReleasePayload:
         """What the release was made from."""

@@ -24,8 +24,8 @@ def drawn(draw: Callable[[], Chart]) -> Chart | None:
         return None
 
 
-def map_figure(asking: Asking, head: GroupsHead, rows: Sequence[AreaEstimate]) -> Chart | None:
-    """The map of districts, on the survey's boundaries or on tiles; each leads to its page."""
+def map_figure(asking: Asking, head: GroupsHead, rows: Sequence[AreaEstimate], *, linked: bool = True) -> Chart | None:
+    """The map of districts, on the survey's boundaries or on tiles; each leads to its page, where there are pages."""
     release = asking.served.release
     places, _ = find_places(
         asking.services,
@@ -33,7 +33,8 @@ def map_figure(asking: Asking, head: GroupsHead, rows: Sequence[AreaEstimate]) -
         version=release.survey_version,
         districts=asking.loaded.electorate.districts,
     )
-    return drawn(lambda: district_map(head, rows, places, link=lambda row: district_address(asking, row)))
+    link = (lambda row: district_address(asking, row)) if linked else None
+    return drawn(lambda: district_map(head, rows, places, link=link))
 
 
 def toplines_figure(answers: Sequence[EstimatesPayload]) -> Chart | None:

@@ -23,7 +23,7 @@ from polling.errors import DrawsNotFound
 from polling.store import checks
 from polling.store.checks import ConcernRecord
 
-__all__ = ["question_page"]
+__all__ = ["answers_of", "movement_of", "question_page"]
 
 PAIRS: Final = 15
 """Crosstabs that are offered at once; any other is made on their page."""
@@ -60,7 +60,7 @@ def question_page(
 def _question(asking: Asking, principal: Principal, earlier: Served | None) -> Shown:
     head = head_of(asking, principal, "pageQuestion")
     loaded, served = asking.loaded, asking.served
-    answers = _answers(asking)
+    answers = answers_of(asking)
     toplines = [(one.option, row) for one in answers for row in one.estimates]
     nation = answers[0]
     districts = asking.estimates(level="district")
@@ -88,7 +88,7 @@ def _question(asking: Asking, principal: Principal, earlier: Served | None) -> S
             if groups
             else None,
         },
-        movement=_movement(asking, earlier),
+        movement=movement_of(asking, earlier),
         described=asking.described(),
         concerns=_concerns(asking),
         reasons=head.reasons,
@@ -110,7 +110,7 @@ def _concerns(asking: Asking) -> tuple[ConcernRecord, ...] | None:
         return checks.concerns_of(session, asking.served.release.fit_id)
 
 
-def _answers(asking: Asking) -> list[EstimatesPayload]:
+def answers_of(asking: Asking) -> list[EstimatesPayload]:
     """The share of everybody for each option that is estimated."""
     found = []
     for option in asking.loaded.question.options:
@@ -120,7 +120,7 @@ def _answers(asking: Asking) -> list[EstimatesPayload]:
     return found
 
 
-def _movement(asking: Asking, earlier: Served | None) -> dict[str, Any]:
+def movement_of(asking: Asking, earlier: Served | None) -> dict[str, Any]:
     """How the share moved: between periods if the model has them, else what this release says differently."""
     if asking.has_periods:
         return _change(asking)

@@ -8,6 +8,7 @@ from litestar.params import FromPath, QueryParameter
 
 from api.auth import Principal
 from api.charts import MethodShare, SampleShare, methods_chart, representation_chart
+from api.known_shares import known_shares
 from api.labels import one_of
 from api.methods_payloads import MethodsPayload
 from api.page.asking import Asking, ask_release
@@ -40,10 +41,10 @@ def representation_page(
     """Sample against frame."""
     with services.store.read() as session:
         release = find_release(session, survey_id, release_id)
+        known = known_shares(session, survey_id, release.question_id)
     asking = ask_release(services, survey_id, release.question_id, release_id)
-    shown = kept(
-        services, "representation", principal.role, (asking.served,), lambda: _representation(asking, principal)
-    )
+    asked = (principal.role, known)
+    shown = kept(services, "representation", asked, (asking.served,), lambda: _representation(asking, principal))
     return whole_page(request, shown)
 
 
