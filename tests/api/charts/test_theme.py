@@ -101,6 +101,8 @@ def test_classes_are_round_and_hold_every_share():
     assert classes.of(0.31, 0.06) == (0, 0)
     assert classes.of(0.66, 0.06) == (0, 7)
     assert classes.of(0.66, 0.085) == (1, 3)  # 50% to 70% are two classes here, and 60% to 70% the last of four
+    assert classes.of(0.52, 0.085) == (1, 2)
+    assert classes.of(0.49, 0.11) == (2, 0)
     assert classes.of(0.52, 0.11) == (2, 1)
     assert classes.of(0.31, 0.129) == classes.of(0.66, 0.129) == (3, 0)
 
