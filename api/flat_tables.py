@@ -19,6 +19,9 @@ from msgspec import Struct, inspect
 from api.answer_payloads import EstimatesPayload, GroupsHead, ProbabilityPayload, RankPayload, WithheldGroup
 from api.comparison_payloads import ChangePayload, ContrastPayload, RevisionPayload
 from api.district_payloads import BattlegroundPayload, ProfilePayload, SeatsPayload
+from api.methods_payloads import MethodsPayload
+from api.record_payloads import TrackRecordPayload
+from api.representation_payloads import RepresentationPayload
 from api.trend_payloads import TrendPayload
 
 __all__ = ["ROWS", "WITHHELD", "flat_table", "head_of"]
@@ -35,6 +38,9 @@ ROWS: dict[type[Struct], tuple[str, ...]] = {
     SeatsPayload: ("options",),
     BattlegroundPayload: ("districts",),
     TrendPayload: ("points",),
+    TrackRecordPayload: ("scores",),
+    MethodsPayload: ("methods",),
+    RepresentationPayload: ("levels",),
 }
 """Payload of an answer -> its fields that are rows, in order; each a list, or a single one that may be null."""
 
@@ -102,7 +108,7 @@ def flat_table(payload: Struct) -> pl.DataFrame:
         If `ROWS` does not declare the payload.
     """
     in_rows, in_head = _columns(type(payload))
-    rows = [*_rows(payload), *getattr(payload, WITHHELD)]
+    rows = [*_rows(payload), *getattr(payload, WITHHELD, ())]
     fixed = {column.name.casefold() for column in (*in_rows, *in_head)}
     table: dict[str, pl.Series] = {}
     for column in in_rows:
@@ -125,8 +131,7 @@ def head_of(payload: Struct) -> dict[str, Any]:
 
 
 def _demographics(payload: Struct) -> list[str]:
-    assert isinstance(payload, GroupsHead)
-    return payload.by
+    return payload.by if isinstance(payload, GroupsHead) else []
 
 
 def _rows(payload: Struct) -> Iterator[Struct]:
@@ -140,13 +145,15 @@ def _columns(payload: type[Struct]) -> tuple[tuple[Column, ...], tuple[Column, .
     """Columns of the rows and of the head; of two with one name the row's is right."""
     fields = {one.name: one.type for one in _fields(payload)}
     parts = [_flat(kind) for name in ROWS[payload] for kind in _structures(fields[name])]
-    found = {column.name: column for part in ([*_flat(WithheldGroup)], *parts) for column in part}
-    found[WITHHELD] = Column(WITHHELD, pl.String(), found.pop("reason").path)
-    own = [name for name in payload.__struct_fields__ if name not in GroupsHead.__struct_fields__]
+    in_groups = issubclass(payload, GroupsHead)  # others have no areas of which something could be withheld
+    found = {column.name: column for part in ([*_flat(WithheldGroup)] if in_groups else [], *parts) for column in part}
+    if in_groups:
+        found[WITHHELD] = Column(WITHHELD, pl.String(), found.pop("reason").path)
+    own = [name for name in payload.__struct_fields__ if in_groups and name not in GroupsHead.__struct_fields__]
     head = {
         column.name: column
         for name in (*own, *HEAD)
-        if name not in ROWS[payload]
+        if name in fields and name not in ROWS[payload]
         for column in _flat_field(name, fields[name])
         if column.name not in found
     }

@@ -12,7 +12,7 @@ from msgspec import to_builtins
 
 from api import errors
 from api.problems import HTTP_KINDS, PROBLEMS, UNEXPECTED, answer
-from jobs.errors import WebhookRefused
+from jobs.errors import PicturesFailed, WebhookRefused
 from polling import errors as polling_errors
 from polling.faults import Fault
 
@@ -53,7 +53,7 @@ def asks_for_key(_name: str, operation: Operation) -> bool:
     return bool(operation["security"])
 
 
-ASKS_FOR_SHARES = tagged("estimates")
+ASKS_FOR_SHARES = either(tagged("estimates"), of("getRepresentation"))
 CHANGES_WAVES = of(
     "receiveWave",
     "receiveBatch",
@@ -66,12 +66,14 @@ CHANGES_WAVES = of(
     "releaseQuarantine",
 )
 
+SHOWS_DRAWS = ("getFigure", "getDataTree")
+
 RULES: dict[str, Rule] = {
     "bad-request": always,
     "unknown-parameter": always,
     "repeated-parameter": lambda _, operation: any(one["in"] == "query" for one in _parameters(operation)),
     "nul-character": lambda _, operation: bool(_parameters(operation)) or "requestBody" in operation,
-    "bad-upload": of("receiveWave", "openWave"),
+    "bad-upload": of("receiveWave", "openWave", "addKnownResult"),
     "bad-idempotency-key": takes("Idempotency-Key"),
     "bad-event-id": of("followEvents"),
     "moment-without-zone": either(takes("as_of"), of("undoWaves")),
@@ -89,6 +91,9 @@ RULES: dict[str, Rule] = {
     "job-not-found": in_path("job_id"),
     "key-not-found": in_path("prefix"),
     "erasure-not-found": in_path("case_number"),
+    "result-not-found": in_path("result_id"),
+    "result-conflict": of("addKnownResult", "withdrawKnownResult"),
+    "result-rejected": of("addKnownResult"),
     "webhook-not-found": in_path("webhook_id"),
     "delivery-not-found": in_path("event_id"),
     "idempotency-key-reused": takes("Idempotency-Key"),
@@ -101,7 +106,8 @@ RULES: dict[str, Rule] = {
     "key-state": of("rotateKey", "revokeKey"),
     "not-acceptable": always,
     "bad-cursor": takes("cursor"),
-    "draws-gone": either(ASKS_FOR_SHARES, of("pinRelease", "confirmRelease", "getDraws")),
+    "draws-gone": either(ASKS_FOR_SHARES, of("pinRelease", "confirmRelease", "getDraws", *SHOWS_DRAWS)),
+    "pictures-failed": of(*SHOWS_DRAWS),
     "events-gone": of("followEvents"),
     "too-large": always,
     "unsupported-media-type": always,
@@ -122,7 +128,7 @@ RULES: dict[str, Rule] = {
     "database-unreachable": always,
     "internal-error": asks_for_key,
     "database-not-ready": of("ready"),
-    "reader-unavailable": of("receiveWave", "receiveBatch"),
+    "reader-unavailable": of("receiveWave", "receiveBatch", "addKnownResult"),
     "secrets-unusable": asks_for_key,
 }
 """Type -> who may answer it, where the status is documented. The others are of no route: unknown paths and methods."""
@@ -179,6 +185,7 @@ def _refusals() -> list[Exception]:
         errors.TooManyStreams(100),
         errors.NoReleaseYet("Question 'rail' has no release yet: its first fit is waiting."),
         errors.TooManyRequests(rate=200, burst=1000, retry_after_s=1),
+        PicturesFailed("it took more than 120 seconds"),
         errors.ServiceBusy(),
         errors.DatabaseAway(),
         polling_errors.SurveyNotFound("dmeo"),
@@ -195,6 +202,9 @@ def _refusals() -> list[Exception]:
         polling_errors.WaveWithdrawn("w9", "it has this file and was withdrawn. Restore it instead."),
         polling_errors.WaveStateRefused("w9", "it is not open."),
         polling_errors.WaveRejected([fault], n_rows=1000),
+        polling_errors.ResultNotFound("rail", "0190"),
+        polling_errors.ResultConflict("A result of 2026-11-03 is known already. Say why this one takes its place."),
+        polling_errors.ResultRejected([_IN_A_RESULT]),
         polling_errors.BoundariesRefused([shape]),
         polling_errors.BoundariesNotFound("demo"),
         polling_errors.WebhookNotFound("0190"),
@@ -208,6 +218,10 @@ def _refusals() -> list[Exception]:
         polling_errors.KeyNotFound("abcd2345"),
     ]
 
+
+_IN_A_RESULT = Fault(
+    "truth.csv", 7, "share", "52.3", "the share is above 1: is it in percent?", "Divide percent by 100."
+)
 
 _OF_THE_FRAMEWORK = {
     403: "This is not allowed",

@@ -28,6 +28,11 @@ class ScoreRow:
     """Share of districts whose interval covers the truth, by the interval's probability."""
     interval_score: float | None = None
     mean_width: float | None = None
+    crps: float | None = None
+    """Continuous ranked probability score (``mrp.proper_scores``)."""
+    brier: float | None = None
+    """Of the probability of more than one half, like the next."""
+    log_score: float | None = None
     rank_correlation: float | None = None
     """Spearman's with the benchmark, where there is one."""
 

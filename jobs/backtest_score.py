@@ -79,6 +79,9 @@ def score_against(outcomes: Outcomes, estimates: Baseline) -> ScoreRow:
         coverage=scores.coverage,
         interval_score=scores.interval_score,
         mean_width=scores.mean_width,
+        crps=scores.crps,
+        brier=scores.brier,
+        log_score=scores.log_score,
         rank_correlation=ranks,
     )
 

@@ -1,10 +1,17 @@
-"""What a backtest pushes: a file of interviews, split into the waves that its pollsters would have sent."""
+"""What a backtest pushes: a file of interviews, split into the waves that its pollsters would have sent.
 
+Where waves follow each other, a file without waves is split by a declared rule: by date into spans of ``wave_days``, or
+without dates at random into ``wave_parts``, which then stand for samples of the same people and show what more
+interviews do, not what time does.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from jobs.backtest_tables import read_table
@@ -12,7 +19,7 @@ from jobs.errors import BacktestImpossible
 from polling.bundle import SurveyBundle
 from polling.declaration import Backtest
 
-__all__ = ["BacktestPlan", "PushedWave", "plan_backtest", "split_waves"]
+__all__ = ["BacktestPlan", "PushedWave", "in_fieldwork_order", "plan_backtest", "split_rule", "split_waves"]
 
 # No column of a file can have these names.
 _POLLSTER, _WAVE = "\x00pollster", "\x00wave"
@@ -62,7 +69,9 @@ def plan_backtest(bundle: SurveyBundle, question: str | None, interviews: str | 
     return BacktestPlan(declared, declaration.question(wanted).id, interviews or declared.interviews)
 
 
-def split_waves(bundle: SurveyBundle, plan: BacktestPlan, tables: Path, *, now: datetime) -> list[PushedWave]:
+def split_waves(
+    bundle: SurveyBundle, plan: BacktestPlan, tables: Path, *, now: datetime, apart: bool = False
+) -> list[PushedWave]:
     """Read the file, keep the interviews that are declared to be kept, and split them into waves.
 
     Parameters
@@ -71,6 +80,8 @@ def split_waves(bundle: SurveyBundle, plan: BacktestPlan, tables: Path, *, now: 
         Folder of the file.
     now
         Its day is the day of fieldwork where neither declaration nor interviews have a date.
+    apart
+        Split by the declared rule where no column says which interviews are a wave.
 
     Raises
     ------
@@ -86,21 +97,64 @@ def split_waves(bundle: SurveyBundle, plan: BacktestPlan, tables: Path, *, now: 
         table = table.filter(pl.col(column).cast(pl.String).is_in(values))
     if table.is_empty():
         raise BacktestImpossible(f"No interview of {plan.interviews} has the values that [backtest.keep] asks for.")
+    rule = _by_rule(bundle, declared, table) if apart and declared.wave_by is None else None
+    whole = pl.lit(Path(plan.interviews).stem) if rule is None else rule
     split = table.with_columns(
         (pl.col(declared.pollster_column).cast(pl.String) if declared.pollster_column else pl.lit(declared.pollster))
         .fill_null(declared.pollster)
         .alias(_POLLSTER),
-        (pl.col(declared.wave_by).cast(pl.String) if declared.wave_by else pl.lit(Path(plan.interviews).stem))
-        .fill_null("no wave")
-        .alias(_WAVE),
+        (pl.col(declared.wave_by).cast(pl.String) if declared.wave_by else whole).fill_null("no wave").alias(_WAVE),
     )
     waves = []
     for (pollster, reference), part in split.group_by(_POLLSTER, _WAVE, maintain_order=True):
         content = BytesIO()
         part.drop(_POLLSTER, _WAVE).write_parquet(content)
         start, end = _fieldwork(bundle, declared, part, str(pollster), now)
+        if rule is not None and declared.wave_parts is not None:
+            start, end = _part_of(start, end, int(str(reference).rpartition(" ")[2]), declared.wave_parts)
         waves.append(PushedWave(str(pollster), str(reference), content.getvalue(), start, end))
     return waves
+
+
+def in_fieldwork_order(waves: Iterable[PushedWave]) -> list[PushedWave]:
+    """Waves as their fieldwork ended."""
+    return sorted(waves, key=lambda wave: (wave.fieldwork_end, wave.fieldwork_start, wave.reference))
+
+
+def split_rule(declared: Backtest) -> str:
+    """By which rule interviews become waves that follow each other, in words."""
+    if declared.wave_by is not None:
+        return f"Waves are those of column {declared.wave_by}."
+    if declared.wave_days is not None:
+        return f"Waves are spans of {declared.wave_days} days of the interviews' dates."
+    if declared.wave_parts is not None:
+        return (
+            f"Interviews have no dates: they are dealt at random into {declared.wave_parts} waves of equal size, each "
+            "with its part of the fieldwork. What changes from wave to wave is their number, not time."
+        )
+    return "All interviews are one wave."
+
+
+def _by_rule(bundle: SurveyBundle, declared: Backtest, table: pl.DataFrame) -> pl.Series | None:
+    """Name of the wave of each interview; None where no rule is declared."""
+    if declared.wave_parts is not None:
+        part = np.random.default_rng(0).permutation(table.height) % declared.wave_parts
+        return pl.Series([f"part {number + 1}" for number in part])
+    if declared.wave_days is None:
+        return None
+    column = bundle.declaration.columns_of(declared.pollster).get("date")
+    if column not in table.columns:
+        raise BacktestImpossible("wave_days splits interviews by their date, and they have none. Use wave_parts.")
+    days = table[column].cast(pl.String).str.head(10).str.to_date(strict=False)
+    span = (days - days.min()).dt.total_days() // declared.wave_days
+    return pl.Series([f"days {number + 1:03d}" if number is not None else None for number in span], dtype=pl.String)
+
+
+def _part_of(start: date, end: date, part: int, parts: int) -> tuple[date, date]:
+    """Days of one of several equal parts of a fieldwork, counted from 1."""
+    days = (end - start).days + 1
+    first = start + timedelta(days=(part - 1) * days // parts)
+    return first, max(first, start + timedelta(days=part * days // parts - 1))
 
 
 def _fieldwork(

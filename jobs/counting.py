@@ -8,7 +8,7 @@ moment they are the counts "as known on" it. They are the sum of the counts of t
 
 import hashlib
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -62,12 +62,19 @@ def count_interviews(
     question: Question,
     *,
     at: datetime | None = None,
+    only: Collection[str] | None = None,
     memory: CountedParts | None = None,
+    also: tuple[str, ...] = (),
 ) -> CountedInterviews:
     """Count the interviews of every wave that is counted, or was at a moment.
 
     Parameters
     ----------
+    only
+        Ids of the waves that are counted; periods that are waves keep their numbers among all. None: every wave.
+    also
+        Of "period" and "pollster" those to count by although the formula does not read them. What was counted with
+        other columns is of no use to ``memory``.
     memory
         Of an earlier count: parts that are as they were are not counted again.
 
@@ -83,11 +90,14 @@ def count_interviews(
     counted = {part.wave.id: part.wave for part in used}
     in_time = sorted(counted.values(), key=lambda wave: (wave.fieldwork_end or wave.received_at.date(), wave.reference))
     place = {wave.id: number for number, wave in enumerate(in_time, start=1)}
+    if only is not None:
+        used = [part for part in used if part.wave.id in only]
+        counted = {part.wave.id: part.wave for part in used}
     # What the formula reads of an interview and not of a person, unless the survey has a demographic of that name.
     named = [column for column in observed_columns(question.model) if column in _OF_WAVES]
     if "mode" in named and "mode" not in declaration.cell_columns:
         _require_modes(in_time, declaration)
-    by = tuple(dict.fromkeys((*declaration.cell_columns, *named)))
+    by = tuple(dict.fromkeys((*declaration.cell_columns, *named, *also)))
     tables = []
     with (memory or CountedParts()).of(declaration, question) as counts_of_part:
         for part in used:

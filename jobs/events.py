@@ -65,6 +65,9 @@ KINDS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     "question-released": ("question", _QUESTION),
     "question-stale": ("question", {**_QUESTION, "stale_since": "stale_since"}),
     "interviews-left-out": ("question", {"question_id": "question", "wave_id": "wave"}),
+    "result-added": ("question", {"question_id": "question"}),
+    "result-withdrawn": ("question", {"question_id": "question"}),
+    "releases-scored": ("question", {"question_id": "question"}),
     "survey-added": ("survey", {"version": "version"}),
     "survey-updated": ("survey", {"version": "version"}),
 }

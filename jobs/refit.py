@@ -28,6 +28,7 @@ from jobs.erasure import finish_question
 from jobs.errors import FitImpossible
 from jobs.fit_request import FitRequest, FitResult
 from jobs.retention import LARGE_SHARE
+from jobs.score_ask import ask_scores_of_new
 from jobs.settings import Settings
 from mrp.electorate import Electorate
 from mrp.laplace.engine import LaplaceSettings
@@ -172,6 +173,9 @@ def store_result(session: Session, claim: Claim, prepared: PreparedRefit, result
         ended = queue.fail(session, claim, now=now, code="fit-rejected", detail=reason, fit_id=fit_id)
         job_events.tell(session, ended, now=now)
         return fit_id
+    # Before the publication, which has the outbox in hand from then on.
+    releases.lock_state(session, survey_id, question_id)
+    ask_scores_of_new(session, survey_id=survey_id, question_id=question_id, now=now)
     try:
         release = releases.publish(session, fit_id=fit_id, now=now)
         finish_question(session, survey_id=survey_id, question_id=question_id, now=now)
@@ -220,6 +224,7 @@ def _new_fit(prepared: PreparedRefit, result: FitResult, *, publishable: bool) -
         diagnostics=result.diagnostics,
         counts=_parquet(request.counts),
         draws=result.draws,
+        evidence=result.evidence,
     )
 
 

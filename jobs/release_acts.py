@@ -14,6 +14,7 @@ from jobs import ledger
 from jobs.confirm_ask import ask_confirmation
 from jobs.erasure import finish_question
 from jobs.restate import ask_refit, tell_asked
+from jobs.score_ask import ask_scores_of_new
 from jobs.settings import Settings
 from polling.secrets import SecretsFile
 from polling.store import by_hand, releases, waves
@@ -102,6 +103,8 @@ def end_hold(
         changed, published = by_hand.end_hold(session, survey_id, question_id, actor=actor, reason=reason, now=now)
         if changed:
             finish_question(session, survey_id=survey_id, question_id=question_id, now=now)
+        if published is not None:
+            ask_scores_of_new(session, survey_id=survey_id, question_id=question_id, now=now)
         state = releases.question_state(session, survey_id, question_id)
         lacking = changed and published is None and (state.release_id is None or state.stale_since is not None)
         jobs: tuple[JobRecord, ...] = ()

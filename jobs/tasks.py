@@ -6,12 +6,14 @@ from sqlalchemy.orm import Session
 
 from jobs.backup import expire_backups
 from jobs.backup_job import BACKUP, ask_backup
+from jobs.check_ask import CHECK, ask_next_check
 from jobs.clock import DAY, Task
 from jobs.confirm_ask import CONFIRM, NIGHT, begin_night
 from jobs.draws import forget_draws
 from jobs.erasure import overdue
 from jobs.open_wave import close_due
 from jobs.retention import purge_all
+from jobs.score_ask import ask_missing_scores
 from jobs.settings import Settings
 from jobs.source_read import SOURCE, ask_due
 from jobs.spool import clean_spool
@@ -23,6 +25,7 @@ from polling.store.job_history import forget_jobs
 
 __all__ = ["house_tasks"]
 
+SOON = timedelta(seconds=20)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 
@@ -33,6 +36,9 @@ def house_tasks(settings: Settings) -> tuple[Task, ...]:
 
     def look_for_refits(session: Session, now: datetime) -> str | None:
         return _told(sweep(session, settings, now=now), "refit asked for again", "refits asked for again")
+
+    def look_for_scores(session: Session, now: datetime) -> str | None:
+        return _told(ask_missing_scores(session, now=now), "question to be scored", "questions to be scored")
 
     def read_sources(session: Session, now: datetime) -> None:
         ask_due(session, settings, now=now)
@@ -76,6 +82,10 @@ def house_tasks(settings: Settings) -> tuple[Task, ...]:
         asked = begin_night(session, settings, now=now)
         return "nothing to confirm" if asked is None else f"asked for job {asked.id}"
 
+    def check(session: Session, now: datetime) -> str | None:
+        asked = ask_next_check(session, settings, now=now)
+        return None if asked is None else f"asked for job {asked.id}"
+
     def back_up(session: Session, now: datetime) -> str:
         return f"asked for job {ask_backup(session, settings, now=now).id}"
 
@@ -90,9 +100,11 @@ def house_tasks(settings: Settings) -> tuple[Task, ...]:
     nightly.append(Task(NIGHT, DAY, confirm, at=night, about="confirm what is served with NUTS", kind=CONFIRM))
     return (
         Task("sweep", every, look_for_refits, about="ask again for refits that are missing"),
+        Task("score-releases", every, look_for_scores, about="ask again for scores of releases that are missing"),
         Task("read-sources", MINUTE, read_sources, about="look at sources whose time has come", kind=SOURCE),
         Task("close-waves", 5 * MINUTE, close_waves, about="close open waves whose last day has passed"),
         Task("watch-questions", 5 * MINUTE, watch, about="raise an alarm for questions that are stale for long"),
+        Task("check", SOON, check, about="check what was published and is served", kind=CHECK),
         *nightly,
         Task("forget-draws", 5 * MINUTE, drop_draws, about="delete draws of releases whose time is over"),
         Task("purge", HOUR, purge, about="reduce interviews whose time is over to counts"),

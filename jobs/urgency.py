@@ -8,7 +8,9 @@ PRIORITIES = {
     "webhook-replay": 1,
     "source": 1,
     "free-bytes": 1,
+    "score": 3,
     "backup": 5,
+    "check": 8,
     "confirm": 9,
 }
 """Kind -> priority. Somebody waits for a refit, and for an event, which takes no time; nobody for a confirmation."""

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrp.errors import ScoreError, ShapeMismatch
+from mrp.proper_scores import call_scores, crps, pit, pit_counts
 
 __all__ = ["COVERAGE_LEVELS", "Scores", "rank_correlation", "score"]
 
@@ -47,6 +48,17 @@ class Scores:
     """Of the 90% interval, averaged over districts."""
     mean_width: float
     """Of the 90% interval."""
+    crps: float
+    """Continuous ranked probability score, averaged over districts; see `mrp.proper_scores`, as for what follows."""
+    n_calls: int
+    """Districts where the share was above or below the threshold of a win."""
+    n_right_calls: int
+    """Those of them where what happened had more than half of the probability."""
+    brier: float | None
+    """Of the calls; None without any, like the next."""
+    log_score: float | None
+    pit: tuple[int, ...]
+    """How many districts have their probability integral transform in each tenth of [0, 1]."""
 
     def to_json(self) -> dict[str, Any]:
         """A value that ``json.dumps`` takes."""
@@ -59,6 +71,12 @@ class Scores:
             "coverage": dict(self.coverage),
             "interval_score": self.interval_score,
             "mean_width": self.mean_width,
+            "crps": self.crps,
+            "n_calls": self.n_calls,
+            "n_right_calls": self.n_right_calls,
+            "brier": self.brier,
+            "log_score": self.log_score,
+            "pit": list(self.pit),
         }
 
 
@@ -69,6 +87,7 @@ def score(
     point: Floats | None = None,
     truth_se: Floats | None = None,
     seed: int = 0,
+    threshold: float = 0.5,
 ) -> Scores:
     """Score draws of shares.
 
@@ -85,6 +104,8 @@ def score(
         draw plus Normal(0, se).
     seed
         For that noise.
+    threshold
+        The share above which a district is won.
 
     Raises
     ------
@@ -116,6 +137,7 @@ def score(
         coverage[level] = float(np.mean((low <= truth) & (truth <= high)))
     low, high = _interval(draws, _SCORED_INTERVAL)
     outside = np.maximum(low - truth, 0) + np.maximum(truth - high, 0)
+    calls = call_scores(draws, truth, threshold=threshold)
     return Scores(
         n_districts=truth.size,
         rmse=float(np.sqrt(np.mean(error**2))),
@@ -125,6 +147,12 @@ def score(
         coverage=coverage,
         interval_score=float(np.mean(high - low + 2 / (1 - _SCORED_INTERVAL) * outside)),
         mean_width=float(np.mean(high - low)),
+        crps=float(np.mean(crps(draws, truth))),
+        n_calls=calls.n,
+        n_right_calls=calls.n_right,
+        brier=calls.brier,
+        log_score=calls.log_score,
+        pit=pit_counts(pit(draws, truth)),
     )
 
 

@@ -8,6 +8,7 @@ key in survey.toml           meaning
 ===========================  =========================================================================================
 survey.id                    lowercase letters, digits, ``-`` and ``_``
 survey.title, universe       who is described by the estimates, in words
+survey.public                true: its web pages need no account (default false); the HTTP interface asks for a key
 survey.<fact>                disclosure items, text: see ``SURVEY_FACTS``; ``sponsor``, ``mode`` and ``sample_source``
                              have to be told here or by every wave before a release is published
 columns.respondent           column with the respondent's id (optional; stored only as a keyed hash)
@@ -88,6 +89,11 @@ backtest.option              the option of the truth compared with the first opt
 backtest.last_result         a predictor that was the last result: ``"name"`` or ``"1 - name"``
 backtest.keep.<column>       the value, or list of values, that an interview must have to be pushed
 backtest.wave_by             column that splits the file into waves (default: one wave)
+backtest.wave_days           without ``wave_by``, where waves follow each other (``--replay``, ``--folds``): interviews
+                             are split by their date into waves of so many days
+backtest.wave_parts          likewise for interviews without date: dealt at random into so many waves of equal size,
+                             each with its part of the declared fieldwork
+backtest.truth_date          the day of which the truth is true (default: the last day of fieldwork)
 backtest.pollster            name of the pollster (default ``backtest``)
 backtest.pollster_column     column with the pollster's name, instead of that
 backtest.fieldwork_start     dates of the fieldwork, for interviews without date; likewise ``fieldwork_end``
@@ -261,6 +267,9 @@ class Backtest:
     last_result: LastResult | None = None
     keep: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     wave_by: str | None = None
+    wave_days: int | None = None
+    wave_parts: int | None = None
+    truth_date: dt.date | None = None
     pollster: str = "backtest"
     pollster_column: str | None = None
     fieldwork_start: dt.date | None = None
@@ -301,6 +310,8 @@ class SurveyDeclaration:
     backtest: Backtest | None = None
     sources: tuple[Source, ...] = ()
     """Where files are fetched from."""
+    public: bool = False
+    """Whether its web pages need no account."""
 
     @property
     def levels(self) -> dict[str, tuple[str, ...]]:

@@ -216,6 +216,12 @@ def _check_backtest(declaration: SurveyDeclaration, root: Section) -> None:
         section.fault("fieldwork_end", "the fieldwork ends before it starts", "Correct the dates.", value=end)
     if len({"fieldwork_start", "fieldwork_end"} & set(section.names())) == 1:
         section.fault(None, "one of fieldwork_start and fieldwork_end is missing", "Give both or neither.")
+    ways = [name for name in ("wave_by", "wave_days", "wave_parts") if getattr(backtest, name) is not None]
+    if len(ways) > 1:
+        section.fault(ways[1], f"interviews are split by {ways[0]} already", "Keep one of them.")
+    if backtest.wave_parts is not None and backtest.fieldwork_start is None:
+        remedy = "Give fieldwork_start and fieldwork_end, which the waves divide among them."
+        section.fault("wave_parts", "the fieldwork that is to be divided is not declared", remedy)
     for column, values in backtest.keep.items():
         if not values:
             section.section("keep").fault(column, "no value is kept", "List the values kept.")

@@ -37,6 +37,9 @@
   x BytesHeld           deleted bytes cannot be freed while others use the database
   x WebhookNotFound     the survey has no such webhook
   x DeliveryNotFound    an event was never sent to a webhook, or is not kept any more
+  x ResultRejected      a known result has faults; carries them all, nothing was stored
+  x ResultConflict      another result of that day is known already, or this one is not current
+  x ResultNotFound      the question has no such known result
   x BoundariesRefused   a file of boundaries has faults; carries them all, nothing was stored
   x BoundariesNotFound  the survey has no boundaries
   x StoreError          the database cannot be opened, or is of a kind there is no store for
@@ -75,6 +78,9 @@ __all__ = [
     "ReleaseNotFound",
     "ReleaseRefused",
     "RespondentsUnknown",
+    "ResultConflict",
+    "ResultNotFound",
+    "ResultRejected",
     "SchemaOutdated",
     "SchemaTooNew",
     "SecretsError",
@@ -415,3 +421,23 @@ class DeliveryNotFound(PollingError):
             f"Event {event_id} was never sent to this webhook, or is not kept any more. Its deliveries list those that "
             "were."
         )
+
+
+class ResultRejected(PollingError):
+    """A known result has faults; nothing was stored. ``faults`` stand for all; ``n_faults`` counts them."""
+
+    def __init__(self, faults: Sequence[Fault], *, total: int | None = None) -> None:
+        self.faults = tuple(faults[:MAX_REPORTED_FAULTS])
+        self.n_faults = sum(fault.count for fault in faults) if total is None else total
+        super().__init__(f"The result has {_count(self.n_faults)}. {_first(self.faults)}")
+
+
+class ResultConflict(PollingError):
+    """A known result contradicts one that is stored, or stands so that this cannot be done; nothing was changed."""
+
+
+class ResultNotFound(PollingError):
+    """The question has no such known result."""
+
+    def __init__(self, question_id: str, result_id: str) -> None:
+        super().__init__(f"Question '{question_id}' has no known result '{result_id[:80]}'. List them to find the id.")

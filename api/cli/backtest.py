@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["backtest"]
 
+ENGINES = ("laplace", "nuts")
 SCORES = ("rmse", "mae", "bias", "correlation", "interval_score", "mean_width", "rank_correlation")
 
 
@@ -26,13 +27,22 @@ SCORES = ("rmse", "mae", "bias", "correlation", "interval_score", "mean_width", 
     help="Where the tables lie, if not in the folder.",
 )
 @click.option("--question", help="Question to score. Default: the declared one, or the only one.")
-@click.option("--engine", type=click.Choice(["laplace", "nuts"]), help="How to fit. Default: the setting engine.")
+@click.option("--engine", type=click.Choice(ENGINES), help="How to fit. Default: the setting engine.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of the fit. Default: follows from the inputs.")
 @click.option(
     "--districts",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the table of districts here (.csv or .parquet).",
 )
+@click.option("--replay", is_flag=True, help="Push waves in fieldwork order, publish after each, score all releases.")
+@click.option(
+    "--folds", type=click.IntRange(2), metavar="K", help="Fit without each of K folds of waves; predict them."
+)
+@click.option("--learning-curve", is_flag=True, help="Accuracy against the number of interviews.")
+@click.option("--sizes", help="Of the learning curve: interviews, as 100,400,1600. Default: all, and halves of it.")
+@click.option("--seeds", type=click.IntRange(1, 100), default=3, show_default=True, help="Samples of each size.")
+@click.option("--engines", help="Compare engines: laplace,nuts.")
+@click.option("--models", multiple=True, metavar="NAME=FORMULA|FILE", help="Compare models; may be repeated.")
 @as_json
 @click.pass_obj
 def backtest(
@@ -44,12 +54,20 @@ def backtest(
     engine: str | None,
     seed: int | None,
     districts: Path | None,
+    replay: bool,
+    folds: int | None,
+    learning_curve: bool,
+    sizes: str | None,
+    seeds: int,
+    engines: str | None,
+    models: tuple[str, ...],
     json_: bool,
 ) -> None:
     """Push the survey's interviews through the same path as any wave, fit, and compare with the truth.
 
     Works in a temporary store: nothing of the running service is touched. Exit code 1 if the fit is not
-    publishable; its scores are printed all the same.
+    publishable; its scores are printed all the same. Instead of one fit: --replay, --folds, --learning-curve, or
+    --engines and --models. Ctrl-C ends the fit that runs, and leaves nothing behind.
     """
     from dataclasses import replace
 
@@ -61,6 +79,32 @@ def backtest(
     if districts is not None and not districts.absolute().parent.is_dir():
         raise click.BadParameter(f"there is no folder {districts.absolute().parent}", param_hint="--districts")
     settings = replace(runtime.settings, engine=engine) if engine else runtime.settings
+    modes: dict[str, object] = {"--replay": replay, "--folds": folds, "--learning-curve": learning_curve}
+    modes["--engines and --models"] = engines or models
+    asked = [name for name, given in modes.items() if given]
+    if len(asked) > 1:
+        raise click.UsageError(f"{' and '.join(asked)} are different questions: ask one of them at a time.")
+    if asked:
+        from api.cli import backtest_modes
+
+        experiment = backtest_modes.Experiment(
+            folder=folder,
+            data_dir=data_dir,
+            settings=settings,
+            question=question,
+            seed=1 if seed is None else seed,
+            json=json_,
+            progress=lambda: progress_bar(quiet=json_),
+        )
+        if replay:
+            backtest_modes.run_replay(experiment)
+        elif folds is not None:
+            backtest_modes.run_folds(experiment, folds)
+        elif learning_curve:
+            backtest_modes.run_curve(experiment, _sizes(sizes), seeds)
+        else:
+            backtest_modes.run_compare(experiment, backtest_modes.read_models(models), _engines(engines))
+        return
     with progress_bar(quiet=json_) as show:
         report = run_backtest(
             folder,
@@ -80,6 +124,24 @@ def backtest(
         _write(report.districts, districts)
     if not report.publishable:
         raise click.exceptions.Exit(1)
+
+
+def _sizes(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise click.BadParameter("write numbers of interviews, as 100,400,1600", param_hint="--sizes")
+    return [int(part) for part in parts]
+
+
+def _engines(text: str | None) -> list[str]:
+    engines = [] if text is None else [part.strip() for part in text.split(",")]
+    if unknown := [one for one in engines if one not in ENGINES]:
+        raise click.BadParameter(
+            f"there is no engine {unknown[0]!r}; take {' or '.join(ENGINES)}", param_hint="--engines"
+        )
+    return list(dict.fromkeys(engines))
 
 
 def _write(table: "pl.DataFrame", file: Path) -> None:

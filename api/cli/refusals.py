@@ -89,6 +89,7 @@ def _codes() -> tuple[tuple[tuple[type[Exception], ...], int], ...]:
         polling.KeyRefused,
         polling.WebhookNotFound,
         polling.DeliveryNotFound,
+        polling.ResultNotFound,
         SettingsError,
         EstimateRefused,
     )

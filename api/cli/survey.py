@@ -159,6 +159,7 @@ def list_(runtime: Runtime, json_: bool) -> None:
             "version": one.version,
             "questions": [question.id for question in one.bundle.declaration.questions],
             "n_districts": one.bundle.districts.height,
+            "public": one.bundle.declaration.public,
             "created_at": one.created_at,
         }
         for one in found
@@ -167,8 +168,18 @@ def list_(runtime: Runtime, json_: bool) -> None:
         print_json({"surveys": rows})
         return
     print_table(
-        ("survey", "title", "version", "questions", "districts"),
-        [(row["id"], row["title"], row["version"], ", ".join(row["questions"]), row["n_districts"]) for row in rows],
+        ("survey", "title", "version", "questions", "districts", "pages"),
+        [
+            (
+                row["id"],
+                row["title"],
+                row["version"],
+                ", ".join(row["questions"]),
+                row["n_districts"],
+                "public" if row["public"] else "by key",
+            )
+            for row in rows
+        ],
     )
 
 
@@ -195,6 +206,7 @@ def show(runtime: Runtime, survey_id: str, json_: bool) -> None:
                 "id": stored.id,
                 "title": declared.title,
                 "universe": declared.universe,
+                "public": declared.public,
                 "version": stored.version,
                 "versions": versions,
                 "questions": [
@@ -206,6 +218,8 @@ def show(runtime: Runtime, survey_id: str, json_: bool) -> None:
         return
     click.echo(f"{declared.title} ({stored.id}), version {stored.version} of {stored.created_at:%Y-%m-%d}")
     click.echo(f"{declared.universe}: {stored.bundle.districts.height} districts ({declared.geography.district})")
+    if declared.public:
+        click.echo("Its web pages are public: they need no account.")
     rows = []
     for question in declared.questions:
         release, state = current[question.id], states[question.id]

@@ -8,7 +8,7 @@ from litestar.exceptions import ImproperlyConfiguredException
 from litestar.handlers import BaseRouteHandler
 
 from api.app import handlers_of
-from api.auth import PUBLIC, ROLES, check_policy, is_permitted, operation_id
+from api.auth import PAGES, PUBLIC, ROLES, check_policy, is_permitted, operation_id
 from polling.keys import new_key
 from polling.store import keys as stored_keys
 from polling.store import queue
@@ -63,14 +63,20 @@ PATHS = {
     "getChange": "/v1/surveys/{s}/questions/rail/change",
     "askQueries": "/v1/surveys/{s}/queries",
     "getTrend": "/v1/surveys/{s}/questions/rail/trend",
+    "getMethods": "/v1/surveys/{s}/questions/rail/methods",
     "listReleases": "/v1/surveys/{s}/questions/rail/releases",
     "getRelease": "/v1/surveys/{s}/releases/{release}",
     "getDisclosure": "/v1/surveys/{s}/releases/{release}/disclosure",
+    "getRepresentation": "/v1/surveys/{s}/releases/{release}/representation",
     "getQuarantine": "/v1/surveys/{s}/waves/{wave}/quarantine",
     "downloadQuarantine": "/v1/surveys/{s}/waves/{wave}/quarantine/rows",
     "releaseQuarantine": "/v1/surveys/{s}/waves/{wave}/quarantine/release",
     "getDiagnostics": "/v1/surveys/{s}/releases/{release}/diagnostics",
+    "getChecks": "/v1/surveys/{s}/releases/{release}/checks",
     "getDraws": "/v1/surveys/{s}/releases/{release}/draws",
+    "getDataTree": "/v1/surveys/{s}/releases/{release}/datatree",
+    "listFigures": "/v1/surveys/{s}/releases/{release}/figures",
+    "getFigure": "/v1/surveys/{s}/releases/{release}/figures/variation",
     "holdQuestion": "/v1/surveys/{s}/questions/rail/hold",
     "endHold": "/v1/surveys/{s}/questions/rail/hold/end",
     "rollBack": "/v1/surveys/{s}/questions/rail/roll-back",
@@ -152,7 +158,7 @@ def call(world: World, operation: str, headers: dict[str, str], survey: str = SU
 def test_every_route_is_guarded_and_in_the_table(served: World):
     found = {operation_id(handler) for handler in handlers_of(served.app)}
 
-    assert found == set(ROLES) | PUBLIC
+    assert found == set(ROLES) | set(PAGES) | PUBLIC
     assert set(PATHS) == set(ROLES)
     assert all(is_permitted in handler.resolve_guards() for handler in handlers_of(served.app))
 

@@ -84,7 +84,7 @@ def test_every_query_parameter_that_is_wrong_is_named(world: World):
     release = world.get(f"/v1/surveys/{SURVEY}/questions/rail/releases").json()["releases"][0]["id"]
     for operation, method, unknown, name in queries(world):
         # What is asked of a release is looked at only where there is one.
-        path = unknown.replace("/releases/never/draws", f"/releases/{release}/draws")
+        path = re.sub("/releases/never/(draws|representation)", rf"/releases/{release}/\1", unknown)
         for value, _ in WRONG[name]:
             groups = {"first": "age:old", "second": "age:young"}
             about = (groups if operation == "getContrast" and name != "versus" else {}) | {name: value}

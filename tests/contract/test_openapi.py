@@ -15,6 +15,7 @@ from sqlalchemy import text
 from api.auth import authenticate
 from api.errors import DatabaseAway
 from api.slots import Slots
+from jobs import pictures
 from polling.errors import RespondentsUnknown, SchemaOutdated
 from polling.store import outbox, webhooks
 from polling.store.engine import open_store
@@ -83,6 +84,44 @@ def plain(path: str | Callable[[World], str], *, forbidden: str | None = None, m
     if missing:
         calls[404] = lambda world: world.get(missing)
     return calls
+
+
+def know(
+    world: World,
+    content: str = "geography,option,share\nall,yes,0.5\n",
+    *,
+    role: str = "analyst",
+    question: str = "rail",
+    date: str = "2026-03-01",
+) -> Any:
+    """POST a known result."""
+    return world.client.post(
+        f"{BASE}/questions/{question}/known-results",
+        headers=world.bearer(role),
+        data={"date": date, "source": "contract"},
+        files={"file": ("truth.csv", content.encode())},
+    )
+
+
+def known(world: World, state: str = "current") -> str:
+    """URL of a result that stands so."""
+
+    def found() -> list[dict[str, Any]]:
+        return [one for one in world.get(f"{RAIL}/known-results").json()["results"] if one["state"] == state]
+
+    if not found():
+        assert know(world, date="2026-02-27").status_code in (200, 201)
+        if state == "withdrawn":
+            one = next(one for one in world.get(f"{RAIL}/known-results").json()["results"])
+            change(world, f"{RAIL}/known-results/{one['id']}/withdraw", "analyst")
+    return f"{RAIL}/known-results/{found()[0]['id']}"
+
+
+def recorded(world: World) -> Any:
+    """Read a track record that has scores."""
+    known(world)
+    world.work()
+    return world.get(f"{RAIL}/track-record")
 
 
 def badly_paged(path: str | Callable[[World], str]) -> dict[int, Provoke]:
@@ -327,6 +366,15 @@ def not_ready(world: World) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("api.routes.health.require_current", outdated)
         return world.client.get("/ready")
+
+
+def pictureless(world: World) -> Any:
+    """A picture that takes longer than it may."""
+    before, pictures.TIMEOUT_S = pictures.TIMEOUT_S, 0.01
+    try:
+        return world.get(f"{release(world)}/datatree")
+    finally:
+        pictures.TIMEOUT_S = before
 
 
 def busy(world: World, path: str, slots: str = "slots") -> Any:
@@ -600,6 +648,9 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     "getDiagnostics": plain(
         lambda world: f"{release(world)}/diagnostics", forbidden="reader", missing=f"{BASE}/releases/none/diagnostics"
     ),
+    "getChecks": plain(
+        lambda world: f"{release(world)}/checks", forbidden="reader", missing=f"{BASE}/releases/none/checks"
+    ),
     "getDisclosure": plain(
         lambda world: f"{release(world)}/disclosure", forbidden="pollster", missing=f"{BASE}/releases/none/disclosure"
     )
@@ -610,6 +661,21 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
         ),
         406: lambda world: world.get(f"{release(world)}/disclosure", headers={"Accept": "image/png"}),
         422: lambda world: world.get(f"{release(world)}/disclosure?format=pdf"),
+    },
+    "getRepresentation": plain(
+        lambda world: f"{release(world)}/representation",
+        forbidden="pollster",
+        missing=f"{BASE}/releases/none/representation",
+    )
+    | {
+        304: lambda world: world.get(
+            f"{release(world)}/representation",
+            headers={"If-None-Match": world.get(f"{release(world)}/representation").headers["etag"]},
+        ),
+        406: lambda world: world.get(f"{release(world)}/representation", headers={"Accept": "text/html"}),
+        410: lambda world: world.get(f"{gone(world)}/representation"),
+        422: lambda world: world.get(f"{release(world)}/representation?interval=2"),
+        503: lambda world: busy(world, f"{release(world)}/representation"),
     },
     "getDraws": plain(
         lambda world: f"{release(world)}/draws", forbidden="reader", missing=f"{BASE}/releases/none/draws"
@@ -624,8 +690,37 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
         422: lambda world: world.get(f"{release(world)}/draws?table=counts"),
         503: lambda world: busy(world, f"{release(world)}/draws", "large_slots"),
     },
+    "listFigures": plain(
+        lambda world: f"{release(world)}/figures", forbidden="pollster", missing=f"{BASE}/releases/none/figures"
+    ),
+    "getFigure": plain(
+        lambda world: f"{release(world)}/figures/variation",
+        forbidden="pollster",
+        missing=f"{BASE}/releases/none/figures/variation",
+    )
+    | {
+        304: lambda world: world.get(
+            f"{release(world)}/figures/variation",
+            headers={"If-None-Match": world.get(f"{release(world)}/figures/variation").headers["etag"]},
+        ),
+        410: lambda world: world.get(f"{gone(world)}/figures/variation"),
+        422: lambda world: world.get(f"{release(world)}/figures/portrait"),
+        503: pictureless,
+    },
+    "getDataTree": plain(
+        lambda world: f"{release(world)}/datatree", forbidden="reader", missing=f"{BASE}/releases/none/datatree"
+    )
+    | {
+        304: lambda world: world.get(
+            f"{release(world)}/datatree",
+            headers={"If-None-Match": world.get(f"{release(world)}/datatree").headers["etag"]},
+        ),
+        410: lambda world: world.get(f"{gone(world)}/datatree"),
+        503: pictureless,
+    },
     "getEstimates": asking("estimates"),
     "getTrend": asking("trend"),
+    "getMethods": asking("methods"),
     "askQueries": {
         200: ask_many,
         400: lambda world: ask_many(world, queries=[]),
@@ -633,6 +728,30 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
         403: lambda world: ask_many(world, role="dpo"),
         404: lambda world: ask_many(world, survey="none"),
         415: lambda world: world.client.post(f"{BASE}/queries", headers=world.bearer("admin"), content=b"queries"),
+    },
+    "listKnownResults": plain(f"{RAIL}/known-results", forbidden="dpo", missing=f"{BASE}/questions/none/known-results"),
+    "addKnownResult": {
+        201: lambda world: know(world, "geography,option,share\nD1,yes,0.5\n", date="2026-02-28"),
+        200: lambda world: know(world, "geography,option,share\nD1,yes,0.5\n", date="2026-02-28"),
+        400: lambda world: know(world, date="soon"),
+        401: lambda world: world.client.post(f"{RAIL}/known-results"),
+        403: lambda world: know(world, role="reader"),
+        404: lambda world: know(world, question="none"),
+        409: lambda world: know(world, "geography,option,share\nD1,yes,0.6\n", date="2026-02-28"),
+        413: lambda world: know(world, "x" * 5_200_000),
+        415: lambda world: world.client.post(f"{RAIL}/known-results", headers=world.bearer("analyst"), json={}),
+        422: lambda world: know(world, "geography,option,share\nD1,yes,52\n"),
+    },
+    "withdrawKnownResult": {
+        200: lambda world: change(world, f"{known(world)}/withdraw", "analyst"),
+        400: lambda world: change(world, f"{known(world)}/withdraw", "analyst", nonsense=1),
+        401: lambda world: world.client.post(f"{known(world)}/withdraw", json={}),
+        403: lambda world: change(world, f"{known(world)}/withdraw", "reader"),
+        404: lambda world: change(world, f"{RAIL}/known-results/none/withdraw", "analyst"),
+        409: lambda world: change(world, f"{known(world, 'withdrawn')}/withdraw", "analyst"),
+        415: lambda world: world.client.post(
+            f"{known(world)}/withdraw", headers=world.bearer("analyst"), content=b"reason=x"
+        ),
     },
     "getProbability": asking("probability", "threshold=0.6"),
     "getRank": asking("rank", "level=district"),
@@ -665,6 +784,15 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     },
     "getRevision": comparing("revision"),
     "getChange": comparing("change"),
+    "getTrackRecord": plain(f"{RAIL}/track-record", forbidden="dpo", missing=f"{BASE}/questions/none/track-record")
+    | {
+        200: recorded,
+        304: lambda world: world.get(
+            f"{RAIL}/track-record", headers={"If-None-Match": world.get(f"{RAIL}/track-record").headers["etag"]}
+        ),
+        406: lambda world: world.get(f"{RAIL}/track-record", headers={"Accept": "image/png"}),
+        422: lambda world: world.get(f"{RAIL}/track-record?format=pdf"),
+    },
     "receiveWave": {
         202: push,
         200: push,
@@ -739,15 +867,19 @@ def check(world: World, schema: str, body: dict[str, Any]) -> None:
     from api import (
         answer_payloads,
         boundary_payloads,
+        check_payloads,
         comparison_payloads,
         district_payloads,
         event_payloads,
         key_payloads,
+        methods_payloads,
         payloads,
         privacy_payloads,
         problems,
         query_payloads,
+        record_payloads,
         release_payloads,
+        representation_payloads,
         trend_payloads,
         wave_payloads,
     )
@@ -769,9 +901,13 @@ def check(world: World, schema: str, body: dict[str, Any]) -> None:
             wave_payloads,
             privacy_payloads,
             query_payloads,
+            record_payloads,
             release_payloads,
             trend_payloads,
+            methods_payloads,
+            representation_payloads,
             statement_payloads,
+            check_payloads,
             problems,
         )
         if (one := getattr(where, schema, None))

@@ -25,7 +25,10 @@ from polling.declaration import Backtest, LastResult
 from polling.errors import QuestionNotFound
 
 NOW = datetime(2025, 10, 6, tzinfo=UTC)
-SCORES = ["rmse", "mae", "bias", "correlation", "coverage", "interval_score", "mean_width", "rank_correlation"]
+SCORES = [
+    *("rmse", "mae", "bias", "correlation", "coverage", "interval_score", "mean_width"),
+    *("crps", "brier", "log_score", "rank_correlation"),
+]
 KEYS = [
     *("survey", "question", "option", "engine", "seed", "n_interviews", "n_cells", "n_districts", "national"),
     *SCORES,

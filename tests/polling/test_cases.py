@@ -85,3 +85,11 @@ def test_what_the_backtest_compares_with_fits_the_districts(cases: Path, name: s
 
     assert sorted(compared["geography"]) == bundle.districts["code"].to_list()
     assert compared["share"].is_between(0, 1).all()
+
+
+def test_london2016_has_1347_voters_and_one_party_against_all_others(cases: Path):
+    bundle = load(cases, "london2016")
+
+    assert (bundle.frame.height, bundle.districts.height) == (6_240, 32)
+    assert (bundle.parents, bundle.predictors) == ((), ("lab_share_2012",))
+    assert answers(interviews_of(cases, bundle), "mayor") == {"Labour": 589, "not Labour": 758}

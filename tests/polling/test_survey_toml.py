@@ -56,6 +56,16 @@ def test_the_town_is_read(town: SurveyDeclaration):
     assert town.backtest is None
 
 
+def test_a_survey_is_public_only_if_it_says_so(
+    declare: Callable[..., SurveyDeclaration], faults: Callable[..., list[Fault]]
+):
+    line = 'universe = "Adults of the town"'
+    assert not declare().public
+    assert declare((line, f"{line}\npublic = true")).public
+    (fault,) = faults(line, f'{line}\npublic = "yes"')
+    assert "true or false" in fault.reason
+
+
 def test_an_unknown_question_is_refused_with_those_that_are_asked(town: SurveyDeclaration):
     with pytest.raises(QuestionNotFound, match=r"has no question 'x'\. It asks vote, trust\."):
         town.question("x")
@@ -192,6 +202,8 @@ def test_a_fault_of_the_declaration_names_its_key(
         ("2024-05-03", '"2024-05-03"', "backtest.fieldwork_end", "'fieldwork_end' must be a date such as 2018-11-06"),
         ("2024-05-03", "2024-05-03T10:00:00", "backtest.fieldwork_end", "'fieldwork_end' must be a date without"),
         ('turnout = "Voted"', "turnout = []", "backtest.keep.turnout", "no value is kept"),
+        ("[backtest.keep]", "wave_parts = 2\nwave_days = 7\n[backtest.keep]", "backtest.wave_parts", "interviews are"),
+        ("[backtest.keep]", "wave_days = 0\n[backtest.keep]", "backtest.wave_days", "'wave_days' must be"),
     ],
 )
 def test_a_fault_of_the_backtest_names_its_key(

@@ -1,0 +1,210 @@
+"""Compare a release's draws with what happened, level by level.
+
+A known result says shares of areas (nation, larger areas, districts) and perhaps of demographic groups. Each kind of
+area or group in it is a level of its own and gives one row of scores (``mrp.scoring``). Where districts are known, what
+happened in the larger areas that they make up follows: the mean over their people in the frame, as the estimates are
+weighted, and so no official figure; such rows are ``derived``.
+
+Beside the model stand baselines (``mrp.baselines``) of the same interviews, by district; and for the nation the share
+among all interviews. They rest on perturbed counts as everything raw that leaves (``polling.disclosure``), and shares
+that would not be told of a district are not scored.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from jobs.backtest_score import baselines_of
+from mrp.design import Design
+from mrp.electorate import Electorate
+from mrp.errors import MrpError
+from mrp.grouping import Grouping
+from mrp.latents import LatentDraws
+from mrp.poststratification import AreaDraws, area_draws_many
+from mrp.scoring import score
+from polling.declaration import LastResult, Question
+from polling.disclosure import DisclosureRules
+from polling.known_result import NATION
+
+__all__ = ["MODEL", "RAW", "ReleaseDraws", "score_release"]
+
+MODEL: Final = "mrp"
+RAW: Final = "raw"
+"""Name of the share among a district's interviews, or the nation's."""
+
+type Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseDraws:
+    """A release, ready to be compared."""
+
+    latents: LatentDraws
+    design: Design
+    electorate: Electorate
+    question: Question
+    last_result: LastResult | None
+    counts: pl.DataFrame | None
+    """``n`` and ``y`` of cells; None where they are not kept."""
+    perturbed: bool = False
+    """Whether the counts are perturbed for disclosure control."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """What is known of one kind of areas or groups."""
+
+    level: str
+    by: tuple[str, ...]
+    columns: tuple[str, ...]
+    """Columns of areas and groups that identify a row."""
+    known: pl.DataFrame
+    """``columns``, ``share``, ``se``."""
+    derived: bool = False
+
+
+def score_release(release: ReleaseDraws, result: pl.DataFrame, *, rules: DisclosureRules) -> list[dict[str, Any]]:
+    """Score a release against a known result.
+
+    Parameters
+    ----------
+    result
+        See ``polling.known_result``.
+    rules
+        Groups with fewer people are not answered and not scored; districts with fewer interviews have no raw share.
+
+    Returns
+    -------
+    list of dict
+        ``method`` (``mrp`` or the name of a baseline), ``level``, ``by`` (demographics), ``derived``, ``perturbed``
+        (whether it rests on perturbed counts), ``n_areas`` and the scores of ``mrp.scoring.Scores.to_json``. What has
+        no area in common with the release has no row.
+
+    Raises
+    ------
+    MrpError
+        If the release's draws and its frame do not go together.
+    """
+    levels = list(_levels(result, release))
+    groupings = [Grouping(one.columns) for one in levels]
+    estimated = area_draws_many(release.latents, release.design, release.electorate, groupings)
+    rows = []
+    for one, areas in zip(levels, estimated, strict=True):
+        known = _known_of(areas, one, rules)
+        kept = np.flatnonzero(known["share"].is_not_null().to_numpy())
+        if not kept.size:
+            continue
+        rows.append(_row(MODEL, one, areas.draws[:, kept], known[kept], point=None))
+        if not one.by and one.level in (NATION, release.electorate.district):
+            rows += _baseline_rows(release, one, known[kept], rules)
+    return rows
+
+
+def _levels(result: pl.DataFrame, release: ReleaseDraws) -> Iterator[_Level]:
+    """Every kind of areas and groups that is known, coarse ones first, then what follows from districts."""
+    electorate = release.electorate
+    demographics = [name for name in electorate.demographics if name in result.columns]
+    own = result.filter(pl.col("option") == release.question.options[0])
+    places = (NATION, *electorate.parents, electorate.district)
+    patterns: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+    for index, row in enumerate(own.iter_rows(named=True)):
+        by = tuple(name for name in demographics if row[name] is not None)
+        if row["level"] in places:
+            patterns.setdefault((row["level"], by), []).append(index)
+    for level, by in sorted(patterns, key=lambda one: (len(one[1]), places.index(one[0]), one[1])):
+        columns = (*(() if level == NATION else (level,)), *by)
+        known = own[patterns[level, by]]
+        if level != NATION:
+            known = known.with_columns(pl.col("area").alias(level))
+        yield _Level(level, by, columns, known.select(*columns, "share", "se"))
+    if (electorate.district, ()) in patterns:
+        districts = own[patterns[electorate.district, ()]]
+        larger = [one for one in electorate.parents if electorate.districts[one].n_unique() > 1]  # one is the nation
+        for level in (NATION, *larger):
+            if (level, ()) not in patterns and (derived := _derived(districts, level, electorate)) is not None:
+                yield _Level(level, (), () if level == NATION else (level,), derived, derived=True)
+
+
+def _derived(districts: pl.DataFrame, level: str, electorate: Electorate) -> pl.DataFrame | None:
+    """Shares of larger areas all of whose districts are known; None if there is none."""
+    people = electorate.frame.group_by(pl.col(electorate.district).alias("area")).agg(pl.col("n_people").sum())
+    by = [] if level == NATION else [level]
+    parents = electorate.districts.select(pl.col("code").alias("area"), *by)
+    whole = people.join(parents, on="area").join(districts.select("area", "share", "se"), on="area", how="left")
+    weight = pl.col("n_people") / pl.col("n_people").sum()
+    added = [
+        (weight * pl.col("share")).sum().alias("share"),
+        pl.when(pl.col("se").count() > 0)
+        .then(((weight * pl.col("se").fill_null(0)) ** 2).sum().sqrt())
+        .otherwise(None)
+        .alias("se"),
+        pl.col("share").is_null().any().alias("lacking"),
+    ]
+    known = whole.filter(pl.col("n_people") > 0)
+    known = known.group_by(by).agg(added) if by else known.select(added)
+    known = known.filter(~pl.col("lacking")).drop("lacking")
+    return known if known.height else None
+
+
+def _known_of(areas: AreaDraws, one: _Level, rules: DisclosureRules) -> pl.DataFrame:
+    """What is known of each area, in the order of the draws: share (null: nothing, or too few people) and se."""
+    found = areas.areas.select(*one.columns, "n_people")
+    if one.columns:
+        found = found.join(one.known, on=list(one.columns), how="left", maintain_order="left")
+    else:
+        found = pl.concat([found, one.known.select("share", "se")], how="horizontal")
+    enough = pl.col("n_people") >= rules.min_people
+    return found.with_columns(pl.when(enough).then(pl.col("share")).alias("share"))
+
+
+def _baseline_rows(
+    release: ReleaseDraws, one: _Level, known: pl.DataFrame, rules: DisclosureRules
+) -> Iterator[dict[str, Any]]:
+    if release.counts is None:
+        return
+    try:
+        baselines = baselines_of(
+            release.counts, release.electorate, release.design, release.question, release.last_result
+        )
+    except MrpError:  # such as a prior that an older version of the program knew
+        return
+    if one.level == NATION:
+        overall = baselines["national_mean"]
+        if release.counts["n"].sum() >= rules.min_interviews:
+            yield _row(RAW, one, overall.draws[:, :1], known, point=overall.share[:1], perturbed=release.perturbed)
+        return
+    shown = _shown_districts(release, rules)
+    for name, baseline in baselines.items():
+        method = RAW if name == "raw_by_district" else name
+        codes = [code for code in known[one.level] if name != "raw_by_district" or code in shown]
+        own = baseline.at(tuple(codes))
+        if own.codes:
+            rows = known.filter(pl.col(one.level).is_in(own.codes))
+            yield _row(method, one, own.draws, rows, point=own.share, perturbed=release.perturbed)
+
+
+def _shown_districts(release: ReleaseDraws, rules: DisclosureRules) -> set[str]:
+    """Districts whose raw share may be told."""
+    assert release.counts is not None
+    n = release.counts.group_by(release.electorate.district).agg(pl.col("n").sum())
+    return set(n.filter(pl.col("n") >= rules.min_interviews)[release.electorate.district])
+
+
+def _row(
+    method: str, one: _Level, draws: Floats, known: pl.DataFrame, *, point: Floats | None, perturbed: bool = False
+) -> dict[str, Any]:
+    has_se = known["se"].count() > 0
+    scores = score(
+        np.asarray(draws, dtype=np.float64),
+        known["share"].to_numpy(),
+        point=point,
+        truth_se=known["se"].fill_null(0.0).to_numpy() if has_se else None,
+    )
+    told = scores.to_json()
+    n_areas = told.pop("n_districts")
+    about: Mapping[str, Any] = {"method": method, "level": one.level, "by": list(one.by), "derived": one.derived}
+    return {**about, "perturbed": perturbed, "n_areas": n_areas, **told}
