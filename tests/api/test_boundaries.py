@@ -14,6 +14,7 @@ from api.map_places import find_places
 from polling.store import audit
 from tests.api.charts.drawn import marks, tips
 from tests.api.charts.payloads import answer, estimate
+from tests.api.page.browser import sign_in
 from tests.api.shapes import collection, feature, geo_json, square
 from tests.api.world import DISTRICTS, SURVEY, World
 
@@ -99,6 +100,23 @@ def test_the_map_is_drawn_with_the_shapes_that_the_survey_has(world: World):
 
     world.client.delete(URL, headers=world.bearer("admin"))
     assert isinstance(places(), Tiles)
+
+
+def test_pages_are_drawn_anew_with_other_boundaries(world: World):
+    world.release()
+    sign_in(world, world.key("reader"))
+    page = f"/surveys/{SURVEY}/questions/rail"
+
+    def map_on_page() -> str:
+        reply = world.client.get(page)
+        assert reply.status_code == 200
+        return "shapes" if "Map of 6 places" in reply.text else "tiles" if "Tile map of 6 places" in reply.text else ""
+
+    assert map_on_page() == "tiles"
+    put(world)
+    assert map_on_page() == "shapes"
+    world.client.delete(URL, headers=world.bearer("admin"))
+    assert map_on_page() == "tiles"
 
 
 def _corners(path: str, x: float, y: float) -> tuple[float, float, float, float]:
