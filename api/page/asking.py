@@ -16,8 +16,12 @@ from api.district_profile import ProfileQuery, answer_profile, prepare_profile
 from api.errors import EstimateRefused
 from api.estimates import answer_query
 from api.group_query import EstimateQuery, load_release, prepare_query
+from api.methods import MethodsQuery, answer_methods
+from api.methods_payloads import MethodsPayload
 from api.payloads import ReleasePayload
 from api.release_cache import LoadedRelease
+from api.representation import RepresentationQuery, answer_representation, prepare_representation
+from api.representation_payloads import RepresentationPayload
 from api.revisions import RevisionQuery, answer_revision, prepare_revision
 from api.routes.releases import describe_release
 from api.seats import BattlegroundQuery, SeatsQuery, answer_battleground, answer_seats, prepare_seats
@@ -104,6 +108,14 @@ class Asking:
             make=answer_revision,
             kind=RevisionPayload,
         )
+
+    def representation(self) -> RepresentationPayload:
+        """Whom its interviews represent."""
+        return self._ask(RepresentationQuery(), prepare_representation, answer_representation, RepresentationPayload)
+
+    def methods(self, **query: Any) -> MethodsPayload:
+        """Raw, weighted and model shares side by side."""
+        return self._ask(MethodsQuery(**query), prepare_query, answer_methods, MethodsPayload)
 
     def described(self) -> ReleasePayload:
         """What the release was made from."""

@@ -20,6 +20,8 @@ from api.page.render import Shown, part, whole_page
 from api.served import Served
 from api.services import Services
 from polling.errors import DrawsNotFound
+from polling.store import checks
+from polling.store.checks import ConcernRecord
 
 __all__ = ["question_page"]
 
@@ -85,7 +87,8 @@ def _question(asking: Asking, principal: Principal, earlier: Served | None) -> S
         },
         movement=_movement(asking, earlier),
         described=asking.described(),
-        may_diagnose=principal.role in ("analyst", "admin"),
+        concerns=_concerns(asking),
+        reasons=head.reasons,
         place=(served.release.survey_id, served.release.question_id),
         named=asking.release_id,
     )
@@ -96,6 +99,12 @@ def _question(asking: Asking, principal: Principal, earlier: Served | None) -> S
         main,
         announcement=f"Updated: release {served.release.number}.{told}",
     )
+
+
+def _concerns(asking: Asking) -> tuple[ConcernRecord, ...] | None:
+    """What its checks found, the worst first; None if they are not made yet."""
+    with asking.services.store.read() as session:
+        return checks.concerns_of(session, asking.served.release.fit_id)
 
 
 def _answers(asking: Asking) -> list[EstimatesPayload]:
