@@ -11,7 +11,7 @@ from api.charts.theme import MAP_CLASSES, variable
 
 __all__ = ["LEGEND", "area_layer", "legend", "pixels", "text_layer"]
 
-LEGEND = 118.0
+LEGEND = 126.0
 """Height that the legend takes, px."""
 LEFT, CELL, ROW = 16.0, 26.0, 15.0
 

@@ -88,6 +88,7 @@ def test_the_map_is_drawn_with_the_shapes_that_the_survey_has(world: World):
 
     chart = district_map(answer(rows), rows, shapes, link=lambda row: f"d/{row.area}")
     assert tips(chart, "districts") == [f"{code}: 50% (40 to 60)" for code in DISTRICTS]
+    assert chart.description.startswith("Map of 6 districts. Colour")
     # Two rows of three squares: D1 at the bottom left, and each an area of its own, not the rest of the globe.
     corners = [_corners(mark["d"], mark.x, mark.y) for mark in marks(chart, "districts")]
     (left, right, top, bottom), d6 = corners[0], corners[5]
@@ -97,6 +98,10 @@ def test_the_map_is_drawn_with_the_shapes_that_the_survey_has(world: World):
     assert all(0 <= one[0] < one[1] <= 440 for one in corners)
     assert left < d6[0]
     assert bottom > d6[3]
+
+    put(world, geo_json(DISTRICTS[:5]))
+    chart = district_map(answer(rows), rows, places())
+    assert chart.description.startswith("Map of 6 districts. 1 of them has no shape and cannot be seen here.")
 
     world.client.delete(URL, headers=world.bearer("admin"))
     assert isinstance(places(), Tiles)
@@ -110,7 +115,13 @@ def test_pages_are_drawn_anew_with_other_boundaries(world: World):
     def map_on_page() -> str:
         reply = world.client.get(page)
         assert reply.status_code == 200
-        return "shapes" if "Map of 6 places" in reply.text else "tiles" if "Tile map of 6 places" in reply.text else ""
+        return (
+            "shapes"
+            if "Map of 6 districts" in reply.text
+            else "tiles"
+            if "Tile map of 6 districts" in reply.text
+            else ""
+        )
 
     assert map_on_page() == "tiles"
     put(world)
