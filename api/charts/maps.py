@@ -176,8 +176,8 @@ def _described(places: Places, head: GroupsHead, rows: Mapping[str, AreaEstimate
         if n_without := n_districts - len(places.geometries.keys() & places.names.keys()):
             without = f" {n_without} of them {'has' if n_without == 1 else 'have'} no shape and cannot be seen here."
     text = (
-        f"{kind} of {n_districts} districts.{without} Colour shows the share answering “{head.option}”; it is greyer, and tells fewer "
-        f"shares apart, the wider the {percent(head.interval)} interval is."
+        f"{kind} of {n_districts} districts.{without} Colour shows the share answering “{head.option}”; it is greyer, "
+        f"and tells fewer shares apart, the wider the {percent(head.interval)} interval is."
     )
     if not rows:
         return f"{text} There is no estimate for any of them."
