@@ -5,13 +5,15 @@ the correlation smaller is better.
 """
 
 import datetime as dt
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from msgspec import Meta
 
 from api.payloads import JobLink, QuestionId, SurveyId
-from polling.store.known_results import KnownResultRecord
+
+if TYPE_CHECKING:
+    from polling.store.known_results import KnownResultRecord
 
 __all__ = [
     "AddedResultPayload",
@@ -186,7 +188,7 @@ class TrackRecordPayload(msgspec.Struct, frozen=True):
     notes: Annotated[list[str], Meta(description="What to know when reading it.")]
 
 
-def result_payload(result: KnownResultRecord) -> KnownResultPayload:
+def result_payload(result: "KnownResultRecord") -> KnownResultPayload:
     """A result as it is told."""
     return KnownResultPayload(
         id=result.id,

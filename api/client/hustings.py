@@ -17,6 +17,7 @@ from api.client.transport import Transport
 from api.comparison_payloads import ChangePayload, ContrastPayload, RevisionPayload
 from api.district_payloads import BattlegroundPayload, ProfilePayload, SeatsPayload
 from api.payloads import DistrictList, JobPayload, QuestionPayload, ReleaseList, SurveyList, SurveyPayload
+from api.record_payloads import TrackRecordPayload
 from api.wave_payloads import ReceivedWavePayload
 
 if TYPE_CHECKING:
@@ -137,6 +138,11 @@ class Hustings:
     def releases(self, survey: str, question: str) -> ReleaseList:
         """The releases of a question, newest first."""
         return self._transport.get(question_path(survey, question, "releases"), ReleaseList)
+
+    def track_record(self, survey: str, question: str, *, level: str | None = None) -> TrackRecordPayload:
+        """How close releases came to what happened; ``level``: nation, a parent level, or district."""
+        query = {} if level is None else {"level": level}
+        return self._ask(survey, question, "track-record", TrackRecordPayload, query)
 
     def disclosure(self, survey: str, release: str) -> "StatementPayload":
         """How a release was made: its disclosure statement."""
