@@ -73,7 +73,9 @@ class AddedResultPayload(msgspec.Struct, frozen=True):
 
     result: KnownResultPayload
     created: Annotated[bool, Meta(description="False if the very same was known already; nothing was changed then.")]
-    job: Annotated[JobLink | None, Meta(description="The job that scores releases against it, or null.")]
+    job: Annotated[
+        JobLink | None, Meta(description="The job that scores releases against it; null if there is nothing to score.")
+    ]
 
 
 class ScoreRow(msgspec.Struct, frozen=True):
