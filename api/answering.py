@@ -6,12 +6,13 @@ names it. The numbers are computed once, as JSON; other forms and compressed bod
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, cast
 from urllib.parse import quote, urlencode
 
+import msgspec
 from litestar import Request, Response
 from litestar.openapi import ResponseSpec
 from msgspec import Struct
@@ -31,7 +32,7 @@ from api.variants import COMPRESSED, GZIP, Encoded, PageBytes, Variant, is_gzip
 from jobs.settings import Settings
 from polling.errors import ReleaseNotFound
 
-__all__ = ["ANSWERS", "TABLE_ANSWERS", "Found", "Which", "answer", "entity_tag", "find"]
+__all__ = ["ANSWERS", "TABLE_ANSWERS", "Found", "Which", "answer", "body_of", "entity_tag", "find"]
 
 FORM = 6
 """Version of the form of the answers."""
@@ -123,13 +124,7 @@ def answer[P: Understood, B: Struct](
         return Response(cast("B", None), status_code=304, headers=_headers(tag))
 
     ids = tuple(one.release.id for one in served)
-
-    @contextmanager
-    def turn() -> Iterator[Callable[[], bytes]]:
-        prepared = prepare(services.releases, *served, query, services.settings)
-        slots = services.releases.large_slots if prepared.is_large else services.releases.slots
-        with slots.take():
-            yield lambda: Encoded.of(make(prepared, services.settings))
+    turn = _turn(services, served, query, prepare, make)
 
     @contextmanager
     def turn_into_variant() -> Iterator[Callable[[], bytes]]:
@@ -158,6 +153,46 @@ def answer[P: Understood, B: Struct](
         about["Content-Disposition"] = f'attachment; filename="{name}"'
     # Encoded here, once; the annotation is what the OpenAPI document is made from.
     return Response(cast("B", body), media_type=TABLES[variant.form], headers=about)
+
+
+def body_of[P: Understood, B: Struct](
+    services: Services,
+    served: tuple[Served, ...],
+    query: object,
+    *,
+    prepare: Callable[..., P],
+    make: Callable[[P, Settings], B],
+    kind: type[B],
+) -> B:
+    """The body with which ``answer`` would answer, from the same memory, for who shows it in another way.
+
+    Parameters
+    ----------
+    kind
+        The type of the body.
+    """
+    turn, ids = _turn(services, served, query, prepare, make), tuple(one.release.id for one in served)
+    _, body = services.answers.get(entity_tag(served, query, services.settings), turn, of=ids)
+    return msgspec.json.decode(body, type=kind)
+
+
+def _turn[P: Understood, B: Struct](
+    services: Services,
+    served: tuple[Served, ...],
+    query: object,
+    prepare: Callable[..., P],
+    make: Callable[[P, Settings], B],
+) -> Callable[[], AbstractContextManager[Callable[[], bytes]]]:
+    """What makes a body, as ``Answers.get`` takes it: understood first, computed when it is its turn."""
+
+    @contextmanager
+    def turn() -> Iterator[Callable[[], bytes]]:
+        prepared = prepare(services.releases, *served, query, services.settings)
+        slots = services.releases.large_slots if prepared.is_large else services.releases.slots
+        with slots.take():
+            yield lambda: Encoded.of(make(prepared, services.settings))
+
+    return turn
 
 
 def entity_tag(served: tuple[Served, ...], query: object, settings: Settings) -> str:

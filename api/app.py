@@ -23,10 +23,13 @@ from api.compression import Compression
 from api.cross_origin import CrossOrigin
 from api.docs import docs_routes
 from api.edge import Edge
-from api.problems import exception_handlers
+from api.page import page_routes
+from api.page.errors import exception_handlers
 from api.proxies import TrustedProxies
 from api.release_cache import ReleaseCache
 from api.replies import Replies
+from api.routes.boundaries import boundaries_routes
+from api.routes.checks import checks_routes
 from api.routes.comparisons import comparisons_routes
 from api.routes.disclosure import disclosure_route
 from api.routes.districts import districts_routes
@@ -37,14 +40,17 @@ from api.routes.health import health_routes
 from api.routes.jobs import jobs_routes
 from api.routes.keys import keys_routes
 from api.routes.known_results import known_results_routes
+from api.routes.methods import methods_routes
 from api.routes.metrics import metrics_route
 from api.routes.open_waves import open_waves_routes
+from api.routes.pictures import pictures_routes
 from api.routes.pins import pins_routes
 from api.routes.privacy import privacy_routes
 from api.routes.quarantine import quarantine_routes
 from api.routes.queries import queries_routes
 from api.routes.release_acts import release_acts_routes
 from api.routes.releases import releases_routes
+from api.routes.representation import representation_routes
 from api.routes.sources import sources_route
 from api.routes.surveys import surveys_routes
 from api.routes.track_record import track_record_route
@@ -118,6 +124,7 @@ def build(services: Services) -> Litestar:
     app = Litestar(
         route_handlers=[
             surveys_routes,
+            boundaries_routes,
             estimates_routes,
             events_routes,
             webhooks_routes,
@@ -126,10 +133,14 @@ def build(services: Services) -> Litestar:
             trends_routes,
             track_record_route,
             known_results_routes,
+            methods_routes,
+            representation_routes,
             queries_routes,
             releases_routes,
+            checks_routes,
             disclosure_route,
             draws_route,
+            pictures_routes,
             release_acts_routes,
             pins_routes,
             waves_routes(services.settings),
@@ -143,6 +154,7 @@ def build(services: Services) -> Litestar:
             health_routes,
             metrics_route,
             docs_routes,
+            page_routes,
         ],
         guards=[is_permitted, is_strict],
         dependencies={"services": Provide(provide_services), "principal": Provide(provide_principal)},

@@ -5,29 +5,24 @@ finds the stored record, a keyed hash of the whole text is compared in constant
 time, then expiry, how often it asks, survey and role are checked, in this order: 401,
 429, 404, 403. A survey outside the key's scope is answered exactly like one
 that does not exist. A stream of events is also opened by a ticket, made with a key
-(``api.tickets``). ``ROLES`` is the whole policy; an application with a route that is
-neither there nor in ``PUBLIC`` does not start.
+(``api.tickets``). Pages of the web are opened by a session, and by nothing if their survey is
+public (``api.page_access``); a session opens no other route. ``ROLES``, with ``PAGES``, is the
+whole policy; an application with a route that is neither there nor in ``PUBLIC`` does not start.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from litestar.concurrency import sync_to_thread
-from litestar.connection import ASGIConnection
 from litestar.exceptions import ImproperlyConfiguredException
 from litestar.handlers import BaseRouteHandler
 
-from api.errors import KeyMissing, KeyNotAccepted, RoleRefused, TicketRefused
+from api.callers import Connection, Principal, authenticate, principal_of, redeem
+from api.errors import KeyMissing, KeyNotAccepted, RoleRefused
+from api.page_access import admit_to_page
 from api.services import Services
-from api.tickets import use_ticket
-from jobs.ledger import key_actor
-from polling.errors import KeyRefused, SurveyNotFound
-from polling.keys import key_matches, key_prefix
-from polling.store.records import ApiKeyRecord
+from polling.errors import SurveyNotFound
 
-__all__ = ["PUBLIC", "ROLES", "Principal", "check_policy", "is_permitted", "principal_of"]
+__all__ = ["PAGES", "PUBLIC", "ROLES", "Principal", "authenticate", "check_policy", "is_permitted", "principal_of"]
 
 EVERYONE = frozenset({"pollster", "reader", "analyst", "dpo", "admin"})
 
@@ -35,6 +30,10 @@ ROLES: dict[str, frozenset[str]] = {
     "listSurveys": EVERYONE,
     "getSurvey": EVERYONE,
     "listDistricts": EVERYONE,
+    # Where districts are is public; what the map shows is decided by those who publish.
+    "getBoundaries": EVERYONE,
+    "putBoundaries": frozenset({"analyst", "admin"}),
+    "deleteBoundaries": frozenset({"analyst", "admin"}),
     # The state of a question names waves of every pollster, so pollsters do not see it.
     "listQuestions": EVERYONE - {"pollster"},
     "getQuestion": EVERYONE - {"pollster"},
@@ -92,12 +91,20 @@ ROLES: dict[str, frozenset[str]] = {
     "addKnownResult": frozenset({"analyst", "admin"}),
     "withdrawKnownResult": frozenset({"analyst", "admin"}),
     "getTrend": frozenset({"reader", "analyst", "admin"}),
+    "getMethods": frozenset({"reader", "analyst", "admin"}),
+    "getRepresentation": frozenset({"reader", "analyst", "admin"}),
     "listReleases": EVERYONE - {"pollster"},
     "getRelease": EVERYONE - {"pollster"},
     # It names waves of every pollster, like what is said of a question.
     "getDisclosure": EVERYONE - {"pollster"},
     "getDiagnostics": frozenset({"analyst", "admin"}),
+    # What in it matters to readers is said with the release.
+    "getChecks": frozenset({"analyst", "admin"}),
     "getDraws": frozenset({"analyst", "admin"}),
+    "getDataTree": frozenset({"analyst", "admin"}),
+    # How a fit went, in pictures: it tells of the model, not of people.
+    "listFigures": frozenset({"reader", "analyst", "admin"}),
+    "getFigure": frozenset({"reader", "analyst", "admin"}),
     # What is served is decided by whoever can tell a good fit from a bad one.
     "holdQuestion": frozenset({"analyst", "admin"}),
     "endHold": frozenset({"analyst", "admin"}),
@@ -115,46 +122,30 @@ ROLES: dict[str, frozenset[str]] = {
 }
 """Operation id of a route -> roles that may call it."""
 
-PUBLIC = frozenset({"health", "ready", "openapi", "docs", "docsFile"})
+PAGES: Mapping[str, str] = {
+    "pageHome": "listSurveys",
+    "pageSurvey": "listQuestions",
+    "pageQuestion": "getEstimates",
+    "pageCrosstab": "getEstimates",
+    "pageDistricts": "getEstimates",
+    "pageDistrict": "getDistrictProfile",
+    "pageTrend": "getTrend",
+    "pageSeats": "getSeats",
+    "pageRevision": "getRevision",
+    "pageReleases": "listReleases",
+    "pageDisclosure": "getDisclosure",
+    "pageDiagnostics": "getDiagnostics",
+    "pageEvents": "followEvents",
+}
+"""Operation id of a page of the web -> the route whose answer it shows, and whose roles may open it."""
+
+PUBLIC = frozenset(
+    {"health", "ready", "openapi", "docs", "docsFile", "signInPage", "signIn", "signOut", "pageFile"},
+)
 """Operations that need no key and tell nothing about any survey."""
 
 TAKES_TICKET = frozenset({"followEvents"})
 """Operations that a browser calls without being able to send a header."""
-
-type Connection = ASGIConnection[Any, Any, Any, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who is calling."""
-
-    key_id: str
-    role: str
-    survey_id: str | None
-    """The only survey the key may see; None means every survey."""
-    pollster: str | None
-    """The pollster that the key speaks for, if it speaks for one."""
-    prefix: str
-    """The visible part of the key."""
-    expires_at: datetime | None = None
-
-    def is_valid(self, now: datetime) -> bool:
-        """Whether the key has not expired."""
-        return self.expires_at is None or now < self.expires_at
-
-    @property
-    def actor(self) -> str:
-        """Who did what this key did."""
-        return key_actor(self.prefix)
-
-    def may_see(self, survey_id: str) -> bool:
-        """Whether a survey lies in the key's scope."""
-        return self.survey_id is None or self.survey_id == survey_id
-
-    @property
-    def only_pollster(self) -> str | None:
-        """The pollster whose waves alone may be shown, or None."""
-        return self.pollster if self.role == "pollster" else None
 
 
 async def is_permitted(connection: Connection, handler: BaseRouteHandler) -> None:
@@ -164,6 +155,9 @@ async def is_permitted(connection: Connection, handler: BaseRouteHandler) -> Non
     if operation in PUBLIC or connection.scope.get("method") == "OPTIONS":
         return
     services: Services = connection.app.state.services
+    if operation in PAGES:
+        connection.scope["user"] = await admit_to_page(connection, services, ROLES[PAGES[operation]])
+        return
     header = connection.headers.get("authorization")
     survey_id = connection.path_params.get("survey_id")
     ticket = connection.query_params.get("ticket") if operation in TAKES_TICKET and header is None else None
@@ -187,63 +181,6 @@ async def is_permitted(connection: Connection, handler: BaseRouteHandler) -> Non
     connection.scope["user"] = principal
 
 
-def authenticate(services: Services, header: str | None, *, now: datetime) -> Principal:
-    """Find out whose key this is.
-
-    Raises
-    ------
-    KeyMissing
-        If there is no bearer key.
-    KeyNotAccepted
-        If it is malformed, unknown, revoked or expired. A wrong secret is
-        answered like an unknown prefix.
-    """
-    scheme, _, text = (header or "").strip().partition(" ")
-    if scheme.lower() != "bearer" or not text.strip():
-        raise KeyMissing
-    text = text.strip()
-    unknown = "This key is not known here. Check that it was copied whole, from its first to its last character."
-    try:
-        prefix = key_prefix(text)
-    except KeyRefused:
-        raise KeyNotAccepted(unknown) from None
-    record = services.memory.find_key(prefix)
-    if record is None or not key_matches(text, record.key_hash, services.secrets.pepper(used=True)):
-        raise KeyNotAccepted(unknown)
-    return _principal(record, now)
-
-
-def redeem(services: Services, ticket: str, *, survey_id: str, now: datetime) -> Principal:
-    """Use a ticket up, and find out whose key it was made with.
-
-    Raises
-    ------
-    TicketRefused
-        If it opens nothing.
-    KeyNotAccepted
-        If its key was revoked or has expired since.
-    """
-    record = services.memory.find_key(use_ticket(services, ticket, survey_id=survey_id, now=now))
-    if record is None:
-        raise TicketRefused
-    return _principal(record, now)
-
-
-def _principal(record: ApiKeyRecord, now: datetime) -> Principal:
-    if record.revoked_at is not None:
-        raise KeyNotAccepted(f"Key {record.prefix} was revoked. Ask for a new one.")
-    if not record.usable(now):
-        raise KeyNotAccepted(f"Key {record.prefix} has expired. Ask for a new one.")
-    return Principal(record.id, record.role, record.survey_id, record.pollster, record.prefix, record.expires_at)
-
-
-def principal_of(connection: Connection) -> Principal:
-    """The caller that the guard found."""
-    principal = connection.scope["user"]
-    assert isinstance(principal, Principal)
-    return principal
-
-
 def operation_id(handler: BaseRouteHandler) -> str:
     """The operation id of a handler; empty if it has none."""
     return str(getattr(handler, "operation_id", None) or "")
@@ -260,7 +197,7 @@ def check_policy(handlers: Iterable[BaseRouteHandler]) -> None:
     """
     for handler in handlers:
         operation = operation_id(handler)
-        if operation not in ROLES and operation not in PUBLIC:
+        if operation not in ROLES and operation not in PUBLIC and operation not in PAGES:
             raise ImproperlyConfiguredException(
                 f"route {sorted(handler.paths)} ({operation!r}) has no roles in api.auth"
             )

@@ -8,6 +8,7 @@
     + NotMultipart            an upload that is not multipart/form-data
     + NotJson                 a body that is not application/json
     + NotNdjson               a batch that is not application/x-ndjson
+    + NotGeoJson              boundaries that are not application/geo+json
     + BodyRefused             a JSON body whose fields are not those that the route takes
     + MomentWithoutZone       a time without its offset from UTC
     + MomentOutOfRange        a time that there is not in UTC
@@ -59,6 +60,7 @@ __all__ = [
     "MomentWithoutZone",
     "NoReleaseYet",
     "NotAcceptable",
+    "NotGeoJson",
     "NotJson",
     "NotMultipart",
     "NotNdjson",
@@ -144,6 +146,16 @@ class NotNdjson(RequestRefused):
     def __init__(self, media_type: str) -> None:
         given = repr(media_type[:80]) if media_type else "nothing"
         super().__init__(f"A batch is sent as application/x-ndjson, but the Content-Type says {given}.")
+
+
+class NotGeoJson(RequestRefused):
+    """Boundaries with another media type than application/geo+json."""
+
+    def __init__(self, media_type: str) -> None:
+        given = repr(media_type[:80]) if media_type else "nothing"
+        super().__init__(
+            f"Boundaries are sent as application/geo+json or application/json, but the Content-Type says {given}."
+        )
 
 
 class BodyRefused(RequestRefused):

@@ -49,14 +49,19 @@ class EventStream(Response[str]):
     ----------
     after
         As for ``Follower``.
+    lasts_s
+        After so many seconds it ends, and the client comes again; None: it goes on.
     """
 
-    def __init__(self, hub: EventHub, viewer: Viewer, *, prefix: str, after: int | None) -> None:
+    def __init__(
+        self, hub: EventHub, viewer: Viewer, *, prefix: str, after: int | None, lasts_s: float | None = None
+    ) -> None:
         super().__init__("", media_type=MEDIA_TYPE)
         self._hub = hub
         self._viewer = viewer
         self._prefix = prefix
         self._after = after
+        self._lasts_s = lasts_s
 
     def to_asgi_response(self, *_: Any, **__: Any) -> Any:
         """Itself: an ASGI application."""
@@ -69,7 +74,8 @@ class EventStream(Response[str]):
             await sync_to_thread(self._hub.join, follower)
             await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
             if not scope.get(ONLY_HEAD):
-                await _first_of(_gone(receive), _over(follower), self._write(follower, send))
+                until = [] if self._lasts_s is None else [asyncio.sleep(self._lasts_s)]
+                await _first_of(_gone(receive), _over(follower), self._write(follower, send), *until)
             with suppress(asyncio.TimeoutError):
                 last = {"type": "http.response.body", "body": b"", "more_body": False}
                 await asyncio.wait_for(send(last), LAST_WORDS_S)  # type: ignore[arg-type]

@@ -19,7 +19,9 @@ from msgspec import Struct, inspect
 from api.answer_payloads import EstimatesPayload, GroupsHead, ProbabilityPayload, RankPayload, WithheldGroup
 from api.comparison_payloads import ChangePayload, ContrastPayload, RevisionPayload
 from api.district_payloads import BattlegroundPayload, ProfilePayload, SeatsPayload
+from api.methods_payloads import MethodsPayload
 from api.record_payloads import TrackRecordPayload
+from api.representation_payloads import RepresentationPayload
 from api.trend_payloads import TrendPayload
 
 __all__ = ["ROWS", "WITHHELD", "flat_table", "head_of"]
@@ -37,6 +39,8 @@ ROWS: dict[type[Struct], tuple[str, ...]] = {
     BattlegroundPayload: ("districts",),
     TrendPayload: ("points",),
     TrackRecordPayload: ("scores",),
+    MethodsPayload: ("methods",),
+    RepresentationPayload: ("levels",),
 }
 """Payload of an answer -> its fields that are rows, in order; each a list, or a single one that may be null."""
 

@@ -16,7 +16,7 @@ from api.group_query import Prepared
 from api.shown_counts import PERIOD
 from jobs.settings import Settings
 
-__all__ = ["GroupFacts", "group_facts", "group_names", "shown_interviews", "withheld_groups"]
+__all__ = ["GroupFacts", "group_facts", "group_names", "in_groups", "shown_interviews", "withheld_groups"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +94,11 @@ def shown_interviews(prepared: Prepared, period: str | None = None) -> tuple[pl.
     Sums by group may be told, from ``min_interviews`` on.
     """
     counts = prepared.loaded.counts
-    if period is not None:
-        counts = counts.filter(pl.col(PERIOD) == period)
+    return in_groups(prepared, counts if period is None else counts.filter(pl.col(PERIOD) == period))
+
+
+def in_groups(prepared: Prepared, counts: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """The cells of the people of a breakdown, as they are told, and the columns that name the group of each."""
     for column, levels in prepared.breakdown.grouping.where.items():
         counts = counts.filter(pl.col(column).is_in(levels))
     merge = prepared.breakdown.grouping.merge

@@ -1,4 +1,5 @@
-"""When keys were last used, to the hour: noted in memory, and stored by a thread that looks at the database anyway.
+"""When keys, and sessions of the web page, were last used, to the hour: noted in memory, and stored by a thread that
+looks at the database anyway.
 
 A key costs at most one write per hour and process, whatever its holder asks for.
 """
@@ -12,7 +13,7 @@ from typing import Final
 
 from sqlalchemy.exc import OperationalError
 
-from polling.store import keys
+from polling.store import keys, web_sessions
 from polling.store.engine import Store
 
 __all__ = ["KeyUses"]
@@ -40,6 +41,8 @@ class KeyUses:
         """Key -> end of the hour of its latest use."""
         self._new: dict[str, datetime] = {}
         """Key -> beginning of an hour that is not stored yet."""
+        self._sessions: dict[str, datetime] = {}
+        """Hash of a session -> the same."""
 
     def note(self, key_id: str, now: datetime) -> None:
         """A key was used; costs a look into a dictionary."""
@@ -51,9 +54,14 @@ class KeyUses:
             self._seen[key_id] = hour + HOUR
             self._new[key_id] = hour
 
+    def note_session(self, secret_hash: str, now: datetime) -> None:
+        """A session was used for the first time in an hour."""
+        with self._lock:
+            self._sessions[secret_hash] = now.replace(minute=0, second=0, microsecond=0)
+
     def write_in_time(self) -> None:
         """Store what is new, unless that was tried a moment ago; where the database is busy or away, a pause later."""
-        if self._new and self._clock() - self._written_at >= PAUSE_S:
+        if (self._new or self._sessions) and self._clock() - self._written_at >= PAUSE_S:
             # That somebody else writes for long is no sign that the database cannot be read.
             with suppress(OperationalError):
                 self.write()
@@ -67,11 +75,16 @@ class KeyUses:
             If the database does not answer; nothing is forgotten then.
         """
         with self._lock:
-            new = dict(self._new)
+            new, sessions = dict(self._new), dict(self._sessions)
         self._written_at = self._clock()
         with self._store.write() as session:
             keys.note_uses(session, new)
+            for secret_hash, hour in sessions.items():
+                web_sessions.note_seen(session, secret_hash, hour)
         with self._lock:
             for key_id, hour in new.items():
                 if self._new.get(key_id) == hour:
                     del self._new[key_id]
+            for secret_hash, hour in sessions.items():
+                if self._sessions.get(secret_hash) == hour:
+                    del self._sessions[secret_hash]

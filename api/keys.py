@@ -1,7 +1,8 @@
 """Make, rotate or revoke an API key: the text is returned once, the store keeps its keyed hash.
 
 A rotation makes a key of the same role, survey and pollster, and lets the old one expire after an overlap, so that its
-holder can change over without an interruption. A key with an end gets a successor that lives as long as it did.
+holder can change over without an interruption. A key with an end gets a successor that lives as long as it did. Whoever
+signed in on the web page with a key that is rotated or revoked signs in again.
 """
 
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ from jobs import ledger
 from polling.errors import KeyNotFound, KeyScopeRefused, KeyStateRefused
 from polling.keys import KeyScope, Role, hash_key, new_key
 from polling.secrets import SecretsFile
-from polling.store import key_checks
+from polling.store import key_checks, web_sessions
 from polling.store import keys as stored_keys
 from polling.store.engine import Store
 from polling.store.records import ApiKeyRecord
@@ -127,6 +128,7 @@ def rotate_key(
         scope = KeyScope(Role(old.role), old.survey_id, old.pollster, expires_at)
         text, new = _add_key(session, pepper, scope, label=old.label, replaces=prefix, now=now)
         ended = stored_keys.end_key(session, prefix, at=now + overlap)
+        web_sessions.end_of_key(session, old.id)
         valid_until = ended.expires_at.isoformat() if ended.expires_at else None
         ledger.record(
             session,
@@ -161,6 +163,7 @@ def revoke_key(
         if known is None or (survey_id is not None and known.survey_id != survey_id):
             raise KeyNotFound(prefix)
         record = stored_keys.revoke_key(session, prefix, now=now)
+        web_sessions.end_of_key(session, record.id)
         ledger.record(
             session,
             secrets,

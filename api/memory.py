@@ -1,4 +1,4 @@
-"""What reads need, in memory: keys, newest surveys, and what is served for each question.
+"""What reads need, in memory: keys, sessions, newest surveys, and what is served for each question.
 
 As long as the database answers nothing is answered late: what was read of it is used again only while it says that
 nothing was committed since (``Store.stamp``). When it is away, reads are answered from what was known: a thread looks
@@ -24,11 +24,13 @@ from sqlalchemy.orm import Session
 from api.errors import DatabaseAway, NoReleaseYet
 from api.release_cache import ReleaseCache
 from api.served import Served, find_served
+from polling.declaration import SurveyDeclaration
 from polling.errors import DrawsNotFound, QuestionNotFound, SurveyNotFound
 from polling.once import Once
-from polling.store import keys, releases, surveys
+from polling.store import keys, releases, surveys, web_sessions
 from polling.store.engine import Store
 from polling.store.records import ApiKeyRecord, QuestionStateRecord, ReleaseRecord, StoredSurvey
+from polling.store.web_sessions import WebSessionRecord
 
 __all__ = ["Memory"]
 
@@ -58,6 +60,8 @@ class _Known:
     states: Mapping[tuple[str, str], QuestionStateRecord] = field(default_factory=dict)
     served: Mapping[tuple[str, str], Served] = field(default_factory=dict)
     """Of ``wanted``, those that have a release."""
+    sessions: Mapping[str, WebSessionRecord] = field(default_factory=dict)
+    declarations: Mapping[str, SurveyDeclaration] = field(default_factory=dict)
 
 
 class Memory:
@@ -132,6 +136,22 @@ class Memory:
             lambda session: keys.find_key_by_prefix(session, prefix),
             lambda known: known.keys.get(prefix),
         )
+
+    def find_session(self, secret_hash: str) -> WebSessionRecord | None:
+        """The session of the web page with this hash, over or not; None if there is none."""
+        return self._ask(
+            ("session", secret_hash),
+            lambda session: web_sessions.find(session, secret_hash),
+            lambda known: known.sessions.get(secret_hash),
+        )
+
+    def find_declarations(self) -> Mapping[str, SurveyDeclaration]:
+        """The newest declaration of every survey, by id."""
+        return self._ask("declarations", surveys.list_declarations, lambda known: known.declarations)
+
+    def find_public(self) -> frozenset[str]:
+        """Ids of the surveys whose web pages need no account."""
+        return frozenset(one.id for one in self.find_declarations().values() if one.public)
 
     def find_served(self, survey_id: str, question_id: str) -> Served:
         """The current release of a question.
@@ -218,6 +238,9 @@ class Memory:
             return
         with self._store.read() as session:
             every_key = {one.prefix: one for one in keys.list_keys(session)}
+            moment = datetime.now(UTC)
+            sessions = web_sessions.list_live(session, moment)
+            declarations = surveys.list_declarations(session)
             versions = surveys.newest_versions(session)
             states = {(one.survey_id, one.question_id): one for one in releases.list_question_states(session)}
             served = {}
@@ -228,7 +251,9 @@ class Memory:
                 # Draws may have been deleted, and nothing else have changed.
                 same = known is not None and known.state == states[question] and _is_still(session, known.release)
                 served[question] = known if known is not None and same else find_served(session, *question)
-        self._seen(_Known(at, stamp, wanted, datetime.now(UTC), every_key, versions, states, served))
+        self._seen(
+            _Known(at, stamp, wanted, moment, every_key, versions, states, served, sessions, declarations),
+        )
         self._loaded.forget_gone()
         for one in served.values():
             # Ready before anybody asks for it.

@@ -24,11 +24,19 @@ EXAMPLES = Path(__file__).with_name("openapi_examples.json")
 FORMS = {("readRespondent", "200"): ("text/csv",)}
 """Operation and status -> media types of the answer besides its first."""
 
-BATCH = {
-    "description": "The interviews, one JSON object per line.",
-    "required": True,
-    "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+RAW_BODIES = {
+    "receiveBatch": {
+        "description": "The interviews, one JSON object per line.",
+        "required": True,
+        "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+    },
+    "putBoundaries": {
+        "description": "GeoJSON (a FeatureCollection) or TopoJSON (a Topology).",
+        "required": True,
+        "content": {"application/geo+json": {"schema": {"type": "object"}}},
+    },
 }
+"""Operations that read their body themselves -> what it is."""
 CLOSED = {"additionalProperties": False}
 RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
 
@@ -54,8 +62,8 @@ def _finished(document: dict[str, Any]) -> dict[str, Any]:
             for body in operation.get("requestBody", {}).get("content", {}).values():
                 # Unknown fields are refused, in every body.
                 components["schemas"][body["schema"]["$ref"].rpartition("/")[2]] |= CLOSED
-            if name == "receiveBatch":
-                operation["requestBody"] = BATCH
+            if name in RAW_BODIES:
+                operation["requestBody"] = RAW_BODIES[name]
             for status, response in operation["responses"].items():
                 for media_type in FORMS.get((name, status), ()):
                     response["content"][media_type] = {"schema": {"type": "string"}}

@@ -10,9 +10,12 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from api.check_payloads import ConcernPayload
+
 __all__ = [
     "ConfirmationPayload",
     "DemographicPayload",
+    "DiagnosticCheck",
     "DiagnosticsPayload",
     "DistrictList",
     "DistrictPayload",
@@ -235,6 +238,10 @@ class ReleasePayload(msgspec.Struct, frozen=True):
         Meta(description="What to know of its interviews: somebody was erased, waves were purged; usually empty."),
     ]
     confirmation: ConfirmationPayload
+    concerns: Annotated[
+        list[ConcernPayload] | None,
+        Meta(description="What checks found that one should look at, the worst first; null before they were made."),
+    ]
     n_waves: Annotated[int, Meta(description="Waves it rests on.")]
     restates: Annotated[
         list[RestatedWavePayload],
@@ -256,6 +263,14 @@ class ReleaseList(msgspec.Struct, frozen=True):
     next_cursor: NextCursor
 
 
+class DiagnosticCheck(msgspec.Struct, frozen=True):
+    """One check of how a fit was computed."""
+
+    name: Annotated[str, Meta(description="r-hat, ess, divergences, e-bfmi; or k-hat-sd, k-hat-joint, newton.")]
+    passed: Annotated[bool, Meta(description="Whether it is within its limit.")]
+    text: Annotated[str, Meta(description="What was found, against which limit, and what it means.")]
+
+
 class DiagnosticsPayload(msgspec.Struct, frozen=True):
     """Why a release should be believed."""
 
@@ -264,6 +279,9 @@ class DiagnosticsPayload(msgspec.Struct, frozen=True):
     engine: Annotated[str, Meta(description="How the model was fitted.")]
     publishable: Annotated[bool, Meta(description="The verdict; always true for a release.")]
     verdict: Annotated[Any, Meta(description="The problems that were found, each with code and message.")]
+    headline: Annotated[str, Meta(description="What the diagnostics come to, in a sentence.")]
+    checks: Annotated[list[DiagnosticCheck], Meta(description="What was looked at, and what it means, in words.")]
+    variation: Annotated[list[str], Meta(description="Which terms of the model tell people apart, in words.")]
     diagnostics: Annotated[Any, Meta(description="R-hat, ESS, Monte-Carlo error and the like, by parameter.")]
     versions: Annotated[Any, Meta(description="Versions of the software that made the fit.")]
     seconds: Annotated[Any, Meta(description="Time spent, by stage.")]

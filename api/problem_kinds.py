@@ -12,7 +12,7 @@ from msgspec import to_builtins
 
 from api import errors
 from api.problems import HTTP_KINDS, PROBLEMS, UNEXPECTED, answer
-from jobs.errors import WebhookRefused
+from jobs.errors import PicturesFailed, WebhookRefused
 from polling import errors as polling_errors
 from polling.faults import Fault
 
@@ -53,7 +53,7 @@ def asks_for_key(_name: str, operation: Operation) -> bool:
     return bool(operation["security"])
 
 
-ASKS_FOR_SHARES = tagged("estimates")
+ASKS_FOR_SHARES = either(tagged("estimates"), of("getRepresentation"))
 CHANGES_WAVES = of(
     "receiveWave",
     "receiveBatch",
@@ -65,6 +65,8 @@ CHANGES_WAVES = of(
     "letWaveThrough",
     "releaseQuarantine",
 )
+
+SHOWS_DRAWS = ("getFigure", "getDataTree")
 
 RULES: dict[str, Rule] = {
     "bad-request": always,
@@ -104,19 +106,22 @@ RULES: dict[str, Rule] = {
     "key-state": of("rotateKey", "revokeKey"),
     "not-acceptable": always,
     "bad-cursor": takes("cursor"),
-    "draws-gone": either(ASKS_FOR_SHARES, of("pinRelease", "confirmRelease", "getDraws")),
+    "draws-gone": either(ASKS_FOR_SHARES, of("pinRelease", "confirmRelease", "getDraws", *SHOWS_DRAWS)),
+    "pictures-failed": of(*SHOWS_DRAWS),
     "events-gone": of("followEvents"),
     "too-large": always,
     "unsupported-media-type": always,
     "bad-estimate-query": ASKS_FOR_SHARES,
     "interval-out-of-range": ASKS_FOR_SHARES,
     "too-many-groups": ASKS_FOR_SHARES,
-    "unknown-choice": either(ASKS_FOR_SHARES, takes("format"), of("createKey")),
+    "unknown-choice": either(ASKS_FOR_SHARES, takes("format", "projection"), of("createKey")),
     "bad-key-request": of("createKey", "rotateKey"),
     "respondents-unknown": of("eraseRespondent", "readRespondent"),
     "undo-unclear": of("undoWaves"),
     "wave-rejected": either(CHANGES_WAVES),
     "webhook-refused": of("createWebhook"),
+    "boundaries-refused": of("putBoundaries"),
+    "boundaries-not-found": of("getBoundaries", "deleteBoundaries"),
     "too-many-requests": asks_for_key,
     "too-many-streams": of("followEvents"),
     "busy": either(ASKS_FOR_SHARES, of("getDraws")),
@@ -148,6 +153,7 @@ def examples() -> dict[str, dict[str, Any]]:
 
 def _refusals() -> list[Exception]:
     fault = Fault("wave.csv", 7, "gender", "wman", "not one of the labels of gender", "Correct it, or add a recode.")
+    shape = Fault(None, 4, None, "Point", "the feature of 'D7' has no area", "A district is a Polygon or MultiPolygon.")
     statuses = [HTTPException(detail=detail, status_code=status) for status, detail in _OF_THE_FRAMEWORK.items()]
     return [
         *statuses,
@@ -179,6 +185,7 @@ def _refusals() -> list[Exception]:
         errors.TooManyStreams(100),
         errors.NoReleaseYet("Question 'rail' has no release yet: its first fit is waiting."),
         errors.TooManyRequests(rate=200, burst=1000, retry_after_s=1),
+        PicturesFailed("it took more than 120 seconds"),
         errors.ServiceBusy(),
         errors.DatabaseAway(),
         polling_errors.SurveyNotFound("dmeo"),
@@ -198,6 +205,8 @@ def _refusals() -> list[Exception]:
         polling_errors.ResultNotFound("rail", "0190"),
         polling_errors.ResultConflict("A result of 2026-11-03 is known already. Say why this one takes its place."),
         polling_errors.ResultRejected([_IN_A_RESULT]),
+        polling_errors.BoundariesRefused([shape]),
+        polling_errors.BoundariesNotFound("demo"),
         polling_errors.WebhookNotFound("0190"),
         polling_errors.DeliveryNotFound(41),
         WebhookRefused("Events are sent to https addresses only. Write it as https://host/path."),

@@ -19,10 +19,10 @@ from sqlalchemy.exc import OperationalError
 from api import errors
 from api.offending import MAX_ALLOWED, choices_in, nearest_of, offending_parameter, parameter_of
 from jobs import logs
-from jobs.errors import WebhookRefused
+from jobs.errors import PicturesFailed, WebhookRefused
 from polling import errors as polling_errors
 
-__all__ = ["MEDIA_TYPE", "PROBLEMS", "Problem", "ProblemKind", "answer", "documented", "exception_handlers", "render"]
+__all__ = ["MEDIA_TYPE", "PROBLEMS", "Problem", "ProblemKind", "answer", "documented", "note_unexpected", "render"]
 
 MEDIA_TYPE = "application/problem+json"
 MAX_DETAIL = 2500
@@ -86,6 +86,7 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     errors.RequestInFlight: ProblemKind(409, "request-in-flight", "The same request is being worked on"),
     errors.NotMultipart: ProblemKind(415, "unsupported-media-type", "The wrong media type"),
     errors.NotJson: ProblemKind(415, "unsupported-media-type", "The wrong media type"),
+    errors.NotGeoJson: ProblemKind(415, "unsupported-media-type", "The wrong media type"),
     errors.NotNdjson: ProblemKind(415, "unsupported-media-type", "The wrong media type"),
     errors.BodyRefused: ProblemKind(400, "bad-request", "The request cannot be understood"),
     errors.MomentOutOfRange: ProblemKind(400, "bad-request", "The request cannot be understood"),
@@ -121,6 +122,8 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     polling_errors.WaveWithdrawn: ProblemKind(409, "wave-withdrawn", "The wave was withdrawn and can be restored"),
     polling_errors.WaveStateRefused: ProblemKind(409, "wave-state", "The wave stands so that this cannot be done"),
     polling_errors.WaveRejected: ProblemKind(422, "wave-rejected", "The wave was not accepted"),
+    polling_errors.BoundariesRefused: ProblemKind(422, "boundaries-refused", "The boundaries were not accepted"),
+    polling_errors.BoundariesNotFound: ProblemKind(404, "boundaries-not-found", "The survey has no boundaries"),
     polling_errors.WebhookNotFound: ProblemKind(404, "webhook-not-found", "No such webhook"),
     polling_errors.DeliveryNotFound: ProblemKind(404, "delivery-not-found", "No such delivery"),
     polling_errors.ResultRejected: ProblemKind(422, "result-rejected", "The result was not accepted"),
@@ -135,6 +138,7 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     polling_errors.KeyScopeRefused: ProblemKind(422, "bad-key-request", "There is no such key"),
     polling_errors.KeyStateRefused: ProblemKind(409, "key-state", "The key stands so that this cannot be done"),
     polling_errors.KeyNotFound: ProblemKind(404, "key-not-found", "No such key"),
+    PicturesFailed: ProblemKind(503, "pictures-failed", "The pictures of this fit cannot be made"),
     errors.ServiceBusy: ProblemKind(503, "busy", "Too many answers are being computed"),
     errors.DatabaseAway: ProblemKind(503, "database-unreachable", "The database cannot be reached"),
     OperationalError: ProblemKind(503, "database-unreachable", "The database cannot be reached"),
@@ -243,9 +247,14 @@ def render(request: Request[Any, Any, Any], error: Exception) -> Response[Proble
     if problem.status == 413:
         limit = request.route_handler.opt.get("too_large", "It is larger than this route accepts.")
         problem = msgspec.structs.replace(problem, detail=limit)
+    note_unexpected(request, error, problem)
+    return Response(problem, status_code=problem.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def note_unexpected(request: Request[Any, Any, Any], error: Exception, problem: Problem) -> None:
+    """Log an error if it was not expected."""
     if problem.status >= 500 and not isinstance(error, HTTPException | errors.ServiceBusy | errors.DatabaseAway):
         log_unexpected(error, method=request.method, path=request.url.path)
-    return Response(problem, status_code=problem.status, headers=headers, media_type=MEDIA_TYPE)
 
 
 def _with_parameter(request: Request[Any, Any, Any], error: Exception, problem: Problem) -> Problem:
@@ -267,9 +276,6 @@ def _with_parameter(request: Request[Any, Any, Any], error: Exception, problem: 
 def log_unexpected(error: BaseException, *, method: str, path: str) -> None:
     """Log where an error happened, not what it says: messages of parsers quote the data."""
     log.error("unexpected %s in %s %s%s", type(error).__qualname__, method, path, logs.places_of(error))
-
-
-exception_handlers: dict[int | type[Exception], Any] = {HTTPException: render, Exception: render}
 
 
 NO_MOMENT, A_MOMENT = "Invalid RFC3339 encoded datetime", "not a moment such as 2026-03-02T12:00:00Z"

@@ -15,6 +15,7 @@ from api.query_parameters import asked
 from api.routes.comparisons import get_change, get_contrast, get_probability, get_rank, get_revision
 from api.routes.districts import get_battleground, get_district_profile, get_seats
 from api.routes.estimates import get_estimates
+from api.routes.methods import get_methods
 from api.routes.trends import get_trend
 from api.strict import refuse_nul
 
@@ -94,6 +95,7 @@ KINDS: dict[str, Kind] = {
         "change": get_change,
         "revision": get_revision,
         "trend": get_trend,
+        "methods": get_methods,
         "seats": get_seats,
         "battleground": get_battleground,
         "district": get_district_profile,

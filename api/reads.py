@@ -14,6 +14,7 @@ SENSITIVE: Final[Mapping[str, str]] = {
     "readRespondent": "access",
     # What the model knows, draw by draw, which nobody needs who only asks.
     "getDraws": "draws-read",
+    "getDataTree": "draws-read",
 }
 """Operation id -> the action of the entry that is written before anything is shown."""
 
@@ -21,7 +22,10 @@ PLAIN: Final = frozenset(
     {
         "followEvents",
         "getBattleground",
+        "getBoundaries",
         "getChange",
+        # Shares and counts in it are perturbed; what is small is not in it.
+        "getChecks",
         "getTrend",
         "getContrast",
         "getDiagnostics",
@@ -29,7 +33,9 @@ PLAIN: Final = frozenset(
         "getDistrictProfile",
         "getErasure",
         "getEstimates",
+        "getFigure",
         "getJob",
+        "getMethods",
         "getMetrics",
         "getProbability",
         # Rows by their number and what is wrong with them, not what they say.
@@ -37,6 +43,7 @@ PLAIN: Final = frozenset(
         "getQuestion",
         "getRank",
         "getRelease",
+        "getRepresentation",
         "getRevision",
         "getSeats",
         "getSurvey",
@@ -46,6 +53,7 @@ PLAIN: Final = frozenset(
         "listDeliveries",
         "listDistricts",
         "listErasures",
+        "listFigures",
         "listJobs",
         "listKeys",
         "listKnownResults",

@@ -18,6 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from api.margins import Margins, base_of, make_margins, merge_areas
+from api.raked_sample import RakedSample, rake_sample
 from api.shown_counts import shown_counts
 from api.slots import Slots
 from jobs.refit import electorate_of
@@ -43,6 +44,8 @@ MAX_BREAKDOWNS = 32
 MAX_BREAKDOWNS_MB = 64
 MAX_BREAKDOWN_MB = 32
 """Area draws kept per release: how many breakdowns, how much memory for all of them and for one."""
+MAX_RAKED = 4
+"""Periods of a release whose weighted interviews are kept."""
 MAX_SHARES_MB = 200
 """Draws of cells that a process keeps, of all releases together."""
 
@@ -72,6 +75,7 @@ class LoadedRelease:
         )
     )
     _margins: Once[tuple[()], Margins] = field(default_factory=lambda: Once(1))
+    _raked: Once[tuple[str | None, int], RakedSample | None] = field(default_factory=lambda: Once(MAX_RAKED))
     _shares: Once[str, NDArray[np.float32]] = field(default_factory=lambda: Once(0))
     """Draws of cells, which the releases of a process share the memory for."""
 
@@ -97,6 +101,13 @@ class LoadedRelease:
         if not self.design.covers(cells).all():
             return None
         return self._shares.get(self.release.id, lambda: cell_shares(self.latents, self.design, cells).T)
+
+    def raked(self, period: str | None, min_interviews: int) -> RakedSample | None:
+        """Its interviews of a period or of all, weighted; see `api.raked_sample`."""
+        return self._raked.get(
+            (period, min_interviews),
+            lambda: rake_sample(self.counts, self.electorate, min_interviews=min_interviews, period=period),
+        )
 
     def areas(self, by: tuple[str, ...]) -> AreaDraws:
         """Draws of the first option's share, for every area of a breakdown that is coarse enough to be kept."""

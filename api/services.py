@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from api.answers import Answers
+from api.charts.places import Places
 from api.event_hub import EventHub
 from api.house_metrics import FitTotals
 from api.http_metrics import HttpMetrics
@@ -13,7 +14,9 @@ from api.key_uses import KeyUses
 from api.limits import Limits
 from api.memory import Memory
 from api.release_cache import ReleaseCache
+from api.slots import Slots
 from jobs.settings import Settings
+from polling.once import Once
 from polling.secrets import SecretsFile
 from polling.store.engine import Store
 
@@ -38,6 +41,10 @@ class Services:
     answers: Answers = field(default_factory=Answers)
     metrics: HttpMetrics = field(default_factory=HttpMetrics)
     fits: FitTotals = field(default_factory=FitTotals)
+    pictures: Slots = field(default_factory=lambda: Slots(1, waiting=16, patience_s=150.0))
+    """Pictures and files of fits that are made at the same time: each takes a process of its own."""
+    places: Once[tuple[str, int, str | None], Places] = field(default_factory=lambda: Once(8))
+    """Of maps, by survey, its version, and the hash of its boundaries; the shapes of 650 districts are some 2 MB."""
     uses: KeyUses = field(init=False)
     limits: Limits = field(init=False)
     """Of keys."""

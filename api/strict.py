@@ -20,6 +20,7 @@ from api.errors import (
     BodyRefused,
     MomentOutOfRange,
     MomentWithoutZone,
+    NotGeoJson,
     NotJson,
     NotMultipart,
     NotNdjson,
@@ -32,6 +33,7 @@ from api.strict_json import refuse_bad_json
 
 __all__ = ["is_strict", "query_parameters", "refuse_nul", "require_zone"]
 
+GEOJSON = ("application/geo+json", "application/vnd.geo+json", "application/json")
 NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 
 type Connection = ASGIConnection[Any, Any, Any, Any]
@@ -60,8 +62,7 @@ async def is_strict(connection: Connection, handler: BaseRouteHandler) -> None:
             body = await connection.body()
             refuse_bad_json(body, "body")
             refuse_other_fields(body, handler)
-    if handler.opt.get("ndjson") and media_type not in NDJSON:
-        raise NotNdjson(media_type)
+    refuse_other_raw(media_type, handler)
     if check_form := handler.opt.get("form"):
         if media_type != RequestEncodingType.MULTI_PART:
             raise NotMultipart(media_type)
@@ -73,6 +74,20 @@ async def is_strict(connection: Connection, handler: BaseRouteHandler) -> None:
             except ApiError:
                 await form.close()
                 raise
+
+
+def refuse_other_raw(media_type: str, handler: BaseRouteHandler) -> None:
+    """Refuse a raw body of another media type than the handler reads.
+
+    Raises
+    ------
+    NotNdjson, NotGeoJson
+        If it is one.
+    """
+    if handler.opt.get("ndjson") and media_type not in NDJSON:
+        raise NotNdjson(media_type)
+    if handler.opt.get("geojson") and media_type not in GEOJSON:
+        raise NotGeoJson(media_type)
 
 
 def refuse_charset(parameters: str) -> None:

@@ -16,7 +16,7 @@ __all__ = ["file_name", "write_arrow", "write_parquet", "write_table"]
 HEAD = "hustings"
 """Key of what the answer says besides its rows, as JSON, in the metadata of Parquet and Arrow."""
 MOMENT = "%Y-%m-%dT%H:%M:%S%.fZ"
-ENDINGS = {"csv": "csv", "parquet": "parquet", "arrow": "arrows"}
+ENDINGS = {"csv": "csv", "parquet": "parquet", "arrow": "arrows", "nc": "nc"}
 
 
 def write_table(payload: Struct, form: str) -> bytes:

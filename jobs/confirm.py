@@ -24,6 +24,7 @@ from jobs.confirm_ask import CONFIRM, ask_next
 from jobs.confirm_judge import Judgement, PreparedConfirmation, judge, settled_nothing
 from jobs.errors import FitCancelled, FitProcessFailed, JobsError, WorkerStopping
 from jobs.fit_request import FitProgress, FitRequest, FitResult
+from jobs.giving_way import PAUSE, GivingWay
 from jobs.heartbeat import beating
 from jobs.refit import electorate_of, laplace_settings, nuts_settings
 from jobs.settings import Settings
@@ -37,10 +38,6 @@ from polling.store.records import Claim
 
 __all__ = ["confirm", "prepare_confirmation"]
 
-PAUSE = timedelta(minutes=1)
-"""How long a confirmation that gave way lets others work."""
-GIVING_WAY = timedelta(days=1)
-"""How long after it was asked for a confirmation gives way."""
 LEAST_TUNE = 1000
 """Tuning steps of a reference, at least: nobody waits for it."""
 
@@ -73,19 +70,7 @@ def confirm(
     """
     job = claim.job
     prepared: PreparedConfirmation | None = None
-    gave_way = False
-
-    def keep_on(progress: FitProgress | None) -> bool:
-        nonlocal gave_way
-        if beat(progress):
-            return True
-        if clock() > job.first_asked_at + GIVING_WAY:
-            return False
-        idle = timedelta(seconds=2 * settings.worker_poll_s)  # another worker would have taken it by then
-        with store.read() as session:
-            gave_way = confirmations.is_work_waiting(session, besides=(CONFIRM,), now=clock(), since=idle)
-        return gave_way
-
+    keep_on = GivingWay(job, store, settings, beat=beat, besides=(CONFIRM,), clock=clock)
     try:
         with store.read() as session:
             prepared = prepare_confirmation(
@@ -104,7 +89,7 @@ def confirm(
         with store.write() as session:
             queue.give_back(session, claim, now=clock())
     except FitCancelled:
-        if gave_way:
+        if keep_on.gave_way:
             log.info("the confirmation of %s gives way to other work", job.key)
             with store.write() as session:
                 queue.give_back(session, claim, now=clock(), after=PAUSE)

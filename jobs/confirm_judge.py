@@ -17,6 +17,9 @@ from polling.store.records import FitRecord, ReleaseRecord
 
 __all__ = ["Judgement", "PreparedConfirmation", "judge", "settled_nothing"]
 
+MOST_ESTIMATES = 1000
+"""Kept of each engine, so that a picture can compare them."""
+
 
 @dataclass(frozen=True, slots=True)
 class PreparedConfirmation:
@@ -59,8 +62,17 @@ def judge(prepared: PreparedConfirmation, result: FitResult) -> Judgement:
     design, electorate = Design.from_json(prepared.design), prepared.request.electorate
     reference = default_estimates(LatentDraws.from_bytes(result.draws), design, electorate)
     quality = reference_quality(*reference)
-    mine = moments(*default_estimates(prepared.latents, design, electorate))
-    found = agreement(mine, moments(*reference))
+    mine, theirs = moments(*default_estimates(prepared.latents, design, electorate)), moments(*reference)
+    found = agreement(mine, theirs)
+    numbers["estimates"] = {
+        name: [round(float(value), 5) for value in values[:MOST_ESTIMATES]]
+        for name, values in (
+            ("mean", mine.mean),
+            ("sd", mine.sd),
+            ("reference_mean", theirs.mean),
+            ("reference_sd", theirs.sd),
+        )
+    }
     n = len(mine.names)
     numbers |= {"n_estimates": n, "reference": _finite(asdict(quality)), "agreement": _finite(asdict(found))}
     if quality.problems:

@@ -64,6 +64,7 @@ def count_interviews(
     at: datetime | None = None,
     only: Collection[str] | None = None,
     memory: CountedParts | None = None,
+    also: tuple[str, ...] = (),
 ) -> CountedInterviews:
     """Count the interviews of every wave that is counted, or was at a moment.
 
@@ -71,6 +72,9 @@ def count_interviews(
     ----------
     only
         Ids of the waves that are counted; periods that are waves keep their numbers among all. None: every wave.
+    also
+        Of "period" and "pollster" those to count by although the formula does not read them. What was counted with
+        other columns is of no use to ``memory``.
     memory
         Of an earlier count: parts that are as they were are not counted again.
 
@@ -93,7 +97,7 @@ def count_interviews(
     named = [column for column in observed_columns(question.model) if column in _OF_WAVES]
     if "mode" in named and "mode" not in declaration.cell_columns:
         _require_modes(in_time, declaration)
-    by = tuple(dict.fromkeys((*declaration.cell_columns, *named)))
+    by = tuple(dict.fromkeys((*declaration.cell_columns, *named, *also)))
     tables = []
     with (memory or CountedParts()).of(declaration, question) as counts_of_part:
         for part in used:

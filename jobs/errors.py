@@ -12,6 +12,7 @@
   x FitCancelled            somebody asked for the end of the fit
   x WorkerStopping          the worker is shutting down and gives its job back
   x SpoolError              a fit request or result on disk cannot be read
+  x PicturesFailed          pictures or the file of a fit cannot be made
   x BacktestImpossible      the folder declares nothing that can be scored
   x DemoFailed              a step of the demo did not happen
   x SourceUnreachable       a source cannot be read now
@@ -41,6 +42,7 @@ __all__ = [
     "FitTimedOut",
     "JobsError",
     "KeyNotLost",
+    "PicturesFailed",
     "RestoreRefused",
     "SettingsError",
     "SourceNotFound",
@@ -160,6 +162,13 @@ class ToolMissing(JobsError):
 
 class DemoFailed(JobsError):
     """A step of the demo did not happen; the message names the step and what was seen."""
+
+
+class PicturesFailed(JobsError):
+    """The process that makes pictures of a fit, or a file of it, made none."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"What was asked for could not be made of this fit: {why.rstrip('.')}. Its numbers are there.")
 
 
 class SourceUnreachable(JobsError):

@@ -69,11 +69,14 @@ def warm_up() -> None:
     """Fit a toy with the Laplace engine: imports, kernels, the first call of everything."""
     from mrp.design import build_design
     from mrp.diagnostics import diagnose
+    from mrp.evidence import evidence_of
     from mrp.fit import default_estimates
+    from mrp.hyper import hyper_space
     from mrp.laplace.engine import fit_laplace
     from mrp.latents import from_datatree
     from mrp.parity import term_parity
     from mrp.priors import Priors
+    from mrp.variation import term_variation
     from mrp.verdict import judge_laplace
 
     cells = pl.DataFrame({"district": ["A", "A", "B", "B"], "gender": ["F", "M", "F", "M"]})
@@ -90,6 +93,8 @@ def warm_up() -> None:
     judge_laplace(tree, default_estimates(latents, design, electorate), term_parity(design, electorate))
     diagnose(tree)
     latents.to_bytes()
+    evidence_of(tree, design, hyper_space(design, Priors())).to_bytes()
+    term_variation(latents, design, electorate)
     _versions()
 
 
@@ -113,6 +118,7 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
     from mrp.fit import fit_model
     from mrp.priors import parse_priors
     from mrp.progress import Progress
+    from mrp.variation import term_variation
 
     clock = _StopWatch()
 
@@ -138,10 +144,13 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
     clock.lap("fit")
     report(Progress("judge", 1.0, None))
     diagnostics = fitted.diagnostics()
+    diagnostics["variation"] = [one.to_json() for one in term_variation(fitted.latents, design, request.electorate)]
+    evidence = fitted.evidence.to_bytes()
     clock.lap("diagnose")
     return FitResult(
         engine=fitted.engine,
         draws=fitted.latents.to_bytes(),
+        evidence=evidence,
         design=design.to_json(),
         verdict=fitted.verdict.to_json(),
         diagnostics=diagnostics,

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FitProgress", "FitRequest", "FitResult"]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+EVIDENCE = "evidence.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +130,14 @@ class FitResult:
     """Versions of what computed it."""
     seconds: Mapping[str, float]
     """Duration of each stage."""
+    evidence: bytes | None = None
+    """What is kept beside the draws, see ``mrp.evidence``."""
 
     def write(self, folder: Path) -> None:
         """Write the result into ``folder``; it is complete when this returns, and not before."""
         _private(folder / "draws.npz").write_bytes(self.draws)
+        if self.evidence is not None:
+            _private(folder / EVIDENCE).write_bytes(self.evidence)
         _write_json(
             folder / "result.json",
             {
@@ -159,7 +164,8 @@ class FitResult:
         head = _read_json(folder / "result.json")
         head.pop("format_version")
         try:
-            return cls(draws=(folder / "draws.npz").read_bytes(), **head)
+            evidence = (folder / EVIDENCE).read_bytes() if (folder / EVIDENCE).exists() else None
+            return cls(draws=(folder / "draws.npz").read_bytes(), evidence=evidence, **head)
         except (OSError, TypeError) as error:
             raise SpoolError(f"The fit result in {folder} is damaged: {error}. Ask for the refit again.") from None
 

@@ -224,6 +224,7 @@ def _new_fit(prepared: PreparedRefit, result: FitResult, *, publishable: bool) -
         diagnostics=result.diagnostics,
         counts=_parquet(request.counts),
         draws=result.draws,
+        evidence=result.evidence,
     )
 
 

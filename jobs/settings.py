@@ -169,6 +169,13 @@ class Settings:
     confirm_draws: Annotated[
         int, About("Draws kept per chain of a confirmation; twice as many when the last one settled nothing.", least=10)
     ] = 2000
+    check_budget_s: Annotated[
+        float,
+        About(
+            "Seconds of fits in which a check of a release leaves out pollsters and parts of the country; 0 is none.",
+            least=0,
+        ),
+    ] = 60.0
     fit_cores: Annotated[int, About("Chains that one fit runs at the same time.", least=1)] = 2
     fit_nice: Annotated[int, About("Niceness of a fit process, so that answers come before fits.", least=0)] = 10
     fit_memory_mb: Annotated[

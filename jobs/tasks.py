@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from jobs.backup import expire_backups
 from jobs.backup_job import BACKUP, ask_backup
+from jobs.check_ask import CHECK, ask_next_check
 from jobs.clock import DAY, Task
 from jobs.confirm_ask import CONFIRM, NIGHT, begin_night
 from jobs.draws import forget_draws
@@ -24,6 +25,7 @@ from polling.store.job_history import forget_jobs
 
 __all__ = ["house_tasks"]
 
+SOON = timedelta(seconds=20)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 
@@ -80,6 +82,10 @@ def house_tasks(settings: Settings) -> tuple[Task, ...]:
         asked = begin_night(session, settings, now=now)
         return "nothing to confirm" if asked is None else f"asked for job {asked.id}"
 
+    def check(session: Session, now: datetime) -> str | None:
+        asked = ask_next_check(session, settings, now=now)
+        return None if asked is None else f"asked for job {asked.id}"
+
     def back_up(session: Session, now: datetime) -> str:
         return f"asked for job {ask_backup(session, settings, now=now).id}"
 
@@ -98,6 +104,7 @@ def house_tasks(settings: Settings) -> tuple[Task, ...]:
         Task("read-sources", MINUTE, read_sources, about="look at sources whose time has come", kind=SOURCE),
         Task("close-waves", 5 * MINUTE, close_waves, about="close open waves whose last day has passed"),
         Task("watch-questions", 5 * MINUTE, watch, about="raise an alarm for questions that are stale for long"),
+        Task("check", SOON, check, about="check what was published and is served", kind=CHECK),
         *nightly,
         Task("forget-draws", 5 * MINUTE, drop_draws, about="delete draws of releases whose time is over"),
         Task("purge", HOUR, purge, about="reduce interviews whose time is over to counts"),

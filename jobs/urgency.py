@@ -10,6 +10,7 @@ PRIORITIES = {
     "free-bytes": 1,
     "score": 3,
     "backup": 5,
+    "check": 8,
     "confirm": 9,
 }
 """Kind -> priority. Somebody waits for a refit, and for an event, which takes no time; nobody for a confirmation."""

@@ -17,6 +17,8 @@ from datetime import UTC, datetime, timedelta
 
 from jobs import logs
 from jobs.backup_job import BACKUP, back_up
+from jobs.check import check
+from jobs.check_ask import CHECK
 from jobs.confirm import confirm
 from jobs.confirm_ask import CONFIRM
 from jobs.counted_parts import CountedParts
@@ -91,6 +93,7 @@ class Worker:
         self._fit = fit or self._host
         self._stop = threading.Event()
         self._counted = CountedParts()
+        self._counted_finer = CountedParts()
 
     def run(self, stop: threading.Event) -> None:
         """Do jobs until ``stop`` is set; a fit that is running then goes back to the queue.
@@ -149,12 +152,14 @@ class Worker:
 
     def _do(self, claim: Claim) -> None:
         job = claim.job
-        others = {FREE_BYTES: self._free, BACKUP: self._back_up, CONFIRM: self._confirm, SCORE: self._score}
-        if (do := others.get(job.kind)) is not None:
-            do(claim)
+        if job.kind == FREE_BYTES:
+            self._free(claim)
             return
         if job.kind == SOURCE and job.survey_id is not None:
             self._read(claim, job.survey_id, job.key.partition("/")[2])
+            return
+        if job.kind in (BACKUP, CONFIRM, CHECK, SCORE):
+            self._at_leisure(claim)
             return
         if job.kind != REFIT or job.survey_id is None or job.question_id is None:
             self._fail(claim, "unknown-kind", f"This worker does not know how to do a job of kind {job.kind}.")
@@ -193,38 +198,49 @@ class Worker:
             detail = f"An unexpected {type(error).__name__}; the log of the worker has the details."
             self._fail(claim, "internal-error", detail, retry_after=self._pause(claim))
 
-    def _back_up(self, claim: Claim) -> None:
-        back_up(
-            claim,
-            self.store,
-            self.settings,
-            beat=lambda: self._beat(claim, None),
-            stop=self._stop,
-            clock=self._clock,
-            pause=self._pause(claim),
-        )
-
-    def _confirm(self, claim: Claim) -> None:
-        confirm(
-            claim,
-            self.store,
-            self.settings,
-            fit=self._fit,
-            beat=lambda progress: self._beat(claim, progress),
-            stop=self._stop,
-            clock=self._clock,
-        )
-
-    def _score(self, claim: Claim) -> None:
-        score(
-            claim,
-            self.store,
-            self.settings,
-            beat=lambda: self._beat(claim, None),
-            stop=self._stop,
-            clock=self._clock,
-            pause=self._pause(claim),
-        )
+    def _at_leisure(self, claim: Claim) -> None:
+        """What nobody waits for: a backup, a check, scores, a confirmation."""
+        if claim.job.kind == BACKUP:
+            back_up(
+                claim,
+                self.store,
+                self.settings,
+                beat=lambda: self._beat(claim, None),
+                stop=self._stop,
+                clock=self._clock,
+                pause=self._pause(claim),
+            )
+        elif claim.job.kind == CHECK:
+            check(
+                claim,
+                self.store,
+                self.settings,
+                fit=self._fit,
+                memory=self._counted_finer,
+                beat=lambda progress: self._beat(claim, progress),
+                stop=self._stop,
+                clock=self._clock,
+            )
+        elif claim.job.kind == SCORE:
+            score(
+                claim,
+                self.store,
+                self.settings,
+                beat=lambda: self._beat(claim, None),
+                stop=self._stop,
+                clock=self._clock,
+                pause=self._pause(claim),
+            )
+        else:
+            confirm(
+                claim,
+                self.store,
+                self.settings,
+                fit=self._fit,
+                beat=lambda progress: self._beat(claim, progress),
+                stop=self._stop,
+                clock=self._clock,
+            )
 
     def _free(self, claim: Claim) -> None:
         """Free the bytes of what was deleted; as often as it takes, since others may be in the way."""

@@ -1,4 +1,4 @@
-r"""Can the data tell a nuisance effect from time?
+r"""What the data cannot tell apart: a nuisance effect from time, separate parts of a map from each other.
 
 With counts ``n[p, t]`` of pollsters by periods, a contrast ``c`` between pollsters has within periods the variance
 
@@ -6,6 +6,8 @@ With counts ``n[p, t]`` of pollsters by periods, a contrast ``c`` between pollst
 
 of what it has altogether. Where the smallest such ratio is near zero, as when every pollster has its own period, house
 effects and opinion over time share out the same differences by their priors alone.
+
+An intrinsic map sums to zero over every part of it that is connected: how the parts differ is for another term.
 """
 
 import numpy as np
@@ -13,16 +15,38 @@ import polars as pl
 from scipy import linalg
 
 from mrp.design import Design
+from mrp.spatial import components
 from mrp.structure import zero_sum_basis
 
-__all__ = ["aliased_terms", "data_warnings"]
+__all__ = ["aliased_terms", "data_warnings", "separate_parts"]
 
 _LEAST_SHARE = 0.1
 
 
 def data_warnings(design: Design, counts: pl.DataFrame) -> list[str]:
-    """What the interviews do not support, in words: terms left out for want of levels, and `aliased_terms`."""
-    return [*design.left_out, *aliased_terms(design, counts)]
+    """What interviews or map do not support, in words: terms left out, `aliased_terms` and `separate_parts`."""
+    return [*design.left_out, *aliased_terms(design, counts), *separate_parts(design)]
+
+
+def separate_parts(design: Design) -> tuple[str, ...]:
+    """Maps in several parts whose difference no term of the model can follow, in words; empty if there are none."""
+    areas = [(effect.term, factor.key) for effect in design.effects for factor in effect.factors]
+    areas += [(predictor.name, predictor.key) for predictor in design.predictors if predictor.scale is None]
+    warnings = []
+    for effect in design.effects:
+        if effect.kind != "icar" or any(key == design.district for term, key in areas if term != effect.term):
+            continue
+        parts = [part for part in components(effect.shape[0], effect.neighbours) if len(part) > 1]
+        if len(parts) > 1:
+            levels = effect.factors[0].levels
+            shown = ", ".join(f"that of {levels[part[0]]}" for part in parts[:3])
+            more = ", ..." if len(parts) > 3 else ""
+            warnings.append(
+                f"{effect.term} has a map in {len(parts)} separate parts ({shown}{more}) and sums to zero over each, "
+                "so that their districts are taken to be alike on average; add a parent area that tells the parts "
+                f"apart, or write bym2({effect.factors[0].name})"
+            )
+    return tuple(warnings)
 
 
 def aliased_terms(design: Design, counts: pl.DataFrame) -> tuple[str, ...]:

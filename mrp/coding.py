@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from mrp.electorate import Electorate
 from mrp.errors import FormulaError
 from mrp.formula import slope_name
+from mrp.neighbours import Pairs
 from mrp.numbers import is_constant
 from mrp.same_groups import area_of_district, areas_among
+from mrp.spatial import components, map_basis, map_directions
 from mrp.structure import walk_basis, zero_sum_basis
-from mrp.terms import Autoregression, GroupTerm, Nuisance, VaryingIntercept, VaryingSlopes, Walk
+from mrp.terms import Autoregression, GroupTerm, Nuisance, Spatial, VaryingIntercept, VaryingSlopes, Walk
 
 __all__ = [
     "EffectCoding",
@@ -62,7 +64,7 @@ class FactorCoding:
     """Position in ``levels`` for each level of ``key``, shape (level of ``key``,)."""
 
 
-type EffectKind = Literal["independent", "slopes", "correlated slopes", "rw1", "rw2", "ar1", "zero-sum"]
+type EffectKind = Literal["independent", "slopes", "correlated slopes", "rw1", "rw2", "ar1", "icar", "bym2", "zero-sum"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ class EffectCoding:
     """What the effects are slopes of; empty for effects that are added as they are."""
     intercept: bool = True
     """Whether a term with slopes has an intercept as well, its first column."""
+    neighbours: Pairs = ()
+    """Of a spatial term, the pairs of levels that are next to each other."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -127,12 +131,27 @@ class EffectCoding:
         n = self.shape[-1]
         if (walk := self.walk_basis) is not None:
             return np.asarray(np.kron(np.eye(self.size // n), walk))
-        return zero_sum_basis(n) if self.kind == "zero-sum" else None
+        match self.kind:
+            case "icar":
+                return map_basis(n, self.neighbours)
+            case "bym2":
+                return map_directions(n, self.neighbours)[0]
+            case "zero-sum":
+                return zero_sum_basis(n)
+            case _:
+                return None
+
+    @property
+    def directions(self) -> NDArray[np.float64]:
+        """Of a mixed map, the eigenvalue of each coordinate: how much it varies if neighbours are alike; else none."""
+        return map_directions(self.shape[-1], self.neighbours)[1] if self.kind == "bym2" else np.empty(0)
 
     @property
     def n_coordinates(self) -> int:
         """Number of independent numbers that the effects are made of."""
         n = self.shape[-1]
+        if self.kind == "icar":
+            return sum(max(len(one) - 1, 1) for one in components(n, self.neighbours))
         lost = {"rw1": 1, "rw2": 2, "zero-sum": 1}.get(self.kind, 0)
         return self.size // n * max(n - lost, 0) if lost else self.size
 
@@ -141,6 +160,11 @@ class EffectCoding:
         """Number of correlations or autocorrelations in the prior."""
         n = len(self.columns)
         return {"correlated slopes": n * (n - 1) // 2, "ar1": 1}.get(self.kind, 0)
+
+    @property
+    def n_mixings(self) -> int:
+        """Number of shares in the prior: how much of the variance is alike between neighbours."""
+        return int(self.kind == "bym2")
 
 
 def code_predictor(name: str, electorate: Electorate) -> PredictorCoding:
@@ -195,6 +219,8 @@ def code_effect(
             return EffectCoding(str(term), factors(*term.factors, term.name), "rw1" if term.order == 1 else "rw2")
         case Autoregression():
             return EffectCoding(str(term), factors(term.name), "ar1")
+        case Spatial():
+            return EffectCoding(str(term), factors(term.name), term.call, neighbours=electorate.neighbours or ())
         case Nuisance():
             return EffectCoding(str(term), factors(term.name), "zero-sum")
 

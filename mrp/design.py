@@ -181,6 +181,7 @@ class Design:
                     "kind": effect.kind,
                     "intercept": effect.intercept,
                     "slopes": [_predictor_json(slope) for slope in effect.slopes],
+                    "neighbours": [list(pair) for pair in effect.neighbours],
                     "factors": [
                         {"name": f.name, "key": f.key, "levels": list(f.levels), "index": f.index.tolist()}
                         for f in effect.factors
@@ -220,6 +221,7 @@ class Design:
                     kind=item.get("kind", "independent"),
                     slopes=tuple(_predictor(slope) for slope in item.get("slopes", ())),
                     intercept=item.get("intercept", True),
+                    neighbours=tuple((one, two) for one, two in item.get("neighbours", ())),
                 )
                 for item in value["effects"]
             ),

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mrp.attributes import facts_of
-from mrp.convergence import convergence, energy_fraction, scalars
+from mrp.convergence import ParameterSummary, convergence, energy_fraction, scalars
+from mrp.latents import kept_draws
 from mrp.summary import effective_draws
 
 if TYPE_CHECKING:
@@ -17,13 +18,15 @@ __all__ = ["diagnose"]
 _N_WORST = 5
 
 
-def diagnose(tree: "DataTree") -> dict[str, Any]:
+def diagnose(tree: "DataTree", *, max_draws: int = 4000) -> dict[str, Any]:
     """Diagnostics of a fit.
 
     Parameters
     ----------
     tree
         As `mrp.nuts.sample_nuts` or `mrp.laplace.engine.fit_laplace` returns it.
+    max_draws
+        As for `mrp.latents.from_datatree`: ``parameters`` are those of the draws that are kept.
 
     Returns
     -------
@@ -58,11 +61,19 @@ def diagnose(tree: "DataTree") -> dict[str, Any]:
             "r_hat": [asdict(row) for row in by_rhat[:_N_WORST]],
             "ess": [asdict(row) for row in by_ess[:_N_WORST]],
         },
-        "parameters": [asdict(row) for row in table if row.group == "posterior"],
+        "parameters": [asdict(row) for row in _of_kept(tree, table, max_draws)],
         "fit": facts_of(tree),
     }
     finite: dict[str, Any] = _finite(report)
     return finite
+
+
+def _of_kept(tree: "DataTree", table: list[ParameterSummary], max_draws: int) -> list[ParameterSummary]:
+    """Of the model's variables, in the draws that somebody can look at again."""
+    chosen, n_kept = kept_draws(tree["posterior"], max_draws=max_draws)
+    if n_kept < tree["posterior"].sizes["draw"]:
+        table = convergence(tree.from_dict({"posterior": tree["posterior"].to_dataset().isel(draw=chosen)}))
+    return [row for row in table if row.group == "posterior"]
 
 
 def _diagnose_laplace(tree: "DataTree") -> dict[str, Any]:

@@ -24,7 +24,7 @@ from mrp.poststratification import AreaDraws
 from mrp.quantity import require_interval
 from mrp.summary import summarise
 
-__all__ = ["direct_estimates", "side_by_side"]
+__all__ = ["direct_estimates", "side_by_side", "wilson_interval"]
 
 type Floats = NDArray[np.float64]
 
@@ -94,7 +94,7 @@ def direct_estimates(
     table = table.with_columns(
         n_effective=pl.col("_sum") ** 2 / pl.col("_square"), share=pl.col("_yes") / pl.col("_sum")
     ).with_columns(design_effect=pl.col("n_interviews") / pl.col("n_effective"))
-    low, high = _wilson(table["share"].to_numpy(), table["n_effective"].to_numpy(), interval)
+    low, high = wilson_interval(table["share"].to_numpy(), table["n_effective"].to_numpy(), interval)
     return table.select(
         *by, "n_interviews", "n_effective", "design_effect", "share", pl.Series("low", low), pl.Series("high", high)
     )
@@ -162,7 +162,8 @@ def _named(table: pl.DataFrame, name: str) -> pl.DataFrame:
     return table.rename({"share": name, "low": f"{name}_low", "high": f"{name}_high"})
 
 
-def _wilson(share: Floats, n: Floats, interval: float) -> tuple[Floats, Floats]:
+def wilson_interval(share: Floats, n: Floats, interval: float) -> tuple[Floats, Floats]:
+    """Wilson's interval of a share of ``n`` interviews, which may be effective ones; its ends, each as the shares."""
     z2 = float(ndtri((1 + interval) / 2)) ** 2
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n**2))) / (1 + z2 / n)

@@ -1,8 +1,8 @@
 """The population an estimate is about: its cells, its districts, its demographics.
 
 A *cell* is one combination of district and demographics, with the number of people in it. The districts carry what is
-known of them from elsewhere: *parents* (text columns, such as a region) and *predictors* (numeric columns, such as the
-last result).
+known of them from elsewhere: *parents* (text columns, such as a region), *predictors* (numeric columns, such as the
+last result) and their *neighbours* (`mrp.neighbours`).
 """
 
 from collections.abc import Mapping
@@ -11,10 +11,12 @@ from dataclasses import dataclass, field, fields
 import polars as pl
 
 from mrp.errors import FrameError
+from mrp.neighbours import NEIGHBOURS, Pairs, neighbour_pairs
 
 __all__ = ["Electorate"]
 
-_NOT_PARENTS = ("code", "name")
+_LABELS = ("code", "name")
+_NOT_PARENTS = (*_LABELS, NEIGHBOURS)
 _TAKEN = ("intercept", "n_people")
 """Names that mean something else in a design or a frame."""
 
@@ -28,13 +30,14 @@ class Electorate:
     FrameError
         If a column is missing or is not of text, two columns have one name, a level, a cell or a district occurs
         twice, a count is negative, missing or not finite, a cell is in a district or at a level that is not declared,
-        or nobody lives anywhere.
+        nobody lives anywhere, or neighbours are not (see `mrp.neighbours`).
     """
 
     frame: pl.DataFrame
     """One row per cell: district and demographics (String), ``n_people`` (persons, >= 0, fractional after raking)."""
     districts: pl.DataFrame
-    """One row per district: ``code``, ``name``, parents (String), predictors (numeric). Other types are ignored."""
+    """One row per district: ``code``, ``name``, parents (String), predictors (numeric), perhaps ``neighbours``, lists
+    of codes or text as in "D2;D5". Other types are ignored."""
     district: str
     """Name of the district column in ``frame``, e.g. "state"."""
     demographics: Mapping[str, tuple[str, ...]]
@@ -85,6 +88,11 @@ class Electorate:
         return tuple(c for c, t in self.districts.schema.items() if t.is_numeric())
 
     @property
+    def neighbours(self) -> Pairs | None:
+        """Pairs of districts next to each other, by position in `codes`; None if the table does not say."""
+        return neighbour_pairs(self.districts)
+
+    @property
     def cell_columns(self) -> tuple[str, ...]:
         """The columns that identify a cell: the district, then the demographics."""
         return (self.district, *self.demographics)
@@ -112,8 +120,10 @@ class Electorate:
 
     def unusable(self, column: str) -> str | None:
         """Why a column of the districts is neither parent nor predictor, in words; None if it is, or is not there."""
-        if column in (*_NOT_PARENTS, *self.parents, *self.predictors) or column not in self.districts.columns:
+        if column in (*_LABELS, *self.parents, *self.predictors) or column not in self.districts.columns:
             return None
+        if column == NEIGHBOURS:
+            return "it says which districts are next to each other"
         values = self.districts[column]
         if values.dtype == pl.String:
             gaps = self.districts.filter(values.is_null())["code"].to_list()
@@ -122,7 +132,7 @@ class Electorate:
 
 
 def _check_districts(districts: pl.DataFrame) -> None:
-    for column in _NOT_PARENTS:
+    for column in _LABELS:
         if column not in districts.columns:
             raise FrameError(f"the table of districts has no column {column!r}; it needs 'code' and 'name'")
     repeated = districts.filter(pl.col("code").is_duplicated())["code"].unique().sort().to_list()
@@ -131,6 +141,7 @@ def _check_districts(districts: pl.DataFrame) -> None:
     if districts["code"].null_count():
         raise FrameError(f"the table of districts has {districts['code'].null_count()} rows without a code")
     _require_text(districts["code"], "the table of districts")
+    neighbour_pairs(districts)
 
 
 def _check_names(electorate: Electorate) -> None:

@@ -15,7 +15,9 @@ from mrp.design import Design
 from mrp.diagnostics import diagnose
 from mrp.electorate import Electorate
 from mrp.errors import SamplingError
+from mrp.evidence import Evidence, evidence_of
 from mrp.grouping import Grouping
+from mrp.hyper import hyper_space
 from mrp.laplace.engine import LaplaceSettings, fit_laplace
 from mrp.latents import LatentDraws, from_datatree
 from mrp.numbers import require_seed
@@ -65,6 +67,11 @@ class FittedModel:
             *(f"    {term}: {prior}" for term, prior in self.priors.describe(self.design).items()),
         ]
         return "\n".join(lines)
+
+    @property
+    def evidence(self) -> Evidence:
+        """What is kept beside the latents, for whoever checks the fit."""
+        return evidence_of(self.tree, self.design, hyper_space(self.design, self.priors))
 
     def diagnostics(self) -> dict[str, Any]:
         """As `mrp.diagnostics.diagnose`, with the reasons for an escalation and the design effect."""

@@ -12,6 +12,8 @@
 ``rw1(x|g)``               one such walk for every level of ``g``, with a common standard deviation
 ``ar1(period)``            effects of periods that remember a part of the one before; ``(1|period)``, ``(x|period)``
                            and ``(1|age:period)`` are those that do not
+``icar(district)``         effects of districts that are like those of their neighbours
+``bym2(district)``         the same, and effects of every district by itself, in proportions that the data decide
 ``house(pollster)``,       how people were asked: fitted, summing to zero, left out of the prediction
 ``mode(mode)``
 =========================  =====================================================================================
@@ -26,16 +28,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from mrp.errors import FormulaError
-from mrp.terms import Autoregression, GroupTerm, Nuisance, Predictor, Term, VaryingIntercept, VaryingSlopes, Walk
+from mrp.terms import (
+    Autoregression,
+    GroupTerm,
+    Nuisance,
+    Predictor,
+    Spatial,
+    Term,
+    VaryingIntercept,
+    VaryingSlopes,
+    Walk,
+)
 
 __all__ = ["Formula", "formula_columns", "parse_formula"]
 
 _UNDERSTOOD = (
-    "understood are x, (1|g), (1|g:h), (x|g), (x||g), rw1(x), rw2(x), rw1(x|g), ar1(period), house(pollster) and "
-    "mode(mode)"
+    "understood are x, (1|g), (1|g:h), (x|g), (x||g), rw1(x), rw2(x), rw1(x|g), ar1(period), icar(g), bym2(g), "
+    "house(pollster) and mode(mode)"
 )
 _BARRED = re.compile(r"\(([^()|]*)(\|\|?)([^()|]*)\)")
-_CALL = re.compile(r"(rw1|rw2|ar1|house|mode)\(([^()]*)\)")
+_CALL = re.compile(r"(rw1|rw2|ar1|icar|bym2|house|mode)\(([^()]*)\)")
 # The parser takes it as the first thing only, as in (0 + x|g).
 _REMOVED_LATE = re.compile(r"(?<=\w)\s*(\+\s*0|-\s*1)(?!\w)")
 _NAME = re.compile(r"[^\W\d]\w*")
@@ -184,6 +196,8 @@ def _call(matched: re.Match[str]) -> Term:
         raise ValueError(f"{piece}: only rw1 can be given by group; {_UNDERSTOOD}")
     if call in ("rw1", "rw2"):
         return Walk(name, 1 if call == "rw1" else 2, factors)
+    if call in ("icar", "bym2"):
+        return Spatial("icar" if call == "icar" else "bym2", name)
     wanted = {"ar1": "period", "house": "pollster", "mode": "mode"}[call]
     if name != wanted:
         raise ValueError(f"{piece} is not supported; write {call}({wanted})")

@@ -6,6 +6,7 @@ from typing import Any
 from mrp.electorate import Electorate
 from mrp.errors import FormulaError
 from mrp.formula import parse_formula
+from mrp.neighbours import NEIGHBOURS
 from mrp.numbers import is_constant
 from mrp.same_groups import area_of_district, areas_among, claims
 from mrp.terms import (
@@ -14,6 +15,7 @@ from mrp.terms import (
     GroupTerm,
     Nuisance,
     Predictor,
+    Spatial,
     Term,
     VaryingIntercept,
     VaryingSlopes,
@@ -74,6 +76,8 @@ def _problems(term: Term, electorate: Electorate, observed: Mapping[str, Sequenc
             yield from found or _constant_problems(name, term, electorate)
     elif isinstance(term, Walk):
         yield from _order_problems(term, electorate, observed)
+    elif isinstance(term, Spatial):
+        yield from _map_problems(term, electorate)
     elif isinstance(term, Autoregression | Nuisance):
         yield from _observed_problems(term.name, where, electorate, observed)
     if isinstance(term, VaryingIntercept | VaryingSlopes | Walk):
@@ -154,6 +158,22 @@ def _order_problems(term: Walk, electorate: Electorate, observed: Mapping[str, S
         yield f"{name} in {term} has no order; declare it as ordered, or write (1|{name}). Ordered are {ordered}"
     else:
         yield f"{name} in {term} names nothing that has an order; ordered are {ordered}"
+
+
+def _map_problems(term: Spatial, electorate: Electorate) -> Iterator[str]:
+    district, instead = electorate.district, f"or write (1|{electorate.district})"
+    if term.name != district:
+        yield f"{term}: neighbours are known of districts alone, and {term.name} is none; write {term.call}({district})"
+    elif len(electorate.codes) < 2:
+        yield from _level_problems(district, f" in {term}", electorate)
+    elif electorate.neighbours is None:
+        misspelt = "; there is a column 'neighbors': rename it" if "neighbors" in electorate.districts.columns else ""
+        yield (
+            f"{term} needs to know which districts are next to each other: add a column '{NEIGHBOURS}' to the table of "
+            f"districts, with their codes (a list, or text as in D2;D5), {instead}{misspelt}"
+        )
+    elif not electorate.neighbours:
+        yield f"{term} has no map: no district has a neighbour; fill in the column '{NEIGHBOURS}', {instead}"
 
 
 def _observed_problems(

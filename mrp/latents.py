@@ -15,7 +15,7 @@ from mrp.errors import DrawsError, ShapeMismatch
 if TYPE_CHECKING:
     from xarray import DataTree
 
-__all__ = ["LatentDraws", "from_datatree"]
+__all__ = ["LatentDraws", "from_datatree", "kept_draws"]
 
 FORMAT_VERSION = 1
 
@@ -114,11 +114,8 @@ def from_datatree(tree: "DataTree", design: Design, *, max_draws: int = 4000) ->
     wanted = ["intercept", *(["coefficient"] if design.coefficient_names else []), *(e.term for e in design.effects)]
     if missing := [name for name in wanted if name not in posterior]:
         raise DrawsError(f"the fit has no draws of {', '.join(missing)}; it is not a fit of this design")
-    n_chains, n_draws = posterior.sizes["chain"], posterior.sizes["draw"]
-    step = -(-n_chains * n_draws // max(max_draws, n_chains))
-    kept = n_draws // step
-    # The last of every `step` draws: what remains of a chain at its start is dropped.
-    chosen = slice(n_draws - 1 - (kept - 1) * step, None, step)
+    n_chains = posterior.sizes["chain"]
+    chosen, kept = kept_draws(posterior, max_draws=max_draws)
     parts = [np.asarray(posterior[name].to_numpy())[:, chosen].reshape(n_chains * kept, -1) for name in wanted]
     draws = np.concatenate(parts, axis=1).astype(np.float32)
     if not np.isfinite(draws).all():
@@ -127,3 +124,12 @@ def from_datatree(tree: "DataTree", design: Design, *, max_draws: int = 4000) ->
     if "point" in tree["sample_stats"]:
         points = np.asarray(tree["sample_stats"]["point"].to_numpy()[:, chosen].reshape(-1), dtype=np.int32)
     return LatentDraws(draws=draws, names=design.latent_names, n_chains=n_chains, points=points)
+
+
+def kept_draws(posterior: Any, *, max_draws: int) -> tuple[slice, int]:
+    """Which draws of each chain are kept of a fit, and how many: at most ``max_draws`` of all chains."""
+    n_chains, n_draws = posterior.sizes["chain"], posterior.sizes["draw"]
+    step = -(-n_chains * n_draws // max(max_draws, n_chains))
+    kept = n_draws // step
+    # The last of every `step` draws: what remains of a chain at its start is dropped.
+    return slice(n_draws - 1 - (kept - 1) * step, None, step), kept

@@ -8,6 +8,8 @@ r"""The model, as PyMC reads it.
     (x||g)       the same with correlations zero
     rw1, rw2     effect = basis v,  v ~ Normal(0, sd)                      see `mrp.structure`
     ar1          effect ~ Normal(0, sd^2 r^|i - j|)                        over periods i and j
+    icar         effect = basis v,  v ~ Normal(0, sd)                      see `mrp.spatial`
+    bym2         effect = directions c,  c_j ~ Normal(0, sd (1 - phi + phi s_j)^1/2)
     house, mode  effect ~ Normal(0, sd) given that it sums to zero
 
 This is the definition. What NUTS moves in is the same posterior in other coordinates: `mrp.totals`, `mrp.whitened`.
@@ -21,7 +23,8 @@ import polars as pl
 from mrp.coding import EffectCoding
 from mrp.counts import require_columns, require_counts
 from mrp.design import Design
-from mrp.hyper import TermHypers, correlation_name, hyper_space, sd_name
+from mrp.hyper import TermHypers, correlation_name, hyper_space, mixing_name, sd_name
+from mrp.mixing import MixingPrior
 from mrp.priors import Priors, require_priors
 from mrp.structure import correlation_root
 
@@ -47,9 +50,10 @@ def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Mod
     -------
     pymc.Model
         Variables ``intercept``, ``coefficient`` (dims "predictor"), for every other term its effects, named as the term
-        (dims "(1|g) level"), its sd ("sd (1|g)"; dims "... column" for a term with several) and its correlation
-        ("correlation (x|g)", "autocorrelation ar1(period)"), and ``y`` (dims "cell"); with fractional counts, which
-        `mrp.counts.coarsest` makes of weighted ones, the potential ``likelihood`` in place of ``y``.
+        (dims "(1|g) level"), its sd ("sd (1|g)"; dims "... column" for a term with several), its correlation
+        ("correlation (x|g)", "autocorrelation ar1(period)") and its mixing ("mixing bym2(district)"), and ``y`` (dims
+        "cell"); with fractional counts, which `mrp.counts.coarsest` makes of weighted ones, the potential
+        ``likelihood`` in place of ``y``.
 
     Raises
     ------
@@ -101,13 +105,19 @@ def _effect(effect: EffectCoding, hypers: TermHypers) -> Any:
             return pm.Normal(effect.term, 0.0, sd[0], dims=dims)
         case "zero-sum":
             return pm.ZeroSumNormal(effect.term, sigma=sd[0], dims=dims)
-        case "rw1" | "rw2":
+        case "rw1" | "rw2" | "icar":
             basis = effect.basis
             coordinate = pm.Normal(f"{effect.term} coordinate", 0.0, sd[0], shape=effect.n_coordinates)
             return pm.Deterministic(effect.term, pt.dot(basis, coordinate), dims=dims)
         case "ar1":
             steps = np.abs(np.subtract.outer(np.arange(effect.size), np.arange(effect.size)))
             return pm.MvNormal(effect.term, np.zeros(effect.size), cov=sd[0] ** 2 * partial[0] ** steps, dims=dims)
+        case "bym2":
+            assert hypers.mixing is not None
+            phi = _mixing_variable(mixing_name(effect.term), hypers.mixing)
+            spread = pt.sqrt(1 - phi + phi * effect.directions)
+            coordinate = pm.Normal(f"{effect.term} coordinate", 0.0, sd[0] * spread)
+            return pm.Deterministic(effect.term, pt.dot(effect.basis, coordinate), dims=dims)
         case "slopes" | "correlated slopes":
             k = len(effect.columns)
             root = correlation_root(partial, k) if len(partial) else np.eye(k).tolist()
@@ -136,6 +146,20 @@ def _hyper_variables(effect: EffectCoding, hypers: TermHypers) -> tuple[list[Any
     unit = pm.Beta(f"unit {name}", a if several else a[0], b if several else b[0], dims=dims)
     partial = pm.Deterministic(name, 2 * unit - 1, dims=dims)
     return sds, [partial[j] for j in range(len(hypers.shapes))] if several else [partial]
+
+
+def _mixing_variable(name: str, prior: MixingPrior) -> Any:
+    """The share of the variance that is alike between neighbours, in the model that is being built."""
+    import pymc as pm
+    from pymc.distributions.transforms import logodds
+
+    return pm.CustomDist(
+        name,
+        logp=prior.log_density_expression,
+        random=lambda rng, size=None: prior.draw(rng, size),
+        support_point=lambda *_: 0.5,
+        default_transform=logodds,
+    )
 
 
 def _hyper_coords(design: Design) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrp.design import Design
-from mrp.hyper import correlation_name, sd_name
+from mrp.hyper import correlation_name, mixing_name, sd_name
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -24,7 +24,8 @@ def posterior_dataset(design: Design, latents: NDArray[np.floating[Any]], hypers
     latents
         In the order of `Design.latent_names`, shape (chain, draw, latent).
     hypers
-        Natural values in the order of `mrp.hyper.HyperSpace`: sds, then correlations; shape (chain, draw, parameter).
+        Natural values in the order of `mrp.hyper.HyperSpace`: sds, correlations, mixings; shape (chain, draw,
+        parameter).
     """
     import xarray as xr
 
@@ -36,12 +37,14 @@ def posterior_dataset(design: Design, latents: NDArray[np.floating[Any]], hypers
         variables["coefficient"] = ((*draws, "predictor"), latents[:, :, 1:n_free])
         coords["predictor"] = list(design.coefficient_names)
     sd_at, correlation_at = 0, sum(len(effect.columns) for effect in design.effects)
+    mixing_at = correlation_at + sum(effect.n_correlations for effect in design.effects)
     for effect, offset in zip(design.effects, design.offsets, strict=True):
         columns, n_pairs = effect.columns, effect.n_correlations
         pairs = [f"{one}, {two}" for i, two in enumerate(columns) for one in columns[:i]]
         for name, at, n, dim, labels in (
             (sd_name(effect.term), sd_at, len(columns), "column", list(columns)),
             (correlation_name(effect.term), correlation_at, n_pairs, "pair", pairs),
+            (mixing_name(effect.term), mixing_at, effect.n_mixings, "mixing", []),
         ):
             if n == 1:
                 variables[name] = (draws, hypers[:, :, at])
@@ -49,6 +52,7 @@ def posterior_dataset(design: Design, latents: NDArray[np.floating[Any]], hypers
                 variables[name] = ((*draws, f"{effect.term} {dim}"), hypers[:, :, at : at + n])
                 coords[f"{effect.term} {dim}"] = labels
         sd_at, correlation_at = sd_at + len(columns), correlation_at + n_pairs
+        mixing_at += effect.n_mixings
         dim = f"{effect.term} level"
         variables[effect.term] = ((*draws, dim), latents[:, :, offset : offset + effect.size])
         coords[dim] = list(effect.labels)

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from mrp.errors import PriorError
 
-__all__ = ["AutoBeta", "HalfNormal", "Lkj", "Normal", "Prior"]
+__all__ = ["AutoBeta", "HalfNormal", "Lkj", "Normal", "PcMixing", "Prior"]
 
 # Beyond these a prior means what it means at them on the logit scale, and its square is no number any more.
 _LEAST, _MOST = 1e-6, 1e6
+_LEAST_SHARE = 1e-3
 _RANGE = f"from {_LEAST:g} to {_MOST:g}"
 
 
@@ -65,7 +66,25 @@ class AutoBeta:
         return f"beta({self.a:g}, {self.b:g})"
 
 
-type Prior = Normal | HalfNormal | Lkj | AutoBeta
+@dataclass(frozen=True, slots=True)
+class PcMixing:
+    """Prior of the share phi of variance that is alike between neighbours: P(phi < upper) is probability.
+
+    It penalises complexity: see `mrp.mixing`.
+    """
+
+    upper: float
+    probability: float
+
+    def __post_init__(self) -> None:
+        proper = all(_LEAST_SHARE <= number <= 1 - _LEAST_SHARE for number in (self.upper, self.probability))
+        _require(self, proper, f"two numbers between 0 and 1, from {_LEAST_SHARE:g} to {1 - _LEAST_SHARE:g}")
+
+    def __str__(self) -> str:
+        return f"pc({self.upper:g}, {self.probability:g})"
+
+
+type Prior = Normal | HalfNormal | Lkj | AutoBeta | PcMixing
 
 
 def _is_scale(number: float) -> bool:

@@ -5,7 +5,8 @@ per standard deviation of its predictor, or per contrast of levels; the standard
 HalfNormal(0.5), which calls differences of a factor of e between levels unusual and twice that rare. The same holds for
 every other sd: structured effects are scaled so that it means the same. Correlations of slopes are LKJ(2), which
 favours none; the autocorrelation r of periods has (r + 1) / 2 ~ Beta(5, 2), which expects opinion to last: 0.43 on
-average, seldom below 0.
+average, seldom below 0. The share phi of the districts' variance that is alike between neighbours is below a half with
+probability 0.67 (two thirds: Riebler et al. 2016), and the less likely the further from none; see `mrp.mixing`.
 """
 
 import math
@@ -14,19 +15,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mrp.coding import EffectCoding
 from mrp.design import Design
+from mrp.effects_in_words import effect_in_words
 from mrp.errors import PriorError
 from mrp.formula import Formula, parse_formula
-from mrp.prior_kinds import AutoBeta, HalfNormal, Lkj, Normal, Prior
+from mrp.prior_kinds import AutoBeta, HalfNormal, Lkj, Normal, PcMixing, Prior
 from mrp.term_names import by_name, find, order_free, term_name
-from mrp.terms import Autoregression, VaryingSlopes
+from mrp.terms import Autoregression, Spatial, VaryingSlopes
 
-__all__ = ["AutoBeta", "HalfNormal", "Lkj", "Normal", "Prior", "Priors", "parse_priors", "require_priors"]
+__all__ = ["AutoBeta", "HalfNormal", "Lkj", "Normal", "PcMixing", "Prior", "Priors", "parse_priors", "require_priors"]
 
-_CALL = re.compile(r"\s*(normal|half_normal|lkj|beta)\s*\(\s*([^,()]+?)\s*(?:,\s*([^,()]+?)\s*)?\)\s*")
+_CALL = re.compile(r"\s*(normal|half_normal|lkj|beta|pc)\s*\(\s*([^,()]+?)\s*(?:,\s*([^,()]+?)\s*)?\)\s*")
 _BETWEEN = re.compile(r"(?<=\))\s*,")
-_FORMS = "normal(mean, sd), half_normal(scale), lkj(eta) or beta(a, b)"
+_FORMS = "normal(mean, sd), half_normal(scale), lkj(eta), beta(a, b) or pc(upper, probability)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,9 @@ class Priors:
     understood however it is written, as in a formula."""
     correlation: Lkj = Lkj(2.0)
     autocorrelation: AutoBeta = AutoBeta(5.0, 2.0)
-    correlation_by_term: Mapping[str, Lkj | AutoBeta] = field(default_factory=dict)
-    """Exceptions: a term with slopes → `Lkj`, "ar1(period)" → `AutoBeta`."""
+    correlation_by_term: Mapping[str, Lkj | AutoBeta | PcMixing] = field(default_factory=dict)
+    """Exceptions: a term with slopes → `Lkj`, "ar1(period)" → `AutoBeta`, "bym2(district)" → `PcMixing`."""
+    mixing: PcMixing = PcMixing(0.5, 0.67)
 
     def __post_init__(self) -> None:
         for name, kind in _DEFAULTS.items():
@@ -79,6 +81,13 @@ class Priors:
             raise PriorError(f"the prior of the autocorrelation of {term} is {prior}; it needs beta(a, b)")
         return prior
 
+    def for_mixing(self, term: str) -> PcMixing:
+        """Prior of the share of a term's variance that is alike between neighbours."""
+        prior = find(self.correlation_by_term, term, self.mixing)
+        if not isinstance(prior, PcMixing):
+            raise PriorError(f"the prior of the mixing of {term} is {prior}; it needs pc(upper, probability)")
+        return prior
+
     def check(self, design: Design) -> None:
         """Refuse a prior for a term that the design's formula does not have, or of the wrong kind.
 
@@ -111,6 +120,8 @@ class Priors:
             group = groups.get(order_free(name))
             if isinstance(group, Autoregression):
                 self.for_autocorrelation(name)
+            elif isinstance(group, Spatial) and group.call == "bym2":
+                self.for_mixing(name)
             elif isinstance(group, VaryingSlopes) and group.correlated:
                 self.for_correlation(name)
             else:
@@ -134,32 +145,8 @@ class Priors:
                 unit = "way from the first level to the last"
             words[predictor.name] = f"{self.for_predictor(predictor.name)} per {unit}"
         for effect in design.effects:
-            words[effect.term] = self._effect_in_words(effect)
+            words[effect.term] = effect_in_words(effect, self)
         return words
-
-    def _effect_in_words(self, effect: EffectCoding) -> str:
-        sd = f"sd ~ {self.for_sd(effect.term)}"
-        columns = ", ".join("intercept" if name == "1" else name for name in effect.columns)
-        last = effect.factors[-1].name
-        match effect.kind:
-            case "independent":
-                return f"normal(0, sd) with {sd}"
-            case "slopes":
-                return f"normal(0, sd), independent, with an {sd} for each of {columns}"
-            case "correlated slopes":
-                correlation = self.for_correlation(effect.term)
-                return f"normal with an {sd} for each of {columns}, and correlations ~ {correlation}"
-            case "rw1" | "rw2":
-                steps = "steps between neighbouring levels" if effect.kind == "rw1" else "changes of slope"
-                return (
-                    f"random walk with normal {steps} of {last}, summing to zero, scaled so that a level varies by "
-                    f"typically sd (geometric mean), with {sd}"
-                )
-            case "ar1":
-                remembered = f"autocorrelation r, (r + 1) / 2 ~ {self.for_autocorrelation(effect.term)}"
-                return f"normal(0, sd) in every {last}, with {remembered} between neighbours and {sd}"
-            case "zero-sum":
-                return f"normal(0, sd), summing to zero over every {last}, left out of the prediction, with {sd}"
 
 
 _DEFAULTS: Mapping[str, type[Prior]] = {
@@ -168,6 +155,7 @@ _DEFAULTS: Mapping[str, type[Prior]] = {
     "sd": HalfNormal,
     "correlation": Lkj,
     "autocorrelation": AutoBeta,
+    "mixing": PcMixing,
 }
 
 
@@ -178,9 +166,9 @@ def parse_priors(text: Mapping[str, str]) -> Priors:
     ----------
     text
         Term → prior, e.g. ``{"(1|state)": "half_normal(1)", "intercept": "normal(0, 2)"}``, or two for a term with a
-        correlation: ``{"(gender|educ)": "half_normal(1), lkj(4)"}``. A term may be written in every way that means it,
-        as in a formula. The names "intercept", "coefficient", "sd",
-        "correlation" and "autocorrelation" replace the defaults. Empty: the defaults.
+        correlation or a mixing: ``{"(gender|educ)": "half_normal(1), lkj(4)"}``. A term may be written in every way
+        that means it, as in a formula. The names "intercept", "coefficient", "sd", "correlation", "autocorrelation" and
+        "mixing" replace the defaults. Empty: the defaults.
 
     Raises
     ------
@@ -189,7 +177,7 @@ def parse_priors(text: Mapping[str, str]) -> Priors:
     """
     defaults: dict[str, Any] = {}
     by_term: dict[str, Normal | HalfNormal] = {}
-    correlation_by_term: dict[str, Lkj | AutoBeta] = {}
+    correlation_by_term: dict[str, Lkj | AutoBeta | PcMixing] = {}
     for written, priors in text.items():
         term = term_name(written)
         if not isinstance(priors, str):
@@ -202,7 +190,7 @@ def parse_priors(text: Mapping[str, str]) -> Priors:
                 if not isinstance(prior, _DEFAULTS[term]):
                     raise PriorError(f"the prior of {term} is {prior}; it needs {_FORM_OF[_DEFAULTS[term]]}")
                 defaults[term] = prior
-            elif isinstance(prior, Lkj | AutoBeta):
+            elif isinstance(prior, Lkj | AutoBeta | PcMixing):
                 correlation_by_term[term] = prior
             else:
                 by_term[term] = prior
@@ -224,7 +212,7 @@ def require_priors(priors: Priors, design: Design) -> None:
 
 
 def _correlates(prior: Prior) -> bool:
-    return isinstance(prior, Lkj | AutoBeta)
+    return isinstance(prior, Lkj | AutoBeta | PcMixing)
 
 
 _FORM_OF: Mapping[type[Prior], str] = {
@@ -232,6 +220,7 @@ _FORM_OF: Mapping[type[Prior], str] = {
     HalfNormal: "half_normal(scale)",
     Lkj: "lkj(eta)",
     AutoBeta: "beta(a, b)",
+    PcMixing: "pc(upper, probability)",
 }
 
 
@@ -241,7 +230,7 @@ def _parse(term: str, text: str) -> Prior:
         if called is None:
             raise ValueError("no such prior")
         numbers = [float(number) for number in called.groups()[1:] if number is not None]
-        if len(numbers) != (2 if called[1] in ("normal", "beta") else 1):
+        if len(numbers) != (2 if called[1] in ("normal", "beta", "pc") else 1):
             raise ValueError("the wrong number of parameters")
     except ValueError:
         raise PriorError(f"the prior of {term} is {text!r}; write {_FORMS}") from None
@@ -255,5 +244,7 @@ def _parse(term: str, text: str) -> Prior:
             return HalfNormal(*numbers)
         case "lkj":
             return Lkj(*numbers)
-        case _:
+        case "beta":
             return AutoBeta(*numbers)
+        case _:
+            return PcMixing(*numbers)

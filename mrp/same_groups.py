@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import polars as pl
 
 from mrp.electorate import Electorate
-from mrp.terms import Autoregression, GroupTerm, VaryingIntercept, VaryingSlopes, Walk
+from mrp.terms import Autoregression, GroupTerm, Spatial, VaryingIntercept, VaryingSlopes, Walk
 
 __all__ = ["area_of_district", "areas_among", "claims"]
 
@@ -25,6 +25,10 @@ def claims(term: GroupTerm, electorate: Electorate) -> Iterator[object]:
             yield name, _groups(term.factors, electorate)
     elif isinstance(term, Walk | Autoregression):
         yield "over", term.name, _groups(term.factors if isinstance(term, Walk) else (), electorate)
+    elif isinstance(term, Spatial):
+        yield "next to", term.name
+        if term.call == "bym2":  # it has effects of every district by itself as well
+            yield _groups(term.factors, electorate)
     else:
         yield term.call
 

@@ -10,6 +10,7 @@ __all__ = [
     "GroupTerm",
     "Nuisance",
     "Predictor",
+    "Spatial",
     "Term",
     "VaryingIntercept",
     "VaryingSlopes",
@@ -103,6 +104,27 @@ class Autoregression:
 
 
 @dataclass(frozen=True, slots=True)
+class Spatial:
+    """Effects of districts that are alike between neighbours: altogether, or as far as the data say."""
+
+    call: Literal["icar", "bym2"]
+    name: str
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """The columns whose levels have effects."""
+        return (self.name,)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns this term reads."""
+        return (self.name,)
+
+    def __str__(self) -> str:
+        return f"{self.call}({self.name})"
+
+
+@dataclass(frozen=True, slots=True)
 class Nuisance:
     """Effects of how people were asked: in the likelihood, summing to zero, not in the prediction."""
 
@@ -124,5 +146,5 @@ def observed_columns(formula: str) -> tuple[str, ...]:
     return tuple(name for name in OBSERVED if name in named)
 
 
-type GroupTerm = VaryingIntercept | VaryingSlopes | Walk | Autoregression | Nuisance
+type GroupTerm = VaryingIntercept | VaryingSlopes | Walk | Autoregression | Spatial | Nuisance
 type Term = Predictor | GroupTerm

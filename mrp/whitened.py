@@ -31,6 +31,7 @@ from mrp.coding import EffectCoding, EffectKind
 from mrp.compiled import SampledForm
 from mrp.design import Design
 from mrp.hyper import hyper_space
+from mrp.mixing import log_density_expression
 from mrp.posterior import posterior_dataset
 from mrp.priors import Priors
 from mrp.structure import correlation_root
@@ -59,13 +60,17 @@ class _Block:
         return {"correlated slopes": self.size * (self.size - 1) // 2, "ar1": 1}.get(self.kind, 0)
 
     @property
+    def n_mixings(self) -> int:
+        return int(self.kind == "bym2")
+
+    @property
     def entries(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Row and column of each number in the root of a block's covariance."""
         at = np.arange(self.size)
         return np.tril_indices(self.size) if self.n_correlations else (at, at)
 
-    def root(self, sd: Any, partial: Any) -> Any:
-        """The numbers at ``entries``, as an expression, from the term's sds and partial correlations."""
+    def root(self, sd: Any, partial: Any, phi: Any, directions: Any) -> Any:
+        """The numbers at ``entries``, as an expression, from the term's sds, partial correlations and mixing."""
         import pytensor.tensor as pt
 
         row, column = self.entries
@@ -77,6 +82,8 @@ class _Block:
             case "correlated slopes":
                 parts = correlation_root([partial[m] for m in range(self.n_correlations)], self.size)
                 return pt.stack([sd[i] * parts[i][j] for i, j in zip(row, column, strict=True)])
+            case "bym2":
+                return sd[0] * pt.sqrt(1 - phi + phi * directions)
             case _:
                 return sd
 
@@ -95,7 +102,7 @@ class WhitenedStructure:
         return self.n_free + sum(block.size * block.repeats for block in self.blocks)
 
     def declare(self, data: Mapping[str, Any]) -> None:
-        """Declare ``sd``, ``unit`` (correlations between 0 and 1) if there are any, ``eps`` and ``moved``.
+        """Declare ``sd``, ``unit`` (correlations between 0 and 1) and ``phi`` if there are any, ``eps`` and ``moved``.
 
         The last are the coordinates less their prior mean.
         """
@@ -107,9 +114,14 @@ class WhitenedStructure:
         if n_correlations := sum(block.n_correlations for block in self.blocks):
             unit = pm.Beta("unit", data["shapes"][:, 0], data["shapes"][:, 1], shape=n_correlations)
             partial = 2 * unit - 1
+        phi: Any = None
+        if any(block.n_mixings for block in self.blocks):
+            phi = pm.Uniform("phi", 0.0, 1.0)
+            excess, (rate, log_constant) = data["mixing_excess"], (data["mixing_rate"][0], data["mixing_rate"][1])
+            pm.Potential("mixing prior", log_density_expression(phi, excess, rate, log_constant))
         eps: Any = pm.Flat("eps", shape=self.size)
 
-        root = self._prior_root(data["fixed_sd"], sd, partial)
+        root = self._prior_root(data, sd, partial, phi)
         pulled = pt.linalg.cholesky(pt.eye(self.size) + pt.dot(root.T, pt.dot(data["information"], root)), lower=True)
         middle = pt.linalg.solve_triangular(pulled, pt.dot(root.T, data["pull"]), lower=True)
         standard = pt.linalg.solve_triangular(pulled.T, middle + eps, lower=False)
@@ -120,21 +132,23 @@ class WhitenedStructure:
         pm.Potential("latent prior", -0.5 * pt.sum(standard**2) - pt.sum(pt.log(pt.diag(pulled))))
         pm.Potential("likelihood", pt.sum(data["y"] * eta - data["n"] * pt.softplus(eta)))
 
-    def _prior_root(self, fixed: Any, sd: Any, partial: Any) -> Any:
+    def _prior_root(self, data: Mapping[str, Any], sd: Any, partial: Any, phi: Any) -> Any:
         """R: coordinates less their mean from standard normal numbers."""
         import pytensor.tensor as pt
 
         at = np.arange(self.n_free)
-        values, rows, columns, sources = [fixed], [at], [at], [at]
+        values, rows, columns, sources = [data["fixed_sd"]], [at], [at], [at]
         n_values = first = self.n_free
         for block, sds, correlations in self._places():
             row, column = block.entries
-            values.append(block.root(sd[sds], partial[correlations] if block.n_correlations else None))
+            own_partial = partial[correlations] if block.n_correlations else None
+            values.append(block.root(sd[sds], own_partial, phi, data.get("directions")))
             starts = first + block.size * np.arange(block.repeats)[:, None]
             rows.append((starts + row).ravel())
             columns.append((starts + column).ravel())
             # One sd for all of a block, unless it has one for each.
-            own = np.arange(row.size) if block.n_correlations or block.n_sds > 1 else np.zeros(row.size, dtype=np.int64)
+            several = block.n_correlations or block.n_mixings or block.n_sds > 1
+            own = np.arange(row.size) if several else np.zeros(row.size, dtype=np.int64)
             sources.append(np.tile(n_values + own, block.repeats))
             n_values += int(own.max()) + 1
             first += block.size * block.repeats
@@ -178,6 +192,10 @@ def whitened_form(design: Design, counts: pl.DataFrame, priors: Priors, start: W
         "information": information,
         "pull": gradient + information @ (coordinates - prior_mean),
     }
+    for effect, of in zip(design.effects, space.terms, strict=True):
+        if of.mixing is not None:  # of which there is one at most: a district is next to others on one map
+            rate = np.array([of.mixing.rate, of.mixing.log_constant])
+            fixed |= {"directions": effect.directions, "mixing_excess": of.mixing.excess, "mixing_rate": rate}
     cells = {
         "x": np.vstack([np.ones(counts.height), rows.x.T]),
         "index": rows.index.T,
@@ -185,15 +203,17 @@ def whitened_form(design: Design, counts: pl.DataFrame, priors: Priors, start: W
         **{name: counts[name].cast(pl.Float64).to_numpy() for name in ("n", "y")},
     }
     hypers = start.hypers
-    free = [np.log(hypers[: space.n_sds]), logit((hypers[space.n_sds :] + 1) / 2), np.zeros(basis.shape[1])]
+    correlations, mixings = hypers[space.n_sds : space.first_mixing], hypers[space.first_mixing :]
+    free = [np.log(hypers[: space.n_sds]), logit((correlations + 1) / 2), logit(mixings), np.zeros(basis.shape[1])]
     structure = WhitenedStructure(mean.size, tuple(_block(effect) for effect in design.effects))
     return SampledForm(structure, fixed, cells, np.concatenate(free))
 
 
 def _block(effect: EffectCoding) -> _Block:
-    widths = {"slopes": len(effect.columns), "correlated slopes": len(effect.columns), "ar1": effect.size}
+    n = len(effect.columns)
+    widths = {"slopes": n, "correlated slopes": n, "ar1": effect.size, "bym2": effect.size}
     size = widths.get(effect.kind, 1)
-    return _Block(effect.kind, len(effect.columns), size, effect.n_coordinates // size)
+    return _Block(effect.kind, n, size, effect.n_coordinates // size)
 
 
 def collect_whitened(raw: "DataTree", form: SampledForm, design: Design) -> "DataTree":
@@ -204,6 +224,8 @@ def collect_whitened(raw: "DataTree", form: SampledForm, design: Design) -> "Dat
     hypers = [sampled["sd"].to_numpy()]
     if "unit" in sampled:
         hypers.append(2 * sampled["unit"].to_numpy() - 1)
+    if "phi" in sampled:
+        hypers.append(sampled["phi"].to_numpy()[:, :, None])
     latents = (sampled["moved"].to_numpy() + form.fixed["mean"]) @ form.fixed["basis"].T
     directions = [f"direction {i + 1} of all latents" for i in range(sampled["eps"].shape[2])]
     return xr.DataTree.from_dict(

@@ -8,6 +8,7 @@ key in survey.toml           meaning
 ===========================  =========================================================================================
 survey.id                    lowercase letters, digits, ``-`` and ``_``
 survey.title, universe       who is described by the estimates, in words
+survey.public                true: its web pages need no account (default false); the HTTP interface asks for a key
 survey.<fact>                disclosure items, text: see ``SURVEY_FACTS``; ``sponsor``, ``mode`` and ``sample_source``
                              have to be told here or by every wave before a release is published
 columns.respondent           column with the respondent's id (optional; stored only as a keyed hash)
@@ -309,6 +310,8 @@ class SurveyDeclaration:
     backtest: Backtest | None = None
     sources: tuple[Source, ...] = ()
     """Where files are fetched from."""
+    public: bool = False
+    """Whether its web pages need no account."""
 
     @property
     def levels(self) -> dict[str, tuple[str, ...]]:

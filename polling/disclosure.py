@@ -11,24 +11,47 @@ would be gone from the mean of many. Counts of groups are sums of shown counts, 
 the whole, and the difference of two groups has the noise of the cells between them. The variance of a group's count is
 2/3 times the number of its occupied cells. Thresholds apply to shown counts, because an exact threshold is a count too.
 
-How many of a cell gave the first answer gets noise of its own by question; there is none where one more would be more
-than the cell is shown to have, nor where all gave the same answer, which then stands for the whole cell.
+How many of a cell gave the first answer gets noise of its own by question, whatever the counts are: a cell may show
+fewer than none or more than all, and only shares of groups are cut to [0, 1]. It is two-sided geometric,
+
+    P(noise = k) = (1 - r) / (1 + r) r^|k|,   r = 1/3,   variance 2 r / (1 - r)^2 = 3/2,
+
+so that one answer more or less makes anything that is told at most three times as probable: whoever knows that a
+person is alone in a cell, and gets its number by subtraction, still knows the answer no better than three to one.
 
 References
 ----------
 Thompson, Broadfoot and Elazar (2013), "Methodology for the automatic confidentialisation of statistical outputs from
 remote servers at the Australian Bureau of Statistics", UNECE work session on statistical data confidentiality: noise
 that follows from who is counted, so that neither repetition nor another way to the same count averages it out.
+Ghosh, Roughgarden and Sundararajan (2012), "Universally utility-maximizing privacy mechanisms", SIAM Journal on
+Computing 41(6), 1673-1693: the geometric mechanism.
 """
 
 import hmac
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import polars as pl
 
-__all__ = ["DisclosureRules", "group_counts", "perturb_counts", "rounded_count"]
+__all__ = [
+    "ANSWER_NOISE_VARIANCE",
+    "COUNT_NOISE_VARIANCE",
+    "DisclosureRules",
+    "group_counts",
+    "perturb_counts",
+    "rounded_count",
+]
+
+COUNT_NOISE_VARIANCE: Final = 2 / 3
+"""Of the interviews of each occupied cell."""
+MOST_TELLING: Final = 3
+"""How many times as probable one person's answer may make what is told."""
+ANSWER_NOISE_VARIANCE: Final = 2 * MOST_TELLING / (MOST_TELLING - 1) ** 2
+"""Of the first answers of each occupied cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +100,8 @@ def perturb_counts(
     Returns
     -------
     polars.DataFrame
-        The ``by`` columns and ``n`` (and ``y``), perturbed, with 0 <= y <= n; one row per cell that was interviewed,
-        sorted, also where the count shown is 0. Not to be served cell by cell: group it first.
+        The ``by`` columns and ``n`` >= 0 (and ``y``, which may be below 0 or above ``n``), perturbed; one row per cell
+        that was interviewed, sorted, also where the count shown is 0. Not to be served cell by cell: group it first.
     """
     answers = ["y"] if "y" in counts.columns else []
     cells = counts.group_by(list(by)).agg(pl.col("n", *answers).cast(pl.Int64).sum()).sort(list(by))
@@ -90,13 +113,8 @@ def perturb_counts(
     if not answers:
         return cells.with_columns(n=shown)
     told = zip(cells["n"], cells["y"], labels, strict=True)
-    of_y = _noise(key, [("y", survey, question, *one) for one in told])
-    y = pl.col("y")
-    # A share can neither leave [0, 1] nor contradict its counts, and stays unbiased: the noise that goes has mean 0.
-    shown_y = (
-        pl.when(y == 0).then(0).when(y == n).then(shown).when((y == n - 1) & (of_n == -1)).then(y).otherwise(y + of_y)
-    )
-    return cells.with_columns(n=shown, y=shown_y)
+    of_y = _wide_noise(key, [("y", survey, question, *one) for one in told])
+    return cells.with_columns(n=shown, y=pl.when(n == 0).then(0).otherwise(pl.col("y") + of_y))
 
 
 def group_counts(perturbed: pl.DataFrame, *, by: Sequence[str], rules: DisclosureRules) -> pl.DataFrame:
@@ -127,3 +145,13 @@ def _noise(key: bytes, names: Sequence[object]) -> pl.Series:
     """-1, 0 or 1 for each name."""
     digests = (hmac.digest(key, json.dumps(name).encode(), "sha256") for name in names)
     return pl.Series([int.from_bytes(digest[:8]) % 3 - 1 for digest in digests], dtype=pl.Int64)
+
+
+def _wide_noise(key: bytes, names: Sequence[object]) -> pl.Series:
+    """Two-sided geometric noise for each name: the difference of two geometric numbers, P(k) = (1 - r) r^k."""
+    digests = (hmac.digest(key, json.dumps(name).encode(), "sha256") for name in names)
+    return pl.Series([_geometric(one[:8]) - _geometric(one[8:16]) for one in digests], dtype=pl.Int64)
+
+
+def _geometric(uniform: bytes) -> int:
+    return int(-math.log((int.from_bytes(uniform) + 1) / 2**64) / math.log(MOST_TELLING))

@@ -40,6 +40,8 @@
   x ResultRejected      a known result has faults; carries them all, nothing was stored
   x ResultConflict      another result of that day is known already, or this one is not current
   x ResultNotFound      the question has no such known result
+  x BoundariesRefused   a file of boundaries has faults; carries them all, nothing was stored
+  x BoundariesNotFound  the survey has no boundaries
   x StoreError          the database cannot be opened, or is of a kind there is no store for
     + UpgradeFailed     a schema upgrade failed; says what state the database is in
 """
@@ -50,6 +52,8 @@ from collections.abc import Sequence
 from polling.faults import MAX_REPORTED_FAULTS, Fault
 
 __all__ = [
+    "BoundariesNotFound",
+    "BoundariesRefused",
     "BytesHeld",
     "DeliveryNotFound",
     "DisclosureIncomplete",
@@ -156,6 +160,26 @@ class WaveRejected(PollingError):
         self.n_faults = sum(fault.count for fault in faults) if total is None else total
         interviews = "1 interview" if n_rows == 1 else f"{n_rows:,} interviews"
         super().__init__(f"The wave has {_count(self.n_faults)} in {interviews}. {_first(self.faults)}")
+
+
+class BoundariesRefused(PollingError):
+    """A file of boundaries has faults; nothing was stored. ``faults`` stand for all; ``n_faults`` counts them."""
+
+    def __init__(self, faults: Sequence[Fault], *, total: int | None = None) -> None:
+        self.faults = tuple(faults[:MAX_REPORTED_FAULTS])
+        self.n_faults = sum(fault.count for fault in faults) if total is None else total
+        super().__init__(f"The boundaries have {_count(self.n_faults)}. {_first(self.faults)}")
+
+
+class BoundariesNotFound(PollingError):
+    """The survey has no boundaries."""
+
+    def __init__(self, survey_id: str) -> None:
+        self.survey_id = survey_id
+        super().__init__(
+            f"Survey '{survey_id}' has no boundaries, so its map is of tiles. Send GeoJSON or TopoJSON of its "
+            "districts with PUT, or with `hustings survey boundaries`."
+        )
 
 
 class WaveConflict(PollingError):

@@ -64,6 +64,7 @@ def parse_declaration(content: bytes, *, file: str = "survey.toml") -> tuple[Sur
     survey_id, title, universe = survey.text("id"), survey.text("title"), survey.text("universe")
     of_survey = (name for name in SURVEY_FACTS if not name.startswith("frame_"))
     facts = {name: value for name in of_survey if (value := survey.maybe_text(name))}
+    public = survey.flag("public")
     survey.close()
 
     demographics = tuple(_demographic(name, section) for name, section in root.sections("demographics").items())
@@ -81,6 +82,7 @@ def parse_declaration(content: bytes, *, file: str = "survey.toml") -> tuple[Sur
         id=survey_id,
         title=title,
         universe=universe,
+        public=public,
         facts=facts,
         columns=columns,
         pollster_columns=pollster_columns,

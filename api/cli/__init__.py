@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "backup": ("api.cli.backup:backup", "Back up the database; list or delete backups."),
     "backtest": ("api.cli.backtest:backtest", "Score a survey folder against what happened."),
     "bench": ("api.cli.bench:bench", "Measure speed and memory."),
+    "check": ("api.cli.check:check", "Show whether a release's model describes its interviews."),
     "confirm": ("api.cli.confirm:confirm", "Ask NUTS whether it agrees with a release."),
     "db": ("api.cli.db:db", "Upgrade the database, or show its state."),
     "demo": ("api.cli.demo:demo", "Run the demo survey from wave to estimate, then keep serving it."),
@@ -40,6 +41,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "privacy": ("api.cli.privacy:privacy", "Erase a respondent, export what is stored of one, purge interviews."),
     "question": ("api.cli.question:question", "Hold what is served, release it, go back, pin or show it."),
     "release": ("api.cli.release:release", "Print the disclosure statement of a release."),
+    "representation": (
+        "api.cli.representation:representation",
+        "Show whom the interviews of a release represent.",
+    ),
     "restore": ("api.cli.backup:restore", "Replace the database by a backup."),
     "serve": ("api.cli.serve:serve", "Serve the HTTP interface, with a worker beside it."),
     "source": ("api.cli.source:source", "Look at sources of files; see what became of them."),

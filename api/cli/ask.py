@@ -169,6 +169,38 @@ def trend(asked: Asked, *, since: str | None, until: str | None) -> None:
     )
 
 
+@ask.command(short_help="Raw, weighted and MRP shares side by side.")
+@asked
+def methods(asked: Asked) -> None:
+    """Print the share as interviewed, raked to the frame, and estimated by the model, and how the three differ."""
+    from api.group_query import prepare_query
+    from api.methods import MethodsQuery, answer_methods
+
+    prepared = prepare_query(asked.releases, asked.served, asked.query(MethodsQuery), asked.settings)
+    answer = answer_methods(prepared, asked.settings)
+    if asked.print_json(answer):
+        return
+    print_head(answer, f"Share of '{answer.option}' by three methods")
+    weighting = answer.weighting
+    if weighting.design_effect is not None:
+        effect = f"design effect {weighting.design_effect:g}"
+        click.echo(f"Weighted: raked to {', '.join(weighting.raked_to)}; {effect}.")
+    print_groups(
+        answer,
+        ("raw", "low", "high", "weighted", "low", "high", "mrp", "low", "high", "interviews"),
+        answer.methods,
+        lambda one: (
+            *(share_cells(one.raw) if one.raw else ("", "", "")),
+            *(share_cells(one.weighted) if one.weighted else ("", "", "")),
+            *share_cells(one.mrp),
+            "" if one.n_interviews is None else f"{one.n_interviews:,}",
+        ),
+    )
+    for one in answer.methods:
+        if one.apart:
+            click.echo(f"{', '.join((one.area_name, *one.groups.values()))}: {one.sentence}")
+
+
 @ask.command(short_help="What a release says differently from an earlier one, and why.")
 @asked
 @click.option("--before", help="Id of the earlier release. Default: the one before --release.")

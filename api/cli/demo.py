@@ -95,6 +95,8 @@ def _prepare(place: Path, steps: Any) -> Prepared:
     from api.keys import create_key
     from api.prepare import open_ready_store
     from fixtures.demo import write_demo
+    from fixtures.survey_folder import BOUNDARIES
+    from jobs.boundary_acts import store_boundaries
     from jobs.ledger import cli_actor
     from jobs.settings import load_settings
     from jobs.survey import add_survey, load_survey
@@ -111,6 +113,16 @@ def _prepare(place: Path, steps: Any) -> Prepared:
 
         bundle = load_survey(written.path)
         version = add_survey(store, secrets, bundle, actor=cli_actor(), now=utc_now())
+        store_boundaries(
+            store,
+            secrets,
+            survey_id=version.survey_id,
+            content=(written.path / BOUNDARIES).read_bytes(),
+            code_property=None,
+            projection=None,
+            now=utc_now(),
+            actor=cli_actor(),
+        )
         *waves, extra = written.waves
         keys = {
             name: create_key(

@@ -1,11 +1,15 @@
 """``hustings diagnostics``: why a release should be believed."""
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from api.cli.output import as_json, print_json, print_table
 from api.cli.runtime import Runtime
+
+if TYPE_CHECKING:
+    from jobs.pictures import KeptFit
 
 __all__ = ["diagnostics", "print_model"]
 
@@ -19,14 +23,35 @@ K_HATS = ("k_hat_sd", "k_hat_joint")
 @click.argument("question_id", metavar="QUESTION")
 @click.option("--release", "release_id", help="Id of a release. Default: the current one.")
 @click.option("--fit", "fit_id", help="Id of a fit, published or not, instead of a release.")
+@click.option(
+    "--figures",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Draw rank, trace, energy, profiles and the like into this folder, as SVG.",
+)
+@click.option(
+    "--netcdf",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the fit for a notebook: arviz.from_netcdf(FILE).",
+)
 @as_json
 @click.pass_obj
 def diagnostics(
-    runtime: Runtime, *, survey_id: str, question_id: str, release_id: str | None, fit_id: str | None, json_: bool
+    runtime: Runtime,
+    *,
+    survey_id: str,
+    question_id: str,
+    release_id: str | None,
+    fit_id: str | None,
+    figures: Path | None,
+    netcdf: Path | None,
+    json_: bool,
 ) -> None:
     """Print the verdict on a fit and the numbers behind it. Exit code 1 if the fit is not publishable."""
     from api.cli.refusals import NO, Refusal
     from api.errors import NoReleaseYet
+    from api.pictures import kept_fit
     from api.served import find_served
     from polling.errors import FitNotFound
     from polling.store import confirmations, fits
@@ -47,6 +72,9 @@ def diagnostics(
             raise FitNotFound(fit_id)
         numbers: Any = fits.load_diagnostics(session, fit_id)
         said = confirmations.find_confirmation(session, fit_id)
+        kept = kept_fit(session, fit) if figures or netcdf else None
+    if kept is not None:
+        _write(kept, fit, runtime, figures=figures, netcdf=netcdf, quiet=json_)
     if json_:
         print_json({"fit": fit, "diagnostics": numbers, "confirmation": said})
     else:
@@ -57,7 +85,30 @@ def diagnostics(
         raise click.exceptions.Exit(1)
 
 
+def _write(
+    kept: "KeptFit", fit: Any, runtime: Runtime, *, figures: Path | None, netcdf: Path | None, quiet: bool
+) -> None:
+    """Pictures and file of a fit, where they were asked for."""
+    from api.pictures import fit_attributes
+    from jobs.pictures import make_figures, make_netcdf
+
+    told = []
+    if figures is not None:
+        drawn = make_figures(kept, runtime.settings)
+        figures.mkdir(parents=True, exist_ok=True)
+        for name, svg in drawn.items():
+            (figures / f"{name}.svg").write_text(svg, encoding="utf-8")
+        told.append(f"Drew {', '.join(drawn)} into {figures}.")
+    if netcdf is not None:
+        netcdf.write_bytes(make_netcdf(kept, runtime.settings, attributes=fit_attributes(fit)))
+        told.append(f"Wrote the fit to {netcdf}.")
+    for sentence in told:
+        click.echo(sentence, err=quiet)
+
+
 def _print(fit: Any, numbers: Any) -> None:
+    from api.routes.releases import diagnosis_of
+
     verdict = "publishable" if fit.publishable else "NOT publishable"
     click.echo(f"{fit.engine} fit {fit.id[:12]} of {fit.survey_id}/{fit.question_id}, seed {fit.seed}: {verdict}")
     print_model(fit)
@@ -67,6 +118,10 @@ def _print(fit: Any, numbers: Any) -> None:
     for warning in (fit.verdict or {}).get("warnings", []):
         click.echo(f"  warning: {warning}")
     _print_numbers(numbers or {})
+    click.echo()
+    words = diagnosis_of(fit, numbers)
+    for sentence in (words.headline, *(check.text for check in words.checks), *words.variation):
+        click.echo(sentence)
 
 
 def print_model(fit: Any) -> None:

@@ -159,6 +159,7 @@ def list_(runtime: Runtime, json_: bool) -> None:
             "version": one.version,
             "questions": [question.id for question in one.bundle.declaration.questions],
             "n_districts": one.bundle.districts.height,
+            "public": one.bundle.declaration.public,
             "created_at": one.created_at,
         }
         for one in found
@@ -167,8 +168,18 @@ def list_(runtime: Runtime, json_: bool) -> None:
         print_json({"surveys": rows})
         return
     print_table(
-        ("survey", "title", "version", "questions", "districts"),
-        [(row["id"], row["title"], row["version"], ", ".join(row["questions"]), row["n_districts"]) for row in rows],
+        ("survey", "title", "version", "questions", "districts", "pages"),
+        [
+            (
+                row["id"],
+                row["title"],
+                row["version"],
+                ", ".join(row["questions"]),
+                row["n_districts"],
+                "public" if row["public"] else "by key",
+            )
+            for row in rows
+        ],
     )
 
 
@@ -195,6 +206,7 @@ def show(runtime: Runtime, survey_id: str, json_: bool) -> None:
                 "id": stored.id,
                 "title": declared.title,
                 "universe": declared.universe,
+                "public": declared.public,
                 "version": stored.version,
                 "versions": versions,
                 "questions": [
@@ -206,11 +218,49 @@ def show(runtime: Runtime, survey_id: str, json_: bool) -> None:
         return
     click.echo(f"{declared.title} ({stored.id}), version {stored.version} of {stored.created_at:%Y-%m-%d}")
     click.echo(f"{declared.universe}: {stored.bundle.districts.height} districts ({declared.geography.district})")
+    if declared.public:
+        click.echo("Its web pages are public: they need no account.")
     rows = []
     for question in declared.questions:
         release, state = current[question.id], states[question.id]
         rows.append((question.id, question.text, release.number if release else "none", state.stale_reason or ""))
     print_table(("question", "text", "release", "stale because"), rows)
+
+
+@survey.command()
+@click.argument("survey_id", metavar="SURVEY")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=False)
+@click.option("--property", "code_property", metavar="NAME", help="Where the codes are: id, or a property.")
+@click.option("--projection", metavar="NAME", help="mercator, albersUsa, or identity. Default: by where they are.")
+@click.option("--remove", is_flag=True, help="Take the boundaries away: maps are of tiles again.")
+@as_json
+@click.pass_obj
+def boundaries(
+    runtime: Runtime,
+    *,
+    survey_id: str,
+    file: Path | None,
+    code_property: str | None,
+    projection: str | None,
+    remove: bool,
+    json_: bool,
+) -> None:
+    """Give a survey the shapes of its districts, from a GeoJSON or TopoJSON FILE; its maps are drawn with them.
+
+    Without FILE, show what it has.
+    """
+    from api.cli.boundaries import remove_boundaries, show_boundaries, store_file
+
+    if remove and file is not None:
+        raise click.UsageError("--remove takes no FILE.")
+    if file is None and (code_property or projection):
+        raise click.UsageError("--property and --projection go with a FILE.")
+    if remove:
+        remove_boundaries(runtime, survey_id, json_=json_)
+    elif file is None:
+        show_boundaries(runtime, survey_id, json_=json_)
+    else:
+        store_file(runtime, survey_id, file, code_property=code_property, projection=projection, json_=json_)
 
 
 def _warn_untold(bundle: "SurveyBundle") -> None:

@@ -16,8 +16,10 @@ from api.client.stream import Event, follow
 from api.client.transport import Transport
 from api.comparison_payloads import ChangePayload, ContrastPayload, RevisionPayload
 from api.district_payloads import BattlegroundPayload, ProfilePayload, SeatsPayload
+from api.methods_payloads import MethodsPayload
 from api.payloads import DistrictList, JobPayload, QuestionPayload, ReleaseList, SurveyList, SurveyPayload
 from api.record_payloads import TrackRecordPayload
+from api.representation_payloads import RepresentationPayload
 from api.wave_payloads import ReceivedWavePayload
 
 if TYPE_CHECKING:
@@ -135,6 +137,10 @@ class Hustings:
         """Districts from the closest to the safest."""
         return self._ask(survey, question, "battleground", BattlegroundPayload, query_of(asked, seats=seats))
 
+    def methods(self, survey: str, question: str, **asked: Unpack[Asked]) -> MethodsPayload:
+        """Raw, weighted and MRP shares side by side."""
+        return self._ask(survey, question, "methods", MethodsPayload, query_of(asked))
+
     def releases(self, survey: str, question: str) -> ReleaseList:
         """The releases of a question, newest first."""
         return self._transport.get(question_path(survey, question, "releases"), ReleaseList)
@@ -143,6 +149,10 @@ class Hustings:
         """How close releases came to what happened; ``level``: nation, a parent level, or district."""
         query = {} if level is None else {"level": level}
         return self._ask(survey, question, "track-record", TrackRecordPayload, query)
+
+    def representation(self, survey: str, release: str) -> RepresentationPayload:
+        """Whom the interviews of a release represent."""
+        return self._transport.get(survey_path(survey, "releases", release, "representation"), RepresentationPayload)
 
     def disclosure(self, survey: str, release: str) -> "StatementPayload":
         """How a release was made: its disclosure statement."""

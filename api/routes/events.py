@@ -19,7 +19,7 @@ from api.tickets import make_ticket
 from jobs.events import Viewer
 from polling.store import surveys
 
-__all__ = ["events_routes"]
+__all__ = ["after_of", "events_routes"]
 
 AFTER = (
     "The id of the last event that was seen. Left out: begin now. 0: every event that is kept. A browser sends it as "
@@ -66,7 +66,7 @@ def follow_events(
     with services.store.read() as session:
         surveys.list_versions(session, survey_id)
     viewer = Viewer(survey_id, principal.role, principal.only_pollster)
-    return EventStream(services.events, viewer, prefix=principal.prefix, after=_after(seen or last_event_id))
+    return EventStream(services.events, viewer, prefix=principal.prefix, after=after_of(seen or last_event_id))
 
 
 @post(
@@ -93,7 +93,14 @@ def create_event_ticket(
     return TicketPayload(ticket, expires_at, f"/v1/surveys/{survey_id}/events?{query}")
 
 
-def _after(given: str | None) -> int | None:
+def after_of(given: str | None) -> int | None:
+    """The id of the last event that was seen; None if none was told.
+
+    Raises
+    ------
+    BadEventId
+        If it cannot be one.
+    """
     if not given:
         return None
     if not EVENT_ID.fullmatch(given):

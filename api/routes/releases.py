@@ -7,20 +7,22 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from sqlalchemy.orm import Session
 
+from api.check_payloads import describe_concerns
 from api.confirmed import describe_confirmation
 from api.data_notes import data_notes
 from api.list_pages import LISTED, ListPage
-from api.payloads import DiagnosticsPayload, ReleaseList, ReleasePayload, RestatedWavePayload
+from api.payloads import DiagnosticCheck, DiagnosticsPayload, ReleaseList, ReleasePayload, RestatedWavePayload
 from api.problems import documented
 from api.services import Services
+from mrp.diagnosis import Diagnosis, diagnosis_in_words
 from mrp.verdict import FitVerdict
 from polling.disclosure import rounded_count
 from polling.errors import ReleaseNotFound
-from polling.store import confirmations, fits, pins, releases, surveys
-from polling.store.records import ReleaseRecord
+from polling.store import checks, confirmations, fits, pins, releases, surveys
+from polling.store.records import FitRecord, ReleaseRecord
 from polling.store.restatement import restated_waves
 
-__all__ = ["describe_release", "diagnostics_of", "find_release", "releases_routes"]
+__all__ = ["describe_release", "diagnosis_of", "diagnostics_of", "find_release", "releases_routes"]
 
 
 @get(
@@ -133,6 +135,7 @@ def describe_release(session: Session, release: ReleaseRecord, *, min_interviews
         warnings=list(FitVerdict.from_json(cast(dict[str, Any], fit.verdict)).warnings),
         data_notes=data_notes(fit, has_draws=release.has_draws),
         confirmation=describe_confirmation(release, confirmations.find_confirmation(session, release.fit_id)),
+        concerns=None if (found := checks.concerns_of(session, release.fit_id)) is None else describe_concerns(found),
         n_waves=len(used) if isinstance(used, list) else 0,
         restates=[
             RestatedWavePayload(
@@ -157,17 +160,29 @@ def diagnostics_of(session: Session, release: ReleaseRecord) -> DiagnosticsPaylo
     """The verdict on a release's fit, and what it rests on."""
     fit = fits.get_fit(session, release.fit_id)
     said = confirmations.find_confirmation(session, fit.id)
+    numbers: Any = fits.load_diagnostics(session, fit.id)
+    said_of_it = diagnosis_of(fit, numbers)
     return DiagnosticsPayload(
         release_id=release.id,
         fit_id=fit.id,
         engine=fit.engine,
         publishable=fit.publishable,
         verdict=fit.verdict,
-        diagnostics=fits.load_diagnostics(session, fit.id),
+        headline=said_of_it.headline,
+        checks=[DiagnosticCheck(one.name, one.passed, one.text) for one in said_of_it.checks],
+        variation=list(said_of_it.variation),
+        diagnostics=numbers,
         versions=fit.versions,
         seconds=fit.seconds,
         confirmation=None if said is None else said.numbers,
     )
+
+
+def diagnosis_of(fit: FitRecord, diagnostics: Any) -> Diagnosis:
+    """A fit in words."""
+    verdict = FitVerdict.from_json(cast(dict[str, Any], fit.verdict))
+    problems = [problem.message for problem in verdict.problems]
+    return diagnosis_in_words(fit.engine, diagnostics or {}, problems)
 
 
 releases_routes = Router("/", route_handlers=[list_releases, get_release, get_diagnostics])

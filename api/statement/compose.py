@@ -10,6 +10,7 @@ from api.statement.method import method_sections
 from api.statement.model import model_sections, priors_of
 from api.statement.payloads import StatementPayload, StatementSection
 from api.statement.records import Records, read_records
+from api.statement.represented import representation_section
 from polling.disclosure import DisclosureRules
 from polling.secrets import SecretsFile
 from polling.store.records import ReleaseRecord
@@ -55,6 +56,7 @@ def statement_of(
         sections=[
             _what(records),
             *method_sections(records),
+            representation_section(records),
             *model_sections(records),
             *caveat_sections(records),
         ],

@@ -47,6 +47,8 @@ class Records:
     waves: tuple[FitWave, ...]
     not_counted: tuple[WaveRecord, ...]
     """Waves that asked the question and are withdrawn or held now."""
+    shown: pl.DataFrame | None
+    """Interviews by cell as they may be told in groups; None once they are deleted."""
     n_shown: int | None
     """Interviews in the model, as they may be told."""
     is_rounded: bool
@@ -75,7 +77,7 @@ def read_records(session: Session, release: ReleaseRecord, secrets: SecretsFile,
     fit = fits.get_fit(session, release.fit_id)
     state = releases.question_state(session, release.survey_id, release.question_id)
     bundle = surveys.get_survey(session, release.survey_id, release.survey_version).bundle
-    n_shown, is_rounded = _sample_size(session, release, electorate_of(bundle), secrets, rules)
+    shown = _shown(session, release, electorate_of(bundle), secrets)
     return Records(
         release=release,
         fit=fit,
@@ -92,20 +94,19 @@ def read_records(session: Session, release: ReleaseRecord, secrets: SecretsFile,
             for wave in waves.list_waves(session, release.survey_id)
             if wave.state in (WITHDRAWN, HELD) and release.question_id in wave.questions
         ),
-        n_shown=n_shown,
-        is_rounded=is_rounded,
+        shown=shown,
+        n_shown=rules.shown_interviews(rounded_count(release.n_interviews) if shown is None else int(shown["n"].sum())),
+        is_rounded=shown is None,
         rules=rules,
     )
 
 
-def _sample_size(
-    session: Session, release: ReleaseRecord, electorate: Electorate, secrets: SecretsFile, rules: DisclosureRules
-) -> tuple[int | None, bool]:
-    """The interviews behind the estimate of the whole, as estimates tell them; rounded once their counts are gone."""
+def _shown(
+    session: Session, release: ReleaseRecord, electorate: Electorate, secrets: SecretsFile
+) -> pl.DataFrame | None:
+    """The interviews behind the release, as estimates tell them; None once their counts are gone."""
     try:
         counts = pl.read_parquet(BytesIO(fits.load_counts(session, release.fit_id)))
     except DrawsNotFound:
-        return rules.shown_interviews(rounded_count(release.n_interviews)), True
-    key = secrets.disclosure_key()
-    shown = shown_counts(counts, electorate, release, key=key)
-    return rules.shown_interviews(int(shown["n"].sum())), False
+        return None
+    return shown_counts(counts, electorate, release, key=secrets.disclosure_key())

@@ -80,8 +80,9 @@ def fit_laplace(
     xarray.DataTree
         ``posterior``: as `mrp.nuts.sample_nuts` returns it, with one chain of equally weighted draws; latents in single
         precision.
-        ``sample_stats``: ``point``, the number of the point that each draw belongs to. Attributes, of the tree and of
-        ``sample_stats``: engine, seed, points, draws, k_hat_sd and k_hat_joint (minus infinity, the best there is,
+        ``sample_stats``: ``point``, the number of the point that each draw belongs to. ``exploration``: the points,
+        their log density and weights, and the weights of the latents, see `mrp.evidence`. Attributes, of the tree and
+        of ``sample_stats``: engine, seed, points, draws, k_hat_sd and k_hat_joint (minus infinity, the best there is,
         where all weights are equal, as those of one or two sds are), ess_sd and ess_joint (effective of the points and
         of the draws), evaluations, newton_steps (mean per evaluation), warnings (in words), seconds and versions in
         JSON, see `mrp.attributes`.
@@ -140,6 +141,14 @@ def fit_laplace(
         {
             "posterior": posterior_dataset(design, latents[kept][None], found.hypers[point][None]),
             "sample_stats": xr.Dataset({"point": (("chain", "draw"), point[None])}),
+            "exploration": xr.Dataset(
+                {
+                    "points": (("point", "parameter"), found.hypers),
+                    "log_density": ("point", found.log_density),
+                    "log_weight_sd": ("point", found.log_weight),
+                    "log_weight_joint": ("proposal", gap),
+                }
+            ),
         }
     )
     facts = {

@@ -68,6 +68,8 @@ class Exploration:
     """Natural values, see `mrp.hyper.HyperSpace`; shape (point, parameter)."""
     log_weight: Floats
     """Log of exact over surrogate density, not normalised, shape (point,)."""
+    log_density: Floats
+    """Log posterior density of the working values but for a constant, shape (point,)."""
     modes: tuple[Mode, ...]
     """Of the latents at each point."""
     n_evaluations: int
@@ -107,7 +109,7 @@ def explore(
     """
     if not space.size:
         mode = conditional.mode(np.empty(0))
-        return Exploration(np.empty((1, 0)), np.zeros(1), (mode,), 1, mode.n_steps)
+        return Exploration(np.empty((1, 0)), np.zeros(1), np.zeros(1), (mode,), 1, mode.n_steps)
     known = _Known(conditional, space, threads)
     centre, spread = known.find_mode()
     known.offset = 0.3 * centre[: space.n_sds]
@@ -131,7 +133,8 @@ def explore(
         proposal = known.log_density(known.surrogate(), _KEPT)
         drawn = _draw_surrogate(rng, space, proposal, near=near, n=max(_WALKERS, 2 * n_last))[:n_last]
         value = known.add(drawn, report=partial(_within, report, 1 - left, 1 - left / 2))
-        log_weight = value + space.log_prior(drawn) - proposal(drawn)
+        log_density = value + space.log_prior(drawn)
+        log_weight = log_density - proposal(drawn)
         heavy = smoothed_weights(log_weight)[1] > MAX_K_HAT
         if n_last > n_points or (_efficiency(log_weight) >= _TOLERABLE and not heavy):
             break
@@ -141,6 +144,7 @@ def explore(
     return Exploration(
         hypers=space.natural(drawn),
         log_weight=log_weight,
+        log_density=log_density,
         modes=tuple(known.modes[-len(drawn) :]),
         n_evaluations=known.n_evaluations,
         n_newton_steps=known.n_newton_steps,

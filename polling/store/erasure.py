@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from polling.declaration import declaration_from_json
 from polling.errors import ErasureNotFound
 from polling.payload import from_payload, payload_column, payload_labels, to_payload
+from polling.store.checks import forget_checks
 from polling.store.columns import Json
 from polling.store.tables import Erasure, Fit, FitDraws, SurveyVersion, Wave, WaveEvent, WavePart, WaveVersion
 from polling.store.wave_events import NOTHING_COUNTED, append_event
@@ -258,7 +259,8 @@ def unforgotten_fits(
 
 
 def forget_fits(session: Session, fit_ids: Sequence[str]) -> None:
-    """Delete the draws and counts of fits; that they were made, and from which hashes, is kept."""
+    """Delete the draws, counts and checks of fits; that they were made, and from which hashes, is kept."""
+    forget_checks(session, fit_ids)
     session.execute(delete(FitDraws).where(FitDraws.fit_id.in_(fit_ids)))
     session.execute(update(Fit).where(Fit.id.in_(fit_ids)).values(counts=None))
 

@@ -25,6 +25,9 @@ __all__ = [
     "load_design",
     "load_diagnostics",
     "load_draws",
+    "load_evidence",
+    "load_figures",
+    "save_figures",
     "save_fit",
 ]
 
@@ -72,7 +75,7 @@ def save_fit(session: Session, fit: NewFit, *, now: datetime) -> str:
         # Forgotten with its draws, and needed with them again.
         session.execute(update(Fit).where(Fit.id == fit_id, Fit.counts.is_(None)).values(counts=fit.counts))
     if fit.draws is not None:
-        draws = insert_into(session, FitDraws).values(fit_id=fit_id, content=fit.draws)
+        draws = insert_into(session, FitDraws).values(fit_id=fit_id, content=fit.draws, evidence=fit.evidence)
         session.execute(draws.on_conflict_do_nothing())
     return fit_id
 
@@ -123,6 +126,21 @@ def load_draws(session: Session, fit_id: str) -> bytes:
         get_fit(session, fit_id)
         raise DrawsNotFound(fit_id, "draws")
     return draws
+
+
+def load_evidence(session: Session, fit_id: str) -> bytes | None:
+    """What is kept beside the draws of a fit; None if it is older than that, or its draws are gone."""
+    return session.scalar(select(FitDraws.evidence).where(FitDraws.fit_id == fit_id))
+
+
+def load_figures(session: Session, fit_id: str) -> bytes | None:
+    """Pictures of a fit, as they were given to ``save_figures``; None if nobody made them, or the draws are gone."""
+    return session.scalar(select(FitDraws.figures).where(FitDraws.fit_id == fit_id))
+
+
+def save_figures(session: Session, fit_id: str, content: bytes | None) -> None:
+    """Keep pictures of a fit for as long as its draws; None: what there is has become old."""
+    session.execute(update(FitDraws).where(FitDraws.fit_id == fit_id).values(figures=content))
 
 
 def has_draws(session: Session, fit_id: str) -> bool:

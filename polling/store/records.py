@@ -150,6 +150,8 @@ class NewFit:
     """Interviews per cell (Parquet). Special-category data: read by ``load_counts`` alone."""
     draws: bytes | None = None
     """Latent draws; None if the engine produced none."""
+    evidence: bytes | None = None
+    """What is kept beside the draws for whoever checks the fit."""
 
 
 @dataclass(frozen=True, slots=True)

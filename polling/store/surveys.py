@@ -24,6 +24,7 @@ __all__ = [
     "add_survey",
     "get_declaration",
     "get_survey",
+    "list_declarations",
     "list_surveys",
     "list_versions",
     "newest_version",
@@ -110,6 +111,13 @@ def get_declaration(session: Session, survey_id: str, version: int | None = None
     if row is None:
         raise SurveyVersionNotFound(survey_id, version or 0)
     return declaration_from_json(row.declaration.encode())
+
+
+def list_declarations(session: Session) -> dict[str, SurveyDeclaration]:
+    """The newest declaration of every survey, without its tables, in order of ids."""
+    newest = (SurveyVersion.survey_id == Survey.id) & (SurveyVersion.version == Survey.version)
+    rows = session.execute(select(Survey.id, SurveyVersion.declaration).join(SurveyVersion, newest).order_by(Survey.id))
+    return {row.id: declaration_from_json(row.declaration.encode()) for row in rows}
 
 
 def list_surveys(session: Session) -> list[SurveyVersionRecord]:

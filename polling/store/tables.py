@@ -1,14 +1,16 @@
 """The tables, as mapped classes. Nothing outside ``polling.store`` sees these.
 
     survey 1--n survey_version n--1 frame, district_table     (tables by content hash)
+    survey 1--n boundaries                                    (polling.store.boundary_tables)
     survey 1--n wave                                          (polling.store.wave_tables)
     survey 1--n question_state 1--0..1 release                (what is served now, and why it may be stale)
-    fit 1--0..1 fit_draws, fit 1--n release
+    fit 1--0..1 fit_draws, fit 1--n release, fit 1--n fit_check (polling.store.check_tables)
     holds, what was served when, confirmations                (polling.store.release_tables)
     job, outbox, api_key, lease, clock_run, clock_task
     audit chain, erasures, backups, replies                   (polling.store.ledger_tables)
     tickets for streams of events, webhooks                   (polling.store.event_tables)
     what happened, and how close releases came to it          (polling.store.record_tables)
+    api_key 1--n web_session                                  (polling.store.web_tables)
 
 A change here needs a migration; a test compares the two.
 """
@@ -29,11 +31,14 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from polling.store.base import Base
+from polling.store.boundary_tables import BoundaryFile, SurveyBoundaries
+from polling.store.check_tables import FitCheck
 from polling.store.event_tables import EventTicket, Webhook, WebhookDelivery
 from polling.store.ledger_tables import AuditEntry, AuditHead, BackupRun, Erasure, IdempotencyKey, KeyCheck, Suppression
 from polling.store.record_tables import KnownResult, ReleaseScore
 from polling.store.release_tables import Confirmation, QuestionAlarm, QuestionHold, ReleasePin, Serving
 from polling.store.wave_tables import SourceFile, SourceState, Wave, WaveEvent, WavePart, WaveVersion
+from polling.store.web_tables import WebSession
 
 __all__ = [
     "ApiKey",
@@ -41,6 +46,7 @@ __all__ = [
     "AuditHead",
     "BackupRun",
     "Base",
+    "BoundaryFile",
     "ClockRun",
     "ClockTask",
     "Confirmation",
@@ -48,6 +54,7 @@ __all__ = [
     "Erasure",
     "EventTicket",
     "Fit",
+    "FitCheck",
     "FitDraws",
     "Frame",
     "IdempotencyKey",
@@ -67,11 +74,13 @@ __all__ = [
     "SourceState",
     "Suppression",
     "Survey",
+    "SurveyBoundaries",
     "SurveyVersion",
     "Wave",
     "WaveEvent",
     "WavePart",
     "WaveVersion",
+    "WebSession",
     "Webhook",
     "WebhookDelivery",
 ]
@@ -156,11 +165,17 @@ class Fit(Base):
 
 
 class FitDraws(Base):
-    """Latent draws, apart from the fit because they are purged on another schedule."""
+    """Latent draws, apart from the fit because they are purged on another schedule; with them goes what shows them.
+
+    Fits that were stored before their evidence was kept have none.
+    """
 
     __tablename__ = "fit_draws"
     fit_id: Mapped[str] = mapped_column(ForeignKey("fit.id"), primary_key=True)
     content: Mapped[bytes]
+    evidence: Mapped[bytes | None] = mapped_column(deferred=True)
+    # Pictures of both, once somebody wanted to see them.
+    figures: Mapped[bytes | None] = mapped_column(deferred=True)
 
 
 class Release(Base):

@@ -1,4 +1,4 @@
-"""Surveys on which the two engines are compared: three public ones, three with time made from a seed, and all thinned.
+"""Surveys on which the two engines are compared: public ones, synthetic ones with time or a map, and all thinned.
 
 Of a thinned survey 300 interviews are left: fitted in a second, skewed posteriors, and priors that matter, so that a
 fault in one of them shows.
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy import linalg
 
 from jobs.backtest_waves import plan_backtest, split_waves
 from jobs.refit import electorate_of
@@ -31,6 +32,7 @@ from mrp.formula import parse_formula
 from mrp.periods import period_grid
 from polling.enums import as_texts
 from polling.wave_file import read_wave
+from tests.mrp.maps import grid, on_map, slow_covariance
 from tests.mrp.worlds import electorate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,6 +47,7 @@ FORMULAS: Mapping[str, str] = {
     "rw1": "lean + sex + (1|district) + rw1(age) + rw1(period)",
     "ar1": "lean + sex + (1|district) + (1|age) + ar1(period)",
     "rw1_by_region": "lean + sex + (1|district) + (1|age) + rw1(period|region)",
+    "bym2": "lean + sex + bym2(district) + (1|age)",
 }
 """Survey → model."""
 CASES = (*FORMULAS, *(f"{name}_thin" for name in FORMULAS))
@@ -52,6 +55,8 @@ PUBLIC = ("cces2018", "marriage2005", "georgia2016")
 WEEKS = tuple(f"2024-W{week:02d}" for week in range(1, 11))
 SILENT = ("2024-W05", "2024-W06")
 """Weeks of the synthetic surveys in which nobody was asked."""
+MAP = (*grid(4, 5), (20, 21))
+"""Of 23 districts: a grid, two by themselves, and an island."""
 
 
 class CaseMissing(Exception):
@@ -116,7 +121,8 @@ def load_case(name: str) -> Case:
         If its tables are not where they should be.
     """
     survey = name.removesuffix("_thin")
-    world, counts = _public(survey) if survey in PUBLIC else _synthetic(survey)
+    made = dict.fromkeys(PUBLIC, _public) | {"bym2": _mapped}
+    world, counts = made.get(survey, _synthetic)(survey)
     return Case(name, FORMULAS[survey], Priors(), world, counts if name == survey else _thinned(counts, 300))
 
 
@@ -160,6 +166,27 @@ def _synthetic(name: str) -> tuple[Electorate, pl.DataFrame]:
         answer=pl.Series(np.where(rng.random(asked.height) < 1 / (1 + np.exp(-eta)), "yes", "no")),
     )
     return world, collapse(answered, by=(*world.cell_columns, "period"), answer="answer", option="yes")
+
+
+def _mapped(name: str) -> tuple[Electorate, pl.DataFrame]:
+    """Districts on a map, 4,000 interviews, opinion of neighbours alike."""
+    rng = np.random.default_rng(list(name.encode()))
+    world = on_map(electorate(n_districts=23), MAP)
+    cells = world.frame.join(world.districts, left_on="district", right_on="code")
+    people = cells["n_people"].to_numpy()
+    asked = cells[rng.choice(cells.height, 4000, p=people / people.sum())]
+    age, district = (
+        asked[column].cast(pl.Enum(world.levels(column))).to_physical().to_numpy() for column in ("age", "district")
+    )
+    # Eigenvectors may be others on another machine: the symmetric root of the covariance is unique.
+    values, vectors = linalg.eigh(slow_covariance(23, MAP))
+    alike = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T @ rng.standard_normal(23)
+    eta = -0.2 + 2 * (asked["lean"].to_numpy() - 0.5) + np.where(asked["sex"] == "male", 0.2, -0.2)
+    eta += (0.45 * alike + 0.15 * rng.standard_normal(23))[district] + np.array([-0.5, -0.1, 0.2, 0.6])[age]
+    answered = asked.select(world.cell_columns).with_columns(
+        answer=pl.Series(np.where(rng.random(asked.height) < 1 / (1 + np.exp(-eta)), "yes", "no"))
+    )
+    return world, collapse(answered, by=world.cell_columns, answer="answer", option="yes")
 
 
 def _trend(name: str, n_regions: int, rng: np.random.Generator) -> NDArray[np.float64]:

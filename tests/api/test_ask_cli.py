@@ -25,6 +25,7 @@ QUESTIONS = {
     "change": {"since": "2026-W07", "period": "2026-W09"},
     "trend": {"since": "2026-W08", "interval": "0.8,0.5"},
     "revision": {},
+    "methods": {"where": ""},
     "seats": {"level": "", "by": "", "where": ""},
     "battleground": {"level": "", "by": "", "where": ""},
     "district": {"level": "", "by": "age", "where": ""},
@@ -129,3 +130,15 @@ def test_two_things_that_name_a_release_are_wrong_usage(run: Run):
     for question in ("estimates", "rank"):
         asked = {"release": "one", "as-of": "2026-03-02T12:00"}
         assert "Give one of them" in run(*command(question, **asked), code=2).output
+
+
+def test_the_representation_of_a_release_is_told_as_over_http(weekly: World, run: Run):
+    current = weekly.get(f"{QUESTION}/estimates").json()["release_id"]
+    told = weekly.get(f"/v1/surveys/{SURVEY}/releases/{current}/representation", params={"interval": "0.8"})
+
+    assert json.loads(run("representation", SURVEY, "rail", "--interval", "0.8", "--json").output) == told.json()
+    table = run("representation", SURVEY, "rail").output
+    assert all(sentence[:60] in table for sentence in weekly.get(told.url.path).json()["summary"])
+    assert any(line.split()[:3] == ["district", "D5", "District"] for line in table.splitlines())
+    assert "'maybe'" in run("representation", SURVEY, "rail", "--option", "maybe", code=2).output
+    assert "no release 'none'" in run("representation", SURVEY, "rail", "--release", "none", code=2).output

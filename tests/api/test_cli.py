@@ -94,7 +94,8 @@ def test_a_survey_is_checked_added_updated_listed_and_shown(run: Run, tmp_path: 
     assert "Use `hustings survey update`" in run("survey", "add", folder, code=1).output
     assert "version 2 stored" in run("survey", "update", folder).output
     assert "Our town" in run("survey", "list").output
-    assert json.loads(run("survey", "list", "--json").output)["surveys"][0]["version"] == 2
+    (listed,) = json.loads(run("survey", "list", "--json").output)["surveys"]
+    assert (listed["version"], listed["public"]) == (2, False)
     assert "Should a rail line be built?" in run("survey", "show", SURVEY).output
     shown = json.loads(run("survey", "show", SURVEY, "--json").output)
     assert [one["version"] for one in shown["versions"]] == [1, 2]

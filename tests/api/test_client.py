@@ -77,10 +77,12 @@ def test_every_question_is_answered_in_its_type(polls: Hustings):
     assert polls.district(*about, "D1").name == "District 1"
     assert polls.seats(*about).n_seats == 6
     assert len(polls.battleground(*about).districts) == 6
+    assert len(polls.methods(*about).methods) == 1
     newer, older, *_ = polls.releases(*about).releases
     assert polls.revision(*about, release=newer.id, before=older.id).before.release_id == older.id
     assert polls.disclosure(SURVEY, newer.id).release_id == newer.id
     assert polls.track_record(*about, level="district").results == []
+    assert polls.representation(SURVEY, newer.id).release_id == newer.id
     as_of = polls.estimates(*about, as_of=older.published_at)
     assert as_of.release_id == older.id
     with pytest.raises(Problem, match="bad-estimate-query"):

@@ -3,6 +3,7 @@
 import io
 import itertools
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
@@ -10,7 +11,7 @@ import pytest
 
 from polling.disclosure import perturb_counts
 from polling.store import fits, releases
-from tests.api.world import AGES, GENDERS, SURVEY, World, wave_csv
+from tests.api.world import AGES, GENDERS, REGIONS, SURVEY, World, wave_csv
 
 COLUMNS = ("district", "gender", "age")
 QUESTION = f"/v1/surveys/{SURVEY}/questions/rail"
@@ -92,10 +93,14 @@ def test_no_body_that_a_reader_gets_has_an_exact_total(attacked: World):
 def reader_paths(listed: list[dict[str, Any]]) -> list[str]:
     """Where readers may look for a total."""
     base = f"/v1/surveys/{SURVEY}"
-    asks = ("probability?threshold=0.5", "rank?level=district", "districts/D1", "seats", "battleground", "revision")
+    asks = (
+        "probability?threshold=0.5", "rank?level=district", "districts/D1", "seats", "battleground", "revision",
+        "methods",
+    )  # fmt: skip
     paths = [base, f"{base}/questions", QUESTION, *(f"{QUESTION}/{ask}" for ask in ("releases", "estimates", *asks))]
     for one in listed:
         paths += [f"{base}/releases/{one['id']}", f"{base}/releases/{one['id']}/disclosure"]
+        paths.append(f"{base}/releases/{one['id']}/representation")
     return paths
 
 
@@ -108,3 +113,51 @@ def numbers_of(value: Any) -> list[float]:
     if isinstance(value, str):
         return [float(n) for n in re.findall(r"(?<![\w.:-])\d+(?![\w.:-])", value.replace(",", ""))]
     return [value] if isinstance(value, int | float) and not isinstance(value, bool) else []
+
+
+def asked_methods(world: World) -> Iterator[tuple[tuple[tuple[str, str], ...], dict[str, Any]]]:
+    """The methods' rows for every group by up to three columns."""
+    filters = ["", *(f"gender:{one}" for one in GENDERS), *(f"age:{one}" for one in AGES)]
+    for level, where in itertools.product(("nation", "region", "district"), filters):
+        column = where.partition(":")[0]
+        for by in ("", "gender", "age", "gender,age"):
+            if column and column in by:
+                continue
+            parameters = {"level": level, "by": by, "where": where}
+            reply = world.get(f"{QUESTION}/methods", "reader", params={k: v for k, v in parameters.items() if v})
+            assert reply.status_code == 200, reply.text
+            for row in reply.json()["methods"]:
+                group = dict(row["groups"]) | ({} if level == "nation" else {level: row["area"]})
+                yield tuple(sorted((group | ({column: where.partition(":")[2]} if where else {})).items())), row
+
+
+def test_raw_shares_of_all_groups_tell_nothing_but_the_shown_cells(attacked: World):
+    # Whoever solves for the cells gets the shown ones: what they hide of a single answer is tested with the noise.
+    with attacked.store.read() as session:
+        current = releases.current_release(session, SURVEY, "rail")
+        assert current is not None
+        counts = pl.read_parquet(io.BytesIO(fits.load_counts(session, current.fit_id)))
+    key = attacked.secrets.disclosure_key()
+    shown = perturb_counts(counts, by=COLUMNS, survey=SURVEY, question="rail", key=key).with_columns(
+        region=pl.col("district").replace_strict(REGIONS)
+    )
+    n_told = 0
+    for group, row in asked_methods(attacked):
+        inside = shown.filter(*(pl.col(column) == level for column, level in group))
+        n, y = int(inside["n"].sum()), int(inside["y"].sum())
+        assert (row["raw"] is None) == (row["weighted"] is None) == (n < 30)
+        if row["raw"] is not None:
+            assert row["raw"]["share"] == pytest.approx(min(max(y / n, 0), 1))
+            n_told += 1
+    assert n_told > 40
+
+
+def test_no_answer_of_a_small_group_is_told_by_a_weight_or_a_word(attacked: World):
+    # The share of a level below the threshold is not in the words, nor is its number anywhere.
+    for _, row in asked_methods(attacked):
+        if row["raw"] is None:
+            assert "%" not in row["sentence"]
+            assert (row["n_interviews"], row["raw_minus_mrp"], row["weighted_minus_mrp"]) == (None, None, None)
+            assert (row["mrp"]["n_interviews"], row["mrp"]["pooling"]) == (None, None) or row["flags"] == [
+                "no-interviews"
+            ]

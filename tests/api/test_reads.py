@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from api.app import handlers_of
-from api.auth import PUBLIC, ROLES, operation_id
+from api.auth import PAGES, PUBLIC, ROLES, operation_id
 from api.reads import PLAIN, SENSITIVE
 from jobs import ledger
 from polling.errors import SecretsError
@@ -32,12 +32,14 @@ def ask(world: World, operation: str) -> tuple[Any, list[AuditRecord]]:
 
 
 def test_every_read_is_declared_as_sensitive_or_plain(world: World):
-    reads = {operation_id(one) for one in handlers_of(world.app) if "GET" in one.http_methods} - PUBLIC  # type: ignore[attr-defined]
+    found = {operation_id(one) for one in handlers_of(world.app) if "GET" in one.http_methods}  # type: ignore[attr-defined]
+    reads = found - PUBLIC - PAGES.keys()
 
     assert reads - SENSITIVE.keys() - PLAIN == set(), "decide in api.reads whether it is sensitive"
     assert PLAIN - reads == set(), "there is no such read"
     assert SENSITIVE.keys() - ROLES.keys() == set(), "there is no such operation"
     assert PLAIN & SENSITIVE.keys() == set()
+    assert set(PAGES.values()) <= PLAIN, "a page that shows a sensitive read has to leave its entry"
 
 
 @pytest.mark.parametrize("operation", SENSITIVE)

@@ -34,6 +34,7 @@ SECTIONS = {
     "wording": "AAPOR 3",
     "sample_size": "AAPOR 8",
     "weighting": "AAPOR 9",
+    "representation": "AAPOR 8",
     "model": "AAPOR 10",
     "priors": "AAPOR 9",
     "engine": "AAPOR 10",

@@ -69,6 +69,6 @@ def test_no_method_is_a_fault_of_the_service(served: World, method: str, caplog:
         path = next(iter(handler.paths)).replace("{survey_id:str}", SURVEY).replace("{question_id:str}", "rail")
         reply = served.client.request(method, path, headers=served.bearer("admin"))
         assert reply.status_code < 500, (operation_id(handler), reply.text)
-        if operation_id(handler) in PUBLIC:
+        if operation_id(handler) in PUBLIC - {"signInPage", "signIn", "signOut"}:
             assert reply.status_code == 405
     assert caplog.text == ""

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from api.app import handlers_of
-from api.auth import PUBLIC, ROLES, operation_id
+from api.auth import PAGES, PUBLIC, ROLES, operation_id
 from polling.store import waves
 from tests.api.world import POLLSTER, RIVAL, SURVEY, World, wave_csv
 
@@ -26,7 +26,7 @@ def routes(world: World) -> list[tuple[str, str, str]]:
     found = []
     for handler in handlers_of(world.app):
         operation = operation_id(handler)
-        if operation in PUBLIC or "pollster" not in ROLES[operation]:
+        if operation in {*PUBLIC, *PAGES} or "pollster" not in ROLES[operation]:
             continue
         for path in handler.paths:
             if "/waves" in path:

@@ -15,17 +15,20 @@ from litestar.testing import TestClient
 from numpy.typing import NDArray
 
 from api.app import build, with_edge
+from api.callers import authenticate
 from api.edge import Edge
 from api.keys import create_key
 from api.release_cache import ReleaseCache
 from api.services import Services
+from api.sessions import open_session
 from jobs.fit_request import FitRequest, FitResult
 from jobs.settings import Settings
 from jobs.survey import add_survey, load_survey, update_survey
 from jobs.webhook_threads import WebhookThreads
 from jobs.worker import Worker
 from mrp.counts import observed_levels
-from mrp.design import build_design
+from mrp.design import Design, build_design
+from mrp.evidence import Evidence, hyper_names
 from mrp.latents import LatentDraws
 from polling.secrets import SecretsFile
 from polling.store import releases
@@ -148,7 +151,25 @@ class KnownFit:
             priors={"intercept": "Normal(0, 1.5)"},
             versions={"known": "1"},
             seconds={"sample": 0.1},
+            evidence=known_evidence(self.design, self.n_draws).to_bytes(),
         )
+
+
+def known_evidence(design: Design, n_draws: int) -> Evidence:
+    """Standard deviations and energies of draws that nobody sampled."""
+    rng = np.random.default_rng(7)
+    names = hyper_names(design)
+    return Evidence(
+        hypers=np.abs(rng.normal(0.4, 0.1, (n_draws, len(names)))).astype(np.float32),
+        names=names,
+        prior_scale=np.full(sum(len(effect.columns) for effect in design.effects), 0.5),
+        prior_shapes=np.empty((0, 2)),
+        stats={
+            "diverging": np.zeros(n_draws, dtype=np.bool_),
+            "energy": rng.normal(100, 3, n_draws).astype(np.float32),
+            "tree_depth": np.full(n_draws, 4, dtype=np.int32),
+        },
+    )
 
 
 @dataclass
@@ -161,6 +182,7 @@ class World:
     now: datetime = NOON
     fit: KnownFit = field(default_factory=KnownFit)
     keys: dict[str, str] = field(default_factory=dict)
+    sessions: dict[str, dict[str, str]] = field(default_factory=dict)
     client: TestClient[Any] = field(init=False)
     services: Services = field(init=False)
     edge: Edge = field(init=False)
@@ -188,6 +210,19 @@ class World:
         if role not in self.keys:
             self.keys[role] = self.key(role)
         return {"Authorization": f"Bearer {self.keys[role]}"}
+
+    def session(self, role: str) -> dict[str, str]:
+        """The header with the cookie of somebody who signed in on the web page with a key of this role."""
+        key = self.bearer(role)["Authorization"]
+        secret, _ = open_session(self.services, authenticate(self.services, key, now=self.now), self.now)
+        return {"Cookie": f"hustings={secret}"}
+
+    def page(self, path: str, role: str | None = "admin", **options: Any) -> Any:
+        """GET a page as a browser would, signed in with a key of this role, or as a visitor."""
+        if role is not None and role not in self.sessions:
+            self.sessions[role] = self.session(role)
+        headers = {"Accept": "text/html"} | (self.sessions[role] if role else {})
+        return self.client.get(path, headers=headers | options.pop("headers", {}), **options)
 
     def push(
         self,

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.browser.town import Town, serve_town
+
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
 )
@@ -77,6 +79,13 @@ def server(tmp_path_factory: pytest.TempPathFactory, pages_port: int) -> Iterato
         finally:
             process.kill()
             process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def town(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """A server with a survey and a release."""
+    with serve_town(tmp_path_factory.mktemp("town"), _sqlite_template) as town:
+        yield town
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from api.app import handlers_of
-from api.auth import PUBLIC, ROLES, operation_id
+from api.auth import PAGES, PUBLIC, ROLES, operation_id
 from polling.keys import Role, new_key
 from polling.store import keys as stored_keys
 from polling.store.engine import open_store
@@ -42,14 +42,14 @@ def world(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def routes_of(app: Any) -> list[Route]:
-    """Every route that asks for a key."""
+    """Every route that asks for a key; pages of the web ask for a session (``tests/api/page``)."""
     found = [
         (operation_id(handler), method, path)
         for handler in handlers_of(app)
         for method in sorted(handler.http_methods)  # type: ignore[attr-defined]
         for path in sorted(handler.paths)
     ]
-    return [route for route in found if route[0] not in PUBLIC]
+    return [route for route in found if route[0] not in {*PUBLIC, *PAGES}]
 
 
 def ask(world: World, route: Route, key: str | None, *, survey: str = SURVEY) -> tuple[int, str]:

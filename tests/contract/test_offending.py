@@ -14,6 +14,7 @@ from api.errors import UnknownChoice
 from api.offending import MAX_ALLOWED, offending_parameter
 from api.problems import answer
 from polling.store.engine import open_store
+from tests.api.shapes import collection
 from tests.api.world import SURVEY, World, make_world
 from tests.contract.test_strange_bodies import example_of, operations, queries, values_against, with_json
 
@@ -43,6 +44,8 @@ WRONG: dict[str, list[tuple[str, str | None]]] = {
     "limit": [("0", None), ("x", None)],
     "cursor": [("x", None)],
     "table": [("drws", "draws")],
+    "code_property": [("cod", None)],
+    "projection": [("mercatr", "mercator")],
 }
 """Parameter -> values that it does not take, and which of those it takes is near."""
 UNKNOWN = {
@@ -81,11 +84,11 @@ def test_every_query_parameter_that_is_wrong_is_named(world: World):
     release = world.get(f"/v1/surveys/{SURVEY}/questions/rail/releases").json()["releases"][0]["id"]
     for operation, method, unknown, name in queries(world):
         # What is asked of a release is looked at only where there is one.
-        path = unknown.replace("/releases/never/draws", f"/releases/{release}/draws")
+        path = re.sub("/releases/never/(draws|representation)", rf"/releases/{release}/\1", unknown)
         for value, _ in WRONG[name]:
             groups = {"first": "age:old", "second": "age:young"}
             about = (groups if operation == "getContrast" and name != "versus" else {}) | {name: value}
-            sent = {"respondent": "nobody"} if method == "POST" else None
+            sent = {"respondent": "nobody"} if method == "POST" else collection() if method == "PUT" else None
             reply = world.client.request(method, path, params=about, json=sent, headers=world.bearer("admin"))
             problem = refusal(reply)
             where = (operation, name, value, problem)

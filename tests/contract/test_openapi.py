@@ -15,9 +15,11 @@ from sqlalchemy import text
 from api.auth import authenticate
 from api.errors import DatabaseAway
 from api.slots import Slots
+from jobs import pictures
 from polling.errors import RespondentsUnknown, SchemaOutdated
 from polling.store import outbox, webhooks
 from polling.store.engine import open_store
+from tests.api.shapes import geo_json
 from tests.api.world import SURVEY, World, change_survey, make_world, wave_csv
 
 BASE = f"/v1/surveys/{SURVEY}"
@@ -366,6 +368,15 @@ def not_ready(world: World) -> Any:
         return world.client.get("/ready")
 
 
+def pictureless(world: World) -> Any:
+    """A picture that takes longer than it may."""
+    before, pictures.TIMEOUT_S = pictures.TIMEOUT_S, 0.01
+    try:
+        return world.get(f"{release(world)}/datatree")
+    finally:
+        pictures.TIMEOUT_S = before
+
+
 def busy(world: World, path: str, slots: str = "slots") -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(world.services.releases, slots, Slots(0, waiting=0))
@@ -434,6 +445,29 @@ def deleted(world: World, role: str | None = "admin", *, path: str | None = None
     return world.client.delete(path or webhook(world) + query, headers=world.bearer(role) if role else {})
 
 
+def bounded(
+    world: World,
+    role: str | None = "admin",
+    *,
+    content: bytes | None = None,
+    media_type: str = "application/geo+json",
+    query: str = "",
+    base: str = BASE,
+) -> Any:
+    headers = (world.bearer(role) if role else {}) | {"Content-Type": media_type}
+    return world.client.put(f"{base}/boundaries{query}", headers=headers, content=content or geo_json())
+
+
+def with_boundaries(world: World, ask: Callable[[World], Any]) -> Any:
+    bounded(world)
+    return ask(world)
+
+
+def unbounded(world: World, role: str | None = "admin", *, query: str = "", base: str = BASE) -> Any:
+    bounded(world)
+    return world.client.delete(f"{base}/boundaries{query}", headers=world.bearer(role) if role else {})
+
+
 PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     "health": {200: lambda world: world.client.get("/health"), 400: lambda world: world.client.get("/health?x=1")},
     "ready": {
@@ -447,6 +481,30 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     "listQuestions": plain(f"{BASE}/questions", forbidden="pollster", missing="/v1/surveys/none/questions"),
     "getQuestion": plain(RAIL, forbidden="pollster", missing=f"{BASE}/questions/none"),
     "listDistricts": plain(f"{BASE}/districts", forbidden="monitor", missing="/v1/surveys/none/districts"),
+    "getBoundaries": plain(f"{BASE}/boundaries", forbidden="monitor", missing="/v1/surveys/none/boundaries")
+    | {
+        200: lambda world: with_boundaries(world, lambda world: world.get(f"{BASE}/boundaries")),
+        304: lambda world: world.get(
+            f"{BASE}/boundaries", headers={"If-None-Match": f'"{bounded(world).json()["sha256"]}"'}
+        ),
+    },
+    "putBoundaries": {
+        200: bounded,
+        400: lambda world: bounded(world, query="?nonsense=1"),
+        401: lambda world: bounded(world, None),
+        403: lambda world: bounded(world, "reader"),
+        404: lambda world: bounded(world, base="/v1/surveys/none"),
+        413: lambda world: bounded(world, content=b" " * 10_000_001),
+        415: lambda world: bounded(world, media_type="text/csv"),
+        422: lambda world: bounded(world, query="?projection=none"),
+    },
+    "deleteBoundaries": {
+        204: unbounded,
+        400: lambda world: unbounded(world, query="?nonsense=1"),
+        401: lambda world: unbounded(world, None),
+        403: lambda world: unbounded(world, "reader"),
+        404: lambda world: unbounded(world, base="/v1/surveys/none"),
+    },
     "listWaves": plain(f"{BASE}/waves", forbidden="reader", missing="/v1/surveys/none/waves")
     | badly_paged(f"{BASE}/waves"),
     "getWave": plain(wave, forbidden="reader", missing=f"{BASE}/waves/none"),
@@ -590,6 +648,9 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     "getDiagnostics": plain(
         lambda world: f"{release(world)}/diagnostics", forbidden="reader", missing=f"{BASE}/releases/none/diagnostics"
     ),
+    "getChecks": plain(
+        lambda world: f"{release(world)}/checks", forbidden="reader", missing=f"{BASE}/releases/none/checks"
+    ),
     "getDisclosure": plain(
         lambda world: f"{release(world)}/disclosure", forbidden="pollster", missing=f"{BASE}/releases/none/disclosure"
     )
@@ -600,6 +661,21 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
         ),
         406: lambda world: world.get(f"{release(world)}/disclosure", headers={"Accept": "image/png"}),
         422: lambda world: world.get(f"{release(world)}/disclosure?format=pdf"),
+    },
+    "getRepresentation": plain(
+        lambda world: f"{release(world)}/representation",
+        forbidden="pollster",
+        missing=f"{BASE}/releases/none/representation",
+    )
+    | {
+        304: lambda world: world.get(
+            f"{release(world)}/representation",
+            headers={"If-None-Match": world.get(f"{release(world)}/representation").headers["etag"]},
+        ),
+        406: lambda world: world.get(f"{release(world)}/representation", headers={"Accept": "text/html"}),
+        410: lambda world: world.get(f"{gone(world)}/representation"),
+        422: lambda world: world.get(f"{release(world)}/representation?interval=2"),
+        503: lambda world: busy(world, f"{release(world)}/representation"),
     },
     "getDraws": plain(
         lambda world: f"{release(world)}/draws", forbidden="reader", missing=f"{BASE}/releases/none/draws"
@@ -614,8 +690,37 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
         422: lambda world: world.get(f"{release(world)}/draws?table=counts"),
         503: lambda world: busy(world, f"{release(world)}/draws", "large_slots"),
     },
+    "listFigures": plain(
+        lambda world: f"{release(world)}/figures", forbidden="pollster", missing=f"{BASE}/releases/none/figures"
+    ),
+    "getFigure": plain(
+        lambda world: f"{release(world)}/figures/variation",
+        forbidden="pollster",
+        missing=f"{BASE}/releases/none/figures/variation",
+    )
+    | {
+        304: lambda world: world.get(
+            f"{release(world)}/figures/variation",
+            headers={"If-None-Match": world.get(f"{release(world)}/figures/variation").headers["etag"]},
+        ),
+        410: lambda world: world.get(f"{gone(world)}/figures/variation"),
+        422: lambda world: world.get(f"{release(world)}/figures/portrait"),
+        503: pictureless,
+    },
+    "getDataTree": plain(
+        lambda world: f"{release(world)}/datatree", forbidden="reader", missing=f"{BASE}/releases/none/datatree"
+    )
+    | {
+        304: lambda world: world.get(
+            f"{release(world)}/datatree",
+            headers={"If-None-Match": world.get(f"{release(world)}/datatree").headers["etag"]},
+        ),
+        410: lambda world: world.get(f"{gone(world)}/datatree"),
+        503: pictureless,
+    },
     "getEstimates": asking("estimates"),
     "getTrend": asking("trend"),
+    "getMethods": asking("methods"),
     "askQueries": {
         200: ask_many,
         400: lambda world: ask_many(world, queries=[]),
@@ -744,7 +849,8 @@ def test_a_documented_status_can_be_provoked(world: World, operation: str, statu
         return
     media_type = reply.headers["content-type"].partition(";")[0]
     assert media_type in response["content"]
-    if media_type in ("text/csv", "text/plain", "text/event-stream", "application/vnd.apache.parquet"):
+    raw = ("text/csv", "text/plain", "text/event-stream", "application/vnd.apache.parquet", "application/geo+json")
+    if media_type in raw:
         return
     body = reply.json()
     described = response["content"][media_type]["schema"]
@@ -760,16 +866,20 @@ def check(world: World, schema: str, body: dict[str, Any]) -> None:
     """The body has the described members and no other, and can be read back into its type."""
     from api import (
         answer_payloads,
+        boundary_payloads,
+        check_payloads,
         comparison_payloads,
         district_payloads,
         event_payloads,
         key_payloads,
+        methods_payloads,
         payloads,
         privacy_payloads,
         problems,
         query_payloads,
         record_payloads,
         release_payloads,
+        representation_payloads,
         trend_payloads,
         wave_payloads,
     )
@@ -783,6 +893,7 @@ def check(world: World, schema: str, body: dict[str, Any]) -> None:
         for where in (
             payloads,
             answer_payloads,
+            boundary_payloads,
             comparison_payloads,
             district_payloads,
             event_payloads,
@@ -793,7 +904,10 @@ def check(world: World, schema: str, body: dict[str, Any]) -> None:
             record_payloads,
             release_payloads,
             trend_payloads,
+            methods_payloads,
+            representation_payloads,
             statement_payloads,
+            check_payloads,
             problems,
         )
         if (one := getattr(where, schema, None))

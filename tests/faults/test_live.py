@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals process
         ("service-killed", "sqlite", 3),
         ("disk-full", "sqlite", 1),
         ("out-of-memory", "sqlite", 1),
-        ("clock-moved", "sqlite", 1),
+        pytest.param("clock-moved", "sqlite", 1, marks=pytest.mark.slow),  # waits for real time; CI runs it by itself
     ],
 )
 def test_a_service_that_is_broken_loses_nothing_and_does_nothing_twice(name: str, kind: str, times: int):

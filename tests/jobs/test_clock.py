@@ -172,6 +172,7 @@ def test_the_house_has_its_tasks(house):
     assert {task.name: task.every for task in tasks if task.at is None} == {
         "sweep": timedelta(hours=1),
         "score-releases": timedelta(hours=1),
+        "check": timedelta(seconds=20),
         "clean-spool": timedelta(hours=1),
         "expire-backups": timedelta(hours=1),
         "close-waves": timedelta(minutes=5),

@@ -213,6 +213,30 @@ def test_a_model_with_time_and_houses_is_counted_by_them_and_fitted(written: Wri
     assert isinstance(prepared.request, FitRequest)
 
 
+def test_a_model_with_a_map_reads_the_neighbours_of_the_survey_and_is_fitted(written: WrittenSurvey, tmp_path: Path):
+    survey = with_model(written, tmp_path / "survey", "icar(district)")
+    prepared = request(survey, tmp_path / "house")
+    result = fit(replace(prepared.request, engine="laplace"), progress=StringIO())
+    (effect,) = (one for one in Design.from_json(result.design).effects if one.kind == "icar")
+    names = pl.read_parquet(survey.path / "districts.parquet").sort("code")["neighbours"].to_list()
+    levels = effect.factors[0].levels
+
+    assert result.verdict["problems"] == []
+    assert effect.neighbours
+    assert {(levels[one], levels[two]) for one, two in effect.neighbours} == {
+        (code, other) for code, others in zip(levels, names, strict=True) for other in others if code < other
+    }
+    assert f"on a map of {len(effect.neighbours)} borders" in result.priors["icar(district)"]
+
+
+def test_a_map_that_the_survey_does_not_have_is_refused_with_the_survey(written: WrittenSurvey, tmp_path: Path):
+    survey = with_model(written, tmp_path / "survey", "icar(district)")
+    districts = survey.path / "districts.parquet"
+    pl.read_parquet(districts).drop("neighbours").write_parquet(districts)
+    with pytest.raises(SurveyRejected, match=r"needs to know which districts are next to each other: add a column"):
+        load_survey(survey.path)
+
+
 @pytest.mark.parametrize(
     ("period", "pattern"), [("day", r"\d{4}-\d\d-\d\d"), ("month", r"\d{4}-\d\d"), ("wave", r"00\d .+")]
 )

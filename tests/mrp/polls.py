@@ -7,9 +7,11 @@ from mrp.coding import EffectCoding
 from mrp.counts import collapse
 from mrp.design import Design, build_design
 from mrp.electorate import Electorate
+from mrp.hyper import HyperSpace
+from tests.mrp.maps import EIGHT, on_map
 from tests.mrp.worlds import electorate
 
-WORLD = electorate(n_districts=8)
+WORLD = on_map(electorate(n_districts=8), EIGHT)
 PERIODS = ("2024-W01", "2024-W02", "2024-W05")
 """Weeks with interviews: the third and fourth are gaps."""
 OBSERVED = {"period": PERIODS, "pollster": ("Ask", "Bell", "Call"), "mode": ("phone", "web")}
@@ -33,6 +35,10 @@ FORMULAS = (
     "rw2(period)",
     "rw1(period|region)",
     "rw1(period|region:sex)",
+    "icar(district)",
+    "bym2(district)",
+    "lean + bym2(district) + (1|district:age) + rw1(age) + ar1(period)",
+    "(1|district) + icar(district) + (sex|age)",
     "lean + sex + (1|district) + (1|age:sex) + rw1(period|region) + (sex|age) + house(pollster) + ar1(period)",
 )
 
@@ -53,6 +59,13 @@ def fit_inputs(formula: str, *, n: int = 900, seed: int = 1) -> tuple[Design, pl
     """Design and counts of a formula."""
     design = build_design(formula, WORLD, observed=OBSERVED)
     return design, collapse(poll(n=n, seed=seed), by=design.count_columns, answer="answer", option="yes")
+
+
+def working_values(space: HyperSpace, hypers: np.ndarray) -> np.ndarray:
+    """Working from natural values, along the last axis."""
+    sds, rest = hypers[..., : space.n_sds], hypers[..., space.n_sds :].copy()
+    rest[..., len(space.shapes) :] = 2 * rest[..., len(space.shapes) :] - 1
+    return np.concatenate([sds, np.arctanh(rest)], axis=-1)
 
 
 def effect_draw(effect: EffectCoding, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

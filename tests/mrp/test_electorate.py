@@ -24,6 +24,40 @@ def test_a_text_column_with_gaps_is_no_parent():
     assert changed(districts=gappy).parents == ("region",)
 
 
+NAMES = dict.fromkeys(WORLD.codes, "") | {"D00": "D01;D02", "D01": " D00 ", "D02": "D00;"}
+
+
+def neighbouring(names: dict[str, str]) -> pl.Series:
+    return WORLD.districts["code"].replace_strict(NAMES | names).alias("neighbours")
+
+
+def test_neighbours_are_read_from_lists_and_from_text_and_are_no_parent():
+    text = neighbouring({})
+    for column in (text, text.str.split(";").list.eval(pl.element().str.strip_chars().filter(pl.element() != ""))):
+        world = changed(districts=WORLD.districts.with_columns(column).reverse())
+
+        assert world.neighbours == ((0, 1), (0, 2))
+        assert world.parents == ("region",)
+    assert WORLD.neighbours is None
+    assert changed(districts=WORLD.districts.with_columns(neighbours=pl.lit(None))).neighbours == ()
+
+
+@pytest.mark.parametrize(
+    ("neighbours", "message"),
+    [
+        (neighbouring({"D03": "D99"}), "'neighbours' of the districts: D03 has the neighbour 'D99', which is not a"),
+        (neighbouring({"D03": "D03"}), "D03 is its own neighbour; remove it"),
+        (neighbouring({"D03": "D00"}), "D03 has the neighbour D00, which does not have D03; name both or neither"),
+        (neighbouring({"D03": "D9", "D04": "D9;D04;D8"}), "D03 .*; D04 is its own .*; D04 .*; and 1 more"),
+        (pl.Series("neighbours", [1] * 12), "is of type Int64; it has to be lists of codes, or text with semicolons"),
+        (pl.Series("neighbours", [[1]] * 12), r"is of type List\(Int64\); it has to be"),
+    ],
+)
+def test_neighbours_that_cannot_be_used_are_refused_with_the_reason(neighbours: pl.Series, message: str):
+    with pytest.raises(FrameError, match=message):
+        changed(districts=WORLD.districts.with_columns(neighbours))
+
+
 def test_levels_are_in_declared_order_and_areas_sorted():
     assert WORLD.levels("age") == ("18-29", "30-44", "45-64", "65+")
     assert WORLD.levels("region") == ("North", "South", "West")

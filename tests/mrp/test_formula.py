@@ -53,6 +53,8 @@ def test_a_term_written_twice_counts_once():
         ("rw1(age|sex|district)", "cannot be read"),
         ("rw2(age|sex)", "only rw1 can be given by group"),
         ("house(mode)", r"write house\(pollster\)"),
+        ("icar(district|sex)", "only rw1 can be given by group"),
+        ("bym2(district + sex)", "cannot be read"),
         ("ar1(age)", r"write ar1\(period\)"),
     ],
 )

@@ -39,6 +39,17 @@ from mrp.in_words import describe_terms
         ),
         ("ar1(period)", {"ar1(period)": "change over period, where each period remembers a part of the one before"}),
         (
+            "icar(state)",
+            {"icar(state)": "differences between levels of state, where those next to each other on the map are alike"},
+        ),
+        (
+            "bym2(state)",
+            {
+                "bym2(state)": "differences between levels of state, where those next to each other on the map are "
+                "alike and each differs by itself besides, in proportions that the data decide"
+            },
+        ),
+        (
             "house(pollster)",
             {
                 "house(pollster)": "effects of who interviewed: estimated, summing to zero, and left out of every "

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from mrp.aliasing import aliased_terms, data_warnings
+from mrp.aliasing import aliased_terms, data_warnings, separate_parts
 from mrp.counts import coarsest
 from mrp.design import Design, build_design
 from mrp.electorate import Electorate
@@ -20,8 +20,9 @@ from mrp.laplace.engine import fit_laplace
 from mrp.latents import LatentDraws, from_datatree
 from mrp.parity import term_parity
 from mrp.poststratification import area_draws
-from mrp.priors import AutoBeta, HalfNormal, Lkj, Priors, parse_priors
+from mrp.priors import AutoBeta, HalfNormal, Lkj, PcMixing, Priors, parse_priors
 from mrp.structure import correlation_root
+from tests.mrp.maps import EIGHT, on_map
 from tests.mrp.polls import FORMULAS, OBSERVED, PERIODS, WORLD, fit_inputs
 
 
@@ -40,6 +41,8 @@ def design_of(formula: str) -> Design:
         ("(1|a/b)", ["(1|a)", "(1|a:b)"]),
         ("rw1( age ) + rw2(period)", ["rw1(age)", "rw2(period)"]),
         ("rw1(period|g:h)", ["rw1(period|g:h)"]),
+        ("icar( state ) + (1|state)", ["icar(state)", "(1|state)"]),
+        ("x + bym2(state)", ["x", "bym2(state)"]),
         ("ar1(period) + house(pollster) + mode(mode)", ["ar1(period)", "house(pollster)", "mode(mode)"]),
     ],
 )
@@ -249,6 +252,20 @@ def test_the_same_model_written_with_and_without_the_parent_area_has_the_same_es
         ("(1|pollster)", "pollster in (1|pollster) says how people were asked; write house(pollster)"),
         ("(1|age) + (sex|age)", "(1+sex|age) has the same factors as (1|age); keep one"),
         ("rw1(period) + ar1(period)", "ar1(period) has the same factors as rw1(period); keep one"),
+        (
+            "icar(region)",
+            "icar(region): neighbours are known of districts alone, and region is none; write icar(district)",
+        ),
+        ("bym2(age)", "bym2(age): neighbours are known of districts alone, and age is none; write bym2(district)"),
+        ("icar(town)", "icar(town): neighbours are known of districts alone, and town is none; write icar(district)"),
+        ("bym2(district) + (1|district)", "(1|district) has the same factors as bym2(district); keep one"),
+        ("(sex|district) + bym2(district)", "bym2(district) has the same factors as (1+sex|district); keep one"),
+        ("bym2(district) + (1|region:district)", "(1|region:district) has the same groups as bym2(district)"),
+        ("bym2(district) + icar(district)", "icar(district) has the same factors as bym2(district); keep one"),
+        (
+            "(1|neighbours)",
+            "neighbours in (1|neighbours) is a column of the districts that cannot be used: it says which",
+        ),
         ("period", "period names nothing of the electorate; it is known of interviews: write rw1(period) or ar1(per"),
         ("pollster", "write house(pollster)"),
         ("mode", "write mode(mode)"),
@@ -264,6 +281,43 @@ def test_a_term_that_does_not_fit_is_explained(formula: str, problem: str):
     world = Electorate(WORLD.frame, districts, "district", WORLD.demographics, WORLD.ordered)
     (found,) = check_formula(formula, world, observed=OBSERVED)
     assert problem in found
+
+
+@pytest.mark.parametrize("term", ["icar(district)", "bym2(district)"])
+def test_a_map_is_needed_for_a_term_of_it(term: str):
+    def found(districts: pl.DataFrame) -> tuple[str, ...]:
+        return check_formula(term, Electorate(WORLD.frame, districts, "district", WORLD.demographics))
+
+    assert found(WORLD.districts) == ()
+    (without,) = found(WORLD.districts.drop("neighbours"))
+    assert without == (
+        f"{term} needs to know which districts are next to each other: add a column 'neighbours' to the table of "
+        "districts, with their codes (a list, or text as in D2;D5), or write (1|district)"
+    )
+    (empty,) = found(WORLD.districts.with_columns(neighbours=pl.lit(None, dtype=pl.List(pl.String))))
+    assert empty == (
+        f"{term} has no map: no district has a neighbour; fill in the column 'neighbours', or write (1|district)"
+    )
+    assert found(WORLD.districts.drop("neighbours").with_columns(neighbors=pl.lit("D01")))[0].endswith(
+        "; there is a column 'neighbors': rename it"
+    )
+
+
+def test_an_intrinsic_map_beside_effects_of_every_district_is_the_model_of_besag_york_and_mollie():
+    assert check_formula("icar(district) + (1|district)", WORLD) == ()
+
+
+def test_effects_on_a_map_are_those_of_the_districts_by_code_and_keep_their_neighbours_in_storage():
+    design = design_of("bym2(district)")
+    again = Design.from_json(json.loads(json.dumps(design.to_json())))
+
+    assert design.latent_names[1:] == tuple(f"bym2(district)[{code}]" for code in WORLD.codes)
+    assert design.effects[0].neighbours == EIGHT
+    assert again.effects[0].neighbours == EIGHT
+    # A design that was stored before there were maps has none.
+    older = design_of("(1|district)").to_json()
+    del older["effects"][0]["neighbours"]
+    assert Design.from_json(older).effects[0].neighbours == ()
 
 
 def test_a_walk_needs_a_level_more_than_its_order():
@@ -324,6 +378,23 @@ def test_priors_of_correlations_are_named_overridden_and_said_in_words():
     assert "geometric mean" in words["rw1(age)"]
 
 
+def test_the_prior_of_a_mixing_is_named_overridden_and_said_in_words():
+    priors = parse_priors({"bym2(district)": "half_normal(1), pc(0.5, 0.3)", "mixing": "pc(0.4, 0.6)"})
+    design = design_of("bym2(district)")
+    priors.check(design)
+
+    assert priors.for_mixing("bym2(district)") == PcMixing(0.5, 0.3)
+    assert priors.for_mixing("bym2(state)") == PcMixing(0.4, 0.6)
+    assert parse_priors(priors.to_json()) == priors
+    assert Priors().to_json()["mixing"] == "pc(0.5, 0.67)"
+    assert priors.describe(design)["bym2(district)"] == (
+        "the sum of two parts, one normal around the mean of the neighbours on a map of 6 borders, summing to zero "
+        "over each of 2 parts of the map, scaled so that a district varies by typically sd (geometric mean), but for 1 "
+        "without neighbours, which are normal(0, sd), the other normal(0, sd) independently; the first has the share "
+        "phi of the variance, phi ~ pc(0.5, 0.3), with sd ~ half_normal(1)"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -334,6 +405,11 @@ def test_priors_of_correlations_are_named_overridden_and_said_in_words():
         ({"(sex|region)": "lkj(2)"}, r"not a term; the terms are \(1\+sex\|age\)"),
         ({"(1|region/age)": "half_normal(1)"}, r"stands for \(1\|region\) and \(1\|region:age\); give each its own"),
         ({"(sex|age)": "lkj(2)", "(1 + sex|age)": "lkj(3)"}, "two of one kind; keep one"),
+        ({"bym2(district)": "beta(2, 2)"}, r"needs pc\(upper, probability\)"),
+        ({"icar(region)": "pc(0.5, 0.5)"}, "which is not a term"),
+        ({"ar1(period)": "pc(0.5, 0.5)"}, r"needs beta\(a, b\)"),
+        ({"mixing": "beta(2, 2)"}, r"needs pc\(upper, probability\)"),
+        ({"mixing": "pc(0.5, 1)"}, r"two numbers between 0 and 1, from 0.001 to 0.999"),
         ({"ar1(period)": "beta(2)"}, "write normal"),
         ({"ar1(period)": "beta(2, 0)"}, "its scale above 0"),
         ({"correlation": "half_normal(1)"}, r"needs lkj\(eta\)"),
@@ -341,7 +417,7 @@ def test_priors_of_correlations_are_named_overridden_and_said_in_words():
 )
 def test_a_prior_that_does_not_belong_is_refused(text: dict[str, str], message: str):
     with pytest.raises(PriorError, match=message):
-        parse_priors(text).check(design_of("(sex|age) + ar1(period) + house(pollster)"))
+        parse_priors(text).check(design_of("(sex|age) + ar1(period) + house(pollster) + bym2(district)"))
 
 
 def test_correlations_of_slopes_have_the_lkj_distribution():
@@ -355,6 +431,21 @@ def test_correlations_of_slopes_have_the_lkj_distribution():
     marginal = stats.beta(eta - 1 + 2, eta - 1 + 2)
     for i, j in zip(*np.tril_indices(4, -1), strict=True):
         assert stats.kstest((matrices[:, i, j] + 1) / 2, marginal.cdf).pvalue > 1e-4
+
+
+def test_parts_of_a_map_that_nothing_tells_apart_are_said_to_be_taken_for_alike():
+    (warning,) = separate_parts(design_of("lean + icar(district) + (1|age)"))
+    assert warning == (
+        "icar(district) has a map in 2 separate parts (that of D00, that of D05) and sums to zero over each, so that "
+        "their districts are taken to be alike on average; add a parent area that tells the parts apart, or write "
+        "bym2(district)"
+    )
+    _, counts = fit_inputs("icar(district)", n=50)
+    assert warning.partition("(")[0] in data_warnings(design_of("icar(district)"), counts)[0]
+    for apart in ("bym2(district)", "icar(district) + (1|district)", "icar(district) + region", "(1|district)"):
+        assert separate_parts(design_of(apart)) == ()
+    world = on_map(WORLD, ((0, 1), (1, 2)))  # the others are islands, each by itself
+    assert separate_parts(build_design("icar(district)", world)) == ()
 
 
 def test_house_effects_that_follow_time_are_said_to():

@@ -6,6 +6,7 @@ import pytest
 import mrp.cell_pass
 from mrp.design import Design, build_design
 from mrp.parity import term_parity
+from tests.mrp.maps import EIGHT, on_map
 from tests.mrp.worlds import FORMULA, electorate
 
 WORLD = electorate()
@@ -15,6 +16,12 @@ DESIGN = build_design(FORMULA + " + region + (1|region)", WORLD)
 @pytest.mark.parametrize("formula", [FORMULA, "1", "lean", "sex + age", "region + (1|region:age)", "(1|age)"])
 def test_every_term_of_a_sound_model_moves_the_prediction(formula: str):
     assert term_parity(build_design(formula, WORLD), WORLD) == ()
+
+
+@pytest.mark.parametrize("formula", ["icar(district)", "bym2(district) + (1|region)"])
+def test_effects_on_a_map_move_their_districts(formula: str):
+    world = on_map(electorate(n_districts=8), EIGHT)
+    assert term_parity(build_design(formula, world), world) == ()
 
 
 @pytest.mark.parametrize("term", range(4))

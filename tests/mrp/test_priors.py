@@ -11,7 +11,7 @@ from mrp.fit import fit_model
 from mrp.laplace.engine import fit_laplace
 from mrp.model import build_model
 from mrp.nuts import sample_nuts
-from mrp.priors import AutoBeta, HalfNormal, Lkj, Normal, Priors, parse_priors
+from mrp.priors import AutoBeta, HalfNormal, Lkj, Normal, PcMixing, Priors, parse_priors
 from tests.mrp.worlds import FORMULA, electorate
 
 DESIGN = build_design(FORMULA, electorate())
@@ -124,6 +124,8 @@ def test_a_prior_that_does_not_fit_the_model_is_refused(text: dict[str, str], me
         (lambda: HalfNormal(-1), r"no prior half_normal\(-1\); it needs a finite scale above 0"),
         (lambda: Lkj(float("nan")), "a finite eta above 0"),
         (lambda: AutoBeta(1, 0), "finite a and b above 0"),
+        (lambda: PcMixing(0, 0.5), r"no prior pc\(0, 0.5\); it needs two numbers between 0 and 1"),
+        (lambda: PcMixing(0.5, float("nan")), "two numbers between 0 and 1"),
         (lambda: Priors(sd=Normal(0, 1)), r"the prior of sd is normal\(0, 1\); it needs half_normal\(scale\)"),
         (lambda: parse_priors({"sd": "half_normal(1), half_normal(2)"}), "two of one kind; keep one"),
         (lambda: parse_priors({"(1|age)": "half_normal(1), normal(0, 1)"}), "two of one kind; keep one"),

@@ -31,7 +31,7 @@ def check(formula: str) -> None:
     both = [estimates(from_datatree(tree, design), design) for tree in (laplace, nuts)]
     assert agreement(*both).problems == ()
     for row in convergence(nuts):
-        if row.group == "posterior" and row.name.split()[0] in {"sd", "correlation", "autocorrelation"}:
+        if row.group == "posterior" and row.name.split()[0] in {"sd", "correlation", "autocorrelation", "mixing"}:
             name, _, label = row.name.partition("[")
             draws = laplace["posterior"][name]
             if label:
@@ -43,8 +43,8 @@ def check(formula: str) -> None:
 @pytest.mark.parametrize(
     "formula",
     [
-        "(1|district) + (sex|age) + ar1(period) + house(pollster)",
-        "sex + rw1(age) + rw1(period|region)",
+        "bym2(district) + (sex|age) + ar1(period) + house(pollster)",
+        "sex + rw1(age) + rw1(period|region) + icar(district)",
     ],
 )
 def test_models_of_several_kinds_of_terms_agree(formula: str):
@@ -52,7 +52,8 @@ def test_models_of_several_kinds_of_terms_agree(formula: str):
 
 
 # Alone they have one estimate a period, and the limit of the typical difference needs many.
-ALONE = [f"(1|district) + (1|age) + {term}" for term in ("ar1(period)", "rw1(period)", "mode(mode)")]
+ALONE = [f"(1|district) + (1|age) + {term}" for term in ("ar1(period)", "rw1(period)", "mode(mode)", "icar(district)")]
+ALONE.append("(1|age) + bym2(district)")
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
+from scipy.special import logit
 
 from mrp.hyper import hyper_space
 from mrp.laplace.conditional import Conditional
@@ -19,7 +20,12 @@ PRIORS = Priors()
 
 @pytest.mark.parametrize(
     "formula",
-    ["lean + (1|district) + (sex|age) + ar1(period)", "rw2(age) + house(pollster) + (lean||age) + rw1(period|region)"],
+    [
+        "lean + (1|district) + (sex|age) + ar1(period)",
+        "rw2(age) + house(pollster) + (lean||age) + rw1(period|region)",
+        "lean + bym2(district) + ar1(period)",
+        "(1|district) + icar(district)",
+    ],
 )
 def test_the_density_is_that_of_the_laplace_engine_in_other_coordinates(formula: str):
     """Which in turn is that of the PyMC definition."""
@@ -35,13 +41,17 @@ def test_the_density_is_that_of_the_laplace_engine_in_other_coordinates(formula:
     found, gaps = [], []
     for _ in range(3):
         sd = rng.uniform(0.1, 1.2, space.n_sds)
-        r = rng.uniform(-0.8, 0.8, space.size - space.n_sds)
+        r = rng.uniform(-0.8, 0.8, len(space.shapes))
+        phi = rng.uniform(0.05, 0.95, len(space.mixings))
         prior = stats.halfnorm.logpdf(sd, scale=space.scale).sum()
         prior += stats.beta.logpdf((r + 1) / 2, *space.shapes.T).sum() if r.size else 0.0
-        hypers = np.concatenate([sd, r])
+        prior += sum(float(own.log_density(one)) for own, one in zip(space.mixings, phi, strict=True))
+        hypers = np.concatenate([sd, r, phi])
         point: dict[str, Any] = {"sd_log__": np.log(sd), "eps": rng.normal(size=mean.size)}
         if r.size:
             point["unit_logodds__"] = np.log((1 + r) / (1 - r))
+        if phi.size:
+            point["phi_interval__"] = logit(phi[0])
         (own,) = moved_at(point)
         # Coordinates are a linear function of eps given the hypers: its matrix, a column at a time.
         columns = [moved_at({**point, "eps": point["eps"] + unit})[0] - own for unit in np.eye(mean.size)]

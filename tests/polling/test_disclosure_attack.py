@@ -2,7 +2,8 @@
 
 The attacker has every answer by one, two and three columns, filtered or not, of every release, and knows how the noise
 is made, but not its key. No difference of two answers may tell of a group below the threshold more than its own shown
-count would: an error whose variance is 2/3 for each occupied cell, however many ways lead to it and however often.
+count would: an error whose variance is 2/3 for each occupied cell, however many ways lead to it and however often. The
+answer of a person who is known to be alone in a cell stays uncertain whatever is shown of that cell.
 """
 
 import itertools
@@ -14,7 +15,7 @@ import polars as pl
 import pytest
 from scipy.stats import binom, norm
 
-from polling.disclosure import DisclosureRules, perturb_counts
+from polling.disclosure import ANSWER_NOISE_VARIANCE, COUNT_NOISE_VARIANCE, DisclosureRules, perturb_counts
 
 COLUMNS = {"ward": 6, "gender": 2, "age": 3, "school": 3}
 RULES = DisclosureRules()
@@ -99,10 +100,8 @@ def test_the_error_of_every_difference_is_that_of_the_cells_between(of: str):
     yes = np.random.default_rng(3).binomial(counts, 0.5)
     what = counts if of == "interviews" else yes
     some = {name: cells for name, cells, _ in differences(counts, shown(counts, b"k" * 32))}
-    small = np.array([cells for cells in some.values() if what[cells].sum()]).astype(np.int64)
-    variance = np.where(what > 0, 2 / 3, 0)
-    if of == "answers":  # less noise where one more would be more than all
-        variance[(yes == counts - 1) & (yes > 0)] = 4 / 9
+    small = np.array([cells for cells in some.values() if counts[cells].sum()]).astype(np.int64)
+    variance = np.where(counts > 0, COUNT_NOISE_VARIANCE if of == "interviews" else ANSWER_NOISE_VARIANCE, 0)
     allowed = small @ variance
     errors = []
     for number in range(N_KEYS):
@@ -122,6 +121,22 @@ def test_a_single_person_is_guessed_right_one_time_in_three():
     least, most = binom.interval(1 - ALPHA, N_KEYS * alone.size, 1 / 3)
 
     assert least <= right <= most
+
+
+def test_the_answer_of_a_person_who_is_alone_in_a_cell_is_never_better_known_than_three_to_one():
+    # 60,000 cells: the attacker's odds after every value that is seen often enough, and how often the best guess errs.
+    n_cells = 60_000
+    yes = np.arange(n_cells) % 2
+    cells = pl.DataFrame({"cell": np.arange(n_cells).astype(str), "n": np.ones(n_cells, dtype=int), "y": yes})
+    seen = perturb_counts(cells, by=["cell"], survey="town", question="rail", key=b"k" * 32).join(cells, on="cell")
+    by_value = seen.group_by("n", "y").agg(pl.len(), (pl.col("y_right") == 1).sum().alias("yes"))
+    rows = by_value.filter(pl.col("len") > 300).rows(named=True)
+    least, most = ALPHA / len(rows), 1 - ALPHA / len(rows)
+
+    assert len(rows) >= 15
+    for row in rows:
+        low, high = binom.ppf([least, most], row["len"], 0.25)[0], binom.ppf([least, most], row["len"], 0.75)[1]
+        assert low <= row["yes"] <= high, row
 
 
 def test_the_mean_over_many_releases_is_no_better_than_one():

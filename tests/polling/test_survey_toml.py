@@ -56,6 +56,16 @@ def test_the_town_is_read(town: SurveyDeclaration):
     assert town.backtest is None
 
 
+def test_a_survey_is_public_only_if_it_says_so(
+    declare: Callable[..., SurveyDeclaration], faults: Callable[..., list[Fault]]
+):
+    line = 'universe = "Adults of the town"'
+    assert not declare().public
+    assert declare((line, f"{line}\npublic = true")).public
+    (fault,) = faults(line, f'{line}\npublic = "yes"')
+    assert "true or false" in fault.reason
+
+
 def test_an_unknown_question_is_refused_with_those_that_are_asked(town: SurveyDeclaration):
     with pytest.raises(QuestionNotFound, match=r"has no question 'x'\. It asks vote, trust\."):
         town.question("x")

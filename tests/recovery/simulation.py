@@ -28,12 +28,13 @@ from mrp.counts import collapse
 from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.grouping import Grouping
-from mrp.hyper import correlation_name, hyper_space, sd_name
+from mrp.hyper import correlation_name, hyper_space, mixing_name, sd_name
 from mrp.laplace.conditional import Conditional
 from mrp.latents import LatentDraws, from_datatree
 from mrp.poststratification import area_draws_many
 from mrp.priors import Priors
 from mrp.verdict import judge_laplace
+from tests.mrp.polls import working_values
 from tests.recovery.truths import draw_truth
 
 __all__ = ["N_DRAWS", "Engine", "Simulated", "Study", "simulate"]
@@ -177,11 +178,12 @@ def _counts(study: Study, latents: Floats, rng: np.random.Generator) -> pl.DataF
 
 
 def _hyper_draws(tree: Any, design: Design, priors: Priors) -> Floats:
-    """Draws of sds, then correlations, shape (draw, parameter)."""
+    """Draws of sds, correlations and mixings, shape (draw, parameter)."""
     posterior = tree["posterior"]
     n = posterior.sizes["chain"] * posterior.sizes["draw"]
     names = [sd_name(effect.term) for effect in design.effects]
     names += [correlation_name(effect.term) for effect in design.effects if effect.n_correlations]
+    names += [mixing_name(effect.term) for effect in design.effects if effect.n_mixings]
     return np.concatenate([np.empty((n, 0)), *(posterior[name].to_numpy().reshape(n, -1) for name in names)], axis=1)
 
 
@@ -208,7 +210,7 @@ def _quantities(
         found["change in the first district"] = districts[:, 0] - first.draws[:, 0]
     conditional = Conditional(design, counts, priors)
     space = hyper_space(design, priors)
-    working = np.concatenate([hypers[:, : space.n_sds], np.arctanh(hypers[:, space.n_sds :])], axis=1)
+    working = working_values(space, hypers)
     given = [conditional.log_joint(z[None], h)[0] for z, h in zip(latents, hypers, strict=True)]
     found["log joint density"] = np.array(given) + space.log_prior(working)
     return found
@@ -225,4 +227,5 @@ def _hyper_names(design: Design) -> list[str]:
         for effect in design.effects
         for pair in range(effect.n_correlations)
     ]
-    return sds + correlations
+    mixings = [mixing_name(effect.term) for effect in design.effects if effect.n_mixings]
+    return sds + correlations + mixings

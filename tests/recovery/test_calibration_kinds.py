@@ -7,12 +7,13 @@ import pytest
 
 from mrp import build_design
 from mrp.laplace.engine import LaplaceSettings
+from tests.mrp.maps import EIGHT, on_map
 from tests.mrp.worlds import electorate
 from tests.recovery.simulation import N_DRAWS, Simulated, simulate
 from tests.recovery.test_calibration import Laplace
 from tests.recovery.uniformity import outside_envelope
 
-WORLD = electorate(n_districts=8, seed=41)
+WORLD = on_map(electorate(n_districts=8, seed=41), EIGHT)
 OBSERVED = {
     "period": ("2024-W01", "2024-W02", "2024-W03", "2024-W06", "2024-W07"),
     "pollster": ("Ask", "Bell", "Call", "Dial"),
@@ -39,6 +40,8 @@ KINDS = {
     "autoregression": Kind("lean + ar1(period)"),
     "walk over periods": Kind("lean + rw1(period)"),
     "walks by group": Kind("rw1(period|region)"),
+    "districts like their neighbours": Kind("lean + icar(district)"),
+    "districts partly like their neighbours": Kind("lean + bym2(district)"),
     "house effects": Kind("lean + (1|age) + house(pollster)"),
     "mode effects": Kind("lean + (1|age) + mode(mode)"),
     "few interviews": Kind("lean + (1|district) + (1|age)", n_interviews=40),

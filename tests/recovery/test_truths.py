@@ -1,6 +1,6 @@
 """Simulated truths have the prior of the PyMC model, which is drawn from by other code."""
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
@@ -8,14 +8,15 @@ import pytest
 from numpy.testing import assert_allclose
 
 from mrp import Design, Priors, build_design, parse_priors
-from mrp.hyper import correlation_name, hyper_space, sd_name
+from mrp.coding import EffectKind
+from mrp.hyper import correlation_name, hyper_space, mixing_name, sd_name
 from mrp.model import build_model
 from mrp.structure import correlation_root
 from tests.mrp.polls import OBSERVED, WORLD, poll
 from tests.recovery.truths import correlation_matrix, draw_truth
 
 N = 3000
-# Every kind of effect once; priors that differ, so that one in the place of another is seen.
+# Every kind of effect once, but those on a map; priors that differ, so that one in the place of another is seen.
 FORMULA = (
     "lean + region + rw2(age) + (1|district) + (sex|age) + (lean||region) + (0 + region|sex) "
     "+ rw1(period|region) + ar1(period) + house(pollster) + mode(mode)"
@@ -33,6 +34,10 @@ PRIORS = parse_priors(
         "(0+region|sex)": "half_normal(0.4), lkj(3)",
     }
 )
+MAPS = {
+    "icar(district) + (1|district)": parse_priors({"icar(district)": "half_normal(0.8)"}),
+    "bym2(district)": parse_priors({"bym2(district)": "half_normal(0.7), pc(0.4, 0.3)"}),
+}
 
 
 def simulated(design: Design, priors: Priors) -> tuple[np.ndarray, np.ndarray]:
@@ -45,9 +50,10 @@ def by_pymc(design: Design, priors: Priors) -> tuple[np.ndarray, np.ndarray]:
     import pymc as pm
 
     counts = poll(n=400).group_by(design.count_columns).agg(n=pl.len().cast(pl.Int64), y=pl.len().cast(pl.Int64))
-    names = ["intercept", "coefficient", *(effect.term for effect in design.effects)]
+    names = ["intercept", *(["coefficient"] if design.coefficient_names else []), *(e.term for e in design.effects)]
     hypers = [sd_name(effect.term) for effect in design.effects]
     hypers += [correlation_name(effect.term) for effect in design.effects if effect.n_correlations]
+    hypers += [mixing_name(effect.term) for effect in design.effects if effect.n_mixings]
     with build_model(design, counts, priors):
         drawn: Any = pm.sample_prior_predictive(
             N, var_names=[*names, *hypers], random_seed=2, compile_kwargs={"mode": "FAST_COMPILE"}
@@ -58,10 +64,10 @@ def by_pymc(design: Design, priors: Priors) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def standardised(design: Design, latents: np.ndarray, hypers: np.ndarray) -> np.ndarray:
+def standardised(design: Design, priors: Priors, latents: np.ndarray, hypers: np.ndarray) -> np.ndarray:
     """Latents with effects in units of their sd: errors of scale show sooner where the sd is out of the way."""
     latents = latents.copy()
-    for effect, offset, of in zip(design.effects, design.offsets, hyper_space(design, PRIORS).terms, strict=True):
+    for effect, offset, of in zip(design.effects, design.offsets, hyper_space(design, priors).terms, strict=True):
         latents[:, offset : offset + effect.size] /= np.tile(hypers[:, of.sds], effect.n_groups)
     return latents
 
@@ -77,25 +83,23 @@ def gaps(one: np.ndarray, other: np.ndarray, weight: np.ndarray, other_weight: n
     return np.asarray((mean - other_mean) / np.sqrt((variance + other_variance) / N + 1e-12))
 
 
+def test_every_kind_of_effect_is_among_the_formulas():
+    designs = [build_design(formula, WORLD, observed=OBSERVED) for formula in (FORMULA, *MAPS)]
+
+    assert {effect.kind for design in designs for effect in design.effects} == set(get_args(EffectKind.__value__))
+
+
 @pytest.mark.timeout(300)
-def test_simulated_truths_have_the_moments_of_the_prior_of_the_pymc_model():
-    design = build_design(FORMULA, WORLD, observed=OBSERVED)
-    assert {effect.kind for effect in design.effects} == {
-        "independent",
-        "slopes",
-        "correlated slopes",
-        "rw1",
-        "rw2",
-        "ar1",
-        "zero-sum",
-    }
-    latents, hypers = simulated(design, PRIORS)
-    of_pymc, hypers_of_pymc = by_pymc(design, PRIORS)
+@pytest.mark.parametrize(("formula", "priors"), [(FORMULA, PRIORS), *MAPS.items()], ids=["all", *MAPS])
+def test_simulated_truths_have_the_moments_of_the_prior_of_the_pymc_model(formula: str, priors: Priors):
+    design = build_design(formula, WORLD, observed=OBSERVED)
+    latents, hypers = simulated(design, priors)
+    of_pymc, hypers_of_pymc = by_pymc(design, priors)
     ones = np.ones(N)
 
     # With a column of ones: means, second moments and products, of parameters and of latents. Some 2,000 numbers.
-    one = np.column_stack([ones, hypers, standardised(design, latents, hypers)])
-    other = np.column_stack([ones, hypers_of_pymc, standardised(design, of_pymc, hypers_of_pymc)])
+    one = np.column_stack([ones, hypers, standardised(design, priors, latents, hypers)])
+    other = np.column_stack([ones, hypers_of_pymc, standardised(design, priors, of_pymc, hypers_of_pymc)])
     assert np.abs(gaps(one, other, ones, ones)).max() < 5.2
     # Products of latents with their parameters, such as neighbouring periods with the autocorrelation.
     for weight, other_weight in zip(hypers.T, hypers_of_pymc.T, strict=True):

@@ -1,9 +1,12 @@
 """Truths from the prior of any model, drawn from what the terms mean and not from how the engines compute them.
 
 A random walk is a sum of normal steps less what other terms stand for (its mean, and its straight line if it is of
-second order); an autoregression remembers a part of the period before; slopes come from a covariance matrix; nuisance
+second order); an autoregression remembers a part of the period before; districts on a map are normal with the scaled
+generalised inverse for covariance, or that mixed with independence; slopes come from a covariance matrix; nuisance
 effects are independent normals less their mean. Scales, shapes and bounds of the parameters are read from `mrp.priors`.
 """
+
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +15,7 @@ from mrp.coding import EffectCoding
 from mrp.design import Design
 from mrp.hyper import TermHypers, hyper_space
 from mrp.priors import Priors
+from tests.mrp.maps import slow_covariance, slow_mixing_density
 
 __all__ = ["correlation_matrix", "draw_truth"]
 
@@ -26,7 +30,7 @@ def draw_truth(design: Design, priors: Priors, rng: np.random.Generator) -> tupl
     latents
         In the order of `Design.latent_names`, shape (latent,).
     hypers
-        Natural values in the order of `mrp.hyper.HyperSpace`: sds, then correlations; shape (parameter,).
+        Natural values in the order of `mrp.hyper.HyperSpace`: sds, correlations, mixings; shape (parameter,).
     """
     space = hyper_space(design, priors)
     hypers = np.empty(space.size)
@@ -37,6 +41,9 @@ def draw_truth(design: Design, priors: Priors, rng: np.random.Generator) -> tupl
     for effect, of in zip(design.effects, space.terms, strict=True):
         hypers[of.sds] = np.abs(rng.normal(0, priors.for_sd(effect.term).scale, len(effect.columns)))
         hypers[of.correlations] = [2 * rng.beta(a, b) - 1 for a, b in of.shapes]
+        if effect.n_mixings:
+            prior = priors.for_mixing(effect.term)
+            hypers[of.mixings] = draw_mixing(effect, prior.upper, prior.probability, rng)
         latents.append(_effects(effect, of, hypers, rng))
     return np.concatenate(latents), hypers
 
@@ -45,6 +52,13 @@ def _effects(effect: EffectCoding, of: TermHypers, hypers: Floats, rng: np.rando
     sd, partial = hypers[of.sds], hypers[of.correlations]
     n = effect.shape[-1]
     match effect.kind:
+        case "icar":
+            alike = slow_covariance(n, effect.neighbours)
+            return sd[0] * rng.multivariate_normal(np.zeros(n), alike, method="eigh")
+        case "bym2":
+            phi, alike = hypers[of.mixings][0], slow_covariance(n, effect.neighbours)
+            one = rng.multivariate_normal(np.zeros(n), alike, method="eigh")
+            return np.asarray(sd[0] * (np.sqrt(phi) * one + np.sqrt(1 - phi) * rng.standard_normal(n)))
         case "rw1" | "rw2":
             order = 1 if effect.kind == "rw1" else 2
             return sd[0] * np.concatenate([_walk(n, order, rng) for _ in range(effect.size // n)])
@@ -61,6 +75,21 @@ def _effects(effect: EffectCoding, of: TermHypers, hypers: Floats, rng: np.rando
             return rng.multivariate_normal(np.zeros(len(sd)), covariance, effect.n_groups).ravel()
         case _:
             return np.asarray((sd * rng.standard_normal((effect.n_groups, len(sd)))).ravel())
+
+
+def draw_mixing(effect: EffectCoding, upper: float, probability: float, rng: np.random.Generator) -> float:
+    """A share of the variance, by its distribution on a grid of the density as it is defined."""
+    edges = np.linspace(0, 1, 401)
+    middle = (edges[1:] + edges[:-1]) / 2
+    mass = _mixing_density(effect.size, effect.neighbours, upper, probability, tuple(middle))
+    return float(np.interp(rng.random() * mass.sum(), np.concatenate([[0.0], np.cumsum(mass)]), edges))
+
+
+@lru_cache(maxsize=4)
+def _mixing_density(
+    n: int, pairs: tuple[tuple[int, int], ...], upper: float, probability: float, at: tuple[float, ...]
+) -> Floats:
+    return slow_mixing_density(n, pairs, upper, probability, np.array(at))
 
 
 def _walk(n: int, order: int, rng: np.random.Generator) -> Floats:

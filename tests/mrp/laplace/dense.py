@@ -10,6 +10,7 @@ from mrp.design import Design
 from mrp.hyper import hyper_space
 from mrp.laplace.conditional import Conditional
 from mrp.priors import Priors
+from tests.mrp.maps import slow_covariance
 
 type Floats = NDArray[np.float64]
 
@@ -31,7 +32,7 @@ def dense(design: Design, counts: pl.DataFrame, priors: Priors, hypers: Floats) 
     mean[:n_free] = [prior.mean for prior in free]
     terms = hyper_space(design, priors).terms
     prior = [
-        _covariance(effect, hypers[own.sds], hypers[own.correlations])
+        _covariance(effect, hypers[own.sds], hypers[own.correlations], hypers[own.mixings])
         for effect, own in zip(design.effects, terms, strict=True)
     ]
     precision = linalg.block_diag(np.diag([one.sd**-2 for one in free]), *(np.linalg.inv(one) for one, _ in prior))
@@ -48,7 +49,7 @@ def dense(design: Design, counts: pl.DataFrame, priors: Priors, hypers: Floats) 
     gradient, at = np.zeros(hypers.size), n_free
     for (one, slopes), own in zip(prior, terms, strict=True):
         inverse, moments = np.linalg.inv(one), second[at : at + len(one), at : at + len(one)]
-        positions = [*range(own.sds.start, own.sds.stop), *range(own.correlations.start, own.correlations.stop)]
+        positions = [k for at in (own.sds, own.correlations, own.mixings) for k in range(at.start, at.stop)]
         for k, slope in zip(positions, slopes, strict=True):
             gradient[k] = 0.5 * np.trace(inverse @ slope @ (inverse @ moments - np.eye(len(one))))
         at += len(one)
@@ -87,8 +88,14 @@ def eliminated(conditional: Conditional, hypers: Floats) -> dict[str, Floats]:
     }
 
 
-def _covariance(effect: EffectCoding, sd: Floats, correlation: Floats) -> tuple[Floats, list[Floats]]:
-    """Prior covariance of the coordinates of a term, and its derivatives by the sds and by the correlation."""
+def _covariance(effect: EffectCoding, sd: Floats, correlation: Floats, mixing: Floats) -> tuple[Floats, list[Floats]]:
+    """Prior covariance of the coordinates of a term, and its derivatives by sds, correlation and mixing."""
+    if effect.kind == "bym2":
+        assert effect.basis is not None
+        one, like = np.eye(effect.size), slow_covariance(effect.size, effect.neighbours)
+        turned = [effect.basis.T @ matrix @ effect.basis for matrix in (one, like)]
+        mixed = (1 - mixing[0]) * turned[0] + mixing[0] * turned[1]
+        return sd[0] ** 2 * mixed, [2 * sd[0] * mixed, sd[0] ** 2 * (turned[1] - turned[0])]
     if effect.kind == "ar1":
         gap = np.abs(np.subtract.outer(np.arange(effect.size), np.arange(effect.size)))
         one, slope = correlation[0] ** gap, gap * correlation[0] ** np.maximum(gap - 1.0, 0)

@@ -49,6 +49,8 @@ CROSSED = (
     "ar1(period)",
     "house(pollster)",
     "mode(mode)",
+    "icar(district)",
+    "bym2(district)",
 )
 
 
@@ -64,6 +66,8 @@ CROSSED = (
 @example(terms=(["(sex|district)", "rw1(period|district)", "(1|district:age)"], ["ar1(period)", "lean"]), n=300, seed=1)
 @example(terms=(["(1|sex:age:district)", "(1|sex:district)"], ["rw1(age)", "(1|sex:age)"]), n=1, seed=2)
 @example(terms=(["(1|sex:age:district)"], []), n=1, seed=3)
+@example(terms=(["(1|district:age)", "rw1(period|district)"], ["bym2(district)", "rw1(age)"]), n=300, seed=4)
+@example(terms=(["(1|district)", "(1|district:age)"], ["icar(district)", "ar1(period)"]), n=300, seed=5)
 def test_blocks_give_what_dense_algebra_gives(terms: tuple[list[str], list[str]], n: int, seed: int):
     formula = " + ".join([*terms[0], *terms[1]])
     try:
@@ -72,7 +76,8 @@ def test_blocks_give_what_dense_algebra_gives(terms: tuple[list[str], list[str]]
         assume(False)
     counts = collapse(polls.poll(n=n, seed=seed), by=design.count_columns, answer="answer", option="yes")
     space, rng = hyper_space(design, PRIORS), np.random.default_rng(seed)
-    hypers = np.concatenate([rng.uniform(0.1, 1.2, space.n_sds), rng.uniform(-0.7, 0.7, space.size - space.n_sds)])
+    rest = (rng.uniform(-0.7, 0.7, len(space.shapes)), rng.uniform(0.1, 0.9, len(space.mixings)))
+    hypers = np.concatenate([rng.uniform(0.1, 1.2, space.n_sds), *rest])
     conditional = Conditional(design, counts, PRIORS)
     assert conditional.n_own > 0
 

@@ -8,18 +8,19 @@ import polars as pl
 import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
+from scipy.special import logit
 
 from mrp.coding import EffectKind
 from mrp.counts import coarsest
 from mrp.design import Design, build_design
 from mrp.electorate import Electorate
-from mrp.hyper import HyperSpace, correlation_name, hyper_space
+from mrp.hyper import HyperSpace, correlation_name, hyper_space, mixing_name
 from mrp.laplace import kernels
 from mrp.laplace.conditional import Conditional
 from mrp.laplace.engine import LaplaceSettings, fit_laplace
 from mrp.model import build_model
 from mrp.priors import Normal, Priors, parse_priors
-from tests.mrp.polls import FORMULAS, OBSERVED, WORLD, effect_draw, fit_inputs, poll
+from tests.mrp.polls import FORMULAS, OBSERVED, WORLD, effect_draw, fit_inputs, poll, working_values
 from tests.mrp.worlds import electorate
 
 PRIORS = parse_priors({"intercept": "normal(0.2, 1.4)", "sd": "half_normal(0.7)", "correlation": "lkj(3)"})
@@ -28,10 +29,12 @@ PRIORS = parse_priors({"intercept": "normal(0.2, 1.4)", "sd": "half_normal(0.7)"
 def random_hypers(space: HyperSpace, rng: np.random.Generator) -> tuple[np.ndarray, float]:
     """Natural values and their log prior density, constants included."""
     sd = rng.uniform(0.1, 1.2, space.n_sds)
-    r = rng.uniform(-0.8, 0.8, space.size - space.n_sds)
+    r = rng.uniform(-0.8, 0.8, len(space.shapes))
+    phi = rng.uniform(0.05, 0.95, len(space.mixings))
     prior = stats.halfnorm.logpdf(sd, scale=space.scale).sum()
     prior += stats.beta.logpdf((r + 1) / 2, *space.shapes.T).sum() if r.size else 0.0
-    return np.concatenate([sd, r]), float(prior)
+    prior += sum(float(own.log_density(one)) for own, one in zip(space.mixings, phi, strict=True))
+    return np.concatenate([sd, r, phi]), float(prior)
 
 
 def random_point(design: Design, space: HyperSpace, model: Any, rng: np.random.Generator) -> tuple[Any, ...]:
@@ -50,10 +53,12 @@ def random_point(design: Design, space: HyperSpace, model: Any, rng: np.random.G
         if r.size:
             odds = np.log((1 + r) / (1 - r))
             point[f"unit {correlation_name(effect.term)}_logodds__"] = odds if r.size > 1 else odds[0]
+        if effect.n_mixings:
+            point[f"{mixing_name(effect.term)}_logodds__"] = logit(hypers[terms.mixings][0])
         coordinates, effects = effect_draw(effect, rng)
         latents[offset : offset + effect.size] = effects
         match effect.kind:
-            case "rw1" | "rw2":
+            case "rw1" | "rw2" | "icar" | "bym2":
                 point[f"{effect.term} coordinate"] = coordinates
             case "slopes" | "correlated slopes":
                 point[f"{effect.term} by level"] = effects.reshape(-1, len(effect.columns))
@@ -125,7 +130,7 @@ def test_the_gradient_is_what_differences_of_the_density_say(formula: str):
     conditional, space = Conditional(design, counts, PRIORS), hyper_space(design, PRIORS)
     rng = np.random.default_rng(4)
     hypers, _ = random_hypers(space, rng)
-    free = space.free(np.concatenate([hypers[: space.n_sds], np.arctanh(hypers[space.n_sds :])]))
+    free = space.free(working_values(space, hypers))
     start, slope = conditional.slope(hypers)
 
     def log_density(free: np.ndarray) -> float:
@@ -174,6 +179,30 @@ def test_the_order_of_levels_that_have_none_does_not_matter(formula: str, hypers
     assert marginal(formula, other, np.array(hypers)) == pytest.approx(marginal(formula, WORLD, np.array(hypers)))
 
 
+@pytest.mark.parametrize(
+    ("formula", "hypers"),
+    [("icar(district)", [0.6]), ("sex + bym2(district)", [0.6, 0.7]), ("bym2(district)", [0.9, 0.1])],
+)
+def test_neither_the_names_nor_the_order_of_districts_matter_to_a_map(formula: str, hypers: list[float]):
+    new = dict(zip(WORLD.codes, ("D05", "D02", "D07", "D00", "D06", "D03", "D01", "D04"), strict=True))
+
+    def renamed(table: pl.DataFrame, column: str) -> pl.DataFrame:
+        return table.with_columns(pl.col(column).replace_strict(new))
+
+    names = [";".join(new[name] for name in text.split(";") if name) for text in WORLD.districts["neighbours"]]
+    districts = renamed(WORLD.districts, "code").with_columns(neighbours=pl.Series(names)).sort("code")
+    other = Electorate(renamed(WORLD.frame, "district"), districts, "district", WORLD.demographics, WORLD.ordered)
+    marginals = []
+    for world, interviews in ((WORLD, poll(n=300)), (other, renamed(poll(n=300), "district"))):
+        design = build_design(formula, world)
+        counts = interviews.group_by(design.count_columns).agg(
+            n=pl.len().cast(pl.Int64), y=(pl.col("answer") == "yes").sum().cast(pl.Int64)
+        )
+        marginals.append(Conditional(design, counts, Priors()).mode(np.array(hypers)).log_likelihood)
+
+    assert marginals[0] == pytest.approx(marginals[1], abs=1e-6)
+
+
 def test_the_order_of_ages_matters_to_a_walk():
     levels = WORLD.demographics["age"]
     shuffled = {**WORLD.demographics, "age": (levels[2], levels[0], levels[3], levels[1])}
@@ -197,6 +226,28 @@ def test_structured_effects_come_back_summing_to_zero_and_named():
         "North:2024-W01",
         "North:2024-W02",
     ]
+
+
+def test_effects_on_a_map_come_back_summing_to_zero_over_each_part_of_it():
+    design, counts = fit_inputs("icar(district) + (1|age)")
+    draws = fit_laplace(design, counts, Priors(), seed=1, settings=LaplaceSettings(points=60, draws=200))["posterior"]
+    effects = draws["icar(district)"].to_numpy()[0]
+
+    assert_allclose(effects[:, :5].sum(axis=1), 0, atol=1e-6)
+    assert_allclose(effects[:, 5:7].sum(axis=1), 0, atol=1e-6)
+    assert effects[:, 7].std() > 0.1  # the island has an effect of its own
+    assert list(draws["icar(district)"].coords["icar(district) level"].to_numpy()) == list(WORLD.codes)
+
+
+def test_a_mixing_comes_back_named_and_between_0_and_1():
+    design, counts = fit_inputs("bym2(district)", n=300)
+    tree = fit_laplace(design, counts, Priors(), seed=1, settings=LaplaceSettings(points=60, draws=200))
+    mixing = tree["posterior"]["mixing bym2(district)"]
+
+    assert mixing.dims == ("chain", "draw")
+    assert float(mixing.min()) > 0
+    assert float(mixing.max()) < 1
+    assert float(mixing.std()) > 0.1
 
 
 def test_a_planted_walk_slope_and_house_effect_are_found():

@@ -1,0 +1,114 @@
+"""What maps and tables coloured by share and uncertainty have in common: areas, texts, the palette's legend."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from api.answer_payloads import GroupsHead
+from api.charts.chart import percent
+from api.charts.layout import WIDTH
+from api.charts.map_classes import MapClasses
+from api.charts.theme import MAP_CLASSES, variable
+
+__all__ = ["LEGEND", "area_layer", "legend", "pixels", "text_layer"]
+
+LEGEND = 118.0
+"""Height that the legend takes, px."""
+LEFT, CELL, ROW = 16.0, 26.0, 15.0
+
+
+def area_layer(kind: str, mark: str, values: list[dict[str, Any]], place: dict[str, Any]) -> dict[str, Any]:
+    encoding: dict[str, Any] = {**place, "description": {"field": "name", "type": "nominal"}}
+    if any(value["href"] for value in values):
+        encoding["href"] = {"field": "href", "type": "nominal"}
+    looks: dict[str, Any] = {"stroke": variable("line"), "strokeWidth": 0.75, "strokeJoin": "round"}
+    if kind != "without":
+        encoding["fill"] = {"field": "fill", "type": "nominal", "scale": None, "legend": None}
+    else:
+        looks |= {"fill": variable("surface"), "strokeDash": [3, 3]}
+    return {"name": kind, "data": {"values": values}, "mark": {"type": mark, **looks}, "encoding": encoding}
+
+
+def legend(head: GroupsHead, classes: MapClasses, top: float) -> list[dict[str, Any]]:
+    """The palette as a table: shares to the right, wider intervals downwards."""
+    first = top + 38
+    cells = [
+        {
+            "x": LEFT + CELL * 2**row * column + 0.5,
+            "x2": LEFT + CELL * 2**row * (column + 1) - 0.5,
+            "y": first + ROW * row + 0.5,
+            "y2": first + ROW * (row + 1) - 0.5,
+            "fill": variable(f"map-{row}-{column}"),
+        }
+        for row, n_classes in enumerate(MAP_CLASSES)
+        for column in range(n_classes)
+    ]
+    right = LEFT + CELL * MAP_CLASSES[0] + 10
+    edges = classes.share_edges
+    decimals = 0 if abs(100 * classes.share_step % 1) < 1e-6 else 1
+    shares = [
+        {"x": LEFT + CELL * number, "y": first - 8, "text": f"{100 * edges[number]:.{decimals}f}%"}
+        for number in range(0, len(edges), 2)
+    ]
+    widths = classes.width_edges
+    texts = [
+        {"x": right, "y": first + ROW * (row + 0.5), "text": _width_text(widths, row)}
+        for row in range(len(MAP_CLASSES))
+    ]
+    titles = [
+        {"x": 0, "y": top + 10, "text": f"Share answering “{head.option}”"},
+        {"x": right, "y": top + 10, "text": f"{percent(head.interval)} interval"},
+    ]
+    return [
+        {
+            "name": "legend",
+            "data": {"values": cells},
+            "mark": {"type": "rect", "stroke": variable("line"), "strokeWidth": 0.75, "aria": False},
+            "encoding": {
+                **pixels("x", "y"),
+                "x2": {"field": "x2"},
+                "y2": {"field": "y2"},
+                "fill": {"field": "fill", "type": "nominal", "scale": None, "legend": None},
+            },
+        },
+        text_layer("legend-shares", shares, align="center", baseline="bottom"),
+        text_layer("legend-widths", texts),
+        text_layer("legend-titles", titles, weight="bold", baseline="bottom"),
+    ]
+
+
+def _width_text(edges: Sequence[float], row: int) -> str:
+    low, high = round(100 * edges[row]), round(100 * edges[row + 1])
+    return f"{low}–{high} points wide" if row == 0 else f"{low}–{high}"
+
+
+def text_layer(
+    name: str,
+    values: list[dict[str, Any]],
+    *,
+    align: str = "left",
+    baseline: str = "middle",
+    weight: str = "normal",
+    limit: float = WIDTH,
+) -> dict[str, Any]:
+    """Texts (fields ``text``, and ``x`` and ``y`` in px)."""
+    return {
+        "name": name,
+        "data": {"values": values},
+        "mark": {
+            "type": "text",
+            "align": align,
+            "baseline": baseline,
+            "fontWeight": weight,
+            "fontSize": 12,
+            "limit": limit,
+        },
+        "encoding": {**pixels("x", "y"), "text": {"field": "text", "type": "nominal"}},
+    }
+
+
+def pixels(x: str, y: str) -> dict[str, Any]:
+    """Positions that are pixels already."""
+    return {
+        channel: {"field": field, "type": "quantitative", "scale": None, "axis": None}
+        for channel, field in (("x", x), ("y", y))
+    }

@@ -1,0 +1,132 @@
+"""Shares with their intervals, one row each: toplines, groups, districts."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from api.answer_payloads import AreaEstimate, EstimatesPayload, GroupsHead, IntervalEnds
+from api.charts.chart import Chart, Link, draw_chart, name_of, percent, share_name
+from api.charts.layout import Dot, Key, Row, row_spec
+from api.charts.scales import share_scale
+from api.charts.theme import variable
+
+__all__ = ["interval_chart", "toplines_chart"]
+
+NOBODY = "no-interviews"
+
+
+def interval_chart(
+    head: GroupsHead,
+    estimates: Sequence[AreaEstimate],
+    *,
+    link: Link | None = None,
+    sort: Literal["given", "share"] = "given",
+    reference: float | None = None,
+    title: str | None = None,
+) -> Chart:
+    """Shares of one option with their intervals, one row an area or group.
+
+    Parameters
+    ----------
+    head
+        What was asked: the payload that the estimates are of.
+    estimates
+        Rows of any payload that has shares: estimates, ranks, chances, battlegrounds, groups of a profile. Where they
+        are of several demographics, each begins with a heading.
+    link
+        Where a row leads.
+    sort
+        "given" keeps their order, "share" puts the largest first.
+    reference
+        A share at which a line stands, such as the nation's or 0.5.
+    title
+        Instead of one made from ``head``.
+
+    Raises
+    ------
+    ChartFailed
+        If it cannot be drawn.
+    """
+    ordered = sorted(estimates, key=lambda row: -row.share) if sort == "share" else list(estimates)
+    rows: list[Row] = []
+    kinds = {tuple(row.groups) for row in ordered}
+    previous: tuple[str, ...] | None = None
+    for row in ordered:
+        kind = tuple(row.groups)
+        if len(kinds) > 1 and kind != previous and kind:
+            rows.append(Row(label=" × ".join(kind)))
+        previous = kind
+        rows.append(_row(row, name_of(row), None if link is None else link(row)))
+    ends = [end for row in ordered for end in (row.low, row.high)]
+    is_alone = any(NOBODY in row.flags for row in ordered)
+    keys = [
+        Key("Interviewed", variable("mark")),
+        Key("Model alone: nobody interviewed", variable("mark"), is_hollow=True),
+    ]
+    spec = row_spec(
+        rows,
+        share_scale(ends if reference is None else [*ends, reference]),
+        axis_title=f"Share answering “{head.option}”, {percent(head.interval)} intervals",
+        reference=reference,
+        keys=keys if is_alone else (),
+    )
+    what = title or f"{head.option}: {_by(head)}"
+    return draw_chart(spec, title=what, description=_described(head, ordered))
+
+
+def toplines_chart(payloads: Sequence[EstimatesPayload], *, title: str | None = None) -> Chart:
+    """Shares of several options of a question in the whole population, one row an option.
+
+    Parameters
+    ----------
+    payloads
+        The answer for each option, of the whole population and not broken down: of each the first row is shown.
+    title
+        Instead of the question's wording.
+
+    Raises
+    ------
+    ChartFailed
+        If it cannot be drawn.
+    """
+    answered = [(payload, payload.estimates[0]) for payload in payloads if payload.estimates]
+    rows = [_row(row, payload.option, None) for payload, row in answered]
+    ends = [end for _, row in answered for end in (row.low, row.high)]
+    interval = payloads[0].interval if payloads else 0.9
+    spec = row_spec(rows, share_scale([0.0, *ends]), axis_title=f"Share, {percent(interval)} intervals")
+    description = ". ".join(row.name for row in rows) or "Nothing is estimated"
+    return draw_chart(
+        spec, title=title or (payloads[0].text if payloads else "Toplines"), description=f"{description}."
+    )
+
+
+def _row(row: AreaEstimate, name: str, href: str | None) -> Row:
+    is_alone = NOBODY in row.flags
+    spoken = share_name(name, row.share, row.low, row.high) + (", nobody interviewed" if is_alone else "")
+    outer, inner = _spans(row)
+    dot = Dot(row.share, outer.low, outer.high, None if inner is None else (inner.low, inner.high), is_hollow=is_alone)
+    return Row(label=name, dots=(dot,), name=spoken, text=percent(row.share), href=href)
+
+
+def _spans(row: AreaEstimate) -> tuple[IntervalEnds, IntervalEnds | None]:
+    """The widest interval, and the narrowest if there is another."""
+    ends = sorted(row.intervals, key=lambda end: end.interval) or [IntervalEnds(0.0, row.low, row.high)]
+    return ends[-1], ends[0] if len(ends) > 1 else None
+
+
+def _by(head: GroupsHead) -> str:
+    if head.by:
+        return "by " + " and ".join(head.by)
+    return "everybody" if head.level == "nation" else f"by {head.level}"
+
+
+def _described(head: GroupsHead, rows: Sequence[AreaEstimate]) -> str:
+    if not rows:
+        return f"Nothing is estimated of {head.text}"
+    most, least = max(rows, key=lambda row: row.share), min(rows, key=lambda row: row.share)
+    kind = f"Estimates with {percent(head.interval)} intervals"
+    if len(rows) == 1:
+        return f"{kind}. {share_name(name_of(most), most.share, most.low, most.high)}. Question: {head.text}"
+    return (
+        f"{kind}, {len(rows)} rows. Largest: {share_name(name_of(most), most.share, most.low, most.high)}. "
+        f"Smallest: {share_name(name_of(least), least.share, least.low, least.high)}. Question: {head.text}"
+    )

@@ -1,0 +1,240 @@
+"""Shares over periods: a line with its band for each area or group, waves marked."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from api.charts.chart import Chart, draw_chart, name_of, percent, share_name
+from api.charts.layout import BOTTOM, WIDTH, Key, key_height, key_layers
+from api.charts.rows import WaveMark
+from api.charts.scales import share_scale
+from api.charts.theme import DASHES, SERIES, SHAPES, variable
+from api.trend_payloads import TrendPayload, TrendPoint
+
+__all__ = ["MOST_LINES", "trend_chart"]
+
+MOST_LINES = len(SERIES)
+"""Lines that can be told apart; of more areas or groups the first are drawn, and the description says so."""
+HEIGHT = 200.0
+LEFT, RIGHT, TOP = 46.0, 30.0, 10.0
+WAVES = 22.0
+"""Below the plot, for the marks of waves."""
+LABEL = 9.0
+"""Width of a character of a period's name, px, with the space between names."""
+
+
+def trend_chart(payload: TrendPayload, *, waves: Sequence[WaveMark] = (), title: str | None = None) -> Chart:
+    """Shares over the periods of one fit.
+
+    Parameters
+    ----------
+    payload
+        The answer; of more than ``MOST_LINES`` areas or groups the first are drawn.
+    waves
+        Are marked below their period.
+    title
+        Instead of one made from the payload.
+
+    Raises
+    ------
+    ChartFailed
+        If it cannot be drawn.
+    """
+    lines: dict[str, list[TrendPoint]] = {}
+    for point in payload.points:
+        lines.setdefault(name_of(point), []).append(point)
+    drawn = dict(list(lines.items())[:MOST_LINES])
+    scale = share_scale([end for line in drawn.values() for point in line for end in (point.low, point.high)])
+    at = {period: number for number, period in enumerate(payload.periods)}
+    points = [
+        {
+            "x": at[point.period],
+            "share": point.share,
+            "low": point.low,
+            "high": point.high,
+            "series": name,
+            "name": f"{_in(point, name, len(drawn))}{_interviewed(point)}",
+            "is_hollow": bool(point.flags),
+        }
+        for name, line in drawn.items()
+        for point in line
+        if point.period in at
+    ]
+    keys = [Key(name, SERIES[number], SHAPES[number]) for number, name in enumerate(drawn)] if len(drawn) > 1 else []
+    key_space = key_height(keys)
+    width = WIDTH - LEFT - RIGHT
+    spec = {
+        "width": width,
+        "height": HEIGHT,
+        "padding": {"left": LEFT, "right": RIGHT, "top": TOP + key_space, "bottom": BOTTOM + (WAVES if waves else 0)},
+        "layer": [
+            layer
+            for layer in (
+                *_lines(
+                    points,
+                    list(drawn),
+                    scale=scale.encoding(),
+                    axis=scale.axis(title=None),
+                    periods=payload.periods,
+                    width=width,
+                ),
+                *_waves(waves, at, width),
+                *key_layers(keys, left=-LEFT + 4, top=-key_space - TOP + 4),
+            )
+            if layer["data"]["values"]
+        ],
+    }
+    return draw_chart(
+        spec,
+        title=title or f"{payload.option}: over time",
+        description=_described(payload, drawn, len(lines), waves),
+    )
+
+
+def _lines(
+    points: list[dict[str, Any]],
+    names: list[str],
+    *,
+    scale: dict[str, Any],
+    axis: dict[str, Any],
+    periods: Sequence[str],
+    width: float,
+) -> list[dict[str, Any]]:
+    # Half a step of room at both ends; a single period stands in the middle.
+    ends = [-0.5, max(len(periods), 1) - 0.5]
+    longest = max((len(period) for period in periods), default=1)
+    every = max(1, -(-int(longest * LABEL * len(periods)) // int(width)))
+    shown = list(range(len(periods) - 1, -1, -every))[::-1]  # the last one always
+    label = "[" + ",".join(f"'{_quoted(period)}'" for period in periods) + "][datum.value]"
+    x = {
+        "field": "x",
+        "type": "quantitative",
+        "scale": {"domain": ends, "nice": False, "zero": False},
+        "axis": {
+            "values": shown,
+            "labelExpr": label,
+            "grid": False,
+            "title": None,
+            "domain": True,
+            "ticks": True,
+            "labelOverlap": False,
+        },
+    }
+    y = {"field": "share", "type": "quantitative", "scale": scale, "axis": axis}
+    colours, shapes, dashes = list(SERIES[: len(names)]), list(SHAPES[: len(names)]), list(DASHES[: len(names)])
+    colour = {"field": "series", "type": "nominal", "scale": {"domain": names, "range": colours}, "legend": None}
+    shape = {"field": "series", "type": "nominal", "scale": {"domain": names, "range": shapes}, "legend": None}
+    dash = {"field": "series", "type": "nominal", "scale": {"domain": names, "range": dashes}, "legend": None}
+    data = {"values": points}
+    hollow = {"condition": {"test": "datum.is_hollow", "value": variable("surface")}, **colour}
+    return [
+        {
+            "name": "band",
+            "data": data,
+            "mark": {"type": "area", "opacity": 0.22, "aria": False},
+            "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": colour},
+        },
+        {
+            "name": "interval",
+            "data": {"values": [point for point in points if _is_alone(point, points)]},
+            "mark": {"type": "rule", "strokeWidth": 2},
+            "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": colour},
+        },
+        {
+            "name": "line",
+            "data": data,
+            "mark": {"type": "line", "strokeWidth": 2, "aria": False},
+            "encoding": {"x": x, "y": y, "color": colour, "strokeDash": dash},
+        },
+        {
+            "name": "estimate",
+            "data": data,
+            "mark": {"type": "point", "size": 44, "strokeWidth": 2, "opacity": 1},
+            "encoding": {
+                "x": x,
+                "y": y,
+                "stroke": colour,
+                "fill": hollow,
+                "shape": shape,
+                "description": {"field": "name", "type": "nominal"},
+            },
+        },
+    ]
+
+
+def _is_alone(point: dict[str, Any], points: list[dict[str, Any]]) -> bool:
+    """Whether it is the only one of its line: a band of one period has no width."""
+    return sum(1 for other in points if other["series"] == point["series"]) == 1
+
+
+def _waves(waves: Sequence[WaveMark], at: dict[str, int], width: float) -> list[dict[str, Any]]:
+    """Triangles below the axis, one a period with all its waves in its name, and what they mean."""
+    names: dict[str, list[str]] = {}
+    for wave in waves:
+        if wave.period in at:
+            names.setdefault(wave.period, []).append(wave.name)
+    step = width / max(len(at), 1)
+    y = HEIGHT + 34
+    marks = [
+        {"x": (at[period] + 0.5) * step, "y": y, "name": f"{period}: {', '.join(those)}", "text": _times(len(those))}
+        for period, those in names.items()
+    ]
+    place = {channel: {"field": channel, "type": "quantitative", "scale": None, "axis": None} for channel in ("x", "y")}
+    legend = [{"x": -LEFT + 4, "y": HEIGHT + 58, "text": "▲ waves of interviews"}] if marks else []
+    text = {"text": {"field": "text", "type": "nominal"}}
+    return [
+        {
+            "name": "waves",
+            "data": {"values": marks},
+            "mark": {"type": "point", "shape": "triangle-up", "size": 60, "color": variable("muted")},
+            "encoding": {**place, "description": {"field": "name", "type": "nominal"}},
+        },
+        {
+            "name": "wave-counts",
+            "data": {"values": [mark for mark in marks if mark["text"]]},
+            "mark": {"type": "text", "dx": 14, "baseline": "middle", "fontSize": 11},
+            "encoding": {**place, **text},
+        },
+        {
+            "name": "wave-key",
+            "data": {"values": legend},
+            "mark": {"type": "text", "align": "left", "baseline": "middle", "fontSize": 12},
+            "encoding": {**place, **text},
+        },
+    ]
+
+
+def _times(number: int) -> str:
+    return f"×{number}" if number > 1 else ""
+
+
+def _quoted(text: str) -> str:
+    """Text within a literal of Vega's expressions."""
+    return text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", " ")
+
+
+def _in(point: TrendPoint, name: str, n_lines: int) -> str:
+    return share_name(f"{name}, {point.period}" if n_lines > 1 else point.period, point.share, point.low, point.high)
+
+
+def _interviewed(point: TrendPoint) -> str:
+    if "no-interviews" in point.flags:
+        return ", nobody interviewed in it"
+    return ", few interviewed in it" if point.flags else ""
+
+
+def _described(
+    payload: TrendPayload, drawn: dict[str, list[TrendPoint]], n_lines: int, waves: Sequence[WaveMark]
+) -> str:
+    if not any(drawn.values()):
+        return f"Nothing is estimated over time of {payload.text}"
+    ends = [
+        f"{name}: from {percent(line[0].share)} in {line[0].period} to "
+        f"{share_name(line[-1].period, line[-1].share, line[-1].low, line[-1].high)}"
+        for name, line in drawn.items()
+    ]
+    left_out = f" The first {len(drawn)} of {n_lines} are drawn." if n_lines > len(drawn) else ""
+    marked = f" {len(waves)} waves are marked." if waves else ""
+    hollow = (
+        " Hollow: nobody or few interviewed in the period." if any(p.flags for d in drawn.values() for p in d) else ""
+    )
+    return f"{percent(payload.interval)} intervals as bands. {'. '.join(ends)}.{left_out}{hollow}{marked}"

@@ -1,0 +1,219 @@
+"""``hustings check``: does the model of a release describe its interviews?"""
+
+from typing import Any
+
+import click
+
+from api.cli.output import as_json, percent, print_json, print_table
+from api.cli.runtime import Runtime
+
+__all__ = ["check"]
+
+MOST_GROUPS = 12
+_SHARES = ("observed", "predicted", "low", "high")
+
+
+@click.command(short_help="Show whether a release's model describes its interviews.")
+@click.argument("survey_id", metavar="SURVEY")
+@click.argument("question_id", metavar="QUESTION")
+@click.option("--release", "release_id", help="Id of a release. Default: the current one.")
+@click.option("--run", "run_", is_flag=True, help="Check the current release now, and wait for it.")
+@click.option(
+    "--against",
+    multiple=True,
+    metavar="FORMULA",
+    help="Fit this model too, in this process, and compare; may be given several times. Nothing is stored.",
+)
+@click.option("--here", is_flag=True, help="With --run: in this process, without a worker.")
+@as_json
+@click.pass_obj
+def check(
+    runtime: Runtime,
+    *,
+    survey_id: str,
+    question_id: str,
+    release_id: str | None,
+    run_: bool,
+    against: tuple[str, ...],
+    here: bool,
+    json_: bool,
+) -> None:
+    """Print what the checks of a release found, the worst first.
+
+    A release is checked soon after it was published. Exit code 1 if something is gravely wrong.
+    """
+    from api.routes.checks import checks_of_release
+    from api.served import find_served
+
+    if against:
+        if run_ or release_id is not None:
+            raise click.UsageError("--against compares with the current release; leave --run and --release out")
+        _compare(runtime, survey_id, question_id, against, json_=json_)
+        return
+    if here and not run_:
+        raise click.UsageError("--here is for --run")
+    if run_:
+        if release_id is not None:
+            raise click.UsageError("--run checks the current release; leave --release out")
+        _run(runtime, survey_id, question_id, here=here, quiet=json_)
+    with runtime.store.read() as session:
+        release = find_served(session, survey_id, question_id, release_id).release
+        found = checks_of_release(session, release)
+    if json_:
+        print_json(found)
+    else:
+        _print(found, release.number)
+    if any(one.severity == "grave" for one in found.concerns):
+        raise click.exceptions.Exit(1)
+
+
+def _run(runtime: Runtime, survey_id: str, question_id: str, *, here: bool, quiet: bool) -> None:
+    from api.cli.follow import follow_job
+    from api.cli.refusals import NO, Refusal
+    from jobs.check_ask import ask_check
+
+    with runtime.store.write() as session:
+        job = ask_check(session, runtime.settings, survey_id=survey_id, question_id=question_id, now=runtime.now())
+    job = follow_job(runtime, job.id, here=here, quiet=quiet)
+    if job.state != "succeeded":
+        raise Refusal(job.detail or f"The check ended as {job.code}.", NO)
+
+
+def _compare(runtime: Runtime, survey_id: str, question_id: str, formulas: tuple[str, ...], *, json_: bool) -> None:
+    import threading
+
+    from jobs.check_candidates import compare_candidates
+    from jobs.fit_run import run_fit
+
+    found = compare_candidates(
+        runtime.store,
+        runtime.settings,
+        survey_id=survey_id,
+        question_id=question_id,
+        formulas=formulas,
+        fit=lambda request: run_fit(request, runtime.settings, beat=lambda _: False, stop=threading.Event()),
+    )
+    if json_:
+        print_json({"survey": survey_id, "question": question_id, "models": found})
+        return
+    for number, one in enumerate(found):
+        click.echo(f"{number}: {one.formula}{' (the release)' if number == 0 else ''}")
+        if one.misfits:
+            click.echo(f"   does not describe: {', '.join(one.misfits)}")
+    levels = [score.level for score in found[0].scores]
+    rows = [
+        (
+            number,
+            f"{one.difference:.1f}",
+            f"{one.se:.1f}",
+            f"{one.n_parameters:.1f}",
+            percent(one.share_bad),
+            *(f"{100 * score.crps:.2f}" for score in one.scores),
+            f"{100 * one.nation_shift:+.1f}",
+            f"{100 * one.district_shift:+.1f} ({one.district})",
+        )
+        for number, one in enumerate(found)
+    ]
+    scores = (f"CRPS {level}" for level in levels)
+    print_table(("model", "ELPD", "se", "parameters", "bad k", *scores, "nation", "district"), rows)
+    click.echo(
+        "ELPD: difference from the release, larger is better, by predictions of cells. CRPS: of estimates, in points, "
+        "smaller is better. Nation and district: how far the estimates move, in points."
+    )
+
+
+def _print(found: Any, number: int) -> None:
+    if not found.checked:
+        click.echo(f"Release {number} was not checked yet; `hustings check SURVEY QUESTION --run` does it now.")
+        return
+    if not found.concerns:
+        click.echo(f"Release {number}: nothing is outside chance.")
+    for one in found.concerns:
+        click.echo(f"{one.severity}: {one.sentence}\n  Advice: {one.advice}.")
+    for one in found.checks:
+        if (show := _SHOWN.get(one.kind)) is not None:
+            show(one.content)
+
+
+def _print_predictive(content: Any) -> None:
+    click.echo(
+        f"\nObserved and expected shares, with {100 * content['interval']:g}% predictive intervals; at most "
+        f"{100 * content['false_alarm']:g}% of fits of a right model have a misfit anywhere."
+    )
+    rows = [
+        (
+            " and ".join(margin["columns"]) or "everybody",
+            margin["found"],
+            len(margin["groups"]),
+            "" if margin["covered"] is None else percent(margin["covered"]),
+        )
+        for margin in content["margins"]
+    ]
+    print_table(("by", "", "groups", "in interval"), rows)
+    for margin in content["margins"]:
+        if margin["found"] != "fits":
+            groups = sorted(margin["groups"], key=lambda one: -abs(one["residual"]))[:MOST_GROUPS]
+            click.echo(f"\nBy {' and '.join(margin['columns']) or 'everybody'}, the worst {len(groups)}:")
+            print_table(
+                ("", "observed", "expected", "low", "high", "interviews"),
+                [
+                    (
+                        " / ".join(one["levels"]) or "everybody",
+                        *(percent(one[name]) for name in _SHARES),
+                        f"{one['n_interviews']:,}",
+                    )
+                    for one in groups
+                ],
+            )
+
+
+def _print_left_out(content: Any) -> None:
+    click.echo(
+        f"\nLeaving cells out: ELPD {content['elpd']} (se {content['se']}), {content['n_parameters']} effective "
+        f"parameters, Pareto k above {content['max_k']} in {percent(content['share_above_max_k'])} of cells.\n"
+        f"{content['caution']}"
+    )
+    columns = ("error", "noise", "crps", "bias")
+    rows = [(one["level"], *(f"{100 * one[name]:.2f}" for name in columns)) for one in content["estimates"]]
+    print_table(("score of estimates, points", *columns), rows)
+
+
+def _print_priors(content: Any) -> None:
+    nation = content["predictive"]["nation"]
+    click.echo(
+        f"\nBefore anybody was asked: a national share of {percent(nation['0.5'])}, between {percent(nation['0.05'])} "
+        f"and {percent(nation['0.95'])} with probability 90%."
+    )
+    rows = [
+        (one["term"], one["prior"], f"{one['distance']:.2f}", f"{one['chance']:.2g}") for one in content["conflicts"]
+    ]
+    print_table(("term", "prior", "posterior, in its scales", "chance"), rows)
+
+
+def _print_held_out(content: Any) -> None:
+    if "skipped" in content:
+        return
+    name = content.get("column", "pollster")
+    click.echo(f"\nEach {name} beside what the rest predicts of it:")
+    rows = [
+        (
+            one.get("area", one.get("pollster")),
+            *(percent(one[part]) for part in ("observed", "predicted", "low", "high")),
+        )
+        for one in content["groups"]
+    ]
+    print_table((name, "observed", "expected", "low", "high"), rows)
+    for one in content["failed"]:
+        click.echo(f"Without {one['group']}: {one['why']}")
+    if content["not_reached"]:
+        click.echo(f"Not reached in the time there is: {', '.join(content['not_reached'])}.")
+
+
+_SHOWN = {
+    "posterior-predictive": _print_predictive,
+    "left-out": _print_left_out,
+    "priors": _print_priors,
+    "held-out-pollsters": _print_held_out,
+    "held-out-areas": _print_held_out,
+}
+"""Kind of check -> what prints it."""

@@ -1,0 +1,69 @@
+"""The body that puts raw, weighted and model shares side by side. Every field described."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from api.answer_payloads import Ends, Flags, GroupRow, GroupsHead, Interviews, People, ShareEstimate
+
+__all__ = ["AreaMethods", "MethodsPayload", "SampleShare", "WeightingPayload"]
+
+
+class SampleShare(msgspec.Struct, frozen=True):
+    """The share of the option among those interviewed, from counts perturbed for disclosure control."""
+
+    share: Annotated[float, Meta(description="Their share who chose the option.")]
+    low: Annotated[float, Meta(description="Lower end of its interval of chance (Wilson's).")]
+    high: Annotated[float, Meta(description="Upper end of its interval of chance.")]
+    intervals: Ends
+    n_effective: Annotated[
+        float,
+        Meta(
+            description="Interviews of a simple random sample that would be as precise: the noise in the counts, and "
+            "weights, cost some."
+        ),
+    ]
+    design_effect: Annotated[float, Meta(description="What the weights alone cost (Kish); 1 without weights.")]
+
+
+class WeightingPayload(msgspec.Struct, frozen=True):
+    """How the weighted shares were weighted: raked to margins of the frame, from equal weights."""
+
+    raked_to: Annotated[list[str], Meta(description="The columns whose margins the weighted interviews have.")]
+    converged: Annotated[bool, Meta(description="Whether they have them.")]
+    design_effect: Annotated[
+        float | None, Meta(description="What the weights cost over everybody (Kish); null without interviews.")
+    ]
+    n_effective: Annotated[float | None, Meta(description="Interviews of everybody after weighting, or null.")]
+    largest_weight: Annotated[
+        float | None, Meta(description="Of an interview, where 1 is the mean, to two digits; or null.")
+    ]
+
+
+class AreaMethods(GroupRow, frozen=True):
+    """Three answers for one area or group."""
+
+    n_people: People
+    n_interviews: Interviews
+    flags: Flags
+    raw: Annotated[
+        SampleShare | None, Meta(description="Of the interviews as they came; null where too few are shown.")
+    ]
+    weighted: Annotated[
+        SampleShare | None, Meta(description="Of the interviews raked to the frame; null where too few are shown.")
+    ]
+    mrp: ShareEstimate
+    raw_minus_mrp: Annotated[float | None, Meta(description="The raw share minus the estimate; or null.")]
+    weighted_minus_mrp: Annotated[float | None, Meta(description="The weighted share minus the estimate; or null.")]
+    apart: Annotated[
+        bool | None, Meta(description="Whether the estimate lies outside the interval of the raw share; or null.")
+    ]
+    sentence: Annotated[str, Meta(description="How the three differ, and what explains it.")]
+
+
+class MethodsPayload(GroupsHead, frozen=True):
+    """Raw, weighted and MRP shares of one question from one release."""
+
+    weighting: WeightingPayload
+    methods: Annotated[list[AreaMethods], Meta(description="One per area and group, sorted like estimates.")]

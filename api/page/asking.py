@@ -1,0 +1,129 @@
+"""Ask a release what a page shows, in the very way of the routes under /v1: same functions, memory, turns, refusals."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from api.answer_payloads import EstimatesPayload
+from api.answering import Which, body_of, find
+from api.changes import ChangeQuery, answer_changes, prepare_change
+from api.comparison_payloads import ChangePayload, RevisionPayload
+from api.district_payloads import BattlegroundPayload, ProfilePayload, SeatsPayload
+from api.district_profile import ProfileQuery, answer_profile, prepare_profile
+from api.errors import EstimateRefused
+from api.estimates import answer_query
+from api.group_query import EstimateQuery, load_release, prepare_query
+from api.payloads import ReleasePayload
+from api.release_cache import LoadedRelease
+from api.revisions import RevisionQuery, answer_revision, prepare_revision
+from api.routes.releases import describe_release
+from api.seats import BattlegroundQuery, SeatsQuery, answer_battleground, answer_seats, prepare_seats
+from api.served import Served, find_earlier
+from api.services import Services
+from api.trend_payloads import TrendPayload
+from api.trends import TrendQuery, answer_trend, prepare_trend
+from jobs.settings import Settings
+from polling.store import fits
+from polling.store.restatement import compare_waves
+
+__all__ = ["Asking", "ask_release"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A release that answers, and how it is asked."""
+
+    services: Services
+    served: Served
+    release_id: str | None
+    """The release that the address names; None: the one that is served."""
+
+    @property
+    def loaded(self) -> LoadedRelease:
+        """The release with its draws; raises `DrawsNotFound` if they are not kept any more."""
+        return load_release(self.services.releases, self.served, self.services.settings)
+
+    @property
+    def has_periods(self) -> bool:
+        """Whether its model tells opinion over time."""
+        return bool(self.loaded.design.observed.get("period", ()))
+
+    def estimates(self, **query: Any) -> EstimatesPayload:
+        """Shares of areas and groups; ``query`` are fields of `EstimateQuery`, likewise below."""
+        return self._ask(EstimateQuery(**query), prepare_query, answer_query, EstimatesPayload)
+
+    def trend(self, **query: Any) -> TrendPayload:
+        """Shares over the periods of its model."""
+        return self._ask(TrendQuery(**query), prepare_trend, answer_trend, TrendPayload)
+
+    def change(self, **query: Any) -> ChangePayload:
+        """Change between two periods of its model."""
+        return self._ask(ChangeQuery(**query), prepare_change, answer_changes, ChangePayload)
+
+    def profile(self, **query: Any) -> ProfilePayload:
+        """Everything about one district."""
+        return self._ask(ProfileQuery(**query), prepare_profile, answer_profile, ProfilePayload)
+
+    def seats(self, **query: Any) -> SeatsPayload:
+        """Districts won."""
+        return self._ask(SeatsQuery(**query), prepare_seats, answer_seats, SeatsPayload)
+
+    def battleground(self, **query: Any) -> BattlegroundPayload:
+        """The closest districts."""
+        return self._ask(BattlegroundQuery(**query), prepare_seats, answer_battleground, BattlegroundPayload)
+
+    def earlier(self, before: str | None = None) -> Served | None:
+        """The release that it is compared with: the one that is named, or the one before it; None if it is the first.
+
+        Raises
+        ------
+        ReleaseNotFound, EstimateRefused
+            If a release is named that there is not, or that is not earlier.
+        """
+        with self.services.store.read() as session:
+            try:
+                return find_earlier(session, self.served, before)
+            except EstimateRefused:
+                if before is not None:
+                    raise
+                return None
+
+    def revision(self, earlier: Served, **query: Any) -> RevisionPayload:
+        """What it says differently from an earlier release."""
+        with self.services.store.read() as session:
+            inputs = (fits.get_fit(session, one.release.fit_id) for one in (earlier, self.served))
+            waves = compare_waves(session, *inputs)
+        return body_of(
+            self.services,
+            (self.served, earlier),
+            RevisionQuery(**query, waves=waves),
+            prepare=prepare_revision,
+            make=answer_revision,
+            kind=RevisionPayload,
+        )
+
+    def described(self) -> ReleasePayload:
+        """What the release was made from."""
+        with self.services.store.read() as session:
+            return describe_release(session, self.served.release, min_interviews=self.services.settings.min_interviews)
+
+    def _ask[B: Struct](
+        self, query: EstimateQuery, prepare: Callable[..., Any], make: Callable[[Any, Settings], B], kind: type[B]
+    ) -> B:
+        return body_of(self.services, (self.served,), query, prepare=prepare, make=make, kind=kind)
+
+
+def ask_release(
+    services: Services, survey_id: str, question_id: str, release: str | None, *, as_of: datetime | None = None
+) -> Asking:
+    """The release that answers for a question: the current one, or the one that is named.
+
+    Raises
+    ------
+    SurveyNotFound, QuestionNotFound, ReleaseNotFound, NoReleaseYet
+        As ``api.answering.find``.
+    """
+    return Asking(services, find(services, Which(survey_id, question_id, release or None, as_of)), release or None)

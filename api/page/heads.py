@@ -1,0 +1,92 @@
+"""What every page of a question begins with: where one is, what was asked, which release answers, what else."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from api.auth import PAGES, ROLES, Principal
+from api.page.addresses import question_address, survey_address
+from api.page.asking import Asking
+
+__all__ = ["Head", "head_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A page of the same question."""
+
+    name: str
+    address: str
+    is_here: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The beginning of a page."""
+
+    survey_title: str
+    survey_address: str
+    text: str
+    """The wording of the question."""
+    release: Any
+    """A ``ReleaseRecord``."""
+    tabs: list[Tab]
+    stale_since: Any
+    stale_reason: str | None
+    is_held: bool
+    is_current: bool
+    """Whether it is the release that is served."""
+    is_named: bool
+    """Whether the address names it."""
+    latest: str
+    """Address of this page for whatever release is served."""
+    permanent: str
+    """Address of this page for this very release."""
+    warnings: list[str]
+    data_notes: list[str]
+
+
+def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head:
+    """The head of a page.
+
+    Parameters
+    ----------
+    here
+        Operation id of the page.
+    more
+        The rest of its path after the question.
+    """
+    served, release, loaded = asking.served, asking.served.release, asking.loaded
+    place = (release.survey_id, release.question_id)
+    named: Any = {"release": asking.release_id}
+    tabs = [
+        ("pageQuestion", "Overview", question_address(*place, **named)),
+        ("pageCrosstab", "Crosstab", question_address(*place, "crosstab", **named)),
+        ("pageDistricts", "Districts", question_address(*place, "districts", **named)),
+        ("pageTrend", "Trend", question_address(*place, "trend", **named)),
+        ("pageSeats", "Seats", question_address(*place, "seats", **named)),
+        ("pageRevision", "What changed", question_address(*place, "revision", **named)),
+        ("pageReleases", "Releases", question_address(*place, "releases")),
+        ("pageDiagnostics", "Diagnostics", survey_address(release.survey_id, "releases", release.id, "diagnostics")),
+        ("pageDisclosure", "Method", survey_address(release.survey_id, "releases", release.id, "disclosure")),
+    ]
+    is_parent = {"pageDistrict": "pageDistricts"}
+    return Head(
+        survey_title=loaded.declaration.title,
+        survey_address=survey_address(release.survey_id),
+        text=loaded.question.text,
+        release=release,
+        tabs=[
+            Tab(name, address, is_here=operation == is_parent.get(here, here))
+            for operation, name, address in tabs
+            if principal.role in ROLES[PAGES[operation]] and (operation != "pageTrend" or asking.has_periods)
+        ],
+        stale_since=served.stale_since,
+        stale_reason=served.stale_reason,
+        is_held=served.state.hold is not None,
+        is_current=served.state.release_id == release.id,
+        is_named=asking.release_id is not None,
+        latest=question_address(*place, *more),
+        permanent=question_address(*place, *more, release=release.id),
+        warnings=list(loaded.verdict.warnings),
+        data_notes=list(served.data_notes),
+    )

@@ -1,0 +1,78 @@
+"""Remember the inside of a page as long as everything that it was made from is the same.
+
+What a page shows follows from the releases that answer, their state, and what was asked; the frame around it, with who
+is signed in, is made for every request.
+"""
+
+import hashlib
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import msgspec
+from markupsafe import Markup
+
+from api.answering import entity_tag
+from api.page.render import Shown
+from api.served import Served
+from api.services import Services
+from api.slots import Slots
+
+__all__ = ["kept"]
+
+FORM: Final = 1
+"""Version of what pages show; a change of templates comes with another version of the package, and a new process."""
+# Making a page computes several answers, each of which takes a slot of its own: these are apart, and taken before.
+_SLOTS: Final = Slots(4, waiting=28)
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    title: str
+    main: str
+    announcement: str
+
+
+def kept(
+    services: Services,
+    name: str,
+    asked: Hashable,
+    served: tuple[Served, ...],
+    make: Callable[[], Shown],
+) -> Shown:
+    """What a page shows, from memory or made now.
+
+    Parameters
+    ----------
+    name
+        Of the page.
+    asked
+        Everything else that it depends on; equal if equal, with a ``repr`` that tells others apart.
+    served
+        The releases that it rests on.
+    """
+    tag = (
+        f"page:{name}:{hashlib.sha256(repr((FORM, entity_tag(served, asked, services.settings))).encode()).hexdigest()}"
+    )
+    made: list[Shown] = []
+
+    @contextmanager
+    def turn() -> Iterator[Callable[[], bytes]]:
+        with _SLOTS.take():
+            yield write
+
+    def write() -> bytes:
+        made.append(make())
+        return msgspec.json.encode(_Kept(made[0].title, str(made[0].main), made[0].announcement))
+
+    _, body = services.answers.get(tag, turn, of=tuple(one.release.id for one in served))
+    found = msgspec.json.decode(body, type=_Kept)
+    release = served[0].release
+    return Shown(
+        title=found.title,
+        # It was escaped when it was made.
+        main=Markup(found.main),  # noqa: S704
+        survey_id=release.survey_id,
+        question_id=release.question_id,
+        version=tag.rpartition(":")[2][:16],
+        announcement=found.announcement,
+    )

@@ -1,0 +1,80 @@
+"""Numbers, days and answers as people read them."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Protocol
+
+__all__ = ["chance", "count", "day", "ends", "in_interval", "listed", "moment", "percent", "points", "sure"]
+
+
+class Interval(Protocol):
+    """Ends of a central interval."""
+
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+
+
+def percent(share: float) -> str:
+    """A share: 0.537 is "54%"; "<1%" and ">99%" where rounding would say nobody or everybody."""
+    rounded = round(100 * share)
+    if rounded <= 0 < share:
+        return "<1%"
+    if rounded >= 100 and share < 1:
+        return ">99%"
+    return f"{rounded:d}%"
+
+
+def ends(low: float, high: float) -> str:
+    """An interval of shares: "49 to 57%"."""
+    return f"{percent(low).removesuffix('%')} to {percent(high)}"
+
+
+def in_interval(row: Interval) -> str:
+    """The interval of an estimate: "49 to 57%"."""
+    return ends(row.low, row.high)
+
+
+def points(difference: float) -> str:
+    """A difference of shares: "+3.2 points", "−1.0 points", "0.0 points"."""
+    text = f"{abs(100 * difference):.1f}"
+    sign = "" if text == "0.0" else "+" if difference > 0 else "−"
+    return f"{sign}{text} points"
+
+
+def chance(probability: float) -> str:
+    """A probability: "97%", "more than 99%", "less than 1%"."""
+    if probability > 0.99:
+        return "more than 99%"
+    if probability < 0.01:
+        return "less than 1%"
+    return f"{round(100 * probability):d}%"
+
+
+def sure(interval: float) -> str:
+    """The probability of an interval: 0.9 is "90%"."""
+    return f"{100 * interval:g}%"
+
+
+def count(n: float) -> str:
+    """A number with thousands apart."""
+    return f"{n:,.0f}"
+
+
+def day(when: date | datetime | None) -> str:
+    """A day: "25 February 2026"."""
+    return "an unknown day" if when is None else f"{when.day} {when:%B %Y}"
+
+
+def moment(when: datetime) -> str:
+    """A moment: "2 March 2026, 12:01 UTC"."""
+    utc = when.astimezone(UTC)
+    return f"{day(utc)}, {utc:%H:%M} UTC"
+
+
+def listed(names: Sequence[str], joint: str = "and") -> str:
+    """Names in a sentence: "a, b and c"."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} {joint} {names[-1]}"

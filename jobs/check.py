@@ -1,0 +1,228 @@
+"""Check the release that is served: does its model describe the interviews, and what in it does not?
+
+The model, its draws and its counts are those that are stored with the release's fit. Pollsters and periods are looked
+at even where the formula reads neither: the waves are counted again, and if they are still the ones that were fitted,
+the finer counts are used.
+
+Nothing is published or taken back. What comes of it is stored beside the fit: figures for whoever wants to see them,
+and concerns, short sentences that stand beside the release. It happens after the release, and never instead of it: an
+honest fit must not be kept back by chance.
+"""
+
+import io
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import polars as pl
+from sqlalchemy.orm import Session
+
+from jobs.check_ask import CHECK, kinds
+from jobs.check_made import CHECKS, CheckedRelease, Made
+from jobs.check_refits import REFIT_CHECKS, Refits
+from jobs.confirm_ask import CONFIRM
+from jobs.counted_parts import CountedParts
+from jobs.counting import count_interviews
+from jobs.errors import FitCancelled, FitImpossible, JobsError, WorkerStopping
+from jobs.fit_request import FitProgress, FitRequest, FitResult
+from jobs.giving_way import PAUSE, GivingWay
+from jobs.heartbeat import beating
+from jobs.refit import electorate_of, laplace_settings, nuts_settings
+from jobs.settings import Settings
+from mrp.design import Design
+from mrp.errors import MrpError
+from mrp.latents import LatentDraws
+from mrp.priors import parse_priors
+from polling.disclosure import DisclosureRules
+from polling.errors import LeaseLost, PollingError, ReleaseNotFound
+from polling.secrets import SecretsFile
+from polling.store import checks, fits, job_events, queue, releases, surveys
+from polling.store.engine import Store
+from polling.store.records import Claim, ReleaseRecord
+
+__all__ = ["check", "prepare_check", "request_of"]
+
+log = logging.getLogger("hustings.worker")
+
+
+def check(
+    claim: Claim,
+    store: Store,
+    settings: Settings,
+    *,
+    fit: Callable[..., FitResult],
+    memory: CountedParts,
+    beat: Callable[[FitProgress | None], bool],
+    stop: threading.Event,
+    clock: Callable[[], datetime],
+) -> None:
+    """Do a job of kind ``check``, and end it or give it back.
+
+    What needs no fit is kept first; what does gives way to other work, and goes on with the kind that was not made yet.
+
+    Parameters
+    ----------
+    fit
+        Runs one fit; see ``jobs.fit_run.run_fit``.
+    memory
+        Of the counts of earlier checks; not that of refits.
+    beat
+        Keeps the job; tells whether it was cancelled.
+
+    Raises
+    ------
+    LeaseLost
+        If the job belongs to another worker by now.
+    """
+    job = claim.job
+    keep_on = GivingWay(job, store, settings, beat=beat, besides=(CHECK, CONFIRM), clock=clock)
+    try:
+        with beating(lambda: beat(None), settings.heartbeat_s):
+            with store.read() as session:
+                checked = prepare_check(
+                    session, settings, survey_id=job.survey_id or "", question_id=job.question_id or "", memory=memory
+                )
+                made = {one.kind for one in checks.checks_of(session, checked.release.fit_id)}
+                request = request_of(session, settings, checked)
+            at_once = {kind: make(checked) for kind, make in CHECKS.items() if kind not in made or not job.attempt > 1}
+        with store.write() as session:
+            queue.heartbeat(session, claim, now=clock(), lease=settings.lease)  # no lease, no effect
+            _keep(session, checked.release, at_once, now=clock())
+        refits = Refits(
+            request,
+            lambda one, limits: fit(one, limits, beat=keep_on, stop=stop),
+            settings,
+            ends=time.monotonic() + settings.check_budget_s,
+        )
+        for kind in kinds(settings):
+            if kind in REFIT_CHECKS and (kind not in made or not job.attempt > 1):
+                found = REFIT_CHECKS[kind](checked, refits)
+                with store.write() as session:
+                    queue.heartbeat(session, claim, now=clock(), lease=settings.lease)
+                    _keep(session, checked.release, {kind: found}, now=clock())
+        with store.write() as session:
+            concerns = checks.concerns_of(session, checked.release.fit_id)
+            code = "check-dropped" if concerns is None else "checked"
+            queue.finish(session, claim, now=clock(), code=code, detail=_sentence(checked.release, concerns))
+    except WorkerStopping:
+        with store.write() as session:
+            queue.give_back(session, claim, now=clock())
+    except FitCancelled:
+        if keep_on.gave_way:
+            log.info("the check of %s gives way to other work", job.key)
+            with store.write() as session:
+                queue.give_back(session, claim, now=clock(), after=PAUSE)
+        else:
+            _fail(claim, store, "cancelled", "The check was cancelled while it ran.", now=clock())
+    except LeaseLost:
+        raise
+    except (PollingError, MrpError, JobsError) as error:
+        _fail(claim, store, "check-refused", str(error), now=clock())
+    except Exception as error:
+        log.exception("job %s failed", job.id)
+        detail = f"An unexpected {type(error).__name__}; the log of the worker has the details."
+        after = timedelta(seconds=settings.retry_backoff_s * 2 ** (claim.attempt - 1))
+        _fail(claim, store, "internal-error", detail, now=clock(), retry_after=after)
+
+
+def prepare_check(
+    session: Session, settings: Settings, *, survey_id: str, question_id: str, memory: CountedParts | None = None
+) -> CheckedRelease:
+    """Read what the release that is served was fitted on.
+
+    Raises
+    ------
+    ReleaseNotFound
+        If nothing is served.
+    DrawsNotFound
+        If its draws or counts are not kept any more.
+    """
+    release = releases.current_release(session, survey_id, question_id)
+    if release is None:
+        raise ReleaseNotFound(f"of question '{question_id}' any more")
+    survey = surveys.get_survey(session, survey_id, release.survey_version)
+    stored = pl.read_parquet(io.BytesIO(fits.load_counts(session, release.fit_id)))
+    declaration = survey.bundle.declaration
+    finer = None
+    try:
+        counted = count_interviews(
+            session, declaration, declaration.question(question_id), memory=memory, also=("period", "pollster")
+        )
+        finer = counted.counts
+    except (FitImpossible, PollingError) as error:  # waves that were fitted are gone, or do not fit the codebook now
+        log.info("pollsters and periods of %s/%s are not checked: %s", survey_id, question_id, error)
+    design: Any = fits.load_design(session, release.fit_id)
+    return CheckedRelease(
+        release=release,
+        electorate=electorate_of(survey.bundle),
+        design=Design.from_json(design),
+        priors=parse_priors(declaration.question(question_id).priors),
+        latents=LatentDraws.from_bytes(fits.load_draws(session, release.fit_id)),
+        counts=finer if finer is not None and _are_same(finer, stored) else stored,
+        stored=tuple(stored.columns),
+        seed=fits.get_fit(session, release.fit_id).seed,
+        rules=DisclosureRules(settings.min_people, settings.min_interviews),
+        key=SecretsFile(settings.secrets_file).disclosure_key(),
+    )
+
+
+def request_of(session: Session, settings: Settings, checked: CheckedRelease) -> FitRequest:
+    """What the release was fitted on, for the fast engine."""
+    fit = fits.get_fit(session, checked.release.fit_id)
+    survey = surveys.get_survey(session, fit.survey_id, fit.survey_version)
+    return FitRequest(
+        formula=fit.formula,
+        priors=survey.bundle.declaration.question(fit.question_id).priors,
+        seed=fit.seed,
+        engine="laplace",
+        nuts=nuts_settings(settings),
+        laplace=laplace_settings(settings),
+        electorate=checked.electorate,
+        counts=checked.counts,
+    )
+
+
+def _are_same(finer: pl.DataFrame, stored: pl.DataFrame) -> bool:
+    """Whether finer counts are of exactly the interviews that were fitted."""
+    by = [column for column in stored.columns if column in finer.columns and column not in ("n", "y")]
+    by = [column for column in by if not column.startswith("weight")]
+    sums = [pl.col("n", "y").sum()]
+    coarse = [table.group_by(by).agg(sums).sort(by) if by else table.select(sums) for table in (finer, stored)]
+    return coarse[0].equals(coarse[1].cast(coarse[0].schema))
+
+
+def _keep(
+    session: Session,
+    release: ReleaseRecord,
+    made: Mapping[str, Made],
+    *,
+    now: datetime,
+) -> None:
+    """Store checks, unless somebody in the fit was erased since it was read."""
+    if fits.get_fit(session, release.fit_id).contains_erased_at is not None:
+        return
+    for kind, (content, concerns) in made.items():
+        told = [one.to_json() for one in concerns]
+        checks.add_check(session, release, kind=kind, content=content, concerns=told, now=now)
+
+
+def _sentence(release: ReleaseRecord, concerns: tuple[checks.ConcernRecord, ...] | None) -> str:
+    if concerns is None:
+        return "Somebody in it was erased meanwhile."
+    if not concerns:
+        return f"Release {release.number} was checked: nothing is outside chance."
+    more = f" And {len(concerns) - 1} more." if len(concerns) > 1 else ""
+    return f"Release {release.number} was checked. {concerns[0].sentence}{more}"
+
+
+def _fail(
+    claim: Claim, store: Store, code: str, detail: str, *, now: datetime, retry_after: timedelta | None = None
+) -> None:
+    """End the job badly, or try again; what is served is none the worse for it."""
+    with store.write() as session:
+        ended = queue.fail(session, claim, now=now, code=code, detail=detail, retry_after=retry_after)
+        job_events.tell(session, ended, now=now)
+    log.warning("job %s, attempt %d: %s: %s", claim.job.id, claim.attempt, code, detail)

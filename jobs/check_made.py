@@ -1,0 +1,128 @@
+"""The checks of a release that need no other fit: what may be told of each, and what is wrong."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from jobs.check_ask import LEFT_OUT, PREDICTIVE, PRIORS
+from jobs.check_shown import ShownCounts, Told, told_misfits
+from mrp.checks.concerns import Concern, house_concerns, misfit_concerns, worst_first
+from mrp.checks.left_out import CAUTION, MAX_K, estimate_scores, leave_cells_out
+from mrp.checks.margins import margins_of
+from mrp.checks.misfit import judge_margins
+from mrp.checks.predictive import GroupCheck, MarginCheck, posterior_predictive
+from mrp.checks.prior_checks import prior_concerns, prior_conflicts, prior_predictive
+from mrp.design import Design
+from mrp.electorate import Electorate
+from mrp.latents import LatentDraws
+from mrp.priors import Priors
+from polling.disclosure import DisclosureRules
+from polling.store.columns import Json
+from polling.store.records import ReleaseRecord
+
+__all__ = ["CHECKS", "CheckedRelease", "Made"]
+
+type Made = tuple[dict[str, Json], tuple[Concern, ...]]
+"""What may be told of a check, and what is wrong, the worst first."""
+
+
+@dataclass(frozen=True)
+class CheckedRelease:
+    """A release with what its fit was made of."""
+
+    release: ReleaseRecord
+    electorate: Electorate
+    design: Design
+    priors: Priors
+    latents: LatentDraws
+    counts: pl.DataFrame
+    """By the columns that were stored, and by pollster and period where the waves are still the ones that were fitted.
+    Special-category data."""
+    stored: tuple[str, ...]
+    """Columns of the counts that were stored with the fit."""
+    seed: int
+    """Of the fit, and of what is drawn here."""
+    rules: DisclosureRules
+    key: bytes
+    """The installation's disclosure key."""
+
+    @cached_property
+    def shown(self) -> ShownCounts:
+        """The counts as they may be told."""
+        return ShownCounts(
+            counts=self.counts,
+            stored=self.stored,
+            electorate=self.electorate,
+            survey=self.release.survey_id,
+            question=self.release.question_id,
+            key=self.key,
+            rules=self.rules,
+        )
+
+
+def check_predictive(checked: CheckedRelease) -> Made:
+    """Posterior predictive checks by every margin."""
+    design, electorate, shown = checked.design, checked.electorate, checked.shown
+    margins = margins_of(electorate, checked.counts)
+    found = posterior_predictive(checked.latents, design, electorate, checked.counts, margins)
+    told = {one.margin.columns: shown.of(one.margin.columns) for one in found}
+    # What is judged is what may be told, and how large it is said to be comes from the perturbed counts.
+    seen = [MarginCheck(one.margin, _told_groups(one.groups, told[one.margin.columns])) for one in found]
+    misfits = judge_margins(seen, design, least=0)
+    share = float(np.clip(next((g.predicted for one in found[:1] for g in one.groups), 0.5), 0.01, 0.99))
+    concerns = (*misfit_concerns(misfits, design), *house_concerns(checked.latents, design, share=share))
+    return told_misfits(misfits, told, rules=checked.rules), worst_first(concerns)
+
+
+def check_left_out(checked: CheckedRelease) -> Made:
+    """The score of the model by leaving cells out, and beside it those of its estimates: sums over many cells."""
+    left_out = leave_cells_out(checked.latents, checked.design, checked.electorate, checked.counts)
+    scores = estimate_scores(left_out, checked.electorate, least=checked.rules.min_interviews)
+    return {
+        "caution": CAUTION,
+        "elpd": round(left_out.total, 1),
+        "se": round(left_out.se, 1),
+        "n_parameters": round(left_out.n_parameters, 1),
+        "max_k": MAX_K,
+        "share_above_max_k": round(left_out.share_bad, 3),
+        "estimates": [
+            # How many areas are large enough is a threshold on exact counts.
+            {"level": one.level} | {name: round(getattr(one, name), 4) for name in ("error", "noise", "crps", "bias")}
+            for one in scores
+        ],
+    }, ()
+
+
+def check_priors(checked: CheckedRelease) -> Made:
+    """What the priors say by themselves, and where the interviews contradict them."""
+    everybody = checked.shown.of(()).get(())
+    predictive = prior_predictive(
+        checked.design,
+        checked.electorate,
+        checked.priors,
+        seed=checked.seed,
+        observed=None if everybody is None else everybody[1],
+    )
+    conflicts = prior_conflicts(checked.latents, checked.design, checked.priors)
+    content: dict[str, Json] = {
+        "predictive": predictive.to_json(),
+        "conflicts": [
+            asdict(one) | {"distance": round(one.distance, 2), "chance": round(one.chance, 6)} for one in conflicts
+        ],
+    }
+    return content, prior_concerns(predictive, conflicts)
+
+
+CHECKS: Mapping[str, Callable[[CheckedRelease], Made]] = {
+    PREDICTIVE: check_predictive,
+    LEFT_OUT: check_left_out,
+    PRIORS: check_priors,
+}
+"""Kind -> how it is made."""
+
+
+def _told_groups(groups: tuple[GroupCheck, ...], told: Told) -> tuple[GroupCheck, ...]:
+    return tuple(replace(one, observed=told[one.levels][1]) for one in groups if one.levels in told)

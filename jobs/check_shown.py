@@ -1,0 +1,136 @@
+"""What of a check may be kept: judged on exact counts in memory, told from perturbed ones alone.
+
+A standardised residual to two digits beside a prediction is the count of answers itself. So of every group the observed
+share, the interviews and the residual are those of the perturbed counts, with the perturbation's own noise in the
+interval; groups below ``min_interviews`` are left out, with whatever was found of them. What exact counts decided is
+told in words of few letters: whether a margin fits, and which groups are off by how many whole points.
+
+The demographics and districts are told from the same perturbed cells as every other interview count of a release
+(``api.shown_counts``), so that no second noise can be averaged with the first; pollsters, periods and modes from cells
+of their own, of which nothing but these three margins is told.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from mrp.checks.margins import with_parents
+from mrp.checks.misfit import FALSE_ALARM, MarginMisfit
+from mrp.checks.predictive import INTERVAL, GroupCheck
+from mrp.electorate import Electorate
+from mrp.terms import OBSERVED
+from polling.disclosure import DisclosureRules, perturb_counts
+from polling.store.columns import Json
+
+__all__ = ["ShownCounts", "told_misfits"]
+
+_REACH = 1.6448536269514722  # of the central 90% interval
+_BANDS = (0.05, 0.01, 0.001, 0.0001)
+
+
+type Told = Mapping[tuple[str, ...], tuple[int, float, float]]
+"""Groups of a margin that may be told: interviews, share, and variance of the share's own noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCounts:
+    """Perturbs the counts of one fit."""
+
+    counts: pl.DataFrame
+    """By the district, the demographics, and of period, pollster and mode those that there are."""
+    stored: tuple[str, ...]
+    """Columns of the counts that were stored with the fit: by these everything else of a release is told."""
+    electorate: Electorate
+    survey: str
+    question: str
+    key: bytes
+    rules: DisclosureRules
+
+    def of(self, columns: tuple[str, ...]) -> Told:
+        """What may be told of a margin."""
+        cells = self.electorate.cell_columns
+        asked = [one for one in columns if one in OBSERVED and one not in cells]
+        period = ["period"] if "period" in self.stored and "period" not in cells else []
+        by = tuple(dict.fromkeys((*cells, *(period if asked in ([], ["period"]) else []), *asked)))
+        shown = perturb_counts(self.counts, by=by, survey=self.survey, question=self.question, key=self.key)
+        shown = with_parents(self._weighted(shown, by), self.electorate)
+        share = pl.col("y").sum() / pl.col("n").sum()
+        # A cell of one interview that was counted twice or not at all moves the share by less than a larger one.
+        alone = pl.col("n") <= 2
+        noise = 2 / 3 * (alone.sum() * share * (1 - share) + (~alone).sum() * (1 + share**2)) / pl.col("n").sum() ** 2
+        told = [pl.col("n").sum(), share.alias("share"), noise.alias("noise")]
+        grouped = shown.group_by(list(columns)).agg(told) if columns else shown.select(told)
+        grouped = grouped.filter(pl.col("n") >= self.rules.min_interviews)
+        return {tuple(map(str, row[: len(columns)])): row[len(columns) :] for row in grouped.iter_rows()}
+
+    def _weighted(self, shown: pl.DataFrame, by: tuple[str, ...]) -> pl.DataFrame:
+        """With weights in the likelihood: the weighted share of each cell, moved as the unweighted one was."""
+        if "weight" not in self.counts.columns:
+            return shown
+        sums = [pl.col(name).sum() for name in ("n", "y", "weight", "weight_y")]
+        exact = self.counts.group_by(by).agg(sums).rename({"n": "n exact", "y": "y exact"})
+        both = shown.join(exact, on=by, how="left", nulls_equal=True)
+        moved = pl.col("y") / pl.col("n") - pl.col("y exact") / pl.col("n exact")
+        share = (pl.col("weight_y") / pl.col("weight") + moved).clip(0, 1)
+        return both.with_columns(y=pl.when(pl.col("n") > 0).then(pl.col("n") * share).otherwise(0.0))
+
+
+def told_misfits(
+    misfits: tuple[MarginMisfit, ...], told: Mapping[tuple[str, ...], Told], *, rules: DisclosureRules
+) -> dict[str, Json]:
+    """What is kept of a posterior predictive check.
+
+    Parameters
+    ----------
+    misfits
+        Of groups that may be told alone.
+    told
+        Columns of a margin -> what may be told of it, as `ShownCounts.of` gives it.
+
+    Returns
+    -------
+    dict
+        ``interval``, ``false_alarm``, ``margins``: of each its columns, what was found ("fits" or "misfit"), an upper
+        limit of its chance, how many groups are in their interval, and the groups that may be told.
+    """
+    return {
+        "interval": INTERVAL,
+        "false_alarm": FALSE_ALARM,
+        "min_interviews": rules.min_interviews,
+        "margins": [_margin(misfit, told[misfit.check.margin.columns]) for misfit in misfits],
+    }
+
+
+def _margin(misfit: MarginMisfit, of: Told) -> dict[str, Any]:
+    columns = misfit.check.margin.columns
+    off = {one.group.levels for one in misfit.worst} if misfit.is_misfit else set()
+    groups = [_group(one, of[one.levels], is_off=one.levels in off) for one in misfit.check.groups]
+    inside = [one["low"] <= one["observed"] <= one["high"] for one in groups]
+    return {
+        "columns": list(columns),
+        "found": "misfit" if misfit.is_misfit else "fits",
+        "chance_below": next((band for band in sorted(_BANDS) if misfit.log_chance < math.log(band)), None),
+        "typical": round(misfit.typical, 2),
+        "covered": round(float(np.mean(inside)), 3) if inside else None,
+        "groups": groups,
+    }
+
+
+def _group(group: GroupCheck, told: tuple[int, float, float], *, is_off: bool) -> dict[str, Any]:
+    n, share, noise = told
+    sd = math.sqrt(group.sd**2 + noise)
+    predicted = group.predicted
+    return {
+        "levels": list(group.levels),
+        "n_interviews": int(n),
+        "observed": round(share, 4),
+        "predicted": round(predicted, 4),
+        "low": round(max(0.0, predicted - _REACH * sd), 4),
+        "high": round(min(1.0, predicted + _REACH * sd), 4),
+        "residual": round((share - predicted) / sd, 2),
+        "off": is_off,
+    }

@@ -1,0 +1,56 @@
+"""Draws of the latents from the prior: what a model believes before anybody was asked."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrp.coding import EffectCoding
+from mrp.design import Design
+from mrp.hyper import TermHypers, hyper_space
+from mrp.latents import LatentDraws
+from mrp.priors import Priors, require_priors
+from mrp.structure import correlation_root
+
+__all__ = ["prior_draws"]
+
+type Floats = NDArray[np.float64]
+
+
+def prior_draws(design: Design, priors: Priors, *, n: int, seed: int) -> LatentDraws:
+    """Independent draws of every latent from the prior.
+
+    Parameters
+    ----------
+    n
+        How many.
+    seed
+        Any integer >= 0.
+    """
+    require_priors(priors, design)
+    rng = np.random.default_rng(seed)
+    parts = [rng.normal(priors.intercept.mean, priors.intercept.sd, (n, 1))]
+    for predictor in design.predictors:
+        prior = priors.for_predictor(predictor.name)
+        parts.append(rng.normal(prior.mean, prior.sd, (n, len(predictor.coefficients))))
+    for effect, hypers in zip(design.effects, hyper_space(design, priors).terms, strict=True):
+        parts.append(_effects(effect, hypers, n, rng))
+    return LatentDraws(np.concatenate(parts, axis=1).astype(np.float32), design.latent_names)
+
+
+def _effects(effect: EffectCoding, hypers: TermHypers, n: int, rng: np.random.Generator) -> Floats:
+    """Draws of one term, shape (draw, effect)."""
+    width = len(effect.columns)
+    sd = hypers.scale * np.abs(rng.standard_normal((n, width)))
+    if (basis := effect.basis) is not None:
+        return np.asarray(sd * (rng.standard_normal((n, basis.shape[1])) @ basis.T))
+    noise = rng.standard_normal((n, effect.n_groups, width))
+    partial = np.array([2 * rng.beta(a, b, n) - 1 for a, b in hypers.shapes])
+    if effect.kind == "ar1":
+        values = noise[:, :, 0]
+        for at in range(1, values.shape[1]):
+            values[:, at] = partial[0] * values[:, at - 1] + np.sqrt(1 - partial[0] ** 2) * values[:, at]
+        return np.asarray(sd * values)
+    if hypers.shapes:
+        for draw in range(n):
+            root = np.array(correlation_root(partial[:, draw], width), dtype=np.float64)
+            noise[draw] = noise[draw] @ root.T
+    return np.asarray((sd[:, None, :] * noise).reshape(n, -1))

@@ -1,0 +1,88 @@
+r"""Shares among interviews that are known as counts of cells with noise in them, raw or weighted.
+
+    share           = sum w_c y_c / sum w_c n_c,                                          cut to [0, 1]
+    1 / n_effective = [sum w_c^2 n_c + sum w_c^2 k_c (v_y + s^2 v_n) / (s (1 - s))] / (sum w_c n_c)^2
+
+with y_c first answers of n_c interviews in cell c, both with independent noise of mean 0 and variances v_y and v_n for
+each of k_c occupied cells, and w_c what an interview weighs. The first term is Kish's, of sampling; the second is that
+of the noise, measured in the sampling variance of one interview; s is the share with two answers of either kind added
+(Agresti and Coull 1998), so that it is neither 0 nor 1. The interval is Wilson's with n_effective interviews.
+
+References
+----------
+Agresti and Coull (1998), "Approximate is better than 'exact' for interval estimation of binomial proportions", The
+American Statistician 52(2), 119-126.
+"""
+
+import numpy as np
+import polars as pl
+
+from mrp.direct import wilson_interval
+from mrp.errors import CountsError
+from mrp.quantity import require_interval
+
+__all__ = ["perturbed_shares"]
+
+
+def perturbed_shares(
+    cells: pl.DataFrame, *, by: tuple[str, ...] = (), count_noise: float, answer_noise: float, interval: float = 0.9
+) -> pl.DataFrame:
+    """Share of the first answer among the interviews of each group.
+
+    Parameters
+    ----------
+    cells
+        ``by``, ``n`` interviews and ``y`` first answers with noise, ``weight`` of one interview (>= 0), and ``noisy``:
+        for how many occupied cells the row stands (1, or its expectation where that is not to be told).
+    by
+        Columns that make a group. Empty: everybody.
+    count_noise, answer_noise
+        Variances v_n and v_y of the noise of one cell.
+    interval
+        Probability of the interval, in (0, 1).
+
+    Returns
+    -------
+    polars.DataFrame
+        ``by``, ``n_interviews``, ``n_effective``, ``design_effect`` (of the weights alone), ``share``, ``low``,
+        ``high``; sorted by ``by``. A group without interviews, or whose interviews all weigh nothing, has no row.
+
+    Raises
+    ------
+    CountsError
+        If a column is missing.
+    ValueError
+        If ``interval`` is not inside (0, 1).
+    """
+    require_interval(interval)
+    if missing := [name for name in (*by, "n", "y", "weight", "noisy") if name not in cells.columns]:
+        raise CountsError(f"the cells have no column {missing[0]!r}; they have {', '.join(cells.columns)}")
+    n, y, w = (pl.col(name).cast(pl.Float64) for name in ("n", "y", "weight"))
+    sums = [
+        n.sum().alias("n_interviews"),
+        (w * n).sum().alias("_sum"),
+        (w * y).sum().alias("_yes"),
+        (w**2 * n).sum().alias("_square"),
+        (w**2 * pl.col("noisy").cast(pl.Float64)).sum().alias("_noise"),
+    ]
+    table = cells.group_by(by).agg(sums).sort(by) if by else cells.select(sums)
+    table = table.filter(pl.col("_sum") > 0)
+    total, square, noise, n_interviews = (
+        table[name].to_numpy() for name in ("_sum", "_square", "_noise", "n_interviews")
+    )
+    share = np.clip(table["_yes"].to_numpy() / total, 0, 1)
+    of_sampling = total**2 / square
+    inner = (share * of_sampling + 2) / (of_sampling + 4)
+    of_noise = noise * (answer_noise + inner**2 * count_noise) / (inner * (1 - inner))
+    n_effective = total**2 / (square + of_noise)
+    low, high = wilson_interval(share, n_effective, interval)
+    numbers = {
+        "n_effective": n_effective,
+        "design_effect": n_interviews / of_sampling,
+        "share": share,
+        "low": low,
+        "high": high,
+    }
+    return table.select(*by, pl.col("n_interviews").cast(pl.Int64)).with_columns(
+        pl.Series(name, values, dtype=pl.Float64) for name, values in numbers.items()
+    )

@@ -1,0 +1,78 @@
+"""Small answers to draw: shares and intervals that a test can look up."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from api.answer_payloads import AreaEstimate, EstimatesPayload, IntervalEnds
+from api.payloads import ConfirmationPayload
+
+HEAD: dict[str, Any] = {
+    "survey": "town",
+    "question": "bypass",
+    "text": "Should the town build the bypass?",
+    "option": "yes",
+    "base": ["answered"],
+    "weights": "ignored",
+    "interval": 0.9,
+    "release_id": "r1",
+    "release_number": 1,
+    "published_at": datetime(2026, 3, 2, 12, tzinfo=UTC),
+    "data_through": date(2026, 3, 1),
+    "stale_since": None,
+    "stale_reason": None,
+    "engine": "laplace",
+    "survey_version": 1,
+    "warnings": [],
+    "data_notes": [],
+    "confirmation": ConfirmationPayload("none", None, "It was not asked."),
+    "period": None,
+    "level": "district",
+    "by": [],
+    "where": {},
+    "merge": {},
+    "withheld": [],
+    "next_cursor": None,
+}
+"""The fields of an answer by areas and groups."""
+
+
+def share_fields(share: float, low: float, high: float, *, flags: Sequence[str] = ()) -> dict[str, Any]:
+    """The fields of a share; the interval of one half is half as wide."""
+    inner = IntervalEnds(0.5, share - (share - low) / 2, share + (high - share) / 2)
+    return {
+        "share": share,
+        "low": low,
+        "high": high,
+        "intervals": [IntervalEnds(0.9, low, high), inner],
+        "sd": (high - low) / 3.29,
+        "mc_error": 0.001,
+        "n_people": 1000.0,
+        "n_interviews": 100,
+        "n_effective": 90.0,
+        "n_equivalent": 200.0,
+        "n_equivalent_mc_error": 1.0,
+        "pooling": 0.5,
+        "pooling_mc_error": 0.01,
+        "flags": list(flags),
+    }
+
+
+def estimate(
+    area: str,
+    share: float,
+    low: float,
+    high: float,
+    *,
+    name: str | None = None,
+    groups: dict[str, str] | None = None,
+    flags: Sequence[str] = (),
+) -> AreaEstimate:
+    """One row."""
+    fields = share_fields(share, low, high, flags=flags)
+    return AreaEstimate(area=area, area_name=name or area, groups=groups or {}, **fields)
+
+
+def answer(rows: Sequence[AreaEstimate], **head: Any) -> EstimatesPayload:
+    """An answer with these rows."""
+    return EstimatesPayload(**{**HEAD, **head}, estimates=list(rows))

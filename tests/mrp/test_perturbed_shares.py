@@ -1,0 +1,100 @@
+"""Shares from noisy counts: by hand, without noise as interviews give them, and intervals that cover with it."""
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+from scipy.stats import binom
+
+from mrp.direct import direct_estimates
+from mrp.errors import CountsError
+from mrp.perturbed_shares import perturbed_shares
+
+
+def table(n: list[float], y: list[float], weight: list[float] | None = None, place: str = "a") -> pl.DataFrame:
+    ones = [1.0] * len(n)
+    return pl.DataFrame({"place": [place] * len(n), "n": n, "y": y, "weight": weight or ones, "noisy": [1] * len(n)})
+
+
+def test_by_hand():
+    row = perturbed_shares(table([10, 30], [4, 6], [2.0, 1.0]), count_noise=0.5, answer_noise=1.5).row(0, named=True)
+
+    # Weighted answers 14 of 50; sum w^2 n = 70, so that sampling is worth 2500 / 70 interviews.
+    assert row["share"] == pytest.approx(0.28)
+    assert row["n_interviews"] == 40
+    assert row["design_effect"] == pytest.approx(40 * 70 / 2500)
+    s = (14 / 50 * 2500 / 70 + 2) / (2500 / 70 + 4)
+    noise = 5 * (1.5 + s**2 * 0.5) / (s * (1 - s))
+    assert row["n_effective"] == pytest.approx(2500 / (70 + noise))
+    assert row["low"] < 0.28 < row["high"]
+
+
+COUNTS = st.lists(
+    st.integers(1, 9).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.floats(0.1, 5))),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(deadline=None, max_examples=50)
+@given(counts=COUNTS)
+def test_without_noise_it_is_what_interviews_give(counts: list[tuple[int, int, float]]):
+    n, y, w = (list(one) for one in zip(*counts, strict=True))
+    told = perturbed_shares(table(n, y, w), by=("place",), count_noise=0, answer_noise=0)
+    interviews = pl.DataFrame(
+        [("a", "yes" if i < y_c else "no", w_c) for n_c, y_c, w_c in counts for i in range(n_c)],
+        schema=["place", "vote", "w"],
+        orient="row",
+    )
+    expected = direct_estimates(interviews, by=("place",), answer="vote", option="yes", weight=interviews["w"])
+
+    for column in ("n_interviews", "n_effective", "design_effect", "share", "low", "high"):
+        assert_allclose(told[column].to_numpy(), expected[column].to_numpy(), rtol=1e-9, atol=1e-9)
+
+
+@settings(deadline=None, max_examples=50)
+@given(counts=COUNTS, noise=st.floats(0.1, 3))
+def test_noise_widens_the_interval_and_never_leaves_the_shares(counts: list[tuple[int, int, float]], noise: float):
+    n, y, w = (list(one) for one in zip(*counts, strict=True))
+    with_it = perturbed_shares(table(n, [one + 9 for one in y], w), count_noise=noise, answer_noise=noise).row(
+        0, named=True
+    )
+    without = perturbed_shares(table(n, [one + 9 for one in y], w), count_noise=0, answer_noise=0).row(0, named=True)
+
+    assert 0 <= with_it["low"] <= with_it["share"] + 1e-12
+    assert with_it["share"] - 1e-12 <= with_it["high"] <= 1
+    assert with_it["n_effective"] < without["n_effective"]
+
+
+def test_intervals_cover_with_the_noise_in_them_and_not_without():
+    # 400 polls of 300 people in 60 cells. Wilson's interval covers about as often as it says; fails by chance 1 in 1e6.
+    rng = np.random.default_rng(7)
+    covered = dict.fromkeys((True, False), 0)
+    for _ in range(400):
+        n = rng.multinomial(300, np.full(60, 1 / 60))
+        y = rng.binomial(n, 0.35)
+        n_noise = np.where(n > 0, rng.integers(-1, 2, 60), 0)
+        y_noise = np.where(n > 0, rng.geometric(2 / 3, 60) - rng.geometric(2 / 3, 60), 0)
+        poll = table((n + n_noise).tolist(), (y + y_noise).tolist()).with_columns(noisy=pl.Series((n > 0).astype(int)))
+        for known in covered:
+            noise = {"count_noise": 2 / 3, "answer_noise": 3 / 2} if known else {"count_noise": 0, "answer_noise": 0}
+            row = perturbed_shares(poll, interval=0.9, **noise).row(0, named=True)
+            covered[known] += row["low"] <= 0.35 <= row["high"]
+    least, most = binom.interval(1 - 1e-6, 400, 0.9)
+
+    assert least <= covered[True] <= most
+    assert covered[False] < least
+
+
+def test_groups_are_sorted_and_one_that_weighs_nothing_has_no_row():
+    both = pl.concat([table([40], [10], place="b"), table([50], [10], place="a"), table([9], [3], [0.0], place="c")])
+
+    assert perturbed_shares(both, by=("place",), count_noise=0, answer_noise=0)["place"].to_list() == ["a", "b"]
+    assert perturbed_shares(both.clear(), by=("place",), count_noise=0, answer_noise=0).height == 0
+
+
+def test_a_missing_column_is_named():
+    with pytest.raises(CountsError, match="no column 'noisy'"):
+        perturbed_shares(table([1], [1]).drop("noisy"), count_noise=0, answer_noise=0)
