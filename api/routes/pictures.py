@@ -35,6 +35,7 @@ class FigurePayload(msgspec.Struct, frozen=True):
     name: Annotated[str, Meta(description="Its name in the URL.")]
     title: Annotated[str, Meta(description="What it asks, in a line.")]
     caption: Annotated[str, Meta(description="What is to be seen in it and what it should look like, in plain words.")]
+    alt: Annotated[str, Meta(description="A text in its place, for whoever does not see it.")]
     url: Annotated[str, Meta(description="Where it is, as SVG.")]
 
 
@@ -65,7 +66,7 @@ def list_figures(
     return FigureList(
         release_id=release.id,
         engine=release.engine,
-        figures=[FigurePayload(one.name, one.title, one.caption, f"{base}/{one.name}") for one in kinds],
+        figures=[FigurePayload(one.name, one.title, one.caption, one.alt, f"{base}/{one.name}") for one in kinds],
     )
 
 
