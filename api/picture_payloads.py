@@ -14,6 +14,7 @@ class FigurePayload(msgspec.Struct, frozen=True):
     name: Annotated[str, Meta(description="Its name in the URL.")]
     title: Annotated[str, Meta(description="What it asks, in a line.")]
     caption: Annotated[str, Meta(description="What is to be seen in it and what it should look like, in plain words.")]
+    alt: Annotated[str, Meta(description="A text in its place, for whoever does not see it.")]
     url: Annotated[str, Meta(description="Where it is, as SVG.")]
 
 

@@ -47,7 +47,7 @@ def list_figures(
     return FigureList(
         release_id=release.id,
         engine=release.engine,
-        figures=[FigurePayload(one.name, one.title, one.caption, f"{base}/{one.name}") for one in kinds],
+        figures=[FigurePayload(one.name, one.title, one.caption, one.alt, f"{base}/{one.name}") for one in kinds],
     )
 
 
