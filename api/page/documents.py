@@ -86,9 +86,10 @@ async def figure_file(
 ) -> Response[Any]:
     """A figure of the fit, as the page of diagnostics shows it."""
     about = {"survey_id": survey_id, "release_id": release_id, "name": name, "request": request, "services": services}
+    figure: Any = get_figure.fn
     # A page asks for all of them at once, and the first one draws all: who waits for that holds no thread.
     async with _TURNS.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
-        found: Response[Any] = await sync_to_thread(get_figure.fn, **about)
+        found: Response[Any] = await sync_to_thread(figure, **about)
     found.headers["Vary"] = "Cookie"
     return found
 
