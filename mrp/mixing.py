@@ -82,9 +82,12 @@ class MixingPrior:
 
     def draw(self, rng: np.random.Generator, size: Any) -> Floats:
         """Draws of phi."""
+        return self.quantile(rng.random(size))
+
+    def quantile(self, share: Any) -> Floats:
+        """Below which phi is with a probability, of the shape of ``share``."""
         grid = np.linspace(0, 1, 2001)
         distance = self.distance(grid)
-        share = rng.random(size)
         if abs(self.rate) * distance[-1] < 1e-8:
             return np.asarray(np.interp(share * distance[-1], distance, grid))
         drawn = -np.log1p(share * np.expm1(-self.rate * distance[-1])) / self.rate

@@ -10,7 +10,7 @@ from api.auth import Principal
 from api.page.asking import ask_release
 from api.page.heads import Head, head_of
 from api.page.render import Shown, part, whole_page
-from api.routes.pictures import get_figure, list_figures
+from api.routes.pictures import answer_figure, list_figures
 from api.routes.releases import diagnostics_of, find_release
 from api.services import Services
 from api.statement import statement_of
@@ -83,8 +83,6 @@ def figure_file(
     services: NamedDependency[Services],
 ) -> Response[Any]:
     """A figure of the fit, as the page of diagnostics shows it."""
-    found: Response[Any] = get_figure.fn(
-        survey_id=survey_id, release_id=release_id, name=name, request=request, services=services
-    )
+    found = answer_figure(request, services, survey_id, release_id, name)
     found.headers["Vary"] = "Cookie"
     return found

@@ -21,7 +21,7 @@ from jobs import ledger
 from jobs.pictures import VERSION
 from polling.store import fits, surveys
 
-__all__ = ["pictures_routes"]
+__all__ = ["answer_figure", "pictures_routes"]
 
 RELEASE: Final = "/v1/surveys/{survey_id:str}/releases/{release_id:str}"
 SVG: Final = "image/svg+xml"
@@ -72,18 +72,7 @@ def get_figure(
     services: NamedDependency[Services],
 ) -> Response[str]:
     """Drawn by ArviZ when somebody asks first, which takes some seconds, and kept for as long as the draws."""
-    with services.store.read() as session:
-        release = find_release(session, survey_id, release_id)
-    svg = figure_of(services, release, name)
-    headers = {
-        "ETag": f'"{hashlib.sha256(svg.encode()).hexdigest()[:32]}"',
-        "Cache-Control": "private, no-cache",
-        "Content-Security-Policy": FIGURE_POLICY,
-        "Vary": "Authorization",
-    }
-    if matches(request.headers.get("if-none-match"), headers["ETag"]):
-        return Response("", status_code=304, headers=headers)
-    return Response(svg, media_type=SVG, headers=headers)
+    return answer_figure(request, services, survey_id, release_id, name)
 
 
 @get(
@@ -149,6 +138,24 @@ def get_datatree(
     name = file_name("nc", survey_id, release.question_id, "fit", release.number)
     headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return Response(content, media_type=NETCDF, headers=headers)
+
+
+def answer_figure(
+    request: Request[Any, Any, Any], services: Services, survey_id: str, release_id: str, name: str
+) -> Response[str]:
+    """A picture with its validator."""
+    with services.store.read() as session:
+        release = find_release(session, survey_id, release_id)
+    svg = figure_of(services, release, name)
+    headers = {
+        "ETag": f'"{hashlib.sha256(svg.encode()).hexdigest()[:32]}"',
+        "Cache-Control": "private, no-cache",
+        "Content-Security-Policy": FIGURE_POLICY,
+        "Vary": "Authorization",
+    }
+    if matches(request.headers.get("if-none-match"), headers["ETag"]):
+        return Response("", status_code=304, headers=headers)
+    return Response(svg, media_type=SVG, headers=headers)
 
 
 pictures_routes = Router("/", route_handlers=[list_figures, get_figure, get_datatree])

@@ -41,6 +41,10 @@ def _effects(effect: EffectCoding, hypers: TermHypers, n: int, rng: np.random.Ge
     """Draws of one term, shape (draw, effect)."""
     width = len(effect.columns)
     sd = hypers.scale * np.abs(rng.standard_normal((n, width)))
+    if hypers.mixing is not None and effect.basis is not None:
+        phi = hypers.mixing.draw(rng, (n, 1))
+        spread = np.sqrt(1 - phi + phi * effect.directions)
+        return np.asarray(sd * ((spread * rng.standard_normal((n, effect.size))) @ effect.basis.T))
     if (basis := effect.basis) is not None:
         coordinates = rng.standard_normal((n, basis.shape[1]))
         if hypers.mixing is not None:

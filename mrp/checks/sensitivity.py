@@ -3,7 +3,7 @@ r"""Power-scaling: would a slightly stronger or weaker prior, or a little more o
 The posterior proportional to p(y | z)^a p(theta)^b is that of the fit at a = b = 1. Moving one power by a hundredth
 weighs the draws by p^(a - 1), which moves a quantity's distribution; its cumulative Jensen-Shannon distance from the
 unmoved one, per doubling of the power, is the sensitivity. Scaled is the prior of intercept, coefficients, standard
-deviations and correlations, not the distribution of effects given these, which is the model.
+deviations, correlations and mixings, not the distribution of effects given these, which is the model.
 
     prior >= 0.05, likelihood >= 0.05     prior and data pull in different directions: conflict
     prior >= 0.05, likelihood < 0.05      the data say little, the prior decides: weak data
@@ -86,8 +86,8 @@ def sensitivity(
     priors
         Of the fit.
     hypers
-        Natural values of standard deviations, then correlations, as in `mrp.hyper.HyperSpace`, of each of the draws of
-        ``latents``; shape (draw, parameter).
+        Natural values of standard deviations, correlations and mixings, as in `mrp.hyper.HyperSpace`, of each of the
+        draws of ``latents``; shape (draw, parameter).
 
     Returns
     -------
@@ -113,7 +113,7 @@ def sensitivity(
 def log_priors(
     latents: LatentDraws, design: Design, priors: Priors, hypers: NDArray[np.floating[Any]]
 ) -> Mapping[str, Floats]:
-    """Log prior density of each parameter at each draw: intercept, coefficients, sds, correlations.
+    """Log prior density of each parameter at each draw: intercept, coefficients, sds, correlations, mixings.
 
     Raises
     ------

@@ -19,10 +19,14 @@ from mrp.figures import CATALOGUE, draw_figures
 from mrp.fit import FittedModel, fit_model
 from mrp.laplace.engine import LaplaceSettings
 from mrp.nuts import NutsSettings
+from tests.mrp.maps import EIGHT, on_map
 from tests.mrp.worlds import electorate
 
-WORLD = electorate(n_districts=6, seed=5)
-DESIGN = build_design("lean + (1|district) + (sex|age)", WORLD)
+WORLD = on_map(electorate(n_districts=6, seed=5), EIGHT[:5])
+DESIGN = build_design("lean + bym2(district) + (sex|age)", WORLD)
+
+
+PARAMETERS = ("sd", "correlation", "mixing")
 
 
 def interviews() -> pl.DataFrame:
@@ -98,11 +102,22 @@ def test_statistics_of_the_sampler_are_those_of_the_kept_draws(fitted: FittedMod
 
 def test_hypers_have_the_names_of_the_summary():
     assert hyper_names(DESIGN) == (
-        "sd (1|district)",
+        "sd bym2(district)",
         "sd (1+sex|age)[1]",
         "sd (1+sex|age)[sex[male]]",
         "correlation (1+sex|age)",
+        "mixing bym2(district)",
     )
+
+
+def test_priors_stand_beside_what_became_of_them(tree: Any):
+    prior = tree["prior"]
+    n = prior["sd bym2(district)"].size
+
+    assert set(prior.data_vars) == {name for name in tree["posterior"].data_vars if str(name).split()[0] in PARAMETERS}
+    # As many quantiles as draws, so that chance has no part in it.
+    assert abs(float((prior["mixing bym2(district)"] < 0.5).mean()) - 0.67) < 1.5 / n
+    assert abs(float((prior["correlation (1+sex|age)"] < 0).mean()) - 0.5) < 1.5 / n
 
 
 def test_without_evidence_there_are_the_latents(fitted: FittedModel):
