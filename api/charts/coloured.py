@@ -7,13 +7,13 @@ from api.answer_payloads import GroupsHead
 from api.charts.chart import percent
 from api.charts.layout import WIDTH
 from api.charts.map_classes import MapClasses
-from api.charts.theme import MAP_CLASSES, variable
+from api.charts.theme import MAP_CLASSES, SMALL, variable
 
 __all__ = ["LEGEND", "area_layer", "legend", "pixels", "text_layer"]
 
-LEGEND = 126.0
+LEGEND = 132.0
 """Height that the legend takes, px."""
-LEFT, CELL, ROW = 16.0, 26.0, 15.0
+LEFT, CELL, ROW = 18.0, 26.0, 16.0
 
 
 def area_layer(kind: str, mark: str, values: list[dict[str, Any]], place: dict[str, Any]) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def text_layer(
             "align": align,
             "baseline": baseline,
             "fontWeight": weight,
-            "fontSize": 12,
+            "fontSize": SMALL,
             "limit": limit,
         },
         "encoding": {**pixels("x", "y"), "text": {"field": "text", "type": "nominal"}},
