@@ -34,6 +34,7 @@ from jobs.refit import electorate_of, laplace_settings, nuts_settings
 from jobs.settings import Settings
 from mrp.design import Design
 from mrp.errors import MrpError
+from mrp.evidence import Evidence
 from mrp.latents import LatentDraws
 from mrp.priors import parse_priors
 from polling.disclosure import DisclosureRules
@@ -89,8 +90,8 @@ def check(
                 request = request_of(session, settings, checked)
             at_once = {kind: make(checked) for kind, make in CHECKS.items() if kind not in made or not job.attempt > 1}
         with store.write() as session:
-            queue.heartbeat(session, claim, now=clock(), lease=settings.lease)  # no lease, no effect
             _keep(session, checked.release, at_once, now=clock())
+            queue.heartbeat(session, claim, now=clock(), lease=settings.lease)  # no lease, no effect
         refits = Refits(
             request,
             lambda one, limits: fit(one, limits, beat=keep_on, stop=stop),
@@ -101,8 +102,8 @@ def check(
             if kind in REFIT_CHECKS and (kind not in made or not job.attempt > 1):
                 found = REFIT_CHECKS[kind](checked, refits)
                 with store.write() as session:
-                    queue.heartbeat(session, claim, now=clock(), lease=settings.lease)
                     _keep(session, checked.release, {kind: found}, now=clock())
+                    queue.heartbeat(session, claim, now=clock(), lease=settings.lease)
         with store.write() as session:
             concerns = checks.concerns_of(session, checked.release.fit_id)
             code = "check-dropped" if concerns is None else "checked"
@@ -155,12 +156,14 @@ def prepare_check(
     except (FitImpossible, PollingError) as error:  # waves that were fitted are gone, or do not fit the codebook now
         log.info("pollsters and periods of %s/%s are not checked: %s", survey_id, question_id, error)
     design: Any = fits.load_design(session, release.fit_id)
+    evidence = fits.load_evidence(session, release.fit_id)
     return CheckedRelease(
         release=release,
         electorate=electorate_of(survey.bundle),
         design=Design.from_json(design),
         priors=parse_priors(declaration.question(question_id).priors),
         latents=LatentDraws.from_bytes(fits.load_draws(session, release.fit_id)),
+        hypers=None if evidence is None else Evidence.from_bytes(evidence).hypers,
         counts=finer if finer is not None and _are_same(finer, stored) else stored,
         stored=tuple(stored.columns),
         seed=fits.get_fit(session, release.fit_id).seed,
@@ -207,6 +210,8 @@ def _keep(
     for kind, (content, concerns) in made.items():
         told = [one.to_json() for one in concerns]
         checks.add_check(session, release, kind=kind, content=content, concerns=told, now=now)
+    if made:
+        checks.tell(session, release, now=now)
 
 
 def _sentence(release: ReleaseRecord, concerns: tuple[checks.ConcernRecord, ...] | None) -> str:

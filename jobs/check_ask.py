@@ -21,6 +21,7 @@ __all__ = [
     "POLLSTERS",
     "PREDICTIVE",
     "PRIORS",
+    "SENSITIVITY",
     "ask_check",
     "ask_next_check",
     "kinds",
@@ -28,13 +29,13 @@ __all__ = [
 
 CHECK = "check"
 """The kind of job that checks the release that is served."""
-PREDICTIVE, LEFT_OUT, PRIORS = "posterior-predictive", "left-out", "priors"
+PREDICTIVE, LEFT_OUT, PRIORS, SENSITIVITY = "posterior-predictive", "left-out", "priors", "sensitivity"
 POLLSTERS, AREAS = "held-out-pollsters", "held-out-areas"
 
 
 def kinds(settings: Settings) -> tuple[str, ...]:
     """Kinds of checks that a job makes of every release; those that fit again only if there is time for it."""
-    at_once = (PREDICTIVE, LEFT_OUT, PRIORS)
+    at_once = (PREDICTIVE, LEFT_OUT, PRIORS, SENSITIVITY)
     return (*at_once, POLLSTERS, AREAS) if settings.check_budget_s > 0 else at_once
 
 

@@ -11,7 +11,7 @@ from api.charts.theme import MAP_CLASSES, variable
 
 __all__ = ["LEGEND", "area_layer", "legend", "pixels", "text_layer"]
 
-LEGEND = 118.0
+LEGEND = 126.0
 """Height that the legend takes, px."""
 LEFT, CELL, ROW = 16.0, 26.0, 15.0
 
@@ -44,10 +44,11 @@ def legend(head: GroupsHead, classes: MapClasses, top: float) -> list[dict[str, 
     ]
     right = LEFT + CELL * MAP_CLASSES[0] + 10
     edges = classes.share_edges
-    decimals = 0 if abs(100 * classes.share_step % 1) < 1e-6 else 1
+    written = edges[::2]
+    decimals = 0 if all(abs(100 * edge - round(100 * edge)) < 1e-6 for edge in written) else 1
     shares = [
-        {"x": LEFT + CELL * number, "y": first - 8, "text": f"{100 * edges[number]:.{decimals}f}%"}
-        for number in range(0, len(edges), 2)
+        {"x": LEFT + 2 * CELL * number, "y": first - 8, "text": f"{100 * edge:.{decimals}f}%"}
+        for number, edge in enumerate(written)
     ]
     widths = classes.width_edges
     texts = [

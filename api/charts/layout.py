@@ -26,7 +26,7 @@ TOP = 6
 ONE_LINE = 20
 """Characters of a name that fit into one line; a longer one has two, in smaller letters."""
 SMALL = 11
-CHARACTER = 6.6
+CHARACTER = 7.6
 """Mean width of a character, px, with some to spare."""
 KEY_LINE = 20
 MANY_ROWS = 20

@@ -1,7 +1,9 @@
 """Which colour of the map's palette a share with its interval gets; see `api.charts.theme` for the palette.
 
 Shares fall into eight classes of equal, round width about those that there are; widths of intervals into four rows. In
-row R, 2^R neighbouring classes are one: the palette tells apart only what the intervals can.
+row R, 2^R neighbouring classes are one: the palette tells apart only what the intervals can. For the same reason the
+eight classes together are never narrower than the narrowest interval: districts of 63% and 64%, each give or take 20
+points, have one colour.
 """
 
 import math
@@ -67,20 +69,23 @@ def map_classes(shares: Sequence[float], widths: Sequence[float]) -> MapClasses:
     widths
         Upper minus lower end of each interval.
     """
-    share_low, share_step = _cover(shares or (0.0, 1.0), SHARE_STEPS, N_CLASSES, most=1.0)
-    width_low, width_step = _cover(widths or (0.0, 0.1), WIDTH_STEPS, N_ROWS, most=None)
+    least = min(widths, default=0.0) / N_CLASSES
+    share_low, share_step = _cover(shares or (0.0, 1.0), SHARE_STEPS, N_CLASSES, least=least, most=1.0)
+    width_low, width_step = _cover(widths or (0.0, 0.1), WIDTH_STEPS, N_ROWS, least=least, most=None)
     return MapClasses(share_low, share_step, width_low, width_step)
 
 
 def _cover(
-    values: Sequence[float], steps: Sequence[float], n_classes: int, *, most: float | None
+    values: Sequence[float], steps: Sequence[float], n_classes: int, *, least: float, most: float | None
 ) -> tuple[float, float]:
-    """Where ``n_classes`` classes of the smallest round width begin that hold all values, and that width.
+    """Where ``n_classes`` classes of the smallest round width, at least ``least``, begin that hold all values; and it.
 
     Of shares (``most`` given) the values lie in the middle of the classes; widths begin with the first.
     """
     low, high = min(values), max(values)
     for step in steps:
+        if step < least - EPSILON and step != steps[-1]:
+            continue
         first = math.floor(low / step + EPSILON)
         used = math.floor(high / step + EPSILON) + 1 - first
         if used > n_classes and not (used == n_classes + 1 and (first + n_classes) * step >= high - EPSILON):

@@ -190,6 +190,19 @@ def _print_priors(content: Any) -> None:
     print_table(("term", "prior", "posterior, in its scales", "chance"), rows)
 
 
+def _print_sensitivity(content: Any) -> None:
+    rows = [
+        (one["name"], one["prior"], one["likelihood"], one["diagnosis"], one["leans_on"] or "")
+        for one in content.get("quantities", ())
+        if one["diagnosis"] != "fine" or one["name"] == "nation"
+    ]
+    if rows:
+        click.echo(
+            f"\nSensitivity to priors and interviews, where that to priors is {content['sensitive_from']} and more:"
+        )
+        print_table(("", "prior", "interviews", "", "leans on"), rows[:MOST_GROUPS])
+
+
 def _print_held_out(content: Any) -> None:
     if "skipped" in content:
         return
@@ -213,6 +226,7 @@ _SHOWN = {
     "posterior-predictive": _print_predictive,
     "left-out": _print_left_out,
     "priors": _print_priors,
+    "sensitivity": _print_sensitivity,
     "held-out-pollsters": _print_held_out,
     "held-out-areas": _print_held_out,
 }

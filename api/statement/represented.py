@@ -12,7 +12,7 @@ __all__ = ["representation_section"]
 
 def representation_section(records: Records) -> StatementSection:
     """Sample against frame, as the representation report of the release has it; numbers of demographics alone."""
-    title, asked = "Whom the interviews represent", ["AAPOR 8", "ESOMAR/WAPOR"]
+    title, asked = "Sample against population", ["AAPOR 8", "ESOMAR/WAPOR"]
     if records.shown is None:
         text = [
             "The counts behind this release are deleted, so that its sample cannot be compared with the frame again."

@@ -54,6 +54,9 @@ class GroupMisfit:
     difference: float
     """Observed minus predicted share, beyond what the margin's parts explain."""
     z: float
+    """The same, standardised."""
+    sd: float
+    """Its standard deviation if the model is right."""
     log_chance: float
     """Natural logarithm of its p value, corrected for all tests; at most 0."""
 
@@ -87,8 +90,7 @@ def judge_margins(checks: Sequence[MarginCheck], design: Design, *, least: int =
     Parameters
     ----------
     checks
-        What `mrp.checks.predictive.posterior_predictive` found. Chances are those of the residuals ``z``, sizes those
-        of ``observed``, where somebody who tells them may have put the shares of perturbed counts.
+        What `mrp.checks.predictive.posterior_predictive` found.
     design
         Of the fit: which margins have a term of their own.
     least
@@ -111,10 +113,7 @@ def _judge(check: MarginCheck, *, n_tests: float) -> MarginMisfit:
     sd = np.array([max(g.sd, 1e-12) for g in groups])
     n = np.array([float(g.n) for g in groups])
     residual = np.array([g.z for g in groups]) * sd
-    # What is told of a group: the difference of the shares, which may be those of perturbed counts.
-    difference = np.array([g.observed - g.predicted for g in groups])
     rest, leverage, rank = _rest(check, residual, sd)
-    told = _rest(check, difference, sd)[0]
     free = np.sqrt(np.maximum(1 - leverage, 0.0))
     judged = free > 1e-6  # a group that is alone at its level is explained by it
     z = np.divide(rest, sd * free, out=np.zeros_like(rest), where=judged)
@@ -123,9 +122,9 @@ def _judge(check: MarginCheck, *, n_tests: float) -> MarginMisfit:
     spread = float(chi2.logsf(float(((rest / sd) ** 2).sum()), freedom)) if freedom > 0 else 0.0
     excess = n @ (rest**2 - sd**2 * (1 - leverage)) / n.sum()
     worst = [
-        GroupMisfit(groups[g], float(told[g]), float(z[g]), float(single[g]))
+        GroupMisfit(groups[g], float(rest[g]), float(z[g]), float(sd[g] * free[g]), float(single[g]))
         for g in np.argsort(single, kind="stable")
-        if single[g] < math.log(FALSE_ALARM) and np.sign(z[g]) * told[g] >= SMALLEST
+        if single[g] < math.log(FALSE_ALARM) and abs(rest[g]) >= SMALLEST
     ]
     return MarginMisfit(
         check=check,

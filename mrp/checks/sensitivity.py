@@ -46,6 +46,8 @@ SENSITIVE, NAMED = 0.05, 0.1
 """From the first on the authors of the method call a posterior sensitive; estimates are named from the second on, as
 those of districts with few interviews lean on the sd of districts a little, and should."""
 _STEP = 0.01
+# Draws whose shares are held in double precision at a time.
+_PORTION = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,8 @@ def log_priors(
             found[name] = (a - 1) * np.log(unit) + (b - 1) * np.log1p(-unit)
     for term in space.terms:
         if term.mixing is not None:
-            found[mixing_name(term.term)] = term.mixing.log_density(values[:, term.mixings.start])
+            share = np.clip(values[:, term.mixings.start], 1e-9, 1 - 1e-9)
+            found[mixing_name(term.term)] = term.mixing.log_density(share)
     return found
 
 
@@ -229,10 +232,12 @@ def _distance(values: Floats, weight: Floats) -> float:
 
 def _log_likelihood(latents: LatentDraws, design: Design, electorate: Electorate, counts: pl.DataFrame) -> Floats:
     predicted = predict_counts(latents, design, electorate, counts, most_draws=None)
-    share = np.clip(predicted.share, 1e-7, 1 - 1e-7)
-    n_cells = share.shape[1]
+    n_cells = predicted.share.shape[1]
     n = predicted.n**2 / predicted.spread
     y = n * predicted.y / predicted.n
     of_yes, of_all = (np.bincount(predicted.cell, one, n_cells) for one in (y, n))
-    given: Floats = np.log(share) @ of_yes + np.log1p(-share) @ (of_all - of_yes)
-    return given
+    total = np.empty(len(predicted.share))
+    for start in range(0, len(total), _PORTION):
+        share = np.clip(predicted.share[start : start + _PORTION].astype(np.float64), 1e-9, 1 - 1e-9)
+        total[start : start + _PORTION] = np.log(share) @ of_yes + np.log1p(-share) @ (of_all - of_yes)
+    return total

@@ -12,13 +12,23 @@ from typing import Any, cast
 from sqlalchemy import delete, exists, func, select
 from sqlalchemy.orm import Session
 
+from polling.store import outbox
 from polling.store.columns import Json
 from polling.store.dialect import insert_into
 from polling.store.records import ReleaseRecord
 from polling.store.releases import get_release, lock_state
 from polling.store.tables import Fit, FitCheck, FitDraws, Job, QuestionState, Release
 
-__all__ = ["CheckRecord", "ConcernRecord", "add_check", "checks_of", "concerns_of", "forget_checks", "unchecked"]
+__all__ = [
+    "CheckRecord",
+    "ConcernRecord",
+    "add_check",
+    "checks_of",
+    "concerns_of",
+    "forget_checks",
+    "tell",
+    "unchecked",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,12 @@ def add_check(
     # What is answered says it: who keeps answers in memory has to learn of it.
     question.version += 1
     session.flush()
+
+
+def tell(session: Session, release: ReleaseRecord, *, now: datetime) -> None:
+    """Tell the outbox that more is known of a release; call it late in a transaction, and before a job is touched."""
+    about: Json = {"question_id": release.question_id, "release_id": release.id, "number": release.number}
+    outbox.append(session, "release-checked", release.survey_id, about, now)
 
 
 def checks_of(session: Session, fit_id: str) -> list[CheckRecord]:

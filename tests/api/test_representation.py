@@ -154,6 +154,41 @@ def test_a_statement_without_counts_says_that_nothing_can_be_compared(world: Wor
     assert section["tables"] == []
 
 
+def test_where_it_is_known_what_happened_errors_are_told_by_group(world: World):
+    world.release()
+    before = ask(world)
+    rows = ["all,yes,0.99,", "all,yes,0.6,young", "all,yes,0.55,old", *(f"{one},yes,0.5{one[1]}," for one in DISTRICTS)]
+    content = "\n".join(["geography,option,share,age", *rows]).encode()
+    reply = world.client.post(
+        f"/v1/surveys/{SURVEY}/questions/rail/known-results",
+        headers=world.bearer("analyst"),
+        data={"date": "2026-03-01", "source": "the electoral office"},
+        files={"file": ("truth.csv", content)},
+    )
+    assert reply.status_code == 201, reply.text
+    told = ask(world)
+
+    assert before["accuracy"] == []
+    assert all(one["known_share"] is None for one in before["levels"])
+    by_level = {one["level"]: one for one in told["levels"]}
+    (young,) = [one for one in world.estimates(by="age")["estimates"] if one["groups"]["age"] == "young"]
+    assert by_level["young"]["known_share"] == 0.6
+    assert by_level["young"]["error"] == pytest.approx(young["share"] - 0.6)
+    assert by_level["young"]["held"] is (young["low"] <= 0.6 <= young["high"])
+    assert (by_level["middle"]["known_share"], by_level["middle"]["held"]) == (None, None)
+    districts = [by_level[one] for one in DISTRICTS]
+    (accuracy,) = [one for one in told["accuracy"] if one["column"] == "district"]
+    assert accuracy["n_levels"] == 6
+    assert accuracy["mean_error"] == pytest.approx(sum(one["error"] for one in districts) / 6)
+    assert accuracy["mean_absolute_error"] == pytest.approx(sum(abs(one["error"]) for one in districts) / 6)
+    assert accuracy["coverage"] == pytest.approx(sum(one["held"] for one in districts) / 6)
+    assert any("What happened on 2026-03-01 is known for 6 levels of district" in one for one in told["summary"])
+    assert 4 <= len(told["summary"]) <= 8
+    other = {one["level"]: one for one in ask(world, option="no")["levels"]}
+    (old,) = [one for one in world.estimates(by="age", option="no")["estimates"] if one["groups"]["age"] == "old"]
+    assert other["old"]["error"] == pytest.approx(old["share"] - 0.45)
+
+
 def test_rows_come_as_a_table(served: World):
     table = pl.read_csv(io.BytesIO(served.get(url_of(served), params={"format": "csv"}).content))
 
@@ -207,7 +242,7 @@ def test_words_name_the_widest_and_the_furthest():
     def level(name: str, standing: Any, sample: float, width: float) -> LevelBalance:
         return LevelBalance(
             "all", "all", {"age": name}, "age", name, 100.0, 0.25, 50, sample, sample / 0.25, sample - 0.25, 0.01,
-            standing, 0.05, width, width / 0.1,
+            standing, 0.05, width, width / 0.1, None, None, None,
         )  # fmt: skip
 
     balance = balance_sample(counts(100, 50, 50, 30), ELECTORATE, RULES, universe="all")

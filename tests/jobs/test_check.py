@@ -11,7 +11,18 @@ import polars as pl
 import pytest
 
 from jobs.check import prepare_check
-from jobs.check_ask import AREAS, CHECK, LEFT_OUT, POLLSTERS, PREDICTIVE, PRIORS, ask_check, ask_next_check, kinds
+from jobs.check_ask import (
+    AREAS,
+    CHECK,
+    LEFT_OUT,
+    POLLSTERS,
+    PREDICTIVE,
+    PRIORS,
+    SENSITIVITY,
+    ask_check,
+    ask_next_check,
+    kinds,
+)
 from jobs.check_candidates import compare_candidates
 from jobs.check_made import CHECKS, check_predictive
 from jobs.check_refits import REFIT_CHECKS
@@ -19,7 +30,7 @@ from jobs.check_shown import ShownCounts
 from jobs.errors import FitCancelled, FitImpossible, FitProcessFailed
 from polling.disclosure import DisclosureRules
 from polling.errors import ReleaseNotFound, ReleaseRefused
-from polling.store import checks, fits, queue, releases
+from polling.store import checks, fits, outbox, queue, releases
 from polling.store.records import JobRecord
 from polling.store.tables import Fit
 from tests.api.world import DISTRICTS, GENDERS, SURVEY, World, make_world, wave_csv
@@ -116,6 +127,10 @@ def test_every_kind_of_check_is_kept(world: World):
     assert {one["level"] for one in made[LEFT_OUT]["estimates"]} == {"nation", "district", "gender", "age", "region"}
     assert [one["term"] for one in made[PRIORS]["conflicts"]] == ["intercept", "gender", "(1|district)"]
     assert made[PRIORS]["predictive"]["surprise"] > 0.1
+    assert {"nation", "gender man", "district D1"} <= {one["name"] for one in made[SENSITIVITY]["quantities"]}
+    with world.store.read() as session:
+        told = [one for one in outbox.read_after(session, 0) if one.kind == "release-checked"]
+    assert {one.payload["release_id"] for one in told} == {release.id}
 
 
 def test_a_release_that_fits_raises_no_concern_and_is_checked_once(world: World):
@@ -225,6 +240,21 @@ def test_parts_add_up_to_the_whole_as_in_every_other_count_of_a_release():
 
     for columns in (("sex",), ("region",), ("sex", "age"), ("district",)):
         assert sum(n for n, _, _ in shown(counts, least=0).of(columns).values()) == whole
+
+
+def test_weighted_shares_are_told_moved_as_the_counts_were():
+    plain = counts_of(interviews(seed=4, n=800))
+    n, y = pl.col("n").cast(pl.Float64), pl.col("y").cast(pl.Float64)
+    equal = plain.with_columns(weight=3 * n, weight_y=3 * y, weight_square=9 * n)
+    # Who says yes counts for twice as much.
+    uneven = plain.with_columns(weight=n + y, weight_y=2 * y, weight_square=n + 3 * y)
+
+    for columns in ((), ("pollster",), ("sex", "age")):
+        told, same, more = (shown(counts).of(columns) for counts in (plain, equal, uneven))
+        assert {name: (k, pytest.approx(share)) for name, (k, share, _) in told.items()} == {
+            name: (k, share) for name, (k, share, _) in same.items()
+        }
+        assert all(more[name][1] > share + 0.05 for name, (_, share, _) in told.items())
 
 
 def test_groups_below_the_threshold_are_neither_told_nor_judged(world: World):

@@ -101,8 +101,18 @@ def test_classes_are_round_and_hold_every_share():
     assert classes.of(0.31, 0.06) == (0, 0)
     assert classes.of(0.66, 0.06) == (0, 7)
     assert classes.of(0.66, 0.085) == (1, 3)  # 50% to 70% are two classes here, and 60% to 70% the last of four
+    assert classes.of(0.52, 0.085) == (1, 2)
+    assert classes.of(0.49, 0.11) == (2, 0)
     assert classes.of(0.52, 0.11) == (2, 1)
     assert classes.of(0.31, 0.129) == classes.of(0.66, 0.129) == (3, 0)
+
+
+def test_districts_that_nobody_can_tell_apart_have_one_colour():
+    classes = map_classes([0.63, 0.636, 0.645], [0.43, 0.44, 0.47])
+
+    # An eighth of 43 points is 5.4 points: steps of 10 are the next round ones.
+    assert (classes.share_step, classes.width_step) == (0.1, 0.1)
+    assert len({classes.of(share, width) for share, width in ((0.63, 0.43), (0.636, 0.44), (0.645, 0.47))}) == 1
 
 
 @pytest.mark.parametrize(

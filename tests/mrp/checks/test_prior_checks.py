@@ -13,6 +13,7 @@ from mrp.latents import LatentDraws
 from mrp.priors import Priors, parse_priors
 from tests.mrp.checks.worlds import RIGHT, WORLD, fitted
 from tests.mrp.polls import FORMULAS, OBSERVED
+from tests.mrp.polls import WORLD as MAPPED
 from tests.recovery.truths import draw_truth
 
 TIGHT = (("(1|district)", "half_normal(0.05)"),)
@@ -25,7 +26,7 @@ def said(priors: dict[str, str], formula: str = RIGHT, observed: float | None = 
 
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_draws_are_those_of_what_the_terms_mean(formula: str):
-    design = build_design(formula, WORLD, observed=OBSERVED)
+    design = build_design(formula, MAPPED, observed=OBSERVED)
     n = 400
     fast = prior_draws(design, Priors(), n=n, seed=1).draws
     rng = np.random.default_rng(2)

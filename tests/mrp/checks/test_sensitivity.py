@@ -12,13 +12,14 @@ from mrp.checks.sensitivity import SENSITIVE, Sensitivity, log_priors, power_sca
 from mrp.counts import observed_levels
 from mrp.design import build_design
 from mrp.errors import ShapeMismatch
-from mrp.hyper import sd_name
+from mrp.hyper import hyper_space, sd_name
 from mrp.laplace.engine import LaplaceSettings, fit_laplace
 from mrp.latents import LatentDraws, from_datatree
 from mrp.priors import Priors, parse_priors
 from tests.mrp.checks.worlds import RIGHT, WORLD, counts_of, interviews
 from tests.mrp.maps import EIGHT, slow_mixing_density
 from tests.mrp.polls import OBSERVED
+from tests.mrp.polls import WORLD as MAPPED
 
 
 @cache
@@ -85,6 +86,19 @@ def test_log_priors_are_those_of_the_model_up_to_constants():
     assert list(found) == list(expected)
     for name, values in expected.items():
         assert_allclose(found[name] - found[name][0], values - values[0], atol=1e-5, err_msg=name)
+
+
+def test_the_mixing_of_a_map_has_its_own_prior():
+    design = build_design("bym2(district)", MAPPED)
+    rng = np.random.default_rng(4)
+    latents = LatentDraws(rng.normal(0, 1, (5, design.n_latents)).astype(np.float32), design.latent_names)
+    phi = np.linspace(0.1, 0.9, 5)
+
+    found = log_priors(latents, design, Priors(), np.column_stack([np.full(5, 0.3), phi]))
+
+    (term,) = hyper_space(design, Priors()).terms
+    assert list(found) == ["intercept", "sd bym2(district)", "mixing bym2(district)"]
+    assert_allclose(found["mixing bym2(district)"], term.mixing.log_density(phi))
 
 
 def test_with_many_interviews_and_default_priors_no_estimate_leans_on_a_prior():
