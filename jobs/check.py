@@ -62,7 +62,8 @@ def check(
 ) -> None:
     """Do a job of kind ``check``, and end it or give it back.
 
-    What needs no fit is kept first; what does gives way to other work, and goes on with the kind that was not made yet.
+    What needs no fit is kept first; what does gives way to other work between two fits, and goes on later with the kind
+    that was not made yet.
 
     Parameters
     ----------
@@ -88,18 +89,23 @@ def check(
                 )
                 made = {one.kind for one in checks.checks_of(session, checked.release.fit_id)}
                 request = request_of(session, settings, checked)
-            at_once = {kind: make(checked) for kind, make in CHECKS.items() if kind not in made or not job.attempt > 1}
+            wanted = kinds(settings, since=clock() - checked.release.published_at)
+            # What an earlier attempt made, or an earlier look at a young release, need not be made again.
+            again = [kind for kind in wanted if kind not in made] or wanted
+            at_once = {kind: make(checked) for kind, make in CHECKS.items() if kind in again}
         with store.write() as session:
             _keep(session, checked.release, at_once, now=clock())
             queue.heartbeat(session, claim, now=clock(), lease=settings.lease)  # no lease, no effect
-        refits = Refits(
-            request,
-            lambda one, limits: fit(one, limits, beat=keep_on, stop=stop),
-            settings,
-            ends=time.monotonic() + settings.check_budget_s,
-        )
-        for kind in kinds(settings):
-            if kind in REFIT_CHECKS and (kind not in made or not job.attempt > 1):
+
+        def fit_once(one: FitRequest, limits: Settings) -> FitResult:
+            # Between fits: to end one in its middle would cost whoever waits the start of another process.
+            if keep_on(None):
+                raise FitCancelled("The check gives way.")
+            return fit(one, limits, beat=beat, stop=stop)
+
+        refits = Refits(request, fit_once, settings, ends=time.monotonic() + settings.check_budget_s)
+        for kind in again:
+            if kind in REFIT_CHECKS:
                 found = REFIT_CHECKS[kind](checked, refits)
                 with store.write() as session:
                     _keep(session, checked.release, {kind: found}, now=clock())

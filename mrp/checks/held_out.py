@@ -46,7 +46,7 @@ __all__ = [
     "without",
 ]
 
-FALSE_ALARM = 0.05
+FALSE_ALARM = 0.01
 """Chance that any pollster, or any area, is named in a survey that is as the model says, at most."""
 LARGE_SHIFT = 2.5
 """A pollster without which the nation's estimate moves by so many of its posterior standard deviations is named."""

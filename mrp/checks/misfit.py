@@ -36,7 +36,7 @@ from mrp.formula import parse_formula
 
 __all__ = ["FALSE_ALARM", "SMALLEST", "GroupMisfit", "MarginMisfit", "judge_margins"]
 
-FALSE_ALARM = 0.05
+FALSE_ALARM = 0.03
 """Chance that a check of a fit of the right model names any misfit, at most."""
 SMALLEST = 0.01
 """The smallest misfit that counts, as a share: one point."""

@@ -104,7 +104,9 @@ def forget_checks(session: Session, fit_ids: Collection[str]) -> None:
     session.execute(delete(FitCheck).where(FitCheck.fit_id.in_(fit_ids)))
 
 
-def unchecked(session: Session, *, kinds: Collection[str], job: str) -> list[ReleaseRecord]:
+def unchecked(
+    session: Session, *, kinds: Collection[str], job: str, published_before: datetime | None = None
+) -> list[ReleaseRecord]:
     """Current releases that were not checked in all these ways, the oldest first.
 
     Those without draws or counts, or with somebody in them who was erased, cannot be. A job of this kind that failed
@@ -116,6 +118,8 @@ def unchecked(session: Session, *, kinds: Collection[str], job: str) -> list[Rel
         Of checks.
     job
         Kind of the jobs that make them.
+    published_before
+        Leave out those published later.
     """
     made = select(func.count()).where(FitCheck.fit_id == Fit.id, FitCheck.kind.in_(kinds)).scalar_subquery()
     failed = exists().where(
@@ -139,6 +143,8 @@ def unchecked(session: Session, *, kinds: Collection[str], job: str) -> list[Rel
         )
         .order_by(Release.published_at, Release.id)
     )
+    if published_before is not None:
+        found = found.where(Release.published_at <= published_before)
     return [get_release(session, release_id) for release_id in session.scalars(found)]
 
 

@@ -18,6 +18,7 @@ from jobs.check_ask import (
     POLLSTERS,
     PREDICTIVE,
     PRIORS,
+    REST,
     SENSITIVITY,
     ask_check,
     ask_next_check,
@@ -27,7 +28,7 @@ from jobs.check_candidates import compare_candidates
 from jobs.check_made import CHECKS, check_predictive
 from jobs.check_refits import REFIT_CHECKS
 from jobs.check_shown import ShownCounts
-from jobs.errors import FitCancelled, FitImpossible, FitProcessFailed
+from jobs.errors import FitImpossible, FitProcessFailed
 from polling.disclosure import DisclosureRules
 from polling.errors import ReleaseNotFound, ReleaseRefused
 from polling.store import checks, fits, outbox, queue, releases
@@ -81,7 +82,9 @@ def serve(world: World, *, blue: float = 0.5, red: float = 0.5) -> None:
     world.work()
 
 
-def run(world: World) -> JobRecord:
+def run(world: World, *, minutes: float = 5) -> JobRecord:
+    """Have the release checked when it has been served for so long."""
+    world.now += timedelta(minutes=minutes)
     with world.store.write() as session:
         assert ask_next_check(session, world.settings, now=world.now) is not None
     world.work()
@@ -122,7 +125,7 @@ def test_every_kind_of_check_is_kept(world: World):
     with world.store.read() as session:
         release = releases.current_release(session, SURVEY, "rail")
         made = {one.kind: one.content for one in checks.checks_of(session, release.fit_id)}
-    assert set(made) == set(kinds(world.settings)) == {*CHECKS, *REFIT_CHECKS}
+    assert set(made) == set(kinds(world.settings, since=REST)) == {*CHECKS, *REFIT_CHECKS}
     assert "not poststratified estimates" in made[LEFT_OUT]["caution"]
     assert {one["level"] for one in made[LEFT_OUT]["estimates"]} == {"nation", "district", "gender", "age", "region"}
     assert [one["term"] for one in made[PRIORS]["conflicts"]] == ["intercept", "gender", "(1|district)"]
@@ -295,6 +298,21 @@ def test_each_pollster_is_compared_with_a_fit_to_the_others(world: World):
     assert "3 areas" in held_out(world, AREAS)["skipped"]
 
 
+def test_a_young_release_is_looked_at_without_fits_and_again_when_it_has_been_served_for_a_while(world: World):
+    serve(world)
+    n_fits = len(world.fit.requests)
+    run(world, minutes=0)
+    assert len(world.fit.requests) == n_fits
+    first = found(world)[0]
+    with world.store.write() as session:
+        assert ask_next_check(session, world.settings, now=world.now) is None
+
+    run(world)
+    assert len(world.fit.requests) == n_fits + 4
+    assert len(held_out(world, POLLSTERS)["groups"]) == 4
+    assert found(world)[0] == first
+
+
 def test_without_a_budget_nothing_is_fitted_again(world: World):
     world.settings = replace(world.settings, check_budget_s=0)
     serve(world)
@@ -313,14 +331,9 @@ def test_a_check_gives_way_to_a_refit_and_goes_on_with_what_is_missing(world: Wo
     monkeypatch.setattr("jobs.giving_way.confirmations.is_work_waiting", lambda *_, **__: waiting[0])
     inner = world.fit
 
-    def asks(request: Any, settings: Any, *, beat: Any, stop: Any) -> Any:
-        if beat(None):
-            raise FitCancelled("The fit was cancelled.")
-        return inner(request, settings, beat=beat, stop=stop)
-
-    world.fit = asks
     job = run(world)
     assert (job.state, held_out(world, POLLSTERS)) == ("queued", None)
+    assert len(inner.requests) == 1
     assert held_out(world, PREDICTIVE) is not None  # what needs no fit is kept already
 
     waiting[0] = False

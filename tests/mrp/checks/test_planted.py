@@ -68,7 +68,7 @@ def test_an_honest_fit_raises_no_concern(formula: str):
 
 @pytest.mark.slow
 def test_honest_fits_raise_a_concern_no_more_often_than_stated():
-    n = 300
+    n = 120
     fits = (fit(RIGHT, counts_of(interviews(seed=seed, n=1500))) for seed in range(n))
     alarms = sum(any(one.is_misfit for one in misfits_of(*one)) for one in fits)
 
