@@ -25,7 +25,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize
 
 __all__ = ["MixingPrior", "log_density_expression", "mixing_prior"]
 
@@ -117,6 +116,8 @@ def mixing_prior(values: Floats, upper: float, probability: float) -> MixingPrio
     upper, probability
         Both above 0 and below 1.
     """
+    from scipy import optimize
+
     # Islands have no part in it: their effect is the same for every phi.
     excess = values[(values > 0) & (np.abs(values - 1) > 1e-12)] - 1
     free = MixingPrior(excess, 0.0, 0.0)

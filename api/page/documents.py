@@ -1,8 +1,11 @@
 """How a release was made and judged: its disclosure statement, its diagnostics in words, numbers and figures."""
 
-from typing import Any
+import asyncio
+from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from litestar import Request, Response, get
+from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
@@ -73,9 +76,8 @@ def diagnostics_page(
     "/surveys/{survey_id:str}/releases/{release_id:str}/figures/{name:str}",
     operation_id="pageFigure",
     include_in_schema=False,
-    sync_to_thread=True,
 )
-def figure_file(
+async def figure_file(
     survey_id: FromPath[str],
     release_id: FromPath[str],
     name: FromPath[str],
@@ -83,6 +85,11 @@ def figure_file(
     services: NamedDependency[Services],
 ) -> Response[Any]:
     """A figure of the fit, as the page of diagnostics shows it."""
-    found = answer_figure(request, services, survey_id, release_id, name)
+    # A page asks for all of them at once, and the first one draws all: who waits for that holds no thread.
+    async with _TURNS.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+        found = await sync_to_thread(answer_figure, request, services, survey_id, release_id, name)
     found.headers["Vary"] = "Cookie"
     return found
+
+
+_TURNS: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]] = WeakKeyDictionary()

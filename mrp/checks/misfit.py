@@ -28,7 +28,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
-from scipy.stats import chi2
 
 from mrp.checks.predictive import GroupCheck, MarginCheck
 from mrp.design import Design
@@ -109,6 +108,8 @@ def judge_margins(checks: Sequence[MarginCheck], design: Design, *, least: int =
 
 
 def _judge(check: MarginCheck, *, n_tests: float) -> MarginMisfit:
+    from scipy.stats import chi2  # slow to import, and a worker is to be ready soon
+
     groups = check.groups
     sd = np.array([max(g.sd, 1e-12) for g in groups])
     n = np.array([float(g.n) for g in groups])

@@ -64,4 +64,6 @@ def test_any_share_and_interval_has_a_colour_and_a_class_that_holds_it(pairs: li
         row, column = classes.of(share, width)
         low = classes.share_low + column * classes.share_step * 2**row
         assert low - 1e-6 <= share <= low + classes.share_step * 2**row + 1e-6
-        assert classes.width_edges[row] - 1e-6 <= width <= classes.width_edges[row + 1] + 1e-6
+        # The first row whose classes are as wide as half the interval.
+        assert row == 3 or classes.share_step * 2**row >= width / 2 - 1e-6
+        assert row == 0 or classes.share_step * 2 ** (row - 1) < width / 2 + 1e-6
