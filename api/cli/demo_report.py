@@ -90,7 +90,9 @@ def print_result(result: "DemoResult") -> None:
 def print_next_steps(address: str, prepared: "Prepared") -> None:
     """The address, the keys, and commands that can be copied."""
     survey, extra = f"{address}/v1/surveys/{prepared.survey}", prepared.extra
-    click.echo(f"\nServing at {address} until Ctrl-C; the interface is described at {address}/docs\n")
+    click.echo(f"\nServing until Ctrl-C. Look at it in a browser: {address}/")
+    click.echo("(as everybody sees it; checks and diagnostics are for analysts: sign in with that key)")
+    click.echo(f"The interface for programs is described at {address}/docs\n")
     for pollster, key in prepared.pollsters.items():
         click.echo(f"  key of the pollster {pollster}: {key}")
     click.echo(f"  key of a reader: {prepared.reader}")
