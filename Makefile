@@ -53,6 +53,8 @@ bench: setup
 	@mv $(REPORTS)/.part $(REPORTS)/ingest.json && cat $(REPORTS)/ingest.json
 	.venv/bin/hustings bench api $(CCES) --json > $(REPORTS)/.part
 	@mv $(REPORTS)/.part $(REPORTS)/api.json && cat $(REPORTS)/api.json
+	.venv/bin/hustings bench pages $(CCES) --json > $(REPORTS)/.part
+	@mv $(REPORTS)/.part $(REPORTS)/pages.json && cat $(REPORTS)/pages.json
 
 # With the interviews of cces2018 where they are, else with those of a synthetic survey; the burst is always synthetic.
 live: export OPENBLAS_NUM_THREADS = 1

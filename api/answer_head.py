@@ -33,7 +33,7 @@ def release_head(served: Served, loaded: LoadedRelease, *, option: str, interval
         "stale_reason": served.stale_reason,
         "engine": release.engine,
         "survey_version": release.survey_version,
-        "warnings": list(loaded.verdict.warnings),
+        "warnings": [*loaded.verdict.warnings, *served.concerns],
         "data_notes": list(served.data_notes),
         "confirmation": describe_confirmation(release, served.confirmation),
     }

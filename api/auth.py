@@ -135,6 +135,11 @@ PAGES: Mapping[str, str] = {
     "pageReleases": "listReleases",
     "pageDisclosure": "getDisclosure",
     "pageDiagnostics": "getDiagnostics",
+    "pageFigure": "getFigure",
+    "pageChecks": "getChecks",
+    "pageRepresentation": "getRepresentation",
+    "pageMethods": "getMethods",
+    "pageTrackRecord": "getTrackRecord",
     "pageEvents": "followEvents",
 }
 """Operation id of a page of the web -> the route whose answer it shows, and whose roles may open it."""

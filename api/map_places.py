@@ -22,19 +22,21 @@ def find_places(
     districts
         Of that version.
     """
+    sha256 = services.memory.find_boundaries(survey_id)
+    places = services.places.get(
+        (survey_id, version, sha256),
+        lambda: tiles_of(districts) if sha256 is None else _shapes(services, survey_id, sha256, districts),
+    )
+    return places, sha256
+
+
+def _shapes(services: Services, survey_id: str, sha256: str, districts: pl.DataFrame) -> Places:
     with services.store.read() as session:
-        found = boundaries.find_boundaries(session, survey_id)
-        sha256 = None if found is None else found.sha256
-        key = (survey_id, version, sha256)
-        if (known := services.places.find(key)) is not None:
-            return known, sha256
-        drawn = None if found is None else boundaries.get_content(session, found.sha256, drawn=True)
-    if found is None or drawn is None:
-        return services.places.get(key, lambda: tiles_of(districts)), sha256
-    shapes = Shapes(
+        found = boundaries.get_boundaries(session, survey_id, sha256)
+        drawn = boundaries.get_content(session, sha256, drawn=True)
+    return Shapes(
         geometries=msgspec.json.decode(drawn, type=dict[str, msgspec.Raw]),
         names=dict(zip(districts["code"].to_list(), districts["name"].to_list(), strict=True)),
         projection=found.projection,
         aspect=found.aspect,
     )
-    return services.places.get(key, lambda: shapes), sha256

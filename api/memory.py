@@ -27,7 +27,7 @@ from api.served import Served, find_served
 from polling.declaration import SurveyDeclaration
 from polling.errors import DrawsNotFound, QuestionNotFound, SurveyNotFound
 from polling.once import Once
-from polling.store import keys, releases, surveys, web_sessions
+from polling.store import boundaries, keys, releases, surveys, web_sessions
 from polling.store.engine import Store
 from polling.store.records import ApiKeyRecord, QuestionStateRecord, ReleaseRecord, StoredSurvey
 from polling.store.web_sessions import WebSessionRecord
@@ -62,6 +62,7 @@ class _Known:
     """Of ``wanted``, those that have a release."""
     sessions: Mapping[str, WebSessionRecord] = field(default_factory=dict)
     declarations: Mapping[str, SurveyDeclaration] = field(default_factory=dict)
+    boundaries: Mapping[str, str] = field(default_factory=dict)
 
 
 class Memory:
@@ -195,6 +196,10 @@ class Memory:
 
         return self._ask(("survey", survey_id), ask, recall)
 
+    def find_boundaries(self, survey_id: str) -> str | None:
+        """Hash of the boundaries that a survey's maps are drawn with; None if it has none."""
+        return self._ask("boundaries", boundaries.list_hashes, lambda known: known.boundaries).get(survey_id)
+
     def find_state(self, survey_id: str, question_id: str) -> QuestionStateRecord:
         """What is served for a question.
 
@@ -243,6 +248,7 @@ class Memory:
             declarations = surveys.list_declarations(session)
             versions = surveys.newest_versions(session)
             states = {(one.survey_id, one.question_id): one for one in releases.list_question_states(session)}
+            shapes = boundaries.list_hashes(session)
             served = {}
             for question in wanted:
                 if question not in states or states[question].release_id is None:
@@ -252,7 +258,7 @@ class Memory:
                 same = known is not None and known.state == states[question] and _is_still(session, known.release)
                 served[question] = known if known is not None and same else find_served(session, *question)
         self._seen(
-            _Known(at, stamp, wanted, moment, every_key, versions, states, served, sessions, declarations),
+            _Known(at, stamp, wanted, moment, every_key, versions, states, served, sessions, declarations, shapes),
         )
         self._loaded.forget_gone()
         for one in served.values():

@@ -24,8 +24,8 @@ from polling.store.records import FitRecord, ReleaseRecord
 
 __all__ = ["FIGURE_POLICY", "figure_kinds", "figure_of", "fit_attributes", "kept_fit", "netcdf_of"]
 
-FIGURE_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-"""Of a picture that is opened by itself: it may style itself, and nothing else."""
+FIGURE_POLICY: Final = "default-src 'none'; sandbox"
+"""Of a picture that is opened by itself: it needs nothing."""
 
 
 def figure_kinds(session: Session, release: ReleaseRecord) -> tuple[FigureKind, ...]:
@@ -135,10 +135,10 @@ def fit_attributes(fit: FitRecord) -> dict[str, str | int]:
 
 
 def _compared(session: Session, fit_id: str) -> Mapping[str, Sequence[float]] | None:
-    """Estimates of the release and of NUTS on the same interviews."""
+    """How far the release and NUTS on the same interviews are apart in every estimate."""
     said = confirmations.find_confirmation(session, fit_id)
     numbers: Any = None if said is None else said.numbers
-    compared: Mapping[str, Sequence[float]] | None = (numbers or {}).get("estimates")
+    compared: Mapping[str, Sequence[float]] | None = (numbers or {}).get("apart")
     return compared
 
 

@@ -114,7 +114,7 @@ RULES: dict[str, Rule] = {
     "bad-estimate-query": ASKS_FOR_SHARES,
     "interval-out-of-range": ASKS_FOR_SHARES,
     "too-many-groups": ASKS_FOR_SHARES,
-    "unknown-choice": either(ASKS_FOR_SHARES, takes("format", "projection"), of("createKey")),
+    "unknown-choice": either(ASKS_FOR_SHARES, takes("format", "projection"), of("createKey", "getFigure")),
     "bad-key-request": of("createKey", "rotateKey"),
     "respondents-unknown": of("eraseRespondent", "readRespondent"),
     "undo-unclear": of("undoWaves"),

@@ -5,13 +5,15 @@ the correlation smaller is better.
 """
 
 import datetime as dt
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from msgspec import Meta
 
 from api.payloads import JobLink, QuestionId, SurveyId
-from polling.store.known_results import KnownResultRecord
+
+if TYPE_CHECKING:
+    from polling.store.known_results import KnownResultRecord
 
 __all__ = [
     "AddedResultPayload",
@@ -71,7 +73,9 @@ class AddedResultPayload(msgspec.Struct, frozen=True):
 
     result: KnownResultPayload
     created: Annotated[bool, Meta(description="False if the very same was known already; nothing was changed then.")]
-    job: Annotated[JobLink | None, Meta(description="The job that scores releases against it, or null.")]
+    job: Annotated[
+        JobLink | None, Meta(description="The job that scores releases against it; null if there is nothing to score.")
+    ]
 
 
 class ScoreRow(msgspec.Struct, frozen=True):
@@ -186,7 +190,7 @@ class TrackRecordPayload(msgspec.Struct, frozen=True):
     notes: Annotated[list[str], Meta(description="What to know when reading it.")]
 
 
-def result_payload(result: KnownResultRecord) -> KnownResultPayload:
+def result_payload(result: "KnownResultRecord") -> KnownResultPayload:
     """A result as it is told."""
     return KnownResultPayload(
         id=result.id,

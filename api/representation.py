@@ -1,29 +1,43 @@
-"""Report on the representation of a release: sample against frame, and how sure its estimates are by group."""
+"""Report on the representation of a release: sample against frame, how sure and how right estimates are by group."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from msgspec.structs import replace
+from sqlalchemy.orm import Session
 
 from api.answer_head import groups_head
 from api.group_query import EstimateQuery, Prepared, prepare_query
+from api.known_shares import KnownShares, known_shares
 from api.release_cache import LoadedRelease, ReleaseCache
-from api.representation_payloads import LevelBalance, RepresentationPayload, WidthSpread
+from api.representation_payloads import ColumnAccuracy, LevelBalance, RepresentationPayload, WidthSpread
 from api.representation_words import sentences_of
 from api.sample_balance import balance_sample
 from api.served import Served
 from jobs.settings import Settings
+from mrp.areas import complement
 from mrp.poststratification import AreaDraws
 from mrp.representation import interval_widths
 from polling.disclosure import DisclosureRules
+from polling.store.records import ReleaseRecord
 
-__all__ = ["PreparedRepresentation", "RepresentationQuery", "answer_representation", "prepare_representation"]
+__all__ = [
+    "PreparedRepresentation",
+    "RepresentationQuery",
+    "answer_representation",
+    "ask_for_representation",
+    "prepare_representation",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class RepresentationQuery(EstimateQuery):
     """Of which option, and at which probability, intervals are measured; everything else stays as it is."""
+
+    known: KnownShares | None = None
+    """What happened, where it is known by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +45,7 @@ class PreparedRepresentation:
     """A release whose representation is asked for."""
 
     prepared: Prepared
+    known: KnownShares | None
 
     @property
     def is_large(self) -> bool:
@@ -38,11 +53,16 @@ class PreparedRepresentation:
         return not self.prepared.loaded.keeps(self.prepared.loaded.electorate.districts.height)
 
 
+def ask_for_representation(session: Session, release: ReleaseRecord, **query: Any) -> RepresentationQuery:
+    """The query about a release, with what is known to have happened; ``query`` are fields of `RepresentationQuery`."""
+    return RepresentationQuery(**query, known=known_shares(session, release.survey_id, release.question_id))
+
+
 def prepare_representation(
     cache: ReleaseCache, served: Served, query: RepresentationQuery, settings: Settings
 ) -> PreparedRepresentation:
     """Understand the query; raises as `api.group_query.prepare_query`."""
-    return PreparedRepresentation(prepare_query(cache, served, query, settings))
+    return PreparedRepresentation(prepare_query(cache, served, query, settings), query.known)
 
 
 def answer_representation(asked: PreparedRepresentation, settings: Settings) -> RepresentationPayload:
@@ -50,36 +70,53 @@ def answer_representation(asked: PreparedRepresentation, settings: Settings) -> 
     prepared, loaded = asked.prepared, asked.prepared.loaded
     rules = DisclosureRules(settings.min_people, settings.min_interviews)
     balance = balance_sample(loaded.counts, loaded.electorate, rules, universe=loaded.declaration.universe)
-    levels = list(_with_widths(balance.levels, prepared, rules))
+    levels = list(_with_estimates(balance.levels, prepared, rules, asked.known))
     spread = _spread(levels, loaded)
+    accuracy = list(_accuracy(levels, asked.known)) if asked.known else []
     head = groups_head(prepared, settings) | {"by": list(loaded.electorate.demographics)}
+    interval = prepared.query.interval
     return RepresentationPayload(
         **head,
-        summary=sentences_of(balance, levels, rules=rules, spread=spread, interval=prepared.query.interval),
+        summary=sentences_of(balance, levels, rules=rules, spread=spread, accuracy=accuracy, interval=interval),
         sample=balance.sample,
         columns=list(balance.columns),
         missing=balance.missing,
         district_widths=spread,
+        accuracy=accuracy,
         levels=levels,
     )
 
 
-def _with_widths(levels: Sequence[LevelBalance], prepared: Prepared, rules: DisclosureRules) -> Iterator[LevelBalance]:
-    """The levels with how sure their estimates are, where they have enough people."""
-    found: dict[str, dict[str, dict[str, float]]] = {}
+def _with_estimates(
+    levels: Sequence[LevelBalance], prepared: Prepared, rules: DisclosureRules, known: KnownShares | None
+) -> Iterator[LevelBalance]:
+    """The levels with how sure their estimates are, where they have enough people, and how right."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
     for column in dict.fromkeys(one.column for one in levels):
         areas = prepared.loaded.areas((column,))
         kept = (areas.areas["n_people"] >= rules.min_people).to_numpy()
-        # The other option's intervals are as wide.
-        chosen = AreaDraws(areas.areas.filter(kept.tolist()), areas.draws[:, kept], areas.n_chains, areas.points)
-        table = interval_widths(chosen, interval=prepared.query.interval) if kept.any() else areas.areas.clear()
-        found[column] = {row[column]: row for row in table.iter_rows(named=True)}
+        if kept.any():
+            chosen = AreaDraws(areas.areas.filter(kept.tolist()), areas.draws[:, kept], areas.n_chains, areas.points)
+            own = complement(chosen) if prepared.is_complement else chosen
+            table = interval_widths(own, interval=prepared.query.interval)
+            found |= {(column, row[column]): row for row in table.iter_rows(named=True)}
+    first = prepared.loaded.question.options[0]
+    shares = known.by_level(first, is_complement=prepared.is_complement) if known else {}
     for one in levels:
-        row = found[one.column].get(one.level)
+        row, share = found.get((one.column, one.level)), shares.get((one.column, one.level))
         if row is None:
             yield one
-        else:
-            yield replace(one, share_sd=row["sd"], width=row["width"], width_ratio=row["width_ratio"])
+            continue
+        is_known = share is not None
+        yield replace(
+            one,
+            share_sd=row["sd"],
+            width=row["width"],
+            width_ratio=row["width_ratio"],
+            known_share=share,
+            error=row["share"] - share if is_known else None,
+            held=row["low"] <= share <= row["high"] if is_known else None,
+        )
 
 
 def _spread(levels: Sequence[LevelBalance], loaded: LoadedRelease) -> WidthSpread | None:
@@ -88,3 +125,18 @@ def _spread(levels: Sequence[LevelBalance], loaded: LoadedRelease) -> WidthSprea
     if not widths:
         return None
     return WidthSpread(len(widths), *map(float, np.quantile(widths, [0, 0.25, 0.5, 0.75, 1])))
+
+
+def _accuracy(levels: Sequence[LevelBalance], known: KnownShares) -> Iterator[ColumnAccuracy]:
+    for column in dict.fromkeys(one.column for one in levels):
+        compared = [one for one in levels if one.column == column and one.error is not None]
+        if compared:
+            errors = np.array([one.error for one in compared])
+            yield ColumnAccuracy(
+                column=column,
+                refers_to=known.refers_to,
+                n_levels=len(compared),
+                mean_error=float(errors.mean()),
+                mean_absolute_error=float(np.abs(errors).mean()),
+                coverage=float(np.mean([bool(one.held) for one in compared])),
+            )

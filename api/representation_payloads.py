@@ -1,5 +1,6 @@
 """The body that tells who was interviewed and who there is. Every field described."""
 
+from datetime import date
 from typing import Annotated, Literal
 
 import msgspec
@@ -8,6 +9,7 @@ from msgspec import Meta
 from api.answer_payloads import GroupRow, GroupsHead, People
 
 __all__ = [
+    "ColumnAccuracy",
     "ColumnBalance",
     "LevelBalance",
     "MissingPeople",
@@ -63,6 +65,11 @@ class LevelBalance(GroupRow, frozen=True):
     ]
     width: Annotated[float | None, Meta(description="Width of the estimate's interval, or null.")]
     width_ratio: Annotated[float | None, Meta(description="The same by that of the column's narrowest; or null.")]
+    known_share: Annotated[
+        float | None, Meta(description="The option's share according to the latest known result, where there is one.")
+    ]
+    error: Annotated[float | None, Meta(description="The estimate minus `known_share`; or null.")]
+    held: Annotated[bool | None, Meta(description="Whether the estimate's interval holds `known_share`; or null.")]
 
 
 class ColumnBalance(msgspec.Struct, frozen=True):
@@ -124,6 +131,17 @@ class WidthSpread(msgspec.Struct, frozen=True):
     widest: Annotated[float, Meta(description="Width of the widest interval.")]
 
 
+class ColumnAccuracy(msgspec.Struct, frozen=True):
+    """How right the estimates of a column's levels were, where it is known what happened."""
+
+    column: Column
+    refers_to: Annotated[date, Meta(description="The day of the known result.")]
+    n_levels: Annotated[int, Meta(description="Levels that are compared.")]
+    mean_error: Annotated[float, Meta(description="Mean of their errors: above 0, the option was overestimated.")]
+    mean_absolute_error: Annotated[float, Meta(description="Mean size of their errors.")]
+    coverage: Annotated[float, Meta(description="Share of their intervals that hold what happened.")]
+
+
 class RepresentationPayload(GroupsHead, frozen=True):
     """Sample against frame, what weighting would cost, who is missing, and how sure estimates are by group."""
 
@@ -132,4 +150,8 @@ class RepresentationPayload(GroupsHead, frozen=True):
     columns: Annotated[list[ColumnBalance], Meta(description="Demographics, then areas from the largest on.")]
     missing: MissingPeople
     district_widths: Annotated[WidthSpread | None, Meta(description="Of the intervals of districts; or null.")]
+    accuracy: Annotated[
+        list[ColumnAccuracy],
+        Meta(description="Errors by column against the latest known result; empty where none is known."),
+    ]
     levels: Annotated[list[LevelBalance], Meta(description="Every level of every column, in order.")]

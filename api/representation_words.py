@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from api.representation_payloads import LevelBalance, WidthSpread
+from api.representation_payloads import ColumnAccuracy, LevelBalance, WidthSpread
 from api.sample_balance import Balance
 from polling.disclosure import DisclosureRules
 
@@ -19,6 +19,7 @@ def sentences_of(
     *,
     rules: DisclosureRules,
     spread: WidthSpread | None = None,
+    accuracy: Sequence[ColumnAccuracy] = (),
     interval: float = 0.9,
 ) -> list[str]:
     """Four to eight sentences.
@@ -29,6 +30,8 @@ def sentences_of(
         With the widths of their intervals, where there are draws.
     spread
         Of districts.
+    accuracy
+        Where it is known what happened.
     """
     sample, demographics = balance.sample, [one for one in levels if one.area == "all"]
     said = []
@@ -56,7 +59,7 @@ def sentences_of(
         "lives there: too many or too few interviews of a group change how sure an estimate is, not what the group "
         "weighs."
     )
-    said += _widths(demographics, spread, interval)
+    said += _accuracy(levels, accuracy, interval) or _widths(demographics, spread, interval)
     said.append(
         "It cannot know whether people of a kind who answer polls think like those of the same kind who do not: be "
         "careful where few were interviewed."
@@ -107,6 +110,23 @@ def _missing(balance: Balance) -> list[str]:
         )
     said = "; ".join(parts)
     return [f"{said[0].upper()}{said[1:]}."] if said else []
+
+
+def _accuracy(levels: Sequence[LevelBalance], accuracy: Sequence[ColumnAccuracy], interval: float) -> list[str]:
+    """How right it was, where most levels are compared."""
+    if not accuracy:
+        return []
+    one = max(accuracy, key=lambda each: each.n_levels)
+    compared = [level for level in levels if level.column == one.column and level.error is not None]
+    worst = max(compared, key=lambda level: abs(level.error or 0.0))
+    name = worst.level if worst.area == "all" else worst.area_name
+    held = round(one.coverage * one.n_levels)
+    said = (
+        f"What happened on {one.refers_to} is known for {one.n_levels:,} levels of {one.column}: estimates were off by "
+        f"{100 * one.mean_absolute_error:.1f} points on average, and {held:,} of {one.n_levels:,} intervals held it, "
+        f"where about {interval:.0%} should; furthest off was {name}, by {abs(100 * (worst.error or 0.0)):.1f} points."
+    )
+    return [said]
 
 
 def _widths(levels: Sequence[LevelBalance], spread: WidthSpread | None, interval: float) -> list[str]:

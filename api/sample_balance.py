@@ -121,6 +121,9 @@ def _levels(
                 share_sd=None,
                 width=None,
                 width_ratio=None,
+                known_share=None,
+                error=None,
+                held=None,
             )
         )
     if compared is None or not is_told:

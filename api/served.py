@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from api.data_notes import data_notes
 from api.errors import EstimateRefused, NoReleaseYet
 from polling.errors import ReleaseNotFound
-from polling.store import confirmations, fits, queue, releases, serving
+from polling.store import checks, confirmations, fits, queue, releases, serving
 from polling.store.records import QuestionStateRecord, ReleaseRecord
 from polling.store.release_records import ConfirmationRecord
 
@@ -27,6 +27,8 @@ class Served:
     """What to know of the interviews behind it."""
     confirmation: ConfirmationRecord | None
     """What NUTS said of it, if it was asked."""
+    concerns: tuple[str, ...] = ()
+    """What checks of it found that is gravely wrong, the worst first, in the form of warnings."""
 
 
 def find_served(
@@ -98,7 +100,9 @@ def find_earlier(session: Session, served: Served, release_id: str | None = None
 def _served(session: Session, release: ReleaseRecord, state: QuestionStateRecord) -> Served:
     notes = data_notes(fits.get_fit(session, release.fit_id), has_draws=release.has_draws)
     confirmation = confirmations.find_confirmation(session, release.fit_id)
-    return Served(release, state, state.stale_since, state.stale_reason, tuple(notes), confirmation)
+    found = checks.concerns_of(session, release.fit_id) or ()
+    grave = tuple(one.sentence.rstrip(".") for one in found if one.severity == "grave")
+    return Served(release, state, state.stale_since, state.stale_reason, tuple(notes), confirmation, grave)
 
 
 def _why_none(session: Session, state: QuestionStateRecord) -> str:

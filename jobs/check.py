@@ -34,6 +34,7 @@ from jobs.refit import electorate_of, laplace_settings, nuts_settings
 from jobs.settings import Settings
 from mrp.design import Design
 from mrp.errors import MrpError
+from mrp.evidence import Evidence
 from mrp.latents import LatentDraws
 from mrp.priors import parse_priors
 from polling.disclosure import DisclosureRules
@@ -61,7 +62,8 @@ def check(
 ) -> None:
     """Do a job of kind ``check``, and end it or give it back.
 
-    What needs no fit is kept first; what does gives way to other work, and goes on with the kind that was not made yet.
+    What needs no fit is kept first; what does gives way to other work between two fits, and goes on later with the kind
+    that was not made yet.
 
     Parameters
     ----------
@@ -87,22 +89,27 @@ def check(
                 )
                 made = {one.kind for one in checks.checks_of(session, checked.release.fit_id)}
                 request = request_of(session, settings, checked)
-            at_once = {kind: make(checked) for kind, make in CHECKS.items() if kind not in made or not job.attempt > 1}
+            wanted = kinds(settings, since=clock() - checked.release.published_at)
+            # What an earlier attempt made, or an earlier look at a young release, need not be made again.
+            again = [kind for kind in wanted if kind not in made] or wanted
+            at_once = {kind: make(checked) for kind, make in CHECKS.items() if kind in again}
         with store.write() as session:
-            queue.heartbeat(session, claim, now=clock(), lease=settings.lease)  # no lease, no effect
             _keep(session, checked.release, at_once, now=clock())
-        refits = Refits(
-            request,
-            lambda one, limits: fit(one, limits, beat=keep_on, stop=stop),
-            settings,
-            ends=time.monotonic() + settings.check_budget_s,
-        )
-        for kind in kinds(settings):
-            if kind in REFIT_CHECKS and (kind not in made or not job.attempt > 1):
+            queue.heartbeat(session, claim, now=clock(), lease=settings.lease)  # no lease, no effect
+
+        def fit_once(one: FitRequest, limits: Settings) -> FitResult:
+            # Between fits: to end one in its middle would cost whoever waits the start of another process.
+            if keep_on(None):
+                raise FitCancelled("The check gives way.")
+            return fit(one, limits, beat=beat, stop=stop)
+
+        refits = Refits(request, fit_once, settings, ends=time.monotonic() + settings.check_budget_s)
+        for kind in again:
+            if kind in REFIT_CHECKS:
                 found = REFIT_CHECKS[kind](checked, refits)
                 with store.write() as session:
-                    queue.heartbeat(session, claim, now=clock(), lease=settings.lease)
                     _keep(session, checked.release, {kind: found}, now=clock())
+                    queue.heartbeat(session, claim, now=clock(), lease=settings.lease)
         with store.write() as session:
             concerns = checks.concerns_of(session, checked.release.fit_id)
             code = "check-dropped" if concerns is None else "checked"
@@ -155,12 +162,14 @@ def prepare_check(
     except (FitImpossible, PollingError) as error:  # waves that were fitted are gone, or do not fit the codebook now
         log.info("pollsters and periods of %s/%s are not checked: %s", survey_id, question_id, error)
     design: Any = fits.load_design(session, release.fit_id)
+    evidence = fits.load_evidence(session, release.fit_id)
     return CheckedRelease(
         release=release,
         electorate=electorate_of(survey.bundle),
         design=Design.from_json(design),
         priors=parse_priors(declaration.question(question_id).priors),
         latents=LatentDraws.from_bytes(fits.load_draws(session, release.fit_id)),
+        hypers=None if evidence is None else Evidence.from_bytes(evidence).hypers,
         counts=finer if finer is not None and _are_same(finer, stored) else stored,
         stored=tuple(stored.columns),
         seed=fits.get_fit(session, release.fit_id).seed,
@@ -207,6 +216,8 @@ def _keep(
     for kind, (content, concerns) in made.items():
         told = [one.to_json() for one in concerns]
         checks.add_check(session, release, kind=kind, content=content, concerns=told, now=now)
+    if made:
+        checks.tell(session, release, now=now)
 
 
 def _sentence(release: ReleaseRecord, concerns: tuple[checks.ConcernRecord, ...] | None) -> str:

@@ -1,7 +1,8 @@
 """Which releases are checked, and when: the newest of each question, as soon as nothing else is to be done.
 
 The clock looks every few seconds (task ``check``) for a release that is served and was not checked, and asks for one
-check at a time: what was replaced meanwhile is never looked at.
+check at a time: what was replaced meanwhile is never looked at. What needs fits of its own waits until the release has
+been served for a while.
 """
 
 from datetime import datetime, timedelta
@@ -16,11 +17,14 @@ from polling.store.records import JobRecord, ReleaseRecord
 
 __all__ = [
     "AREAS",
+    "AT_ONCE",
     "CHECK",
     "LEFT_OUT",
     "POLLSTERS",
     "PREDICTIVE",
     "PRIORS",
+    "REST",
+    "SENSITIVITY",
     "ask_check",
     "ask_next_check",
     "kinds",
@@ -28,14 +32,19 @@ __all__ = [
 
 CHECK = "check"
 """The kind of job that checks the release that is served."""
-PREDICTIVE, LEFT_OUT, PRIORS = "posterior-predictive", "left-out", "priors"
+PREDICTIVE, LEFT_OUT, PRIORS, SENSITIVITY = "posterior-predictive", "left-out", "priors", "sensitivity"
 POLLSTERS, AREAS = "held-out-pollsters", "held-out-areas"
 
 
-def kinds(settings: Settings) -> tuple[str, ...]:
-    """Kinds of checks that a job makes of every release; those that fit again only if there is time for it."""
-    at_once = (PREDICTIVE, LEFT_OUT, PRIORS)
-    return (*at_once, POLLSTERS, AREAS) if settings.check_budget_s > 0 else at_once
+AT_ONCE = (PREDICTIVE, LEFT_OUT, PRIORS, SENSITIVITY)
+"""Kinds of checks that need no other fit."""
+REST = timedelta(minutes=2)
+"""How long a release has to be served before its model is fitted again: not while waves keep coming."""
+
+
+def kinds(settings: Settings, *, since: timedelta) -> tuple[str, ...]:
+    """Kinds of checks that are made of a release that has been served for so long."""
+    return (*AT_ONCE, POLLSTERS, AREAS) if settings.check_budget_s > 0 and since >= REST else AT_ONCE
 
 
 def ask_check(session: Session, settings: Settings, *, survey_id: str, question_id: str, now: datetime) -> JobRecord:
@@ -63,7 +72,9 @@ def ask_next_check(session: Session, settings: Settings, *, now: datetime) -> Jo
     """Ask for one release that was not checked; None if there is none, or a check is on its way."""
     if any(job.kind == CHECK for job in queue.list_jobs(session, states=("queued", "running"))):
         return None
-    waiting = checks.unchecked(session, kinds=kinds(settings), job=CHECK)
+    waiting = checks.unchecked(session, kinds=AT_ONCE, job=CHECK)
+    if not waiting:
+        waiting = checks.unchecked(session, kinds=kinds(settings, since=REST), job=CHECK, published_before=now - REST)
     return _ask(session, settings, waiting[0], now=now) if waiting else None
 
 

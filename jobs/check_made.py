@@ -1,13 +1,14 @@
 """The checks of a release that need no other fit: what may be told of each, and what is wrong."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from jobs.check_ask import LEFT_OUT, PREDICTIVE, PRIORS
+from jobs.check_ask import LEFT_OUT, PREDICTIVE, PRIORS, SENSITIVITY
 from jobs.check_shown import ShownCounts, Told, told_misfits
 from mrp.checks.concerns import Concern, house_concerns, misfit_concerns, worst_first
 from mrp.checks.left_out import CAUTION, MAX_K, estimate_scores, leave_cells_out
@@ -15,8 +16,10 @@ from mrp.checks.margins import margins_of
 from mrp.checks.misfit import judge_margins
 from mrp.checks.predictive import GroupCheck, MarginCheck, posterior_predictive
 from mrp.checks.prior_checks import prior_concerns, prior_conflicts, prior_predictive
+from mrp.checks.sensitivity import SENSITIVE, sensitivity, sensitivity_concerns
 from mrp.design import Design
 from mrp.electorate import Electorate
+from mrp.hyper import hyper_space
 from mrp.latents import LatentDraws
 from mrp.priors import Priors
 from polling.disclosure import DisclosureRules
@@ -38,6 +41,8 @@ class CheckedRelease:
     design: Design
     priors: Priors
     latents: LatentDraws
+    hypers: NDArray[np.float32] | None
+    """Natural values of the parameters of the prior at every draw; None of a fit that kept none."""
     counts: pl.DataFrame
     """By the columns that were stored, and by pollster and period where the waves are still the ones that were fitted.
     Special-category data."""
@@ -69,11 +74,12 @@ def check_predictive(checked: CheckedRelease) -> Made:
     margins = margins_of(electorate, checked.counts)
     found = posterior_predictive(checked.latents, design, electorate, checked.counts, margins)
     told = {one.margin.columns: shown.of(one.margin.columns) for one in found}
-    # What is judged is what may be told, and how large it is said to be comes from the perturbed counts.
+    # What is judged is what may be told.
     seen = [MarginCheck(one.margin, _told_groups(one.groups, told[one.margin.columns])) for one in found]
     misfits = judge_margins(seen, design, least=0)
     share = float(np.clip(next((g.predicted for one in found[:1] for g in one.groups), 0.5), 0.01, 0.99))
-    concerns = (*misfit_concerns(misfits, design), *house_concerns(checked.latents, design, share=share))
+    names = dict(electorate.districts.select("code", "name").iter_rows())
+    concerns = (*misfit_concerns(misfits, design, names=names), *house_concerns(checked.latents, design, share=share))
     return told_misfits(misfits, told, rules=checked.rules), worst_first(concerns)
 
 
@@ -116,13 +122,30 @@ def check_priors(checked: CheckedRelease) -> Made:
     return content, prior_concerns(predictive, conflicts)
 
 
+def check_sensitivity(checked: CheckedRelease) -> Made:
+    """What would change with the priors, or with more and fewer interviews."""
+    wanted = hyper_space(checked.design, checked.priors).size
+    if checked.hypers is None or checked.hypers.shape[1] != wanted:
+        return {"skipped": "Draws of the parameters of the priors are not kept of this fit."}, ()
+    found = sensitivity(
+        checked.latents,
+        checked.design,
+        checked.electorate,
+        checked.counts,
+        priors=checked.priors,
+        hypers=checked.hypers,
+    )
+    return {"sensitive_from": SENSITIVE, "quantities": [one.to_json() for one in found]}, sensitivity_concerns(found)
+
+
 CHECKS: Mapping[str, Callable[[CheckedRelease], Made]] = {
     PREDICTIVE: check_predictive,
     LEFT_OUT: check_left_out,
     PRIORS: check_priors,
+    SENSITIVITY: check_sensitivity,
 }
 """Kind -> how it is made."""
 
 
 def _told_groups(groups: tuple[GroupCheck, ...], told: Told) -> tuple[GroupCheck, ...]:
-    return tuple(replace(one, observed=told[one.levels][1]) for one in groups if one.levels in told)
+    return tuple(one for one in groups if one.levels in told)

@@ -93,14 +93,12 @@ def leave_out_pollsters(checked: CheckedRelease, refits: Refits) -> Made:
         whole = (checked.latents, checked.design)
         one = pollster_held_out(whole, fitted, checked.electorate, own, pollster=name, seed=checked.seed)
         if one is not None:
-            shown = told[(name,)]
-            # How far off it is was judged; how far it is said to be comes from the perturbed counts.
-            found.append(replace(one, total=replace(one.total, observed=shown[1])))
+            found.append(one)
     rows: list[Json] = [
         {
             "pollster": one.pollster,
             "n_interviews": told[(one.pollster,)][0],
-            "observed": round(one.total.observed, 4),
+            "observed": round(told[(one.pollster,)][1], 4),
             "predicted": round(one.total.expected, 4),
             "low": round(max(0.0, one.total.expected - 1.645 * one.total.sd), 4),
             "high": round(min(1.0, one.total.expected + 1.645 * one.total.sd), 4),
@@ -130,12 +128,12 @@ def leave_out_areas(checked: CheckedRelease, refits: Refits) -> Made:
             continue
         one = area_held_out(fitted, checked.electorate, own, area=name, least=checked.rules.min_interviews)
         if one is not None:
-            found.append(replace(one, group=replace(one.group, observed=told[(name,)][1])))
+            found.append(one)
     rows: list[Json] = [
         {
             "area": one.area,
             "n_interviews": told[(one.area,)][0],
-            "observed": round(one.group.observed, 4),
+            "observed": round(told[(one.area,)][1], 4),
             "predicted": round(one.group.predicted, 4),
             "low": round(one.group.low, 4),
             "high": round(one.group.high, 4),

@@ -1,13 +1,14 @@
 """What of a check may be kept: judged on exact counts in memory, told from perturbed ones alone.
 
-A standardised residual to two digits beside a prediction is the count of answers itself. So of every group the observed
-share, the interviews and the residual are those of the perturbed counts, with the perturbation's own noise in the
-interval; groups below ``min_interviews`` are left out, with whatever was found of them. What exact counts decided is
-told in words of few letters: whether a margin fits, and which groups are off by how many whole points.
+Of every group the observed share, the interviews and the residual are those of the perturbed counts, with the
+perturbation's own noise in the interval; groups below ``min_interviews`` are left out, with whatever was found of them.
+What exact counts decided is told in few steps (``mrp.checks.told``): whether a margin fits, which groups are off, and
+by about how much.
 
-The demographics and districts are told from the same perturbed cells as every other interview count of a release
-(``api.shown_counts``), so that no second noise can be averaged with the first; pollsters, periods and modes from cells
-of their own, of which nothing but these three margins is told.
+The demographics and districts are told from the same perturbed cells as every other count of a release
+(``api.shown_counts``), so that no second noise can be averaged with the first. What else is known of an interview is
+told with noise of its own, group by group: nothing finer is told of it, and a person is in one pollster, one period and
+one mode.
 """
 
 import math
@@ -23,7 +24,7 @@ from mrp.checks.misfit import FALSE_ALARM, MarginMisfit
 from mrp.checks.predictive import INTERVAL, GroupCheck
 from mrp.electorate import Electorate
 from mrp.terms import OBSERVED
-from polling.disclosure import DisclosureRules, perturb_counts
+from polling.disclosure import ANSWER_NOISE_VARIANCE, COUNT_NOISE_VARIANCE, DisclosureRules, perturb_counts
 from polling.store.columns import Json
 
 __all__ = ["ShownCounts", "told_misfits"]
@@ -53,30 +54,31 @@ class ShownCounts:
     def of(self, columns: tuple[str, ...]) -> Told:
         """What may be told of a margin."""
         cells = self.electorate.cell_columns
-        asked = [one for one in columns if one in OBSERVED and one not in cells]
-        period = ["period"] if "period" in self.stored and "period" not in cells else []
-        by = tuple(dict.fromkeys((*cells, *(period if asked in ([], ["period"]) else []), *asked)))
+        period = ("period",) if "period" in self.stored and "period" not in cells else ()
+        by = (*cells, *period)
+        if any(one in OBSERVED and one not in by for one in columns):
+            by = columns
         shown = perturb_counts(self.counts, by=by, survey=self.survey, question=self.question, key=self.key)
-        shown = with_parents(self._weighted(shown, by), self.electorate)
-        share = pl.col("y").sum() / pl.col("n").sum()
-        # A cell of one interview that was counted twice or not at all moves the share by less than a larger one.
-        alone = pl.col("n") <= 2
-        noise = 2 / 3 * (alone.sum() * share * (1 - share) + (~alone).sum() * (1 + share**2)) / pl.col("n").sum() ** 2
+        shown = self._weighted(shown, by)
+        if self.electorate.district in shown.columns:
+            shown = with_parents(shown, self.electorate)
+        share = (pl.col("y").sum() / pl.col("n").sum()).clip(0, 1)
+        of_cell = ANSWER_NOISE_VARIANCE + COUNT_NOISE_VARIANCE * share**2
+        noise = pl.len() * of_cell / pl.col("n").sum() ** 2
         told = [pl.col("n").sum(), share.alias("share"), noise.alias("noise")]
         grouped = shown.group_by(list(columns)).agg(told) if columns else shown.select(told)
         grouped = grouped.filter(pl.col("n") >= self.rules.min_interviews)
         return {tuple(map(str, row[: len(columns)])): row[len(columns) :] for row in grouped.iter_rows()}
 
     def _weighted(self, shown: pl.DataFrame, by: tuple[str, ...]) -> pl.DataFrame:
-        """With weights in the likelihood: the weighted share of each cell, moved as the unweighted one was."""
+        """With weights in the likelihood: the weighted number of answers of each cell, with the noise of the other."""
         if "weight" not in self.counts.columns:
             return shown
         sums = [pl.col(name).sum() for name in ("n", "y", "weight", "weight_y")]
         exact = self.counts.group_by(by).agg(sums).rename({"n": "n exact", "y": "y exact"})
         both = shown.join(exact, on=by, how="left", nulls_equal=True)
-        moved = pl.col("y") / pl.col("n") - pl.col("y exact") / pl.col("n exact")
-        share = (pl.col("weight_y") / pl.col("weight") + moved).clip(0, 1)
-        return both.with_columns(y=pl.when(pl.col("n") > 0).then(pl.col("n") * share).otherwise(0.0))
+        weighted = pl.col("n exact") * pl.col("weight_y") / pl.col("weight")
+        return both.with_columns(y=weighted + pl.col("y") - pl.col("y exact"))
 
 
 def told_misfits(

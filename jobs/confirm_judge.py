@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from jobs.fit_request import FitRequest, FitResult
-from mrp.agreement import agreement, moments, reference_quality
+from mrp.agreement import agreement, differences, moments, reference_quality
 from mrp.design import Design
 from mrp.fit import default_estimates
 from mrp.latents import LatentDraws
@@ -18,7 +18,7 @@ from polling.store.records import FitRecord, ReleaseRecord
 __all__ = ["Judgement", "PreparedConfirmation", "judge", "settled_nothing"]
 
 MOST_ESTIMATES = 1000
-"""Kept of each engine, so that a picture can compare them."""
+"""Of which it is kept how far the engines are apart, for a picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +64,9 @@ def judge(prepared: PreparedConfirmation, result: FitResult) -> Judgement:
     quality = reference_quality(*reference)
     mine, theirs = moments(*default_estimates(prepared.latents, design, electorate)), moments(*reference)
     found = agreement(mine, theirs)
-    numbers["estimates"] = {
-        name: [round(float(value), 5) for value in values[:MOST_ESTIMATES]]
-        for name, values in (
-            ("mean", mine.mean),
-            ("sd", mine.sd),
-            ("reference_mean", theirs.mean),
-            ("reference_sd", theirs.sd),
-        )
-    }
+    # Of the estimates themselves nothing is kept: this stays when the draws are gone, and whoever sees the picture may
+    # not see estimates of few people.
+    numbers["apart"] = {name: values[:MOST_ESTIMATES] for name, values in differences(mine, theirs).items()}
     n = len(mine.names)
     numbers |= {"n_estimates": n, "reference": _finite(asdict(quality)), "agreement": _finite(asdict(found))}
     if quality.problems:

@@ -58,6 +58,7 @@ KINDS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     **{f"job-{state}": ("job", _JOB) for state in ("queued", "running", "succeeded", "failed")},
     "release-published": ("release", _RELEASE),
     "release-rolled-back": ("release", {**_RELEASE, "taken_back_id": "taken_back"}),
+    "release-checked": ("release", _RELEASE),
     "release-confirmed": ("release", _RELEASE),
     "confirmation-failed": ("release", _RELEASE),
     "confirmation-inconclusive": ("release", _RELEASE),

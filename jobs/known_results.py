@@ -13,7 +13,7 @@ from polling.errors import ResultRejected
 from polling.faults import FaultLog
 from polling.known_result import read_known_result
 from polling.secrets import SecretsFile
-from polling.store import known_results, outbox, surveys
+from polling.store import known_results, outbox, scores, surveys
 from polling.store.columns import Json
 from polling.store.engine import Store
 from polling.store.known_results import KnownResultRecord, NewResult
@@ -33,7 +33,7 @@ class AddedResult:
     created: bool
     """False: it was known already, and nothing was changed."""
     job: JobRecord | None
-    """The job that scores releases; None if nothing is new."""
+    """The job that scores releases; None if nothing is new, or there is no release yet."""
 
 
 def add_known_result(
@@ -92,8 +92,10 @@ def add_known_result(
         result, created = known_results.add_result(session, new, reason=reason, actor=actor, now=now)
         if not created:
             return AddedResult(result, created=False, job=None)
-        job = ask_scores(session, survey_id=survey_id, question_id=question_id, now=now)
-        tell_asked(session, [job], now=now)
+        job = None
+        if scores.unscored(session, survey_id, question_id):  # else the first release asks
+            job = ask_scores(session, survey_id=survey_id, question_id=question_id, now=now)
+            tell_asked(session, [job], now=now)
         _tell(session, secrets, "result-added", result, {"reason": reason}, now=now, actor=actor)
     return AddedResult(result, created=True, job=job)
 

@@ -13,7 +13,12 @@ __all__ = ["peak_memory", "role_of"]
 
 EVERY_S = 0.25
 # What a command line contains -> whose it is; the first that fits counts.
-_ROLES = (("jobs.fit_process", "fit"), (" worker ", "worker"), (" serve ", "service"))
+_ROLES = (
+    ("jobs.fit_process", "fit"),
+    ("api.drawing.process", "charts"),
+    (" worker ", "worker"),
+    (" serve ", "service"),
+)
 
 
 @contextmanager

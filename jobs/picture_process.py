@@ -5,6 +5,7 @@ status 0: ``figures.json``, or ``fit.nc``. Status 3: it cannot be made, ``refuse
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from mrp.evidence import Evidence, kept_tree
 from mrp.latents import LatentDraws
 
 __all__ = ["main"]
+
+NICE = 10
+"""Whoever waits for an answer comes before whoever waits for a picture."""
 
 
 def main(arguments: list[str]) -> int:
@@ -56,4 +60,5 @@ def _compressed(tree: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    os.nice(NICE)
     sys.exit(main(sys.argv[1:]))

@@ -28,7 +28,7 @@ FIGURES_FILE: Final = "figures.json"
 NETCDF_FILE: Final = "fit.nc"
 REFUSED_FILE: Final = "refused.txt"
 REFUSED: Final = 3
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the pictures: a newer program draws others, and older ones are made anew."""
 
 

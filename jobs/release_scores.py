@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from jobs.backtest_score import baselines_of
 from mrp.design import Design
 from mrp.electorate import Electorate
-from mrp.errors import MrpError
+from mrp.errors import PriorError
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
 from mrp.poststratification import AreaDraws, area_draws_many
@@ -49,7 +49,7 @@ class ReleaseDraws:
     question: Question
     last_result: LastResult | None
     counts: pl.DataFrame | None
-    """``n`` and ``y`` of cells; None where they are not kept."""
+    """``n`` interviews and ``y`` of them for the option, by district; None where they are not kept."""
     perturbed: bool = False
     """Whether the counts are perturbed for disclosure control."""
 
@@ -170,7 +170,7 @@ def _baseline_rows(
         baselines = baselines_of(
             release.counts, release.electorate, release.design, release.question, release.last_result
         )
-    except MrpError:  # such as a prior that an older version of the program knew
+    except PriorError:  # one that an older version of the program knew
         return
     if one.level == NATION:
         overall = baselines["national_mean"]

@@ -136,11 +136,12 @@ def _load(session: Session, secrets: SecretsFile | None, release: ReleaseRecord)
     else:
         # The cells in which everything raw is told: the same noise as in every answer (``api.shown_counts``).
         by = (*electorate.cell_columns, *(["period"] if "period" in counts.columns else []))
-        if secrets is None:
-            shown = counts.group_by(by).agg(pl.col("n", "y").cast(pl.Int64).sum())
-        else:
+        if secrets is not None:
             key = secrets.disclosure_key()
-            shown = perturb_counts(counts, by=by, survey=release.survey_id, question=release.question_id, key=key)
+            counts = perturb_counts(counts, by=by, survey=release.survey_id, question=release.question_id, key=key)
+        shown = counts.group_by(electorate.district).agg(pl.col("n", "y").cast(pl.Int64).sum())
+        # Noise may take more away from a small district than there was.
+        shown = shown.with_columns(pl.col("y").clip(0, pl.col("n"))).sort(electorate.district)
     scored = declaration.backtest
     return ReleaseDraws(
         latents=latents,

@@ -93,7 +93,7 @@ class Worker:
         self._fit = fit or self._host
         self._stop = threading.Event()
         self._counted = CountedParts()
-        self._counted_finer = CountedParts()
+        self._counted_finer = CountedParts(most_mb=50)
 
     def run(self, stop: threading.Event) -> None:
         """Do jobs until ``stop`` is set; a fit that is running then goes back to the queue.

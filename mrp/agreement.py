@@ -28,7 +28,7 @@ from mrp.errors import ScoreError
 from mrp.poststratification import AreaDraws
 from mrp.summary import effective_draws
 
-__all__ = ["Agreement", "Moments", "ReferenceQuality", "agreement", "moments", "reference_quality"]
+__all__ = ["Agreement", "Moments", "ReferenceQuality", "agreement", "differences", "moments", "reference_quality"]
 
 type Floats = NDArray[np.float64]
 
@@ -132,6 +132,18 @@ def moments(*estimates: AreaDraws) -> Moments:
     parts = [_moments(one) for one in estimates]
     names = tuple(name for one in estimates for name in _names(one.areas))
     return Moments(names, *(np.concatenate(of_parts, axis=-1) for of_parts in zip(*parts, strict=True)))
+
+
+def differences(one: Moments, reference: Moments) -> dict[str, list[float]]:
+    """How far two fits are apart in every estimate: ``difference`` (D) and ``log_sd_ratio`` (R).
+
+    Both are relative to the reference's uncertainty, so that no estimate can be read from them, of however few people
+    it is. A value that ``json.dumps`` takes; 0 where an estimate does not vary.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        apart = (one.mean - reference.mean) / reference.sd, np.log(one.sd / reference.sd)
+    difference, ratio = (np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0).round(4).tolist() for values in apart)
+    return {"difference": difference, "log_sd_ratio": ratio}
 
 
 def agreement(fit: Moments, reference: Moments) -> Agreement:

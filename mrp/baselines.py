@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import linalg, stats
-from scipy.special import expit
+from scipy import linalg
+from scipy.special import betaincinv, expit, ndtri
 
 from mrp.counts import require_counts
 from mrp.design import Design
@@ -67,13 +67,13 @@ def raw_by_district(counts: pl.DataFrame, electorate: Electorate) -> Baseline:
     asked = n > 0
     codes = tuple(code for code, kept in zip(electorate.codes, asked, strict=True) if kept)
     y, n = y[asked], n[asked]
-    return Baseline(codes, y / n, stats.beta.ppf(_PROBABILITIES[:, None], y + 0.5, n - y + 0.5))
+    return Baseline(codes, y / n, betaincinv(y + 0.5, n - y + 0.5, _PROBABILITIES[:, None]))
 
 
 def national_mean(counts: pl.DataFrame, electorate: Electorate) -> Baseline:
     """The share among all interviews, for every district; Jeffreys' interval of that share around it."""
     y, n = (values.sum() for values in _by_district(counts, electorate))
-    draws = stats.beta.ppf(_PROBABILITIES, y + 0.5, n - y + 0.5)
+    draws = betaincinv(y + 0.5, n - y + 0.5, _PROBABILITIES)
     size = len(electorate.codes)
     return Baseline(electorate.codes, np.full(size, y / n), np.repeat(draws[:, None], size, axis=1))
 
@@ -101,7 +101,7 @@ def predictors_alone(counts: pl.DataFrame, electorate: Electorate, *, design: De
             break
     sd = np.sqrt(np.einsum("ij,jk,ik->i", x, linalg.inv(hessian), x))
     eta = x @ beta
-    return Baseline(electorate.codes, expit(eta), expit(eta + sd * stats.norm.ppf(_PROBABILITIES)[:, None]))
+    return Baseline(electorate.codes, expit(eta), expit(eta + sd * ndtri(_PROBABILITIES)[:, None]))
 
 
 def last_result(result: Floats, electorate: Electorate) -> Baseline:
@@ -130,7 +130,7 @@ def uniform_swing(counts: pl.DataFrame, electorate: Electorate, *, result: Float
 
 
 def _around(share: Floats, sd: float, electorate: Electorate) -> Baseline:
-    draws = np.clip(share + sd * stats.norm.ppf(_PROBABILITIES)[:, None], 0, 1)
+    draws = np.clip(share + sd * ndtri(_PROBABILITIES)[:, None], 0, 1)
     return Baseline(electorate.codes, share, draws)
 
 

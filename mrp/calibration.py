@@ -7,8 +7,6 @@ are not independent: they are wrong together, and even calibrated intervals then
 
 from typing import Final
 
-from scipy import stats
-
 __all__ = ["BAND", "binomial_band"]
 
 BAND: Final = 0.95
@@ -46,5 +44,7 @@ def binomial_band(nominal: float, n: int, *, probability: float = BAND) -> tuple
         raise ValueError(
             f"a band needs probabilities inside (0, 1) and an interval at least, got {nominal}, {probability}, {n}"
         )
+    from scipy import stats  # slow to import, and the web process is to be ready soon
+
     low, high = stats.binom.interval(probability, n, nominal)
     return float(low) / n, float(high) / n

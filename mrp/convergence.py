@@ -81,7 +81,7 @@ def _summary(group: str, name: str, values: NDArray[np.float64]) -> ParameterSum
         name=name,
         group=group,
         mean=float(values.mean()),
-        sd=float(values.std()),
+        sd=float(values.std(ddof=1)),
         mcse=float(array_stats.mcse(values, chain_axis=0, draw_axis=1, method="mean")),
         r_hat=float(array_stats.rhat(values, chain_axis=0, draw_axis=1)),
         ess_bulk=float(array_stats.ess(values, chain_axis=0, draw_axis=1, method="bulk")),

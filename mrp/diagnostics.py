@@ -83,7 +83,7 @@ def _diagnose_laplace(tree: "DataTree") -> dict[str, Any]:
     parameters = []
     for name, values in scalars(tree["posterior"]):
         effective = effective_draws(values.reshape(-1, 1), points=points)[0]
-        sd = float(values.std())
+        sd = float(values.std(ddof=1))
         parameters.append(
             {"name": name, "mean": float(values.mean()), "sd": sd, "mcse": sd / float(np.sqrt(effective))}
         )

@@ -1,9 +1,9 @@
 """What a fit leaves behind for whoever checks it: draws of the priors' parameters, and how the engine went.
 
 The latents of a release answer every question about opinion. Whether they deserve belief is seen in what is kept here,
-thinned like the latents: standard deviations and correlations of each draw; of NUTS its energy, divergences and tree
-depths; of the Laplace engine the points at which the standard deviations were looked at, with their exact log density
-and both kinds of importance weights. Nothing of the interviews is in it.
+thinned like the latents: standard deviations, correlations and mixings of each draw; of NUTS its energy, divergences
+and tree depths; of the Laplace engine the points at which the standard deviations were looked at, with their exact log
+density and both kinds of importance weights. Nothing of the interviews is in it.
 """
 
 import io
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from mrp.design import Design
 from mrp.errors import DrawsError
-from mrp.hyper import HyperSpace, correlation_name, sd_name
+from mrp.hyper import HyperSpace, correlation_name, mixing_name, sd_name
 from mrp.latents import LatentDraws, kept_draws
+from mrp.mixing import MixingPrior
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -40,7 +41,7 @@ class Evidence:
     """Beside the latents of a fit, draw by draw; see the module."""
 
     hypers: NDArray[np.float32]
-    """Natural values of sds, then correlations, as in `mrp.hyper.HyperSpace`; shape (draw, parameter)."""
+    """Natural values of sds, correlations and mixings, as in `mrp.hyper.HyperSpace`; shape (draw, parameter)."""
     names: tuple[str, ...]
     """Of the parameters, such as "sd (1|state)"."""
     prior_scale: NDArray[np.float64]
@@ -57,6 +58,8 @@ class Evidence:
     """Log importance weights of the points, not normalised, shape (point,)."""
     log_weight_joint: NDArray[np.float32] | None = None
     """Log importance weights of the latents that were drawn, before they were resampled; shape (proposal,)."""
+    prior_mixing: MixingPrior | None = None
+    """Of the mixing, if the model has one."""
 
     def to_bytes(self) -> bytes:
         """A compressed npz archive without pickled objects."""
@@ -71,6 +74,8 @@ class Evidence:
         for name in ("points", "log_density", "log_weight_sd", "log_weight_joint"):
             if (values := getattr(self, name)) is not None:
                 arrays[name] = values
+        if (mixing := self.prior_mixing) is not None:
+            arrays |= {"mixing excess": mixing.excess, "mixing rate": np.array([mixing.rate, mixing.log_constant])}
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # mypy takes names of arrays for options
         return buffer.getvalue()
@@ -101,6 +106,11 @@ class Evidence:
                         name: stored.get(name)
                         for name in ("points", "log_density", "log_weight_sd", "log_weight_joint")
                     },
+                    prior_mixing=(
+                        MixingPrior(stored["mixing excess"], *(float(one) for one in stored["mixing rate"]))
+                        if "mixing excess" in stored
+                        else None
+                    ),
                 )
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise DrawsError(f"{len(content):,} bytes are not the evidence of a fit: {error}") from error
@@ -116,7 +126,8 @@ def hyper_names(design: Design) -> tuple[str, ...]:
         pairs = [f"{one}, {two}" for i, two in enumerate(columns) for one in columns[:i]]
         name, n = correlation_name(effect.term), effect.n_correlations
         correlations += [name] if n == 1 else [f"{name}[{pair}]" for pair in pairs[:n]]
-    return (*sds, *correlations)
+    mixings = [mixing_name(effect.term) for effect in design.effects if effect.n_mixings]
+    return (*sds, *correlations, *mixings)
 
 
 def evidence_of(tree: "DataTree", design: Design, space: HyperSpace, *, max_draws: int = 4000) -> Evidence:
@@ -140,8 +151,9 @@ def evidence_of(tree: "DataTree", design: Design, space: HyperSpace, *, max_draw
 
     sds = [flat(sd_name(effect.term)) for effect in design.effects]
     correlations = [flat(correlation_name(effect.term)) for effect in design.effects if effect.n_correlations]
+    mixings = [flat(mixing_name(effect.term)) for effect in design.effects if effect.n_mixings]
     n = np.asarray(posterior["intercept"].to_numpy())[:, chosen].size
-    hypers = np.concatenate([*sds, *correlations, np.empty((n, 0))], axis=1)
+    hypers = np.concatenate([*sds, *correlations, *mixings, np.empty((n, 0))], axis=1)
     stats = {
         name: np.asarray(sample_stats[own].to_numpy())[:, chosen].reshape(-1)
         for own, name in _STATS.items()
@@ -153,6 +165,7 @@ def evidence_of(tree: "DataTree", design: Design, space: HyperSpace, *, max_draw
         names=hyper_names(design),
         prior_scale=space.scale,
         prior_shapes=space.shapes,
+        prior_mixing=space.mixings[0] if space.mixings else None,
         stats={name: values.astype(_kept_type(values)) for name, values in stats.items()},
         **{
             name: np.asarray(explored[name].to_numpy(), dtype=np.float32) if name in explored else None
@@ -221,14 +234,17 @@ def _prior(design: Design, evidence: Evidence, shape: tuple[int, int]) -> Any:
     middle = (np.arange(n) + 0.5) / n
     sds = [scale * stats.halfnorm.ppf(rng.permutation(middle)) for scale in evidence.prior_scale]
     correlations = [2 * stats.beta.ppf(rng.permutation(middle), a, b) - 1 for a, b in evidence.prior_shapes]
-    hypers = np.stack([*sds, *correlations], axis=1) if sds else np.empty((n, 0))
+    own = evidence.prior_mixing
+    mixings = [] if own is None else [own.quantile(rng.permutation(middle))]
+    hypers = np.stack([*sds, *correlations, *mixings], axis=1) if sds else np.empty((n, 0))
     nothing = np.zeros((*shape, design.n_latents))
     named = posterior_dataset(design, nothing, hypers.reshape(*shape, -1))
     return named[[name for name in _hyper_variables(design) if name in named]]
 
 
 def _hyper_variables(design: Design) -> list[str]:
-    return [name for effect in design.effects for name in (sd_name(effect.term), correlation_name(effect.term))]
+    names = (sd_name, correlation_name, mixing_name)
+    return [name(effect.term) for effect in design.effects for name in names]
 
 
 def _kept_type(values: NDArray[Any]) -> type[np.generic]:

@@ -25,7 +25,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize
 
 __all__ = ["MixingPrior", "log_density_expression", "mixing_prior"]
 
@@ -82,9 +81,12 @@ class MixingPrior:
 
     def draw(self, rng: np.random.Generator, size: Any) -> Floats:
         """Draws of phi."""
+        return self.quantile(rng.random(size))
+
+    def quantile(self, share: Any) -> Floats:
+        """Below which phi is with a probability, of the shape of ``share``."""
         grid = np.linspace(0, 1, 2001)
         distance = self.distance(grid)
-        share = rng.random(size)
         if abs(self.rate) * distance[-1] < 1e-8:
             return np.asarray(np.interp(share * distance[-1], distance, grid))
         drawn = -np.log1p(share * np.expm1(-self.rate * distance[-1])) / self.rate
@@ -114,6 +116,8 @@ def mixing_prior(values: Floats, upper: float, probability: float) -> MixingPrio
     upper, probability
         Both above 0 and below 1.
     """
+    from scipy import optimize
+
     # Islands have no part in it: their effect is the same for every phi.
     excess = values[(values > 0) & (np.abs(values - 1) > 1e-12)] - 1
     free = MixingPrior(excess, 0.0, 0.0)

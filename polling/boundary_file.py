@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from polling.faults import FaultLog, listing
 
@@ -111,7 +112,8 @@ def _topology(document: dict[str, Any], *, most_points: int, simplify: str, log:
         if not _is_small(n_points, most_points, simplify, log):
             return []
         document["objects"][name]["geometries"] = [one for one in collections[name] if one.get("type")]
-        read = serialize_as_geojson(document, objectname=name)
+        with np.errstate(all="ignore"):  # what is not finite is a fault of its shape
+            read = serialize_as_geojson(document, objectname=name)
     except (ArithmeticError, AttributeError, LookupError, RecursionError, ShapelyError, TypeError, ValueError) as error:
         log.add(f"the topology cannot be read ({type(error).__name__}: {error})", "Write it again with its program.")
         return []

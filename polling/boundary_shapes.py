@@ -25,6 +25,8 @@ MAP_PX = 900.0
 """Half pixels of a map's longer side: what is smaller is not drawn."""
 MOST_LATITUDE = 85.0
 """Where a map in Mercator's projection ends."""
+FARTHEST = 1e9
+"""Beyond every coordinate on the earth, in degrees, metres or feet."""
 DECIMALS = 6
 """Of longitude and latitude: a tenth of a metre."""
 USA = ((-125.5, 24.0, -66.5, 49.8), (-180.0, 51.0, -129.0, 72.0), (-161.0, 18.5, -154.0, 23.0))
@@ -84,7 +86,7 @@ def _polygons(feature: Feature, code: str, log: FaultLog) -> list[Any] | None:
         return None
     try:
         found = shapely.force_2d(shape(feature.geometry))
-        if not np.isfinite(shapely.get_coordinates(found)).all():
+        if not (np.abs(shapely.get_coordinates(found)) < FARTHEST).all():  # NaN is not either
             raise ValueError("a coordinate is not finite")
         # Simplified borders often cross themselves; the mended shape covers the same land.
         valid = found if found.is_valid else shapely.make_valid(found)

@@ -1,19 +1,19 @@
 """What maps and tables coloured by share and uncertainty have in common: areas, texts, the palette's legend."""
 
-from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from api.answer_payloads import GroupsHead
 from api.charts.chart import percent
 from api.charts.layout import WIDTH
 from api.charts.map_classes import MapClasses
-from api.charts.theme import MAP_CLASSES, variable
+from api.charts.theme import MAP_CLASSES, SMALL, variable
 
 __all__ = ["LEGEND", "area_layer", "legend", "pixels", "text_layer"]
 
-LEGEND = 118.0
+LEGEND = 132.0
 """Height that the legend takes, px."""
-LEFT, CELL, ROW = 16.0, 26.0, 15.0
+LEFT, CELL, ROW = 18.0, 26.0, 16.0
 
 
 def area_layer(kind: str, mark: str, values: list[dict[str, Any]], place: dict[str, Any]) -> dict[str, Any]:
@@ -44,15 +44,14 @@ def legend(head: GroupsHead, classes: MapClasses, top: float) -> list[dict[str, 
     ]
     right = LEFT + CELL * MAP_CLASSES[0] + 10
     edges = classes.share_edges
-    decimals = 0 if abs(100 * classes.share_step % 1) < 1e-6 else 1
+    written = edges[::2]
+    decimals = 0 if all(abs(100 * edge - round(100 * edge)) < 1e-6 for edge in written) else 1
     shares = [
-        {"x": LEFT + CELL * number, "y": first - 8, "text": f"{100 * edges[number]:.{decimals}f}%"}
-        for number in range(0, len(edges), 2)
+        {"x": LEFT + 2 * CELL * number, "y": first - 8, "text": f"{100 * edge:.{decimals}f}%"}
+        for number, edge in enumerate(written)
     ]
-    widths = classes.width_edges
     texts = [
-        {"x": right, "y": first + ROW * (row + 0.5), "text": _width_text(widths, row)}
-        for row in range(len(MAP_CLASSES))
+        {"x": right, "y": first + ROW * (row + 0.5), "text": text} for row, text in enumerate(_width_texts(classes))
     ]
     titles = [
         {"x": 0, "y": top + 10, "text": f"Share answering “{head.option}”"},
@@ -76,9 +75,14 @@ def legend(head: GroupsHead, classes: MapClasses, top: float) -> list[dict[str, 
     ]
 
 
-def _width_text(edges: Sequence[float], row: int) -> str:
-    low, high = round(100 * edges[row]), round(100 * edges[row + 1])
-    return f"{low}–{high} points wide" if row == 0 else f"{low}–{high}"
+def _width_texts(classes: MapClasses) -> list[str]:
+    """How wide intervals are in each row, in points."""
+    most = [f"{100 * width:.3g}" for width in classes.most_widths]
+    return [
+        f"up to {most[0]} points wide",
+        *(f"{low}–{high}" for low, high in pairwise(most)),
+        f"over {most[-1]}",
+    ]
 
 
 def text_layer(
@@ -99,7 +103,7 @@ def text_layer(
             "align": align,
             "baseline": baseline,
             "fontWeight": weight,
-            "fontSize": 12,
+            "fontSize": SMALL,
             "limit": limit,
         },
         "encoding": {**pixels("x", "y"), "text": {"field": "text", "type": "nominal"}},

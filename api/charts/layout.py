@@ -23,10 +23,10 @@ ROW = 26
 BOTTOM = 46
 """For the axis and its title."""
 TOP = 6
-ONE_LINE = 20
+ONE_LINE = 17
 """Characters of a name that fit into one line; a longer one has two, in smaller letters."""
-SMALL = 11
-CHARACTER = 6.6
+SMALL_NAME = 11
+CHARACTER = 8.0
 """Mean width of a character, px, with some to spare."""
 KEY_LINE = 20
 MANY_ROWS = 20
@@ -212,7 +212,7 @@ def _row_texts(rows: Sequence[Row], y: dict[str, Any], row_height: float) -> lis
     values = [{"y": number + 0.5, "text": row.text} for number, row in enumerate(rows) if row.text]
     return [
         label_layer(names, y, x=-10, align="right", name="labels", limit=LABELS - 12),
-        label_layer(halves, y, x=-10, align="right", name="long-labels", limit=LABELS - 12, size=SMALL),
+        label_layer(halves, y, x=-10, align="right", name="long-labels", limit=LABELS - 12, size=SMALL_NAME),
         label_layer(headings, y, x=-LABELS, align="left", name="headings", limit=WIDTH, weight="bold"),
         label_layer(values, y, x=WIDTH - LABELS - 2, align="right", name="values", limit=VALUES),
     ]

@@ -1,7 +1,8 @@
 """Which colour of the map's palette a share with its interval gets; see `api.charts.theme` for the palette.
 
-Shares fall into eight classes of equal, round width about those that there are; widths of intervals into four rows. In
-row R, 2^R neighbouring classes are one: the palette tells apart only what the intervals can.
+Shares fall into eight classes of equal, round width about those that there are. In row R of the palette 2^R
+neighbouring classes are one. A share gets the first row whose classes are as wide as half its interval: a map tells 50%
+from 55% only where an estimate is known to 5 points, give or take. What is known less well than all of it is grey.
 """
 
 import math
@@ -12,9 +13,7 @@ from api.charts.theme import MAP_CLASSES, variable
 
 __all__ = ["MapClasses", "map_classes"]
 
-SHARE_STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.025, 0.05, 0.1, 0.125)
-WIDTH_STEPS = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.25)
-"""Widths that differ by less than a point are not worth another colour."""
+STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.025, 0.05, 0.1, 0.125)
 N_CLASSES = MAP_CLASSES[0]
 N_ROWS = len(MAP_CLASSES)
 EPSILON = 1e-9
@@ -22,17 +21,14 @@ EPSILON = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class MapClasses:
-    """Round classes of shares and of widths of intervals."""
+    """Round classes of shares."""
 
     share_low: float
     share_step: float
-    width_low: float
-    width_step: float
 
     def of(self, share: float, width: float) -> tuple[int, int]:
         """Row and class of a share, given the width of its interval."""
-        row = math.floor((width - self.width_low) / self.width_step + EPSILON)
-        row = min(max(row, 0), N_ROWS - 1)
+        row = next((row for row, most in enumerate(self.most_widths) if width <= most + EPSILON), N_ROWS - 1)
         column = math.floor((share - self.share_low) / (self.share_step * 2**row) + EPSILON)
         return row, min(max(column, 0), MAP_CLASSES[row] - 1)
 
@@ -52,13 +48,13 @@ class MapClasses:
         return [self.share_low + number * self.share_step for number in range(N_CLASSES + 1)]
 
     @property
-    def width_edges(self) -> list[float]:
-        """Where the rows of widths begin, and where the last ends."""
-        return [self.width_low + number * self.width_step for number in range(N_ROWS + 1)]
+    def most_widths(self) -> list[float]:
+        """The widest interval of each row but the last, which takes all wider ones."""
+        return [2 * self.share_step * 2**row for row in range(N_ROWS - 1)]
 
 
 def map_classes(shares: Sequence[float], widths: Sequence[float]) -> MapClasses:
-    """Classes for these shares and the widths of their intervals.
+    """Classes for these shares: the narrowest round ones that hold all, and together at least the narrowest interval.
 
     Parameters
     ----------
@@ -67,26 +63,15 @@ def map_classes(shares: Sequence[float], widths: Sequence[float]) -> MapClasses:
     widths
         Upper minus lower end of each interval.
     """
-    share_low, share_step = _cover(shares or (0.0, 1.0), SHARE_STEPS, N_CLASSES, most=1.0)
-    width_low, width_step = _cover(widths or (0.0, 0.1), WIDTH_STEPS, N_ROWS, most=None)
-    return MapClasses(share_low, share_step, width_low, width_step)
-
-
-def _cover(
-    values: Sequence[float], steps: Sequence[float], n_classes: int, *, most: float | None
-) -> tuple[float, float]:
-    """Where ``n_classes`` classes of the smallest round width begin that hold all values, and that width.
-
-    Of shares (``most`` given) the values lie in the middle of the classes; widths begin with the first.
-    """
-    low, high = min(values), max(values)
-    for step in steps:
+    low, high = (min(shares), max(shares)) if shares else (0.0, 1.0)
+    least = min(widths, default=0.0) / N_CLASSES
+    for step in STEPS:
         first = math.floor(low / step + EPSILON)
         used = math.floor(high / step + EPSILON) + 1 - first
-        if used > n_classes and not (used == n_classes + 1 and (first + n_classes) * step >= high - EPSILON):
-            continue
-        if most is not None:
-            first -= max(n_classes - used, 0) // 2
-            first = max(min(first, round(most / step) - n_classes), 0)
-        return round(first * step, 9), step
-    return 0.0, steps[-1]
+        # A share of just 1 belongs to the last class.
+        ends_at_one = used == N_CLASSES + 1 and (first + N_CLASSES) * step >= high - EPSILON
+        if step >= least - EPSILON and (used <= N_CLASSES or ends_at_one):
+            first -= max(N_CLASSES - used, 0) // 2
+            first = max(min(first, round(1 / step) - N_CLASSES), 0)
+            return MapClasses(round(first * step, 9), step)
+    return MapClasses(0.0, STEPS[-1])

@@ -74,9 +74,8 @@ def district_map(
         "padding": {"left": 2, "right": 2, "top": 2, "bottom": LEGEND},
         "layer": [layer for layer in [*layers, *legend(head, classes, height + 16)] if layer["data"]["values"]],
     }
-    kind = "Map" if isinstance(places, Shapes) else "Tile map"
     return draw_chart(
-        spec, title=title or f"{head.option}: by {head.level}", description=_described(kind, head, rows, len(names))
+        spec, title=title or f"{head.option}: by {head.level}", description=_described(places, head, rows, len(names))
     )
 
 
@@ -170,10 +169,15 @@ def _with_and_without(values: list[dict[str, Any]]) -> list[tuple[str, list[dict
     ]
 
 
-def _described(kind: str, head: GroupsHead, rows: Mapping[str, AreaEstimate], n_places: int) -> str:
+def _described(places: Places, head: GroupsHead, rows: Mapping[str, AreaEstimate], n_districts: int) -> str:
+    kind, without = "Tile map", ""
+    if isinstance(places, Shapes):
+        kind = "Map"
+        if n_without := n_districts - len(places.geometries.keys() & places.names.keys()):
+            without = f" {n_without} of them {'has' if n_without == 1 else 'have'} no shape and cannot be seen here."
     text = (
-        f"{kind} of {n_places} places. Colour shows the share answering “{head.option}”; it is greyer, and tells fewer "
-        f"shares apart, the wider the {percent(head.interval)} interval is."
+        f"{kind} of {n_districts} districts.{without} Colour shows the share answering “{head.option}”; it is greyer, "
+        f"and tells fewer shares apart, the wider the {percent(head.interval)} interval is."
     )
     if not rows:
         return f"{text} There is no estimate for any of them."

@@ -5,7 +5,7 @@ from typing import Any
 from api.charts.chart import Chart, draw_chart, percent
 from api.charts.layout import BOTTOM, WIDTH, Key, key_height, key_layers
 from api.charts.scales import share_scale
-from api.charts.theme import DASHES, SERIES, variable
+from api.charts.theme import DASHES, SERIES, SMALL, variable
 from api.district_payloads import OptionSeatsPayload, SeatsPayload
 
 __all__ = ["seats_chart"]
@@ -128,7 +128,7 @@ def _majority(majority: int, x: dict[str, Any]) -> list[dict[str, Any]]:
         {
             "name": "majority-name",
             "data": at,
-            "mark": {"type": "text", "baseline": "bottom", "fontSize": 12, "dy": -4},
+            "mark": {"type": "text", "baseline": "bottom", "fontSize": SMALL, "dy": -4},
             "encoding": {"x": x, "y": {"value": 0}, "text": {"field": "text", "type": "nominal"}},
         },
     ]

@@ -28,9 +28,23 @@ from typing import Any, Final
 
 from api.charts.colour import contrast, mix
 
-__all__ = ["CONFIG", "DASHES", "FONT_SIZE", "MAP_CLASSES", "SERIES", "SHAPES", "palette", "stylesheet", "variable"]
+__all__ = [
+    "CONFIG",
+    "DASHES",
+    "FONT_SIZE",
+    "MAP_CLASSES",
+    "SERIES",
+    "SHAPES",
+    "SMALL",
+    "palette",
+    "stylesheet",
+    "variable",
+]
 
-FONT_SIZE: Final = 13
+FONT_SIZE: Final = 14
+"""Of text, px at full size; on a phone of 360 px a chart is about three quarters as large."""
+SMALL: Final = 13
+"""Of text in keys of maps."""
 
 MAP_CLASSES: Final = (8, 4, 2, 1)
 """Classes of the share that are told apart, from the surest row of the map's palette to the least sure."""

@@ -7,7 +7,7 @@ from api.charts.chart import Chart, draw_chart, name_of, percent, share_name
 from api.charts.layout import BOTTOM, WIDTH, Key, key_height, key_layers
 from api.charts.rows import WaveMark
 from api.charts.scales import share_scale
-from api.charts.theme import DASHES, SERIES, SHAPES, variable
+from api.charts.theme import DASHES, SERIES, SHAPES, SMALL, variable
 from api.trend_payloads import TrendPayload, TrendPoint
 
 __all__ = ["MOST_LINES", "trend_chart"]
@@ -18,7 +18,7 @@ HEIGHT = 200.0
 LEFT, RIGHT, TOP = 46.0, 30.0, 10.0
 WAVES = 22.0
 """Below the plot, for the marks of waves."""
-LABEL = 9.0
+LABEL = 9.8
 """Width of a character of a period's name, px, with the space between names."""
 
 
@@ -191,13 +191,13 @@ def _waves(waves: Sequence[WaveMark], at: dict[str, int], width: float) -> list[
         {
             "name": "wave-counts",
             "data": {"values": [mark for mark in marks if mark["text"]]},
-            "mark": {"type": "text", "dx": 14, "baseline": "middle", "fontSize": 11},
+            "mark": {"type": "text", "align": "left", "dx": 8, "baseline": "middle", "fontSize": SMALL},
             "encoding": {**place, **text},
         },
         {
             "name": "wave-key",
             "data": {"values": legend},
-            "mark": {"type": "text", "align": "left", "baseline": "middle", "fontSize": 12},
+            "mark": {"type": "text", "align": "left", "baseline": "middle", "fontSize": SMALL},
             "encoding": {**place, **text},
         },
     ]

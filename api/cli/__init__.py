@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "privacy": ("api.cli.privacy:privacy", "Erase a respondent, export what is stored of one, purge interviews."),
     "question": ("api.cli.question:question", "Hold what is served, release it, go back, pin or show it."),
     "release": ("api.cli.release:release", "Print the disclosure statement of a release."),
+    "report": ("api.cli.report:report", "Write everything about a release into one HTML file."),
     "representation": (
         "api.cli.representation:representation",
         "Show whom the interviews of a release represent.",

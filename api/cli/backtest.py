@@ -43,6 +43,11 @@ SCORES = ("rmse", "mae", "bias", "correlation", "interval_score", "mean_width", 
 @click.option("--seeds", type=click.IntRange(1, 100), default=3, show_default=True, help="Samples of each size.")
 @click.option("--engines", help="Compare engines: laplace,nuts.")
 @click.option("--models", multiple=True, metavar="NAME=FORMULA|FILE", help="Compare models; may be repeated.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Draw what the table says (.svg); a replay before its result also draws FILE-lead-time.svg.",
+)
 @as_json
 @click.pass_obj
 def backtest(
@@ -61,6 +66,7 @@ def backtest(
     seeds: int,
     engines: str | None,
     models: tuple[str, ...],
+    plot: Path | None,
     json_: bool,
 ) -> None:
     """Push the survey's interviews through the same path as any wave, fit, and compare with the truth.
@@ -84,6 +90,8 @@ def backtest(
     asked = [name for name, given in modes.items() if given]
     if len(asked) > 1:
         raise click.UsageError(f"{' and '.join(asked)} are different questions: ask one of them at a time.")
+    if plot is not None and not asked:
+        raise click.UsageError("--plot draws --replay, --folds, --learning-curve, or --engines and --models.")
     if asked:
         from api.cli import backtest_modes
 
@@ -96,14 +104,15 @@ def backtest(
             json=json_,
             progress=lambda: progress_bar(quiet=json_),
         )
-        if replay:
-            backtest_modes.run_replay(experiment)
-        elif folds is not None:
-            backtest_modes.run_folds(experiment, folds)
-        elif learning_curve:
-            backtest_modes.run_curve(experiment, _sizes(sizes), seeds)
-        else:
-            backtest_modes.run_compare(experiment, backtest_modes.read_models(models), _engines(engines))
+        wanted = backtest_modes.Wanted(
+            replay=replay,
+            folds=folds,
+            sizes=_sizes(sizes) if learning_curve else None,
+            seeds=seeds if learning_curve else 0,
+            models=backtest_modes.read_models(models),
+            engines=_engines(engines),
+        )
+        backtest_modes.run(experiment, wanted, plot)
         return
     with progress_bar(quiet=json_) as show:
         report = run_backtest(

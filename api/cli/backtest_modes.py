@@ -1,6 +1,6 @@
 """What ``hustings backtest`` does besides one fit: replay fieldwork, hold waves out, grow samples, compare models."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jobs.backtest_fits import Bench
     from jobs.settings import Settings
 
-__all__ = ["Experiment", "read_models", "run_compare", "run_curve", "run_folds", "run_replay"]
+__all__ = ["Experiment", "Wanted", "read_models", "run"]
 
 type Show = Callable[[str, float | None], None]
 
@@ -53,6 +53,38 @@ class Experiment:
                 "held": list(house.held),
             }
         return head, done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is asked; of these one."""
+
+    replay: bool
+    folds: int | None
+    sizes: Sequence[int] | None
+    """Of a learning curve; None: the default."""
+    seeds: int
+    """Samples of each size of a learning curve; 0: none is asked."""
+    models: Mapping[str, str]
+    engines: Sequence[str]
+
+
+def run(experiment: Experiment, wanted: Wanted, plot: Path | None) -> None:
+    """Do what is wanted, print it, and draw it into a file if there is one."""
+    from api.cli import backtest_plot
+
+    backtest_plot.check_plot(plot)
+    draw: Callable[[Mapping[str, Any], Path], None]
+    if wanted.replay:
+        report, draw = run_replay(experiment), backtest_plot.plot_replay
+    elif wanted.folds is not None:
+        report, draw = run_folds(experiment, wanted.folds), backtest_plot.plot_folds
+    elif wanted.seeds:
+        report, draw = run_curve(experiment, wanted.sizes, wanted.seeds), backtest_plot.plot_curve
+    else:
+        report, draw = run_compare(experiment, wanted.models, wanted.engines), backtest_plot.plot_compare
+    if plot is not None:
+        draw(report, plot)
 
 
 def run_replay(experiment: Experiment) -> dict[str, Any]:
@@ -149,7 +181,7 @@ def run_curve(experiment: Experiment, sizes: Sequence[int] | None, seeds: int) -
     return report
 
 
-def run_compare(experiment: Experiment, models: dict[str, str], engines: Sequence[str]) -> dict[str, Any]:
+def run_compare(experiment: Experiment, models: Mapping[str, str], engines: Sequence[str]) -> dict[str, Any]:
     """Fit every model by every engine, and print them beside the baselines."""
     from jobs.backtest_compare import compare
 

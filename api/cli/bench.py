@@ -244,6 +244,48 @@ def api(
     )
 
 
+@bench.command()
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@click.option("--data", "data_dir", type=click.Path(path_type=Path), help="Where the tables of FOLDER lie.")
+@click.option("--interviews", help="Another file of interviews than the one that [backtest] names.")
+@click.option("--times", type=click.IntRange(1), default=5, show_default=True, help="How often pages are asked again.")
+@as_json
+def pages(*, folder: Path | None, data_dir: Path | None, interviews: str | None, times: int, json_: bool) -> None:
+    """How fast the web page comes: the first screen with all that it loads, and every page of a question.
+
+    Takes the interviews that the [backtest] of the survey in FOLDER names; without FOLDER, those of a synthetic survey
+    of 50 districts and 4 demographics. Progress goes to standard error.
+    """
+    from jobs.page_bench import as_json as plain
+    from jobs.page_bench import bench_pages
+
+    with tempfile.TemporaryDirectory(prefix="hustings-pages-") as made:
+        if folder is None:
+            from fixtures.demo import write_demo
+
+            folder = Path(made) / "survey"
+            write_demo(folder, n_waves=1, n_interviews=5000, n_demographics=4)
+        speed = bench_pages(
+            folder,
+            data_dir,
+            interviews=interviews,
+            times=times,
+            make_key=_make_key,
+            say=lambda line: click.echo(line, err=True),
+        )
+    if json_:
+        print_json(plain(speed))
+        return
+    print_table(
+        ("pages (ms)", "asked", "median", "95%"),
+        [
+            ("made for the first time", speed.pages, speed.made_p50_ms, speed.made_p95_ms),
+            ("again", speed.again, speed.again_p50_ms, speed.again_p95_ms),
+        ],
+        title=f"first screen {speed.first_screen_s} s, {speed.first_screen_kb} kB; slowest {speed.made_worst}",
+    )
+
+
 def _make_key(store: Any, secrets: Any, role: str, pollster: str | None) -> str:
     from datetime import UTC, datetime
 

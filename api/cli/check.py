@@ -40,7 +40,8 @@ def check(
 ) -> None:
     """Print what the checks of a release found, the worst first.
 
-    A release is checked soon after it was published. Exit code 1 if something is gravely wrong.
+    A release is checked soon after it was published; its pollsters and regions are left out once it has been served
+    for two minutes. Exit code 1 if something is gravely wrong.
     """
     from api.routes.checks import checks_of_release
     from api.served import find_served
@@ -62,7 +63,7 @@ def check(
     if json_:
         print_json(found)
     else:
-        _print(found, release.number)
+        _print(found, release)
     if any(one.severity == "grave" for one in found.concerns):
         raise click.exceptions.Exit(1)
 
@@ -122,9 +123,11 @@ def _compare(runtime: Runtime, survey_id: str, question_id: str, formulas: tuple
     )
 
 
-def _print(found: Any, number: int) -> None:
+def _print(found: Any, release: Any) -> None:
+    number = release.number
     if not found.checked:
-        click.echo(f"Release {number} was not checked yet; `hustings check SURVEY QUESTION --run` does it now.")
+        command = f"hustings check {release.survey_id} {release.question_id} --run"
+        click.echo(f"Release {number} was not checked yet; `{command}` does it now.")
         return
     if not found.concerns:
         click.echo(f"Release {number}: nothing is outside chance.")
@@ -190,6 +193,19 @@ def _print_priors(content: Any) -> None:
     print_table(("term", "prior", "posterior, in its scales", "chance"), rows)
 
 
+def _print_sensitivity(content: Any) -> None:
+    rows = [
+        (one["name"], one["prior"], one["likelihood"], one["diagnosis"], one["leans_on"] or "")
+        for one in content.get("quantities", ())
+        if one["diagnosis"] != "fine" or one["name"] == "nation"
+    ]
+    if rows:
+        click.echo(
+            f"\nSensitivity to priors and interviews, where that to priors is {content['sensitive_from']} and more:"
+        )
+        print_table(("", "prior", "interviews", "", "leans on"), rows[:MOST_GROUPS])
+
+
 def _print_held_out(content: Any) -> None:
     if "skipped" in content:
         return
@@ -213,6 +229,7 @@ _SHOWN = {
     "posterior-predictive": _print_predictive,
     "left-out": _print_left_out,
     "priors": _print_priors,
+    "sensitivity": _print_sensitivity,
     "held-out-pollsters": _print_held_out,
     "held-out-areas": _print_held_out,
 }

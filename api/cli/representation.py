@@ -35,13 +35,14 @@ def representation(
     from api.cli.asked import print_head
     from api.label_text import intervals_from
     from api.release_cache import ReleaseCache
-    from api.representation import RepresentationQuery, answer_representation, prepare_representation
+    from api.representation import answer_representation, ask_for_representation, prepare_representation
     from api.served import find_served
 
     with runtime.store.read() as session:
         served = find_served(session, survey_id, question_id, release_id)
+        asked = {"intervals": intervals_from(interval), "option": option or None}
+        query = ask_for_representation(session, served.release, **asked)
     releases = ReleaseCache(runtime.store, runtime.secrets, runtime.settings)
-    query = RepresentationQuery(intervals=intervals_from(interval), option=option or None)
     answer = answer_representation(prepare_representation(releases, served, query, runtime.settings), runtime.settings)
     if json_:
         print_json(answer)

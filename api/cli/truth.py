@@ -77,11 +77,16 @@ def add(
         print_json(AddedResultPayload(result_payload(result), added.created, job))
         return
     shares = f"{result.n_rows:,} share{'s' if result.n_rows != 1 else ''}"
-    if added.job is None:
+    if not added.created:
         click.echo(f"The result of {result.refers_to} with {shares} is known already (version {result.version}).")
         return
     click.echo(f"Result of {result.refers_to}, version {result.version}: {shares}. Id {result.id}.")
-    click.echo(f"A worker scores the releases: job {added.job.id}. Then: hustings truth show {survey_id} {question_id}")
+    if added.job is None:
+        click.echo("There is no release yet: the first one will be scored.")
+    else:
+        click.echo(
+            f"A worker scores the releases: job {added.job.id}. See: hustings truth show {survey_id} {question_id}"
+        )
 
 
 @truth.command("list")

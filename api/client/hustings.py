@@ -18,6 +18,7 @@ from api.comparison_payloads import ChangePayload, ContrastPayload, RevisionPayl
 from api.district_payloads import BattlegroundPayload, ProfilePayload, SeatsPayload
 from api.methods_payloads import MethodsPayload
 from api.payloads import DistrictList, JobPayload, QuestionPayload, ReleaseList, SurveyList, SurveyPayload
+from api.record_payloads import TrackRecordPayload
 from api.representation_payloads import RepresentationPayload
 from api.wave_payloads import ReceivedWavePayload
 
@@ -143,6 +144,11 @@ class Hustings:
     def releases(self, survey: str, question: str) -> ReleaseList:
         """The releases of a question, newest first."""
         return self._transport.get(question_path(survey, question, "releases"), ReleaseList)
+
+    def track_record(self, survey: str, question: str, *, level: str | None = None) -> TrackRecordPayload:
+        """How close releases came to what happened; ``level``: nation, a parent level, or district."""
+        query = {} if level is None else {"level": level}
+        return self._ask(survey, question, "track-record", TrackRecordPayload, query)
 
     def representation(self, survey: str, release: str) -> RepresentationPayload:
         """Whom the interviews of a release represent."""

@@ -50,7 +50,6 @@ def mend(svg: str, *, title: str, description: str) -> str:
     """
     # Our own converter wrote it in this process, with every text escaped: no entities, no stranger's document.
     root = ElementTree.fromstring(svg)  # noqa: S314
-    name = f"chart-{hashlib.sha256(f'{title}\n{description}\n{svg}'.encode()).hexdigest()[:10]}"
     children = [made for child in root for made in _mended(child)]
     has_links = any(made.tag == "a" for child in children for made in child.iter())
     mended = ElementTree.Element(
@@ -61,14 +60,17 @@ def mend(svg: str, *, title: str, description: str) -> str:
             "height": root.attrib["height"],
             "viewBox": root.attrib["viewBox"],
             "role": "group" if has_links else "img",
-            "aria-labelledby": f"{name}-title",
-            "aria-describedby": f"{name}-desc",
         },
     )
     for tag, text in (("title", title), ("desc", description)):
-        ElementTree.SubElement(mended, tag, {"id": f"{name}-{tag}"}).text = xml_text(text)
+        ElementTree.SubElement(mended, tag).text = xml_text(text)
     mended.extend(children)
+    # The converter counts ids over all charts of a process; those of a chart are named after what is in it.
+    _rename_ids(mended, "chart")
+    name = f"chart-{hashlib.sha256(ElementTree.tostring(mended)).hexdigest()[:10]}"
     _rename_ids(mended, name)
+    for element, attribute in ((mended[0], "aria-labelledby"), (mended[1], "aria-describedby")):
+        mended.attrib[attribute] = element.attrib["id"] = f"{name}-{element.tag}"
     return ElementTree.tostring(mended, encoding="unicode")
 
 
@@ -132,16 +134,12 @@ def _short(number: re.Match[str]) -> str:
 
 
 def _rename_ids(root: ElementTree.Element, name: str) -> None:
-    """Give ids that are counted over all charts of a process names of this chart."""
-    ids = {
-        element.attrib["id"]: f"{name}-{number}"
-        for number, element in enumerate(
-            element for element in root.iter() if "id" in element.attrib and element.tag not in ("title", "desc")
-        )
-    }
+    """Number the ids after a name."""
+    named = [element for element in root.iter() if "id" in element.attrib]
+    ids = {element.attrib["id"]: f"{name}-{number}" for number, element in enumerate(named)}
     for element in root.iter():
         for attribute, value in element.attrib.items():
-            if attribute == "id" and value in ids:
+            if attribute == "id":
                 element.attrib["id"] = ids[value]
             elif attribute not in ("href", "aria-label") and "url(#" in value:
                 element.attrib[attribute] = REFERENCE.sub(lambda found: f"url(#{ids[found.group(1)]})", value)

@@ -16,8 +16,12 @@ from api.district_profile import ProfileQuery, answer_profile, prepare_profile
 from api.errors import EstimateRefused
 from api.estimates import answer_query
 from api.group_query import EstimateQuery, load_release, prepare_query
+from api.methods import MethodsQuery, answer_methods
+from api.methods_payloads import MethodsPayload
 from api.payloads import ReleasePayload
 from api.release_cache import LoadedRelease
+from api.representation import answer_representation, ask_for_representation, prepare_representation
+from api.representation_payloads import RepresentationPayload
 from api.revisions import RevisionQuery, answer_revision, prepare_revision
 from api.routes.releases import describe_release
 from api.seats import BattlegroundQuery, SeatsQuery, answer_battleground, answer_seats, prepare_seats
@@ -90,6 +94,16 @@ class Asking:
                 if before is not None:
                     raise
                 return None
+
+    def methods(self, **query: Any) -> MethodsPayload:
+        """Raw, weighted and MRP shares side by side."""
+        return self._ask(MethodsQuery(**query), prepare_query, answer_methods, MethodsPayload)
+
+    def representation(self, **query: Any) -> RepresentationPayload:
+        """Whom its interviews represent."""
+        with self.services.store.read() as session:
+            asked = ask_for_representation(session, self.served.release, **query)
+        return self._ask(asked, prepare_representation, answer_representation, RepresentationPayload)
 
     def revision(self, earlier: Served, **query: Any) -> RevisionPayload:
         """What it says differently from an earlier release."""

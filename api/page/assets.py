@@ -15,7 +15,7 @@ from litestar.params import FromPath
 
 from api.charts import stylesheet
 
-__all__ = ["asset_url", "page_file"]
+__all__ = ["asset_text", "asset_url", "page_file"]
 
 FOLDER: Final = Path(__file__).parent / "static"
 TYPES: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
@@ -32,6 +32,11 @@ class _Asset:
 def asset_url(name: str) -> str:
     """Where a file of the folder ``static`` is served."""
     return f"/page/{next(one.name for given, one in _assets().items() if given == name)}"
+
+
+def asset_text(name: str) -> str:
+    """A file of the folder ``static``, for what is not served."""
+    return _assets()[name].content.decode()
 
 
 @get("/page/{file:str}", operation_id="pageFile", include_in_schema=False, sync_to_thread=False)

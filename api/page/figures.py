@@ -4,14 +4,13 @@ import logging
 from collections.abc import Callable, Sequence
 
 from api.answer_payloads import AreaEstimate, EstimatesPayload, GroupRow, GroupsHead
-from api.charts import Chart, ChartFailed
-from api.charts.intervals import interval_chart, toplines_chart
-from api.charts.maps import district_map
-from api.charts.places import tiles_of
+from api.charts import Chart, ChartFailed, change_chart, district_map, interval_chart, toplines_chart
+from api.comparison_payloads import RevisionPayload
+from api.map_places import find_places
 from api.page.addresses import question_address
 from api.page.asking import Asking
 
-__all__ = ["drawn", "groups_figure", "map_figure", "toplines_figure"]
+__all__ = ["drawn", "groups_figure", "map_figure", "revision_figure", "toplines_figure"]
 
 log = logging.getLogger("hustings.api")
 
@@ -25,10 +24,17 @@ def drawn(draw: Callable[[], Chart]) -> Chart | None:
         return None
 
 
-def map_figure(asking: Asking, head: GroupsHead, rows: Sequence[AreaEstimate]) -> Chart | None:
-    """The map of districts; each leads to its page."""
-    places = tiles_of(asking.loaded.electorate.districts)
-    return drawn(lambda: district_map(head, rows, places, link=lambda row: district_address(asking, row)))
+def map_figure(asking: Asking, head: GroupsHead, rows: Sequence[AreaEstimate], *, linked: bool = True) -> Chart | None:
+    """The map of districts, on the survey's boundaries or on tiles; each leads to its page, where there are pages."""
+    release = asking.served.release
+    places, _ = find_places(
+        asking.services,
+        release.survey_id,
+        version=release.survey_version,
+        districts=asking.loaded.electorate.districts,
+    )
+    link = (lambda row: district_address(asking, row)) if linked else None
+    return drawn(lambda: district_map(head, rows, places, link=link))
 
 
 def toplines_figure(answers: Sequence[EstimatesPayload]) -> Chart | None:
@@ -41,6 +47,14 @@ def groups_figure(
 ) -> Chart | None:
     """Shares of groups, beside the share of everybody."""
     return drawn(lambda: interval_chart(head, rows, reference=reference, title=title)) if rows else None
+
+
+def revision_figure(asking: Asking, answer: RevisionPayload) -> Chart | None:
+    """What a release says differently of districts."""
+    if not answer.revisions:
+        return None
+    title = "Where it differs most"
+    return drawn(lambda: change_chart(answer, link=lambda row: district_address(asking, row), title=title))
 
 
 def district_address(asking: Asking, row: GroupRow) -> str:

@@ -30,6 +30,10 @@ class Head:
     release: Any
     """A ``ReleaseRecord``."""
     tabs: list[Tab]
+    reasons: list[Tab]
+    """Pages that tell why to believe it."""
+    is_reason: bool
+    """Whether this is one of them."""
     stale_since: Any
     stale_reason: str | None
     is_held: bool
@@ -58,28 +62,40 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head
     served, release, loaded = asking.served, asking.served.release, asking.loaded
     place = (release.survey_id, release.question_id)
     named: Any = {"release": asking.release_id}
-    tabs = [
+    of_release = (release.survey_id, "releases", release.id)
+    reasons = _tabs(
+        principal,
+        here,
+        ("pageRepresentation", "Who was interviewed", survey_address(*of_release, "representation")),
+        ("pageMethods", "Raw and weighted", question_address(*place, "methods", **named)),
+        ("pageChecks", "Checks", survey_address(*of_release, "checks")),
+        ("pageDiagnostics", "Diagnostics", survey_address(*of_release, "diagnostics")),
+        ("pageTrackRecord", "Track record", question_address(*place, "track-record")),
+        ("pageReleases", "Releases", question_address(*place, "releases")),
+        ("pageDisclosure", "How it was made", survey_address(*of_release, "disclosure")),
+    )
+    is_reason = any(tab.is_here for tab in reasons)
+    tabs = _tabs(
+        principal,
+        {"pageDistrict": "pageDistricts"}.get(here, here),
         ("pageQuestion", "Overview", question_address(*place, **named)),
         ("pageCrosstab", "Crosstab", question_address(*place, "crosstab", **named)),
         ("pageDistricts", "Districts", question_address(*place, "districts", **named)),
         ("pageTrend", "Trend", question_address(*place, "trend", **named)),
         ("pageSeats", "Seats", question_address(*place, "seats", **named)),
         ("pageRevision", "What changed", question_address(*place, "revision", **named)),
-        ("pageReleases", "Releases", question_address(*place, "releases")),
-        ("pageDiagnostics", "Diagnostics", survey_address(release.survey_id, "releases", release.id, "diagnostics")),
-        ("pageDisclosure", "Method", survey_address(release.survey_id, "releases", release.id, "disclosure")),
-    ]
-    is_parent = {"pageDistrict": "pageDistricts"}
+    )
+    tabs = [tab for tab in tabs if tab.name != "Trend" or asking.has_periods]
+    if reasons:
+        tabs.append(Tab("Why believe it", reasons[0].address, is_here=is_reason))
     return Head(
         survey_title=loaded.declaration.title,
         survey_address=survey_address(release.survey_id),
         text=loaded.question.text,
         release=release,
-        tabs=[
-            Tab(name, address, is_here=operation == is_parent.get(here, here))
-            for operation, name, address in tabs
-            if principal.role in ROLES[PAGES[operation]] and (operation != "pageTrend" or asking.has_periods)
-        ],
+        tabs=tabs,
+        reasons=reasons,
+        is_reason=is_reason,
         stale_since=served.stale_since,
         stale_reason=served.stale_reason,
         is_held=served.state.hold is not None,
@@ -90,3 +106,12 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head
         warnings=list(loaded.verdict.warnings),
         data_notes=list(served.data_notes),
     )
+
+
+def _tabs(principal: Principal, here: str, *pages: tuple[str, str, str]) -> list[Tab]:
+    """Those of some pages, by operation, name and address, that the caller may open."""
+    return [
+        Tab(name, address, is_here=operation == here)
+        for operation, name, address in pages
+        if principal.role in ROLES[PAGES[operation]]
+    ]

@@ -48,11 +48,12 @@ def kept(
     asked
         Everything else that it depends on; equal if equal, with a ``repr`` that tells others apart.
     served
-        The releases that it rests on.
+        The releases that it rests on. The boundaries of their survey are looked up here.
     """
-    tag = (
-        f"page:{name}:{hashlib.sha256(repr((FORM, entity_tag(served, asked, services.settings))).encode()).hexdigest()}"
-    )
+    # Maps are drawn with boundaries, which are no part of any release.
+    shapes = services.memory.find_boundaries(served[0].release.survey_id)
+    basis = (FORM, entity_tag(served, asked, services.settings), shapes)
+    tag = f"page:{name}:{hashlib.sha256(repr(basis).encode()).hexdigest()}"
     made: list[Shown] = []
 
     @contextmanager

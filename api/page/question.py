@@ -20,12 +20,16 @@ from api.page.render import Shown, part, whole_page
 from api.served import Served
 from api.services import Services
 from polling.errors import DrawsNotFound
+from polling.store import checks
+from polling.store.checks import ConcernRecord
 
-__all__ = ["question_page"]
+__all__ = ["answers_of", "movement_of", "question_page"]
 
 PAIRS: Final = 15
 """Crosstabs that are offered at once; any other is made on their page."""
-CLOSEST: Final = 10
+PARENTS: Final = 2
+"""Levels of larger areas that are shown."""
+CLOSEST: Final = 5
 """Districts that are named."""
 
 
@@ -56,7 +60,7 @@ def question_page(
 def _question(asking: Asking, principal: Principal, earlier: Served | None) -> Shown:
     head = head_of(asking, principal, "pageQuestion")
     loaded, served = asking.loaded, asking.served
-    answers = _answers(asking)
+    answers = answers_of(asking)
     toplines = [(one.option, row) for one in answers for row in one.estimates]
     nation = answers[0]
     districts = asking.estimates(level="district")
@@ -70,6 +74,7 @@ def _question(asking: Asking, principal: Principal, earlier: Served | None) -> S
         districts=districts,
         closest=sorted(districts.estimates, key=lambda row: (abs(row.share - 0.5), row.area))[:CLOSEST],
         groups=groups,
+        parents=[(one, asking.estimates(level=one)) for one in loaded.electorate.parents[:PARENTS]],
         pairs=list(combinations((one.name for one in loaded.declaration.demographics), 2))[:PAIRS],
         charts={
             "toplines": toplines_figure(answers),
@@ -83,9 +88,10 @@ def _question(asking: Asking, principal: Principal, earlier: Served | None) -> S
             if groups
             else None,
         },
-        movement=_movement(asking, earlier),
+        movement=movement_of(asking, earlier),
         described=asking.described(),
-        may_diagnose=principal.role in ("analyst", "admin"),
+        concerns=_concerns(asking),
+        reasons=head.reasons,
         place=(served.release.survey_id, served.release.question_id),
         named=asking.release_id,
     )
@@ -98,7 +104,13 @@ def _question(asking: Asking, principal: Principal, earlier: Served | None) -> S
     )
 
 
-def _answers(asking: Asking) -> list[EstimatesPayload]:
+def _concerns(asking: Asking) -> tuple[ConcernRecord, ...] | None:
+    """What its checks found, the worst first; None if they are not made yet."""
+    with asking.services.store.read() as session:
+        return checks.concerns_of(session, asking.served.release.fit_id)
+
+
+def answers_of(asking: Asking) -> list[EstimatesPayload]:
     """The share of everybody for each option that is estimated."""
     found = []
     for option in asking.loaded.question.options:
@@ -108,7 +120,7 @@ def _answers(asking: Asking) -> list[EstimatesPayload]:
     return found
 
 
-def _movement(asking: Asking, earlier: Served | None) -> dict[str, Any]:
+def movement_of(asking: Asking, earlier: Served | None) -> dict[str, Any]:
     """How the share moved: between periods if the model has them, else what this release says differently."""
     if asking.has_periods:
         return _change(asking)

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+import msgspec
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
@@ -9,6 +10,7 @@ from litestar.params import FromPath, QueryParameter
 from api.auth import Principal
 from api.errors import EstimateRefused
 from api.page.asking import Asking, ask_release
+from api.page.figures import revision_figure
 from api.page.heads import head_of
 from api.page.kept import kept
 from api.page.render import Shown, part, whole_page
@@ -94,6 +96,9 @@ def _revision(asking: Asking, principal: Principal, earlier: Served | None) -> S
         why=why,
         districts=districts,
         largest=largest[:LARGEST],
+        chart=None
+        if districts is None
+        else revision_figure(asking, msgspec.structs.replace(districts, revisions=largest[:LARGEST])),
         place=(asking.served.release.survey_id, asking.served.release.question_id),
         named=asking.release_id,
     )

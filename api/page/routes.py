@@ -3,14 +3,17 @@
 from litestar import Router
 
 from api.page.assets import page_file
+from api.page.checks import checks_page
 from api.page.crosstab import crosstab_page
 from api.page.districts import district_page, districts_page
-from api.page.documents import diagnostics_page, disclosure_page
+from api.page.documents import diagnostics_page, disclosure_page, figure_file
 from api.page.home import home_page, survey_page
 from api.page.question import question_page
+from api.page.record import record_page
 from api.page.releases import releases_page, revision_page
 from api.page.seats import seats_page
 from api.page.signing import sign_in, sign_in_form, sign_out
+from api.page.standing import methods_page, representation_page
 from api.page.stream import follow_page
 from api.page.trend import trend_page
 
@@ -35,6 +38,11 @@ page_routes = Router(
         releases_page,
         disclosure_page,
         diagnostics_page,
+        figure_file,
+        checks_page,
+        representation_page,
+        methods_page,
+        record_page,
         follow_page,
     ],
 )

@@ -86,8 +86,8 @@ def sign_out(
         require_own_form(request, data, "session")
         end_session(services, secret)
     cookies = [cookie_of(request, "session", None)]
-    # What the browser has kept of pages goes with the session.
-    headers = {"Clear-Site-Data": '"cache"'}
+    # What the browser has kept of pages goes with the session; it takes this over https alone.
+    headers = {"Clear-Site-Data": '"cache"'} if request.scope["scheme"] == "https" else {}
     return Redirect("/", status_code=303, cookies=cookies, headers=headers)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Protocol
 
-__all__ = ["chance", "count", "day", "ends", "in_interval", "listed", "moment", "percent", "points", "sure"]
+__all__ = ["chance", "count", "day", "ends", "in_interval", "listed", "moment", "percent", "plain", "points", "sure"]
 
 
 class Interval(Protocol):
@@ -71,6 +71,17 @@ def moment(when: datetime) -> str:
     """A moment: "2 March 2026, 12:01 UTC"."""
     utc = when.astimezone(UTC)
     return f"{day(utc)}, {utc:%H:%M} UTC"
+
+
+def plain(value: object) -> str:
+    """A value of a table whose columns are not known beforehand."""
+    if value is None:
+        return "—"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 1000 else f"{value:.3g}"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def listed(names: Sequence[str], joint: str = "and") -> str:

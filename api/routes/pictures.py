@@ -1,17 +1,16 @@
 """How a release's fit went, in pictures; and the fit as a file that ArviZ opens."""
 
 import hashlib
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-import msgspec
 from litestar import Request, Response, Router, get
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath
-from msgspec import Meta
 
 from api.auth import Principal
 from api.edge import ONLY_HEAD
+from api.picture_payloads import FigureList, FigurePayload
 from api.pictures import FIGURE_POLICY, figure_kinds, figure_of, fit_attributes, netcdf_of
 from api.problems import documented
 from api.routes.releases import find_release
@@ -22,28 +21,11 @@ from jobs import ledger
 from jobs.pictures import VERSION
 from polling.store import fits, surveys
 
-__all__ = ["FigureList", "pictures_routes"]
+__all__ = ["answer_figure", "pictures_routes"]
 
 RELEASE: Final = "/v1/surveys/{survey_id:str}/releases/{release_id:str}"
 SVG: Final = "image/svg+xml"
 NETCDF: Final = "application/x-netcdf"
-
-
-class FigurePayload(msgspec.Struct, frozen=True):
-    """One picture of a fit."""
-
-    name: Annotated[str, Meta(description="Its name in the URL.")]
-    title: Annotated[str, Meta(description="What it asks, in a line.")]
-    caption: Annotated[str, Meta(description="What is to be seen in it and what it should look like, in plain words.")]
-    url: Annotated[str, Meta(description="Where it is, as SVG.")]
-
-
-class FigureList(msgspec.Struct, frozen=True):
-    """The pictures of a release's fit."""
-
-    release_id: Annotated[str, Meta(description="The release's id.")]
-    engine: Annotated[str, Meta(description="How the model was fitted: laplace or nuts.")]
-    figures: Annotated[list[FigurePayload], Meta(description="Empty once the draws of the release are gone.")]
 
 
 @get(
@@ -65,7 +47,7 @@ def list_figures(
     return FigureList(
         release_id=release.id,
         engine=release.engine,
-        figures=[FigurePayload(one.name, one.title, one.caption, f"{base}/{one.name}") for one in kinds],
+        figures=[FigurePayload(one.name, one.title, one.caption, one.alt, f"{base}/{one.name}") for one in kinds],
     )
 
 
@@ -90,18 +72,7 @@ def get_figure(
     services: NamedDependency[Services],
 ) -> Response[str]:
     """Drawn by ArviZ when somebody asks first, which takes some seconds, and kept for as long as the draws."""
-    with services.store.read() as session:
-        release = find_release(session, survey_id, release_id)
-    svg = figure_of(services, release, name)
-    headers = {
-        "ETag": f'"{hashlib.sha256(svg.encode()).hexdigest()[:32]}"',
-        "Cache-Control": "private, no-cache",
-        "Content-Security-Policy": FIGURE_POLICY,
-        "Vary": "Authorization",
-    }
-    if matches(request.headers.get("if-none-match"), headers["ETag"]):
-        return Response("", status_code=304, headers=headers)
-    return Response(svg, media_type=SVG, headers=headers)
+    return answer_figure(request, services, survey_id, release_id, name)
 
 
 @get(
@@ -167,6 +138,24 @@ def get_datatree(
     name = file_name("nc", survey_id, release.question_id, "fit", release.number)
     headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return Response(content, media_type=NETCDF, headers=headers)
+
+
+def answer_figure(
+    request: Request[Any, Any, Any], services: Services, survey_id: str, release_id: str, name: str
+) -> Response[str]:
+    """A picture with its validator."""
+    with services.store.read() as session:
+        release = find_release(session, survey_id, release_id)
+    svg = figure_of(services, release, name)
+    headers = {
+        "ETag": f'"{hashlib.sha256(svg.encode()).hexdigest()[:32]}"',
+        "Cache-Control": "private, no-cache",
+        "Content-Security-Policy": FIGURE_POLICY,
+        "Vary": "Authorization",
+    }
+    if matches(request.headers.get("if-none-match"), headers["ETag"]):
+        return Response("", status_code=304, headers=headers)
+    return Response(svg, media_type=SVG, headers=headers)
 
 
 pictures_routes = Router("/", route_handlers=[list_figures, get_figure, get_datatree])

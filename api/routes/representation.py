@@ -9,7 +9,7 @@ from litestar.params import FromPath, QueryParameter
 from api.answering import TABLE_ANSWERS, Which, answer
 from api.forms import InTableForms
 from api.label_text import intervals_from
-from api.representation import RepresentationQuery, answer_representation, prepare_representation
+from api.representation import answer_representation, ask_for_representation, prepare_representation
 from api.representation_payloads import RepresentationPayload
 from api.routes.releases import find_release
 from api.services import Services
@@ -52,7 +52,7 @@ def get_representation(
     """
     with services.store.read() as session:
         release = find_release(session, survey_id, release_id)
-    query = RepresentationQuery(intervals=intervals_from(interval), option=option or None)
+        query = ask_for_representation(session, release, intervals=intervals_from(interval), option=option or None)
     which = Which(survey_id, release.question_id, release.id, form=format, limit=limit, cursor=cursor)
     return answer(request, services, which, query, prepare=prepare_representation, make=answer_representation)
 

@@ -117,10 +117,20 @@ def _diagnostics(records: Records) -> StatementSection:
         else "The checks of the fit found problems: " + "; ".join(problem.message for problem in verdict.problems) + "."
     )
     text += [f"Warning: {warning}." for warning in verdict.warnings]
+    text += _checked(records)
     text.append(describe_confirmation(records.release, records.confirmation).sentence)
     rows = [[name, _number(value)] for name, value in _numbers(records).items()]
     table = StatementTable("Diagnostics", ["measure", "value"], rows)
     return StatementSection("diagnostics", "Diagnostics and verdict", ["AAPOR 10"], text, [table] if rows else [])
+
+
+def _checked(records: Records) -> list[str]:
+    """What comparing the model with its interviews found."""
+    if records.concerns is None:
+        return []
+    if not records.concerns:
+        return ["The model was compared with its interviews by every margin: no difference is outside chance."]
+    return [one.sentence for one in records.concerns]
 
 
 def _numbers(records: Records) -> dict[str, Any]:

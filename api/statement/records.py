@@ -17,7 +17,8 @@ from polling.declaration import Question, SurveyDeclaration
 from polling.disclosure import DisclosureRules, rounded_count
 from polling.errors import DrawsNotFound
 from polling.secrets import SecretsFile
-from polling.store import confirmations, fits, releases, serving, surveys, waves
+from polling.store import checks, confirmations, fits, releases, serving, surveys, waves
+from polling.store.checks import ConcernRecord
 from polling.store.fit_waves import FitWave, waves_of_fit
 from polling.store.records import FitRecord, QuestionStateRecord, ReleaseRecord
 from polling.store.release_records import ConfirmationRecord, ServingRecord
@@ -41,6 +42,8 @@ class Records:
     design: Mapping[str, Any]
     diagnostics: Mapping[str, Any]
     confirmation: ConfirmationRecord | None
+    concerns: tuple[ConcernRecord, ...] | None
+    """What checks of the fit found; None before they were made."""
     successor: ServingRecord | None
     """What was served after it; None while it is served."""
     restated: tuple[RestatedWave, ...]
@@ -86,6 +89,7 @@ def read_records(session: Session, release: ReleaseRecord, secrets: SecretsFile,
         design=cast("dict[str, Any]", fits.load_design(session, fit.id) or {}),
         diagnostics=cast("dict[str, Any]", fits.load_diagnostics(session, fit.id) or {}),
         confirmation=confirmations.find_confirmation(session, fit.id),
+        concerns=checks.concerns_of(session, fit.id),
         successor=None if state.release_id == release.id else serving.successor(session, release),
         restated=restated_waves(session, release),
         waves=tuple(waves_of_fit(session, fit)),

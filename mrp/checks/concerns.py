@@ -1,13 +1,14 @@
 """What is wrong with a fit, in short sentences, the worst first, each with what to do about it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from mrp.checks.misfit import MarginMisfit
+from mrp.checks.misfit import GroupMisfit, MarginMisfit
+from mrp.checks.told import told_size, told_strength
 from mrp.design import Design
 from mrp.formula import parse_formula
 from mrp.latents import LatentDraws
@@ -21,7 +22,6 @@ LARGE_HOUSE, SURE = 0.05, 0.95
 """A pollster's house effect is named where it is five points or more with so much certainty."""
 _CALLS = {"pollster": "house", "mode": "mode"}
 _MOST_NAMED = 3
-_STEPS = (0.0, 1.0, 2.0, 4.0, 6.0, 9.0, 13.0, 20.0, 40.0, 80.0)
 
 type Kind = Literal["misfit", "interaction", "house-effect", "prior-conflict", "weak-data", "held-out", "scores"]
 
@@ -39,8 +39,7 @@ class Concern:
     size: float
     """How large it is, as a signed share where it is a difference of shares: observed minus predicted."""
     strength: float
-    """What concerns are ordered by: minus the decimal logarithm of its chance, in few steps, or something as large. In
-    more steps it would tell the counts."""
+    """What concerns are ordered by: minus the decimal logarithm of its chance, in few steps, or something as large."""
     sentence: str
     advice: str
 
@@ -61,7 +60,9 @@ def worst_first(concerns: Sequence[Concern]) -> tuple[Concern, ...]:
     )
 
 
-def misfit_concerns(misfits: Sequence[MarginMisfit], design: Design) -> tuple[Concern, ...]:
+def misfit_concerns(
+    misfits: Sequence[MarginMisfit], design: Design, *, names: Mapping[str, str] | None = None
+) -> tuple[Concern, ...]:
     """Say which margins the model does not describe, and what to add to it.
 
     Parameters
@@ -70,13 +71,15 @@ def misfit_concerns(misfits: Sequence[MarginMisfit], design: Design) -> tuple[Co
         What `mrp.checks.misfit.judge_margins` found.
     design
         Of the fit: advice depends on what is in the model already.
+    names
+        District code → what people call it.
     """
-    return worst_first([_of_margin(one, design) for one in misfits if one.is_misfit])
+    return worst_first([_of_margin(one, design, names or {}) for one in misfits if one.is_misfit])
 
 
-def _of_margin(misfit: MarginMisfit, design: Design) -> Concern:
+def _of_margin(misfit: MarginMisfit, design: Design, names: Mapping[str, str]) -> Concern:
     columns = misfit.check.margin.columns
-    largest = max((abs(one.difference) for one in misfit.worst), default=misfit.typical)
+    largest = max((abs(_told(one)) for one in misfit.worst), default=misfit.typical)
     first = misfit.worst[0] if misfit.worst else None
     grave = misfit.log_chance < math.log(GRAVE_CHANCE) and largest >= GRAVE_SIZE
     return Concern(
@@ -84,20 +87,20 @@ def _of_margin(misfit: MarginMisfit, design: Design) -> Concern:
         severity="grave" if grave else "notable",
         columns=columns,
         levels=first.group.levels if first else (),
-        size=round(first.difference if first else misfit.typical, 2),
-        strength=max(step for step in _STEPS if step <= max(-misfit.log_chance / math.log(10), 0)),
-        sentence=_sentence(misfit, "far outside chance" if grave else "outside chance"),
+        size=round(_told(first) if first else misfit.typical, 2),
+        strength=told_strength(first.z) if first else 2.0,
+        sentence=_sentence(misfit, design, names, chance="far outside chance" if grave else "outside chance"),
         advice=_advice(columns, first.group.levels if first else (), design),
     )
 
 
-def _sentence(misfit: MarginMisfit, chance: str) -> str:
+def _sentence(misfit: MarginMisfit, design: Design, names: Mapping[str, str], *, chance: str) -> str:
     columns = misfit.check.margin.columns
     named = misfit.worst[:_MOST_NAMED]
     if not columns:
         (one,) = named
         return (
-            f"All interviews together are {_points(one.difference)} than the model expects, {chance}: something in the "
+            f"All interviews together are {_points(_told(one))} than the model expects, {chance}: something in the "
             "model holds it back."
         )
     if not named:
@@ -107,7 +110,16 @@ def _sentence(misfit: MarginMisfit, chance: str) -> str:
         )
     what = " and by ".join(columns)
     together = " beyond what each does by itself" if len(columns) > 1 else ""
-    first, *others = [f"{_group(columns, one.group.levels)} {_points(one.difference)}" for one in named]
+    called = [
+        tuple(
+            f"{names[level]} ({level})" if column == design.district and names.get(level, level) != level else level
+            for column, level in zip(columns, one.group.levels, strict=True)
+        )
+        for one in named
+    ]
+    first, *others = [
+        f"{_group(columns, levels)} {_points(_told(one))}" for levels, one in zip(called, named, strict=True)
+    ]
     more = f"; also {' and '.join(others)}" if others else ""
     left = len(misfit.worst) - len(named)
     rest = f", and {left} more" if left else ""
@@ -169,6 +181,10 @@ def house_concerns(latents: LatentDraws, design: Design, *, share: float) -> tup
     return worst_first(found)
 
 
+def _told(one: GroupMisfit) -> float:
+    return told_size(one.z, one.sd)
+
+
 def _group(columns: tuple[str, ...], levels: tuple[str, ...]) -> str:
     if len(columns) == 1 and columns[0] in OBSERVED:
         return f"{columns[0]} {levels[0]}'s interviews are"
@@ -180,7 +196,7 @@ def _points(difference: float) -> str:
 
 
 def _size(share: float) -> str:
-    """A size in whole points: more digits would tell the counts."""
+    """A size in whole points."""
     points = max(1, round(100 * share))
     return f"{points} point{'s' if points != 1 else ''}"
 

@@ -27,6 +27,7 @@ import polars as pl
 from mrp.checks.concerns import Concern, worst_first
 from mrp.checks.margins import Margin, with_parents
 from mrp.checks.predictive import GroupCheck, posterior_predictive
+from mrp.checks.told import told_size
 from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.grouping import Grouping
@@ -45,7 +46,7 @@ __all__ = [
     "without",
 ]
 
-FALSE_ALARM = 0.05
+FALSE_ALARM = 0.01
 """Chance that any pollster, or any area, is named in a survey that is as the model says, at most."""
 LARGE_SHIFT = 2.5
 """A pollster without which the nation's estimate moves by so many of its posterior standard deviations is named."""
@@ -172,7 +173,7 @@ def pollster_concerns(found: tuple[HeldOutPollster, ...]) -> tuple[Concern, ...]
     concerns = []
     for one in found:
         chance = one.chance * len(found)
-        difference = one.total.observed - one.total.expected
+        difference = told_size(one.total.z, one.total.sd)
         whose = f"Pollster {one.pollster}'s interviews"
         look = f"hold pollster {one.pollster}'s waves back and look at them"
         if chance < FALSE_ALARM:
@@ -196,7 +197,7 @@ def area_concerns(found: tuple[HeldOutArea, ...], column: str) -> tuple[Concern,
     concerns = []
     for one in found:
         chance = math.exp(min(0.0, one.group.log_chance + math.log(len(found))))
-        difference = one.group.observed - one.group.predicted
+        difference = told_size(one.group.z, one.group.sd)
         if chance < FALSE_ALARM:
             sentence = (
                 f"Interviews of {column} {one.area} are {_points(difference)} than the rest of the country predicts, "

@@ -55,7 +55,9 @@ CAUTION = (
     "come in another order by it (Kuh et al. 2024). The score of estimates stands beside it."
 )
 MAX_K = 0.7
-_MOST_DRAWS = 1000
+_MOST_DRAWS, _LEAST_DRAWS = 1000, 200
+# Of several arrays of as many numbers: a hundred megabytes.
+_MOST_NUMBERS = 6_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +128,10 @@ def leave_cells_out(latents: LatentDraws, design: Design, electorate: Electorate
         As for `mrp.checks.predictive.posterior_predictive`. Rows with a gap in a demographic are left out.
     """
     counts = counts.filter((pl.col("n") > 0) & pl.all_horizontal(pl.col(electorate.cell_columns).is_not_null()))
-    predicted = predict_counts(latents, design, electorate, counts, most_draws=_MOST_DRAWS)
     names = counts.select(pl.col(electorate.cell_columns).cast(pl.String))
     cells = names.unique(maintain_order=True).with_row_index("#")
+    draws = max(_LEAST_DRAWS, min(_MOST_DRAWS, _MOST_NUMBERS // cells.height))
+    predicted = predict_counts(latents, design, electorate, counts, most_draws=draws)
     of_row = names.join(cells, on=electorate.cell_columns, how="left", maintain_order="left")["#"]
     group = of_row.cast(pl.Int64).to_numpy()
     n_of_row = predicted.n**2 / predicted.spread  # with weights: as many equal ones as have its variance

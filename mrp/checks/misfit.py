@@ -28,7 +28,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
-from scipy.stats import chi2
 
 from mrp.checks.predictive import GroupCheck, MarginCheck
 from mrp.design import Design
@@ -36,7 +35,7 @@ from mrp.formula import parse_formula
 
 __all__ = ["FALSE_ALARM", "SMALLEST", "GroupMisfit", "MarginMisfit", "judge_margins"]
 
-FALSE_ALARM = 0.05
+FALSE_ALARM = 0.03
 """Chance that a check of a fit of the right model names any misfit, at most."""
 SMALLEST = 0.01
 """The smallest misfit that counts, as a share: one point."""
@@ -54,6 +53,9 @@ class GroupMisfit:
     difference: float
     """Observed minus predicted share, beyond what the margin's parts explain."""
     z: float
+    """The same, standardised."""
+    sd: float
+    """Its standard deviation if the model is right."""
     log_chance: float
     """Natural logarithm of its p value, corrected for all tests; at most 0."""
 
@@ -87,8 +89,7 @@ def judge_margins(checks: Sequence[MarginCheck], design: Design, *, least: int =
     Parameters
     ----------
     checks
-        What `mrp.checks.predictive.posterior_predictive` found. Chances are those of the residuals ``z``, sizes those
-        of ``observed``, where somebody who tells them may have put the shares of perturbed counts.
+        What `mrp.checks.predictive.posterior_predictive` found.
     design
         Of the fit: which margins have a term of their own.
     least
@@ -107,14 +108,13 @@ def judge_margins(checks: Sequence[MarginCheck], design: Design, *, least: int =
 
 
 def _judge(check: MarginCheck, *, n_tests: float) -> MarginMisfit:
+    from scipy.stats import chi2  # slow to import, and a worker is to be ready soon
+
     groups = check.groups
     sd = np.array([max(g.sd, 1e-12) for g in groups])
     n = np.array([float(g.n) for g in groups])
     residual = np.array([g.z for g in groups]) * sd
-    # What is told of a group: the difference of the shares, which may be those of perturbed counts.
-    difference = np.array([g.observed - g.predicted for g in groups])
     rest, leverage, rank = _rest(check, residual, sd)
-    told = _rest(check, difference, sd)[0]
     free = np.sqrt(np.maximum(1 - leverage, 0.0))
     judged = free > 1e-6  # a group that is alone at its level is explained by it
     z = np.divide(rest, sd * free, out=np.zeros_like(rest), where=judged)
@@ -123,9 +123,9 @@ def _judge(check: MarginCheck, *, n_tests: float) -> MarginMisfit:
     spread = float(chi2.logsf(float(((rest / sd) ** 2).sum()), freedom)) if freedom > 0 else 0.0
     excess = n @ (rest**2 - sd**2 * (1 - leverage)) / n.sum()
     worst = [
-        GroupMisfit(groups[g], float(told[g]), float(z[g]), float(single[g]))
+        GroupMisfit(groups[g], float(rest[g]), float(z[g]), float(sd[g] * free[g]), float(single[g]))
         for g in np.argsort(single, kind="stable")
-        if single[g] < math.log(FALSE_ALARM) and np.sign(z[g]) * told[g] >= SMALLEST
+        if single[g] < math.log(FALSE_ALARM) and abs(rest[g]) >= SMALLEST
     ]
     return MarginMisfit(
         check=check,

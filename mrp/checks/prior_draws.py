@@ -7,6 +7,7 @@ from mrp.coding import EffectCoding
 from mrp.design import Design
 from mrp.hyper import TermHypers, hyper_space
 from mrp.latents import LatentDraws
+from mrp.mixing import MixingPrior
 from mrp.priors import Priors, require_priors
 from mrp.structure import correlation_root
 
@@ -40,8 +41,16 @@ def _effects(effect: EffectCoding, hypers: TermHypers, n: int, rng: np.random.Ge
     """Draws of one term, shape (draw, effect)."""
     width = len(effect.columns)
     sd = hypers.scale * np.abs(rng.standard_normal((n, width)))
+    if hypers.mixing is not None and effect.basis is not None:
+        phi = hypers.mixing.draw(rng, (n, 1))
+        spread = np.sqrt(1 - phi + phi * effect.directions)
+        return np.asarray(sd * ((spread * rng.standard_normal((n, effect.size))) @ effect.basis.T))
     if (basis := effect.basis) is not None:
-        return np.asarray(sd * (rng.standard_normal((n, basis.shape[1])) @ basis.T))
+        coordinates = rng.standard_normal((n, basis.shape[1]))
+        if hypers.mixing is not None:
+            phi = _mixing(hypers.mixing, n, rng)[:, None]
+            coordinates *= np.sqrt(1 - phi + phi * effect.directions)
+        return np.asarray(sd * (coordinates @ basis.T))
     noise = rng.standard_normal((n, effect.n_groups, width))
     partial = np.array([2 * rng.beta(a, b, n) - 1 for a, b in hypers.shapes])
     if effect.kind == "ar1":
@@ -54,3 +63,11 @@ def _effects(effect: EffectCoding, hypers: TermHypers, n: int, rng: np.random.Ge
             root = np.array(correlation_root(partial[:, draw], width), dtype=np.float64)
             noise[draw] = noise[draw] @ root.T
     return np.asarray((sd[:, None, :] * noise).reshape(n, -1))
+
+
+def _mixing(prior: MixingPrior, n: int, rng: np.random.Generator) -> Floats:
+    """Draws of the share of a map's variance that is alike between neighbours, from a fine grid."""
+    # Finer near 0, where the density may be steep.
+    grid = np.linspace(0, 1, 2002)[1:-1] ** 2
+    chance = np.cumsum(np.exp(prior.log_density(grid)) * np.gradient(grid))
+    return np.asarray(np.interp(rng.random(n) * chance[-1], chance, grid))

@@ -3,7 +3,7 @@ r"""Power-scaling: would a slightly stronger or weaker prior, or a little more o
 The posterior proportional to p(y | z)^a p(theta)^b is that of the fit at a = b = 1. Moving one power by a hundredth
 weighs the draws by p^(a - 1), which moves a quantity's distribution; its cumulative Jensen-Shannon distance from the
 unmoved one, per doubling of the power, is the sensitivity. Scaled is the prior of intercept, coefficients, standard
-deviations and correlations, not the distribution of effects given these, which is the model.
+deviations, correlations and mixings, not the distribution of effects given these, which is the model.
 
     prior >= 0.05, likelihood >= 0.05     prior and data pull in different directions: conflict
     prior >= 0.05, likelihood < 0.05      the data say little, the prior decides: weak data
@@ -32,7 +32,7 @@ from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.errors import ShapeMismatch
 from mrp.grouping import Grouping
-from mrp.hyper import correlation_name, hyper_space, sd_name
+from mrp.hyper import correlation_name, hyper_space, mixing_name, sd_name
 from mrp.latents import LatentDraws
 from mrp.poststratification import area_draws_many
 from mrp.priors import Priors
@@ -46,6 +46,8 @@ SENSITIVE, NAMED = 0.05, 0.1
 """From the first on the authors of the method call a posterior sensitive; estimates are named from the second on, as
 those of districts with few interviews lean on the sd of districts a little, and should."""
 _STEP = 0.01
+# Draws whose shares are held in double precision at a time.
+_PORTION = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,8 @@ def sensitivity(
     priors
         Of the fit.
     hypers
-        Natural values of standard deviations, then correlations, as in `mrp.hyper.HyperSpace`, of each of the draws of
-        ``latents``; shape (draw, parameter).
+        Natural values of standard deviations, correlations and mixings, as in `mrp.hyper.HyperSpace`, of each of the
+        draws of ``latents``; shape (draw, parameter).
 
     Returns
     -------
@@ -111,7 +113,7 @@ def sensitivity(
 def log_priors(
     latents: LatentDraws, design: Design, priors: Priors, hypers: NDArray[np.floating[Any]]
 ) -> Mapping[str, Floats]:
-    """Log prior density of each parameter at each draw: intercept, coefficients, sds, correlations.
+    """Log prior density of each parameter at each draw: intercept, coefficients, sds, correlations, mixings.
 
     Raises
     ------
@@ -143,6 +145,10 @@ def log_priors(
             name = correlation_name(term.term) + (f"[{pair}]" if len(term.shapes) > 1 else "")
             unit = np.clip((values[:, term.correlations.start + pair] + 1) / 2, 1e-12, 1 - 1e-12)
             found[name] = (a - 1) * np.log(unit) + (b - 1) * np.log1p(-unit)
+    for term in space.terms:
+        if term.mixing is not None:
+            share = np.clip(values[:, term.mixings.start], 1e-9, 1 - 1e-9)
+            found[mixing_name(term.term)] = term.mixing.log_density(share)
     return found
 
 
@@ -226,10 +232,12 @@ def _distance(values: Floats, weight: Floats) -> float:
 
 def _log_likelihood(latents: LatentDraws, design: Design, electorate: Electorate, counts: pl.DataFrame) -> Floats:
     predicted = predict_counts(latents, design, electorate, counts, most_draws=None)
-    share = np.clip(predicted.share, 1e-7, 1 - 1e-7)
-    n_cells = share.shape[1]
+    n_cells = predicted.share.shape[1]
     n = predicted.n**2 / predicted.spread
     y = n * predicted.y / predicted.n
     of_yes, of_all = (np.bincount(predicted.cell, one, n_cells) for one in (y, n))
-    given: Floats = np.log(share) @ of_yes + np.log1p(-share) @ (of_all - of_yes)
-    return given
+    total = np.empty(len(predicted.share))
+    for start in range(0, len(total), _PORTION):
+        share = np.clip(predicted.share[start : start + _PORTION].astype(np.float64), 1e-9, 1 - 1e-9)
+        total[start : start + _PORTION] = np.log(share) @ of_yes + np.log1p(-share) @ (of_all - of_yes)
+    return total

@@ -1,16 +1,14 @@
 """Draw the pictures of a fit; see ``mrp.figures``."""
 
-import io
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mrp.figures.catalogue import FigureKind, kinds_of
+from mrp.figures.svg import to_svg
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -20,6 +18,10 @@ __all__ = ["Figure", "draw_figures"]
 _HYPERS = 12
 """Parameters in one picture: more could not be read."""
 _POINTS = 1000
+_ENDS = (0.5, 0.9)
+"""Probabilities of the thick and the thin line of a forest."""
+_DRAWS = 8000
+"""Of all chains and variables in one picture: a line of so many corners is a hundred kilobytes."""
 _INK, _ACCENT, _FAINT = "#334155", "#0f6a8b", "#94a3b8"
 
 
@@ -43,7 +45,7 @@ def draw_figures(
     engine
         "laplace" or "nuts".
     confirmation
-        Of the same estimates by both engines: ``mean``, ``sd``, ``reference_mean``, ``reference_sd``.
+        How far the engines are apart, see `mrp.agreement.differences`.
 
     Returns
     -------
@@ -60,16 +62,17 @@ def draw_figures(
     drawn: dict[str, Callable[[], Any]] = {}
     if hypers:
         sds = [name for name in hypers if name.startswith("sd ")]
-        drawn["variation"] = lambda: arviz_plots.plot_forest(tree, var_names=sds, combined=True)
+        drawn["variation"] = lambda: arviz_plots.plot_forest(tree, var_names=sds, combined=True, ci_probs=_ENDS)
         # Draws of the fast engine share points: a density estimate would show those, a histogram does not.
         how = "kde" if engine == "nuts" else "hist"
         drawn["prior-posterior"] = lambda: arviz_plots.plot_prior_posterior(tree, var_names=hypers, kind=how)
     if "coefficient" in tree["posterior"]:
-        drawn["coefficients"] = lambda: arviz_plots.plot_forest(tree, var_names=["coefficient"], combined=True)
+        named = {"var_names": ["coefficient"], "combined": True, "ci_probs": _ENDS}
+        drawn["coefficients"] = lambda: arviz_plots.plot_forest(tree, **named)
     if engine == "nuts":
         shown = ["intercept", *hypers]
-        drawn["rank"] = lambda: arviz_plots.plot_rank(tree, var_names=shown)
-        drawn["trace"] = lambda: arviz_plots.plot_trace_dist(tree, var_names=shown[:6])
+        drawn["rank"] = lambda: arviz_plots.plot_rank(_thinned(tree, len(shown)), var_names=shown)
+        drawn["trace"] = lambda: arviz_plots.plot_trace_dist(_thinned(tree, 6), var_names=shown[:6])
         if "sample_stats" in tree.children and "energy" in tree["sample_stats"]:
             drawn["energy"] = lambda: arviz_plots.plot_energy(tree)
         drawn["ess"] = lambda: arviz_plots.plot_ess_evolution(tree, var_names=shown)
@@ -100,9 +103,16 @@ def draw_figures(
         for kind in kinds_of(engine, confirmed=confirmation is not None):
             if kind.name in drawn:
                 drawn[kind.name]()
-                figures.append(Figure(kind, _svg(pyplot.gcf(), kind)))
+                figures.append(Figure(kind, to_svg(pyplot.gcf(), kind)))
                 pyplot.close("all")
     return tuple(figures)
+
+
+def _thinned(tree: "DataTree", n_variables: int) -> "DataTree":
+    """Every so manieth draw of each chain, so that a picture of every draw of some variables stays small."""
+    posterior = tree["posterior"]
+    step = -(-posterior.sizes["draw"] * posterior.sizes["chain"] * n_variables // _DRAWS)
+    return tree if step < 2 else tree.isel(draw=slice(step - 1, None, step), missing_dims="ignore")
 
 
 def _profiles(explored: Any) -> None:
@@ -142,34 +152,20 @@ def _weights(explored: Any) -> None:
     axes[0].set_ylabel("weight, mean 1", fontsize=8)
 
 
-def _confirmation(estimates: Mapping[str, Sequence[float]]) -> None:
+def _confirmation(apart: Mapping[str, Sequence[float]]) -> None:
     from matplotlib import pyplot
 
-    mean, sd, reference, reference_sd = (
-        np.asarray(estimates[name]) for name in ("mean", "sd", "reference_mean", "reference_sd")
-    )
-    _, axis = pyplot.subplots(figsize=(5, 5))
-    axis.errorbar(reference, mean, xerr=reference_sd, yerr=sd, fmt=".", color=_ACCENT, ecolor=_FAINT, elinewidth=0.7)
-    ends = min(mean.min(), reference.min()), max(mean.max(), reference.max())
-    axis.plot(ends, ends, color=_INK, linewidth=1)
-    axis.set_xlabel("share by NUTS")
-    axis.set_ylabel("share by the release")
+    difference, ratio = np.asarray(apart["difference"]), np.asarray(apart["log_sd_ratio"])
+    _, axis = pyplot.subplots(figsize=(5, 4))
+    axis.fill_between([-0.1, 0.1], -0.05, 0.05, color=_FAINT, alpha=0.4, linewidth=0)
+    axis.plot(difference, ratio, ".", color=_ACCENT, alpha=0.7)
+    for values, set_limits, least in ((difference, axis.set_xlim, 0.15), (ratio, axis.set_ylim, 0.1)):
+        reach = max(least, 1.1 * float(np.abs(values).max(initial=0.0)))
+        set_limits(-reach, reach)
+    axis.set_xlabel("difference of means, in posterior sds")
+    axis.set_ylabel("log ratio of posterior sds")
 
 
 def _spread(n: int, most: int) -> NDArray[np.intp]:
     """At most so many positions of ``n``, evenly."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.intp))
-
-
-def _svg(figure: Any, kind: FigureKind) -> str:
-    """The picture as one SVG element that names and describes itself."""
-    file = io.StringIO()
-    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None}, facecolor="white")
-    text = file.getvalue()
-    text = text[text.index("<svg") :]
-    # What Matplotlib says of itself is nothing to whoever has it read out.
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, count=1, flags=re.DOTALL)
-    head, body = text.split(">", 1)
-    name = f"figure-{kind.name}"
-    told = f'<title id="{name}">{escape(kind.title)}</title><desc>{escape(kind.caption)}</desc>'
-    return f'{head} role="img" aria-labelledby="{name}">{told}{body}'

@@ -46,7 +46,8 @@ class PriorBlock:
         """Write the term's part of the precision matrix; returns the log determinant of that, of all blocks."""
         block, log_det = self._of_group(hypers)
         if self._vectors is not None:
-            block = (self._vectors * block) @ self._vectors.T
+            root = self._vectors * np.sqrt(block)
+            block = root @ root.T
         precision[self._rows, self._columns] = block
         return self._n * float(log_det)
 

@@ -43,6 +43,8 @@ __all__ = ["Conditional", "Mode"]
 
 type Floats = NDArray[np.float64]
 type _Factors = tuple[Floats, Floats, Floats]
+type _Prior = tuple[Floats, Floats, float]
+"""Precision matrix of rest, that of a block of own, log normaliser of both."""
 
 _MAX_STEPS = 60
 # Gain of the last Newton step: the mode is then within a thousandth of a posterior sd, and log p(y | sd) within 1e-4.
@@ -167,10 +169,11 @@ class Conditional:
         SamplingError
             If Newton's method does not get there.
         """
-        mode, factors = self._climb(hypers, near)
+        prior = self._prior(hypers)
+        mode, factors = self._climb(hypers, prior, near)
         if not self._probes.size:
             return mode
-        _, log_ratio = self._draw(hypers, mode, factors, self._probes)
+        _, log_ratio = self._draw(prior, mode, factors, self._probes)
         better = float(logsumexp(log_ratio) - np.log(len(self._probes)))
         return replace(mode, log_likelihood=better)
 
@@ -197,7 +200,7 @@ class Conditional:
         gradient
             By the natural values, shape (parameter,).
         """
-        mode, factors = self._climb(hypers, near)
+        mode, factors = self._climb(hypers, self._prior(hypers), near)
         shift, shift_own, second, own_second = kernels.third_order((mode.rest, mode.own), factors, self._data)
         away = mode.rest - self._mean
         second += np.outer(away, away) + np.outer(away, shift) + np.outer(shift, away)
@@ -228,11 +231,12 @@ class Conditional:
             Log of the exact p(y, latents | hypers) over the normal density of the draw, up to the same constant as
             `Mode.log_likelihood`, shape (draw,).
         """
-        return self._draw(hypers, *self._climb(hypers, near), noise)
+        prior = self._prior(hypers)
+        return self._draw(prior, *self._climb(hypers, prior, near), noise)
 
-    def _draw(self, hypers: Floats, mode: Mode, factors: _Factors, noise: Floats) -> tuple[Floats, Floats]:
+    def _draw(self, prior: _Prior, mode: Mode, factors: _Factors, noise: Floats) -> tuple[Floats, Floats]:
         shift, shift_own, _, _ = kernels.third_order((mode.rest, mode.own), factors, self._data)
-        precision, own_precision, normaliser = self._prior(hypers)
+        precision, own_precision, normaliser = prior
         rest = np.empty((len(noise), self.n_rest))
         own = np.empty((len(noise), self.n_own))
         log_ratio = kernels.draw(
@@ -272,7 +276,7 @@ class Conditional:
             own = (own.reshape(-1, self._own.width) @ self._own.basis.T).reshape(len(own), -1)
         return np.concatenate([rest[:, : self._first], structured, own], axis=1)[:, self._place]
 
-    def _prior(self, hypers: Floats) -> tuple[Floats, Floats, float]:
+    def _prior(self, hypers: Floats) -> _Prior:
         """Precision matrix of rest, that of a block of own, log normaliser of both."""
         precision = np.zeros((self.n_rest, self.n_rest))
         own_precision = np.zeros((self._own.width, self._own.width))
@@ -285,11 +289,11 @@ class Conditional:
             log_det += block.fill(own_precision, hypers)
         return precision, own_precision, 0.5 * log_det
 
-    def _climb(self, hypers: Floats, near: Mode | None) -> tuple[Mode, _Factors]:
-        precision, own_precision, normaliser = self._prior(hypers)
+    def _climb(self, hypers: Floats, prior: _Prior, near: Mode | None) -> tuple[Mode, _Factors]:
+        precision, own_precision, normaliser = prior
         start = (near.rest, near.own) if near else (self._start, np.zeros(self.n_own))
-        prior = (self._mean, precision, own_precision)
-        rest, own, value, factors, steps = kernels.climb(*start, prior, self._data, _TOLERANCE, _MAX_STEPS)
+        given = (self._mean, precision, own_precision)
+        rest, own, value, factors, steps = kernels.climb(*start, given, self._data, _TOLERANCE, _MAX_STEPS)
         if steps > _MAX_STEPS or not np.isfinite(value):
             raise SamplingError(
                 f"Newton's method did not find the mode of the latents in {_MAX_STEPS} steps at standard deviations "

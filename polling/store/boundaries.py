@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from polling.boundaries import Boundaries
@@ -18,6 +18,7 @@ __all__ = [
     "find_boundaries",
     "get_boundaries",
     "get_content",
+    "list_hashes",
     "remove_boundaries",
     "set_boundaries",
 ]
@@ -44,8 +45,9 @@ def set_boundaries(
     session: Session, survey_id: str, boundaries: Boundaries, *, actor: str, now: datetime
 ) -> tuple[BoundariesRecord, bool]:
     """Give a survey boundaries; returns them, and whether anything changed."""
-    # Both: the projection decides how far towards a pole is drawn.
-    sha256 = hashlib.sha256(boundaries.content + b"\n" + boundaries.drawn).hexdigest()
+    # Of all that a map is drawn from, so that the hash names the map.
+    drawn_from = (boundaries.content, boundaries.drawn, boundaries.projection.encode())
+    sha256 = hashlib.sha256(b"\n".join(drawn_from)).hexdigest()
     facts: dict[str, Json] = {
         "projection": boundaries.projection,
         "aspect": boundaries.aspect,
@@ -86,18 +88,27 @@ def find_boundaries(session: Session, survey_id: str) -> BoundariesRecord | None
     return None if row is None or row.sha256 is None else _record(session, row)
 
 
-def get_boundaries(session: Session, survey_id: str) -> BoundariesRecord:
-    """The boundaries of a survey.
+def get_boundaries(session: Session, survey_id: str, sha256: str | None = None) -> BoundariesRecord:
+    """The boundaries of a survey: those that it has, or those of a hash, which it had last if it has others by now.
 
     Raises
     ------
     BoundariesNotFound
-        If it has none.
+        If it has none, or never had these.
     """
-    found = find_boundaries(session, survey_id)
-    if found is None:
+    row = _newest(session, survey_id, sha256)
+    if row is None or row.sha256 is None:
         raise BoundariesNotFound(survey_id)
-    return found
+    return _record(session, row)
+
+
+def list_hashes(session: Session) -> dict[str, str]:
+    """Hash of the boundaries of every survey that has some."""
+    newest = select(func.max(SurveyBoundaries.id)).group_by(SurveyBoundaries.survey_id)
+    rows = select(SurveyBoundaries.survey_id, SurveyBoundaries.sha256).where(
+        SurveyBoundaries.id.in_(newest), SurveyBoundaries.sha256.is_not(None)
+    )
+    return {row.survey_id: row.sha256 for row in session.execute(rows)}
 
 
 def get_content(session: Session, sha256: str, *, drawn: bool = False) -> bytes:
@@ -106,8 +117,10 @@ def get_content(session: Session, sha256: str, *, drawn: bool = False) -> bytes:
     return session.scalars(select(column).where(BoundaryFile.sha256 == sha256)).one()
 
 
-def _newest(session: Session, survey_id: str) -> SurveyBoundaries | None:
+def _newest(session: Session, survey_id: str, sha256: str | None = None) -> SurveyBoundaries | None:
     mine = select(SurveyBoundaries).where(SurveyBoundaries.survey_id == survey_id)
+    if sha256 is not None:
+        mine = mine.where(SurveyBoundaries.sha256 == sha256)
     return session.scalar(mine.order_by(SurveyBoundaries.id.desc()).limit(1))
 
 

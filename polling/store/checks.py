@@ -12,13 +12,23 @@ from typing import Any, cast
 from sqlalchemy import delete, exists, func, select
 from sqlalchemy.orm import Session
 
+from polling.store import outbox
 from polling.store.columns import Json
 from polling.store.dialect import insert_into
 from polling.store.records import ReleaseRecord
 from polling.store.releases import get_release, lock_state
 from polling.store.tables import Fit, FitCheck, FitDraws, Job, QuestionState, Release
 
-__all__ = ["CheckRecord", "ConcernRecord", "add_check", "checks_of", "concerns_of", "forget_checks", "unchecked"]
+__all__ = [
+    "CheckRecord",
+    "ConcernRecord",
+    "add_check",
+    "checks_of",
+    "concerns_of",
+    "forget_checks",
+    "tell",
+    "unchecked",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,12 @@ def add_check(
     session.flush()
 
 
+def tell(session: Session, release: ReleaseRecord, *, now: datetime) -> None:
+    """Tell the outbox that more is known of a release; call it late in a transaction, and before a job is touched."""
+    about: Json = {"question_id": release.question_id, "release_id": release.id, "number": release.number}
+    outbox.append(session, "release-checked", release.survey_id, about, now)
+
+
 def checks_of(session: Session, fit_id: str) -> list[CheckRecord]:
     """Everything that was found of a fit, by kind."""
     columns = (FitCheck.kind, FitCheck.made_at, FitCheck.content, FitCheck.concerns)
@@ -88,7 +104,9 @@ def forget_checks(session: Session, fit_ids: Collection[str]) -> None:
     session.execute(delete(FitCheck).where(FitCheck.fit_id.in_(fit_ids)))
 
 
-def unchecked(session: Session, *, kinds: Collection[str], job: str) -> list[ReleaseRecord]:
+def unchecked(
+    session: Session, *, kinds: Collection[str], job: str, published_before: datetime | None = None
+) -> list[ReleaseRecord]:
     """Current releases that were not checked in all these ways, the oldest first.
 
     Those without draws or counts, or with somebody in them who was erased, cannot be. A job of this kind that failed
@@ -100,6 +118,8 @@ def unchecked(session: Session, *, kinds: Collection[str], job: str) -> list[Rel
         Of checks.
     job
         Kind of the jobs that make them.
+    published_before
+        Leave out those published later.
     """
     made = select(func.count()).where(FitCheck.fit_id == Fit.id, FitCheck.kind.in_(kinds)).scalar_subquery()
     failed = exists().where(
@@ -123,6 +143,8 @@ def unchecked(session: Session, *, kinds: Collection[str], job: str) -> list[Rel
         )
         .order_by(Release.published_at, Release.id)
     )
+    if published_before is not None:
+        found = found.where(Release.published_at <= published_before)
     return [get_release(session, release_id) for release_id in session.scalars(found)]
 
 

@@ -43,7 +43,7 @@ class KnownResult(Base):
     source: Mapped[str]
     # Of the file as it was sent; the payload is what it says, as Parquet.
     content_sha256: Mapped[str]
-    payload: Mapped[bytes]
+    payload: Mapped[bytes] = mapped_column(deferred=True)
     n_rows: Mapped[int]
     # Whose options, levels and districts it was read with.
     survey_version: Mapped[int]

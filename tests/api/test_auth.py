@@ -1,6 +1,7 @@
 """Who may call what: every route of the application with every kind of caller."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from litestar import get
@@ -83,6 +84,10 @@ PATHS = {
     "confirmRelease": "/v1/surveys/{s}/questions/rail/confirm",
     "pinRelease": "/v1/surveys/{s}/releases/{release}/pin",
     "unpinRelease": "/v1/surveys/{s}/releases/{release}/unpin",
+    "getTrackRecord": "/v1/surveys/{s}/questions/rail/track-record",
+    "listKnownResults": "/v1/surveys/{s}/questions/rail/known-results",
+    "addKnownResult": "/v1/surveys/{s}/questions/rail/known-results",
+    "withdrawKnownResult": "/v1/surveys/{s}/questions/rail/known-results/{result}/withdraw",
     "listKeys": "/v1/surveys/{s}/keys",
     "createKey": "/v1/surveys/{s}/keys",
     "rotateKey": "/v1/surveys/{s}/keys/{prefix}/rotate",
@@ -113,6 +118,7 @@ BODIES = {
     "askQueries": {"queries": [{"question": "rail", "kind": "estimates"}]},
     "pinRelease": {"reason": "test"},
     "unpinRelease": {"reason": "test"},
+    "withdrawKnownResult": {"reason": "test"},
     "createKey": {"role": "reader"},
     "rotateKey": {},
     "revokeKey": {},
@@ -128,6 +134,18 @@ def case_of(world: World) -> str:
     return str(reply.json()["case_number"])
 
 
+def add_result(world: World, path: str, headers: dict[str, str]) -> Any:
+    said = {"date": "2026-02-28", "source": "the count"}
+    table = b"geography,option,share\nD1,yes,0.5\n"
+    return world.client.post(path, headers=headers, data=said, files={"file": ("result.csv", table)})
+
+
+def know(world: World, path: str, headers: dict[str, str]) -> str:
+    """Id of a result that is known now, whatever was withdrawn before."""
+    known = [one for one in world.get(path).json()["results"] if one["state"] == "current"]
+    return str(known[0]["id"] if known else add_result(world, path, headers).json()["result"]["id"])
+
+
 def call(world: World, operation: str, headers: dict[str, str], survey: str = SURVEY):
     """Call an operation; the ids in the path exist in the survey ``town``."""
     ids = {
@@ -136,6 +154,8 @@ def call(world: World, operation: str, headers: dict[str, str], survey: str = SU
         "job": world.get(f"/v1/surveys/{SURVEY}/jobs").json()["jobs"][0]["id"],
         "release": world.get(f"/v1/surveys/{SURVEY}/questions/rail/releases").json()["releases"][0]["id"],
     }
+    if "{result}" in PATHS[operation]:
+        ids["result"] = know(world, f"/v1/surveys/{SURVEY}/questions/rail/known-results", world.bearer("admin"))
     if "{prefix}" in PATHS[operation]:
         ids["prefix"] = world.key("reader").split("_")[1]
     path = PATHS[operation].format(s=survey, **ids)
@@ -149,6 +169,8 @@ def call(world: World, operation: str, headers: dict[str, str], survey: str = SU
         return world.client.put(path, headers=headers | {"Content-Type": "application/geo+json"}, content=geo_json())
     if operation in ("deleteWebhook", "deleteBoundaries"):
         return world.client.delete(path, headers=headers)
+    if operation == "addKnownResult":
+        return add_result(world, path, headers)
     if operation != "receiveWave":
         return world.client.get(path, headers=headers)
     form = {"reference": "w1", "fieldwork_start": "2026-02-20", "fieldwork_end": "2026-02-25"}

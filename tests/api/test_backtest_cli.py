@@ -64,6 +64,23 @@ def test_a_replay_prints_the_track_record(run: Run):
     assert record["results"][0]["source"] == "truth.parquet of the survey folder"
 
 
+def test_what_the_tables_say_is_drawn(run: Run, tmp_path: Path):
+    run("--replay", "--plot", str(tmp_path / "record.svg"))
+    run("--folds", "2", "--plot", str(tmp_path / "folds.svg"))
+    run("--learning-curve", "--sizes", "40", "--seeds", "1", "--plot", str(tmp_path / "curve.svg"))
+    run("--models", "flat=(1|district)", "--plot", str(tmp_path / "models.svg"))
+    drawn = {file.stem: file.read_text() for file in tmp_path.glob("*.svg")}
+    assert set(drawn) == {"record", "record-lead-time", "folds", "curve", "models"}
+    for svg in drawn.values():
+        assert svg.startswith("<svg ")
+        assert "var(" not in svg
+        assert "currentColor" not in svg
+    assert "Coverage of all releases: Should a new rail line" in drawn["record"]
+    assert "mrp: release 1, 28 days before" in drawn["record-lead-time"]
+    assert "national mean: " in drawn["folds"]
+    assert "model: 40 interviews: " in drawn["curve"]
+
+
 def test_folds_print_held_out_interviews(run: Run):
     report = told(run, "--folds", "3")
     assert [fold["number"] for fold in report["folds"]] == [1, 2, 3]
@@ -94,6 +111,9 @@ def test_a_comparison_prints_models_engines_and_baselines(run: Run):
         (("--replay", "--folds", "2"), "different questions"),
         (("--learning-curve", "--sizes", "few"), "write numbers of interviews"),
         (("--engines", "fast"), "no engine 'fast'"),
+        (("--replay", "--plot", "record.png"), "ends in .svg"),
+        (("--replay", "--plot", "nowhere/record.svg"), "no folder"),
+        (("--plot", "record.svg"), "--plot draws --replay"),
         (("--models", "nonsense"), "neither name=formula nor a file"),
         (("--models", "a=(1|district)", "--models", "a=(1|age)"), "given twice"),
         (("--models", "=x"), "no name or no formula"),

@@ -14,6 +14,7 @@ from api.map_places import find_places
 from polling.store import audit
 from tests.api.charts.drawn import marks, tips
 from tests.api.charts.payloads import answer, estimate
+from tests.api.page.browser import sign_in
 from tests.api.shapes import collection, feature, geo_json, square
 from tests.api.world import DISTRICTS, SURVEY, World
 
@@ -87,6 +88,7 @@ def test_the_map_is_drawn_with_the_shapes_that_the_survey_has(world: World):
 
     chart = district_map(answer(rows), rows, shapes, link=lambda row: f"d/{row.area}")
     assert tips(chart, "districts") == [f"{code}: 50% (40 to 60)" for code in DISTRICTS]
+    assert chart.description.startswith("Map of 6 districts. Colour")
     # Two rows of three squares: D1 at the bottom left, and each an area of its own, not the rest of the globe.
     corners = [_corners(mark["d"], mark.x, mark.y) for mark in marks(chart, "districts")]
     (left, right, top, bottom), d6 = corners[0], corners[5]
@@ -97,8 +99,35 @@ def test_the_map_is_drawn_with_the_shapes_that_the_survey_has(world: World):
     assert left < d6[0]
     assert bottom > d6[3]
 
+    put(world, geo_json(DISTRICTS[:5]))
+    chart = district_map(answer(rows), rows, places())
+    assert chart.description.startswith("Map of 6 districts. 1 of them has no shape and cannot be seen here.")
+
     world.client.delete(URL, headers=world.bearer("admin"))
     assert isinstance(places(), Tiles)
+
+
+def test_pages_are_drawn_anew_with_other_boundaries(world: World):
+    world.release()
+    sign_in(world, world.key("reader"))
+    page = f"/surveys/{SURVEY}/questions/rail"
+
+    def map_on_page() -> str:
+        reply = world.client.get(page)
+        assert reply.status_code == 200
+        return (
+            "shapes"
+            if "Map of 6 districts" in reply.text
+            else "tiles"
+            if "Tile map of 6 districts" in reply.text
+            else ""
+        )
+
+    assert map_on_page() == "tiles"
+    put(world)
+    assert map_on_page() == "shapes"
+    world.client.delete(URL, headers=world.bearer("admin"))
+    assert map_on_page() == "tiles"
 
 
 def _corners(path: str, x: float, y: float) -> tuple[float, float, float, float]:

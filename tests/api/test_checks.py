@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -77,6 +77,10 @@ def test_readers_see_what_matters_with_the_release_and_not_the_figures(checked: 
     assert first["advice"] == CONCERN["advice"]
     assert "strength" not in first
     assert others == before
+    told = checked.get(f"/v1/surveys/{SURVEY}/questions/rail/estimates", "reader").json()["warnings"]
+    assert CONCERN["sentence"].rstrip(".") in told
+    statement = checked.get(f"{path(checked)}/disclosure", "reader").text
+    assert CONCERN["sentence"] in statement
 
 
 def test_a_release_that_was_not_checked_says_so(world: World):
@@ -87,7 +91,8 @@ def test_a_release_that_was_not_checked_says_so(world: World):
     assert (body["checked"], body["concerns"], body["checks"]) == (False, [], [])
 
 
-def test_the_command_prints_what_http_gives_and_fails_on_what_is_grave(world: World):
+@pytest.fixture
+def run(world: World) -> Callable[..., tuple[int, str]]:
     world.release()
     place = {
         "HUSTINGS_DATA_DIR": str(world.settings.data_dir),
@@ -95,10 +100,33 @@ def test_the_command_prints_what_http_gives_and_fails_on_what_is_grave(world: Wo
         "HUSTINGS_DATABASE_URL": f"sqlite:///{world.store.path}",
     }
 
-    def run(*arguments: str) -> tuple[int, str]:
+    def run_one(*arguments: str) -> tuple[int, str]:
         result = CliRunner().invoke(cli, ["check", SURVEY, "rail", *arguments], env=place)
         return result.exit_code, result.output
 
+    return run_one
+
+
+def test_the_command_compares_other_models_with_the_release(
+    world: World, run: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("jobs.fit_run.run_fit", world.fit)
+    other = "gender + (1|district) + (1|age)"
+
+    code, words = run("--against", other)
+    assert code == 0
+    assert "(the release)" in words
+    assert f"1: {other}" in words
+    told = json.loads(run("--against", other, "--json")[1])["models"]
+    assert [one["formula"] for one in told] == ["gender + (1|district)", other]
+    assert told[0]["difference"] == 0
+    assert "(1|nothing)" in run("--against", "(1|nothing)")[1]
+    assert run("--against", other, "--run")[0] == 2
+
+
+def test_the_command_prints_what_http_gives_and_fails_on_what_is_grave(
+    world: World, run: Callable[..., tuple[int, str]]
+):
     code, words = run()
     assert (code, "was not checked yet" in words) == (0, True)
     assert run("--here")[0] == 2

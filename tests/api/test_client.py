@@ -81,6 +81,7 @@ def test_every_question_is_answered_in_its_type(polls: Hustings):
     newer, older, *_ = polls.releases(*about).releases
     assert polls.revision(*about, release=newer.id, before=older.id).before.release_id == older.id
     assert polls.disclosure(SURVEY, newer.id).release_id == newer.id
+    assert polls.track_record(*about, level="district").results == []
     assert polls.representation(SURVEY, newer.id).release_id == newer.id
     as_of = polls.estimates(*about, as_of=older.published_at)
     assert as_of.release_id == older.id

@@ -13,6 +13,7 @@ from api.cli.demo_report import Steps, print_next_steps, print_result
 from api.cli.refusals import Refusal
 from jobs.demo import DemoResult, Revision, Topline
 from jobs.settings import load_settings
+from polling.store.boundaries import get_boundaries
 from polling.store.engine import open_store
 from polling.store.keys import list_keys
 
@@ -141,7 +142,9 @@ def test_everything_is_prepared_in_its_own_folder(tmp_path: Path):
     store = open_store(settings.store_url)
     with store.read() as session:
         keys = list_keys(session, "demo")
+        shapes = get_boundaries(session, "demo")
     store.close()
+    assert (shapes.n_districts, shapes.without_shape) == (50, ())  # the page has a map to show
     roles = sorted(key.role for key in keys)
     assert roles == ["admin", "analyst", "pollster", "pollster", "pollster", "reader"]
     assert len(prepared.waves) == 3

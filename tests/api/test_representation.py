@@ -15,6 +15,8 @@ from polling.disclosure import DisclosureRules
 from tests.api.world import AGES, DISTRICTS, GENDERS, SILENT, SURVEY, World, frame_table, wave_csv
 
 RULES = DisclosureRules()
+COMPARED = ("The sample has ", "Among the demographics that can be compared, ")
+"""How a summary begins; which it is follows from counts with noise in them."""
 
 
 def url_of(world: World) -> str:
@@ -105,7 +107,7 @@ def test_the_summary_is_four_to_eight_sentences_of_what_a_layperson_asks(served:
     summary = ask(served)["summary"]
 
     assert 4 <= len(summary) <= 8
-    assert summary[0].startswith("The sample has too many of ")
+    assert summary[0].startswith(COMPARED)
     assert "Nobody was interviewed in District 5" in summary[1]
     assert any("design effect" in one for one in summary)
     assert any("counts each as often as it lives there" in one for one in summary)
@@ -136,7 +138,7 @@ def test_a_release_whose_draws_are_gone_says_so_and_its_statement_still_compares
     (section,) = [one for one in statement["sections"] if one["id"] == "representation"]
 
     assert gone.status_code == 410
-    assert section["text"][0].startswith("The sample has too many of ")
+    assert section["text"][0].startswith(COMPARED)
     assert [row[:2] for row in section["tables"][0]["rows"]] == [
         *(["gender", one] for one in GENDERS),
         *(["age", one] for one in AGES),
@@ -152,6 +154,41 @@ def test_a_statement_without_counts_says_that_nothing_can_be_compared(world: Wor
 
     assert "are deleted" in section["text"][0]
     assert section["tables"] == []
+
+
+def test_where_it_is_known_what_happened_errors_are_told_by_group(world: World):
+    world.release()
+    before = ask(world)
+    rows = ["all,yes,0.99,", "all,yes,0.6,young", "all,yes,0.55,old", *(f"{one},yes,0.5{one[1]}," for one in DISTRICTS)]
+    content = "\n".join(["geography,option,share,age", *rows]).encode()
+    reply = world.client.post(
+        f"/v1/surveys/{SURVEY}/questions/rail/known-results",
+        headers=world.bearer("analyst"),
+        data={"date": "2026-03-01", "source": "the electoral office"},
+        files={"file": ("truth.csv", content)},
+    )
+    assert reply.status_code == 201, reply.text
+    told = ask(world)
+
+    assert before["accuracy"] == []
+    assert all(one["known_share"] is None for one in before["levels"])
+    by_level = {one["level"]: one for one in told["levels"]}
+    (young,) = [one for one in world.estimates(by="age")["estimates"] if one["groups"]["age"] == "young"]
+    assert by_level["young"]["known_share"] == 0.6
+    assert by_level["young"]["error"] == pytest.approx(young["share"] - 0.6)
+    assert by_level["young"]["held"] is (young["low"] <= 0.6 <= young["high"])
+    assert (by_level["middle"]["known_share"], by_level["middle"]["held"]) == (None, None)
+    districts = [by_level[one] for one in DISTRICTS]
+    (accuracy,) = [one for one in told["accuracy"] if one["column"] == "district"]
+    assert accuracy["n_levels"] == 6
+    assert accuracy["mean_error"] == pytest.approx(sum(one["error"] for one in districts) / 6)
+    assert accuracy["mean_absolute_error"] == pytest.approx(sum(abs(one["error"]) for one in districts) / 6)
+    assert accuracy["coverage"] == pytest.approx(sum(one["held"] for one in districts) / 6)
+    assert any("What happened on 2026-03-01 is known for 6 levels of district" in one for one in told["summary"])
+    assert 4 <= len(told["summary"]) <= 8
+    other = {one["level"]: one for one in ask(world, option="no")["levels"]}
+    (old,) = [one for one in world.estimates(by="age", option="no")["estimates"] if one["groups"]["age"] == "old"]
+    assert other["old"]["error"] == pytest.approx(old["share"] - 0.45)
 
 
 def test_rows_come_as_a_table(served: World):
@@ -207,7 +244,7 @@ def test_words_name_the_widest_and_the_furthest():
     def level(name: str, standing: Any, sample: float, width: float) -> LevelBalance:
         return LevelBalance(
             "all", "all", {"age": name}, "age", name, 100.0, 0.25, 50, sample, sample / 0.25, sample - 0.25, 0.01,
-            standing, 0.05, width, width / 0.1,
+            standing, 0.05, width, width / 0.1, None, None, None,
         )  # fmt: skip
 
     balance = balance_sample(counts(100, 50, 50, 30), ELECTORATE, RULES, universe="all")

@@ -193,6 +193,22 @@ def test_a_table_has_the_scores(scored: World):
     assert scored.get(f"{RECORD}?format=csv", "reader", headers={"If-None-Match": tag}).status_code == 304
 
 
+def test_baselines_stand_beside_the_model_and_rest_on_shown_counts(scored: World):
+    methods = [row["method"] for row in record(scored)["scores"] if row["level"] == "district"]
+    assert sorted(set(methods)) == ["mrp", "national_mean", "predictors_alone", "raw"]
+    assert {row["level"] for row in record(scored)["scores"] if row["method"] == "raw"} == {"district", "nation"}
+    assert any("perturbed" in note for note in record(scored)["notes"])
+
+
+def test_noise_of_small_cells_keeps_no_baseline_away(world: World, monkeypatch: pytest.MonkeyPatch):
+    # Where it takes away more answers than a district has.
+    monkeypatch.setattr("polling.disclosure._wide_noise", lambda _key, names: pl.Series([-9] * len(list(names))))
+    world.release()
+    add(world)
+    world.work()
+    assert "raw" in {row["method"] for row in record(world)["scores"]}
+
+
 def test_interviews_are_told_rounded(scored: World):
     assert {row["n_interviews"] for row in record(scored)["scores"]} == {400, 500}
 

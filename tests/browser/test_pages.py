@@ -25,6 +25,10 @@ PATHS = {
     "pageReleases": f"{QUESTION}/releases",
     "pageDisclosure": f"/surveys/{SURVEY}/releases/RELEASE/disclosure",
     "pageDiagnostics": f"/surveys/{SURVEY}/releases/RELEASE/diagnostics",
+    "pageChecks": f"/surveys/{SURVEY}/releases/RELEASE/checks",
+    "pageRepresentation": f"/surveys/{SURVEY}/releases/RELEASE/representation",
+    "pageMethods": f"{QUESTION}/methods?by=age",
+    "pageTrackRecord": f"{QUESTION}/track-record",
     "no page": "/nothing",
 }
 
@@ -44,7 +48,7 @@ def findings(page: Any) -> list[tuple[str, str, list[str]]]:
 
 
 def test_no_page_is_left_out():
-    assert PATHS.keys() - {"no page"} == PAGES.keys() - {"pageEvents"}
+    assert PATHS.keys() - {"no page"} == PAGES.keys() - {"pageEvents", "pageFigure"}
 
 
 @pytest.mark.parametrize("operation", PATHS)

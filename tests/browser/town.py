@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from api.pictures import figure_kinds
+from jobs.pictures import pack_figures
+from polling.store import fits
 from polling.store.engine import open_store
+from polling.store.records import ReleaseRecord
 from tests.api.world import SURVEY, World, make_world, wave_csv
 
 __all__ = ["QUESTION", "Town", "Watched", "serve_town", "watched"]
@@ -51,7 +55,7 @@ def serve_town(folder: Path, template: Path) -> Iterator[Town]:
     command = [sys.executable, "-m", "api.cli", "--settings", str(settings)]
     command += ["serve", "--port", "0", "--no-worker", "--with-parent"]
     with world.client:
-        world.weekly_release()
+        keep_figures(world, world.weekly_release())
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
             assert process.stdout is not None
@@ -68,6 +72,15 @@ def serve_town(folder: Path, template: Path) -> Iterator[Town]:
     store.close()
 
 
+def keep_figures(world: World, release: ReleaseRecord) -> None:
+    """Have the pictures of a fit drawn: ArviZ takes seconds for them, and what they show does not matter here."""
+    drawn = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 20"><path d="M0 20L40 0" stroke="#000"/></svg>'
+    with world.store.write() as session:
+        kinds = figure_kinds(session, release)
+        made = pack_figures({kind.name: drawn for kind in kinds}, confirmed=False)
+        fits.save_figures(session, release.fit_id, made)
+
+
 @dataclass
 class Watched:
     """A tab, and what it asked for and complained of."""
@@ -81,7 +94,7 @@ class Watched:
 def watched(browser: Any, **options: Any) -> Iterator[Watched]:
     """A tab of a new window, watched."""
     context = browser.new_context(**{"viewport": {"width": 1200, "height": 900}} | options)
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(30_000)
     page = context.new_page()
     tab = Watched(page, [], [])
     page.on("request", lambda request: tab.asked.append(request.url))

@@ -11,15 +11,27 @@ import polars as pl
 import pytest
 
 from jobs.check import prepare_check
-from jobs.check_ask import AREAS, CHECK, LEFT_OUT, POLLSTERS, PREDICTIVE, PRIORS, ask_check, ask_next_check, kinds
+from jobs.check_ask import (
+    AREAS,
+    CHECK,
+    LEFT_OUT,
+    POLLSTERS,
+    PREDICTIVE,
+    PRIORS,
+    REST,
+    SENSITIVITY,
+    ask_check,
+    ask_next_check,
+    kinds,
+)
 from jobs.check_candidates import compare_candidates
 from jobs.check_made import CHECKS, check_predictive
 from jobs.check_refits import REFIT_CHECKS
 from jobs.check_shown import ShownCounts
-from jobs.errors import FitCancelled, FitImpossible, FitProcessFailed
+from jobs.errors import FitImpossible, FitProcessFailed
 from polling.disclosure import DisclosureRules
 from polling.errors import ReleaseNotFound, ReleaseRefused
-from polling.store import checks, fits, queue, releases
+from polling.store import checks, fits, outbox, queue, releases
 from polling.store.records import JobRecord
 from polling.store.tables import Fit
 from tests.api.world import DISTRICTS, GENDERS, SURVEY, World, make_world, wave_csv
@@ -70,7 +82,9 @@ def serve(world: World, *, blue: float = 0.5, red: float = 0.5) -> None:
     world.work()
 
 
-def run(world: World) -> JobRecord:
+def run(world: World, *, minutes: float = 5) -> JobRecord:
+    """Have the release checked when it has been served for so long."""
+    world.now += timedelta(minutes=minutes)
     with world.store.write() as session:
         assert ask_next_check(session, world.settings, now=world.now) is not None
     world.work()
@@ -111,11 +125,15 @@ def test_every_kind_of_check_is_kept(world: World):
     with world.store.read() as session:
         release = releases.current_release(session, SURVEY, "rail")
         made = {one.kind: one.content for one in checks.checks_of(session, release.fit_id)}
-    assert set(made) == set(kinds(world.settings)) == {*CHECKS, *REFIT_CHECKS}
+    assert set(made) == set(kinds(world.settings, since=REST)) == {*CHECKS, *REFIT_CHECKS}
     assert "not poststratified estimates" in made[LEFT_OUT]["caution"]
     assert {one["level"] for one in made[LEFT_OUT]["estimates"]} == {"nation", "district", "gender", "age", "region"}
     assert [one["term"] for one in made[PRIORS]["conflicts"]] == ["intercept", "gender", "(1|district)"]
     assert made[PRIORS]["predictive"]["surprise"] > 0.1
+    assert {"nation", "gender man", "district D1"} <= {one["name"] for one in made[SENSITIVITY]["quantities"]}
+    with world.store.read() as session:
+        told = [one for one in outbox.read_after(session, 0) if one.kind == "release-checked"]
+    assert {one.payload["release_id"] for one in told} == {release.id}
 
 
 def test_a_release_that_fits_raises_no_concern_and_is_checked_once(world: World):
@@ -227,6 +245,21 @@ def test_parts_add_up_to_the_whole_as_in_every_other_count_of_a_release():
         assert sum(n for n, _, _ in shown(counts, least=0).of(columns).values()) == whole
 
 
+def test_weighted_shares_are_told_moved_as_the_counts_were():
+    plain = counts_of(interviews(seed=4, n=800))
+    n, y = pl.col("n").cast(pl.Float64), pl.col("y").cast(pl.Float64)
+    equal = plain.with_columns(weight=3 * n, weight_y=3 * y, weight_square=9 * n)
+    # Who says yes counts for twice as much.
+    uneven = plain.with_columns(weight=n + y, weight_y=2 * y, weight_square=n + 3 * y)
+
+    for columns in ((), ("pollster",), ("sex", "age")):
+        told, same, more = (shown(counts).of(columns) for counts in (plain, equal, uneven))
+        assert {name: (k, pytest.approx(share)) for name, (k, share, _) in told.items()} == {
+            name: (k, share) for name, (k, share, _) in same.items()
+        }
+        assert all(more[name][1] > share + 0.05 for name, (_, share, _) in told.items())
+
+
 def test_groups_below_the_threshold_are_neither_told_nor_judged(world: World):
     world.settings = replace(world.settings, min_interviews=700)
     serve(world, blue=0.3, red=0.7)
@@ -265,6 +298,21 @@ def test_each_pollster_is_compared_with_a_fit_to_the_others(world: World):
     assert "3 areas" in held_out(world, AREAS)["skipped"]
 
 
+def test_a_young_release_is_looked_at_without_fits_and_again_when_it_has_been_served_for_a_while(world: World):
+    serve(world)
+    n_fits = len(world.fit.requests)
+    run(world, minutes=0)
+    assert len(world.fit.requests) == n_fits
+    first = found(world)[0]
+    with world.store.write() as session:
+        assert ask_next_check(session, world.settings, now=world.now) is None
+
+    run(world)
+    assert len(world.fit.requests) == n_fits + 4
+    assert len(held_out(world, POLLSTERS)["groups"]) == 4
+    assert found(world)[0] == first
+
+
 def test_without_a_budget_nothing_is_fitted_again(world: World):
     world.settings = replace(world.settings, check_budget_s=0)
     serve(world)
@@ -283,14 +331,9 @@ def test_a_check_gives_way_to_a_refit_and_goes_on_with_what_is_missing(world: Wo
     monkeypatch.setattr("jobs.giving_way.confirmations.is_work_waiting", lambda *_, **__: waiting[0])
     inner = world.fit
 
-    def asks(request: Any, settings: Any, *, beat: Any, stop: Any) -> Any:
-        if beat(None):
-            raise FitCancelled("The fit was cancelled.")
-        return inner(request, settings, beat=beat, stop=stop)
-
-    world.fit = asks
     job = run(world)
     assert (job.state, held_out(world, POLLSTERS)) == ("queued", None)
+    assert len(inner.requests) == 1
     assert held_out(world, PREDICTIVE) is not None  # what needs no fit is kept already
 
     waiting[0] = False

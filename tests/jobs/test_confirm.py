@@ -128,6 +128,12 @@ def test_nuts_is_asked_for_exactly_what_the_release_was_fitted_on(house: House, 
     assert (ended.id, ended.state, ended.code, ended.detail) == (job.id, "succeeded", "confirmed", found.sentence)
     assert (found.state, found.at, found.fit_id) == ("agrees", house.now, before.id)
     assert found.sentence.startswith("NUTS agrees with release 1: the means of ")
+    # How far the engines are apart stays when the draws are gone; estimates, of however few people, do not.
+    assert {name: len(values) for name, values in found.numbers["apart"].items()} == {
+        "difference": found.numbers["n_estimates"],
+        "log_sd_ratio": found.numbers["n_estimates"],
+    }
+    assert "estimates" not in found.numbers
     assert found.numbers["agreement"]["problems"] == []
     assert found.numbers["reference"]["effective"] > 3000
 

@@ -14,6 +14,7 @@ from jobs.peak_memory import peak_memory, role_of
         ("python -m api.cli serve --port 0 ", "service"),
         ("python -m api.cli worker --with-parent ", "worker"),
         ("python -m jobs.fit_process 12 ", "fit"),
+        ("/x/python -m api.drawing.process", "charts"),
         ("python -m something ", "other"),
     ],
 )

@@ -75,6 +75,12 @@ def test_a_fit_that_was_kept_back_is_scored_when_the_hold_ends(house: House):
     assert [record.number for record in scored(house)] == [1, 2]
 
 
+def test_a_result_may_come_before_the_first_release(house: House):
+    assert know(house).job is None
+    publish(house, 1)
+    assert [record.number for record in scored(house)] == [1]
+
+
 def test_without_a_result_nothing_is_asked_for(house: House):
     publish(house, 1)
     assert score_jobs(house) == []

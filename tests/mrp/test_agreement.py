@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from mrp.agreement import Agreement, agreement, moments, reference_quality
+from mrp.agreement import Agreement, Moments, agreement, differences, moments, reference_quality
 from mrp.errors import ScoreError
 from mrp.poststratification import AreaDraws
 
@@ -112,3 +112,15 @@ def test_few_estimates_that_are_apart_by_little_more_than_the_limit_may_be_so_by
     assert [apart(sds).may_be_chance for sds in (0.04, 0.062, 0.09, 0.5)] == [False, True, False, False]
     # sqrt(0.05^2 + 3.5 sqrt(2) 2 / 4000)
     assert apart(0.062).typical_by_chance == pytest.approx(0.0706, abs=0.003)
+
+
+def test_how_far_estimates_are_apart_is_told_in_units_of_their_uncertainty():
+    nothing, tails = np.zeros(3), np.zeros((2, 3))
+
+    def told(mean: list[float], sd: list[float]) -> Moments:
+        return Moments(("a", "b", "c"), np.array(mean), nothing, np.array(sd), nothing, tails, tails)
+
+    apart = differences(told([0.42, 0.3, 0.5], [0.02, 0.01, 0.0]), told([0.4, 0.33, 0.5], [0.02, 0.02, 0.0]))
+
+    # (0.42 - 0.40) / 0.02 and (0.30 - 0.33) / 0.02; log(0.01 / 0.02). The last does not vary.
+    assert apart == {"difference": [1.0, -1.5, 0.0], "log_sd_ratio": [0.0, -0.6931, 0.0]}

@@ -25,6 +25,7 @@ from mrp.poststratification import area_draws, area_draws_many
 from mrp.priors import Priors
 from mrp.verdict import judge_laplace
 from tests.mrp.laplace.test_terms import random_point
+from tests.mrp.maps import EIGHT, on_map
 from tests.mrp.worlds import FORMULA, electorate, interview, plant
 from tests.recovery.calibration import assert_coverage
 
@@ -301,6 +302,39 @@ def test_a_period_without_interviews_is_between_its_neighbours_and_less_certain(
     # Answers are mirrored in time, so that the gap is a toss-up, of which interviews of other weeks say less.
     assert gap.mean() == pytest.approx(0.5, abs=3.5 * gap.std() / np.sqrt(300))
     assert gap.std() > 2 * max(first.std(), last.std())
+
+
+@pytest.mark.parametrize("call", ["icar", "bym2"])
+@pytest.mark.parametrize(
+    "cells",
+    [
+        pytest.param([(0, 1, 1)], id="one interview"),
+        pytest.param([(8 * i, 30, 30) for i in range(9)], id="all answers the same"),
+        pytest.param([(5, 3000, 1570), (9, 4, 3)], id="nearly all in one district"),
+    ],
+)
+def test_a_map_answers_hardly_any_interviews_and_answers_that_are_all_the_same(
+    call: str, cells: list[tuple[int, int, int]]
+):
+    world = on_map(WORLD, EIGHT)
+    answer(build_design(f"sex + {call}(district)", world), counts_of(*cells, world=world), world)
+
+
+@pytest.mark.parametrize("call", ["icar", "bym2"])
+def test_a_district_without_interviews_is_between_its_neighbours_and_an_island_is_told_nothing(call: str):
+    """Districts in a row, the third of five without interviews, and an island."""
+    world = on_map(electorate(n_districts=6, empty=0.0), ((0, 1), (1, 2), (2, 3), (3, 4)))
+    design = build_design(f"{call}(district)", world)
+    counts = pl.DataFrame({"district": ["D00", "D01", "D03", "D04"], "n": [400] * 4, "y": [100, 100, 300, 300]})
+    latents = from_datatree(fit_laplace(design, counts, Priors(), seed=3), design)
+    draws = area_draws(latents, design, world, by=("district",)).draws
+    mean, sd = draws.mean(axis=0), draws.std(axis=0)
+
+    # A quarter of answers on the one side, three quarters on the other: the district between them is a toss-up.
+    assert mean[2] == pytest.approx(0.5, abs=3.5 * sd[2] / np.sqrt(300))
+    assert mean[1] < mean[2] < mean[3]
+    # Of the island the interviews say nothing but how much districts differ: it is as uncertain as any, and more.
+    assert sd[5] > sd[2] > 2 * max(sd[[0, 1, 3, 4]])
 
 
 @pytest.mark.parametrize("term", ["house(pollster)", "ar1(period)", "rw1(period)"])

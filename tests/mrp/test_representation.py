@@ -112,6 +112,7 @@ def test_widths_are_compared_with_the_narrowest():
 
     assert_allclose(table["width"], [0.1, 0.2], atol=1e-12)
     assert_allclose(table["width_ratio"], [1, 2])
+    assert_allclose(table["high"] - table["low"], table["width"])
     certain = AreaDraws(areas.areas, np.full((9, 2), 0.5))
     assert interval_widths(certain)["width_ratio"].to_list() == [1, 1]
 

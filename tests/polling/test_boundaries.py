@@ -1,6 +1,7 @@
 """Boundaries: what is accepted, what is refused and why, and what is made of them."""
 
 import json
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -220,3 +221,34 @@ def test_a_small_topology_of_many_corners_is_refused_before_it_is_unfolded():
 
     assert "10,000,000 corners, and may have 300,000" in faults(bomb)[0]
     assert "mapshaper" in faults(bomb)[0]
+
+
+JUNK = [None, True, -1, 7, 1e308, 5e-324, "", "A", [], {}, [[]], [[[]]], [[0, 0]], [1, "x"], {"type": "Polygon"}]
+TOPOLOGY = json.loads(Topology(THREE, prequantize=1000, object_name="districts").to_json())
+
+
+def places_in(part: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The paths of everything in a document."""
+    inner = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
+    return [path, *(place for key, value in inner for place in places_in(value, (*path, key)))]
+
+
+@pytest.mark.parametrize("document", [THREE, TOPOLOGY], ids=["geojson", "topojson"])
+def test_a_damaged_file_is_read_or_refused_and_nothing_else(document: dict[str, Any]):
+    """Every part of a file replaced by every kind of junk, or left out."""
+    n_refused = 0
+    for place in places_in(document)[1:]:
+        for junk in (*JUNK, ...):
+            damaged = deepcopy(document)
+            holder = damaged
+            for key in place[:-1]:
+                holder = holder[key]
+            if junk is ...:
+                del holder[place[-1]]
+            else:
+                holder[place[-1]] = junk
+            try:
+                read(damaged)
+            except BoundariesRefused:
+                n_refused += 1
+    assert n_refused > 0

@@ -2,6 +2,9 @@
 // exchanged, so that nothing jumps. Without this script, or without a connection, the page stays as it was loaded.
 "use strict";
 (() => {
+  // Of pages that do not fit beside each other, the one that is shown is in sight.
+  const seen = () => document.querySelector(".tabs.second [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  seen();
   const said = document.getElementById("live");
   const { stream, question } = document.body.dataset;
   if (!stream || !said || !window.EventSource) return;
@@ -64,6 +67,7 @@
     before.replaceWith(document.importNode(after, true));
     const now = document.querySelector("main");
     document.title = fresh.title;
+    seen();
     now.querySelectorAll("details").forEach((one, at) => { one.open = opened[at] ?? one.open; });
     for (const [id, value] of chosen) {
       const field = document.getElementById(id);

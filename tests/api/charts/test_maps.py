@@ -24,18 +24,19 @@ def test_every_district_has_a_mark_and_a_link(n: int):
 
 def test_a_mark_says_share_and_interval_and_shows_both():
     rows = [
-        estimate("D000", 0.54, 0.48, 0.60, name="Northmoor"),
-        estimate("D001", 0.54, 0.34, 0.74, name="Ash", flags=["no-interviews"]),
+        estimate("D000", 0.54, 0.50, 0.58, name="Northmoor"),
+        estimate("D001", 0.54, 0.24, 0.84, name="Ash", flags=["no-interviews"]),
+        estimate("D002", 0.25, 0.21, 0.29, name="Vale"),
     ]
-    chart = district_map(answer(rows), rows, tiles_of(districts(2)))
+    chart = district_map(answer(rows), rows, tiles_of(districts(3)))
 
-    assert tips(chart, "districts") == ["Northmoor: 54% (48 to 60)", "Ash: 54% (34 to 74), nobody interviewed"]
-    sure, unsure = (mark["fill"] for mark in marks(chart, "districts"))
+    assert tips(chart, "districts")[:2] == ["Northmoor: 54% (50 to 58)", "Ash: 54% (24 to 84), nobody interviewed"]
+    sure, unsure, _ = (mark["fill"] for mark in marks(chart, "districts"))
     # The same share, told with less colour where less is known.
     assert sure.startswith("var(--chart-map-0-")
     assert unsure.startswith("var(--chart-map-3-")
-    assert [mark.text for mark in marks(chart, "numbers")] == ["54", "54"]
-    assert [mark["fill"] for mark in marks(chart, "numbers")] == [
+    assert [mark.text for mark in marks(chart, "numbers")] == ["54", "54", "25"]
+    assert [mark["fill"] for mark in marks(chart, "numbers")][:2] == [
         sure.replace(")", "-ink)"),
         unsure.replace(")", "-ink)"),
     ]
@@ -56,7 +57,7 @@ def test_the_legend_has_every_colour_with_its_shares_and_widths():
     chart = district_map(answer(rows), rows, tiles_of(districts(2)))
 
     assert len(marks(chart, "legend")) == 8 + 4 + 2 + 1
-    assert {"30%", "40%", "50%", "60%", "70%", "6–8 points wide", "8–10", "10–12", "12–14"} <= set(texts(chart))
+    assert {"30%", "40%", "50%", "60%", "70%", "up to 10 points wide", "10–20", "20–40", "over 40"} <= set(texts(chart))
     assert "90% interval" in texts(chart)
 
 

@@ -96,13 +96,24 @@ def test_both_themes_have_every_colour():
 def test_classes_are_round_and_hold_every_share():
     classes = map_classes([0.31, 0.52, 0.66], [0.06, 0.11, 0.129])
 
-    # Eight classes of 5 points hold 31% to 66%; four rows of 2 points hold 6 to 13 points.
-    assert classes == MapClasses(0.30, 0.05, 0.06, 0.02)
+    # Eight classes of 5 points hold 31% to 66%; the rows take intervals up to 10, 20, 40 points, and wider ones.
+    assert classes == MapClasses(0.30, 0.05)
+    assert classes.most_widths == pytest.approx([0.1, 0.2, 0.4])
     assert classes.of(0.31, 0.06) == (0, 0)
-    assert classes.of(0.66, 0.06) == (0, 7)
-    assert classes.of(0.66, 0.085) == (1, 3)  # 50% to 70% are two classes here, and 60% to 70% the last of four
-    assert classes.of(0.52, 0.11) == (2, 1)
-    assert classes.of(0.31, 0.129) == classes.of(0.66, 0.129) == (3, 0)
+    assert classes.of(0.66, 0.10) == (0, 7)
+    assert classes.of(0.66, 0.11) == (1, 3)  # 60% to 70% are the last of four classes here
+    assert classes.of(0.52, 0.2) == (1, 2)
+    assert classes.of(0.49, 0.3) == (2, 0)
+    assert classes.of(0.52, 0.3) == (2, 1)
+    assert classes.of(0.31, 0.41) == classes.of(0.66, 0.9) == (3, 0)
+
+
+def test_districts_that_nobody_can_tell_apart_have_one_colour():
+    classes = map_classes([0.63, 0.636, 0.645], [0.43, 0.44, 0.47])
+
+    # An eighth of 43 points is 5.4 points: steps of 10 are the next round ones, and four of them are one class.
+    assert classes.share_step == 0.1
+    assert {classes.of(share, width) for share, width in ((0.63, 0.43), (0.636, 0.44), (0.645, 0.47))} == {(2, 1)}
 
 
 @pytest.mark.parametrize(
@@ -123,4 +134,4 @@ def test_classes_stay_within_shares(shares: list[float], widths: list[float]):
     for share in shares:
         assert classes.share_edges[0] <= share <= classes.share_edges[-1] + 1e-9
     for width in widths:
-        assert classes.width_edges[0] <= width <= classes.width_edges[-1] + 1e-9
+        assert classes.of(0.5, width)[0] in range(4)

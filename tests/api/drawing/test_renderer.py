@@ -2,10 +2,12 @@
 
 import itertools
 import os
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -119,3 +121,31 @@ def test_a_process_that_has_become_large_is_replaced():
 
     assert renderer(spec(11)) != renderer(spec(12))
     assert renderer.process_id is None
+
+
+def test_the_process_ends_with_the_one_that_started_it_however_that_ends():
+    code = (
+        "import time; from api.drawing.renderer import _RENDERER as renderer; "
+        "renderer({'data': {'values': [{'x': 1}]}, 'mark': 'point'}); print(renderer.process_id, flush=True); "
+        "time.sleep(60)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    drawing = int(parent.stdout.readline())
+    assert Path(f"/proc/{drawing}").exists()
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+
+    until = time.monotonic() + 10
+    while _runs(drawing) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not _runs(drawing)
+
+
+def _runs(process_id: int) -> bool:
+    """Whether there is such a process, and it has not ended."""
+    try:
+        return Path(f"/proc/{process_id}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except OSError:
+        return False

@@ -9,6 +9,7 @@ import pytest
 
 from api.page.words import chance, ends, percent, points
 from jobs.release_acts import hold
+from polling.store.checks import add_check
 from tests.api.page.browser import token_in
 from tests.api.world import SURVEY, World, wave_csv
 
@@ -177,6 +178,48 @@ def test_what_the_fit_warns_of_is_on_the_first_screen(world: World):
     world.fit.warnings = ["Pollster and period cannot be told apart."]
     world.release()
     assert "Pollster and period cannot be told apart." in words(world.page(QUESTION))
+
+
+def concern(sentence: str, severity: str) -> dict[str, Any]:
+    about = {"kind": "misfit", "columns": ["age"], "levels": ["old"], "size": 0.1, "strength": 3.0}
+    return about | {"severity": severity, "sentence": sentence, "advice": "add age to the model"}
+
+
+def test_what_checks_found_is_on_the_first_screen_the_worst_first(world: World):
+    release = world.release()
+    group = {"levels": ["old"], "n_interviews": 120, "observed": 0.7, "predicted": 0.5, "low": 0.4, "high": 0.6}
+    margin = {"columns": ["age"], "found": "misfit", "groups": [group | {"residual": 3.0, "off": True}]}
+    fitting = {"columns": ["gender"], "found": "fits", "groups": []}
+    concerns = [concern("Old people are off.", "notable"), concern("A pollster is biased.", "grave")]
+    with world.store.write() as session:
+        add_check(
+            session,
+            release,
+            kind="posterior-predictive",
+            content={"interval": 0.9, "margins": [fitting, margin]},
+            concerns=concerns,
+            now=world.now,
+        )
+
+    said = words(world.page(QUESTION))
+    assert said.index("A pollster is biased.") < said.index("Old people are off.")
+    checks = words(world.page(f"/surveys/{SURVEY}/releases/{release.id}/checks"))
+    assert "A pollster is biased. Add age to the model." in checks
+    assert "Age: does not fit" in checks
+    assert "old off 120 70% 50% 40 to 60%" in checks
+    assert "1 comparison that fits" in checks
+
+
+def test_who_was_interviewed_and_other_methods_say_what_the_interface_says(served: World):
+    release = served.get(f"/v1{QUESTION}/releases").json()["releases"][0]["id"]
+    path = f"/surveys/{SURVEY}/releases/{release}/representation"
+    said = words(served.page(path))
+    for sentence in served.get(f"/v1{path}").json()["summary"]:
+        assert " ".join(sentence.split()) in said
+    said = words(served.page(f"{QUESTION}/methods?by=gender"))
+    for row in served.get(f"/v1{QUESTION}/methods?by=gender").json()["methods"]:
+        assert row["sentence"] in said
+        assert f"{percent(row['raw']['share'])} {ends(row['raw']['low'], row['raw']['high'])}" in said
 
 
 def test_labels_are_text_and_never_markup(world: World):

@@ -42,7 +42,7 @@ def test_one_group_that_is_off_by_hand():
     z = -0.06 / (0.02 * math.sqrt(0.75))
     (worst,) = found.worst
     assert worst.group.levels == ("A",)
-    assert_allclose([worst.difference, worst.z], [-0.06, z])
+    assert_allclose([worst.difference, worst.z, worst.sd], [-0.06, z, 0.02 * math.sqrt(0.75)])
     assert_allclose(math.exp(worst.log_chance), 2 * norm.cdf(z) * 4 * 2)  # two-sided, four groups, two tests
     squares = (0.06**2 + 3 * 0.02**2) / 0.02**2
     assert_allclose(math.exp(found.log_chance_spread), chi2.sf(squares, 3))

@@ -9,10 +9,12 @@ from mrp.checks.concerns import Concern
 from mrp.checks.prior_checks import prior_concerns, prior_conflicts, prior_predictive
 from mrp.checks.prior_draws import prior_draws
 from mrp.design import build_design
+from mrp.hyper import hyper_space
 from mrp.latents import LatentDraws
 from mrp.priors import Priors, parse_priors
 from tests.mrp.checks.worlds import RIGHT, WORLD, fitted
 from tests.mrp.polls import FORMULAS, OBSERVED
+from tests.mrp.polls import WORLD as MAPPED
 from tests.recovery.truths import draw_truth
 
 TIGHT = (("(1|district)", "half_normal(0.05)"),)
@@ -25,7 +27,7 @@ def said(priors: dict[str, str], formula: str = RIGHT, observed: float | None = 
 
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_draws_are_those_of_what_the_terms_mean(formula: str):
-    design = build_design(formula, WORLD, observed=OBSERVED)
+    design = build_design(formula, MAPPED, observed=OBSERVED)
     n = 400
     fast = prior_draws(design, Priors(), n=n, seed=1).draws
     rng = np.random.default_rng(2)
@@ -96,3 +98,20 @@ def test_an_honest_fit_has_no_conflict():
     predictive = prior_predictive(design, WORLD, Priors(), seed=1, observed=0.5)
 
     assert prior_concerns(predictive, prior_conflicts(latents, design, Priors())) == ()
+
+
+def test_districts_of_a_mixed_map_are_as_alike_as_its_prior_of_the_mixing_says():
+    design = build_design("bym2(district)", MAPPED)
+    (effect,), (term,) = design.effects, hyper_space(design, Priors()).terms
+    n = 20_000
+    coordinates = prior_draws(design, Priors(), n=n, seed=5).draws[:, 1:] @ np.linalg.pinv(effect.basis).T
+    most, least = int(np.argmax(effect.directions)), int(np.argmin(effect.directions))
+
+    found = np.log(coordinates[:, most] ** 2 / coordinates[:, least] ** 2)
+
+    phi = np.linspace(0, 1, 4001)[1:-1] ** 3
+    chance = np.exp(term.mixing.log_density(phi)) * np.gradient(phi)
+    log_ratio = np.log1p(phi * (effect.directions[most] - 1)) - np.log1p(phi * (effect.directions[least] - 1))
+    expected = float(log_ratio @ chance / chance.sum())
+    assert expected > 10 * found.std() / np.sqrt(n)  # a mixing of 0 would be seen
+    assert abs(found.mean() - expected) < 4 * found.std() / np.sqrt(n)

@@ -12,12 +12,14 @@ from mrp.checks.sensitivity import SENSITIVE, Sensitivity, log_priors, power_sca
 from mrp.counts import observed_levels
 from mrp.design import build_design
 from mrp.errors import ShapeMismatch
-from mrp.hyper import sd_name
+from mrp.hyper import hyper_space, sd_name
 from mrp.laplace.engine import LaplaceSettings, fit_laplace
 from mrp.latents import LatentDraws, from_datatree
 from mrp.priors import Priors, parse_priors
 from tests.mrp.checks.worlds import RIGHT, WORLD, counts_of, interviews
+from tests.mrp.maps import EIGHT, slow_mixing_density
 from tests.mrp.polls import OBSERVED
+from tests.mrp.polls import WORLD as MAPPED
 
 
 @cache
@@ -62,12 +64,13 @@ def test_a_density_that_knows_nothing_of_a_quantity_does_not_move_it():
 
 
 def test_log_priors_are_those_of_the_model_up_to_constants():
-    design = build_design("sex + (sex|age) + ar1(period)", WORLD, observed={"period": OBSERVED["period"]})
+    design = build_design("sex + (sex|age) + ar1(period) + bym2(district)", WORLD, observed=OBSERVED)
     rng = np.random.default_rng(3)
     latents = LatentDraws(rng.normal(0, 1, (50, design.n_latents)).astype(np.float32), design.latent_names)
-    sds, correlations = rng.gamma(2, 0.2, (50, 3)), rng.uniform(-0.9, 0.9, (50, 2))
+    sds, correlations = rng.gamma(2, 0.2, (50, 4)), rng.uniform(-0.9, 0.9, (50, 2))
+    phi = rng.uniform(0.05, 0.95, 50)
 
-    found = log_priors(latents, design, Priors(), np.hstack([sds, correlations]))
+    found = log_priors(latents, design, Priors(), np.column_stack([sds, correlations, phi]))
 
     expected = {
         "intercept": norm(0, 1.5).logpdf(latents.draws[:, 0]),
@@ -75,12 +78,27 @@ def test_log_priors_are_those_of_the_model_up_to_constants():
         "sd (1+sex|age)[1]": halfnorm(scale=0.5).logpdf(sds[:, 0]),
         "sd (1+sex|age)[sex[male]]": halfnorm(scale=0.5).logpdf(sds[:, 1]),
         "sd ar1(period)": halfnorm(scale=0.5).logpdf(sds[:, 2]),
+        "sd bym2(district)": halfnorm(scale=0.5).logpdf(sds[:, 3]),
         "correlation (1+sex|age)": beta(2, 2).logpdf((correlations[:, 0] + 1) / 2),
         "autocorrelation ar1(period)": beta(5, 2).logpdf((correlations[:, 1] + 1) / 2),
+        "mixing bym2(district)": np.log(slow_mixing_density(12, EIGHT, 0.5, 0.67, phi)),
     }
     assert list(found) == list(expected)
     for name, values in expected.items():
         assert_allclose(found[name] - found[name][0], values - values[0], atol=1e-5, err_msg=name)
+
+
+def test_the_mixing_of_a_map_has_its_own_prior():
+    design = build_design("bym2(district)", MAPPED)
+    rng = np.random.default_rng(4)
+    latents = LatentDraws(rng.normal(0, 1, (5, design.n_latents)).astype(np.float32), design.latent_names)
+    phi = np.linspace(0.1, 0.9, 5)
+
+    found = log_priors(latents, design, Priors(), np.column_stack([np.full(5, 0.3), phi]))
+
+    (term,) = hyper_space(design, Priors()).terms
+    assert list(found) == ["intercept", "sd bym2(district)", "mixing bym2(district)"]
+    assert_allclose(found["mixing bym2(district)"], term.mixing.log_density(phi))
 
 
 def test_with_many_interviews_and_default_priors_no_estimate_leans_on_a_prior():

@@ -14,9 +14,10 @@ from mrp.design import Design, build_design
 from mrp.laplace.engine import LaplaceSettings, fit_laplace
 from mrp.latents import LatentDraws, from_datatree
 from mrp.priors import Priors, parse_priors
+from tests.mrp.maps import EIGHT, on_map
 from tests.mrp.worlds import electorate
 
-WORLD = electorate(n_districts=12)
+WORLD = on_map(electorate(n_districts=12), EIGHT)
 RIGHT = "sex + (1|district) + (1|age)"
 POLLSTERS = ("Blue", "Green", "Grey", "Red")
 PERIODS = ("2024-W01", "2024-W02", "2024-W03")

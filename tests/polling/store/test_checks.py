@@ -125,3 +125,13 @@ def test_checks_go_with_the_draws_of_a_fit_that_somebody_was_erased_from(survey_
     with survey_store.read() as session:
         assert checks.checks_of(session, one.fit_id) == []
         assert checks.concerns_of(session, one.fit_id) is None
+
+
+def test_a_release_that_is_too_young_can_be_left_out(survey_store: Store):
+    one = release(survey_store)
+    other = release(survey_store, at=60, question_id="tax")
+
+    with survey_store.read() as session:
+        for before, expected in ((NOW + seconds(59), [one.id]), (NOW + seconds(60), [one.id, other.id])):
+            found = checks.unchecked(session, kinds=KINDS, job="check", published_before=before)
+            assert [each.id for each in found] == expected

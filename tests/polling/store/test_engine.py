@@ -105,7 +105,7 @@ def test_an_url_that_is_no_store_is_refused_without_repeating_its_password(url: 
 
 def test_foreign_keys_hold(store: Store):
     with pytest.raises(DBAPIError, match=r"(?i)foreign key"), store.write() as session:
-        session.execute(text("INSERT INTO fit_draws VALUES ('nobody', '')"))
+        session.execute(text("INSERT INTO fit_draws (fit_id, content) VALUES ('nobody', '')"))
 
 
 def test_a_store_serves_several_processes(store: Store, store_url: str, open_stores: Callable[[str], Store]):

@@ -1,0 +1,125 @@
+"""Who was interviewed beside who there is, and what other methods make of the same interviews."""
+
+from typing import Annotated, Any
+
+from litestar import Request, Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
+
+from api.auth import Principal
+from api.charts import MethodShare, SampleShare, methods_chart, representation_chart
+from api.known_shares import known_shares
+from api.labels import one_of
+from api.methods_payloads import MethodsPayload
+from api.page.asking import Asking, ask_release
+from api.page.figures import drawn
+from api.page.heads import head_of
+from api.page.kept import kept
+from api.page.render import Shown, part, whole_page
+from api.routes.releases import find_release
+from api.services import Services
+
+__all__ = ["methods_page", "representation_page"]
+
+EVERYBODY = "everybody"
+NAMES = {"raw": "As interviewed", "weighted": "Weighted", "mrp": "Model (MRP)"}
+
+
+@get(
+    "/surveys/{survey_id:str}/releases/{release_id:str}/representation",
+    operation_id="pageRepresentation",
+    include_in_schema=False,
+    sync_to_thread=True,
+)
+def representation_page(
+    survey_id: FromPath[str],
+    release_id: FromPath[str],
+    request: Request[Any, Any, Any],
+    principal: NamedDependency[Principal],
+    services: NamedDependency[Services],
+) -> Response[Any]:
+    """Sample against frame."""
+    with services.store.read() as session:
+        release = find_release(session, survey_id, release_id)
+        known = known_shares(session, survey_id, release.question_id)
+    asking = ask_release(services, survey_id, release.question_id, release_id)
+    asked = (principal.role, known)
+    shown = kept(services, "representation", asked, (asking.served,), lambda: _representation(asking, principal))
+    return whole_page(request, shown)
+
+
+def _representation(asking: Asking, principal: Principal) -> Shown:
+    head = head_of(asking, principal, "pageRepresentation")
+    answer = asking.representation()
+    demographics = set(asking.loaded.electorate.demographics)
+    rows = [row for row in answer.levels if row.column in demographics]
+    shares = [SampleShare(row.column, row.level, row.sample_share, row.frame_share) for row in rows]
+    columns = {one.column: [row for row in answer.levels if row.column == one.column] for one in answer.columns}
+    main = part(
+        "representation.html",
+        head=head,
+        answer=answer,
+        chart=drawn(lambda: representation_chart(shares)) if shares else None,
+        columns=columns,
+        balance={one.column: one for one in answer.columns},
+    )
+    return Shown(f"Who was interviewed: {head.text}", main, announcement="Updated.")
+
+
+@get(
+    "/surveys/{survey_id:str}/questions/{question_id:str}/methods",
+    operation_id="pageMethods",
+    include_in_schema=False,
+    sync_to_thread=True,
+)
+def methods_page(
+    *,
+    survey_id: FromPath[str],
+    question_id: FromPath[str],
+    request: Request[Any, Any, Any],
+    principal: NamedDependency[Principal],
+    services: NamedDependency[Services],
+    by: Annotated[str | None, QueryParameter()] = None,
+    release: Annotated[str | None, QueryParameter()] = None,
+) -> Response[Any]:
+    """Raw, weighted and model shares side by side."""
+    asking = ask_release(services, survey_id, question_id, release)
+    by = by or EVERYBODY
+    asked = (principal.role, asking.release_id, by)
+    return whole_page(
+        request, kept(services, "methods", asked, (asking.served,), lambda: _methods(asking, principal, by))
+    )
+
+
+def _methods(asking: Asking, principal: Principal, by: str) -> Shown:
+    head = head_of(asking, principal, "pageMethods")
+    electorate = asking.loaded.electorate
+    choices = (EVERYBODY, *electorate.demographics, *electorate.parents, "district")
+    one_of("group", by, choices)
+    query: dict[str, Any] = {}
+    if by in electorate.parents or by == "district":
+        query = {"level": by}
+    elif by != EVERYBODY:
+        query = {"by": (by,)}
+    answer = asking.methods(**query)
+    main = part(
+        "methods.html",
+        head=head,
+        answer=answer,
+        chart=None if by == "district" else drawn(lambda: methods_chart(_shares(answer))),
+        by=by,
+        choices=choices,
+        place=(asking.served.release.survey_id, asking.served.release.question_id),
+        named=asking.release_id,
+    )
+    return Shown(f"Methods: {head.text}", main, announcement=f"Updated: release {asking.served.release.number}.")
+
+
+def _shares(answer: MethodsPayload) -> list[MethodShare]:
+    found = []
+    for row in answer.methods:
+        name = " · ".join(row.groups.values()) or row.area_name
+        for method, one in (("raw", row.raw), ("weighted", row.weighted), ("mrp", row.mrp)):
+            ends = (None, None, None) if one is None else (one.share, one.low, one.high)
+            found.append(MethodShare(name, NAMES[method], *ends))
+    return found
