@@ -11,8 +11,9 @@
 
 What else can be asked of estimates is in the modules `mrp.contrast`, `mrp.change`, `mrp.revision`, `mrp.chances` (above
 a threshold, in the lead, ranks), `mrp.seats`, `mrp.information` (how much is data) and `mrp.mix_and_mind`; raw and
-weighted figures beside a model's in `mrp.direct` and `mrp.raking`; what can go wrong in `mrp.errors`. They need no
-import of their own: `mrp.seats.seats(options)`, `mrp.contrast.lead(estimate)`.
+weighted figures beside a model's in `mrp.direct` and `mrp.raking`; questions of several options in `mrp.categorical`;
+what can go wrong in `mrp.errors`. They need no import of their own: `mrp.seats.seats(options)`,
+`mrp.contrast.lead(estimate)`.
 
 Nothing here reads a file, a clock, the environment or a global random generator. Importing it loads neither PyMC nor
 numba nor pandas; only the functions that parse a formula or sample do.
@@ -22,6 +23,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mrp import categorical as categorical
     from mrp import chances as chances
     from mrp import change as change
     from mrp import contrast as contrast
@@ -105,6 +107,7 @@ _HOMES = {
 }
 
 _MODULES = (
+    "categorical",
     "change",
     "chances",
     "contrast",

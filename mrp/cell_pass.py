@@ -18,7 +18,7 @@ from mrp.combined_terms import combine
 from mrp.design import DesignRows
 from mrp.threads import in_threads, parts_of
 
-__all__ = ["add_up", "area_weights", "inverse_logit", "linear_predictor", "share_rows"]
+__all__ = ["add_up", "area_weights", "chunks_of", "inverse_logit", "linear_predictor", "share_rows"]
 
 # Numbers held at a time: 200,000 float32 are 800 kB, of a level-2 cache of a megabyte or more.
 _CHUNK = 200_000
@@ -66,7 +66,7 @@ def add_up(
     n_parts = parts_of(n_draws, least=least)
     combined = combine(rows) if rows is not None else None
     coded = combined.rows if combined else rows
-    chunks = list(_chunks(weights, max(1, _CHUNK * n_parts // max(n_draws, 1))))
+    chunks = list(chunks_of(weights, max(1, _CHUNK * n_parts // max(n_draws, 1))))
 
     def some_draws(start: int, stop: int) -> None:
         by_latent = np.ascontiguousarray(draws[start:stop].T)
@@ -122,7 +122,7 @@ class _Chunk:
     """Shape (area of these, cell of these)."""
 
 
-def _chunks(weights: sparse.csc_array, step: int) -> Iterator[_Chunk]:
+def chunks_of(weights: sparse.csc_array, step: int) -> Iterator[_Chunk]:
     n_cells = weights.shape[1]
     for start in range(0, n_cells, step):
         stop = min(start + step, n_cells)

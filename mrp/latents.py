@@ -15,7 +15,7 @@ from mrp.errors import DrawsError, ShapeMismatch
 if TYPE_CHECKING:
     from xarray import DataTree
 
-__all__ = ["LatentDraws", "from_datatree", "kept_draws"]
+__all__ = ["LatentDraws", "collect_latents", "from_datatree", "kept_draws"]
 
 FORMAT_VERSION = 1
 
@@ -110,8 +110,15 @@ def from_datatree(tree: "DataTree", design: Design, *, max_draws: int = 4000) ->
     DrawsError
         If a term of the design has no draws, or a draw is not finite.
     """
-    posterior = tree["posterior"]
     wanted = ["intercept", *(["coefficient"] if design.coefficient_names else []), *(e.term for e in design.effects)]
+    return collect_latents(tree, wanted, names=design.latent_names, max_draws=max_draws)
+
+
+def collect_latents(
+    tree: "DataTree", wanted: list[str], *, names: tuple[str, ...], max_draws: int, link: str = "logit"
+) -> LatentDraws:
+    """Collect ``wanted`` variables of a fit one after the other, as `from_datatree` does those of its design."""
+    posterior = tree["posterior"]
     if missing := [name for name in wanted if name not in posterior]:
         raise DrawsError(f"the fit has no draws of {', '.join(missing)}; it is not a fit of this design")
     n_chains = posterior.sizes["chain"]
@@ -123,7 +130,7 @@ def from_datatree(tree: "DataTree", design: Design, *, max_draws: int = 4000) ->
     points = None
     if "point" in tree["sample_stats"]:
         points = np.asarray(tree["sample_stats"]["point"].to_numpy()[:, chosen].reshape(-1), dtype=np.int32)
-    return LatentDraws(draws=draws, names=design.latent_names, n_chains=n_chains, points=points)
+    return LatentDraws(draws=draws, names=names, n_chains=n_chains, link=link, points=points)
 
 
 def kept_draws(posterior: Any, *, max_draws: int) -> tuple[slice, int]:

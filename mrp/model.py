@@ -31,7 +31,7 @@ from mrp.structure import correlation_root
 if TYPE_CHECKING:
     import pymc as pm
 
-__all__ = ["build_model"]
+__all__ = ["build_model", "hyper_coords", "hyper_variables", "mixing_variable"]
 
 
 def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Model":
@@ -69,7 +69,7 @@ def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Mod
     rows = design.rows(counts)
     levels = {f"{effect.term} level": effect.labels for effect in design.effects}
     coords = {"cell": np.arange(counts.height), "predictor": design.coefficient_names, **levels}
-    coords |= _hyper_coords(design)
+    coords |= hyper_coords(design)
     with pm.Model(coords=coords) as model:
         eta: Any = pm.Normal("intercept", priors.intercept.mean, priors.intercept.sd)
         if design.coefficient_names:
@@ -98,7 +98,7 @@ def _effect(effect: EffectCoding, hypers: TermHypers) -> Any:
     import pymc as pm
     import pytensor.tensor as pt
 
-    sd, partial = _hyper_variables(effect, hypers)
+    sd, partial = hyper_variables(effect, hypers)
     dims = f"{effect.term} level"
     match effect.kind:
         case "independent":
@@ -114,7 +114,7 @@ def _effect(effect: EffectCoding, hypers: TermHypers) -> Any:
             return pm.MvNormal(effect.term, np.zeros(effect.size), cov=sd[0] ** 2 * partial[0] ** steps, dims=dims)
         case "bym2":
             assert hypers.mixing is not None
-            phi = _mixing_variable(mixing_name(effect.term), hypers.mixing)
+            phi = mixing_variable(mixing_name(effect.term), hypers.mixing)
             spread = pt.sqrt(1 - phi + phi * effect.directions)
             coordinate = pm.Normal(f"{effect.term} coordinate", 0.0, sd[0] * spread)
             return pm.Deterministic(effect.term, pt.dot(effect.basis, coordinate), dims=dims)
@@ -131,7 +131,7 @@ def _effect(effect: EffectCoding, hypers: TermHypers) -> Any:
             return pm.Deterministic(effect.term, by_level.ravel(), dims=dims)
 
 
-def _hyper_variables(effect: EffectCoding, hypers: TermHypers) -> tuple[list[Any], list[Any]]:
+def hyper_variables(effect: EffectCoding, hypers: TermHypers) -> tuple[list[Any], list[Any]]:
     """Sds and partial correlations of one term, as variables of the model that is being built."""
     import pymc as pm
 
@@ -148,7 +148,7 @@ def _hyper_variables(effect: EffectCoding, hypers: TermHypers) -> tuple[list[Any
     return sds, [partial[j] for j in range(len(hypers.shapes))] if several else [partial]
 
 
-def _mixing_variable(name: str, prior: MixingPrior) -> Any:
+def mixing_variable(name: str, prior: MixingPrior) -> Any:
     """The share of the variance that is alike between neighbours, in the model that is being built."""
     import pymc as pm
     from pymc.distributions.transforms import logodds
@@ -162,7 +162,7 @@ def _mixing_variable(name: str, prior: MixingPrior) -> Any:
     )
 
 
-def _hyper_coords(design: Design) -> dict[str, Any]:
+def hyper_coords(design: Design) -> dict[str, Any]:
     """Coordinates of the parameters that come several at a time."""
     coords: dict[str, Any] = {}
     for effect in design.effects:

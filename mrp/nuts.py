@@ -23,7 +23,7 @@ import polars as pl
 
 from mrp.aliasing import data_warnings
 from mrp.attributes import as_attributes
-from mrp.compiled import CompiledDensities
+from mrp.compiled import CompiledDensities, SampledForm
 from mrp.counts import coarsest
 from mrp.design import Design
 from mrp.errors import SamplingError
@@ -36,7 +36,7 @@ from mrp.verdict import judge_nuts
 if TYPE_CHECKING:
     from xarray import DataTree
 
-__all__ = ["NutsSettings", "Progress", "sample_nuts"]
+__all__ = ["NutsSettings", "Progress", "sample_form", "sample_nuts"]
 
 _POLL_SECONDS = 0.1
 # Shares of the whole at which a stage begins; sampling moves from the third to the fourth with its draws.
@@ -133,6 +133,40 @@ def sample_nuts(
     else:
         form = whitened_form(design, counts, priors, start)
         collected = partial(collect_whitened, form=form, design=design)
+    return sample_form(
+        form,
+        collected,
+        settings=settings,
+        seed=seed,
+        chain_seeds=(first, second),
+        warnings=data_warnings(design, counts),
+        report=report,
+    )
+
+
+def sample_form(
+    form: SampledForm,
+    collected: "Callable[[DataTree], DataTree]",
+    *,
+    settings: NutsSettings,
+    seed: int,
+    chain_seeds: tuple[np.random.SeedSequence, np.random.SeedSequence],
+    warnings: list[str],
+    report: Reporter,
+) -> "DataTree":
+    """What `sample_nuts` does once the coordinates are chosen: compile, sample, and sample again if need be.
+
+    Parameters
+    ----------
+    form
+        The posterior in the coordinates that the sampler moves in.
+    collected
+        Gives the draws of the model from the sampler's.
+    chain_seeds
+        Of the first and of the second attempt.
+    warnings
+        In words, to be kept with the fit.
+    """
     report("compile", _COMPILE)
     compiled = _COMPILED.get(form)
 
@@ -143,10 +177,10 @@ def sample_nuts(
         report("collect", _COLLECT)
         return collected(raw)
 
-    tree = attempt("sample", settings.draws, settings.target_accept, first)
+    tree = attempt("sample", settings.draws, settings.target_accept, chain_seeds[0])
     retried = not judge_nuts(tree).publishable
     if retried:
-        tree = attempt("sample again", 2 * settings.draws, settings.retry_target_accept, second)
+        tree = attempt("sample again", 2 * settings.draws, settings.retry_target_accept, chain_seeds[1])
     facts = {
         "engine": "nuts",
         "seed": seed,
@@ -155,7 +189,7 @@ def sample_nuts(
         "tune": settings.tune,
         "draws": tree["posterior"].sizes["draw"],
         "target_accept": settings.retry_target_accept if retried else settings.target_accept,
-        "warnings": data_warnings(design, counts),
+        "warnings": warnings,
         "seconds": report.seconds(),
         "versions": {name: version(name) for name in ("pymc", "nutpie", "numpy")},
     }

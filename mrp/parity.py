@@ -6,6 +6,8 @@ estimates.
 """
 
 import itertools
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,14 +21,18 @@ from mrp.latents import LatentDraws
 from mrp.poststratification import area_draws
 from mrp.verdict import Problem
 
-__all__ = ["term_parity"]
+__all__ = ["Shares", "term_parity"]
 
 _SHIFT = 0.5
 # A shift of 0.5 moves a share of one half by 0.12; a predictor may be a hundredth of its scale from the mean.
 _LEAST_MOVE = 1e-4
 
 
-def term_parity(design: Design, electorate: Electorate) -> tuple[Problem, ...]:
+type Shares = Callable[[NDArray[np.float32]], NDArray[np.float64]]
+"""What is served of each cell, shape (draw, cell), from draws of the latents, shape (draw, latent)."""
+
+
+def term_parity(design: Design, electorate: Electorate, *, shares: Shares | None = None) -> tuple[Problem, ...]:
     """Shift each latent of a design in turn and see whether the cells it belongs to move, and only those.
 
     Parameters
@@ -35,6 +41,9 @@ def term_parity(design: Design, electorate: Electorate) -> tuple[Problem, ...]:
         Of the fit that is about to be published.
     electorate
         Its cells with people are what is predicted.
+    shares
+        Default: the shares of a binary question, by `mrp.poststratification.area_draws`; cells by the columns that the
+        design reads.
 
     Returns
     -------
@@ -43,13 +52,15 @@ def term_parity(design: Design, electorate: Electorate) -> tuple[Problem, ...]:
         the cells that frame, districts and predicted period put at that level, and nuisance terms move nothing.
     """
     cells = _cells(design, electorate)
+    if shares is None:
+        shares = partial(_binary_shares, design, electorate)
     effects = {effect.term: effect for effect in design.effects}
     problems = []
     for term, block in design.blocks:
         if term in effects:
-            wrong = _wrong_effect(effects[term], block.start, design, electorate, cells)
+            wrong = _wrong_effect(effects[term], block.start, design, shares, cells)
         else:
-            moved = _moves(design, electorate, np.arange(block.start, block.stop), np.eye(block.stop - block.start))
+            moved = _moves(design, shares, np.arange(block.start, block.stop), np.eye(block.stop - block.start))
             right = moved.all(axis=1) if term == "intercept" else moved.any(axis=1)
             wrong = None if right.all() else int(np.argmin(right))
         if wrong is not None:
@@ -59,9 +70,7 @@ def term_parity(design: Design, electorate: Electorate) -> tuple[Problem, ...]:
     return tuple(problems)
 
 
-def _wrong_effect(
-    effect: EffectCoding, offset: int, design: Design, electorate: Electorate, cells: pl.DataFrame
-) -> int | None:
+def _wrong_effect(effect: EffectCoding, offset: int, design: Design, shares: Shares, cells: pl.DataFrame) -> int | None:
     """Position within a term of the first effect found that does not move exactly its cells; None if all do.
 
     A term may have as many effects as there are cells. They are shifted many at a time: effect ``g`` in draw ``b`` if
@@ -74,7 +83,7 @@ def _wrong_effect(
     shifted = np.concatenate([digits, ~digits])
     width = len(effect.columns)
     for column in range(width):
-        moved = _moves(design, electorate, offset + width * np.arange(effect.n_groups) + column, shifted)
+        moved = _moves(design, shares, offset + width * np.arange(effect.n_groups) + column, shifted)
         right = (moved == (shifted[:, of_cell] & (of_cell >= 0))).all(axis=0)
         is_still = ~moved.any(axis=0)
         if effect.slopes:  # a slope does not move cells where its predictor is zero
@@ -114,11 +123,13 @@ def _cells(design: Design, electorate: Electorate) -> pl.DataFrame:
     return cells.join(parents, on=design.district, how="left", maintain_order="left")
 
 
-def _moves(
-    design: Design, electorate: Electorate, latents: NDArray[np.int64], shifted: NDArray[Any]
-) -> NDArray[np.bool_]:
+def _moves(design: Design, shares: Shares, latents: NDArray[np.int64], shifted: NDArray[Any]) -> NDArray[np.bool_]:
     """Which cells move in each draw, shape (draw, cell); ``shifted`` says which of the latents do, (draw, latent)."""
     draws = np.zeros((1 + len(shifted), design.n_latents), dtype=np.float32)
     draws[1:, latents] = _SHIFT * shifted
-    shares = area_draws(LatentDraws(draws, design.latent_names), design, electorate, by=design.cell_columns).draws
-    return np.asarray(np.abs(shares[1:] - shares[0]) > _LEAST_MOVE, dtype=np.bool_)
+    served = shares(draws)
+    return np.asarray(np.abs(served[1:] - served[0]) > _LEAST_MOVE, dtype=np.bool_)
+
+
+def _binary_shares(design: Design, electorate: Electorate, draws: NDArray[np.float32]) -> NDArray[np.float64]:
+    return area_draws(LatentDraws(draws, design.latent_names), design, electorate, by=design.cell_columns).draws

@@ -11,6 +11,7 @@ computed once per posterior draw ``s``. Averaging over draws comes last, in
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -23,7 +24,7 @@ from mrp.errors import DrawsError, FrameError, ShapeMismatch, UncoveredPopulatio
 from mrp.grouping import Grouping, cells_of, group_cells, require_columns_list
 from mrp.latents import LatentDraws
 
-__all__ = ["AreaDraws", "area_draws", "area_draws_many", "cell_shares", "poststratify"]
+__all__ = ["AreaDraws", "area_draws", "area_draws_many", "cell_shares", "grouped_cells", "poststratify", "require_read"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +159,53 @@ def area_draws_many(
     """
     _require_design(latents, design)
     at = at or {}
-    _require_read(at, design, electorate)
+    require_read(at, design, electorate)
     if not groupings:
         return ()
     if "period" in at and "period" in design.observed:
         design = design.at_period(at["period"])
+    cells, grouped = grouped_cells(design, electorate, groupings, at)
+    rows = design.rows(cells) if design.predictors or design.effects else None
+    weights = area_weights(cells["n_people"].to_numpy(), grouped)
+    total = np.zeros((weights.shape[0], latents.draws.shape[0]))
+    add_up(total, latents.draws, rows, weights)
+    np.clip(total, 0, 1, out=total)
+    ends = itertools.accumulate(areas.height for _, areas in grouped)
+    return tuple(
+        AreaDraws(areas, total[end - areas.height : end].T, latents.n_chains, latents.points, latents.fit)
+        for (_, areas), end in zip(grouped, ends, strict=True)
+    )
+
+
+class CellReader(Protocol):
+    """What of a design decides which cells of a population have the same prediction."""
+
+    @property
+    def cell_columns(self) -> tuple[str, ...]:
+        """Columns that the prediction depends on."""
+
+    def covers(self, table: pl.DataFrame) -> NDArray[np.bool_]:
+        """Which rows have only levels that the model knows."""
+
+
+def grouped_cells(
+    design: CellReader, electorate: Electorate, groupings: Sequence[Grouping], at: Mapping[str, str]
+) -> tuple[pl.DataFrame, list[tuple[NDArray[np.int32], pl.DataFrame]]]:
+    """Cells that a pass for several breakdowns goes over, in its order, with their ``n_people``.
+
+    Returns
+    -------
+    cells
+        One row per combination of what the model reads and the groupings tell apart.
+    grouped
+        For each grouping the area of each cell (-1: none) and the table of areas, as `mrp.cell_pass.area_weights` takes
+        them.
+
+    Raises
+    ------
+    FrameError, UncoveredPopulation
+        As `area_draws_many`.
+    """
     known = {*electorate.cell_columns, *at}
     if unknown := [column for column in design.cell_columns if column not in known]:
         raise FrameError(f"the model reads {unknown[0]!r}, which the population does not have; give its level in at")
@@ -176,16 +219,7 @@ def area_draws_many(
     order = order[np.any([one.group[order] >= 0 for one in grouped], axis=0)]
     cells = cells[order]
     _require_covered(cells, design.covers(cells))
-    rows = design.rows(cells) if design.predictors or design.effects else None
-    weights = area_weights(cells["n_people"].to_numpy(), [(one.group[order], one.areas) for one in grouped])
-    total = np.zeros((weights.shape[0], latents.draws.shape[0]))
-    add_up(total, latents.draws, rows, weights)
-    np.clip(total, 0, 1, out=total)
-    ends = itertools.accumulate(one.areas.height for one in grouped)
-    return tuple(
-        AreaDraws(one.areas, total[end - one.areas.height : end].T, latents.n_chains, latents.points, latents.fit)
-        for one, end in zip(grouped, ends, strict=True)
-    )
+    return cells, [(one.group[order], one.areas) for one in grouped]
 
 
 def cell_shares(latents: LatentDraws, design: Design, table: pl.DataFrame) -> NDArray[np.float32]:
@@ -234,7 +268,7 @@ def _require_covered(frame: pl.DataFrame, covered: NDArray[np.bool_]) -> None:
         raise UncoveredPopulation(float(n_people[uncovered].sum()), examples)
 
 
-def _require_read(at: Mapping[str, str], design: Design, electorate: Electorate) -> None:
+def require_read(at: Mapping[str, str], design: Design, electorate: Electorate) -> None:
     """Refuse a level to look at that the prediction would not depend on: the answer would not be to the question."""
     of_population = (*electorate.cell_columns, *electorate.parents)
     may_be = [column for column in design.cell_columns if column not in of_population]

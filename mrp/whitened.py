@@ -109,6 +109,23 @@ class WhitenedStructure:
         import pymc as pm
         import pytensor.tensor as pt
 
+        root = self.declare_root(data)
+        eps: Any = pm.Flat("eps", shape=self.size)
+
+        pulled = pt.linalg.cholesky(pt.eye(self.size) + pt.dot(root.T, pt.dot(data["information"], root)), lower=True)
+        middle = pt.linalg.solve_triangular(pulled, pt.dot(root.T, data["pull"]), lower=True)
+        standard = pt.linalg.solve_triangular(pulled.T, middle + eps, lower=False)
+        moved = pm.Deterministic("moved", pt.dot(root, standard))
+        latent = pt.dot(data["basis"], data["mean"] + moved)
+        eta = pt.dot(latent[: self.n_free], data["x"]) + (data["weight"] * latent[data["index"]]).sum(axis=0)
+        # Log density of standard normal numbers, plus the log Jacobian of them in eps.
+        pm.Potential("latent prior", -0.5 * pt.sum(standard**2) - pt.sum(pt.log(pt.diag(pulled))))
+        pm.Potential("likelihood", pt.sum(data["y"] * eta - data["n"] * pt.softplus(eta)))
+
+    def declare_root(self, data: Mapping[str, Any]) -> Any:
+        """Declare the sds, correlations and mixing; returns R, an expression: z - mean = R u with u standard normal."""
+        import pymc as pm
+
         sd: Any = pm.HalfNormal("sd", data["scale"], shape=sum(block.n_sds for block in self.blocks))
         partial: Any = None
         if n_correlations := sum(block.n_correlations for block in self.blocks):
@@ -119,18 +136,7 @@ class WhitenedStructure:
             phi = pm.Uniform("phi", 0.0, 1.0)
             excess, (rate, log_constant) = data["mixing_excess"], (data["mixing_rate"][0], data["mixing_rate"][1])
             pm.Potential("mixing prior", log_density_expression(phi, excess, rate, log_constant))
-        eps: Any = pm.Flat("eps", shape=self.size)
-
-        root = self._prior_root(data, sd, partial, phi)
-        pulled = pt.linalg.cholesky(pt.eye(self.size) + pt.dot(root.T, pt.dot(data["information"], root)), lower=True)
-        middle = pt.linalg.solve_triangular(pulled, pt.dot(root.T, data["pull"]), lower=True)
-        standard = pt.linalg.solve_triangular(pulled.T, middle + eps, lower=False)
-        moved = pm.Deterministic("moved", pt.dot(root, standard))
-        latent = pt.dot(data["basis"], data["mean"] + moved)
-        eta = pt.dot(latent[: self.n_free], data["x"]) + (data["weight"] * latent[data["index"]]).sum(axis=0)
-        # Log density of standard normal numbers, plus the log Jacobian of them in eps.
-        pm.Potential("latent prior", -0.5 * pt.sum(standard**2) - pt.sum(pt.log(pt.diag(pulled))))
-        pm.Potential("likelihood", pt.sum(data["y"] * eta - data["n"] * pt.softplus(eta)))
+        return self._prior_root(data, sd, partial, phi)
 
     def _prior_root(self, data: Mapping[str, Any], sd: Any, partial: Any, phi: Any) -> Any:
         """R: coordinates less their mean from standard normal numbers."""

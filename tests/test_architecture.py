@@ -68,7 +68,9 @@ def test_relative_imports_are_not_used_so_that_the_direction_can_be_read(package
     assert relative == []
 
 
-@pytest.mark.parametrize("module", ["mrp", "polling", "jobs.worker", "jobs.receive", "api.app", "api.cli"])
+@pytest.mark.parametrize(
+    "module", ["mrp", "mrp.categorical", "polling", "jobs.worker", "jobs.receive", "api.app", "api.cli"]
+)
 def test_importing_a_room_loads_no_sampler(module: str):
     code = f"import sys, {module}; print(*sorted(set(sys.modules) & set({HEAVY!r})))"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout

@@ -10,6 +10,9 @@ import time
 import numpy as np
 import polars as pl
 
+from mrp.categorical.conditional import CategoricalConditional
+from mrp.categorical.design import build_categorical_design
+from mrp.categorical.options import Options
 from mrp.design import build_design
 from mrp.electorate import Electorate
 from mrp.laplace.conditional import Conditional
@@ -21,13 +24,20 @@ def main() -> None:
     start = time.perf_counter()
     frame = pl.DataFrame({"district": ["A", "B"], "n_people": [1.0, 1.0]})
     districts = pl.DataFrame({"code": ["A", "B"], "name": ["A", "B"]})
-    design = build_design("(1|district)", Electorate(frame, districts, "district", {}))
+    electorate = Electorate(frame, districts, "district", {})
+    design = build_design("(1|district)", electorate)
     counts = pl.DataFrame({"district": ["A", "B"], "n": [2, 2], "y": [1, 2]})
     conditional = Conditional(design, counts, Priors())
     sd = np.ones(1)
     mode, _ = conditional.slope(sd)
     latents, _ = conditional.draw(sd, mode, np.zeros((1, conditional.n_coordinates)))
     conditional.log_joint(latents, sd)
+    of_options = build_categorical_design("(1|district)", electorate, Options(("yes", "no")))
+    of_two = counts.with_columns(pl.col("y").alias("y[yes]"), (pl.col("n") - pl.col("y")).alias("y[no]")).drop("y")
+    categorical = CategoricalConditional(of_options, of_two, Priors())
+    best, _ = categorical.slope(sd)
+    latents, _ = categorical.draw(sd, best, np.zeros((1, categorical.n_coordinates)))
+    categorical.log_joint(latents, sd)
     print(f"kernels of the Laplace engine ready after {time.perf_counter() - start:.1f} s")
 
 

@@ -24,7 +24,6 @@ s (`make bench` has the figures of the day).
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -32,14 +31,13 @@ from numpy.typing import NDArray
 from scipy import linalg
 from scipy.special import logsumexp
 
-from mrp.coding import EffectCoding
 from mrp.design import Design
 from mrp.errors import SamplingError
-from mrp.hyper import TermHypers, hyper_space
+from mrp.hyper import hyper_space
 from mrp.laplace import kernels
+from mrp.laplace.blocks import PriorBlock
 from mrp.laplace.elimination import choose_elimination
 from mrp.priors import Priors
-from mrp.structure import autoregressive_precision, correlation_root
 
 __all__ = ["Conditional", "Mode"]
 
@@ -104,11 +102,11 @@ class Conditional:
         self._first = self.n_rest - self._basis.shape[1]
         self._space = hyper_space(design, priors)
         self._blocks = [
-            _Block(effects[k], self._space.terms[k], slice(int(start), int(start + width)))
+            PriorBlock(effects[k], self._space.terms[k], slice(int(start), int(start + width)))
             for k, start, width in zip(rest, at, widths, strict=False)
         ]
         self._own_blocks = [
-            _Block(effects[k], self._space.terms[k], at_own, times=own.n_groups)
+            PriorBlock(effects[k], self._space.terms[k], at_own, times=own.n_groups)
             for k, at_own in zip(own.terms, own.at, strict=True)
         ]
         # Where each latent of the design is found in (rest, own), both with effects for coordinates.
@@ -304,71 +302,3 @@ class Conditional:
         log_det = kernels.log_determinant(factors)
         mode = Mode(rest=rest, own=own, log_likelihood=float(value + normaliser - log_det), n_steps=steps)
         return mode, factors
-
-
-class _Block:
-    """The prior of one term: of each of its groups the same.
-
-    Parameters
-    ----------
-    effect, hypers
-        The term and its parameters.
-    at
-        Its coordinates in a precision matrix.
-    times
-        For how many blocks of latents that matrix stands.
-    """
-
-    def __init__(self, effect: EffectCoding, hypers: TermHypers, at: slice, *, times: int = 1) -> None:
-        self._kind = effect.kind
-        self._hypers = hypers
-        width = {
-            "slopes": len(effect.columns),
-            "correlated slopes": len(effect.columns),
-            "ar1": effect.size,
-            "bym2": effect.size,
-        }
-        self._vectors = effect.basis if effect.kind == "bym2" else None
-        self._values = effect.directions
-        own = np.arange(at.start, at.stop).reshape(-1, width.get(effect.kind, 1))
-        self._rows, self._columns = own[:, :, None], own[:, None, :]
-        self._n, self._width = times * len(own), own.shape[1]
-
-    def fill(self, precision: Floats, hypers: Floats) -> float:
-        """Write the term's part of the precision matrix; returns the log determinant of that, of all blocks."""
-        block, log_det = self._of_group(hypers)
-        if self._vectors is not None:
-            root = self._vectors * np.sqrt(block)
-            block = root @ root.T
-        precision[self._rows, self._columns] = block
-        return self._n * float(log_det)
-
-    def add_slope(self, gradient: Floats, hypers: Floats, second: Floats) -> None:
-        """Add the gradient of the expected log prior density; ``second`` moments, added up over blocks of latents."""
-        moments = second[self._rows, self._columns].sum(axis=0)
-        if self._vectors is not None:
-            moments = ((moments @ self._vectors) * self._vectors).sum(axis=0)
-        for part in (self._hypers.sds, self._hypers.correlations, self._hypers.mixings):
-            for k in range(part.start, part.stop):
-                # A step so small in the imaginary direction differentiates to the last digit: nothing is subtracted.
-                stepped = hypers.astype(np.complex128)
-                stepped[k] += 1e-30j
-                block, log_det = self._of_group(stepped)
-                gradient[k] += 0.5e30 * (self._n * log_det - (block * moments).sum()).imag
-
-    def _of_group(self, hypers: NDArray[Any]) -> tuple[NDArray[Any], Any]:
-        """Precision of one group, of a mixed map in its directions shape (direction,), and its log determinant."""
-        sd, partial = hypers[self._hypers.sds], hypers[self._hypers.correlations]
-        if self._kind == "ar1":
-            log_det = -2 * self._width * np.log(sd[0]) - (self._width - 1) * np.log1p(-(partial[0] ** 2))
-            return autoregressive_precision(self._width, partial[0]) / sd[0] ** 2, log_det
-        if self._kind == "bym2":
-            phi = hypers[self._hypers.mixings][0]
-            variance = sd[0] ** 2 * (1 - phi + phi * self._values)
-            return 1 / variance, -np.log(variance).sum()
-        log_det = -2 * np.log(sd).sum()
-        if self._kind == "correlated slopes":
-            root = sd[:, None] * np.array(correlation_root(partial, self._width))
-            inverse = np.linalg.inv(root)
-            return inverse.T @ inverse, -2 * np.log(np.diag(root)).sum()
-        return np.diag(sd**-2.0), log_det

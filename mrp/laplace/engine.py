@@ -9,6 +9,7 @@ and equally weighted.
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,8 @@ from mrp.aliasing import data_warnings
 from mrp.attributes import as_attributes
 from mrp.counts import coarsest
 from mrp.design import Design
-from mrp.hyper import hyper_space
+from mrp.hyper import HyperSpace, hyper_space
+from mrp.laplace.interface import Given, ModeFound
 from mrp.laplace.pareto import smoothed_weights
 from mrp.numbers import require_seed
 from mrp.posterior import posterior_dataset
@@ -30,9 +32,10 @@ from mrp.size import require_size
 from mrp.verdict import MAX_K_HAT
 
 if TYPE_CHECKING:
+    import xarray as xr
     from xarray import DataTree
 
-__all__ = ["LaplaceSettings", "fit_laplace"]
+__all__ = ["LaplaceSettings", "fit_laplace", "laplace_tree"]
 
 type Floats = NDArray[np.float64]
 
@@ -94,18 +97,53 @@ def fit_laplace(
     SamplingError
         If Newton's method does not converge, the model is too large, or the seed is none.
     """
-    import xarray as xr
-
     from mrp.laplace.conditional import Conditional
-    from mrp.laplace.explore import explore
 
     report = Reporter(on_progress)
     report("prepare", 0.0)
     require_seed(seed)
     require_priors(priors, design)
     require_size(design, "laplace")
-    conditional = Conditional(design, coarsest(design, counts), priors)
-    space = hyper_space(design, priors)
+    return laplace_tree(
+        Conditional(design, coarsest(design, counts), priors),
+        hyper_space(design, priors),
+        n_latents=design.n_latents,
+        named=partial(posterior_dataset, design),
+        warnings=data_warnings(design, counts),
+        seed=seed,
+        settings=settings,
+        report=report,
+    )
+
+
+def laplace_tree[Mode: ModeFound](
+    conditional: Given[Mode],
+    space: HyperSpace,
+    *,
+    n_latents: int,
+    named: Callable[[NDArray[np.float32], Floats], "xr.Dataset"],
+    warnings: list[str],
+    seed: int,
+    settings: LaplaceSettings,
+    report: Reporter,
+) -> "DataTree":
+    """What `fit_laplace` does once the model is prepared, whatever the answers are counts of.
+
+    Parameters
+    ----------
+    conditional, space
+        The model.
+    n_latents
+        Of each draw.
+    named
+        Gives latents, shape (chain, draw, latent), and parameters, shape (chain, draw, parameter), their names.
+    warnings
+        In words, to be kept with the fit.
+    """
+    import xarray as xr
+
+    from mrp.laplace.explore import explore
+
     rng = np.random.default_rng(seed)
     with ThreadPoolExecutor(settings.threads) as threads:
         found = explore(
@@ -122,7 +160,7 @@ def fit_laplace(
             point = _resample(weight, n, rng)
             used, n_of = np.unique(point, return_counts=True)
             # In the precision of what is kept of a fit: of ten thousand latents every copy takes a hundred megabytes.
-            latents, gap = np.empty((n, design.n_latents), dtype=np.float32), np.empty(n)
+            latents, gap = np.empty((n, n_latents), dtype=np.float32), np.empty(n)
             parts = list(zip(used, n_of, np.cumsum(n_of), strict=True))
             for at in range(0, len(parts), _PORTION):
                 portion = parts[at : at + _PORTION]
@@ -139,7 +177,7 @@ def fit_laplace(
     point = np.repeat(used, n_of)[kept]
     tree = xr.DataTree.from_dict(
         {
-            "posterior": posterior_dataset(design, latents[kept][None], found.hypers[point][None]),
+            "posterior": named(latents[kept][None], found.hypers[point][None]),
             "sample_stats": xr.Dataset({"point": (("chain", "draw"), point[None])}),
             "exploration": xr.Dataset(
                 {
@@ -162,7 +200,7 @@ def fit_laplace(
         "ess_joint": float(1 / np.sum(joint_weight**2)) * settings.draws / n,
         "evaluations": found.n_evaluations,
         "newton_steps": found.n_newton_steps / found.n_evaluations,
-        "warnings": data_warnings(design, counts),
+        "warnings": warnings,
         "seconds": report.seconds(),
         "versions": {name: version(name) for name in ("numba", "numpy", "scipy")},
     }

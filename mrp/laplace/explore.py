@@ -35,7 +35,7 @@ from scipy.special import logsumexp
 
 from mrp.errors import SamplingError
 from mrp.hyper import HyperSpace
-from mrp.laplace.conditional import Conditional, Mode
+from mrp.laplace.interface import Given, ModeFound
 from mrp.laplace.pareto import smoothed_weights
 from mrp.laplace.surrogate import Surrogate
 from mrp.verdict import MAX_K_HAT
@@ -61,7 +61,7 @@ _EXPLORING, _KEPT = 0.7, 0.85
 
 
 @dataclass(frozen=True, slots=True)
-class Exploration:
+class Exploration[Mode: ModeFound]:
     """Weighted draws of the parameters."""
 
     hypers: Floats
@@ -76,15 +76,15 @@ class Exploration:
     n_newton_steps: int
 
 
-def explore(
-    conditional: Conditional,
+def explore[Mode: ModeFound](
+    conditional: Given[Mode],
     space: HyperSpace,
     *,
     n_points: int,
     rng: np.random.Generator,
     threads: ThreadPoolExecutor,
     report: Callable[[float], None],
-) -> Exploration:
+) -> Exploration[Mode]:
     """Draw the parameters of the priors from their posterior.
 
     Parameters
@@ -151,7 +151,7 @@ def explore(
     )
 
 
-def most_probable(conditional: Conditional, space: HyperSpace) -> Floats:
+def most_probable[Mode: ModeFound](conditional: Given[Mode], space: HyperSpace) -> Floats:
     """Natural values of the most probable parameters, on the free scale."""
     if not space.size:
         return np.empty(0)
@@ -159,10 +159,10 @@ def most_probable(conditional: Conditional, space: HyperSpace) -> Floats:
         return space.natural(_Known(conditional, space, threads).find_mode()[0])
 
 
-class _Known:
+class _Known[Mode: ModeFound]:
     """The exact values so far, at working values of the parameters."""
 
-    def __init__(self, conditional: Conditional, space: HyperSpace, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, conditional: Given[Mode], space: HyperSpace, threads: ThreadPoolExecutor) -> None:
         self._conditional, self._space, self._threads = conditional, space, threads
         self.points = np.empty((0, space.size))
         self.value = np.empty(0)

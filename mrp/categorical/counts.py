@@ -1,0 +1,120 @@
+"""Collapse interviews to counts: how many chose each option in each cell.
+
+A row per cell, with the answers in it (``n``) and a column for each option, called as `count_name` says, since an
+option may be called like a column of the frame. The multinomial likelihood depends on the interviews through these
+alone.
+"""
+
+import polars as pl
+
+from mrp.answers import which_count
+from mrp.categorical.design import CategoricalDesign
+from mrp.errors import CountsError
+
+__all__ = ["coarsest_options", "collapse_options", "count_name"]
+
+
+def count_name(option: str) -> str:
+    """Name of the column of an option's answers, e.g. "y[Green]"."""
+    return f"y[{option}]"
+
+
+def collapse_options(
+    interviews: pl.DataFrame,
+    *,
+    by: tuple[str, ...],
+    answer: str,
+    options: tuple[str, ...],
+    drop: tuple[str, ...] = (),
+) -> pl.DataFrame:
+    """Count the answers of each option per cell.
+
+    Parameters
+    ----------
+    interviews
+        One row per interview, with the columns ``by`` and ``answer`` (the option's label; null: no answer to count).
+    by
+        The columns that make a cell, usually `CategoricalDesign.count_columns`. Empty: one cell.
+    options, drop
+        The answers that count, and those that do not, such as "Did not vote"; see `mrp.answers.which_count`.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``by``, then ``n`` and one column for each option, Int64, sorted by ``by``. Only cells with answers.
+
+    Raises
+    ------
+    CountsError
+        If a column is missing, an interview with an answer has no value in one of ``by``, or an answer is neither to be
+        counted nor to be dropped.
+    """
+    numbers = ("n", *map(count_name, options))
+    for column in (*by, answer):
+        if column not in interviews.columns:
+            raise CountsError(f"the interviews have no column {column!r}; they have {', '.join(interviews.columns)}")
+    if taken := [column for column in by if column in numbers]:
+        raise CountsError(f"a column to count by is called {taken[0]!r}, as what is counted; rename it")
+    for option in options:  # each may be misspelt in its own way
+        counted = which_count(interviews[answer], option, options=options, drop=drop)
+    answered = interviews.filter(counted)
+    for column in by:
+        if n_missing := answered[column].null_count():
+            raise CountsError(
+                f"{n_missing:,} of {answered.height:,} interviews with an answer have no {column}; "
+                "exclude them before counting"
+            )
+    label = pl.col(answer).cast(pl.String)
+    chosen = [(label == option).sum().cast(pl.Int64).alias(count_name(option)) for option in options]
+    total = pl.len().cast(pl.Int64).alias("n")
+    return answered.group_by(by).agg(total, *chosen).sort(by) if by else answered.select(total, *chosen)
+
+
+def coarsest_options(design: CategoricalDesign, counts: pl.DataFrame) -> pl.DataFrame:
+    """Add up cells that a design does not tell apart, and refuse what it cannot have made.
+
+    Parameters
+    ----------
+    design
+        Codes the cells.
+    counts
+        `CategoricalDesign.count_columns` and perhaps more, ``n``, and a column for each option.
+
+    Returns
+    -------
+    polars.DataFrame
+        `CategoricalDesign.count_columns`, ``n`` and the options; sorted, whatever the order of the input.
+
+    Raises
+    ------
+    CountsError
+        If a column is missing, a number is no whole number >= 0 or options do not add up to ``n``, there is no answer,
+        or there are interviews in a cell that the design does not know, or of an option where it does not stand.
+    """
+    names = [count_name(option) for option in design.options]
+    for column in (*design.count_columns, "n", *names):
+        if column not in counts.columns:
+            raise CountsError(f"the counts have no column {column!r}; make them with mrp.categorical.collapse_options")
+    for column in ("n", *names):
+        values = counts[column]
+        if not values.dtype.is_integer() or values.null_count() or (values < 0).any():
+            raise CountsError(f"counts need whole numbers >= 0 without gaps in column {column!r}")
+    if (wrong := counts.filter(pl.sum_horizontal(names) != pl.col("n"))).height:
+        raise CountsError(f"in {wrong.height:,} cells the options do not add up to n, e.g. n = {wrong['n'][0]}")
+    if not counts["n"].sum() > 0:
+        raise CountsError("there is no answer to fit: the counts are of no interview; look at what they are made of")
+    if not (covered := design.covers(counts)).all():
+        unknown = counts.select(design.count_columns).filter(~pl.Series(covered))
+        raise CountsError(
+            f"there are interviews in {' / '.join(map(str, unknown.row(0)))}, which the model does not know"
+        )
+    stray = ~design.stands(counts) & (counts.select(names).to_numpy() > 0)
+    if stray.any():
+        row, option = (int(one[0]) for one in stray.nonzero())
+        raise CountsError(
+            f"{counts[names[option]][row]:,} interviews chose {design.options[option]} in "
+            f"{counts[design.common.district][row]}, where it does not stand; mend the answers or where it stands"
+        )
+    sums = [pl.col(name).sum() for name in ("n", *names)]
+    columns = design.count_columns
+    return counts.group_by(columns).agg(sums).sort(columns) if columns else counts.select(sums)

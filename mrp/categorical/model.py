@@ -1,0 +1,166 @@
+r"""The model of several options, as PyMC reads it.
+
+    y[c, :] ~ Multinomial(n[c], softmax(eta[c, :])),       eta as in `mrp.categorical.design`
+
+Every latent of the binary model, `mrp.model`, is a vector over the K options that sums to zero. Where the binary latent
+has the variance sd^2, the vector has the covariance sd^2 (I - 11'/K), with one sd for all options; latents that hang
+together a priori do so in the same way in every direction. No option is a reference, and neither their order nor their
+labels change anything. The difference between two options then has the variance 2 sd^2: of two options the model is
+the binary one with sds larger by the square root of 2.
+
+This is the definition; NUTS moves in other coordinates, see `mrp.categorical.nuts`.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from mrp.categorical.counts import coarsest_options, count_name
+from mrp.categorical.design import CategoricalDesign
+from mrp.coding import EffectCoding
+from mrp.errors import PriorError
+from mrp.hyper import TermHypers, hyper_space, mixing_name
+from mrp.model import hyper_coords, hyper_variables, mixing_variable
+from mrp.priors import Priors, require_priors
+from mrp.structure import correlation_root, zero_sum_basis
+
+if TYPE_CHECKING:
+    import pymc as pm
+
+__all__ = ["build_categorical_model", "require_categorical_priors"]
+
+
+def require_categorical_priors(priors: Priors, design: CategoricalDesign) -> None:
+    """Refuse priors that do not belong to a design, or that favour an option they do not name.
+
+    Raises
+    ------
+    PriorError
+        As `mrp.priors.require_priors`; also if the mean of a vector over options is not 0: it is the same for all
+        options, and so would change nothing.
+    """
+    own = {predictor.term for predictor in design.own}
+    if not isinstance(priors, Priors):
+        require_priors(priors, design.common)
+    others = {term: prior for term, prior in priors.by_term.items() if term not in own}
+    common = Priors(
+        priors.intercept,
+        priors.coefficient,
+        priors.sd,
+        others,
+        priors.correlation,
+        priors.autocorrelation,
+        priors.correlation_by_term,
+    )
+    require_priors(common, design.common)
+    for term in own:
+        priors.for_predictor(term)
+    vectors = {"intercept": priors.intercept} | {p.name: priors.for_predictor(p.name) for p in design.common.predictors}
+    for name, prior in vectors.items():
+        if prior.mean != 0:
+            raise PriorError(
+                f"the prior of {name} is {prior}; of several options it has to have the mean 0, as it is for all alike"
+            )
+
+
+def build_categorical_model(design: CategoricalDesign, counts: pl.DataFrame, priors: Priors) -> "pm.Model":
+    """The definition of the model.
+
+    Parameters
+    ----------
+    design
+        Codes the cells; its term names become variable names, its levels and options coordinates.
+    counts
+        As `mrp.categorical.counts.collapse_options` makes them.
+    priors
+        See `mrp.priors`; the coefficient of an option's own column goes by its term, such as "own(past)".
+
+    Returns
+    -------
+    pymc.Model
+        Variables as those of `mrp.model.build_model`, with the dimension "option" last, ``own`` (dims "own term") and
+        ``y`` (dims "cell", "option").
+
+    Raises
+    ------
+    CountsError, PriorError
+        If counts or priors do not belong to the design.
+    """
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    counts = coarsest_options(design, counts)
+    require_categorical_priors(priors, design)
+    common, k = design.common, design.n_options
+    rows = design.rows(counts)
+    coords: dict[str, Any] = {
+        "cell": np.arange(counts.height),
+        "option": design.options,
+        "predictor": common.coefficient_names,
+        "own term": [predictor.term for predictor in design.own],
+        **{f"{effect.term} level": effect.labels for effect in common.effects},
+    }
+    coords |= hyper_coords(common)
+    with pm.Model(coords=coords) as model:
+        intercept = pm.ZeroSumNormal("intercept", sigma=priors.intercept.sd, dims="option")
+        eta: Any = np.where(np.isfinite(rows.offset), rows.offset, 0.0) + intercept
+        if common.coefficient_names:
+            sd = np.array([priors.for_predictor(p.name).sd for p in common.predictors for _ in p.coefficients])
+            coefficient = pm.ZeroSumNormal("coefficient", sigma=sd[:, None], dims=("predictor", "option"))
+            eta = eta + pt.dot(rows.common.x, coefficient)
+        entry = 0
+        space = hyper_space(common, priors)
+        for effect, offset, hypers in zip(common.effects, common.offsets, space.terms, strict=True):
+            value = _effect(effect, hypers, k)
+            for _ in effect.columns:
+                weight, index = rows.common.weight[:, entry], rows.common.index[:, entry]
+                eta = eta + weight[:, None] * value[index - offset]
+                entry += 1
+        if design.own:
+            of = [priors.for_predictor(predictor.term) for predictor in design.own]
+            own = pm.Normal("own", np.array([p.mean for p in of]), np.array([p.sd for p in of]), dims="own term")
+            eta = eta + pt.tensordot(rows.own, own, axes=[[1], [0]])
+        # What does not stand is not chosen: its probability is exactly 0, and has no gradient.
+        eta = pt.switch(np.isfinite(rows.offset), eta, -np.inf)
+        y = counts.select(map(count_name, design.options)).to_numpy()
+        pm.Multinomial(
+            "y", n=counts["n"].to_numpy(), p=pm.math.softmax(eta, axis=1), observed=y, dims=("cell", "option")
+        )
+    return model
+
+
+def _effect(effect: EffectCoding, hypers: TermHypers, k: int) -> Any:
+    """The effects of one term, as an expression of shape (effect, option), in the model that is being built."""
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    sd, partial = hyper_variables(effect, hypers)
+    dims = (f"{effect.term} level", "option")
+    in_coordinates = f"{effect.term} coordinate"
+    match effect.kind:
+        case "independent":
+            return pm.ZeroSumNormal(effect.term, sigma=sd[0], dims=dims)
+        case "zero-sum":
+            return pm.ZeroSumNormal(effect.term, sigma=sd[0], n_zerosum_axes=2, dims=dims)
+        case "rw1" | "rw2" | "icar":
+            coordinate = pm.ZeroSumNormal(in_coordinates, sigma=sd[0], shape=(effect.n_coordinates, k))
+            return pm.Deterministic(effect.term, pt.dot(effect.basis, coordinate), dims=dims)
+        case "bym2":
+            assert hypers.mixing is not None
+            phi = mixing_variable(mixing_name(effect.term), hypers.mixing)
+            spread = sd[0] * pt.sqrt(1 - phi + phi * effect.directions)
+            coordinate = pm.ZeroSumNormal(in_coordinates, sigma=spread[:, None], shape=(effect.n_coordinates, k))
+            return pm.Deterministic(effect.term, pt.dot(effect.basis, coordinate), dims=dims)
+        case "ar1":
+            steps = np.abs(np.subtract.outer(np.arange(effect.size), np.arange(effect.size)))
+            chol = pt.linalg.cholesky(sd[0] ** 2 * partial[0] ** steps)
+            n_groups, width = 1, effect.size
+        case "slopes" | "correlated slopes":
+            n_groups, width = effect.n_groups, len(effect.columns)
+            root = correlation_root(partial, width) if len(partial) else np.eye(width).tolist()
+            chol = pt.stack([pt.stack([sd[i] * root[i][j] for j in range(width)]) for i in range(width)])
+    # Directions of a basis over options are independent of each other.
+    by_direction = pm.MvNormal(in_coordinates, np.zeros(width), chol=chol, shape=(n_groups, k - 1, width))
+    value = pt.dot(by_direction.dimshuffle(0, 2, 1), zero_sum_basis(k).T)
+    return pm.Deterministic(effect.term, value.reshape((effect.size, k)), dims=dims)

@@ -1,0 +1,205 @@
+r"""Sample the model of several options with NUTS: the reference engine.
+
+Coordinates of each direction over options are ``z = R(h) u``, with ``u`` standard normal a priori and R the root of
+`mrp.whitened`. The sampler moves in ``eps``:
+
+    u = m + L'^-1 eps,      L L' = I + R'H R at the most probable h
+
+H and m the information and mode of the latents there: a fixed change of variables, exact whatever H and m are, that
+leaves ``eps`` nearly standard normal as long as ``h`` is near its mode. One that moves with ``h``, as binary questions
+have it, would cost the cube of the latents of all options at every step.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy import linalg
+
+from mrp.aliasing import data_warnings
+from mrp.categorical.counts import coarsest_options, count_name
+from mrp.categorical.design import CategoricalDesign
+from mrp.categorical.model import require_categorical_priors
+from mrp.categorical.posterior import categorical_dataset
+from mrp.compiled import SampledForm
+from mrp.errors import SamplingError
+from mrp.hyper import hyper_space
+from mrp.numbers import require_seed
+from mrp.nuts import NutsSettings, sample_form
+from mrp.priors import Priors
+from mrp.progress import Progress, Reporter
+from mrp.structure import zero_sum_basis
+
+if TYPE_CHECKING:
+    from xarray import DataTree
+
+    from mrp.whitened import WhitenedStructure
+
+__all__ = ["CategoricalStructure", "categorical_form", "sample_categorical_nuts"]
+
+type Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class CategoricalStructure:
+    """What the graph of a posterior of several options depends on; see `mrp.compiled`."""
+
+    prior: "WhitenedStructure"
+    n_options: int
+    n_own: int
+
+    def declare(self, data: Mapping[str, Any]) -> None:
+        """Declare ``sd``, ``unit`` and ``phi`` if there are any, ``eps``, and ``moved``, the coordinates.
+
+        Directions of the vectors over options first, coordinate by coordinate, then the options' own coefficients.
+        """
+        import pymc as pm
+        import pytensor.tensor as pt
+
+        width, n_vectors = self.n_options - 1, self.prior.size
+        n = n_vectors * width
+        root = self.prior.declare_root(data)
+        eps: Any = pm.Flat("eps", shape=n + self.n_own)
+        standard = data["middle"] + pt.dot(data["spread"], eps)
+        vectors = pt.dot(root, standard[:n].reshape((n_vectors, width)))
+        latent = pt.dot(data["basis"], vectors)  # (latent, direction)
+        free = pt.dot(data["x"].T, latent[: self.prior.n_free])
+        direction = free + (data["weight"][:, :, None] * latent[data["index"]]).sum(axis=0)  # (cell, direction)
+        eta = pt.dot(data["options"], direction.T) + data["offset"]  # (option, cell)
+        parts = [vectors.ravel()]
+        if self.n_own:
+            own = data["own_mean"] + data["own_sd"] * standard[n:]
+            values = data["own"].reshape((self.n_own, self.n_options, -1))
+            eta = eta + (values * own[:, None, None]).sum(axis=0)
+            parts.append(own)
+        pm.Deterministic("moved", pt.concatenate(parts))
+        # What does not stand has no part in the sum; without the largest no exponential is infinite.
+        top = pt.max(eta, axis=0)
+        total = top + pt.log(pt.sum(data["stands"] * pt.exp(eta - top), axis=0))
+        pm.Potential("latent prior", -0.5 * pt.sum(standard**2))
+        pm.Potential("likelihood", pt.sum(data["y"] * eta) - pt.sum(data["n"] * total))
+
+
+def categorical_form(design: CategoricalDesign, counts: pl.DataFrame, priors: Priors) -> SampledForm:
+    """Choose coordinates around the most probable values, found by the Laplace engine.
+
+    Parameters
+    ----------
+    design, counts, priors
+        As for `mrp.categorical.model.build_categorical_model`; counts as `coarsest_options` makes them.
+    """
+    from mrp.categorical.conditional import CategoricalConditional, coordinates_basis
+    from mrp.laplace.explore import most_probable
+    from mrp.warm_start import WarmStart
+    from mrp.whitened import WhitenedStructure, whitened_form
+
+    k, n_own, space = design.n_options, len(design.own), hyper_space(design.common, priors)
+    conditional = CategoricalConditional(design, counts, priors)
+    point = np.zeros(conditional.n_coordinates)
+    try:
+        hypers = most_probable(conditional, space)
+        point = conditional.mode(hypers).point
+    except SamplingError:  # a reason to sample in the first place: only speed depends on the start
+        hypers = space.natural(space.working(space.start()))
+    # The binary form of the same terms; of its counts nothing is kept.
+    of_one = counts.with_columns(y=pl.col(count_name(design.options[0])))
+    binary = whitened_form(design.common, of_one, priors, WarmStart(hypers, np.zeros(design.n_common)))
+    assert isinstance(binary.structure, WhitenedStructure)
+    basis = binary.fixed["basis"]
+    n = basis.shape[1] * (k - 1)
+    # The engine's coordinates from these, which differ for a mixed map.
+    turned = linalg.pinv(coordinates_basis(design).toarray()) @ basis
+    away = linalg.inv(turned)
+    root = linalg.cholesky(away @ linalg.inv(conditional.prior(hypers)[0]) @ away.T, lower=True)
+    own_prior = [priors.for_predictor(predictor.term) for predictor in design.own]
+    own_mean, own_sd = np.array([(p.mean, p.sd) for p in own_prior], dtype=np.float64).reshape(-1, 2).T
+    _, information = conditional.information(point)
+    change = linalg.block_diag(np.kron(turned @ root, np.eye(k - 1)), np.diag(own_sd))
+    lower = linalg.cholesky(np.eye(n + n_own) + change.T @ information @ change, lower=True)
+    centre = np.concatenate([np.zeros(n), own_mean])
+    rows = design.rows(counts)
+    stands = np.isfinite(rows.offset)
+    kept = {name: value for name, value in binary.fixed.items() if name not in ("information", "pull", "mean")}
+    fixed = kept | {
+        "middle": linalg.solve(change, point - centre),
+        "spread": linalg.solve_triangular(lower.T, np.eye(n + n_own), lower=False),
+        "options": zero_sum_basis(k),
+    }
+    cells = {name: binary.cells[name] for name in ("x", "index", "weight")} | {
+        "offset": np.where(stands, rows.offset, 0.0).T,
+        "stands": stands.T.astype(np.float64),
+        "y": counts.select(map(count_name, design.options)).to_numpy().T.astype(np.float64),
+        "n": counts["n"].cast(pl.Float64).to_numpy(),
+    }
+    if n_own:
+        fixed |= {"own_mean": own_mean, "own_sd": own_sd}
+        cells["own"] = np.ascontiguousarray(rows.own.transpose(1, 2, 0)).reshape(n_own * k, -1)
+    start = np.concatenate([binary.start[: space.size], np.zeros(n + n_own)])
+    return SampledForm(CategoricalStructure(binary.structure, k, n_own), fixed, cells, start)
+
+
+def sample_categorical_nuts(
+    design: CategoricalDesign,
+    counts: pl.DataFrame,
+    priors: Priors,
+    *,
+    seed: int,
+    settings: NutsSettings = NutsSettings(),
+    on_progress: Callable[[Progress], None] | None = None,
+) -> "DataTree":
+    """Draw from the posterior of a model of several options; see `mrp.nuts.sample_nuts`.
+
+    Raises
+    ------
+    CountsError, PriorError
+        If the counts cannot be fitted, or priors do not belong to the design.
+    SamplingError
+        If settings or seed make no sense, or the sampler cannot start.
+    """
+    report = Reporter(on_progress)
+    report("prepare", 0.0)
+    settings.check()
+    require_seed(seed)
+    require_categorical_priors(priors, design)
+    cells = coarsest_options(design, counts)
+    first, second = np.random.SeedSequence(seed).spawn(2)
+    form = categorical_form(design, cells, priors)
+    return sample_form(
+        form,
+        partial(_collect, form=form, design=design),
+        settings=settings,
+        seed=seed,
+        chain_seeds=(first, second),
+        warnings=data_warnings(design.common, cells),
+        report=report,
+    )
+
+
+def _collect(raw: "DataTree", form: SampledForm, design: CategoricalDesign) -> "DataTree":
+    """Draws of the model's own variables from what the sampler kept."""
+    import xarray as xr
+
+    sampled = raw["posterior"].to_dataset()
+    hypers = [sampled["sd"].to_numpy()] if "sd" in sampled else []
+    if "unit" in sampled:
+        hypers.append(2 * sampled["unit"].to_numpy() - 1)
+    if "phi" in sampled:
+        hypers.append(sampled["phi"].to_numpy()[:, :, None])
+    moved = sampled["moved"].to_numpy()
+    width, basis = design.n_options - 1, form.fixed["basis"]
+    n = basis.shape[1] * width
+    directions = moved[:, :, :n].reshape(*moved.shape[:2], -1, width)
+    vectors = basis @ directions @ form.fixed["options"].T
+    latents = np.concatenate([vectors.reshape(*moved.shape[:2], -1), moved[:, :, n:]], axis=2)
+    labels = [f"direction {i + 1} of all latents" for i in range(sampled["eps"].shape[2])]
+    return xr.DataTree.from_dict(
+        {
+            "posterior": categorical_dataset(design, latents, np.concatenate(hypers, axis=2)),
+            "sampled": sampled[["eps"]].assign_coords({sampled["eps"].dims[2]: labels}),
+            "sample_stats": raw["sample_stats"].to_dataset(),
+        }
+    )

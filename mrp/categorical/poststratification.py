@@ -1,0 +1,155 @@
+"""Turn draws of the latents of several options into draws of shares for areas and groups.
+
+    theta[s, a, k] = sum_j N[j] p[s, j, k] / sum_j N[j],   j in cells of a,   p[s, j, :] = softmax(eta[s, j, :])
+
+once per draw, as in `mrp.poststratification`. The shares of an area sum to 1 in every draw.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy import sparse
+
+from mrp.categorical.design import CategoricalDesign, CategoricalRows
+from mrp.categorical.posterior import LINK
+from mrp.cell_pass import area_weights, chunks_of, linear_predictor
+from mrp.electorate import Electorate
+from mrp.errors import DrawsError
+from mrp.grouping import Grouping
+from mrp.latents import LatentDraws
+from mrp.poststratification import AreaDraws, grouped_cells, require_read
+from mrp.threads import in_threads, parts_of
+
+__all__ = ["OptionDraws", "option_draws", "option_draws_many"]
+
+type Floats = NDArray[np.float64]
+
+# Numbers held at a time, and those that are worth a thread, as in `mrp.cell_pass`; of all options together.
+_CHUNK, _LEAST = 200_000, 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class OptionDraws:
+    """Posterior draws of the shares of all options, for each area."""
+
+    areas: pl.DataFrame
+    """One row per area: the ``by`` columns, then ``n_people``; in the order of the draws."""
+    options: tuple[str, ...]
+    draws: Floats
+    """Shares in [0, 1], which sum to 1 over options, shape (draw, area, option)."""
+    n_chains: int = 1
+    """As in `mrp.poststratification.AreaDraws`, like the following."""
+    points: NDArray[np.int32] | None = None
+    fit: str | None = None
+
+    def of(self, option: str) -> AreaDraws:
+        """The draws of one option, as those of a binary question.
+
+        Raises
+        ------
+        DrawsError
+            If there is no such option.
+        """
+        if option not in self.options:
+            raise DrawsError(f"there is no option {option!r}; there are {', '.join(self.options)}")
+        draws = np.ascontiguousarray(self.draws[:, :, self.options.index(option)])
+        return AreaDraws(self.areas, draws, self.n_chains, self.points, self.fit)
+
+    def by_option(self) -> AreaDraws:
+        """The draws of all options, with a row for each area and option, which has the column "option"."""
+        n_areas, k = self.areas.height, len(self.options)
+        areas = self.areas[np.repeat(np.arange(n_areas), k)].with_columns(
+            option=pl.Series(list(self.options) * n_areas)
+        )
+        areas = areas.select(pl.exclude("n_people"), "n_people")
+        return AreaDraws(areas, self.draws.reshape(len(self.draws), -1), self.n_chains, self.points, self.fit)
+
+
+def option_draws(
+    latents: LatentDraws,
+    design: CategoricalDesign,
+    electorate: Electorate,
+    *,
+    by: tuple[str, ...] = (),
+    where: Mapping[str, tuple[str, ...]] | None = None,
+    merge: Mapping[str, Mapping[str, tuple[str, ...]]] | None = None,
+    at: Mapping[str, str] | None = None,
+) -> OptionDraws:
+    """Draws for areas and groups straight from the latents: `option_draws_many` of one grouping."""
+    return option_draws_many(latents, design, electorate, (Grouping(by, where or {}, merge or {}),), at=at)[0]
+
+
+def option_draws_many(
+    latents: LatentDraws,
+    design: CategoricalDesign,
+    electorate: Electorate,
+    groupings: Sequence[Grouping],
+    *,
+    at: Mapping[str, str] | None = None,
+) -> tuple[OptionDraws, ...]:
+    """Draws for several breakdowns of the population in one pass over its cells.
+
+    Parameters and errors as those of `mrp.poststratification.area_draws_many`.
+    """
+    if latents.names != design.latent_names or latents.link != LINK:
+        raise DrawsError(
+            f"the draws are of {len(latents.names)} latents with the link {latents.link!r} and the design has "
+            f"{design.n_latents} with {LINK!r} (or other names); use the design that was stored with the fit"
+        )
+    at = at or {}
+    require_read(at, design.common, electorate)
+    if not groupings:
+        return ()
+    if "period" in at and "period" in design.common.observed:
+        design = design.at_period(at["period"])
+    cells, grouped = grouped_cells(design, electorate, groupings, at)
+    weights = area_weights(cells["n_people"].to_numpy(), grouped)
+    total = np.zeros((design.n_options, weights.shape[0], latents.draws.shape[0]))
+    _add_up(total, latents.draws, design.rows(cells), weights)
+    shares = np.clip(total, 0, 1).transpose(2, 1, 0)  # (draw, area, option)
+    ends = itertools.accumulate(areas.height for _, areas in grouped)
+    return tuple(
+        OptionDraws(
+            areas,
+            design.options,
+            np.ascontiguousarray(shares[:, end - areas.height : end]),
+            latents.n_chains,
+            latents.points,
+            latents.fit,
+        )
+        for (_, areas), end in zip(grouped, ends, strict=True)
+    )
+
+
+def _add_up(total: Floats, draws: NDArray[np.float32], rows: CategoricalRows, weights: sparse.csc_array) -> None:
+    """Add the weighted shares of all cells to ``total``, shape (option, area, draw), in place."""
+    k, n_own = len(total), rows.own.shape[1]
+    n_cells, n_draws = weights.shape[1], draws.shape[0]
+    n_common = draws.shape[1] - n_own
+    least = max(1, _LEAST // max(k * n_cells, 1))
+    n_parts = parts_of(n_draws, least=least)
+    chunks = list(chunks_of(weights, max(1, _CHUNK * n_parts // max(k * n_draws, 1))))
+    own, offset = rows.own.astype(np.float32), rows.offset.astype(np.float32)
+
+    def some_draws(start: int, stop: int) -> None:
+        by_option = [np.ascontiguousarray(draws[start:stop, o:n_common:k].T) for o in range(k)]
+        of_own = draws[start:stop, n_common:].T
+        for chunk in chunks:
+            here = slice(chunk.start, chunk.stop)
+            eta = np.empty((k, chunk.stop - chunk.start, stop - start), dtype=np.float32)
+            for o in range(k):
+                linear_predictor(by_option[o], rows.common, chunk.start, chunk.stop, out=eta[o])
+                eta[o] += offset[here, o, None]
+                if n_own:
+                    eta[o] += own[here, :, o] @ of_own
+            eta -= eta.max(axis=0)
+            np.exp(eta, out=eta)
+            eta /= eta.sum(axis=0)
+            for o in range(k):
+                total[o, chunk.areas, start:stop] += chunk.weights @ eta[o]
+
+    in_threads(some_draws, n_draws, least=least)

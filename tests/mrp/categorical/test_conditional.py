@@ -1,0 +1,203 @@
+"""The density of several options: against the PyMC model, differences, the binary model, and itself reordered."""
+
+import numpy as np
+import polars as pl
+import pytest
+from numpy.testing import assert_allclose
+from scipy import optimize, stats
+
+from mrp.categorical import Options, build_categorical_design, coarsest_options, count_name
+from mrp.categorical.conditional import CategoricalConditional
+from mrp.categorical.design import CategoricalDesign
+from mrp.categorical.model import build_categorical_model
+from mrp.design import build_design
+from mrp.hyper import hyper_space
+from mrp.laplace.conditional import Conditional
+from mrp.priors import Priors, parse_priors
+from mrp.structure import zero_sum_basis
+from tests.mrp import polls
+from tests.mrp.categorical import parties
+from tests.mrp.categorical.parties import PARTIES, WORLD, counted, design, reordered
+
+PRIORS = parse_priors({"own(log(past))": "normal(1, 0.5)", "lean": "normal(0, 0.7)", "(1|age)": "half_normal(1)"})
+DESIGN = design()
+INTERVIEWS = parties.poll(DESIGN, n=400, seed=3).interviews
+COUNTS = counted(DESIGN, INTERVIEWS)
+SD = np.array([0.5, 0.3])
+
+
+def free_values(vectors: np.ndarray, *, axes: int = 1) -> np.ndarray:
+    """What PyMC moves in for a vector that sums to zero."""
+    import pytensor.tensor as pt
+    from pymc.distributions.transforms import ZeroSumTransform
+
+    return np.asarray(ZeroSumTransform(tuple(range(-axes, 0))).forward(pt.as_tensor(vectors)).eval())
+
+
+def gaps(of: CategoricalDesign, counts: pl.DataFrame, priors: Priors, *, n: int) -> list[float]:
+    """Log density of the PyMC model less that of the engine, at ``n`` points."""
+    log_density = build_categorical_model(of, counts, priors).compile_logp(jacobian=False, mode="FAST_COMPILE")
+    conditional = CategoricalConditional(of, coarsest_options(of, counts), priors)
+    space, k, rng = hyper_space(of.common, priors), of.n_options, np.random.default_rng(3)
+    found = []
+    for seed in range(n):
+        sd = rng.uniform(0.1, 1.5, space.n_sds)
+        r = rng.uniform(-0.7, 0.7, len(space.shapes))
+        at = parties.latents(of, seed=seed)
+        # What is structured has to be what its coordinates can make.
+        at = conditional.latents(conditional.points(at))
+        vectors, own = at[: of.n_common * k].reshape(-1, k), at[of.n_common * k :]
+        point = {"intercept_zerosum__": free_values(vectors[0])}
+        n_free = 1 + len(of.common.coefficient_names)
+        if n_free > 1:
+            point["coefficient_zerosum__"] = free_values(vectors[1:n_free])
+        if len(own):
+            point["own"] = own
+        prior = stats.halfnorm.logpdf(sd, scale=space.scale).sum()
+        for effect, offset, hypers in zip(of.common.effects, of.common.offsets, space.terms, strict=True):
+            term, values = effect.term, vectors[offset : offset + effect.size]
+            own_sd = sd[hypers.sds]
+            point[f"sd {term}_log__"] = np.log(own_sd if len(effect.columns) > 1 else own_sd[0])
+            if hypers.shapes:
+                own_r = r[hypers.correlations.start - space.n_sds : hypers.correlations.stop - space.n_sds]
+                name = "autocorrelation" if effect.kind == "ar1" else "correlation"
+                unit = (own_r + 1) / 2
+                point[f"unit {name} {term}_logodds__"] = np.log(unit / (1 - unit))[0]
+                prior += stats.beta.logpdf(unit, *np.array(hypers.shapes).T).sum()
+            match effect.kind:
+                case "independent":
+                    point[f"{term}_zerosum__"] = free_values(values)
+                case "zero-sum":
+                    point[f"{term}_zerosum__"] = free_values(values, axes=2)
+                case "rw1" | "rw2":
+                    coordinates = np.linalg.lstsq(effect.basis, values, rcond=None)[0]
+                    point[f"{term} coordinate_zerosum__"] = free_values(coordinates)
+                case _:
+                    width = effect.size if effect.kind == "ar1" else len(effect.columns)
+                    directions = (values @ zero_sum_basis(k)).reshape(-1, width, k - 1)
+                    point[f"{term} coordinate"] = directions.transpose(0, 2, 1)
+        engine = float(conditional.log_joint(at[None], np.concatenate([sd, r]))[0])
+        found.append(float(log_density(point)) - engine - prior)
+    return found
+
+
+def test_the_log_joint_is_that_of_the_pymc_model_up_to_one_constant():
+    found = gaps(DESIGN, COUNTS, PRIORS, n=5)
+
+    assert_allclose(found, found[0], rtol=1e-8)
+
+
+@pytest.mark.parametrize("formula", ["rw1(age) + house(pollster) + (1 + sex|age)", "ar1(period) + (0 + lean|region)"])
+def test_so_it_is_with_every_kind_of_term(formula: str):
+    options = Options(("yes", "no", "perhaps"))
+    of = build_categorical_design(formula, polls.WORLD, options, observed=polls.OBSERVED)
+    interviews = polls.poll(n=200, seed=4)
+    third = np.random.default_rng(1).random(interviews.height) < 0.3
+    interviews = interviews.with_columns(vote=pl.when(pl.Series(third)).then(pl.lit("perhaps")).otherwise("answer"))
+    found = gaps(of, counted(of, interviews), Priors(), n=3)
+
+    assert_allclose(found, found[0], rtol=1e-8)
+
+
+def test_the_mode_and_the_gradient_are_those_of_the_density():
+    conditional = CategoricalConditional(DESIGN, coarsest_options(DESIGN, COUNTS), PRIORS)
+    mode, gradient = conditional.slope(SD)
+    assert mode.n_steps < 8  # a wrong Newton step still gets there, uphill
+
+    def minus(point: np.ndarray) -> float:
+        return -float(conditional.log_joint(conditional.latents(point[None]), SD)[0])
+
+    assert_allclose(optimize.approx_fprime(mode.point, minus, 1e-5), 0, atol=1e-2)
+    step = 1e-4
+    for j in range(SD.size):
+        up, down = (conditional.mode(SD + sign * step * np.eye(2)[j]).log_likelihood for sign in (1, -1))
+        assert gradient[j] == pytest.approx((up - down) / (2 * step), rel=1e-4)
+
+
+def test_the_shift_is_the_third_order_error_of_the_mode():
+    """Of one cell and three options, against the mean by quadrature: most of the mode's error is taken off."""
+    of = build_categorical_design("1", WORLD, Options(("a", "b", "c")))
+    counts = pl.DataFrame({"n": [12], "y[a]": [9], "y[b]": [2], "y[c]": [1]})
+    conditional = CategoricalConditional(of, counts, Priors())
+    grid = np.linspace(-5, 5, 201)
+    points = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
+    log_density = conditional.log_joint(conditional.latents(points), np.empty(0))
+    weight = np.exp(log_density - log_density.max())
+    mean = weight @ points / weight.sum()
+
+    mode = conditional.mode(np.empty(0))
+    drawn, _ = conditional.draw(np.empty(0), mode, np.zeros((1, 2)))
+
+    left = np.abs(conditional.points(drawn)[0] - mean).max()
+    assert left < 0.35 * np.abs(mode.point - mean).max()
+
+
+def test_two_options_are_the_binary_model_with_sds_larger_by_the_root_of_two():
+    formula = "lean + (1|district) + rw1(age)"
+    of = build_categorical_design(formula, WORLD, Options(("Left", "Right")))
+    binary = build_design(formula, WORLD)
+    two = INTERVIEWS.filter(pl.col("vote").is_in(of.options))
+    counts = coarsest_options(of, counted(of, two))
+    of_left = counts.rename({count_name("Left"): "y"})
+    half = parse_priors({"intercept": "normal(0, 1)", "coefficient": "normal(0, 0.5)"})
+    root = np.sqrt(2)
+    larger = parse_priors({"intercept": f"normal(0, {root})", "coefficient": f"normal(0, {root / 2})"})
+    several, one = CategoricalConditional(of, counts, half), Conditional(binary, of_left, larger)
+
+    differences = []
+    for seed in range(4):
+        at = several.latents(several.points(parties.latents(of, seed=seed)))
+        sd = np.random.default_rng(seed).uniform(0.1, 1, 2)
+        contrast = at.reshape(-1, 2) @ [1, -1]
+        # A density in coordinates that are larger by the root of two; the normaliser does not say so.
+        same = float(one.log_joint(contrast[None], root * sd)[0])
+        differences.append(float(several.log_joint(at[None], sd)[0]) - same)
+    sizes = several.n_coordinates * np.log(root)
+    assert_allclose(differences, sizes, rtol=1e-8)
+    marginal = several.mode(SD).log_likelihood - one.mode(root * SD).log_likelihood
+    assert marginal == pytest.approx(0, abs=1e-4)
+
+
+def test_order_and_labels_of_options_change_nothing():
+    labels = ("z", "y", "x", "w")
+    renamed = INTERVIEWS.with_columns(pl.col("vote").replace_strict(dict(zip(PARTIES, labels, strict=True))))
+    other = design(options=reordered((2, 0, 3, 1), labels))
+    priors = Priors()
+    one = CategoricalConditional(DESIGN, coarsest_options(DESIGN, COUNTS), priors)
+    two = CategoricalConditional(other, coarsest_options(other, counted(other, renamed)), priors)
+
+    mode, gradient = one.slope(SD)
+    mode_two, gradient_two = two.slope(SD)
+
+    assert mode_two.log_likelihood == pytest.approx(mode.log_likelihood, rel=1e-9)
+    assert_allclose(gradient_two, gradient, rtol=1e-6)
+    centre, ratio = one.draw(SD, mode, np.zeros((1, one.n_coordinates)))
+    centre_two, ratio_two = two.draw(SD, mode_two, np.zeros((1, two.n_coordinates)))
+    assert_allclose(ratio_two, ratio, rtol=1e-9)
+    vectors = centre[0, : DESIGN.n_common * 4].reshape(-1, 4)
+    assert_allclose(centre_two[0, : DESIGN.n_common * 4].reshape(-1, 4), vectors[:, [2, 0, 3, 1]], atol=1e-6)
+    assert_allclose(centre_two[0, -1], centre[0, -1], atol=1e-6)
+
+
+def test_a_sampled_form_has_the_density_of_the_model_up_to_a_constant():
+    from mrp.categorical.nuts import categorical_form
+
+    counts = coarsest_options(DESIGN, COUNTS)
+    form = categorical_form(DESIGN, counts, PRIORS)
+    log_density = form.model().compile_logp(jacobian=False, mode="FAST_COMPILE")
+    conditional = CategoricalConditional(DESIGN, counts, PRIORS)
+    space, rng, found = hyper_space(DESIGN.common, PRIORS), np.random.default_rng(1), []
+    n, own = conditional.n_coordinates - 1, PRIORS.for_predictor("own(log(past))")
+    for _ in range(4):
+        sd, eps = rng.uniform(0.1, 1.0, 2), rng.standard_normal(n + 1)
+        standard = form.fixed["middle"] + form.fixed["spread"] @ eps
+        precision, _ = conditional.prior(sd)
+        vectors = standard[:n].reshape(-1, 3) / np.sqrt(np.diag(precision))[:, None]
+        point = np.concatenate([vectors.ravel(), own.mean + own.sd * standard[n:]])
+        exact = float(conditional.log_joint(conditional.latents(point[None]), sd)[0])
+        # The coordinates are standard normal numbers times their sds.
+        exact -= 0.5 * 3 * np.log(np.diag(precision)).sum()
+        exact += stats.halfnorm.logpdf(sd, scale=space.scale).sum()
+        found.append(float(log_density({"sd_log__": np.log(sd), "eps": eps})) - exact)
+
+    assert_allclose(found, found[0], rtol=1e-8)
