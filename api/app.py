@@ -7,6 +7,7 @@ samples or loads PyMC, numba or pandas.
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -25,6 +26,7 @@ from api.docs import docs_routes
 from api.edge import Edge
 from api.page import page_routes
 from api.page.errors import exception_handlers
+from api.page.ready import get_ready
 from api.proxies import TrustedProxies
 from api.release_cache import ReleaseCache
 from api.replies import Replies
@@ -160,7 +162,7 @@ def build(services: Services) -> Litestar:
         dependencies={"services": Provide(provide_services), "principal": Provide(provide_principal)},
         exception_handlers=exception_handlers,
         state=State({"services": services}),
-        on_startup=[services.memory.start],
+        on_startup=[services.memory.start, partial(get_ready, services)],
         on_shutdown=[services.events.stop, services.memory.stop, services.store.close],
         request_max_body_size=1_000_000,
         multipart_form_part_limit=16,

@@ -15,6 +15,7 @@ from litestar.params import QueryParameter, URLEncodedBody
 from litestar.response import Redirect
 
 from api.callers import Connection, authenticate
+from api.charts import warm
 from api.errors import KeyMissing, KeyNotAccepted
 from api.page.addresses import local_address
 from api.page.render import Shown, html, part
@@ -45,6 +46,7 @@ def sign_in_form(
     next: Annotated[str | None, QueryParameter()] = None,  # noqa: A002 (the name of the parameter)
 ) -> Response[Any]:
     """The form, or on to where somebody wanted to go who has signed in."""
+    warm()  # who signs in looks at charts next
     secret = secret_of(request, "session")
     if secret and find_session(services, secret, services.now()):
         return Redirect(local_address(next), status_code=303)
