@@ -1,12 +1,13 @@
 """What checks of a fit found, every field described."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from polling.store.checks import ConcernRecord
+if TYPE_CHECKING:
+    from polling.store.checks import ConcernRecord
 
 __all__ = ["CheckPayload", "ChecksPayload", "ConcernPayload", "describe_concerns"]
 
@@ -46,7 +47,7 @@ class ChecksPayload(msgspec.Struct, frozen=True):
     checks: Annotated[list[CheckPayload], Meta(description="What was found, by kind.")]
 
 
-def describe_concerns(concerns: tuple[ConcernRecord, ...]) -> list[ConcernPayload]:
+def describe_concerns(concerns: "tuple[ConcernRecord, ...]") -> list[ConcernPayload]:
     """Concerns as they are shown; how they are ordered is seen in their order."""
     return [
         ConcernPayload(

@@ -33,8 +33,8 @@ TOGETHER: Final = (
     "take areas for independent, are narrower than chance is."
 )
 DERIVED: Final = (
-    "Where derived is true nobody told what happened at that level: it is the mean of the districts over their people "
-    "in the frame, as the estimates are weighted."
+    "Where nobody told what happened at a level, such as the nation, it is the mean of the districts over their people "
+    "in the frame, as the estimates are weighted; it is called derived."
 )
 PERTURBED: Final = (
     "Raw shares, and methods made of them, rest on counts that are perturbed for disclosure control: where areas have "

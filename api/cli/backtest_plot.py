@@ -76,7 +76,13 @@ def plot_curve(report: Mapping[str, Any], file: Path) -> None:
         for row in report["curve"]
         if row["rmse"] is not None
     ]
-    chart = learning_chart(_first_series(points), title="Learning curve", error="RMSE of district shares")
+    least = sorted(
+        {point.series for point in points}, key=lambda name: min(p.error for p in points if p.series == name)
+    )
+    # The model, and whatever comes closest: a picture without the best baseline would tell the opposite of the table.
+    first = [_words("model"), *(name for name in least if name != _words("model"))]
+    ordered = sorted(points, key=lambda point: first.index(point.series))
+    chart = learning_chart(_first_series(ordered), title="Learning curve", error="RMSE of district shares")
     _write(chart, file)
 
 
@@ -94,7 +100,10 @@ def plot_compare(report: Mapping[str, Any], file: Path) -> None:
 
 def _first_series[P](points: Sequence[P]) -> list[P]:
     """Points of the first few series."""
-    names = list(dict.fromkeys(point.series for point in points))[:MOST]  # type: ignore[attr-defined]
+    every = list(dict.fromkeys(point.series for point in points))  # type: ignore[attr-defined]
+    names = every[:MOST]
+    if left_out := every[MOST:]:
+        click.echo(f"Not in the picture, which tells {MOST} lines apart: {', '.join(left_out)}.", err=True)
     return [point for point in points if point.series in names]  # type: ignore[attr-defined]
 
 

@@ -11,14 +11,17 @@ from litestar.params import FromPath, QueryParameter
 from api.answer_payloads import EstimatesPayload
 from api.auth import Principal
 from api.errors import EstimateRefused
+from api.labels import DISTRICT
 from api.page import words
 from api.page.asking import Asking, ask_release
 from api.page.figures import groups_figure, map_figure, toplines_figure
 from api.page.heads import head_of
 from api.page.kept import kept
 from api.page.render import Shown, part, whole_page
+from api.record_words import record_in_words
 from api.served import Served
 from api.services import Services
+from api.track_record import track_record
 from polling.errors import DrawsNotFound
 from polling.store import checks
 from polling.store.checks import ConcernRecord
@@ -51,13 +54,15 @@ def question_page(
     """What is thought of a question."""
     asking = ask_release(services, survey_id, question_id, release)
     earlier = asking.earlier()
-    asked = (principal.role, asking.release_id, asking.served.confirmation)
+    with services.store.read() as session:
+        record = tuple(record_in_words(track_record(session, survey_id, question_id, level=DISTRICT)))
+    asked = (principal.role, asking.release_id, asking.served.confirmation, record)
     rests_on = (asking.served,) if earlier is None else (asking.served, earlier)
-    shown = kept(services, "question", asked, rests_on, lambda: _question(asking, principal, earlier))
+    shown = kept(services, "question", asked, rests_on, lambda: _question(asking, principal, earlier, record))
     return whole_page(request, shown)
 
 
-def _question(asking: Asking, principal: Principal, earlier: Served | None) -> Shown:
+def _question(asking: Asking, principal: Principal, earlier: Served | None, record: tuple[str, ...]) -> Shown:
     head = head_of(asking, principal, "pageQuestion")
     loaded, served = asking.loaded, asking.served
     answers = answers_of(asking)
@@ -91,6 +96,7 @@ def _question(asking: Asking, principal: Principal, earlier: Served | None) -> S
         movement=movement_of(asking, earlier),
         described=asking.described(),
         concerns=_concerns(asking),
+        record=record,
         reasons=head.reasons,
         place=(served.release.survey_id, served.release.question_id),
         named=asking.release_id,

@@ -13,6 +13,7 @@ from api.page.figures import drawn
 from api.page.heads import head_of
 from api.page.render import Shown, part, whole_page
 from api.record_payloads import TrackRecordPayload
+from api.record_words import record_in_words
 from api.services import Services
 from api.track_record import track_record
 
@@ -43,6 +44,7 @@ def record_page(
         "track_record.html",
         head=head,
         record=record,
+        said=record_in_words(record),
         calibration=drawn(lambda: calibration_chart(_coverage(record))) if record.calibration else None,
         lead=drawn(lambda: lead_time_chart(_lead_times(record))) if _lead_times(record) else None,
         scores=[row for row in record.scores if not row.by],
@@ -56,7 +58,8 @@ def _coverage(record: TrackRecordPayload) -> list[CoveragePoint]:
     """Of the level that says most: that with the most intervals."""
     rows = [row for row in record.calibration if row.of == "all" and not row.by]
     level = max(rows, key=lambda row: row.n_intervals).level if rows else ""
-    return [CoveragePoint(row.interval, row.observed, row.n_intervals) for row in rows if row.level == level]
+    # Releases share interviews, and their areas are the same: the band is that of the areas.
+    return [CoveragePoint(row.interval, row.observed, row.n_areas) for row in rows if row.level == level]
 
 
 def _lead_times(record: TrackRecordPayload) -> list[LeadTimePoint]:

@@ -35,7 +35,7 @@ from api.sessions import (
 __all__ = ["sign_in", "sign_in_form", "sign_in_page", "sign_out"]
 
 FORM_LASTS_S: Final = 24 * 3600
-NOT_FROM_HERE: Final = "This form does not come from a page of this server, or is too old. Go back and load it again."
+NOT_FROM_HERE: Final = "This form does not come from a page of this server, or is too old. Go back and load it again"
 NOT_ACCEPTED: Final = "This key is not accepted. Check that it was copied whole, from its first to its last character."
 
 

@@ -63,7 +63,7 @@ def _record(told: TrackRecordPayload) -> dict[str, Any] | None:
     if not rows:
         return None
     points = [
-        CoveragePoint(row.interval, row.observed, row.n_intervals, row.level)
+        CoveragePoint(row.interval, row.observed, row.n_areas, row.level)
         for row in told.calibration
         if row.of == LAST and not row.by and row.n_areas >= LEAST_AREAS
     ]

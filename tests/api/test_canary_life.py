@@ -163,7 +163,9 @@ def look(life: Life, folder: Path) -> None:
     session = world.session("admin")  # opens the pages of the web, and nothing else
     life.secrets.append(session["Cookie"].partition("=")[2])
     for place, path in readable(world):
-        life.keep(place, world.get(path, headers=session), 200, 422)  # 422: a question that has to say more
+        life.keep(
+            place, world.get(path, headers=session), 200, 404, 422
+        )  # a question that has to say more; no boundaries
     release = world.get(f"/v1/surveys/{SURVEY}/questions/rail/releases").json()["releases"][0]["id"]
     for form in ("html", "markdown", "json"):
         path = f"/v1/surveys/{SURVEY}/releases/{release}/disclosure"

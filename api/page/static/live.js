@@ -10,6 +10,7 @@
   if (!stream || !said || !window.EventSource) return;
   let source = null;
   let last = null; // id of the last event
+  let lost = false;
   let busy = false;
   let again = false;
 
@@ -25,16 +26,30 @@
     source.addEventListener("ready", (event) => { last = event.lastEventId || last; });
     source.addEventListener("release", concerns);
     source.addEventListener("question", concerns);
-    source.addEventListener("open", () => { if (!said.textContent) said.textContent = "Live"; });
+    source.addEventListener("open", () => { if (!said.textContent || lost) say("Live", false); });
     source.addEventListener("error", () => {
       // The browser connects again by itself, unless it was refused: then what was missed is not known.
+      say("Not connected", true);
       if (source && source.readyState === EventSource.CLOSED) {
         disconnect();
         last = null;
-        setTimeout(() => refresh().then((ok) => { if (ok) connect(); }), 15000);
+        later();
       }
     });
   };
+
+  const say = (text, isLost) => {
+    lost = isLost;
+    said.textContent = text;
+  };
+
+  // As often as it takes; who has signed out, or may not see it any more, is told so and asks no more.
+  const later = () => setTimeout(async () => {
+    const status = await refresh();
+    if (status === 401 || status === 403 || status === 404) say("Signed out: load the page again", true);
+    else if (status === 200) connect();
+    else later();
+  }, 15000);
 
   const disconnect = () => {
     if (source) source.close();
@@ -42,19 +57,17 @@
   };
 
   const refresh = async () => {
-    if (busy) { again = true; return false; }
+    if (busy) { again = true; return 0; }
     busy = true;
-    let ok = false;
+    let status = 0;
     try {
       const reply = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-cache" });
-      if (reply.ok) {
-        exchange(new DOMParser().parseFromString(await reply.text(), "text/html"));
-        ok = true;
-      }
+      status = reply.status;
+      if (reply.ok) exchange(new DOMParser().parseFromString(await reply.text(), "text/html"));
     } catch { /* offline: the next connection tries again */ }
     busy = false;
     if (again) { again = false; return refresh(); }
-    return ok;
+    return status;
   };
 
   const exchange = (fresh) => {

@@ -1,0 +1,42 @@
+"""What a track record comes to, in sentences for people who do not read tables."""
+
+from api.record_payloads import TrackRecordPayload
+
+__all__ = ["record_in_words"]
+
+PROMISED = 0.9
+LEAST = 5
+"""Intervals of a level from which on their share is told."""
+
+
+def record_in_words(record: TrackRecordPayload) -> list[str]:
+    """How often intervals held, and how large errors were, beside the best of the simpler methods; of every release.
+
+    Empty as long as nothing is known of what happened.
+    """
+    rows = [row for row in record.calibration if row.of == "all" and not row.by and row.interval == PROMISED]
+    rows = [row for row in rows if row.n_intervals >= LEAST]
+    if not rows:
+        return []
+    row = max(rows, key=lambda one: one.n_intervals)
+    held = round(row.observed * row.n_intervals)
+    promised = round(PROMISED * row.n_intervals)
+    outside = not row.low <= row.observed <= row.high
+    verdict = "" if not outside else " Intervals were too narrow." if row.observed < row.low else " They were too wide."
+    counted = f"Of {row.n_intervals} {row.level} intervals that should hold what happened with {PROMISED:.0%}"
+    said = [f"{counted}, {held} did ({promised} promised).{verdict}"]
+    last = max((one.release_number for one in record.scores), default=0)
+    errors = {
+        one.method: one.rmse
+        for one in record.scores
+        if one.release_number == last and one.level == row.level and not one.by
+    }
+    own = errors.pop("mrp", None)
+    if own is not None and errors:
+        best = min(errors, key=lambda name: errors[name])
+        beats = "less than" if own < errors[best] else "more than"
+        said.append(
+            f"Release {last} was typically {100 * own:.1f} points off, {beats} the best simpler method "
+            f"({best.replace('_', ' ')}: {100 * errors[best]:.1f})."
+        )
+    return said
