@@ -37,6 +37,8 @@ LABELS: Final = {
     "max_k": "largest k-hat that is allowed",
     "share_above_max_k": "cells above it",
     "crps": "CRPS",
+    "error": "error beyond noise",
+    "noise": "noise: smaller errors are not seen",
     "n_interviews": "interviews",
     "low": "from",
     "high": "to",
@@ -47,8 +49,10 @@ LABELS: Final = {
 }
 """Name in a check -> what it is called."""
 SHARES: Final = frozenset({"observed", "predicted", "low", "high", "share_above_max_k"})
-DIFFERENCES: Final = frozenset({"shift", "error", "bias", "noise", "crps"})
-COLUMNS: Final = ("pollster", "area", "level", "term", "n_interviews", "observed", "predicted", "low", "high")
+DIFFERENCES: Final = frozenset({"shift", "bias"})
+SIZES: Final = frozenset({"error", "noise", "crps"})
+"""In points too, and without a sign."""
+COLUMNS: Final = ("pollster", "area", "level", "name", "term", "n_interviews", "observed", "predicted", "low", "high")
 """Which of its columns a table begins with."""
 HIDDEN: Final = frozenset({"interval", "false_alarm", "min_interviews"})
 MOST_IN_CHART: Final = 24
@@ -135,7 +139,8 @@ def _tables(check: CheckPayload) -> list[tuple[str, list[str], list[list[str]]]]
             continue
         known = [column for column in value[0] if any(row.get(column) is not None for row in value)]
         columns = sorted(known, key=lambda column: COLUMNS.index(column) if column in COLUMNS else len(COLUMNS))
-        rows = [[_told(column, row.get(column)) for column in columns] for row in value]
+        worst_first = sorted(value, key=lambda row: row.get("diagnosis") == "fine")
+        rows = [[_told(column, row.get(column)) for column in columns] for row in worst_first]
         found.append((_label(name).capitalize(), [_label(column).capitalize() for column in columns], rows))
     return found
 
@@ -150,4 +155,6 @@ def _told(name: str, value: Any) -> str:
             return words.percent(value)
         if name in DIFFERENCES:
             return words.points(value)
+        if name in SIZES:
+            return f"{100 * value:.1f} points"
     return words.plain(value)
