@@ -214,6 +214,7 @@ def readable(world: World) -> Iterator[tuple[str, str]]:
         "question_id": "rail",
         "wave_id": found["id"],
         "district": "D1",
+        "name": "variation",
         "release_id": releases[0]["id"],
         "job_id": world.get(f"/v1/surveys/{SURVEY}/jobs").json()["jobs"][0]["id"],
         "case_number": world.get(f"/v1/surveys/{SURVEY}/erasures").json()["erasures"][0]["case_number"],
