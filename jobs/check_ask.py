@@ -25,6 +25,7 @@ __all__ = [
     "PRIORS",
     "REST",
     "SENSITIVITY",
+    "SETTLED",
     "ask_check",
     "ask_next_check",
     "kinds",
@@ -38,6 +39,8 @@ POLLSTERS, AREAS = "held-out-pollsters", "held-out-areas"
 
 AT_ONCE = (PREDICTIVE, LEFT_OUT, PRIORS, SENSITIVITY)
 """Kinds of checks that need no other fit."""
+SETTLED = timedelta(seconds=10)
+"""How long it has to be served before it is checked: a wave that comes next would wait for the check to give way."""
 REST = timedelta(minutes=2)
 """How long a release has to be served before its model is fitted again: not while waves keep coming."""
 
@@ -72,7 +75,7 @@ def ask_next_check(session: Session, settings: Settings, *, now: datetime) -> Jo
     """Ask for one release that was not checked; None if there is none, or a check is on its way."""
     if any(job.kind == CHECK for job in queue.list_jobs(session, states=("queued", "running"))):
         return None
-    waiting = checks.unchecked(session, kinds=AT_ONCE, job=CHECK)
+    waiting = checks.unchecked(session, kinds=AT_ONCE, job=CHECK, published_before=now - SETTLED)
     if not waiting:
         waiting = checks.unchecked(session, kinds=kinds(settings, since=REST), job=CHECK, published_before=now - REST)
     return _ask(session, settings, waiting[0], now=now) if waiting else None

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,9 @@ def checked(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) ->
     world = make_world(store, folder)
     with world.client:
         world.release()
+        world.now += timedelta(minutes=1)
         with store.write() as session:
-            ask_next_check(session, world.settings, now=world.now)
+            assert ask_next_check(session, world.settings, now=world.now)
         world.work()
         yield world
     store.close()
