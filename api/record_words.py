@@ -22,7 +22,7 @@ def record_in_words(record: TrackRecordPayload) -> list[str]:
     held = round(row.observed * row.n_intervals)
     promised = round(PROMISED * row.n_intervals)
     outside = not row.low <= row.observed <= row.high
-    verdict = "" if not outside else " Intervals were too narrow." if row.observed < row.low else " They were too wide."
+    verdict = "" if not outside else " Intervals look too narrow." if row.observed < row.low else " They look too wide."
     counted = f"Of {row.n_intervals} {row.level} intervals that should hold what happened with {PROMISED:.0%}"
     said = [f"{counted}, {held} did ({promised} promised).{verdict}"]
     last = max((one.release_number for one in record.scores), default=0)

@@ -32,7 +32,7 @@ class CoveragePoint:
     observed: float
     """The share of them that held the truth."""
     n: int
-    """How many there were."""
+    """How many of them tell something of their own, for the band: areas, whatever the number of releases."""
     series: str = ""
     """Of what: a level, an engine; "" where there is one only."""
 

@@ -28,12 +28,12 @@ def record(observed: float, low: float, high: float, errors: dict[str, float]) -
 def test_intervals_that_were_too_narrow_are_called_so_and_the_best_simpler_method_is_named():
     said = record_in_words(record(0.74, 0.82, 0.96, {"mrp": 0.051, "last_result": 0.037, "raw": 0.1}))
     assert said == [
-        f"{COUNTED}, 74 did (90 promised). Intervals were too narrow.",
+        f"{COUNTED}, 74 did (90 promised). Intervals look too narrow.",
         "Release 2 was typically 5.1 points off, more than the best simpler method (last result: 3.7).",
     ]
 
 
-@pytest.mark.parametrize(("observed", "told"), [(0.9, ""), (0.99, " They were too wide.")])
+@pytest.mark.parametrize(("observed", "told"), [(0.9, ""), (0.99, " They look too wide.")])
 def test_good_ones_are_not_blamed(observed: float, told: str):
     (said,) = record_in_words(record(observed, 0.82, 0.96, {}))
     assert said == f"{COUNTED}, {round(100 * observed)} did (90 promised).{told}"
