@@ -6,7 +6,7 @@ import pytest
 
 from api.page import record as record_page
 from tests.api.page.test_pages import QUESTION, words
-from tests.api.world import DISTRICTS, SURVEY, World
+from tests.api.world import DISTRICTS, SURVEY, World, wave_csv
 
 
 def know(world: World, share: float) -> None:
@@ -37,7 +37,7 @@ def test_the_first_screen_learns_of_a_result_that_came_after_it_was_shown(world:
 
 def test_the_band_of_several_releases_is_that_of_their_areas(world: World, monkeypatch: pytest.MonkeyPatch):
     world.release()
-    world.push("w2", start=1000)
+    assert world.push("w2", wave_csv(start=1000)).status_code == 202
     world.work()
     drawn: list[Any] = []
     monkeypatch.setattr(record_page, "calibration_chart", drawn.extend)
@@ -45,4 +45,6 @@ def test_the_band_of_several_releases_is_that_of_their_areas(world: World, monke
 
     world.page(f"{QUESTION}/track-record")
 
+    told = world.get(f"/v1{QUESTION}/track-record").json()["calibration"]
+    assert {row["n_intervals"] for row in told if row["level"] == "district"} == {2 * len(DISTRICTS)}
     assert {point.n for point in drawn} == {len(DISTRICTS)}
