@@ -46,5 +46,6 @@ def test_the_band_of_several_releases_is_that_of_their_areas(world: World, monke
     world.page(f"{QUESTION}/track-record")
 
     told = world.get(f"/v1{QUESTION}/track-record").json()["calibration"]
-    assert {row["n_intervals"] for row in told if row["level"] == "district"} == {2 * len(DISTRICTS)}
+    every = [row for row in told if (row["level"], row["of"]) == ("district", "all")]
+    assert {row["n_intervals"] for row in every} == {2 * len(DISTRICTS)}
     assert {point.n for point in drawn} == {len(DISTRICTS)}
