@@ -31,7 +31,7 @@ from mrp.structure import correlation_root
 if TYPE_CHECKING:
     import pymc as pm
 
-__all__ = ["build_model", "hyper_coords", "hyper_variables", "mixing_variable"]
+__all__ = ["build_model", "correlation_variables", "hyper_coords", "hyper_variables", "mixing_variable"]
 
 
 def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Model":
@@ -138,14 +138,21 @@ def hyper_variables(effect: EffectCoding, hypers: TermHypers) -> tuple[list[Any]
     name, several = sd_name(effect.term), len(effect.columns) > 1
     sd = pm.HalfNormal(name, hypers.scale, dims=f"{effect.term} column" if several else None)
     sds = [sd[j] for j in range(len(effect.columns))] if several else [sd]
+    return sds, correlation_variables(effect, hypers)
+
+
+def correlation_variables(effect: EffectCoding, hypers: TermHypers) -> list[Any]:
+    """Partial correlations of one term, as variables of the model that is being built."""
+    import pymc as pm
+
     if not hypers.shapes:
-        return sds, []
+        return []
     a, b = np.array(hypers.shapes).T
     name, several = correlation_name(effect.term), len(hypers.shapes) > 1
     dims = f"{effect.term} pair" if several else None
     unit = pm.Beta(f"unit {name}", a if several else a[0], b if several else b[0], dims=dims)
     partial = pm.Deterministic(name, 2 * unit - 1, dims=dims)
-    return sds, [partial[j] for j in range(len(hypers.shapes))] if several else [partial]
+    return [partial[j] for j in range(len(hypers.shapes))] if several else [partial]
 
 
 def mixing_variable(name: str, prior: MixingPrior) -> Any:

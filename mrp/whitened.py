@@ -122,11 +122,28 @@ class WhitenedStructure:
         pm.Potential("latent prior", -0.5 * pt.sum(standard**2) - pt.sum(pt.log(pt.diag(pulled))))
         pm.Potential("likelihood", pt.sum(data["y"] * eta - data["n"] * pt.softplus(eta)))
 
-    def declare_root(self, data: Mapping[str, Any]) -> Any:
-        """Declare the sds, correlations and mixing; returns R, an expression: z - mean = R u with u standard normal."""
-        import pymc as pm
+    @property
+    def n_sds(self) -> int:
+        return sum(block.n_sds for block in self.blocks)
 
-        sd: Any = pm.HalfNormal("sd", data["scale"], shape=sum(block.n_sds for block in self.blocks))
+    @property
+    def sd_of(self) -> NDArray[np.int64]:
+        """For each coordinate the position of its sd, -1 for those that have none; shape (coordinate,)."""
+        own = [np.full(self.n_free, -1)]
+        for block, sds, _ in self._places():
+            numbers = np.arange(sds.start, sds.stop) if block.n_sds > 1 else np.full(block.size, sds.start)
+            own.append(np.tile(numbers, block.repeats))
+        return np.concatenate(own)
+
+    def declare_root(self, data: Mapping[str, Any], *, unit: bool = False) -> Any:
+        """Declare the sds, correlations and mixing; returns R, an expression: z - mean = R u with u standard normal.
+
+        ``unit`` leaves out the sds, as if all were 1.
+        """
+        import pymc as pm
+        import pytensor.tensor as pt
+
+        sd: Any = pt.ones(self.n_sds) if unit else pm.HalfNormal("sd", data["scale"], shape=self.n_sds)
         partial: Any = None
         if n_correlations := sum(block.n_correlations for block in self.blocks):
             unit = pm.Beta("unit", data["shapes"][:, 0], data["shapes"][:, 1], shape=n_correlations)

@@ -1,7 +1,7 @@
 """Fit a model of several options with the engine asked for, judge the fit, and turn to NUTS where it does not pass."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mrp.aliasing import data_warnings
 from mrp.categorical.counts import coarsest_options
 from mrp.categorical.design import CategoricalDesign
+from mrp.categorical.hyper import option_hyper_names, option_space
 from mrp.categorical.model import require_categorical_priors
 from mrp.categorical.nuts import sample_categorical_nuts
 from mrp.categorical.posterior import LINK, categorical_dataset, categorical_latents
@@ -19,9 +20,10 @@ from mrp.categorical.poststratification import OptionDraws, option_draws, option
 from mrp.diagnostics import diagnose
 from mrp.electorate import Electorate
 from mrp.errors import SamplingError
+from mrp.evidence import Evidence, evidence_of
 from mrp.fit import Engine
 from mrp.grouping import Grouping
-from mrp.hyper import hyper_space
+from mrp.laplace.elimination import choose_elimination
 from mrp.laplace.engine import LaplaceSettings, laplace_tree
 from mrp.latents import LatentDraws
 from mrp.numbers import require_seed
@@ -43,7 +45,8 @@ __all__ = [
 ]
 
 MOST_COORDINATES = 3000
-"""Of the latents of one model: the engine solves for all of them at once, a second for each step at this size."""
+"""That an engine solves for at once, a second for each step at this size: NUTS for all effects, the Laplace engine for
+those that it does not eliminate in blocks (`mrp.laplace.elimination`)."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -57,6 +60,12 @@ class CategoricalFit:
     verdict: FitVerdict
     engine: Engine
     escalated: tuple[Problem, ...] = ()
+
+    @property
+    def evidence(self) -> Evidence:
+        """What is kept beside the latents, for whoever checks the fit."""
+        found = evidence_of(self.tree, self.design.common, option_space(self.design, self.priors))
+        return replace(found, names=option_hyper_names(self.design))
 
     def diagnostics(self) -> dict[str, Any]:
         """As `mrp.diagnostics.diagnose`, with the reasons for an escalation."""
@@ -97,14 +106,16 @@ def fit_categorical(
     """
     if engine not in ("laplace", "nuts"):
         raise SamplingError(f"there is no engine {engine!r}; take 'laplace' or 'nuts'")
+    if words := _too_large(design, engine):
+        raise SamplingError(words)
     parity = categorical_parity(design, electorate)
     escalated: tuple[Problem, ...] = ()
     if engine == "laplace":
         try:
             tree = fit_categorical_laplace(design, counts, priors, seed=seed, settings=laplace, on_progress=on_progress)
         except SamplingError as error:
-            if words := _too_large(design):
-                raise SamplingError(words) from error
+            if words := _too_large(design, "nuts"):
+                raise SamplingError(f"{error}; but {words}") from error
             escalated = (Problem("newton", str(error)),)
         else:
             latents = categorical_latents(tree, design)
@@ -113,8 +124,11 @@ def fit_categorical(
             # NUTS predicts with the same design: it cannot mend a term that does not move the prediction.
             if verdict.publishable or parity:
                 return CategoricalFit(design, priors, tree, latents, verdict, "laplace")
+            if words := _too_large(design, "nuts"):
+                verdict = replace(verdict, problems=(*verdict.problems, Problem("too-large", words)))
+                return CategoricalFit(design, priors, tree, latents, verdict, "laplace")
             escalated = verdict.problems
-    if words := _too_large(design):
+    if words := _too_large(design, "nuts"):
         raise SamplingError(words)
     tree = sample_categorical_nuts(design, counts, priors, seed=seed, settings=nuts, on_progress=on_progress)
     latents = categorical_latents(tree, design)
@@ -145,12 +159,12 @@ def fit_categorical_laplace(
     report("prepare", 0.0)
     require_seed(seed)
     require_categorical_priors(priors, design)
-    if words := _too_large(design):
+    if words := _too_large(design, "laplace"):
         raise SamplingError(words)
     cells = coarsest_options(design, counts)
     return laplace_tree(
         CategoricalConditional(design, cells, priors),
-        hyper_space(design.common, priors),
+        option_space(design, priors),
         n_latents=design.n_latents,
         named=partial(categorical_dataset, design),
         warnings=data_warnings(design.common, cells),
@@ -197,12 +211,17 @@ def categorical_parity(design: CategoricalDesign, electorate: Electorate) -> tup
     return tuple(problems)
 
 
-def _too_large(design: CategoricalDesign) -> str | None:
-    n = sum(effect.n_coordinates for effect in design.common.effects) * (design.n_options - 1)
+def _too_large(design: CategoricalDesign, engine: Engine) -> str | None:
+    effects = design.common.effects
+    apart = choose_elimination(effects, 1 + len(design.common.coefficient_names)).terms if engine == "laplace" else ()
+    left = [effect for k, effect in enumerate(effects) if k not in apart]
+    n = sum(effect.n_coordinates for effect in left) * (design.n_options - 1)
     if n <= MOST_COORDINATES:
         return None
-    largest = max(design.common.effects, key=lambda effect: effect.size)
+    largest = max(left, key=lambda effect: effect.size)
+    beside = f" beside those of {', '.join(effects[k].term for k in apart)}" if apart else ""
     return (
-        f"the model is too large: {n:,} effects of {design.n_options} options, limit {MOST_COORDINATES:,}; "
-        f"{largest.term} has {largest.size:,} for each option: leave it out, or merge levels or options"
+        f"the model is too large for {engine}: {n:,} effects of {design.n_options} options{beside}, limit "
+        f"{MOST_COORDINATES:,}; {largest.term} has {largest.size:,} for each option: leave it out, or merge levels or "
+        "options"
     )

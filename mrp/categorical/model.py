@@ -6,7 +6,8 @@ Every latent of the binary model, `mrp.model`, is a vector over the K options th
 has the variance sd^2, the vector has the covariance sd^2 (I - 11'/K), with one sd for all options; latents that hang
 together a priori do so in the same way in every direction. No option is a reference, and neither their order nor their
 labels change anything. The difference between two options then has the variance 2 sd^2: of two options the model is
-the binary one with sds larger by the square root of 2.
+the binary one with sds larger by the square root of 2. With an sd for each option the covariance is that of
+`mrp.categorical.design`.
 
 This is the definition; NUTS moves in other coordinates, see `mrp.categorical.nuts`.
 """
@@ -18,10 +19,11 @@ import polars as pl
 
 from mrp.categorical.counts import coarsest_options, count_name
 from mrp.categorical.design import CategoricalDesign
+from mrp.categorical.hyper import option_space
 from mrp.coding import EffectCoding
 from mrp.errors import PriorError
-from mrp.hyper import TermHypers, hyper_space, mixing_name
-from mrp.model import hyper_coords, hyper_variables, mixing_variable
+from mrp.hyper import TermHypers, mixing_name, sd_name
+from mrp.model import correlation_variables, hyper_coords, hyper_variables, mixing_variable
 from mrp.priors import Priors, require_priors
 from mrp.structure import correlation_root, zero_sum_basis
 
@@ -110,9 +112,9 @@ def build_categorical_model(design: CategoricalDesign, counts: pl.DataFrame, pri
             coefficient = pm.ZeroSumNormal("coefficient", sigma=sd[:, None], dims=("predictor", "option"))
             eta = eta + pt.dot(rows.common.x, coefficient)
         entry = 0
-        space = hyper_space(common, priors)
+        space = option_space(design, priors)
         for effect, offset, hypers in zip(common.effects, common.offsets, space.terms, strict=True):
-            value = _effect(effect, hypers, k)
+            value = _effect(effect, hypers, k) if design.sd == "shared" else _effect_by_option(effect, hypers, k)
             for _ in effect.columns:
                 weight, index = rows.common.weight[:, entry], rows.common.index[:, entry]
                 eta = eta + weight[:, None] * value[index - offset]
@@ -164,3 +166,46 @@ def _effect(effect: EffectCoding, hypers: TermHypers, k: int) -> Any:
     by_direction = pm.MvNormal(in_coordinates, np.zeros(width), chol=chol, shape=(n_groups, k - 1, width))
     value = pt.dot(by_direction.dimshuffle(0, 2, 1), zero_sum_basis(k).T)
     return pm.Deterministic(effect.term, value.reshape((effect.size, k)), dims=dims)
+
+
+def _effect_by_option(effect: EffectCoding, hypers: TermHypers, k: int) -> Any:
+    """The same where each option has an sd of its own.
+
+    The coordinates of a mixed map are those of variance 1 along the map.
+    """
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    several = len(effect.columns) > 1
+    sd: Any = pm.HalfNormal(
+        sd_name(effect.term), hypers.scale, dims=(f"{effect.term} column", "option") if several else "option"
+    )
+    sd = sd if several else sd[None]  # (column, option)
+    partial = correlation_variables(effect, hypers)
+    over_options = zero_sum_basis(k)
+    together, along, basis = 1, pt.eye(1), effect.basis
+    spread: Any = np.ones(1)
+    match effect.kind:
+        case "bym2":
+            assert hypers.mixing is not None
+            phi = mixing_variable(mixing_name(effect.term), hypers.mixing)
+            spread = pt.sqrt(1 - phi + phi * effect.directions)
+        case "ar1":
+            together = effect.size
+            along = partial[0] ** np.abs(np.subtract.outer(np.arange(together), np.arange(together)))
+        case "slopes" | "correlated slopes":
+            together = len(effect.columns)
+            root = correlation_root(partial, together) if partial else np.eye(together).tolist()
+            root = pt.stack([pt.stack([pt.as_tensor(one) for one in row]) for row in root])
+            along = pt.dot(root, root.T)
+    sd = pt.broadcast_to(sd, (together, k))
+    covariance: Any = sum(
+        pt.linalg.kron(along * pt.outer(sd[:, o], sd[:, o]), np.outer(over_options[o], over_options[o]))
+        for o in range(k)
+    )
+    size = together * (k - 1)
+    n_groups = effect.n_coordinates // together
+    coordinate = pm.MvNormal(f"{effect.term} coordinate", np.zeros(size), cov=covariance, shape=(n_groups, size))
+    value = spread[:, None] * coordinate.reshape((n_groups * together, k - 1))
+    value = value if basis is None else pt.dot(basis, value)
+    return pm.Deterministic(effect.term, pt.dot(value, over_options.T), dims=(f"{effect.term} level", "option"))
