@@ -13,6 +13,7 @@ import polars as pl
 from mrp.counts import design_effect
 from mrp.design import Design
 from mrp.diagnostics import diagnose
+from mrp.dispersion import Dispersion, needs_nuts, require_dispersion
 from mrp.electorate import Electorate
 from mrp.errors import SamplingError
 from mrp.evidence import Evidence, evidence_of
@@ -89,6 +90,7 @@ def fit_model(
     seed: int,
     nuts: NutsSettings = NutsSettings(),
     laplace: LaplaceSettings = LaplaceSettings(),
+    dispersion: Dispersion = "none",
     on_progress: Callable[[Progress], None] | None = None,
 ) -> FittedModel:
     """Fit, judge, and fit again with NUTS if the Laplace engine does not pass.
@@ -103,6 +105,9 @@ def fit_model(
         "laplace" (seconds) or "nuts" (the reference).
     seed
         Any integer >= 0.
+    dispersion
+        "beta-binomial" where answers come in clusters, whose counts then have to be apart, see `mrp.dispersion`. Only
+        NUTS fits it: asked for with "laplace", it is an escalation.
     on_progress
         As for the engines. If it raises, the fit is stopped.
 
@@ -117,10 +122,12 @@ def fit_model(
         raise SamplingError(f"there is no engine {engine!r}; take 'laplace' or 'nuts'")
     require_seed(seed)
     require_priors(priors, design)
+    require_dispersion(dispersion, "beta-binomial")
+    escalated = needs_nuts(dispersion) if engine == "laplace" else ()
+    engine = "nuts" if escalated else engine
     require_size(design, engine)
     parity = term_parity(design, electorate)
     effect = design_effect(design, counts)
-    escalated: tuple[Problem, ...] = ()
     if engine == "laplace":
         try:
             tree = fit_laplace(design, counts, priors, seed=seed, settings=laplace, on_progress=on_progress)
@@ -136,7 +143,7 @@ def fit_model(
                 verdict = replace(verdict, problems=(*verdict.problems, Problem("too-large", words)))
                 return FittedModel(design, priors, tree, latents, verdict, "laplace", design_effect=effect)
             escalated = verdict.problems
-    tree = sample_nuts(design, counts, priors, seed=seed, settings=nuts, on_progress=on_progress)
+    tree = sample_nuts(design, counts, priors, seed=seed, settings=nuts, dispersion=dispersion, on_progress=on_progress)
     latents, verdict = from_datatree(tree, design), judge_nuts(tree, parity)
     return FittedModel(design, priors, tree, latents, verdict, "nuts", escalated, effect)
 

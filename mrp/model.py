@@ -12,6 +12,8 @@ r"""The model, as PyMC reads it.
     bym2         effect = directions c,  c_j ~ Normal(0, sd (1 - phi + phi s_j)^1/2)
     house, mode  effect ~ Normal(0, sd) given that it sums to zero
 
+Answers in clusters may be over-dispersed: then y is beta-binomial, `mrp.dispersion`.
+
 This is the definition. What NUTS moves in is the same posterior in other coordinates: `mrp.totals`, `mrp.whitened`.
 """
 
@@ -23,6 +25,7 @@ import polars as pl
 from mrp.coding import EffectCoding
 from mrp.counts import require_columns, require_counts
 from mrp.design import Design
+from mrp.dispersion import Dispersion, precision_of, require_clusters, require_dispersion
 from mrp.hyper import TermHypers, correlation_name, hyper_space, mixing_name, sd_name
 from mrp.mixing import MixingPrior
 from mrp.priors import Priors, require_priors
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["build_model", "correlation_variables", "hyper_coords", "hyper_variables", "mixing_variable"]
 
 
-def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Model":
+def build_model(design: Design, counts: pl.DataFrame, priors: Priors, *, dispersion: Dispersion = "none") -> "pm.Model":
     """The definition of the model.
 
     Parameters
@@ -45,6 +48,8 @@ def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Mod
         One row per cell: `Design.cell_columns`, ``n``, ``y``.
     priors
         See `mrp.priors`.
+    dispersion
+        "beta-binomial" for counts of clusters, see `mrp.dispersion`: a row of the counts is then one of these.
 
     Returns
     -------
@@ -53,7 +58,7 @@ def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Mod
         (dims "(1|g) level"), its sd ("sd (1|g)"; dims "... column" for a term with several), its correlation
         ("correlation (x|g)", "autocorrelation ar1(period)") and its mixing ("mixing bym2(district)"), and ``y`` (dims
         "cell"); with fractional counts, which `mrp.counts.coarsest` makes of weighted ones, the potential
-        ``likelihood`` in place of ``y``.
+        ``likelihood`` in place of ``y``. Over-dispersed also ``dispersion`` and ``precision``.
 
     Raises
     ------
@@ -66,6 +71,9 @@ def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Mod
     require_counts(counts)
     require_columns(design, counts)
     require_priors(priors, design)
+    require_dispersion(dispersion, "beta-binomial")
+    if dispersion != "none":
+        require_clusters(counts)
     rows = design.rows(counts)
     levels = {f"{effect.term} level": effect.labels for effect in design.effects}
     coords = {"cell": np.arange(counts.height), "predictor": design.coefficient_names, **levels}
@@ -86,7 +94,12 @@ def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Mod
                 eta = eta + rows.weight[:, entry] * value[rows.index[:, entry] - offset]
                 entry += 1
         n, y = counts["n"].to_numpy(), counts["y"].to_numpy()
-        if n.dtype.kind == "f":  # weighted: no binomial distribution has fractional counts, but its likelihood does
+        if dispersion != "none":
+            of_clusters = pm.HalfNormal("dispersion", priors.dispersion.scale)
+            precision = pm.Deterministic("precision", precision_of(of_clusters))
+            alpha, beta = precision * pm.math.sigmoid(eta), precision * pm.math.sigmoid(-eta)
+            pm.BetaBinomial("y", alpha=alpha, beta=beta, n=n, observed=y, dims="cell")
+        elif n.dtype.kind == "f":  # weighted: no binomial distribution has fractional counts, but its likelihood does
             pm.Potential("likelihood", pt.sum(y * eta - n * pt.softplus(eta)))
         else:
             pm.Binomial("y", n=n, logit_p=eta, observed=y, dims="cell")

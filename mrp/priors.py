@@ -6,7 +6,8 @@ HalfNormal(0.5), which calls differences of a factor of e between levels unusual
 every other sd: structured effects are scaled so that it means the same. Correlations of slopes are LKJ(2), which
 favours none; the autocorrelation r of periods has (r + 1) / 2 ~ Beta(5, 2), which expects opinion to last: 0.43 on
 average, seldom below 0. The share phi of the districts' variance that is alike between neighbours is below a half with
-probability 0.67 (two thirds: Riebler et al. 2016), and the less likely the further from none; see `mrp.mixing`.
+probability 0.67 (two thirds: Riebler et al. 2016), and the less likely the further from none; see `mrp.mixing`. The
+dispersion of answers in clusters, where it is declared, is HalfNormal(0.3): see `mrp.dispersion`.
 """
 
 import math
@@ -45,6 +46,7 @@ class Priors:
     correlation_by_term: Mapping[str, Lkj | AutoBeta | PcMixing] = field(default_factory=dict)
     """Exceptions: a term with slopes → `Lkj`, "ar1(period)" → `AutoBeta`, "bym2(district)" → `PcMixing`."""
     mixing: PcMixing = PcMixing(0.5, 0.67)
+    dispersion: HalfNormal = HalfNormal(0.3)
 
     def __post_init__(self) -> None:
         for name, kind in _DEFAULTS.items():
@@ -156,6 +158,7 @@ _DEFAULTS: Mapping[str, type[Prior]] = {
     "correlation": Lkj,
     "autocorrelation": AutoBeta,
     "mixing": PcMixing,
+    "dispersion": HalfNormal,
 }
 
 
@@ -167,8 +170,8 @@ def parse_priors(text: Mapping[str, str]) -> Priors:
     text
         Term → prior, e.g. ``{"(1|state)": "half_normal(1)", "intercept": "normal(0, 2)"}``, or two for a term with a
         correlation or a mixing: ``{"(gender|educ)": "half_normal(1), lkj(4)"}``. A term may be written in every way
-        that means it, as in a formula. The names "intercept", "coefficient", "sd", "correlation", "autocorrelation" and
-        "mixing" replace the defaults. Empty: the defaults.
+        that means it, as in a formula. The names "intercept", "coefficient", "sd", "correlation", "autocorrelation",
+        "mixing" and "dispersion" replace the defaults. Empty: the defaults.
 
     Raises
     ------

@@ -30,6 +30,7 @@ from scipy.special import logit
 from mrp.coding import EffectCoding, EffectKind
 from mrp.compiled import SampledForm
 from mrp.design import Design
+from mrp.dispersion import Dispersion, dispersion_variables, log_likelihood, precision_of
 from mrp.hyper import hyper_space
 from mrp.mixing import log_density_expression
 from mrp.posterior import posterior_dataset
@@ -95,6 +96,8 @@ class WhitenedStructure:
     n_free: int
     """Intercept and coefficients."""
     blocks: tuple[_Block, ...]
+    is_dispersed: bool = False
+    """Whether answers are those of clusters; see `mrp.dispersion`."""
 
     @property
     def size(self) -> int:
@@ -120,7 +123,13 @@ class WhitenedStructure:
         eta = pt.dot(latent[: self.n_free], data["x"]) + (data["weight"] * latent[data["index"]]).sum(axis=0)
         # Log density of standard normal numbers, plus the log Jacobian of them in eps.
         pm.Potential("latent prior", -0.5 * pt.sum(standard**2) - pt.sum(pt.log(pt.diag(pulled))))
-        pm.Potential("likelihood", pt.sum(data["y"] * eta - data["n"] * pt.softplus(eta)))
+        if self.is_dispersed:
+            dispersion = pm.HalfNormal("dispersion", data["dispersion_scale"][0])
+            answers = pt.stack([data["y"], data["n"] - data["y"]])
+            share = pt.sigmoid(pt.stack([eta, -eta]))
+            pm.Potential("likelihood", log_likelihood(answers, share, precision_of(dispersion)))
+        else:
+            pm.Potential("likelihood", pt.sum(data["y"] * eta - data["n"] * pt.softplus(eta)))
 
     @property
     def n_sds(self) -> int:
@@ -187,7 +196,9 @@ class WhitenedStructure:
             sd, correlation = sd + block.n_sds, correlation + block.n_correlations
 
 
-def whitened_form(design: Design, counts: pl.DataFrame, priors: Priors, start: WarmStart) -> SampledForm:
+def whitened_form(
+    design: Design, counts: pl.DataFrame, priors: Priors, start: WarmStart, *, dispersion: Dispersion = "none"
+) -> SampledForm:
     """Choose coordinates around the most probable values.
 
     Parameters
@@ -196,6 +207,8 @@ def whitened_form(design: Design, counts: pl.DataFrame, priors: Priors, start: W
         As for `mrp.model.build_model`.
     start
         From `mrp.warm_start.warm_start`.
+    dispersion
+        As for `mrp.model.build_model`.
     """
     space = hyper_space(design, priors)
     mean, sd = prior_means(design, priors), prior_sds(design, priors)
@@ -228,7 +241,11 @@ def whitened_form(design: Design, counts: pl.DataFrame, priors: Priors, start: W
     hypers = start.hypers
     correlations, mixings = hypers[space.n_sds : space.first_mixing], hypers[space.first_mixing :]
     free = [np.log(hypers[: space.n_sds]), logit((correlations + 1) / 2), logit(mixings), np.zeros(basis.shape[1])]
-    structure = WhitenedStructure(mean.size, tuple(_block(effect) for effect in design.effects))
+    is_dispersed = dispersion != "none"
+    if is_dispersed:
+        fixed["dispersion_scale"] = np.array([priors.dispersion.scale])
+        free.append(np.log([0.5 * priors.dispersion.scale]))
+    structure = WhitenedStructure(mean.size, tuple(_block(effect) for effect in design.effects), is_dispersed)
     return SampledForm(structure, fixed, cells, np.concatenate(free))
 
 
@@ -253,7 +270,9 @@ def collect_whitened(raw: "DataTree", form: SampledForm, design: Design) -> "Dat
     directions = [f"direction {i + 1} of all latents" for i in range(sampled["eps"].shape[2])]
     return xr.DataTree.from_dict(
         {
-            "posterior": posterior_dataset(design, latents, np.concatenate(hypers, axis=2)),
+            "posterior": posterior_dataset(design, latents, np.concatenate(hypers, axis=2)).assign(
+                dispersion_variables(sampled)
+            ),
             "sampled": sampled[["eps"]].assign_coords({sampled["eps"].dims[2]: directions}),
             "sample_stats": raw["sample_stats"].to_dataset(),
         }

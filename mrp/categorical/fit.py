@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from mrp.aliasing import data_warnings
-from mrp.categorical.counts import coarsest_options
+from mrp.categorical.counts import coarsest_options, option_design_effect
 from mrp.categorical.design import CategoricalDesign
 from mrp.categorical.hyper import option_hyper_names, option_space
 from mrp.categorical.model import require_categorical_priors
@@ -18,6 +18,7 @@ from mrp.categorical.nuts import sample_categorical_nuts
 from mrp.categorical.posterior import LINK, categorical_dataset, categorical_latents
 from mrp.categorical.poststratification import OptionDraws, option_draws, option_draws_many
 from mrp.diagnostics import diagnose
+from mrp.dispersion import Dispersion, needs_nuts, require_dispersion
 from mrp.electorate import Electorate
 from mrp.errors import SamplingError
 from mrp.evidence import Evidence, evidence_of
@@ -60,6 +61,8 @@ class CategoricalFit:
     verdict: FitVerdict
     engine: Engine
     escalated: tuple[Problem, ...] = ()
+    design_effect: float = 1.0
+    """What weights in the likelihood cost, see `mrp.counts`; 1 without weights."""
 
     @property
     def evidence(self) -> Evidence:
@@ -68,8 +71,9 @@ class CategoricalFit:
         return replace(found, names=option_hyper_names(self.design))
 
     def diagnostics(self) -> dict[str, Any]:
-        """As `mrp.diagnostics.diagnose`, with the reasons for an escalation."""
-        return diagnose(self.tree) | {"escalated": [problem.message for problem in self.escalated]}
+        """As `mrp.diagnostics.diagnose`, with the reasons for an escalation and the design effect."""
+        told = {"escalated": [problem.message for problem in self.escalated], "design_effect": self.design_effect}
+        return diagnose(self.tree) | told
 
 
 def fit_categorical(
@@ -82,6 +86,7 @@ def fit_categorical(
     seed: int,
     nuts: NutsSettings = NutsSettings(),
     laplace: LaplaceSettings = LaplaceSettings(),
+    dispersion: Dispersion = "none",
     on_progress: Callable[[Progress], None] | None = None,
 ) -> CategoricalFit:
     """Fit, judge, and fit again with NUTS if the Laplace engine does not pass; see `mrp.fit.fit_model`.
@@ -96,6 +101,9 @@ def fit_categorical(
         "laplace" or "nuts".
     seed
         Any integer >= 0.
+    dispersion
+        "dirichlet-multinomial" where answers come in clusters, whose counts then have to be apart, see
+        `mrp.dispersion`. Only NUTS fits it: asked for with "laplace", it is an escalation.
 
     Raises
     ------
@@ -106,10 +114,13 @@ def fit_categorical(
     """
     if engine not in ("laplace", "nuts"):
         raise SamplingError(f"there is no engine {engine!r}; take 'laplace' or 'nuts'")
+    require_dispersion(dispersion, "dirichlet-multinomial")
+    escalated = needs_nuts(dispersion) if engine == "laplace" else ()
+    engine = "nuts" if escalated else engine
     if words := _too_large(design, engine):
         raise SamplingError(words)
     parity = categorical_parity(design, electorate)
-    escalated: tuple[Problem, ...] = ()
+    effect = option_design_effect(design, counts)
     if engine == "laplace":
         try:
             tree = fit_categorical_laplace(design, counts, priors, seed=seed, settings=laplace, on_progress=on_progress)
@@ -123,16 +134,18 @@ def fit_categorical(
             verdict = judge_laplace(tree, served, parity)
             # NUTS predicts with the same design: it cannot mend a term that does not move the prediction.
             if verdict.publishable or parity:
-                return CategoricalFit(design, priors, tree, latents, verdict, "laplace")
+                return CategoricalFit(design, priors, tree, latents, verdict, "laplace", design_effect=effect)
             if words := _too_large(design, "nuts"):
                 verdict = replace(verdict, problems=(*verdict.problems, Problem("too-large", words)))
-                return CategoricalFit(design, priors, tree, latents, verdict, "laplace")
+                return CategoricalFit(design, priors, tree, latents, verdict, "laplace", design_effect=effect)
             escalated = verdict.problems
     if words := _too_large(design, "nuts"):
         raise SamplingError(words)
-    tree = sample_categorical_nuts(design, counts, priors, seed=seed, settings=nuts, on_progress=on_progress)
+    tree = sample_categorical_nuts(
+        design, counts, priors, seed=seed, settings=nuts, dispersion=dispersion, on_progress=on_progress
+    )
     latents = categorical_latents(tree, design)
-    return CategoricalFit(design, priors, tree, latents, judge_nuts(tree, parity), "nuts", escalated)
+    return CategoricalFit(design, priors, tree, latents, judge_nuts(tree, parity), "nuts", escalated, effect)
 
 
 def fit_categorical_laplace(

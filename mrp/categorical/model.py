@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from mrp.categorical.counts import coarsest_options, count_name
+from mrp.categorical.counts import count_name, option_cells
 from mrp.categorical.design import CategoricalDesign
 from mrp.categorical.hyper import option_space
 from mrp.coding import EffectCoding
+from mrp.dispersion import Dispersion, log_likelihood, precision_of
 from mrp.errors import PriorError
 from mrp.hyper import TermHypers, mixing_name, sd_name
 from mrp.model import correlation_variables, hyper_coords, hyper_variables, mixing_variable
@@ -54,6 +55,8 @@ def require_categorical_priors(priors: Priors, design: CategoricalDesign) -> Non
         priors.correlation,
         priors.autocorrelation,
         priors.correlation_by_term,
+        priors.mixing,
+        priors.dispersion,
     )
     require_priors(common, design.common)
     for term in own:
@@ -66,7 +69,9 @@ def require_categorical_priors(priors: Priors, design: CategoricalDesign) -> Non
             )
 
 
-def build_categorical_model(design: CategoricalDesign, counts: pl.DataFrame, priors: Priors) -> "pm.Model":
+def build_categorical_model(
+    design: CategoricalDesign, counts: pl.DataFrame, priors: Priors, *, dispersion: Dispersion = "none"
+) -> "pm.Model":
     """The definition of the model.
 
     Parameters
@@ -77,12 +82,15 @@ def build_categorical_model(design: CategoricalDesign, counts: pl.DataFrame, pri
         As `mrp.categorical.counts.collapse_options` makes them.
     priors
         See `mrp.priors`; the coefficient of an option's own column goes by its term, such as "own(past)".
+    dispersion
+        "dirichlet-multinomial" for counts of clusters, see `mrp.dispersion`: a row of the counts is then one of these.
 
     Returns
     -------
     pymc.Model
         Variables as those of `mrp.model.build_model`, with the dimension "option" last, ``own`` (dims "own term") and
-        ``y`` (dims "cell", "option").
+        ``y`` (dims "cell", "option"). With fractional counts, those of weights, and of over-dispersed ones, the
+        potential ``likelihood`` is in place of ``y``.
 
     Raises
     ------
@@ -92,7 +100,7 @@ def build_categorical_model(design: CategoricalDesign, counts: pl.DataFrame, pri
     import pymc as pm
     import pytensor.tensor as pt
 
-    counts = coarsest_options(design, counts)
+    counts = option_cells(design, counts, dispersion)
     require_categorical_priors(priors, design)
     common, k = design.common, design.n_options
     rows = design.rows(counts)
@@ -126,9 +134,16 @@ def build_categorical_model(design: CategoricalDesign, counts: pl.DataFrame, pri
         # What does not stand is not chosen: its probability is exactly 0, and has no gradient.
         eta = pt.switch(np.isfinite(rows.offset), eta, -np.inf)
         y = counts.select(map(count_name, design.options)).to_numpy()
-        pm.Multinomial(
-            "y", n=counts["n"].to_numpy(), p=pm.math.softmax(eta, axis=1), observed=y, dims=("cell", "option")
-        )
+        n, share = counts["n"].to_numpy(), pm.math.softmax(eta, axis=1)
+        if dispersion != "none":
+            of_clusters = pm.HalfNormal("dispersion", priors.dispersion.scale)
+            precision = pm.Deterministic("precision", precision_of(of_clusters))
+            pm.Potential("likelihood", log_likelihood(y.T, share.T, precision))
+        elif n.dtype.kind == "f":  # weighted: no distribution has fractional counts, but its likelihood does
+            chosen = y > 0
+            pm.Potential("likelihood", pt.sum(y * pt.log(pt.switch(chosen, share, 1.0))))
+        else:
+            pm.Multinomial("y", n=n, p=share, observed=y, dims=("cell", "option"))
     return model
 
 

@@ -24,12 +24,13 @@ from scipy import linalg
 from scipy.special import logit
 
 from mrp.aliasing import data_warnings
-from mrp.categorical.counts import coarsest_options, count_name
+from mrp.categorical.counts import count_name, option_cells
 from mrp.categorical.design import CategoricalDesign, SharedSd
 from mrp.categorical.hyper import option_sds, option_space
 from mrp.categorical.model import require_categorical_priors
 from mrp.categorical.posterior import categorical_dataset
 from mrp.compiled import SampledForm
+from mrp.dispersion import Dispersion, dispersion_variables, log_likelihood, precision_of
 from mrp.errors import SamplingError
 from mrp.hyper import hyper_space
 from mrp.numbers import require_seed
@@ -56,6 +57,7 @@ class CategoricalStructure:
     n_options: int
     n_own: int
     sd: SharedSd
+    is_dispersed: bool
 
     def declare(self, data: Mapping[str, Any]) -> None:
         """Declare ``sd``, ``unit`` and ``phi`` if there are any, ``eps``, and ``moved``, the coordinates.
@@ -93,16 +95,25 @@ class CategoricalStructure:
         top = pt.max(eta, axis=0)
         total = top + pt.log(pt.sum(data["stands"] * pt.exp(eta - top), axis=0))
         pm.Potential("latent prior", -0.5 * pt.sum(standard**2))
-        pm.Potential("likelihood", pt.sum(data["y"] * eta) - pt.sum(data["n"] * total))
+        if self.is_dispersed:
+            dispersion = pm.HalfNormal("dispersion", data["dispersion_scale"][0])
+            share = data["stands"] * pt.exp(eta - total)
+            pm.Potential("likelihood", log_likelihood(data["y"], share, precision_of(dispersion)))
+        else:
+            pm.Potential("likelihood", pt.sum(data["y"] * eta) - pt.sum(data["n"] * total))
 
 
-def categorical_form(design: CategoricalDesign, counts: pl.DataFrame, priors: Priors) -> SampledForm:
+def categorical_form(
+    design: CategoricalDesign, counts: pl.DataFrame, priors: Priors, *, dispersion: Dispersion = "none"
+) -> SampledForm:
     """Choose coordinates around the most probable values, found by the Laplace engine.
 
     Parameters
     ----------
     design, counts, priors
-        As for `mrp.categorical.model.build_categorical_model`; counts as `coarsest_options` makes them.
+        As for `mrp.categorical.model.build_categorical_model`; counts as `option_cells` makes them.
+    dispersion
+        As for the model.
     """
     from mrp.categorical.conditional import CategoricalConditional
     from mrp.laplace.explore import most_probable
@@ -153,7 +164,11 @@ def categorical_form(design: CategoricalDesign, counts: pl.DataFrame, priors: Pr
     sd, others = np.log(hypers[: space.n_sds]), [logit((correlations + 1) / 2), logit(mixings)]
     # Sds of each option are declared last.
     ordered = [sd, *others, np.zeros(n)] if design.sd == "shared" else [*others, np.zeros(n), sd]
-    structure = CategoricalStructure(binary.structure, k, n_own, design.sd)
+    is_dispersed = dispersion != "none"
+    if is_dispersed:
+        fixed["dispersion_scale"] = np.array([priors.dispersion.scale])
+        ordered.append(np.log([0.5 * priors.dispersion.scale]))
+    structure = CategoricalStructure(binary.structure, k, n_own, design.sd, is_dispersed)
     return SampledForm(structure, fixed, cells, np.concatenate(ordered))
 
 
@@ -203,6 +218,7 @@ def sample_categorical_nuts(
     *,
     seed: int,
     settings: NutsSettings = NutsSettings(),
+    dispersion: Dispersion = "none",
     on_progress: Callable[[Progress], None] | None = None,
 ) -> "DataTree":
     """Draw from the posterior of a model of several options; see `mrp.nuts.sample_nuts`.
@@ -219,9 +235,9 @@ def sample_categorical_nuts(
     settings.check()
     require_seed(seed)
     require_categorical_priors(priors, design)
-    cells = coarsest_options(design, counts)
+    cells = option_cells(design, counts, dispersion)
     first, second = np.random.SeedSequence(seed).spawn(2)
-    form = categorical_form(design, cells, priors)
+    form = categorical_form(design, cells, priors, dispersion=dispersion)
     return sample_form(
         form,
         partial(_collect, form=form, design=design),
@@ -254,7 +270,9 @@ def _collect(raw: "DataTree", form: SampledForm, design: CategoricalDesign) -> "
     labels = [f"direction {i + 1} of all latents" for i in range(sampled["eps"].shape[2])]
     return xr.DataTree.from_dict(
         {
-            "posterior": categorical_dataset(design, latents, np.concatenate(hypers, axis=2)),
+            "posterior": categorical_dataset(design, latents, np.concatenate(hypers, axis=2)).assign(
+                dispersion_variables(sampled)
+            ),
             "sampled": sampled[["eps"]].assign_coords({sampled["eps"].dims[2]: labels}),
             "sample_stats": raw["sample_stats"].to_dataset(),
         }
