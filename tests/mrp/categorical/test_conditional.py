@@ -26,6 +26,7 @@ INTERVIEWS = parties.poll(DESIGN, n=400, seed=3).interviews
 COUNTS = counted(DESIGN, INTERVIEWS)
 BY_OPTION = design(sd="by option")
 SD = np.array([0.5, 0.3])
+MAP = maps.on_map(polls.WORLD, maps.EIGHT)
 
 
 def free_values(vectors: np.ndarray, *, axes: int = 1) -> np.ndarray:
@@ -45,6 +46,7 @@ def gaps(of: CategoricalDesign, counts: pl.DataFrame, priors: Priors, *, n: int)
     for seed in range(n):
         sd = rng.uniform(0.1, 1.5, space.n_sds)
         r = rng.uniform(-0.7, 0.7, len(space.shapes))
+        phi = rng.uniform(0.2, 0.8, len(space.mixings))
         at = parties.latents(of, seed=seed)
         # What is structured has to be what its coordinates can make.
         at = conditional.latents(conditional.points(at[None]))[0]
@@ -71,14 +73,17 @@ def gaps(of: CategoricalDesign, counts: pl.DataFrame, priors: Priors, *, n: int)
                     point[f"{term}_zerosum__"] = free_values(values)
                 case "zero-sum":
                     point[f"{term}_zerosum__"] = free_values(values, axes=2)
-                case "rw1" | "rw2":
+                case "rw1" | "rw2" | "icar" | "bym2":
                     coordinates = np.linalg.lstsq(effect.basis, values, rcond=None)[0]
                     point[f"{term} coordinate_zerosum__"] = free_values(coordinates)
                 case _:
                     width = effect.size if effect.kind == "ar1" else len(effect.columns)
                     directions = (values @ zero_sum_basis(k)).reshape(-1, width, k - 1)
                     point[f"{term} coordinate"] = directions.transpose(0, 2, 1)
-        engine = float(conditional.log_joint(at[None], np.concatenate([sd, r]))[0])
+            if hypers.mixing is not None:
+                point[f"mixing {term}_logodds__"] = np.log(phi / (1 - phi))[0]
+                prior += float(hypers.mixing.log_density(phi[0]))
+        engine = float(conditional.log_joint(at[None], np.concatenate([sd, r, phi]))[0])
         found.append(float(log_density(point)) - engine - prior)
     return found
 
@@ -95,11 +100,13 @@ def test_the_log_joint_is_that_of_the_pymc_model_up_to_one_constant():
         "rw1(age) + house(pollster) + (1 + sex|age)",
         "ar1(period) + (0 + lean|region)",
         "(1|age) + (1 + sex|district) + rw1(period|district)",
+        "icar(district) + (1|age)",
+        "bym2(district) + (1|age)",
     ],
 )
 def test_so_it_is_with_every_kind_of_term(formula: str):
     options = Options(("yes", "no", "perhaps"))
-    of = build_categorical_design(formula, polls.WORLD, options, observed=polls.OBSERVED)
+    of = build_categorical_design(formula, MAP, options, observed=polls.OBSERVED)
     interviews = polls.poll(n=200, seed=4)
     third = np.random.default_rng(1).random(interviews.height) < 0.3
     interviews = interviews.with_columns(vote=pl.when(pl.Series(third)).then(pl.lit("perhaps")).otherwise("answer"))
@@ -276,8 +283,7 @@ def by_option_gaps(of: CategoricalDesign, counts: pl.DataFrame, *, n: int) -> li
 )
 def test_with_sds_by_option_the_log_joint_and_the_gradient_are_those_of_the_pymc_model(formula: str):
     options = Options(("yes", "no", "perhaps"))
-    world = maps.on_map(polls.WORLD, ((0, 1), (1, 2), (2, 3)))
-    of = build_categorical_design(formula, world, options, sd="by option", observed=polls.OBSERVED)
+    of = build_categorical_design(formula, MAP, options, sd="by option", observed=polls.OBSERVED)
     interviews = polls.poll(n=200, seed=4)
     third = np.random.default_rng(1).random(interviews.height) < 0.3
     interviews = interviews.with_columns(vote=pl.when(pl.Series(third)).then(pl.lit("perhaps")).otherwise("answer"))
