@@ -65,6 +65,11 @@ class Design:
     """Terms of the formula that the interviews cannot support yet, and why, in words; see `mrp.one_level`."""
 
     @property
+    def common(self) -> "Design":
+        """Itself: designs of other kinds of questions have one of these inside."""
+        return self
+
+    @property
     def cell_columns(self) -> tuple[str, ...]:
         """Columns of the frame that the model reads; two cells that agree in these have the same prediction."""
         return tuple(self.keys)

@@ -19,6 +19,7 @@ from mrp.categorical.poststratification import OptionDraws, option_draws, option
 from mrp.diagnostics import diagnose
 from mrp.electorate import Electorate
 from mrp.errors import SamplingError
+from mrp.evidence import Evidence, evidence_of
 from mrp.fit import Engine
 from mrp.grouping import Grouping
 from mrp.hyper import hyper_space
@@ -57,6 +58,11 @@ class CategoricalFit:
     verdict: FitVerdict
     engine: Engine
     escalated: tuple[Problem, ...] = ()
+
+    @property
+    def evidence(self) -> Evidence:
+        """What is kept beside the latents, for whoever checks the fit."""
+        return evidence_of(self.tree, self.design.common, hyper_space(self.design.common, self.priors))
 
     def diagnostics(self) -> dict[str, Any]:
         """As `mrp.diagnostics.diagnose`, with the reasons for an escalation."""

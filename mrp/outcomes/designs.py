@@ -1,0 +1,79 @@
+"""Stored designs of every kind: read back, asked for draws of areas and groups."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrp.categorical.design import CategoricalDesign
+from mrp.categorical.poststratification import OptionDraws, option_draws_many
+from mrp.design import Design
+from mrp.electorate import Electorate
+from mrp.grouping import Grouping
+from mrp.latents import LatentDraws
+from mrp.poststratification import area_draws_many
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["SHARE", "AnyDesign", "dataset_of", "default_draws", "design_from_json", "draws_many", "estimands"]
+
+type AnyDesign = Design | CategoricalDesign
+
+SHARE = "share"
+"""The estimand of a binary question: the share of the option that was counted, whose name its design does not know."""
+
+
+def design_from_json(value: Mapping[str, Any]) -> AnyDesign:
+    """Read what ``to_json`` of a design wrote.
+
+    Raises
+    ------
+    DrawsError
+        If it has another format version.
+    """
+    if value.get("kind") == "categorical":
+        return CategoricalDesign.from_json(value)
+    return Design.from_json(value)
+
+
+def estimands(design: AnyDesign) -> tuple[str, ...]:
+    """Names of what is estimated, in the order of the draws."""
+    return design.options if isinstance(design, CategoricalDesign) else (SHARE,)
+
+
+def draws_many(
+    latents: LatentDraws,
+    design: AnyDesign,
+    electorate: Electorate,
+    groupings: Sequence[Grouping],
+    *,
+    at: Mapping[str, str] | None = None,
+) -> tuple[OptionDraws, ...]:
+    """Draws of every estimand for several breakdowns of the population, in one pass over its cells.
+
+    Parameters and errors as those of `mrp.poststratification.area_draws_many`.
+    """
+    if isinstance(design, CategoricalDesign):
+        return option_draws_many(latents, design, electorate, groupings, at=at)
+    return tuple(
+        OptionDraws(one.areas, (SHARE,), one.draws[:, :, None], one.n_chains, one.points, one.fit)
+        for one in area_draws_many(latents, design, electorate, groupings, at=at)
+    )
+
+
+def default_draws(latents: LatentDraws, design: AnyDesign, electorate: Electorate) -> tuple[OptionDraws, ...]:
+    """Draws of what every release is asked first: the nation, all districts, every demographic by itself."""
+    breakdowns = [(), (electorate.district,), *((name,) for name in electorate.demographics)]
+    return draws_many(latents, design, electorate, [Grouping(by=by) for by in breakdowns])
+
+
+def dataset_of(design: AnyDesign, latents: NDArray[np.floating[Any]], hypers: NDArray[np.float64]) -> "xr.Dataset":
+    """Draws by the names that the model gives them; see `mrp.posterior.posterior_dataset`."""
+    from mrp.categorical.posterior import categorical_dataset
+    from mrp.posterior import posterior_dataset
+
+    if isinstance(design, CategoricalDesign):
+        return categorical_dataset(design, latents, hypers)
+    return posterior_dataset(design, latents, hypers)

@@ -1,0 +1,94 @@
+"""Questions of every kind on one path: declared, counted, written down and read again, fitted, answered."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+from numpy.testing import assert_array_equal
+from polars.testing import assert_frame_equal
+
+from mrp import Grouping, Priors, collapse
+from mrp.categorical import option_draws
+from mrp.design import build_design
+from mrp.errors import DrawsError
+from mrp.evidence import Evidence, kept_tree
+from mrp.laplace.engine import LaplaceSettings
+from mrp.outcomes import (
+    BinaryOutcome,
+    CategoricalOutcome,
+    dataset_of,
+    default_draws,
+    design_from_json,
+    draws_many,
+    estimands,
+    outcome_from_json,
+)
+from mrp.poststratification import area_draws
+from tests.mrp.categorical import parties
+
+FEW = LaplaceSettings(points=60, draws=200)
+INTERVIEWS = parties.poll(parties.design(), n=800, seed=3).interviews
+
+
+def written(value: object) -> object:
+    return json.loads(json.dumps(value))
+
+
+def test_several_options_by_the_common_path_are_those_of_their_own():
+    outcome = outcome_from_json(written(CategoricalOutcome(parties.OPTIONS).to_json()))
+    assert outcome == CategoricalOutcome(parties.OPTIONS)
+    assert outcome.check(parties.FORMULA, parties.WORLD) == ()
+    design = outcome.build(parties.FORMULA, parties.WORLD)
+    outcome.check_priors(Priors(), design)
+    counts = outcome.collapse(INTERVIEWS, by=design.count_columns, answer="vote")
+    halves = [
+        outcome.collapse(one, by=design.count_columns, answer="vote") for one in (INTERVIEWS[:300], INTERVIEWS[300:])
+    ]
+    assert_frame_equal(outcome.add(halves, design.count_columns), counts)
+
+    fitted = outcome.fit(design, parties.WORLD, counts, Priors(), engine="laplace", seed=1, laplace=FEW)
+    read = design_from_json(written(design.to_json()))
+    assert estimands(read) == parties.PARTIES
+    (drawn,) = draws_many(fitted.latents, read, parties.WORLD, [Grouping(by=("district",))])
+    assert_array_equal(drawn.draws, option_draws(fitted.latents, design, parties.WORLD, by=("district",)).draws)
+    nation, *_ = default_draws(fitted.latents, read, parties.WORLD)
+    assert nation.draws.shape == (200, 1, len(parties.PARTIES))
+
+    evidence = Evidence.from_bytes(fitted.evidence.to_bytes())
+    tree = kept_tree(fitted.latents, evidence, read.common, named=lambda *args: dataset_of(read, *args))
+    for name in fitted.tree["posterior"].data_vars:
+        ours, kept = fitted.tree["posterior"][name], tree["posterior"][name]
+        assert ours.dims == kept.dims
+        np.testing.assert_allclose(ours, kept, rtol=1e-5, atol=1e-6)
+
+
+def test_one_option_by_the_common_path_is_that_of_a_binary_question():
+    outcome = outcome_from_json(written(BinaryOutcome(("Left", "else")).to_json()))
+    formula = "lean + (1|district) + (1|age)"
+    assert outcome.check(formula, parties.WORLD) == ()
+    design = outcome.build(formula, parties.WORLD)
+    two = INTERVIEWS.with_columns(vote=pl.when(pl.col("vote") == "Left").then(pl.col("vote")).otherwise(pl.lit("else")))
+    counts = outcome.collapse(two, by=design.count_columns, answer="vote")
+    assert_frame_equal(counts, collapse(two, by=design.count_columns, answer="vote", option="Left"))
+
+    fitted = outcome.fit(design, parties.WORLD, counts, Priors(), engine="laplace", seed=1, laplace=FEW)
+    read = design_from_json(written(design.to_json()))
+    assert estimands(read) == ("share",)
+    (drawn,) = draws_many(fitted.latents, read, parties.WORLD, [Grouping(by=("district",))])
+    alone = area_draws(fitted.latents, build_design(formula, parties.WORLD), parties.WORLD, by=("district",))
+    assert_array_equal(drawn.of("share").draws, alone.draws)
+
+
+def test_what_stops_a_formula_is_told_in_words():
+    outcome = CategoricalOutcome(parties.OPTIONS)
+    (problem,) = outcome.check("own(log(future)) + (1|district)", parties.WORLD)
+    assert "future" in problem
+    assert outcome.check("(1|districts)", parties.WORLD)
+    (problem,) = BinaryOutcome(("a", "b")).check("own(log(past))", parties.WORLD)
+    assert "own" in problem
+
+
+def test_a_kind_that_is_not_known_is_refused():
+    with pytest.raises(DrawsError, match="'tomorrow'"):
+        outcome_from_json({"kind": "tomorrow"})
