@@ -114,8 +114,12 @@ def with_systematic_error[D: AnyDesign](
 def national_sd_of(errors: Sequence[float], shares: Sequence[float], sds: Sequence[float]) -> float:
     """The scale that a record of past errors suggests.
 
-    Each error e of a share p, whose fit thought its standard deviation was v, is scaled to a share of one half:
-    e / (4 p (1 - p)). Of the mean square of those the fits' own variance is taken off.
+    An error e of a share p, whose fit thought that its standard deviation was v, is expected to have the variance
+    v^2 + (4 p (1 - p) scale)^2. Of all errors together
+
+        scale^2 = sum(e^2 - v^2) / sum((4 p (1 - p))^2),
+
+    so that small shares, which say little of it, count little.
 
     Parameters
     ----------
@@ -143,4 +147,4 @@ def national_sd_of(errors: Sequence[float], shares: Sequence[float], sds: Sequen
     if e.size < 2:
         raise FrameError(f"{e.size} past errors are too few for a scale; 2 or more are needed")
     slope = 4 * p * (1 - p)
-    return float(np.sqrt(max(0.0, np.mean((e**2 - v**2) / slope**2))))
+    return float(np.sqrt(max(0.0, (e**2 - v**2).sum() / (slope**2).sum())))

@@ -94,8 +94,11 @@ def test_a_district_where_nobody_lives_has_no_say():
 def test_a_scale_from_a_record_by_hand():
     # Errors of 4 and -2 points on halves, fits that expected 1 point: sqrt((16 + 4) / 2 - 1) = 3 points.
     assert_allclose(national_sd_of([0.04, -0.02], [0.5, 0.5], [0.01, 0.01]), 0.03)
-    # On a share of one tenth the same error is 1 / 0.36 as large.
+    # On a share of one tenth the same error is 1 / 0.36 as large; beside one half it counts 0.36^2 as much.
     assert_allclose(national_sd_of([0.04, 0.04], [0.1, 0.1], [0.0, 0.0]), 0.04 / 0.36)
+    assert_allclose(
+        national_sd_of([0.03, 0.04], [0.5, 0.1], [0.0, 0.0]), np.sqrt((0.0009 + 0.0016) / (1 + 0.36**2))
+    )
     assert national_sd_of([0.01, -0.01], [0.5, 0.5], [0.02, 0.02]) == 0
 
 
