@@ -3,12 +3,15 @@
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import optimize, stats
 
 from mrp.categorical import count_name
 from mrp.design import build_design
 from mrp.hyper import hyper_space
+from mrp.laplace import dense
 from mrp.laplace.conditional import Conditional
 from mrp.laplace.dense import DenseConditional
 from mrp.ordinal import OrdinalDesign, build_ordinal_design, coarsest_ordinal
@@ -68,7 +71,9 @@ def gaps(of: OrdinalDesign, counts: pl.DataFrame, priors: Priors, *, n: int) -> 
                     import pytensor.tensor as pt
                     from pymc.distributions.transforms import ZeroSumTransform
 
-                    point[f"{term}_zerosum__"] = np.asarray(ZeroSumTransform((-1,)).forward(pt.as_tensor(values)).eval())
+                    point[f"{term}_zerosum__"] = np.asarray(
+                        ZeroSumTransform((-1,)).forward(pt.as_tensor(values)).eval()
+                    )
                 case "rw1" | "rw2":
                     point[f"{term} coordinate"] = np.linalg.lstsq(effect.basis, values, rcond=None)[0]
                 case _:
@@ -179,6 +184,36 @@ def test_the_mode_is_found_from_where_the_density_is_not_concave():
 
     again = engine.mode(SD, replace(mode, point=far))
     assert_allclose(again.point, mode.point, atol=1e-3)
+
+
+def test_draws_with_two_sds_have_the_weights_of_their_density():
+    """Nobody chose the highest: weights of the draws average to the same as those of normal draws, and vary less."""
+    interviews = scales.poll(DESIGN, n=600, seed=3).interviews.filter(pl.col("view") != SCALE[-1])
+    engine = conditional(DESIGN, counted(DESIGN, interviews), Priors())
+    noise = np.random.default_rng(1).standard_normal((4000, engine.n_coordinates))
+    _, log_ratio = engine.draw(SD, engine.mode(SD), noise)
+    weight = np.exp(log_ratio - log_ratio.max())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dense, "_SKEW", np.inf)
+        _, of_normal = engine.draw(SD, engine.mode(SD), noise)
+    plain = np.exp(of_normal - log_ratio.max())
+
+    error = np.hypot(plain.std(), weight.std()) / np.sqrt(4000)
+    assert abs(plain.mean() - weight.mean()) < 4 * error
+    assert weight.std() / weight.mean() < 0.5 < plain.std() / plain.mean()
+
+
+@given(st.floats(0.3, 3), st.floats(0.3, 3))
+def test_the_split_normal_density_is_that_of_its_draws(below: float, above: float):
+    """The normal numbers that are turned into these have the density of these times the derivative."""
+    noise = np.linspace(-4, 4, 2001)
+    value, log_density = dense._split_normal(noise, below, above)
+
+    assert (np.diff(value) > 0).all()
+    slope = np.gradient(value, noise)
+    inside = np.abs(value) > 0.02  # where the sd changes, so does the slope
+    assert_allclose((log_density + np.log(slope) + 0.5 * noise**2)[inside][2:-2], 0, atol=2e-3)
 
 
 def test_two_options_are_the_binary_model():
