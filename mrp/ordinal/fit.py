@@ -15,9 +15,9 @@ from mrp.diagnostics import diagnose
 from mrp.electorate import Electorate
 from mrp.errors import SamplingError
 from mrp.evidence import Evidence, evidence_of
-from mrp.fit import Engine
 from mrp.grouping import Grouping
 from mrp.hyper import hyper_space
+from mrp.judged import Engine, Engines, fit_and_judge, require_engine
 from mrp.laplace.engine import LaplaceSettings, laplace_tree
 from mrp.latents import LatentDraws
 from mrp.numbers import require_seed
@@ -30,7 +30,7 @@ from mrp.ordinal.poststratification import ordinal_draws, ordinal_draws_many
 from mrp.parity import term_parity
 from mrp.priors import Priors, require_priors
 from mrp.progress import Progress, Reporter
-from mrp.verdict import FitVerdict, Problem, judge_laplace, judge_nuts
+from mrp.verdict import FitVerdict, Problem
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -95,30 +95,26 @@ def fit_ordinal(
     SamplingError
         If there is no such engine, the seed is none, the model is too large, or NUTS cannot start.
     """
-    if engine not in ("laplace", "nuts"):
-        raise SamplingError(f"there is no engine {engine!r}; take 'laplace' or 'nuts'")
+    require_engine(engine)
     require_seed(seed)
     require_priors(priors, design.common)
-    parity = ordinal_parity(design, electorate)
-    escalated: tuple[Problem, ...] = ()
-    if engine == "laplace":
-        try:
-            tree = fit_ordinal_laplace(design, counts, priors, seed=seed, settings=laplace, on_progress=on_progress)
-        except SamplingError as error:
-            if words := _too_large(design):
-                raise SamplingError(words) from error
-            escalated = (Problem("newton", str(error)),)
-        else:
-            latents = ordinal_latents(tree, design)
-            served = [one.by_option() for one in default_ordinal_estimates(latents, design, electorate)]
-            verdict = judge_laplace(tree, served, parity)
-            # NUTS predicts with the same design: it cannot mend a term that does not move the prediction.
-            if verdict.publishable or parity:
-                return OrdinalFit(design, priors, tree, latents, verdict, "laplace")
-            escalated = verdict.problems
-    tree = sample_ordinal_nuts(design, counts, priors, seed=seed, settings=nuts, on_progress=on_progress)
-    latents = ordinal_latents(tree, design)
-    return OrdinalFit(design, priors, tree, latents, judge_nuts(tree, parity), "nuts", escalated)
+    if words := _too_large(design):
+        raise SamplingError(words)
+    judged = fit_and_judge(
+        Engines(
+            laplace=lambda: fit_ordinal_laplace(
+                design, counts, priors, seed=seed, settings=laplace, on_progress=on_progress
+            ),
+            nuts=lambda: sample_ordinal_nuts(design, counts, priors, seed=seed, settings=nuts, on_progress=on_progress),
+            latents=lambda tree: ordinal_latents(tree, design),
+            estimates=lambda latents: tuple(
+                one.by_option() for one in default_ordinal_estimates(latents, design, electorate)
+            ),
+        ),
+        engine=engine,
+        parity=ordinal_parity(design, electorate),
+    )
+    return OrdinalFit(design, priors, judged.tree, judged.latents, judged.verdict, judged.engine, judged.escalated)
 
 
 def fit_ordinal_laplace(
