@@ -50,7 +50,7 @@ _MANY, _PAIRS = 1000, 2
 
 # Extra latents whose mode is further from their mean than this, in sds, are drawn with two sds, told by how far the
 # exact density has fallen at some distances.
-_SKEW, _FAR, _WIDEST = 0.05, (1.5, 3.0, 5.0, 7.0), 3.0
+_SKEW, _FAR, _WIDEST = 0.1, (1.5, 3.0, 5.0, 7.0), 3.0
 
 
 class Likelihood(Protocol):

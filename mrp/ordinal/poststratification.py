@@ -73,17 +73,22 @@ def ordinal_draws_many(
     cells, grouped = grouped_cells(design, electorate, groupings, at)
     weights = area_weights(cells["n_people"].to_numpy(), grouped)
     n_cuts, n_draws = design.n_options - 1, latents.draws.shape[0]
-    above = np.zeros((n_cuts + 2, weights.shape[0], n_draws))
-    _add_up(above[1:-1], latents.draws, design.rows(cells), weights)
-    above[0] = 1.0
-    # Of single precision: an option of next to nothing may seem to have less.
-    np.minimum.accumulate(np.clip(above, 0, 1, out=above), axis=0, out=above)
-    return drawn_options(-np.diff(above, axis=0), [areas for _, areas in grouped], design.options, latents)
+    above = np.zeros((n_cuts, weights.shape[0], n_draws))
+    _add_up(above, latents.draws, design.rows(cells), weights)
+    return drawn_options(_between(above), [areas for _, areas in grouped], design.options, latents)
 
 
 def mean_scores(drawn: OptionDraws, scores: Sequence[float] | None = None) -> AreaDraws:
     """Draws of the mean of the options' scores; see `OptionDraws.mean`."""
     return drawn.mean(scores)
+
+
+def _between(above: Floats) -> Floats:
+    """Shares of the options from those above each cutpoint, along the first axis."""
+    # Of single precision: more than all may seem to be above a cutpoint, or more than above the one before.
+    in_order = np.minimum.accumulate(np.clip(above, 0, 1), axis=0)
+    ends = np.zeros_like(above[:1])
+    return -np.diff(np.concatenate([ends + 1, in_order, ends]), axis=0)
 
 
 def _add_up(above: Floats, draws: NDArray[np.float32], rows: DesignRows, weights: sparse.csc_array) -> None:

@@ -290,6 +290,10 @@ def test_a_sampled_form_has_the_density_of_the_model_up_to_a_constant():
     moved = model.compile_fn(expression, inputs=model.value_vars, mode="FAST_COMPILE")
     engine, space, rng, found = conditional(), hyper_space(DESIGN.common, PRIORS), np.random.default_rng(1), []
     information = form.fixed["information"]
+    # At 0, and at the sds where it starts, is the mode: only speed depends on it.
+    start = np.exp(form.start[:2])
+    centre = np.asarray(moved({"sd_log__": form.start[:2], "eps": form.start[2:]})) + form.fixed["mean"]
+    assert_allclose(centre, engine.mode(start).point, atol=2e-3)
     for _ in range(4):
         sd, eps = rng.uniform(0.1, 1.0, 2), rng.standard_normal(engine.n_coordinates)
         values = {"sd_log__": np.log(sd), "eps": eps}

@@ -25,6 +25,7 @@ from mrp.ordinal import (
     mean_scores,
     ordinal_draws,
     ordinal_latents,
+    poststratification,
     sample_ordinal_nuts,
 )
 from mrp.ordinal.conditional import ordinal_conditional
@@ -77,6 +78,8 @@ def test_shares_of_options_with_next_to_nothing_are_not_negative():
 
     assert (shares >= 0).all()
     assert_allclose(shares.sum(axis=2), 1, rtol=1e-12)
+    # As rounding may have it, however seldom.
+    assert_allclose(poststratification._between(np.array([1.0000001, 0.3, 0.3000001, -1e-9])), [0, 0.7, 0, 0.3, 0])
 
 
 def test_the_mean_of_scores_is_that_of_shares():
@@ -226,8 +229,6 @@ def test_every_term_moves_its_cells_and_one_that_is_forgotten_is_found(monkeypat
     assert ordinal_parity(DESIGN, WORLD) == ()
     assert ordinal_parity(design(options=("no", "yes")), WORLD) == ()
 
-    from mrp.ordinal import poststratification
-
     kept = poststratification.linear_predictor
 
     def forgets(by_latent, rows, start, stop, *, out):
@@ -242,8 +243,6 @@ def test_every_term_moves_its_cells_and_one_that_is_forgotten_is_found(monkeypat
 
 
 def test_a_width_that_is_forgotten_is_found(monkeypatch: pytest.MonkeyPatch):
-    from mrp.ordinal import poststratification
-
     kept = poststratification.spacing
 
     def forgets(n_options: int) -> np.ndarray:
