@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "build_model",
-    "declare_linear_predictor",
+    "declare_predictor",
     "hyper_coords",
     "hyper_variables",
     "mixing_variable",
@@ -73,8 +73,9 @@ def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Mod
     require_counts(counts)
     require_columns(design, counts)
     require_priors(priors, design)
-    with pm.Model(coords=model_coords(design, counts.height)) as model:
-        eta = declare_linear_predictor(design, design.rows(counts), priors)
+    rows = design.rows(counts)
+    with pm.Model(coords=model_coords(design, counts)) as model:
+        eta = declare_predictor(design, rows, priors)
         n, y = counts["n"].to_numpy(), counts["y"].to_numpy()
         if n.dtype.kind == "f":  # weighted: no binomial distribution has fractional counts, but its likelihood does
             pm.Potential("likelihood", pt.sum(y * eta - n * pt.softplus(eta)))
@@ -83,11 +84,15 @@ def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Mod
     return model
 
 
-def declare_linear_predictor(design: Design, rows: DesignRows, priors: Priors) -> Any:
-    """Declare all terms in the model that is being built; returns ``eta``, an expression of shape (row,).
+def model_coords(design: Design, counts: pl.DataFrame) -> dict[str, Any]:
+    """Coordinates of the variables that `declare_predictor` declares, and of cells."""
+    levels = {f"{effect.term} level": effect.labels for effect in design.effects}
+    coords = {"cell": np.arange(counts.height), "predictor": design.coefficient_names, **levels}
+    return coords | hyper_coords(design)
 
-    The model needs the coordinates of `model_coords`.
-    """
+
+def declare_predictor(design: Design, rows: DesignRows, priors: Priors) -> Any:
+    """Declare intercept, coefficients, effects and their parameters in the model that is being built; returns eta."""
     import pymc as pm
 
     eta: Any = pm.Normal("intercept", priors.intercept.mean, priors.intercept.sd)
@@ -105,13 +110,6 @@ def declare_linear_predictor(design: Design, rows: DesignRows, priors: Priors) -
             eta = eta + rows.weight[:, entry] * value[rows.index[:, entry] - offset]
             entry += 1
     return eta
-
-
-def model_coords(design: Design, n_cells: int) -> dict[str, Any]:
-    """Coordinates of the cells and of all terms."""
-    levels = {f"{effect.term} level": effect.labels for effect in design.effects}
-    coords: dict[str, Any] = {"cell": np.arange(n_cells), "predictor": design.coefficient_names, **levels}
-    return coords | hyper_coords(design)
 
 
 def _effect(effect: EffectCoding, hypers: TermHypers) -> Any:

@@ -26,18 +26,19 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, sparse
+from scipy import linalg
 from scipy.special import logsumexp, ndtr, ndtri
 
 from mrp.design import Design
 from mrp.errors import SamplingError
 from mrp.hyper import hyper_space
 from mrp.laplace.blocks import PriorBlock
+from mrp.laplace.coordinates import coordinates_basis, coordinates_inverse
 from mrp.prior_kinds import Normal
 from mrp.priors import Priors
 from mrp.warm_start import prior_means, prior_sds
 
-__all__ = ["DenseConditional", "DenseMode", "Likelihood", "TermCoordinates"]
+__all__ = ["DenseConditional", "DenseMode", "Likelihood"]
 
 type Floats = NDArray[np.float64]
 
@@ -77,48 +78,6 @@ class DenseMode:
     n_steps: int
 
 
-class TermCoordinates:
-    """Coordinates of the terms of a design: independent numbers that its latents are made of.
-
-    Parameters
-    ----------
-    design
-        Of the terms.
-    """
-
-    def __init__(self, design: Design) -> None:
-        self.n_free = 1 + len(design.coefficient_names)
-        # A mixed map keeps its effects for coordinates, as in `mrp.laplace.conditional`.
-        bases = [None if effect.kind == "bym2" else effect.basis for effect in design.effects]
-        parts = [
-            sparse.eye_array(effect.size) if basis is None else sparse.csr_array(basis)
-            for effect, basis in zip(design.effects, bases, strict=True)
-        ]
-        back = [
-            sparse.eye_array(effect.size) if basis is None else sparse.csr_array(linalg.pinv(basis))
-            for effect, basis in zip(design.effects, bases, strict=True)
-        ]
-        free = sparse.eye_array(self.n_free)
-        self.basis = sparse.csr_array(sparse.block_diag([free, *parts], format="csr"))
-        """Latents from coordinates, shape (latent, coordinate)."""
-        self.inverse = sparse.csr_array(sparse.block_diag([free, *back], format="csr"))
-        """Coordinates from latents."""
-
-    @property
-    def size(self) -> int:
-        return int(self.basis.shape[1])
-
-    def incidence(self, x: Floats, index: NDArray[np.int32], weight: Floats) -> sparse.csr_array:
-        """Linear predictors from coordinates, shape (row, coordinate), of rows as `mrp.design.DesignRows` has them."""
-        n_rows, n_entries = index.shape
-        shape = (n_rows, int(self.basis.shape[0]))
-        row = np.repeat(np.arange(n_rows), n_entries)
-        effects = sparse.csr_array((weight.ravel(), (row, index.ravel())), shape=shape)
-        free = sparse.csr_array(np.column_stack([np.ones(n_rows), x]))
-        free.resize(shape)
-        return sparse.csr_array((effects + free) @ self.basis)
-
-
 class DenseConditional:
     """Latents given parameters, for one set of counts. Safe to use from several threads.
 
@@ -126,10 +85,8 @@ class DenseConditional:
     ----------
     design, priors
         The terms, and the priors of all latents.
-    coordinates
-        Of ``design``.
     likelihood
-        Of these coordinates and the extra latents.
+        Of the coordinates of `mrp.laplace.coordinates`, then the extra latents.
     extra
         The prior of each extra latent.
     start
@@ -140,25 +97,26 @@ class DenseConditional:
         self,
         design: Design,
         priors: Priors,
-        coordinates: TermCoordinates,
         *,
         likelihood: Likelihood,
         extra: tuple[Normal, ...],
         start: Floats,
     ) -> None:
-        self._coordinates, self._likelihood = coordinates, likelihood
-        self.start = start
-        n_terms = coordinates.size
+        self._likelihood, self.start = likelihood, start
+        self._basis = coordinates_basis(design)
+        self._inverse = coordinates_inverse(design)
+        n_terms, n_free = int(self._basis.shape[1]), 1 + len(design.coefficient_names)
+        self._n_terms = n_terms
         self.n_coordinates = n_terms + len(extra)
         """Number of independent numbers that the latents are made of."""
         self.mean = np.zeros(self.n_coordinates)
         """A priori, shape (coordinate,)."""
-        self.mean[: coordinates.n_free] = prior_means(design, priors)
+        self.mean[:n_free] = prior_means(design, priors)
         self.mean[n_terms:] = [prior.mean for prior in extra]
-        self._known = np.r_[: coordinates.n_free, n_terms : self.n_coordinates]
+        self._known = np.r_[:n_free, n_terms : self.n_coordinates]
         self._fixed = np.concatenate([prior_sds(design, priors), [prior.sd for prior in extra]]) ** -2.0
         self._blocks = []
-        at = coordinates.n_free
+        at = n_free
         for effect, hypers in zip(design.effects, hyper_space(design, priors).terms, strict=True):
             size = effect.size if effect.kind == "bym2" else effect.n_coordinates
             self._blocks.append(PriorBlock(effect, hypers, slice(at, at + size)))
@@ -211,13 +169,13 @@ class DenseConditional:
 
     def latents(self, points: Floats) -> Floats:
         """Latents from coordinates, shapes (draw, coordinate) and (draw, latent)."""
-        n = self._coordinates.size
-        return np.concatenate([(self._coordinates.basis @ points[:, :n].T).T, points[:, n:]], axis=1)
+        n = self._n_terms
+        return np.concatenate([(self._basis @ points[:, :n].T).T, points[:, n:]], axis=1)
 
     def points(self, latents: Floats) -> Floats:
         """The inverse of `latents`."""
-        n = int(self._coordinates.basis.shape[0])
-        return np.concatenate([(self._coordinates.inverse @ latents[:, :n].T).T, latents[:, n:]], axis=1)
+        n = int(self._basis.shape[0])
+        return np.concatenate([(self._inverse @ latents[:, :n].T).T, latents[:, n:]], axis=1)
 
     def log_joint(self, latents: Floats, hypers: Floats) -> Floats:
         """Exact log p(y, latents | hypers) of each row of ``latents``, up to the constant of the log likelihood."""
@@ -294,7 +252,7 @@ class DenseConditional:
         _, shift = self._moments(mode, root)
         standard = noise + shift @ root
         log_density = -0.5 * noise**2
-        for j in range(self._coordinates.size, self.n_coordinates):
+        for j in range(self._n_terms, self.n_coordinates):
             if abs(standard[0, j] - noise[0, j]) >= _SKEW:
                 below, above = self._sides(j, mode, root, precision)
                 standard[:, j], log_density[:, j] = _split_normal(noise[:, j], below, above)

@@ -3,8 +3,10 @@
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy import sparse
 
-from mrp.laplace.dense import DenseConditional, TermCoordinates
+from mrp.laplace.coordinates import coordinates_basis, incidence
+from mrp.laplace.dense import DenseConditional
 from mrp.ordinal import kernels
 from mrp.ordinal.counts import counts_of
 from mrp.ordinal.design import OrdinalDesign
@@ -23,21 +25,18 @@ class OrdinalLikelihood:
     ----------
     design, counts
         Counts as `mrp.ordinal.counts.coarsest_ordinal` makes them.
-    coordinates
-        Of the design's terms.
     """
 
-    def __init__(self, design: OrdinalDesign, counts: pl.DataFrame, coordinates: TermCoordinates) -> None:
-        rows = design.rows(counts)
-        incidence = coordinates.incidence(rows.x, rows.index, rows.weight)
+    def __init__(self, design: OrdinalDesign, counts: pl.DataFrame) -> None:
+        terms = sparse.csr_array(incidence(design.common, counts) @ coordinates_basis(design.common))
         y = np.ascontiguousarray(counts_of(design, counts).to_numpy(), dtype=np.float64)
         self.chosen: Floats = y.sum(axis=0)
         """Answers of each option."""
-        self._n_terms = coordinates.size
+        self._n_terms = int(terms.shape[1])
         self._data = (
-            incidence.indptr.astype(np.int64),
-            incidence.indices.astype(np.int64),
-            np.ascontiguousarray(incidence.data),
+            terms.indptr.astype(np.int64),
+            terms.indices.astype(np.int64),
+            np.ascontiguousarray(terms.data),
             y,
             # Of kernels that are compiled for arrays that may be written to.
             spacing(design.n_options).copy(),
@@ -74,9 +73,6 @@ def ordinal_conditional(design: OrdinalDesign, counts: pl.DataFrame, priors: Pri
     design, counts, priors
         Counts as `mrp.ordinal.counts.coarsest_ordinal` makes them.
     """
-    coordinates = TermCoordinates(design.common)
-    likelihood = OrdinalLikelihood(design, counts, coordinates)
+    likelihood = OrdinalLikelihood(design, counts)
     extra = (priors.log_width,) * len(design.inner_options)
-    return DenseConditional(
-        design.common, priors, coordinates, likelihood=likelihood, extra=extra, start=likelihood.start()
-    )
+    return DenseConditional(design.common, priors, likelihood=likelihood, extra=extra, start=likelihood.start())

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from mrp.model import declare_linear_predictor, model_coords
+from mrp.model import declare_predictor, model_coords
 from mrp.ordinal.counts import coarsest_ordinal, counts_of
 from mrp.ordinal.design import OrdinalDesign
 from mrp.ordinal.scale import spacing
@@ -76,7 +76,7 @@ def build_ordinal_model(design: OrdinalDesign, counts: pl.DataFrame, priors: Pri
 
     counts = coarsest_ordinal(design, counts)
     require_priors(priors, design.common)
-    coords = model_coords(design.common, counts.height)
+    coords = model_coords(design.common, counts)
     coords |= {
         "option": design.options,
         "inner option": design.inner_options,
@@ -84,7 +84,7 @@ def build_ordinal_model(design: OrdinalDesign, counts: pl.DataFrame, priors: Pri
     }
     with pm.Model(coords=coords) as model:
         # With the intercept, which the cutpoints are less.
-        eta = declare_linear_predictor(design.common, design.rows(counts), priors)
+        eta = declare_predictor(design.common, design.rows(counts), priors)
         middle: Any = np.zeros(1)
         if design.inner_options:
             log_width = pm.Normal("log width", priors.log_width.mean, priors.log_width.sd, dims="inner option")

@@ -35,9 +35,7 @@ def conditional(of: OrdinalDesign = DESIGN, counts: pl.DataFrame = COUNTS, prior
 
 
 def likelihood() -> OrdinalLikelihood:
-    from mrp.laplace.dense import TermCoordinates
-
-    return OrdinalLikelihood(DESIGN, COUNTS, TermCoordinates(DESIGN.common))
+    return OrdinalLikelihood(DESIGN, COUNTS)
 
 
 def gaps(of: OrdinalDesign, counts: pl.DataFrame, priors: Priors, *, n: int) -> list[float]:
