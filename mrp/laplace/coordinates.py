@@ -2,11 +2,11 @@
 
 import numpy as np
 import polars as pl
-from scipy import linalg, sparse
+from scipy import sparse
 
 from mrp.design import Design
 
-__all__ = ["coordinates_basis", "coordinates_inverse", "incidence"]
+__all__ = ["coordinates_basis", "incidence"]
 
 
 def coordinates_basis(design: Design) -> sparse.csr_array:
@@ -15,15 +15,6 @@ def coordinates_basis(design: Design) -> sparse.csr_array:
     for effect in design.effects:
         basis = None if effect.kind == "bym2" else effect.basis
         parts.append(sparse.eye_array(effect.size) if basis is None else sparse.csr_array(basis))
-    return sparse.csr_array(sparse.block_diag(parts, format="csr"))
-
-
-def coordinates_inverse(design: Design) -> sparse.csr_array:
-    """Coordinates from latents that are made of some, shape (coordinate, latent)."""
-    parts = [sparse.eye_array(1 + len(design.coefficient_names))]
-    for effect in design.effects:
-        basis = None if effect.kind == "bym2" else effect.basis
-        parts.append(sparse.eye_array(effect.size) if basis is None else sparse.csr_array(linalg.pinv(basis)))
     return sparse.csr_array(sparse.block_diag(parts, format="csr"))
 
 

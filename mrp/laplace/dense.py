@@ -26,14 +26,14 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
+from scipy import linalg, sparse
 from scipy.special import logsumexp, ndtr, ndtri
 
 from mrp.design import Design
 from mrp.errors import SamplingError
 from mrp.hyper import hyper_space
 from mrp.laplace.blocks import PriorBlock
-from mrp.laplace.coordinates import coordinates_basis, coordinates_inverse
+from mrp.laplace.coordinates import coordinates_basis
 from mrp.prior_kinds import Normal
 from mrp.priors import Priors
 from mrp.warm_start import prior_means, prior_sds
@@ -104,7 +104,7 @@ class DenseConditional:
     ) -> None:
         self._likelihood, self.start = likelihood, start
         self._basis = coordinates_basis(design)
-        self._inverse = coordinates_inverse(design)
+        self._inverse = _coordinates_inverse(design)
         n_terms, n_free = int(self._basis.shape[1]), 1 + len(design.coefficient_names)
         self._n_terms = n_terms
         self.n_coordinates = n_terms + len(extra)
@@ -276,6 +276,15 @@ class DenseConditional:
             widths = [far / np.sqrt(2 * one) if one > 0 else _WIDEST for far, one in zip(_FAR, fall, strict=True)]
             sides.append(float(np.clip(max(widths), 1 / _WIDEST, _WIDEST)))
         return sides[0], sides[1]
+
+
+def _coordinates_inverse(design: Design) -> sparse.csr_array:
+    """Coordinates from latents that are made of some, shape (coordinate, latent)."""
+    parts = [sparse.eye_array(1 + len(design.coefficient_names))]
+    for effect in design.effects:
+        basis = None if effect.kind == "bym2" else effect.basis
+        parts.append(sparse.eye_array(effect.size) if basis is None else sparse.csr_array(linalg.pinv(basis)))
+    return sparse.csr_array(sparse.block_diag(parts, format="csr"))
 
 
 def _split_normal(noise: Floats, below: float, above: float) -> tuple[Floats, Floats]:
