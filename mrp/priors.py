@@ -7,6 +7,9 @@ every other sd: structured effects are scaled so that it means the same. Correla
 favours none; the autocorrelation r of periods has (r + 1) / 2 ~ Beta(5, 2), which expects opinion to last: 0.43 on
 average, seldom below 0. The share phi of the districts' variance that is alike between neighbours is below a half with
 probability 0.67 (two thirds: Riebler et al. 2016), and the less likely the further from none; see `mrp.mixing`.
+
+The log width of an option inside an ordered scale, the distance between its cutpoints, is Normal(0, 1): widths from
+0.14 to 7, where options of equal shares have widths from 1.4 (of three) to 0.6 (the middle one of seven).
 """
 
 import math
@@ -45,6 +48,8 @@ class Priors:
     correlation_by_term: Mapping[str, Lkj | AutoBeta | PcMixing] = field(default_factory=dict)
     """Exceptions: a term with slopes → `Lkj`, "ar1(period)" → `AutoBeta`, "bym2(district)" → `PcMixing`."""
     mixing: PcMixing = PcMixing(0.5, 0.67)
+    log_width: Normal = Normal(0.0, 1.0)
+    """Of each option inside an ordered scale, see `mrp.ordinal.scale`."""
 
     def __post_init__(self) -> None:
         for name, kind in _DEFAULTS.items():
@@ -156,6 +161,7 @@ _DEFAULTS: Mapping[str, type[Prior]] = {
     "correlation": Lkj,
     "autocorrelation": AutoBeta,
     "mixing": PcMixing,
+    "log_width": Normal,
 }
 
 
@@ -167,8 +173,8 @@ def parse_priors(text: Mapping[str, str]) -> Priors:
     text
         Term → prior, e.g. ``{"(1|state)": "half_normal(1)", "intercept": "normal(0, 2)"}``, or two for a term with a
         correlation or a mixing: ``{"(gender|educ)": "half_normal(1), lkj(4)"}``. A term may be written in every way
-        that means it, as in a formula. The names "intercept", "coefficient", "sd", "correlation", "autocorrelation" and
-        "mixing" replace the defaults. Empty: the defaults.
+        that means it, as in a formula. The names "intercept", "coefficient", "sd", "correlation", "autocorrelation",
+        "mixing" and "log_width" replace the defaults. Empty: the defaults.
 
     Raises
     ------

@@ -40,7 +40,7 @@ from mrp.warm_start import WarmStart, prior_means, prior_sds, quadratic
 if TYPE_CHECKING:
     from xarray import DataTree
 
-__all__ = ["WhitenedStructure", "collect_whitened", "whitened_form"]
+__all__ = ["WhitenedStructure", "collect_whitened", "declare_whitened", "sampled_hypers", "whitened_form"]
 
 type Floats = NDArray[np.float64]
 
@@ -109,18 +109,15 @@ class WhitenedStructure:
         import pymc as pm
         import pytensor.tensor as pt
 
-        root = self.declare_root(data)
-        eps: Any = pm.Flat("eps", shape=self.size)
-
-        pulled = pt.linalg.cholesky(pt.eye(self.size) + pt.dot(root.T, pt.dot(data["information"], root)), lower=True)
-        middle = pt.linalg.solve_triangular(pulled, pt.dot(root.T, data["pull"]), lower=True)
-        standard = pt.linalg.solve_triangular(pulled.T, middle + eps, lower=False)
-        moved = pm.Deterministic("moved", pt.dot(root, standard))
-        latent = pt.dot(data["basis"], data["mean"] + moved)
-        eta = pt.dot(latent[: self.n_free], data["x"]) + (data["weight"] * latent[data["index"]]).sum(axis=0)
-        # Log density of standard normal numbers, plus the log Jacobian of them in eps.
-        pm.Potential("latent prior", -0.5 * pt.sum(standard**2) - pt.sum(pt.log(pt.diag(pulled))))
+        moved = declare_whitened(self.declare_root(data), self.size, data)
+        eta = self.linear_predictor(pt.dot(data["basis"], data["mean"] + moved), data)
         pm.Potential("likelihood", pt.sum(data["y"] * eta - data["n"] * pt.softplus(eta)))
+
+    def linear_predictor(self, latent: Any, data: Mapping[str, Any]) -> Any:
+        """Of every cell, as an expression of the latents."""
+        import pytensor.tensor as pt
+
+        return pt.dot(latent[: self.n_free], data["x"]) + (data["weight"] * latent[data["index"]]).sum(axis=0)
 
     def declare_root(self, data: Mapping[str, Any]) -> Any:
         """Declare the sds, correlations and mixing; returns R, an expression: z - mean = R u with u standard normal."""
@@ -168,6 +165,29 @@ class WhitenedStructure:
         for block in self.blocks:
             yield block, slice(sd, sd + block.n_sds), slice(correlation, correlation + block.n_correlations)
             sd, correlation = sd + block.n_sds, correlation + block.n_correlations
+
+
+def declare_whitened(root: Any, size: int, data: Mapping[str, Any]) -> Any:
+    """Declare ``eps``, its prior and ``moved``, coordinates less their prior mean, which are returned.
+
+    Parameters
+    ----------
+    root
+        R of the module, an expression of shape (size, size).
+    data
+        With ``information`` and ``pull``, H and b - H mean of the module.
+    """
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    eps: Any = pm.Flat("eps", shape=size)
+    pulled = pt.linalg.cholesky(pt.eye(size) + pt.dot(root.T, pt.dot(data["information"], root)), lower=True)
+    middle = pt.linalg.solve_triangular(pulled, pt.dot(root.T, data["pull"]), lower=True)
+    standard = pt.linalg.solve_triangular(pulled.T, middle + eps, lower=False)
+    moved = pm.Deterministic("moved", pt.dot(root, standard))
+    # Log density of standard normal numbers, plus the log Jacobian of them in eps.
+    pm.Potential("latent prior", -0.5 * pt.sum(standard**2) - pt.sum(pt.log(pt.diag(pulled))))
+    return moved
 
 
 def whitened_form(design: Design, counts: pl.DataFrame, priors: Priors, start: WarmStart) -> SampledForm:
@@ -227,17 +247,22 @@ def collect_whitened(raw: "DataTree", form: SampledForm, design: Design) -> "Dat
     import xarray as xr
 
     sampled = raw["posterior"].to_dataset()
+    latents = (sampled["moved"].to_numpy() + form.fixed["mean"]) @ form.fixed["basis"].T
+    directions = [f"direction {i + 1} of all latents" for i in range(sampled["eps"].shape[2])]
+    return xr.DataTree.from_dict(
+        {
+            "posterior": posterior_dataset(design, latents, sampled_hypers(sampled)),
+            "sampled": sampled[["eps"]].assign_coords({sampled["eps"].dims[2]: directions}),
+            "sample_stats": raw["sample_stats"].to_dataset(),
+        }
+    )
+
+
+def sampled_hypers(sampled: Any) -> Floats:
+    """Natural values of the priors' parameters from what the sampler kept, shape (chain, draw, parameter)."""
     hypers = [sampled["sd"].to_numpy()]
     if "unit" in sampled:
         hypers.append(2 * sampled["unit"].to_numpy() - 1)
     if "phi" in sampled:
         hypers.append(sampled["phi"].to_numpy()[:, :, None])
-    latents = (sampled["moved"].to_numpy() + form.fixed["mean"]) @ form.fixed["basis"].T
-    directions = [f"direction {i + 1} of all latents" for i in range(sampled["eps"].shape[2])]
-    return xr.DataTree.from_dict(
-        {
-            "posterior": posterior_dataset(design, latents, np.concatenate(hypers, axis=2)),
-            "sampled": sampled[["eps"]].assign_coords({sampled["eps"].dims[2]: directions}),
-            "sample_stats": raw["sample_stats"].to_dataset(),
-        }
-    )
+    return np.concatenate(hypers, axis=2)

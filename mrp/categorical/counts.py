@@ -5,13 +5,35 @@ option may be called like a column of the frame. The multinomial likelihood depe
 alone.
 """
 
+from typing import Protocol
+
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from mrp.answers import which_count
-from mrp.categorical.design import CategoricalDesign
+from mrp.design import Design
 from mrp.errors import CountsError
 
-__all__ = ["coarsest_options", "collapse_options", "count_name"]
+__all__ = ["OptionReader", "coarsest_options", "collapse_options", "count_name"]
+
+
+class OptionReader(Protocol):
+    """What of a design decides which counts of options belong to it."""
+
+    @property
+    def options(self) -> tuple[str, ...]: ...
+    @property
+    def common(self) -> Design: ...
+    @property
+    def count_columns(self) -> tuple[str, ...]:
+        """Columns that interviews must be counted by."""
+
+    def covers(self, table: pl.DataFrame) -> NDArray[np.bool_]:
+        """Which rows have only levels that the model knows, shape (row,)."""
+
+    def stands(self, table: pl.DataFrame) -> NDArray[np.bool_]:
+        """Which options can be chosen in each row, shape (row, option)."""
 
 
 def count_name(option: str) -> str:
@@ -70,7 +92,7 @@ def collapse_options(
     return answered.group_by(by).agg(total, *chosen).sort(by) if by else answered.select(total, *chosen)
 
 
-def coarsest_options(design: CategoricalDesign, counts: pl.DataFrame) -> pl.DataFrame:
+def coarsest_options(design: OptionReader, counts: pl.DataFrame) -> pl.DataFrame:
     """Add up cells that a design does not tell apart, and refuse what it cannot have made.
 
     Parameters
@@ -78,12 +100,12 @@ def coarsest_options(design: CategoricalDesign, counts: pl.DataFrame) -> pl.Data
     design
         Codes the cells.
     counts
-        `CategoricalDesign.count_columns` and perhaps more, ``n``, and a column for each option.
+        `OptionReader.count_columns` and perhaps more, ``n``, and a column for each option.
 
     Returns
     -------
     polars.DataFrame
-        `CategoricalDesign.count_columns`, ``n`` and the options; sorted, whatever the order of the input.
+        `OptionReader.count_columns`, ``n`` and the options; sorted, whatever the order of the input.
 
     Raises
     ------
