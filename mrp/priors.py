@@ -7,6 +7,9 @@ every other sd: structured effects are scaled so that it means the same. Correla
 favours none; the autocorrelation r of periods has (r + 1) / 2 ~ Beta(5, 2), which expects opinion to last: 0.43 on
 average, seldom below 0. The share phi of the districts' variance that is alike between neighbours is below a half with
 probability 0.67 (two thirds: Riebler et al. 2016), and the less likely the further from none; see `mrp.mixing`.
+
+Of a question answered with a number all of them are in units of the answers' own spread, and the sd of the residual is
+HalfNormal(1); see `mrp.numeric`.
 """
 
 import math
@@ -45,6 +48,8 @@ class Priors:
     correlation_by_term: Mapping[str, Lkj | AutoBeta | PcMixing] = field(default_factory=dict)
     """Exceptions: a term with slopes → `Lkj`, "ar1(period)" → `AutoBeta`, "bym2(district)" → `PcMixing`."""
     mixing: PcMixing = PcMixing(0.5, 0.67)
+    residual: HalfNormal = HalfNormal(1.0)
+    """Of the sd of what is left of an answer that is a number, in units of the sd of all answers."""
 
     def __post_init__(self) -> None:
         for name, kind in _DEFAULTS.items():
@@ -128,17 +133,22 @@ class Priors:
                 raise PriorError(f"{name} has no correlation, and so no prior {self.correlation_by_term[name]} of one")
 
     def to_json(self) -> dict[str, str]:
-        """Text by term, as `parse_priors` reads it; the defaults are included so that a release is complete."""
+        """Text by term, as `parse_priors` reads it; the defaults are included so that a release is complete.
+
+        That of the residual, which most questions do not have, is included only if it is not the default.
+        """
         defaults = {name: str(getattr(self, name)) for name in _DEFAULTS}
+        if self.residual == Priors().residual:
+            del defaults["residual"]
         terms = dict.fromkeys((*self.by_term, *self.correlation_by_term))
         own = (
             (term, [str(of[term]) for of in (self.by_term, self.correlation_by_term) if term in of]) for term in terms
         )
         return defaults | {term: ", ".join(priors) for term, priors in own}
 
-    def describe(self, design: Design) -> dict[str, str]:
-        """The prior of every term of a design, in words."""
-        words = {"intercept": f"{self.intercept} on the logit scale"}
+    def describe(self, design: Design, *, scale: str = "on the logit scale") -> dict[str, str]:
+        """The prior of every term of a design, in words; ``scale`` says on which one, of other kinds of questions."""
+        words = {"intercept": f"{self.intercept} {scale}"}
         for predictor in design.predictors:
             unit = "standard deviation over people" if predictor.scale is not None else "contrast of levels"
             if predictor.name.startswith("slope("):
@@ -156,6 +166,7 @@ _DEFAULTS: Mapping[str, type[Prior]] = {
     "correlation": Lkj,
     "autocorrelation": AutoBeta,
     "mixing": PcMixing,
+    "residual": HalfNormal,
 }
 
 
@@ -167,8 +178,8 @@ def parse_priors(text: Mapping[str, str]) -> Priors:
     text
         Term → prior, e.g. ``{"(1|state)": "half_normal(1)", "intercept": "normal(0, 2)"}``, or two for a term with a
         correlation or a mixing: ``{"(gender|educ)": "half_normal(1), lkj(4)"}``. A term may be written in every way
-        that means it, as in a formula. The names "intercept", "coefficient", "sd", "correlation", "autocorrelation" and
-        "mixing" replace the defaults. Empty: the defaults.
+        that means it, as in a formula. The names "intercept", "coefficient", "sd", "correlation", "autocorrelation",
+        "mixing" and "residual" replace the defaults. Empty: the defaults.
 
     Raises
     ------
@@ -208,6 +219,8 @@ def require_priors(priors: Priors, design: Design) -> None:
     if not isinstance(priors, Priors):
         made = "mrp.parse_priors(...) of it" if isinstance(priors, Mapping) else "mrp.Priors() for the defaults"
         raise PriorError(f"priors is {priors!r:.60} ({type(priors).__name__}); it has to be Priors: write {made}")
+    if priors.residual != Priors().residual:
+        raise PriorError(f"the prior of residual is {priors.residual}; only answers that are numbers have a residual")
     priors.check(design)
 
 
