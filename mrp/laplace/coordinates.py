@@ -1,4 +1,4 @@
-"""Latents of a design as a matrix: from the coordinates that are independent numbers, and into the predictor of cells."""
+"""Latents of a design as matrices: from coordinates that are independent numbers, and into the predictor of cells."""
 
 import numpy as np
 import polars as pl
@@ -7,6 +7,7 @@ from scipy import sparse
 from mrp.design import Design
 
 __all__ = ["coordinates_basis", "incidence"]
+
 
 def coordinates_basis(design: Design) -> sparse.csr_array:
     """Latents from their coordinates, shape (latent, coordinate); a mixed map keeps its effects for coordinates."""
@@ -26,4 +27,3 @@ def incidence(design: Design, table: pl.DataFrame) -> sparse.csr_array:
     free = sparse.csr_array(np.column_stack([np.ones(n_rows), rows.x]))
     free.resize((n_rows, design.n_latents))
     return sparse.csr_array(effects + free)
-

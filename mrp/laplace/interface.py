@@ -32,13 +32,13 @@ class Given[Mode: ModeFound](Protocol):
     def n_coordinates(self) -> int:
         """Number of independent numbers that the latents are made of."""
 
-    def mode(self, hypers: Floats, near: Mode | None = None) -> Mode:
+    def mode(self, hypers: Floats, near: Mode | None = None, /) -> Mode:
         """The most probable latents."""
 
-    def slope(self, hypers: Floats, near: Mode | None = None) -> tuple[Mode, Floats]:
+    def slope(self, hypers: Floats, near: Mode | None = None, /) -> tuple[Mode, Floats]:
         """The mode, and the gradient of its log likelihood by the natural values of the parameters."""
 
-    def draw(self, hypers: Floats, near: Mode, noise: Floats) -> tuple[Floats, Floats]:
+    def draw(self, hypers: Floats, near: Mode, noise: Floats, /) -> tuple[Floats, Floats]:
         """Latents, shape (draw, latent), and the log of their exact over their normal density, shape (draw,)."""
 
 

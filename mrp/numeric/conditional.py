@@ -86,11 +86,11 @@ class NumericConditional:
         """Number of independent numbers that the latents are made of."""
         return int(self._basis.shape[1])
 
-    def mode(self, hypers: Floats, near: NumericMode | None = None) -> NumericMode:
-        """Find the mean of the latents; there is no need of one that is ``near``."""
+    def mode(self, hypers: Floats, _near: NumericMode | None = None) -> NumericMode:
+        """Find the mean of the latents; there is no need of another to start from."""
         return self._solved(hypers)[0]
 
-    def slope(self, hypers: Floats, near: NumericMode | None = None) -> tuple[NumericMode, Floats]:
+    def slope(self, hypers: Floats, _near: NumericMode | None = None) -> tuple[NumericMode, Floats]:
         """The mode, and the gradient of its log likelihood by the natural values, shape (parameter,).
 
         It is that of the expected log density of answers and latents, by Fisher's identity.
@@ -107,7 +107,7 @@ class NumericConditional:
         gradient[-1] = -self._n.sum() / s + squares / s**3
         return mode, gradient
 
-    def draw(self, hypers: Floats, near: NumericMode, noise: Floats) -> tuple[Floats, Floats]:
+    def draw(self, hypers: Floats, _near: NumericMode, noise: Floats) -> tuple[Floats, Floats]:
         """Draw latents from their normal distribution.
 
         Returns
@@ -168,5 +168,7 @@ class NumericConditional:
         log_det = float(np.log(np.diag(root)).sum())
         value = normaliser - log_det - self._n.sum() * np.log(s) - self._squares / (2 * s**2) + 0.5 * half @ half
         if not np.isfinite(value):
-            raise SamplingError(f"the likelihood is not finite at {np.array2string(hypers, precision=3)}; fit with NUTS")
+            raise SamplingError(
+                f"the likelihood is not finite at {np.array2string(hypers, precision=3)}; fit with NUTS"
+            )
         return NumericMode(point, float(value)), root

@@ -182,8 +182,8 @@ def in_unit(cells: pl.DataFrame, unit: Unit) -> pl.DataFrame:
     spread = math.sqrt(ss / n)
     if n > 1 and not _UNIT_BOUNDS[0] <= spread <= _UNIT_BOUNDS[1]:
         raise CountsError(
-            f"the answers have a standard deviation of {spread * unit.scale:g}, and the unit is {unit.scale:g}; declare "
-            "the range that answers really have, or none, so that the unit is that of the answers"
+            f"the answers have a standard deviation of {spread * unit.scale:.4g}, and the unit is {unit.scale:.4g}; "
+            "declare the range that answers really have, or none, so that the unit is that of the answers"
         )
     return scaled
 
@@ -316,4 +316,3 @@ def _require_residual(cells: pl.DataFrame) -> None:
             f"{_LEAST_WITHIN:.1%} of that of all answers, so that there is no residual to estimate; look at whether "
             "the column holds answers or means of cells"
         )
-

@@ -192,6 +192,6 @@ def _too_large(design: NumericDesign) -> str | None:
         return None
     largest = max(design.common.effects, key=lambda effect: effect.size)
     return (
-        f"the model is too large: {n:,} effects, limit {MOST_COORDINATES:,}; {largest.term} has {largest.size:,}: leave "
-        "it out, or merge levels"
+        f"the model is too large: {n:,} effects, limit {MOST_COORDINATES:,}; {largest.term} has {largest.size:,}: "
+        "leave it out, or merge levels"
     )

@@ -19,7 +19,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from mrp.numeric.warnings import numeric_warnings
 from mrp.compiled import SampledForm
 from mrp.errors import SamplingError
 from mrp.laplace.coordinates import incidence
@@ -28,6 +27,7 @@ from mrp.numeric.counts import coarsest_numeric, in_unit
 from mrp.numeric.design import NumericDesign
 from mrp.numeric.posterior import sampled_dataset
 from mrp.numeric.residual import require_numeric_priors, residual_space
+from mrp.numeric.warnings import numeric_warnings
 from mrp.nuts import NutsSettings, sample_form
 from mrp.priors import Priors
 from mrp.progress import Progress, Reporter

@@ -33,7 +33,7 @@ def numeric_warnings(design: Design, cells: pl.DataFrame) -> list[str]:
 
 
 def _far_answers(cells: pl.DataFrame) -> list[str]:
-    """With Q the squares of a cell's n answers about the mean of all, v the variance of all others: Q / v ~ chi^2(n)."""
+    """With Q the squares of a cell's n answers about the mean, v the variance of all others: Q / v ~ chi^2(n)."""
     n, mean, ss = (cells[name].cast(pl.Float64).to_numpy() for name in ("n", "mean", "ss"))
     squares = ss + n * (mean - np.average(mean, weights=n)) ** 2
     others = n.sum() - n
@@ -43,11 +43,12 @@ def _far_answers(cells: pl.DataFrame) -> list[str]:
     if not far.any():
         return []
     share = squares[far].sum() / squares.sum()
-    return [
-        f"{int(far.sum()):,} of {cells.height:,} cells have answers so far from all others (more than {_FAR:g} standard "
-        f"deviations) that {share:.0%} of the squared differences come from them, and means follow them; correct what "
-        "is mistyped, or ask about the logarithm of amounts"
-    ]
+    text = (
+        f"{int(far.sum()):,} of {cells.height:,} cells have answers so far from all others (more than {_FAR:g} "
+        f"standard deviations) that {share:.0%} of the squared differences come from them, and means follow them; "
+        "correct what is mistyped, or ask about the logarithm of amounts"
+    )
+    return [text]
 
 
 def _untold_residual(design: Design, cells: pl.DataFrame) -> list[str]:
@@ -55,7 +56,8 @@ def _untold_residual(design: Design, cells: pl.DataFrame) -> list[str]:
     n_coordinates = 1 + len(design.coefficient_names) + sum(effect.n_coordinates for effect in design.effects)
     if math.ceil(cells["n"].max()) > 1 or n_coordinates < cells.height:  # type: ignore[arg-type]
         return []
-    return [
-        f"no cell has two interviews, and the model has {n_coordinates:,} effects for {cells.height:,} cells: the priors "
-        "decide what is an effect and what is residual; leave terms out"
-    ]
+    text = (
+        f"no cell has two interviews, and the model has {n_coordinates:,} effects for {cells.height:,} cells: the "
+        "priors decide what is an effect and what is residual; leave terms out"
+    )
+    return [text]
