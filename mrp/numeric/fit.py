@@ -13,8 +13,8 @@ from mrp.diagnostics import diagnose
 from mrp.electorate import Electorate
 from mrp.errors import SamplingError
 from mrp.evidence import Evidence
-from mrp.fit import Engine
 from mrp.grouping import Grouping
+from mrp.judged import Engine, Engines, fit_and_judge, require_engine
 from mrp.laplace.engine import LaplaceSettings, laplace_tree
 from mrp.latents import LatentDraws
 from mrp.numbers import require_seed
@@ -31,7 +31,7 @@ from mrp.parity import term_parity
 from mrp.poststratification import AreaDraws
 from mrp.priors import Priors
 from mrp.progress import Progress, Reporter
-from mrp.verdict import FitVerdict, Problem, judge_laplace, judge_nuts
+from mrp.verdict import FitVerdict, Problem
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -100,29 +100,33 @@ def fit_numeric(
     SamplingError
         If there is no such engine, the seed is none, the model is too large, or NUTS cannot start.
     """
-    if engine not in ("laplace", "nuts"):
-        raise SamplingError(f"there is no engine {engine!r}; take 'laplace' or 'nuts'")
+    require_engine(engine)
     require_numeric_priors(priors, design.common)
     if words := _too_large(design):
         raise SamplingError(words)
     design = design.for_counts(counts)
-    parity, effect = numeric_parity(design, electorate), numeric_design_effect(design.common, counts)
-    escalated: tuple[Problem, ...] = ()
-    if engine == "laplace":
-        try:
-            tree = fit_numeric_laplace(design, counts, priors, seed=seed, settings=laplace, on_progress=on_progress)
-        except SamplingError as error:
-            escalated = (Problem("newton", str(error)),)
-        else:
-            latents = numeric_latents(tree, design)
-            verdict = judge_laplace(tree, default_numeric_estimates(latents, design, electorate), parity)
-            # NUTS predicts with the same design: it cannot mend a term that does not move the prediction.
-            if verdict.publishable or parity:
-                return NumericFit(design, priors, tree, latents, verdict, "laplace", (), effect)
-            escalated = verdict.problems
-    tree = sample_numeric_nuts(design, counts, priors, seed=seed, settings=nuts, on_progress=on_progress)
-    latents = numeric_latents(tree, design)
-    return NumericFit(design, priors, tree, latents, judge_nuts(tree, parity), "nuts", escalated, effect)
+    judged = fit_and_judge(
+        Engines(
+            laplace=lambda: fit_numeric_laplace(
+                design, counts, priors, seed=seed, settings=laplace, on_progress=on_progress
+            ),
+            nuts=lambda: sample_numeric_nuts(design, counts, priors, seed=seed, settings=nuts, on_progress=on_progress),
+            latents=lambda tree: numeric_latents(tree, design),
+            estimates=lambda latents: default_numeric_estimates(latents, design, electorate),
+        ),
+        engine=engine,
+        parity=numeric_parity(design, electorate),
+    )
+    return NumericFit(
+        design,
+        priors,
+        judged.tree,
+        judged.latents,
+        judged.verdict,
+        judged.engine,
+        judged.escalated,
+        numeric_design_effect(design.common, counts),
+    )
 
 
 def fit_numeric_laplace(

@@ -16,6 +16,7 @@ numeric one.
 from mrp.outcomes.binary import BinaryOutcome
 from mrp.outcomes.categorical import CategoricalOutcome
 from mrp.outcomes.designs import AnyDesign, dataset_of, default_draws, design_from_json, draws_many, estimands
+from mrp.outcomes.numeric import NumericOutcome
 from mrp.outcomes.outcome import Fitted, Outcome
 from mrp.outcomes.reading import outcome_from_json
 
@@ -24,6 +25,7 @@ __all__ = [
     "BinaryOutcome",
     "CategoricalOutcome",
     "Fitted",
+    "NumericOutcome",
     "Outcome",
     "dataset_of",
     "default_draws",
