@@ -1,5 +1,7 @@
 """The density of means: against the PyMC model, dense algebra answer by answer, differences, and the sampled form."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -9,7 +11,6 @@ from scipy.special import logsumexp
 
 from mrp import Priors, parse_priors
 from mrp.laplace.engine import LaplaceSettings
-from mrp.laplace.explore import most_probable
 from mrp.numeric import (
     NumericDesign,
     Unit,
@@ -27,6 +28,7 @@ from tests.mrp import polls
 from tests.mrp.numeric.thermometer import WORLD, counted, design, poll
 
 PRIORS = parse_priors({"lean": "normal(0.2, 0.7)", "(1|age)": "half_normal(1)", "residual": "half_normal(0.8)"})
+PRIORS_OF_SLOPES = parse_priors({"residual": "half_normal(0.3)"})
 INTERVIEWS = poll(design(), n=300, seed=3).interviews
 COUNTS = counted(design(), INTERVIEWS)
 
@@ -222,13 +224,36 @@ def test_a_sampled_form_has_the_density_of_the_model_up_to_a_constant(formula: s
     assert_allclose(found, found[0], rtol=1e-8, atol=1e-8)
 
 
-def test_the_most_probable_parameters_are_where_the_gradient_is_zero():
-    of, cells = ready(design(), COUNTS)
-    conditional = NumericConditional(of, cells, Priors())
-    space = residual_space(of.common, Priors(), in_unit(cells, of.require_unit()))
-    hypers = most_probable(conditional, space)
+def test_the_gradient_of_the_posterior_is_that_of_differences_on_the_free_scale():
+    of, cells = ready(design("lean + (1|district) + (1 + sex|age)"), COUNTS)
+    conditional = NumericConditional(of, cells, PRIORS_OF_SLOPES)
+    space = residual_space(of.common, PRIORS_OF_SLOPES, in_unit(cells, of.require_unit()))
 
-    working = np.append(hypers[:-1], np.log(hypers[-1] / space.near) / space.spread)
-    _, slope = conditional.slope(hypers)
-    assert_allclose(space.natural(working), hypers, rtol=1e-12)
-    assert np.abs(space.gradient(working, slope)).max() < 0.05
+    def log_density(free: np.ndarray) -> float:
+        working = space.working(free)
+        value = conditional.mode(space.natural(working)).log_likelihood
+        return float(value + space.log_prior(working) + space.log_volume(working))
+
+    free = np.array([-0.5, -1.0, -0.7, 0.3, 1.5])
+    assert_allclose(space.free(space.working(free)), free, rtol=1e-12)
+    _, slope = conditional.slope(space.natural(space.working(free)))
+    step = 1e-5
+    found = [(log_density(free + step * one) - log_density(free - step * one)) / (2 * step) for one in np.eye(5)]
+    assert_allclose(space.gradient(space.working(free), slope), found, rtol=1e-5)
+
+
+def test_where_the_residual_is_looked_for_changes_nothing():
+    """Its prior is that of the sd itself: on the scale that is explored, with the Jacobian."""
+    of, cells = ready(TINY_DESIGN, counted(TINY_DESIGN, TINY))
+    space = residual_space(of.common, Priors(), in_unit(cells, of.require_unit()))
+    other = replace(space, near=3 * space.near, spread=2 * space.spread)
+    s = np.array([0.3, 0.9, 2.0])
+    values = []
+    for one in (space, other):
+        x = np.log(s / one.near) / one.spread
+        working = np.column_stack([np.full(3, 0.4), x])
+        assert_allclose(one.natural(working), np.column_stack([np.full(3, 0.4), s]), rtol=1e-12)
+        # Density of s: that of x over ds / dx = s times the spread.
+        values.append(one.log_prior(working) - np.log(s))
+    assert_allclose(values[0], values[1], rtol=1e-12)
+    assert_allclose(np.diff(values[0]), np.diff(stats.halfnorm.logpdf(s)), rtol=1e-12)
