@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from mrp.diagnostics import diagnose
 from mrp.electorate import Electorate
-from mrp.errors import SamplingError
 from mrp.evidence import Evidence
 from mrp.grouping import Grouping
 from mrp.judged import Engine, Engines, fit_and_judge, require_engine
@@ -31,6 +30,7 @@ from mrp.parity import term_parity
 from mrp.poststratification import AreaDraws
 from mrp.priors import Priors
 from mrp.progress import Progress, Reporter
+from mrp.size import require_size
 from mrp.verdict import FitVerdict, Problem
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["NumericFit", "default_numeric_estimates", "fit_numeric", "fit_numeric_laplace", "numeric_parity"]
 
 MOST_COORDINATES = 3000
-"""Of the latents of one model: both engines solve for all of them at once, a second for each step at this size."""
+"""Of the latents of one model under NUTS, which solves for all of them at once: a second for each step at this size."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -102,8 +102,7 @@ def fit_numeric(
     """
     require_engine(engine)
     require_numeric_priors(priors, design.common)
-    if words := _too_large(design):
-        raise SamplingError(words)
+    require_size(design.common, "laplace")
     design = design.for_counts(counts)
     judged = fit_and_judge(
         Engines(
@@ -113,6 +112,7 @@ def fit_numeric(
             nuts=lambda: sample_numeric_nuts(design, counts, priors, seed=seed, settings=nuts, on_progress=on_progress),
             latents=lambda tree: numeric_latents(tree, design),
             estimates=lambda latents: default_numeric_estimates(latents, design, electorate),
+            too_large=too_large_for_nuts(design),
         ),
         engine=engine,
         parity=numeric_parity(design, electorate),
@@ -153,8 +153,7 @@ def fit_numeric_laplace(
     report("prepare", 0.0)
     require_seed(seed)
     require_numeric_priors(priors, design.common)
-    if words := _too_large(design):
-        raise SamplingError(words)
+    require_size(design.common, "laplace")
     design = design.for_counts(counts)
     cells = coarsest_numeric(design.common, counts)
     return laplace_tree(
@@ -190,12 +189,13 @@ def numeric_parity(design: NumericDesign, electorate: Electorate) -> tuple[Probl
     return term_parity(design.common, electorate, shares=means)
 
 
-def _too_large(design: NumericDesign) -> str | None:
+def too_large_for_nuts(design: NumericDesign) -> str | None:
+    """Why NUTS cannot be asked, in words; None if it can."""
     n = sum(effect.n_coordinates for effect in design.common.effects)
     if n <= MOST_COORDINATES:
         return None
     largest = max(design.common.effects, key=lambda effect: effect.size)
     return (
-        f"the model is too large: {n:,} effects, limit {MOST_COORDINATES:,}; {largest.term} has {largest.size:,}: "
-        "leave it out, or merge levels"
+        f"the model is too large for nuts: {n:,} effects, limit {MOST_COORDINATES:,}; {largest.term} has "
+        f"{largest.size:,}: leave it out, or merge levels"
     )

@@ -31,6 +31,7 @@ from mrp.numeric.warnings import numeric_warnings
 from mrp.nuts import NutsSettings, sample_form
 from mrp.priors import Priors
 from mrp.progress import Progress, Reporter
+from mrp.size import require_size
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -130,6 +131,7 @@ def sample_numeric_nuts(
     settings.check()
     require_seed(seed)
     require_numeric_priors(priors, design.common)
+    require_size(design.common, "nuts")
     design = design.for_counts(counts)
     cells = coarsest_numeric(design.common, counts)
     first, second = np.random.SeedSequence(seed).spawn(2)

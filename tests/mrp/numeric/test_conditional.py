@@ -10,6 +10,7 @@ from scipy import stats
 from scipy.special import logsumexp
 
 from mrp import Priors, parse_priors
+from mrp.laplace import elimination
 from mrp.laplace.engine import LaplaceSettings
 from mrp.numeric import (
     NumericDesign,
@@ -19,6 +20,7 @@ from mrp.numeric import (
     fit_numeric_laplace,
     numeric_latents,
 )
+from mrp.numeric import conditional as conditional_module
 from mrp.numeric.conditional import NumericConditional
 from mrp.numeric.counts import in_unit
 from mrp.numeric.model import build_numeric_model
@@ -122,6 +124,31 @@ def test_the_gradient_is_that_of_the_likelihood_and_draws_have_equal_weights():
     # A normal posterior is what it is drawn from: exact over normal density is the likelihood, in every draw.
     assert_allclose(ratio, mode.log_likelihood, rtol=1e-11)
     assert (latents[:, -1] == 0.9).all()
+
+
+@pytest.mark.parametrize(
+    "formula", ["(1 + sex|district:age) + rw1(age|district) + sex", "(1|district) + (1 + sex|age)"]
+)
+def test_blocks_that_are_taken_apart_give_what_the_dense_matrix_gives(formula: str, monkeypatch: pytest.MonkeyPatch):
+    of, cells = ready(design(formula), COUNTS)
+    apart = NumericConditional(of, cells, Priors())
+    monkeypatch.setattr(
+        conditional_module, "choose_elimination", lambda effects, _: elimination._laid_out((), (), effects)
+    )
+    dense = NumericConditional(of, cells, Priors())
+    # Sds of the terms, the correlation, the residual sd.
+    hypers = np.array([0.4, 0.3, 0.6, 0.25, 0.9])
+
+    (one, slope), (two, slope_two) = apart.slope(hypers), dense.slope(hypers)
+
+    assert one.log_likelihood == pytest.approx(two.log_likelihood, rel=1e-12)
+    assert_allclose(slope, slope_two, rtol=1e-8)
+    noise = np.random.default_rng(1).standard_normal((4000, apart.n_coordinates))
+    drawn, others = apart.draw(hypers, one, noise)[0], dense.draw(hypers, two, noise)[0]
+    still = np.zeros((1, apart.n_coordinates))
+    assert_allclose(apart.draw(hypers, one, still)[0], dense.draw(hypers, two, still)[0], atol=1e-9)
+    # Other draws of the same distribution.
+    assert_allclose(np.cov(drawn.T), np.cov(others.T), atol=6 * np.sqrt(2 / 4000) * drawn.var(axis=0).max())
 
 
 def dense_posterior(y: np.ndarray, groups: np.ndarray, grid: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, ...]:

@@ -167,6 +167,15 @@ def test_what_does_not_belong_together_is_refused():
         fit_numeric(DESIGN, WORLD, COUNTS, parse_priors({"(1|region)": "half_normal(1)"}), engine="laplace", seed=1)
 
 
+def test_a_model_that_nuts_cannot_hold_is_fitted_by_the_fast_engine_alone(monkeypatch: pytest.MonkeyPatch):
+    from mrp.numeric import fit
+
+    monkeypatch.setattr(fit, "MOST_COORDINATES", 15)
+    with pytest.raises(SamplingError, match=r"too large for nuts: 22 effects, limit 15; \(1\|district\) has 10"):
+        fit_numeric(DESIGN, WORLD, COUNTS, Priors(), engine="nuts", seed=1)
+    assert fit_of(POLL.interviews).verdict.publishable
+
+
 def test_the_evidence_and_what_is_kept_of_the_fit_name_every_parameter():
     fit = fitted()
     evidence = fit.evidence
