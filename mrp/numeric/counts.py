@@ -22,24 +22,20 @@ STAN-CS-79-773, equation 2.1.
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from mrp.counts import cells_design_effect, relative_weights
 from mrp.design import Design
 from mrp.errors import CountsError
+from mrp.numeric.counts_check import require_columns, require_numbers, require_residual
+from mrp.numeric.merging import NUMBERS, WEIGHING, are_weighted, mass_of, merged, whole
 from mrp.numeric.unit import Unit
 
 __all__ = ["add_numeric", "coarsest_numeric", "collapse_numeric", "in_unit", "numeric_design_effect", "unit_of"]
 
-type Floats = NDArray[np.float64]
 
-_NUMBERS, _WEIGHING = ("n", "mean", "ss"), ("weight", "weight_square")
 # Squares of larger numbers, added up over interviews, do not fit into a float.
 _LARGEST = 1e100
-# Of the sd of all answers: below it a model that can tell cells apart would drive the residual sd to nothing.
-_LEAST_WITHIN = 0.005
 # Between the sd of the answers and the scale of a declared unit: beyond it the priors of terms make no sense.
 _UNIT_BOUNDS = (0.02, 50.0)
 
@@ -84,7 +80,7 @@ def collapse_numeric(
     for column in (*by, answer, *([weight] if weight else [])):
         if column not in interviews.columns:
             raise CountsError(f"the interviews have no column {column!r}; they have {', '.join(interviews.columns)}")
-    if taken := [column for column in by if column in (*_NUMBERS, *(_WEIGHING if weight else ()))]:
+    if taken := [column for column in by if column in (*NUMBERS, *(WEIGHING if weight else ()))]:
         raise CountsError(f"a column to count by is called {taken[0]!r}, as what is counted; rename it")
     numbers = _as_answers(interviews[answer], within, drop)
     kept = numbers.is_not_null()
@@ -99,7 +95,7 @@ def collapse_numeric(
     if weight:
         w = relative_weights(answered[weight])
         of_each += [w.alias("weight"), (w * w).alias("weight_square")]
-    return _merged(answered.select(*by).with_columns(of_each) if by else pl.select(of_each), by)
+    return merged(answered.select(*by).with_columns(of_each) if by else pl.select(of_each), by)
 
 
 def add_numeric(tables: Sequence[pl.DataFrame], by: tuple[str, ...]) -> pl.DataFrame:
@@ -110,12 +106,12 @@ def add_numeric(tables: Sequence[pl.DataFrame], by: tuple[str, ...]) -> pl.DataF
     CountsError
         If some of the tables are weighted and others are not, or a column is missing.
     """
-    if len({_are_weighted(table) for table in tables}) > 1:
+    if len({are_weighted(table) for table in tables}) > 1:
         raise CountsError("some counts are weighted and others are not; collapse all interviews in the same way")
-    names = (*by, *_NUMBERS, *(_WEIGHING if _are_weighted(tables[0]) else ()))
+    names = (*by, *NUMBERS, *(WEIGHING if are_weighted(tables[0]) else ()))
     for table in tables:
-        _require_columns(table, names)
-    return _merged(pl.concat([table.select(names) for table in tables]), by)
+        require_columns(table, names)
+    return merged(pl.concat([table.select(names) for table in tables]), by)
 
 
 def coarsest_numeric(design: Design, counts: pl.DataFrame) -> pl.DataFrame:
@@ -146,11 +142,11 @@ def coarsest_numeric(design: Design, counts: pl.DataFrame) -> pl.DataFrame:
         raise CountsError(
             f"there are interviews in {' / '.join(map(str, unknown.row(0)))}, which the model does not know"
         )
-    _require_residual(cells)
-    if not _are_weighted(cells):
+    require_residual(cells)
+    if not are_weighted(cells):
         return cells
     n = pl.col("n") / cells_design_effect(cells)
-    return cells.with_columns(n=n, ss=pl.col("ss") * n / pl.col("weight")).drop(_WEIGHING)
+    return cells.with_columns(n=n, ss=pl.col("ss") * n / pl.col("weight")).drop(WEIGHING)
 
 
 def unit_of(design: Design, counts: pl.DataFrame) -> Unit:
@@ -162,8 +158,8 @@ def unit_of(design: Design, counts: pl.DataFrame) -> Unit:
         As `coarsest_numeric`; also if there is one answer only, which has no standard deviation.
     """
     cells = _cells(design, counts)
-    _require_residual(cells)
-    n, mean, ss, mass = _whole(cells).select("n", "mean", "ss", pl.col(_mass(cells)).alias("mass")).row(0)
+    require_residual(cells)
+    n, mean, ss, mass = whole(cells).select("n", "mean", "ss", pl.col(mass_of(cells)).alias("mass")).row(0)
     if n < 2:
         raise CountsError("one answer has no standard deviation; declare the unit, such as mrp.numeric.Unit.of_range")
     return Unit(mean, math.sqrt(ss / mass * n / (n - 1)))
@@ -178,7 +174,7 @@ def in_unit(cells: pl.DataFrame, unit: Unit) -> pl.DataFrame:
         If the spread of the answers is of another order than the unit.
     """
     scaled = cells.with_columns(mean=(pl.col("mean") - unit.centre) / unit.scale, ss=pl.col("ss") / unit.scale**2)
-    n, ss = _whole(scaled).select("n", "ss").row(0)
+    n, ss = whole(scaled).select("n", "ss").row(0)
     spread = math.sqrt(ss / n)
     if n > 1 and not _UNIT_BOUNDS[0] <= spread <= _UNIT_BOUNDS[1]:
         raise CountsError(
@@ -190,14 +186,14 @@ def in_unit(cells: pl.DataFrame, unit: Unit) -> pl.DataFrame:
 
 def numeric_design_effect(design: Design, counts: pl.DataFrame) -> float:
     """What weighting costs, as `mrp.counts.design_effect`: 1 for counts without weights."""
-    return cells_design_effect(_cells(design, counts)) if _are_weighted(counts) else 1.0
+    return cells_design_effect(_cells(design, counts)) if are_weighted(counts) else 1.0
 
 
 def _cells(design: Design, counts: pl.DataFrame) -> pl.DataFrame:
-    names = (*design.count_columns, *_NUMBERS, *(_WEIGHING if _are_weighted(counts) else ()))
-    _require_columns(counts, names)
-    _require_numbers(counts)
-    return _merged(counts.select(names).filter(pl.col("n") > 0), design.count_columns)
+    names = (*design.count_columns, *NUMBERS, *(WEIGHING if are_weighted(counts) else ()))
+    require_columns(counts, names)
+    require_numbers(counts)
+    return merged(counts.select(names).filter(pl.col("n") > 0), design.count_columns)
 
 
 def _as_answers(answers: pl.Series, within: tuple[float, float] | None, drop: tuple[float, ...]) -> pl.Series:
@@ -224,95 +220,3 @@ def _as_answers(answers: pl.Series, within: tuple[float, float] | None, drop: tu
                 f"{numbers.filter(beyond)[0]:g}; correct them, or drop what is no answer with drop=(...)"
             )
     return numbers
-
-
-def _merged(cells: pl.DataFrame, by: tuple[str, ...]) -> pl.DataFrame:
-    """Cells of the same ``by`` merged; see the module."""
-    numbers = [name for name in cells.columns if name not in by]
-    if not cells.height:
-        return cells.select(*by, *numbers)
-    # In the order of their contents: a sum of floats depends on the order in its last digits.
-    cells = cells.sort([*by, "mean", *(name for name in numbers if name != "mean")])
-    if by:
-        of = cells.select(pl.struct(by).rle_id()).to_series().to_numpy().astype(np.int64)
-    else:
-        of = np.zeros(cells.height, dtype=np.int64)
-    first = np.flatnonzero(np.diff(of, prepend=-1))
-
-    def total(values: Floats) -> Floats:
-        return np.bincount(of, weights=values)
-
-    mass, mean, ss = (cells[name].cast(pl.Float64).to_numpy() for name in (_mass(cells), "mean", "ss"))
-    base = mean[first]
-    whole = base + total(mass * (mean - base[of])) / total(mass)
-    made = {"mean": whole, "ss": total(ss + mass * (mean - whole[of]) ** 2)}
-    made |= {name: total(cells[name].to_numpy()) for name in _WEIGHING if name in numbers}
-    n = pl.Series("n", np.add.reduceat(cells["n"].to_numpy(), first))
-    columns = [pl.Series(name, made[name]) if name in made else n for name in numbers]
-    return cells[first].select(by).with_columns(columns) if by else pl.DataFrame(columns)
-
-
-def _whole(cells: pl.DataFrame) -> pl.DataFrame:
-    """All cells in one."""
-    return _merged(cells.select(name for name in cells.columns if name in (*_NUMBERS, *_WEIGHING)), ())
-
-
-def _mass(cells: pl.DataFrame) -> str:
-    return "weight" if "weight" in cells.columns else "n"
-
-
-def _are_weighted(counts: pl.DataFrame) -> bool:
-    has = [name for name in _WEIGHING if name in counts.columns]
-    if len(has) == 1:
-        missing = next(name for name in _WEIGHING if name not in has)
-        raise CountsError(
-            f"the counts have a column {has[0]!r} and no {missing}, which weighted counts have; let "
-            "mrp.numeric.collapse_numeric make them with weight=..., or drop the column for counts without weights"
-        )
-    return bool(has)
-
-
-def _require_columns(counts: pl.DataFrame, names: Sequence[str]) -> None:
-    for column in names:
-        if column not in counts.columns:
-            raise CountsError(f"the counts have no column {column!r}; make them with mrp.numeric.collapse_numeric")
-
-
-def _require_numbers(counts: pl.DataFrame) -> None:
-    """Refuse what no answers have; a cell without answers may have gaps."""
-    n = counts["n"]
-    # Counts that were merged with weights have fractions, and are not to be merged again.
-    if not n.dtype.is_integer() or n.null_count() or (n < 0).any():
-        raise CountsError("counts need whole numbers >= 0 without gaps in column 'n'")
-    if not n.sum() > 0:
-        raise CountsError("there is no answer to fit: the counts are of no interview; look at what they are made of")
-    held = counts.filter(pl.col("n") > 0)
-    for column in ("mean", "ss", *(name for name in _WEIGHING if name in counts.columns)):
-        values = held[column]
-        usable = values.dtype.is_numeric() and not values.null_count() and values.cast(pl.Float64).is_finite().all()
-        if not usable or (column != "mean" and (values < 0).any()):
-            wanted = "finite numbers" if column == "mean" else "finite numbers >= 0"
-            raise CountsError(f"counts need {wanted} without gaps in column {column!r}")
-    if n_wrong := held.filter((pl.col("n") == 1) & (pl.col("ss") > 0)).height:
-        raise CountsError(
-            f"{n_wrong:,} cells of one interview have a sum of squares above 0; one answer does not differ from its "
-            "mean: look at how the counts were made"
-        )
-
-
-def _require_residual(cells: pl.DataFrame) -> None:
-    """Refuse answers that do not differ within cells: the likelihood has no maximum at a residual sd above 0."""
-    mass, mean, ss = (cells[name].cast(pl.Float64).to_numpy() for name in (_mass(cells), "mean", "ss"))
-    n_spare = int(cells["n"].sum()) - cells.height
-    whole = _whole(cells)
-    if whole["n"][0] > 1 and whole["ss"][0] <= (1e-12 * np.abs(mean).max()) ** 2 * mass.sum():
-        raise CountsError(
-            f"all {whole['n'][0]:,} answers are the same number: there is no spread to fit; look at whether the column "
-            "holds answers"
-        )
-    if n_spare and ss.sum() <= _LEAST_WITHIN**2 * whole["ss"][0] * n_spare / mass.sum():
-        raise CountsError(
-            "the answers of people in the same cell hardly differ: their standard deviation within cells is less than "
-            f"{_LEAST_WITHIN:.1%} of that of all answers, so that there is no residual to estimate; look at whether "
-            "the column holds answers or means of cells"
-        )
