@@ -67,5 +67,5 @@ def compare_candidates(
 def _priors(priors: Any, formula: str) -> dict[str, str]:
     """Those of the defaults, and of terms that the formula has."""
     known = {order_free(name) for name in parse_formula(formula).term_names}
-    general = {"intercept", "coefficient", "sd", "correlation", "autocorrelation", "mixing"}
+    general = {"intercept", "coefficient", "sd", "correlation", "autocorrelation", "mixing", "residual"}
     return {term: prior for term, prior in priors.items() if term in general or order_free(term) in known}

@@ -10,6 +10,9 @@ probability 0.67 (two thirds: Riebler et al. 2016), and the less likely the furt
 
 The log width of an option inside an ordered scale, the distance between its cutpoints, is Normal(0, 1): widths from
 0.14 to 7, where options of equal shares have widths from 1.4 (of three) to 0.6 (the middle one of seven).
+
+Of a question answered with a number all of them are in units of the answers' own spread, and the sd of the residual is
+HalfNormal(1); see `mrp.numeric`.
 """
 
 import math
@@ -50,6 +53,8 @@ class Priors:
     mixing: PcMixing = PcMixing(0.5, 0.67)
     log_width: Normal = Normal(0.0, 1.0)
     """Of each option inside an ordered scale, see `mrp.ordinal.scale`."""
+    residual: HalfNormal = HalfNormal(1.0)
+    """Of the sd of what is left of an answer that is a number, in units of the sd of all answers."""
 
     def __post_init__(self) -> None:
         for name, kind in _DEFAULTS.items():
@@ -133,17 +138,22 @@ class Priors:
                 raise PriorError(f"{name} has no correlation, and so no prior {self.correlation_by_term[name]} of one")
 
     def to_json(self) -> dict[str, str]:
-        """Text by term, as `parse_priors` reads it; the defaults are included so that a release is complete."""
+        """Text by term, as `parse_priors` reads it; the defaults are included so that a release is complete.
+
+        That of the residual, which most questions do not have, is included only if it is not the default.
+        """
         defaults = {name: str(getattr(self, name)) for name in _DEFAULTS}
+        if self.residual == Priors().residual:
+            del defaults["residual"]
         terms = dict.fromkeys((*self.by_term, *self.correlation_by_term))
         own = (
             (term, [str(of[term]) for of in (self.by_term, self.correlation_by_term) if term in of]) for term in terms
         )
         return defaults | {term: ", ".join(priors) for term, priors in own}
 
-    def describe(self, design: Design) -> dict[str, str]:
-        """The prior of every term of a design, in words."""
-        words = {"intercept": f"{self.intercept} on the logit scale"}
+    def describe(self, design: Design, *, scale: str = "on the logit scale") -> dict[str, str]:
+        """The prior of every term of a design, in words; ``scale`` says on which one, of other kinds of questions."""
+        words = {"intercept": f"{self.intercept} {scale}"}
         for predictor in design.predictors:
             unit = "standard deviation over people" if predictor.scale is not None else "contrast of levels"
             if predictor.name.startswith("slope("):
@@ -162,6 +172,7 @@ _DEFAULTS: Mapping[str, type[Prior]] = {
     "autocorrelation": AutoBeta,
     "mixing": PcMixing,
     "log_width": Normal,
+    "residual": HalfNormal,
 }
 
 
@@ -174,7 +185,7 @@ def parse_priors(text: Mapping[str, str]) -> Priors:
         Term → prior, e.g. ``{"(1|state)": "half_normal(1)", "intercept": "normal(0, 2)"}``, or two for a term with a
         correlation or a mixing: ``{"(gender|educ)": "half_normal(1), lkj(4)"}``. A term may be written in every way
         that means it, as in a formula. The names "intercept", "coefficient", "sd", "correlation", "autocorrelation",
-        "mixing" and "log_width" replace the defaults. Empty: the defaults.
+        "mixing", "log_width" and "residual" replace the defaults. Empty: the defaults.
 
     Raises
     ------
@@ -214,6 +225,8 @@ def require_priors(priors: Priors, design: Design) -> None:
     if not isinstance(priors, Priors):
         made = "mrp.parse_priors(...) of it" if isinstance(priors, Mapping) else "mrp.Priors() for the defaults"
         raise PriorError(f"priors is {priors!r:.60} ({type(priors).__name__}); it has to be Priors: write {made}")
+    if priors.residual != Priors().residual:
+        raise PriorError(f"the prior of residual is {priors.residual}; only answers that are numbers have a residual")
     priors.check(design)
 
 

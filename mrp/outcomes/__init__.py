@@ -16,6 +16,7 @@ numeric one.
 from mrp.outcomes.binary import BinaryOutcome
 from mrp.outcomes.categorical import CategoricalOutcome
 from mrp.outcomes.designs import AnyDesign, dataset_of, default_draws, design_from_json, draws_many, estimands
+from mrp.outcomes.numeric import NumericOutcome
 from mrp.outcomes.ordinal import OrdinalOutcome
 from mrp.outcomes.outcome import Fitted, Outcome
 from mrp.outcomes.reading import outcome_from_json
@@ -25,6 +26,7 @@ __all__ = [
     "BinaryOutcome",
     "CategoricalOutcome",
     "Fitted",
+    "NumericOutcome",
     "OrdinalOutcome",
     "Outcome",
     "dataset_of",
