@@ -31,7 +31,7 @@ from mrp.structure import correlation_root
 if TYPE_CHECKING:
     import pymc as pm
 
-__all__ = ["build_model", "hyper_coords", "hyper_variables", "mixing_variable"]
+__all__ = ["build_model", "effect_variable", "hyper_coords", "hyper_variables", "mixing_variable"]
 
 
 def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Model":
@@ -81,7 +81,7 @@ def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Mod
         space = hyper_space(design, priors)
         entry = 0
         for effect, offset, hypers in zip(design.effects, design.offsets, space.terms, strict=True):
-            value = _effect(effect, hypers)
+            value = effect_variable(effect, hypers)
             for _ in effect.columns:
                 eta = eta + rows.weight[:, entry] * value[rows.index[:, entry] - offset]
                 entry += 1
@@ -93,7 +93,7 @@ def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Mod
     return model
 
 
-def _effect(effect: EffectCoding, hypers: TermHypers) -> Any:
+def effect_variable(effect: EffectCoding, hypers: TermHypers) -> Any:
     """The effects of one term, as an expression of shape (effect,), in the model that is being built."""
     import pymc as pm
     import pytensor.tensor as pt
