@@ -91,7 +91,7 @@ def _design(loaded: LoadedRelease, period: str | None) -> pl.DataFrame:
     rows = _rows(loaded)
     number = rows[".row"].to_numpy()
     row, latent, weight = [number], [np.zeros_like(number)], [np.ones(number.size)]
-    if design.predictors or design.effects:
+    if design.has_terms:
         coded = design.rows(rows)
         n_coefficients, n_entries = coded.x.shape[1], coded.index.shape[1]
         row += [np.repeat(number, n_coefficients), np.repeat(number, n_entries)]

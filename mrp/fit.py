@@ -1,12 +1,8 @@
-"""Fit a model with the engine asked for, judge the fit, and turn to NUTS where the fast engine does not pass.
-
-The Laplace engine checks itself against the exact density; where it finds that it cannot be trusted, the same model is
-sampled with NUTS, and the fit says that it was and why. Nothing is published on the strength of having been fast.
-"""
+"""Fit a model of a binary question: `mrp.judged` with its engines."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -14,10 +10,10 @@ from mrp.counts import design_effect
 from mrp.design import Design
 from mrp.diagnostics import diagnose
 from mrp.electorate import Electorate
-from mrp.errors import SamplingError
 from mrp.evidence import Evidence, evidence_of
 from mrp.grouping import Grouping
 from mrp.hyper import hyper_space
+from mrp.judged import Engine, Engines, fit_and_judge, require_engine
 from mrp.laplace.engine import LaplaceSettings, fit_laplace
 from mrp.latents import LatentDraws, from_datatree
 from mrp.numbers import require_seed
@@ -27,14 +23,12 @@ from mrp.poststratification import AreaDraws, area_draws_many
 from mrp.priors import Priors, require_priors
 from mrp.progress import Progress
 from mrp.size import require_size, too_large
-from mrp.verdict import FitVerdict, Problem, judge_laplace, judge_nuts
+from mrp.verdict import FitVerdict, Problem
 
 if TYPE_CHECKING:
     from xarray import DataTree
 
 __all__ = ["Engine", "FittedModel", "default_estimates", "fit_model"]
-
-type Engine = Literal["laplace", "nuts"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -113,32 +107,31 @@ def fit_model(
     SamplingError
         If there is no such engine, the seed is none, the model is too large, or NUTS cannot start.
     """
-    if engine not in ("laplace", "nuts"):
-        raise SamplingError(f"there is no engine {engine!r}; take 'laplace' or 'nuts'")
+    require_engine(engine)
     require_seed(seed)
     require_priors(priors, design)
     require_size(design, engine)
-    parity = term_parity(design, electorate)
-    effect = design_effect(design, counts)
-    escalated: tuple[Problem, ...] = ()
-    if engine == "laplace":
-        try:
-            tree = fit_laplace(design, counts, priors, seed=seed, settings=laplace, on_progress=on_progress)
-        except SamplingError as error:
-            escalated = (Problem("newton", str(error)),)
-        else:
-            latents = from_datatree(tree, design)
-            verdict = judge_laplace(tree, default_estimates(latents, design, electorate), parity)
-            # NUTS predicts with the same design: it cannot mend a term that does not move the prediction.
-            if verdict.publishable or parity:
-                return FittedModel(design, priors, tree, latents, verdict, "laplace", design_effect=effect)
-            if words := too_large(design, "nuts"):
-                verdict = replace(verdict, problems=(*verdict.problems, Problem("too-large", words)))
-                return FittedModel(design, priors, tree, latents, verdict, "laplace", design_effect=effect)
-            escalated = verdict.problems
-    tree = sample_nuts(design, counts, priors, seed=seed, settings=nuts, on_progress=on_progress)
-    latents, verdict = from_datatree(tree, design), judge_nuts(tree, parity)
-    return FittedModel(design, priors, tree, latents, verdict, "nuts", escalated, effect)
+    judged = fit_and_judge(
+        Engines(
+            laplace=lambda: fit_laplace(design, counts, priors, seed=seed, settings=laplace, on_progress=on_progress),
+            nuts=lambda: sample_nuts(design, counts, priors, seed=seed, settings=nuts, on_progress=on_progress),
+            latents=lambda tree: from_datatree(tree, design),
+            estimates=lambda latents: default_estimates(latents, design, electorate),
+            too_large=too_large(design, "nuts"),
+        ),
+        engine=engine,
+        parity=term_parity(design, electorate),
+    )
+    return FittedModel(
+        design,
+        priors,
+        judged.tree,
+        judged.latents,
+        judged.verdict,
+        judged.engine,
+        judged.escalated,
+        design_effect(design, counts),
+    )
 
 
 def default_estimates(latents: LatentDraws, design: Design, electorate: Electorate) -> tuple[AreaDraws, ...]:

@@ -165,7 +165,7 @@ def area_draws_many(
     if "period" in at and "period" in design.observed:
         design = design.at_period(at["period"])
     cells, grouped = grouped_cells(design, electorate, groupings, at)
-    rows = design.rows(cells) if design.predictors or design.effects else None
+    rows = design.rows(cells) if design.has_terms else None
     weights = area_weights(cells["n_people"].to_numpy(), grouped)
     total = np.zeros((weights.shape[0], latents.draws.shape[0]))
     add_up(total, latents.draws, rows, weights)
