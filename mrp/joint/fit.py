@@ -1,4 +1,4 @@
-"""Fit several questions with the engine asked for, judge the fit, and turn to NUTS where the fast one does not pass.
+"""Fit several questions as one model: `mrp.judged` with its engines.
 
 There is one fit, one verdict, and one set of joint draws: a question's estimates are made of its part of them, and two
 questions can be compared draw by draw, as `mrp.contrast` compares what is of one fit.
@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from mrp.counts import design_effect
 from mrp.diagnostics import diagnose
 from mrp.electorate import Electorate
-from mrp.errors import SamplingError
 from mrp.evidence import Evidence, evidence_of
-from mrp.fit import Engine, FittedModel, default_estimates
+from mrp.fit import FittedModel, default_estimates
 from mrp.joint.counts import coarsest_of
 from mrp.joint.covariance import question_correlations, question_covariances
 from mrp.joint.design import JointDesign
@@ -26,6 +25,7 @@ from mrp.joint.nuts import sample_joint_nuts
 from mrp.joint.posterior import joint_latents, question_latents, question_tree
 from mrp.joint.priors import describe_priors, joint_priors
 from mrp.joint.stacked import joint_space, stack
+from mrp.judged import Engine, Engines, fit_and_judge, require_engine
 from mrp.laplace.engine import LaplaceSettings
 from mrp.latents import LatentDraws
 from mrp.numbers import require_seed
@@ -35,7 +35,7 @@ from mrp.poststratification import AreaDraws
 from mrp.priors import Priors
 from mrp.progress import Progress
 from mrp.size import require_size, too_large
-from mrp.verdict import FitVerdict, Problem, judge_laplace, judge_nuts
+from mrp.verdict import FitVerdict, Problem
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -147,33 +147,32 @@ def fit_joint(
     SamplingError
         If there is no such engine, the seed is none, the model is too large, or NUTS cannot start.
     """
-    if engine not in ("laplace", "nuts"):
-        raise SamplingError(f"there is no engine {engine!r}; take 'laplace' or 'nuts'")
+    require_engine(engine)
     require_seed(seed)
     of = joint_priors(priors, design)
     require_size(stack(design), engine)
     coarsest_of(design, counts)
-    parity = joint_parity(design, electorate)
-    effects = {question: design_effect(one, counts[question]) for question, one in design.designs.items()}
-    escalated: tuple[Problem, ...] = ()
-    if engine == "laplace":
-        try:
-            tree = fit_joint_laplace(design, counts, of, seed=seed, settings=laplace, on_progress=on_progress)
-        except SamplingError as error:
-            escalated = (Problem("newton", str(error)),)
-        else:
-            latents = joint_latents(tree, design)
-            verdict = judge_laplace(tree, default_joint_estimates(latents, design, electorate), parity)
-            words = too_large(stack(design), "nuts")
-            if words and not verdict.publishable:
-                verdict = replace(verdict, problems=(*verdict.problems, Problem("too-large", words)))
-            # NUTS predicts with the same design: it cannot mend a term that does not move the prediction.
-            if verdict.publishable or parity or words:
-                return JointFit(design, of, tree, latents, verdict, "laplace", design_effects=effects)
-            escalated = verdict.problems
-    tree = sample_joint_nuts(design, counts, of, seed=seed, settings=nuts, on_progress=on_progress)
-    latents = joint_latents(tree, design)
-    return JointFit(design, of, tree, latents, judge_nuts(tree, parity), "nuts", escalated, effects)
+    judged = fit_and_judge(
+        Engines(
+            laplace=lambda: fit_joint_laplace(design, counts, of, seed=seed, settings=laplace, on_progress=on_progress),
+            nuts=lambda: sample_joint_nuts(design, counts, of, seed=seed, settings=nuts, on_progress=on_progress),
+            latents=lambda tree: joint_latents(tree, design),
+            estimates=lambda latents: default_joint_estimates(latents, design, electorate),
+            too_large=too_large(stack(design), "nuts"),
+        ),
+        engine=engine,
+        parity=joint_parity(design, electorate),
+    )
+    return JointFit(
+        design,
+        of,
+        judged.tree,
+        judged.latents,
+        judged.verdict,
+        judged.engine,
+        judged.escalated,
+        {question: design_effect(one, counts[question]) for question, one in design.designs.items()},
+    )
 
 
 def default_joint_estimates(latents: LatentDraws, design: JointDesign, electorate: Electorate) -> tuple[AreaDraws, ...]:
