@@ -21,10 +21,10 @@ Buerkner (2017), "brms: An R package for Bayesian multilevel models using Stan",
 Lax and Phillips (2009), "How should we estimate public opinion in the states?", American Journal of Political Science
 53(1), 107-121.
 Marble and Clinton (2024), "Improving small-area estimates of public opinion by calibrating to known population
-quantities".
+quantities", doi 10.31235/osf.io/u3ekq; published by Cambridge University Press in 2026.
 """
 
-from mrp.joint.covariance import question_correlations, question_covariances
+from mrp.joint.covariance import question_correlations, question_covariances, question_slopes
 from mrp.joint.design import JointDesign, SharedTerm, build_joint_design
 from mrp.joint.fit import JointFit, default_joint_estimates, fit_joint
 from mrp.joint.laplace import fit_joint_laplace
@@ -43,5 +43,6 @@ __all__ = [
     "question_correlations",
     "question_covariances",
     "question_latents",
+    "question_slopes",
     "sample_joint_nuts",
 ]

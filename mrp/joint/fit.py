@@ -18,7 +18,7 @@ from mrp.electorate import Electorate
 from mrp.evidence import Evidence, evidence_of
 from mrp.fit import FittedModel, default_estimates
 from mrp.joint.counts import coarsest_of
-from mrp.joint.covariance import question_correlations, question_covariances
+from mrp.joint.covariance import question_correlations, question_covariances, question_slopes
 from mrp.joint.design import JointDesign
 from mrp.joint.laplace import fit_joint_laplace
 from mrp.joint.nuts import sample_joint_nuts
@@ -103,6 +103,10 @@ class JointFit:
     def correlations(self, label: str) -> NDArray[np.float64]:
         """Of the effects of a shared term across questions: as `mrp.joint.covariance.question_correlations`."""
         return question_correlations(self.evidence, self.design, label)
+
+    def slopes(self, label: str, *, known: tuple[str, ...]) -> NDArray[np.float64]:
+        """How far effects of other questions move with those of known ones: `mrp.joint.covariance.question_slopes`."""
+        return question_slopes(self.evidence, self.design, label, known=known)
 
     @property
     def evidence(self) -> Evidence:

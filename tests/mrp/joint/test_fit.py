@@ -22,6 +22,7 @@ from mrp.joint import (
     sample_joint_nuts,
 )
 from mrp.joint.fit import joint_parity
+from mrp.known_totals import calibrate, moved_along
 from mrp.laplace.engine import LaplaceSettings
 from mrp.nuts import NutsSettings
 from mrp.poststratification import area_draws
@@ -115,7 +116,7 @@ def test_covariances_are_those_of_the_sds_and_correlation_of_each_draw():
 
 def test_covariances_of_three_questions_by_hand():
     from mrp.evidence import Evidence
-    from mrp.joint import question_correlations, question_covariances
+    from mrp.joint import question_correlations, question_covariances, question_slopes
 
     design = build_joint_design(dict.fromkeys("abc", "(1|p|district)"), WORLD)
     # Partial correlations (1, 0), (2, 0), (2, 1): r21 = r20 r10 + p sqrt(1 - r10^2) sqrt(1 - r20^2).
@@ -131,6 +132,30 @@ def test_covariances_of_three_questions_by_hand():
         [[[1, 1.2, -0.4], [1.2, 4, r21], [-0.4, r21, 0.25]]],
         atol=1e-6,
     )
+    # S_yx S_xx^-1 for y = b, of x = a and c together: 2 (0.6 - r21 (-0.8)) / (1 - 0.64) and so on.
+    by_hand = [2 * (0.6 + 0.8 * r21) / 0.36, 2 * (r21 + 0.8 * 0.6) / 0.36 / 0.5]
+    assert_allclose(question_slopes(evidence, design, "p", known=("a", "c")), [[by_hand]], atol=1e-5)
+    assert_allclose(question_slopes(evidence, design, "p", known=("b",)), [[[0.3], [r21 / 4]]], atol=1e-6)
+    with pytest.raises(DrawsError, match="'d' has no term with the label 'p'; a, b, c have it"):
+        question_slopes(evidence, design, "p", known=("d",))
+    with pytest.raises(DrawsError, match="of a, b, c some have to be known and some not"):
+        question_slopes(evidence, design, "p", known=("a", "b", "c"))
+
+
+def test_a_question_is_moved_by_the_known_totals_of_another():
+    fit = fitted()
+    rail, roads = (fit.of(question) for question in TWO)
+    known = calibrate(rail.latents, rail.design, WORLD, {"share": {"D00": 0.7, "D03": 0.4}}, by="district")
+
+    slope = fit.slopes("p", known=("rail",))[:, 0, 0]
+    latents, design = moved_along(roads.latents, roads.design, WORLD, known, slope)
+
+    covariances = fit.covariances("p")
+    assert_allclose(slope, covariances[:, 1, 0] / covariances[:, 0, 0], rtol=1e-6)
+    moved = latents.draws[:, len(roads.latents.names) :]
+    assert_allclose(moved, known.delta[:, :, 0] * slope[:, None], rtol=1e-5, atol=1e-6)
+    assert_array_equal(moved[:, 1], 0)
+    assert area_draws(latents, design, WORLD, by=("district",)).draws.shape == (2000, 8)
 
 
 def test_the_same_seed_gives_the_same_draws():
