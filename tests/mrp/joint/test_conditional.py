@@ -9,16 +9,19 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from scipy import linalg, optimize, stats
 
+from mrp.counts import collapse
 from mrp.hyper import HyperSpace
 from mrp.joint import JointDesign, build_joint_design
 from mrp.joint.counts import coarsest_of
 from mrp.joint.model import build_joint_model
+from mrp.joint.posterior import own_hypers
 from mrp.joint.priors import joint_priors
 from mrp.joint.stacked import joint_linear_model, joint_space, stack
 from mrp.laplace.conditional import Conditional
 from mrp.linear import LinearModel
 from mrp.priors import Priors, parse_priors
 from mrp.structure import correlation_root
+from tests.mrp import polls
 from tests.mrp.joint import questions
 from tests.mrp.joint.questions import THREE, TWO, WORLD
 
@@ -40,7 +43,8 @@ def numbers(design: JointDesign, counts: Mapping[str, pl.DataFrame], priors: Map
 
 
 def random_hypers(space: HyperSpace, rng: np.random.Generator) -> Floats:
-    return np.concatenate([rng.uniform(0.1, 1.5, space.n_sds), rng.uniform(-0.7, 0.7, len(space.shapes))])
+    ranges = ((0.1, 1.5, space.n_sds), (-0.7, 0.7, len(space.shapes)), (0.1, 0.9, len(space.mixings)))
+    return np.concatenate([rng.uniform(*one) for one in ranges])
 
 
 def pymc_point(design: JointDesign, space: HyperSpace, latents: Floats, hypers: Floats) -> dict[str, Floats]:
@@ -284,3 +288,63 @@ def test_a_sampled_form_has_the_density_of_the_model_up_to_a_constant():
         found.append(float(log_density(point)) - exact)
 
     assert_allclose(found, found[0], atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "lean + (1|district) + (1|age:sex) + rw1(period|region) + (sex|age) + house(pollster) + ar1(period)",
+        "bym2(district) + (lean||age) + rw2(age)",
+        "icar(district) + (sex|district:age) + mode(mode)",
+    ],
+)
+def test_every_kind_of_term_can_stand_in_one_of_the_questions(formula: str):
+    """Of questions that share nothing the density is the product of those of each by itself."""
+    formulas = {"rail": formula, "roads": "sex + (1|district) + (1|period)"}
+    design = build_joint_design(formulas, polls.WORLD, observed=polls.OBSERVED)
+    counts = {
+        question: collapse(polls.poll(n=n, seed=n), by=one.count_columns, answer="answer", option="yes")
+        for (question, one), n in zip(design.designs.items(), (300, 80), strict=True)
+    }
+    model = numbers(design, counts, joint_priors(Priors(), design))
+    together, rng = Conditional.of(model), np.random.default_rng(3)
+    hypers = random_hypers(model.space, rng)
+    mode, gradient = together.slope(hypers)
+    drawn, log_ratio = together.draw(hypers, mode, np.zeros((1, together.n_coordinates)))
+    latents = drawn[:, stack(design).order]
+
+    likelihood = joint = ratio = 0.0
+    for question, part in design.parts.items():
+        own, at = Conditional(design.of(question), counts[question], Priors()), own_hypers(stack(design), question)
+        one, slope = own.slope(hypers[at])
+        likelihood += one.log_likelihood
+        joint += float(own.log_joint(latents[:, part], hypers[at])[0])
+        centre, its_ratio = own.draw(hypers[at], one, np.zeros((1, own.n_coordinates)))
+        ratio += float(its_ratio[0])
+        assert_allclose(latents[:, part], centre, atol=2e-3)
+        assert_allclose(gradient[at], slope, rtol=1e-2, atol=1e-2)
+    assert together.log_joint(drawn, hypers)[0] == pytest.approx(joint, abs=1e-6)
+    assert mode.log_likelihood == pytest.approx(likelihood, abs=1e-4)
+    assert log_ratio[0] == pytest.approx(ratio, abs=1e-2)
+
+
+def test_weights_make_fractional_counts_of_each_question():
+    design = questions.two()
+    cells = WORLD.frame.sample(120, seed=1, with_replacement=True).drop("n_people")
+    rng = np.random.default_rng(1)
+    asked = cells.with_columns(
+        answer=pl.Series(np.where(rng.random(120) < 0.4, "yes", "no")), w=pl.Series(rng.gamma(2, 1, 120))
+    )
+    counts = {
+        question: collapse(asked, by=one.count_columns, answer="answer", option="yes", weight=weight)
+        for (question, one), weight in zip(design.designs.items(), ("w", None), strict=True)
+    }
+    of = coarsest_of(design, counts)
+
+    model = numbers(design, counts, joint_priors(Priors(), design))
+
+    assert of["rail"]["n"].dtype == pl.Float64
+    assert of["roads"]["n"].dtype == pl.Int64
+    assert model.n.sum() == pytest.approx(of["rail"]["n"].sum() + 120)
+    names = [variable.name for variable in build_joint_model(design, counts, Priors()).potentials]
+    assert names == ["likelihood of rail"]
