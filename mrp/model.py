@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "build_model",
     "declare_predictor",
+    "effect_variable",
     "hyper_coords",
     "hyper_variables",
     "mixing_variable",
@@ -105,14 +106,14 @@ def declare_predictor(design: Design, rows: DesignRows, priors: Priors) -> Any:
     space = hyper_space(design, priors)
     entry = 0
     for effect, offset, hypers in zip(design.effects, design.offsets, space.terms, strict=True):
-        value = _effect(effect, hypers)
+        value = effect_variable(effect, hypers)
         for _ in effect.columns:
             eta = eta + rows.weight[:, entry] * value[rows.index[:, entry] - offset]
             entry += 1
     return eta
 
 
-def _effect(effect: EffectCoding, hypers: TermHypers) -> Any:
+def effect_variable(effect: EffectCoding, hypers: TermHypers) -> Any:
     """The effects of one term, as an expression of shape (effect,), in the model that is being built."""
     import pymc as pm
     import pytensor.tensor as pt

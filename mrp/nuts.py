@@ -28,6 +28,7 @@ from mrp.counts import coarsest
 from mrp.design import Design
 from mrp.errors import SamplingError
 from mrp.numbers import require_seed
+from mrp.posterior import posterior_dataset
 from mrp.priors import Priors, require_priors
 from mrp.progress import Progress, Reporter
 from mrp.size import require_size
@@ -132,7 +133,7 @@ def sample_nuts(
         form, collected = totals.sampled, partial(totals.collect, seed=mixing)
     else:
         form = whitened_form(design, counts, priors, start)
-        collected = partial(collect_whitened, form=form, design=design)
+        collected = partial(collect_whitened, form=form, named=partial(posterior_dataset, design))
     return sample_form(
         form,
         collected,

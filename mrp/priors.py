@@ -27,7 +27,7 @@ from mrp.errors import PriorError
 from mrp.formula import Formula, parse_formula
 from mrp.prior_kinds import AutoBeta, HalfNormal, Lkj, Normal, PcMixing, Prior
 from mrp.term_names import by_name, find, order_free, term_name
-from mrp.terms import Autoregression, Spatial, VaryingSlopes
+from mrp.terms import Autoregression, Spatial, VaryingIntercept, VaryingSlopes
 
 __all__ = ["AutoBeta", "HalfNormal", "Lkj", "Normal", "PcMixing", "Prior", "Priors", "parse_priors", "require_priors"]
 
@@ -49,7 +49,8 @@ class Priors:
     correlation: Lkj = Lkj(2.0)
     autocorrelation: AutoBeta = AutoBeta(5.0, 2.0)
     correlation_by_term: Mapping[str, Lkj | AutoBeta | PcMixing] = field(default_factory=dict)
-    """Exceptions: a term with slopes → `Lkj`, "ar1(period)" → `AutoBeta`, "bym2(district)" → `PcMixing`."""
+    """Exceptions: a term with slopes, or one with a label, "(1|p|state)" → `Lkj`, "ar1(period)" → `AutoBeta`,
+    "bym2(district)" → `PcMixing`."""
     mixing: PcMixing = PcMixing(0.5, 0.67)
     log_width: Normal = Normal(0.0, 1.0)
     """Of each option inside an ordered scale, see `mrp.ordinal.scale`."""
@@ -78,7 +79,7 @@ class Priors:
         return prior
 
     def for_correlation(self, term: str) -> Lkj:
-        """Prior of the correlations of a term with slopes."""
+        """Prior of the correlations of a term with slopes, or of one with a label between questions."""
         prior = find(self.correlation_by_term, term, self.correlation)
         if not isinstance(prior, Lkj):
             raise PriorError(f"the prior of the correlations of {term} is {prior}; it needs lkj(eta)")
@@ -132,7 +133,9 @@ class Priors:
                 self.for_autocorrelation(name)
             elif isinstance(group, Spatial) and group.call == "bym2":
                 self.for_mixing(name)
-            elif isinstance(group, VaryingSlopes) and group.correlated:
+            elif (isinstance(group, VaryingSlopes) and group.correlated) or (
+                isinstance(group, VaryingIntercept) and group.label
+            ):
                 self.for_correlation(name)
             else:
                 raise PriorError(f"{name} has no correlation, and so no prior {self.correlation_by_term[name]} of one")

@@ -17,7 +17,7 @@ Papaspiliopoulos, Roberts and Skold (2007), "A general framework for the paramet
 Statistical Science 22(1), 59-73.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,17 +30,23 @@ from scipy.special import logit
 from mrp.coding import EffectCoding, EffectKind
 from mrp.compiled import SampledForm
 from mrp.design import Design
-from mrp.hyper import hyper_space
+from mrp.linear import LinearModel, linear_model
 from mrp.mixing import log_density_expression
-from mrp.posterior import posterior_dataset
 from mrp.priors import Priors
 from mrp.structure import correlation_root
-from mrp.warm_start import WarmStart, prior_means, prior_sds, quadratic
+from mrp.warm_start import WarmStart, quadratic_of
 
 if TYPE_CHECKING:
     from xarray import DataTree
 
-__all__ = ["WhitenedStructure", "collect_whitened", "declare_whitened", "sampled_hypers", "whitened_form"]
+__all__ = [
+    "WhitenedStructure",
+    "collect_whitened",
+    "declare_whitened",
+    "sampled_hypers",
+    "whitened_form",
+    "whitened_form_of",
+]
 
 type Floats = NDArray[np.float64]
 
@@ -200,38 +206,42 @@ def whitened_form(design: Design, counts: pl.DataFrame, priors: Priors, start: W
     start
         From `mrp.warm_start.warm_start`.
     """
-    space = hyper_space(design, priors)
-    mean, sd = prior_means(design, priors), prior_sds(design, priors)
-    bases = [np.eye(effect.size) if (own := effect.basis) is None else own for effect in design.effects]
+    return whitened_form_of(linear_model(design, counts, priors), start)
+
+
+def whitened_form_of(model: LinearModel, start: WarmStart) -> SampledForm:
+    """As `whitened_form`, of a model in numbers."""
+    space, mean = model.space, model.mean
+    bases = [np.eye(effect.size) if (own := effect.basis) is None else own for effect in model.effects]
     basis = linalg.block_diag(np.eye(mean.size), *bases)
-    gradient, information = quadratic(design, counts, basis, start.latents)
+    gradient, information = quadratic_of(model.x, (model.index, model.weight), (model.n, model.y), basis, start.latents)
     prior_mean = np.zeros(basis.shape[1])
     prior_mean[: mean.size] = mean
     coordinates = linalg.lstsq(basis, start.latents)[0]
-    rows = design.rows(counts)
-    fixed = {
+    fixed: dict[str, NDArray[Any]] = {
         "scale": space.scale,
         "shapes": space.shapes,
-        "fixed_sd": sd,
+        "fixed_sd": model.sd,
         "mean": prior_mean,
         "basis": basis,
         "information": information,
         "pull": gradient + information @ (coordinates - prior_mean),
     }
-    for effect, of in zip(design.effects, space.terms, strict=True):
+    for effect, of in zip(model.effects, space.terms, strict=True):
         if of.mixing is not None:  # of which there is one at most: a district is next to others on one map
             rate = np.array([of.mixing.rate, of.mixing.log_constant])
             fixed |= {"directions": effect.directions, "mixing_excess": of.mixing.excess, "mixing_rate": rate}
-    cells = {
-        "x": np.vstack([np.ones(counts.height), rows.x.T]),
-        "index": rows.index.T,
-        "weight": rows.weight.T,
-        **{name: counts[name].cast(pl.Float64).to_numpy() for name in ("n", "y")},
+    cells: dict[str, NDArray[Any]] = {
+        "x": np.ascontiguousarray(model.x.T),
+        "index": model.index.T,
+        "weight": model.weight.T,
+        "n": model.n,
+        "y": model.y,
     }
     hypers = start.hypers
     correlations, mixings = hypers[space.n_sds : space.first_mixing], hypers[space.first_mixing :]
     free = [np.log(hypers[: space.n_sds]), logit((correlations + 1) / 2), logit(mixings), np.zeros(basis.shape[1])]
-    structure = WhitenedStructure(mean.size, tuple(_block(effect) for effect in design.effects))
+    structure = WhitenedStructure(mean.size, tuple(_block(effect) for effect in model.effects))
     return SampledForm(structure, fixed, cells, np.concatenate(free))
 
 
@@ -242,8 +252,11 @@ def _block(effect: EffectCoding) -> _Block:
     return _Block(effect.kind, n, size, effect.n_coordinates // size)
 
 
-def collect_whitened(raw: "DataTree", form: SampledForm, design: Design) -> "DataTree":
-    """Draws of the model's own variables from what the sampler kept of a whitened form."""
+def collect_whitened(raw: "DataTree", form: SampledForm, named: Callable[[Floats, Floats], Any]) -> "DataTree":
+    """Draws of the model's own variables from what the sampler kept of a whitened form.
+
+    ``named`` gives latents, shape (chain, draw, latent), and parameters, shape (chain, draw, parameter), their names.
+    """
     import xarray as xr
 
     sampled = raw["posterior"].to_dataset()
@@ -251,7 +264,7 @@ def collect_whitened(raw: "DataTree", form: SampledForm, design: Design) -> "Dat
     directions = [f"direction {i + 1} of all latents" for i in range(sampled["eps"].shape[2])]
     return xr.DataTree.from_dict(
         {
-            "posterior": posterior_dataset(design, latents, sampled_hypers(sampled)),
+            "posterior": named(latents, sampled_hypers(sampled)),
             "sampled": sampled[["eps"]].assign_coords({sampled["eps"].dims[2]: directions}),
             "sample_stats": raw["sample_stats"].to_dataset(),
         }

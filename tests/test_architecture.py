@@ -72,9 +72,8 @@ def test_relative_imports_are_not_used_so_that_the_direction_can_be_read(package
     "module",
     [
         "mrp",
-        "mrp.categorical",
-        "mrp.ordinal",
-        "mrp.numeric",
+        "mrp.outcomes",
+        "mrp.joint",
         "polling",
         "jobs.worker",
         "jobs.receive",
