@@ -6,7 +6,8 @@ HalfNormal(0.5), which calls differences of a factor of e between levels unusual
 every other sd: structured effects are scaled so that it means the same. Correlations of slopes are LKJ(2), which
 favours none; the autocorrelation r of periods has (r + 1) / 2 ~ Beta(5, 2), which expects opinion to last: 0.43 on
 average, seldom below 0. The share phi of the districts' variance that is alike between neighbours is below a half with
-probability 0.67 (two thirds: Riebler et al. 2016), and the less likely the further from none; see `mrp.mixing`.
+probability 0.67 (two thirds: Riebler et al. 2016), and the less likely the further from none; see `mrp.mixing`. The
+dispersion of answers in clusters, where it is declared, is HalfNormal(0.3): see `mrp.dispersion`.
 
 The log width of an option inside an ordered scale, the distance between its cutpoints, is Normal(0, 1): widths from
 0.14 to 7, where options of equal shares have widths from 1.4 (of three) to 0.6 (the middle one of seven).
@@ -56,6 +57,7 @@ class Priors:
     """Of each option inside an ordered scale, see `mrp.ordinal.scale`."""
     residual: HalfNormal = HalfNormal(1.0)
     """Of the sd of what is left of an answer that is a number, in units of the sd of all answers."""
+    dispersion: HalfNormal = HalfNormal(0.3)
 
     def __post_init__(self) -> None:
         for name, kind in _DEFAULTS.items():
@@ -176,6 +178,7 @@ _DEFAULTS: Mapping[str, type[Prior]] = {
     "mixing": PcMixing,
     "log_width": Normal,
     "residual": HalfNormal,
+    "dispersion": HalfNormal,
 }
 
 
@@ -188,7 +191,7 @@ def parse_priors(text: Mapping[str, str]) -> Priors:
         Term → prior, e.g. ``{"(1|state)": "half_normal(1)", "intercept": "normal(0, 2)"}``, or two for a term with a
         correlation or a mixing: ``{"(gender|educ)": "half_normal(1), lkj(4)"}``. A term may be written in every way
         that means it, as in a formula. The names "intercept", "coefficient", "sd", "correlation", "autocorrelation",
-        "mixing", "log_width" and "residual" replace the defaults. Empty: the defaults.
+        "mixing", "log_width", "residual" and "dispersion" replace the defaults. Empty: the defaults.
 
     Raises
     ------
