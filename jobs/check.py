@@ -30,6 +30,7 @@ from jobs.errors import FitCancelled, FitImpossible, JobsError, WorkerStopping
 from jobs.fit_request import FitProgress, FitRequest, FitResult
 from jobs.giving_way import PAUSE, GivingWay
 from jobs.heartbeat import beating
+from jobs.outcomes import outcome_of
 from jobs.refit import electorate_of, laplace_settings, nuts_settings
 from jobs.settings import Settings
 from mrp.design import Design
@@ -182,9 +183,11 @@ def request_of(session: Session, settings: Settings, checked: CheckedRelease) ->
     """What the release was fitted on, for the fast engine."""
     fit = fits.get_fit(session, checked.release.fit_id)
     survey = surveys.get_survey(session, fit.survey_id, fit.survey_version)
+    question = survey.bundle.declaration.question(fit.question_id)
     return FitRequest(
+        outcome=outcome_of(question),
         formula=fit.formula,
-        priors=survey.bundle.declaration.question(fit.question_id).priors,
+        priors=question.priors,
         seed=fit.seed,
         engine="laplace",
         nuts=nuts_settings(settings),

@@ -1,12 +1,16 @@
 """What the estimator makes of a declared question."""
 
+import polars as pl
+
 from jobs.errors import FitImpossible
-from mrp.categorical.options import Options
+from mrp.categorical.counts import count_name
+from mrp.categorical.options import Options, standing
+from mrp.electorate import Electorate
 from mrp.outcomes import BinaryOutcome, CategoricalOutcome, Outcome
 from polling.codebook import counted_labels
 from polling.declaration import Question
 
-__all__ = ["outcome_of"]
+__all__ = ["outcome_of", "without_astray"]
 
 
 def outcome_of(question: Question) -> Outcome:
@@ -24,3 +28,31 @@ def outcome_of(question: Question) -> Outcome:
     what: str = "overdispersed" if question.dispersion else question.kind
     what = f"{question.kind} with sd = '{question.sd}'" if question.sd != "shared" else what
     raise FitImpossible("kind-not-supported", f"There is no model for question {question.id}, which is {what}.")
+
+
+def without_astray(counts: pl.DataFrame, question: Question, electorate: Electorate) -> tuple[pl.DataFrame, int]:
+    """Leave out who chose an option where it does not stand, as people do who have moved, or say so of a neighbour.
+
+    The model gives such an answer the probability 0, so that one of them would stop every fit.
+
+    Parameters
+    ----------
+    counts
+        As the outcome of the question collapses interviews, by the district at least.
+
+    Returns
+    -------
+    tuple
+        The others, and how many were left out.
+    """
+    if not question.only_in:
+        return counts, 0
+    options = Options(question.options, only_in=question.only_in)
+    stands = pl.DataFrame(standing(options, electorate), schema=list(map(count_name, options.labels)))
+    stands = stands.with_columns(pl.Series(electorate.district, electorate.codes, dtype=pl.String))
+    beside = counts.select(electorate.district).join(stands, on=electorate.district, how="left", maintain_order="left")
+    kept = counts.with_columns(
+        (pl.col(name) * beside[name].fill_null(value=True)).alias(name) for name in stands.columns[:-1]
+    )
+    kept = kept.with_columns(n=pl.sum_horizontal(stands.columns[:-1]))
+    return kept.filter(pl.col("n") > 0), int(counts["n"].sum()) - int(kept["n"].sum())

@@ -18,6 +18,7 @@ from mrp.outcomes.categorical import CategoricalOutcome
 from mrp.outcomes.designs import AnyDesign, dataset_of, default_draws, design_from_json, draws_many, estimands
 from mrp.outcomes.outcome import Fitted, Outcome
 from mrp.outcomes.reading import outcome_from_json
+from mrp.outcomes.telling import priors_in_words, variation
 
 __all__ = [
     "AnyDesign",
@@ -31,4 +32,6 @@ __all__ = [
     "draws_many",
     "estimands",
     "outcome_from_json",
+    "priors_in_words",
+    "variation",
 ]
