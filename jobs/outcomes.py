@@ -4,13 +4,14 @@ import polars as pl
 
 from jobs.errors import FitImpossible
 from mrp.categorical.counts import count_name
-from mrp.categorical.options import Options, standing
+from mrp.categorical.options import Options, standing, take_own_terms
 from mrp.electorate import Electorate
+from mrp.formula import formula_columns
 from mrp.outcomes import BinaryOutcome, CategoricalOutcome, Outcome
 from polling.codebook import counted_labels
 from polling.declaration import Question
 
-__all__ = ["outcome_of", "without_astray"]
+__all__ = ["columns_read", "counts_of_option", "outcome_of", "without_astray"]
 
 
 def outcome_of(question: Question) -> Outcome:
@@ -28,6 +29,18 @@ def outcome_of(question: Question) -> Outcome:
     what: str = "overdispersed" if question.dispersion else question.kind
     what = f"{question.kind} with sd = '{question.sd}'" if question.sd != "shared" else what
     raise FitImpossible("kind-not-supported", f"There is no model for question {question.id}, which is {what}.")
+
+
+def columns_read(question: Question) -> frozenset[str]:
+    """Every column of interviews and districts that a question's formula reads, but for those of its options.
+
+    Raises
+    ------
+    FormulaError
+        If the formula cannot be read.
+    """
+    rest, _ = take_own_terms(question.model)
+    return formula_columns(rest)
 
 
 def without_astray(counts: pl.DataFrame, question: Question, electorate: Electorate) -> tuple[pl.DataFrame, int]:
@@ -56,3 +69,14 @@ def without_astray(counts: pl.DataFrame, question: Question, electorate: Elector
     )
     kept = kept.with_columns(n=pl.sum_horizontal(stands.columns[:-1]))
     return kept.filter(pl.col("n") > 0), int(counts["n"].sum()) - int(kept["n"].sum())
+
+
+def counts_of_option(counts: pl.DataFrame, option: str) -> pl.DataFrame:
+    """Counts of one option against all others, as those of a binary question: ``n`` and ``y``.
+
+    Counts that are those of a binary question already are returned as they are.
+    """
+    if "y" in counts.columns:
+        return counts
+    others = [name for name in counts.columns if name.startswith("y[")]
+    return counts.with_columns(pl.col(count_name(option)).alias("y")).drop(others)

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from jobs.errors import FitImpossible
-from jobs.outcomes import outcome_of
-from mrp.formula import formula_columns
+from jobs.outcomes import columns_read, outcome_of
 from polling.codebook import counted_answer
 from polling.declaration import Question, SurveyDeclaration
 from polling.enums import as_texts
@@ -115,7 +114,7 @@ def _in_todays_words(
         **{one.name: (one.levels, one.recode) for one in declaration.demographics},
         "answer": (question.options, question.recode),
     }
-    read = formula_columns(question.model)
+    read = columns_read(question)
     changed = []
     for column, (levels, recode) in known.items():
         if column not in left.columns:

@@ -1,5 +1,7 @@
 """Check that the keys of one question make sense together, and beside the table of districts."""
 
+import re
+
 from polling.bundle import SurveyBundle
 from polling.declaration import Question
 from polling.faults import FaultLog, did_you_mean, listing
@@ -10,6 +12,10 @@ __all__ = ["SILENT", "check_question", "check_question_tables"]
 
 SILENT = ("dont_know", "refused", "not_asked")
 """What an interview can say of a question without answering it."""
+
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_OF_WAVES = ("period", "pollster", "mode")
 
 
 def check_question(question: Question, section: Section) -> None:
@@ -100,6 +106,8 @@ def _check_base(question: Question, section: Section) -> None:
 def _check_own_columns(question: Question, columns: Section) -> None:
     for name, of in question.own_columns.items():
         section = columns.section(name)
+        if not _NAME.fullmatch(name) or name in _OF_WAVES:
+            columns.fault(name, "this name cannot stand in a formula", "Use another, such as past.", value=name)
         for option in of:
             if option not in question.options:
                 section.fault(option, f"'{option}' is not an option", did_you_mean(option, question.options))

@@ -86,6 +86,13 @@ def test_what_is_not_declared_is_as_it_was(town: SurveyDeclaration):
         ('SNP = "last_share"\n', "", "questions.party.columns.past", "SNP has no column"),
         ('SNP = "last_share"', "SNP = 3", "questions.party.columns.past.SNP", "'SNP' must be text in quotes"),
         ("[questions.party.columns.past]", "[questions.party.columns]", "questions.party.columns.Lab", "'Lab' must be"),
+        (
+            "columns.past",
+            'columns."the past"',
+            "questions.party.columns.the past",
+            "this name cannot stand in a formula",
+        ),
+        ("columns.past", "columns.period", "questions.party.columns.period", "this name cannot stand in a formula"),
         ("only_in.SNP", "only_in.SPN", "questions.party.only_in.SPN", "'SPN' is not an option"),
         ('region = ["Up"]\nward = ["01"]', "", "questions.party.only_in.SNP", "nothing says where 'SNP' stands"),
         ('["01"]', "[]", "questions.party.only_in.SNP.ward", "'SNP' stands nowhere"),
