@@ -192,7 +192,10 @@ def open_bench(
     declaration = house.bundle.declaration
     question = declaration.question(house.plan.question)
     if question.kind != "binary":
-        raise BacktestImpossible(f"Question {question.id} is {question.kind}; only binary questions can be fitted.")
+        raise BacktestImpossible(
+            f"Question {question.id} is {question.kind}. Folds, learning curves and comparisons are made of binary "
+            "questions; a plain backtest and a replay are made of it."
+        )
     pushed = house.push_all()
     known = [
         read_outcome(house.tables / name, house.plan.declared, question, districts=house.bundle.districts["code"])

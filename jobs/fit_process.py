@@ -142,6 +142,7 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
     )
     clock.lap("fit")
     report(Progress("judge", 1.0, None))
+    design = fitted.design  # which may know more than the one that was asked for, such as a unit
     diagnostics = fitted.diagnostics()
     diagnostics["variation"] = [one.to_json() for one in variation(fitted.latents, design, request.electorate)]
     evidence = fitted.evidence.to_bytes()

@@ -9,9 +9,9 @@ from mrp.electorate import Electorate
 from mrp.formula import formula_columns
 from mrp.outcomes import BinaryOutcome, CategoricalOutcome, Outcome
 from polling.codebook import counted_labels
-from polling.declaration import Question
+from polling.declaration import LastResult, Question
 
-__all__ = ["columns_read", "counts_of_option", "outcome_of", "without_astray"]
+__all__ = ["columns_read", "counts_of_option", "last_result_of", "outcome_of", "without_astray"]
 
 
 def outcome_of(question: Question) -> Outcome:
@@ -80,3 +80,14 @@ def counts_of_option(counts: pl.DataFrame, option: str) -> pl.DataFrame:
         return counts
     others = [name for name in counts.columns if name.startswith("y[")]
     return counts.with_columns(pl.col(count_name(option)).alias("y")).drop(others)
+
+
+def last_result_of(declared: LastResult | None, question: Question, option: str) -> LastResult | None:
+    """What is declared as the last result of an option: a column of its own, or what is declared of the first."""
+    if declared is None:
+        return None
+    if (columns := question.own_columns.get(declared.predictor)) is not None:
+        # Options that share a column have a result together.
+        alone = list(columns.values()).count(columns[option]) == 1
+        return LastResult(columns[option]) if alone else None
+    return declared if option == question.options[0] else None

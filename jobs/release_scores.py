@@ -20,7 +20,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from jobs.backtest_score import baselines_of
-from jobs.outcomes import counts_of_option
+from jobs.outcomes import counts_of_option, last_result_of
 from mrp.electorate import Electorate
 from mrp.errors import PriorError
 from mrp.grouping import Grouping
@@ -179,7 +179,7 @@ def _baseline_rows(
     if release.counts is None:
         return
     counts = counts_of_option(release.counts, option)
-    last_result = release.last_result if option == release.question.options[0] else None
+    last_result = last_result_of(release.last_result, release.question, option)
     try:
         baselines = baselines_of(counts, release.electorate, release.design.common, release.question, last_result)
     except PriorError:  # one that an older version of the program knew

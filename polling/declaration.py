@@ -99,7 +99,8 @@ backtest.truth               table geography, option, share and optionally se
 backtest.benchmark           table geography, option, share: only ranks are comparable
 backtest.question            the question scored (default: the only one)
 backtest.option              the option of the truth compared with the first option (default: the same label)
-backtest.last_result         a predictor that was the last result: ``"name"`` or ``"1 - name"``
+backtest.last_result         a predictor that was the last result: ``"name"`` or ``"1 - name"``; of a categorical
+                             question one of its ``columns``
 backtest.keep.<column>       the value, or list of values, that an interview must have to be pushed
 backtest.wave_by             column that splits the file into waves (default: one wave)
 backtest.wave_days           without ``wave_by``, where waves follow each other (``--replay``, ``--folds``): interviews

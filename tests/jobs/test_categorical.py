@@ -13,14 +13,16 @@ import pytest
 
 from fixtures.survey_folder import WrittenSurvey
 from jobs import wave_life
+from jobs.backtest_tables import read_outcomes
 from jobs.check_ask import ask_check, ask_next_check
 from jobs.confirm import prepare_confirmation
 from jobs.confirm_judge import judge
 from jobs.erasure import erase
+from jobs.errors import BacktestImpossible
 from jobs.fit_process import fit
 from jobs.fit_request import FitRequest, FitResult
 from jobs.known_results import add_known_result
-from jobs.outcomes import outcome_of, without_astray
+from jobs.outcomes import last_result_of, outcome_of, without_astray
 from jobs.purged_counts import collapse_left
 from jobs.refit import electorate_of, prepare_refit
 from jobs.settings import Settings
@@ -30,7 +32,7 @@ from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
 from mrp.outcomes import design_from_json, draws_many, estimands
 from polling.codebook import convert
-from polling.declaration import Demographic, Geography, Question, Retention, SurveyDeclaration
+from polling.declaration import Backtest, Demographic, Geography, LastResult, Question, Retention, SurveyDeclaration
 from polling.enums import as_texts
 from polling.errors import ReleaseRefused
 from polling.purged import counts_of, kept_of, reduce_to_counts
@@ -403,3 +405,31 @@ def test_a_formula_is_checked_as_that_of_its_kind(asked: WrittenSurvey):
 
 def written_districts(asked: WrittenSurvey) -> Path:
     return asked.path / "districts.parquet"
+
+
+def test_the_last_result_of_an_option_is_its_own_column_unless_it_shares_it(asked: WrittenSurvey):
+    party = load_survey(asked.path).declaration.question("party")
+    shared = replace(party, own_columns={"past": party.own_columns["past"] | {"Isles": "green_2020"}})
+
+    assert last_result_of(LastResult("past"), party, "Town") == LastResult("town_2020")
+    assert last_result_of(LastResult("past"), shared, "Green") is None
+    assert last_result_of(LastResult("past"), shared, "Town") == LastResult("town_2020")
+    assert last_result_of(LastResult("last_share", complement=True), party, "Rail") == LastResult("last_share", True)
+    assert last_result_of(LastResult("last_share"), party, "Town") is None
+    assert last_result_of(None, party, "Rail") is None
+
+
+def test_a_truth_is_read_of_the_options_that_it_has(asked: WrittenSurvey, tmp_path: Path):
+    party = load_survey(asked.path).declaration.question("party")
+    rows = [("D01", "Railway", 0.5), ("D02", "Railway", 0.6), ("D01", "Green", 0.1), ("D01", "Nobody", 0.4)]
+    pl.DataFrame(rows, schema=["geography", "option", "share"], orient="row").write_csv(tmp_path / "truth.csv")
+    declared, codes = Backtest("x", option="Railway"), pl.Series(["D01", "D02"])
+
+    known = read_outcomes(tmp_path / "truth.csv", declared, party, districts=codes, options=PARTIES)
+
+    assert {option: (one.codes, one.share.tolist()) for option, one in known.items()} == {
+        "Rail": (("D01", "D02"), [0.5, 0.6]),
+        "Green": (("D01",), [0.1]),
+    }
+    with pytest.raises(BacktestImpossible, match="has no option 'Town'"):
+        read_outcomes(tmp_path / "truth.csv", declared, party, districts=codes, options=("Town", "Isles"))
