@@ -13,7 +13,7 @@ from jobs.outcomes import columns_read, outcome_of
 from polling.codebook import counted_answer
 from polling.declaration import Question, SurveyDeclaration
 from polling.enums import as_texts
-from polling.purged import counts_of
+from polling.purged import MEAN, SQUARES, counts_of
 from polling.store.wave_records import WaveRecord
 
 __all__ = ["add_counts", "collapse_left"]
@@ -69,7 +69,7 @@ def collapse_left(
     if question.kind == "numeric":
         if weight:
             raise _unknown(wave, "they do not say how weights and answers go together, and the question is weighted")
-        left = left.with_columns(pl.col("mean").alias(question.id))
+        left = left.with_columns(pl.col(MEAN).alias(question.id))
     left = left.with_columns(counted_answer(question)).filter(pl.col(question.id).is_not_null())
     left = left.with_columns(value.alias(column) for column, value in of_wave.items())
     interviews = _stand_ins(left, question)
@@ -88,7 +88,7 @@ def _stand_ins(left: pl.DataFrame, question: Question) -> pl.DataFrame:
     n = pl.col("n").cast(pl.Float64)
     values = {"weight": _spread(pl.col("weight") / n, pl.col("weight_square") / n - (pl.col("weight") / n) ** 2)}
     if question.kind == "numeric":
-        values[question.id] = _spread(pl.col("mean"), pl.col("squares") / n)
+        values[question.id] = _spread(pl.col(MEAN), pl.col(SQUARES) / n)
     interviews = left.with_columns(pl.int_ranges(0, "n").alias("row")).explode("row", empty_as_null=False)
     # Scales do not matter: weights are relative within a delivery.
     return interviews.with_columns(value.alias(name) for name, value in values.items()).with_columns(
@@ -150,5 +150,5 @@ def _merged_away(wave: WaveRecord, column: str, question: Question) -> FitImposs
 
 def _empty(declaration: SurveyDeclaration) -> pl.DataFrame:
     text = dict.fromkeys((*declaration.cell_columns, "answer", "status"), pl.String)
-    sums = {"n": pl.Int64, **dict.fromkeys(("weight", "weight_square", "mean", "squares"), pl.Float64)}
+    sums = {"n": pl.Int64, **dict.fromkeys(("weight", "weight_square", MEAN, SQUARES), pl.Float64)}
     return pl.DataFrame(schema={**text, "date": pl.Date, **sums})

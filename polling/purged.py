@@ -24,9 +24,11 @@ from polling.declaration import Period, Question, SurveyDeclaration
 from polling.enums import as_texts
 from polling.errors import PayloadDamaged
 
-__all__ = ["Kept", "counts_of", "kept_of", "reduce_to_counts"]
+__all__ = ["MEAN", "SQUARES", "Kept", "counts_of", "kept_of", "reduce_to_counts"]
 
 _ABOUT = "hustings.kept"
+# With a blank, which no name of a survey can have.
+MEAN, SQUARES, _NUMBER = "mean of answers", "squares of answers", "the answer"
 _EVERY = {"day": "1d", "week": "1w", "month": "1mo"}
 _TELLING = ("answered", "dont_know", "refused", "not_asked")
 
@@ -91,7 +93,7 @@ def reduce_to_counts(
 
 def counts_of(content: bytes, question_id: str) -> pl.DataFrame:
     """The counts of a question: the cell columns told apart, ``date`` (null: not known), ``answer``, ``status``,
-    ``n``, ``weight`` and ``weight_square`` (null: the wave has no weights), and of numbers ``mean`` and ``squares``.
+    ``n``, ``weight`` and ``weight_square`` (null: the wave has no weights), and of numbers ``MEAN`` and ``SQUARES``.
 
     Raises
     ------
@@ -123,7 +125,7 @@ def _reduce(
             *cell,
             _first_day(declaration.time.period).alias("date"),
             answer.alias("answer"),
-            *([number.alias("number")] if is_number else []),
+            *([number.alias(_NUMBER)] if is_number else []),
             pl.col(f"{question.id}:status").cast(pl.String).alias("status"),
             "weight",
         )
@@ -144,7 +146,7 @@ def _reduce(
             pl.len().cast(pl.Int64).alias("n"),
             pl.when(w.null_count() == 0).then(w.sum()).alias("weight"),
             pl.when(w.null_count() == 0).then((w**2).sum()).alias("weight_square"),
-            *(_of_numbers(pl.col("number")) if is_number else ()),
+            *(_of_numbers(pl.col(_NUMBER)) if is_number else ()),
         )
         .sort(*cell, "date", "answer", "status")
     )
@@ -152,7 +154,7 @@ def _reduce(
 
 
 def _of_numbers(number: pl.Expr) -> tuple[pl.Expr, ...]:
-    return number.mean().alias("mean"), ((number - number.mean()) ** 2).sum().alias("squares")
+    return number.mean().alias(MEAN), ((number - number.mean()) ** 2).sum().alias(SQUARES)
 
 
 def _first_day(period: Period) -> pl.Expr:

@@ -35,7 +35,7 @@ from polling.codebook import convert
 from polling.declaration import Backtest, Demographic, Geography, LastResult, Question, Retention, SurveyDeclaration
 from polling.enums import as_texts
 from polling.errors import ReleaseRefused
-from polling.purged import counts_of, kept_of, reduce_to_counts
+from polling.purged import MEAN, SQUARES, counts_of, kept_of, reduce_to_counts
 from polling.store import fits, queue, releases, scores, waves
 from polling.store.records import ReleaseRecord
 from tests.jobs.house import House, furnish
@@ -202,7 +202,7 @@ def test_of_numbers_a_purge_keeps_how_many_their_mean_and_their_squares():
     content = reduce_to_counts(table, declaration, pollster="Acme")
 
     left = counts_of(content, "warmth").filter(pl.col("status") == "answered")
-    assert left.select("place", "age", "n", "mean", "squares").rows() == [
+    assert left.select("place", "age", "n", MEAN, SQUARES).rows() == [
         ("A", "young", 3, 4.0, 18.0),  # 9 + 0 + 9
         ("B", "old", 2, 2.0, 0.0),
         ("B", "young", 1, 9.0, 0.0),
