@@ -6,16 +6,15 @@ polls add are on the scale of the logit of its share.
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from mrp.categorical.cells import cell_options
 from mrp.categorical.counts import count_name
 from mrp.categorical.design import CategoricalDesign
-from mrp.cell_pass import linear_predictor
 from mrp.errors import CountsError, DrawsError
 from mrp.latents import LatentDraws
 from mrp.surprise import MOST_DRAWS, PollingError, Surprise, compare
 
-__all__ = ["option_shares", "option_surprise"]
+__all__ = ["option_surprise"]
 
 # A share of which not even the logarithm of its odds could be told.
 _LEAST = 1e-12
@@ -58,7 +57,7 @@ def option_surprise(
     left_out = int(cells["n"].sum()) - int(n.sum())
     if not n.sum() > 0:
         return {option: Surprise(0, left_out, ()) for option in design.options}
-    shares, stands = option_shares(latents, design, known), design.stands(known)
+    shares, stands = cell_options(latents, design, known, most_draws=MOST_DRAWS), design.stands(known)
     found = {}
     for k, option in enumerate(design.options):
         here = stands[:, k]
@@ -71,22 +70,3 @@ def option_surprise(
         else:
             found[option] = Surprise(0, left_out + elsewhere, ())
     return found
-
-
-def option_shares(latents: LatentDraws, design: CategoricalDesign, cells: pl.DataFrame) -> NDArray[np.float32]:
-    """Shares of all options in some cells, shape (option, draw, cell); of many draws some, evenly."""
-    step = -(-latents.draws.shape[0] // MOST_DRAWS)
-    draws, k, n_own = latents.draws[::step], design.n_options, len(design.own)
-    n_common = draws.shape[1] - n_own
-    rows = design.rows(cells)
-    eta = np.empty((k, cells.height, len(draws)), dtype=np.float32)
-    for o in range(k):
-        by_latent = np.ascontiguousarray(draws[:, o:n_common:k].T)
-        linear_predictor(by_latent, rows.common, 0, cells.height, out=eta[o])
-        eta[o] += rows.offset[:, o, None].astype(np.float32)
-        if n_own:
-            eta[o] += rows.own[:, :, o].astype(np.float32) @ draws[:, n_common:].T
-    eta -= eta.max(axis=0)
-    np.exp(eta, out=eta)
-    eta /= eta.sum(axis=0)
-    return eta.transpose(0, 2, 1)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +14,10 @@ import pytest
 from fixtures.survey_folder import WrittenSurvey
 from jobs import wave_life
 from jobs.backtest_tables import read_outcomes
-from jobs.check_ask import ask_check, ask_next_check
+from jobs.check import prepare_check
+from jobs.check_ask import PREDICTIVE, ask_next_check
+from jobs.check_candidates import compare_candidates
+from jobs.check_made import CHECKS, make_check
 from jobs.confirm import prepare_confirmation
 from jobs.confirm_judge import judge
 from jobs.erasure import erase
@@ -376,16 +379,49 @@ def test_nuts_is_compared_with_every_share_that_varies(fitted: House):
     assert judge(off, result).state == "disagrees"
 
 
-def test_it_is_said_that_no_check_is_made_of_it(fitted: House):
-    release = current(fitted)
-    with (
-        pytest.raises(ReleaseRefused, match="checks are made of binary questions, this one is categorical"),
-        fitted.store.write() as session,
-    ):
-        ask_check(session, fitted.settings, survey_id="demo", question_id="party", now=fitted.now)
+def test_every_option_is_checked_against_the_interviews(fitted: House):
+    with fitted.store.read() as session:
+        checked = prepare_check(session, fitted.settings, survey_id="demo", question_id="party")
+    assert "pollster" in checked.counts.columns  # as the waves are those that were fitted
+    content, concerns = make_check(PREDICTIVE, checked)
+    margins: Any = content["margins"]
+
+    assert concerns == ()
+    assert {one["option"] for one in margins} == set(PARTIES)
+    whole = {one["option"]: one["groups"][0] for one in margins if one["columns"] == []}
+    everybody = [one for one in PARTIES if one != "Isles"]
+    assert all(whole[one]["low"] <= whole[one]["predicted"] <= whole[one]["high"] for one in everybody)
+    # The noise of what is told is of 400 cells of few people.
+    exact = checked.counts.select(pl.col("n", *COLUMNS).sum()).row(0)
+    for party, n in zip(PARTIES[:3], exact[1:4], strict=True):
+        assert abs(whole[party]["predicted"] - n / exact[0]) < 0.03
+
+    # A party that everybody under 25 would rather have than the model says.
+    young = (pl.col("age") == "18-24") & (pl.col("y[Rail]") > 0)
+    moved = [pl.when(young).then(0).otherwise("y[Rail]").alias("y[Rail]")]
+    moved.append(pl.when(young).then(pl.col("y[Green]") + pl.col("y[Rail]")).otherwise("y[Green]").alias("y[Green]"))
+    wrong = replace(checked, counts=checked.counts.with_columns(moved))
+    _, (first, *_) = make_check(PREDICTIVE, wrong)
+    assert first.columns == ("age",)
+    assert first.sentence.startswith(("Rail: By age, ", "Green: By age, "))
+    for kind in CHECKS:
+        if kind != PREDICTIVE:
+            assert make_check(kind, checked) == (
+                {"skipped": "This check is made of questions with one share only."},
+                (),
+            )
+
+
+def test_the_job_that_checks_ends_well_and_other_models_are_not_compared(fitted: House):
+    fitted.wait(60)
     with fitted.store.write() as session:
-        assert ask_next_check(session, fitted.settings, now=fitted.now + timedelta(hours=1)) is None
-    assert release.number == current(fitted).number
+        assert ask_next_check(session, fitted.settings, now=fitted.now) is not None
+    work(fitted, fit=in_here)
+    (job,) = [one for one in fitted.jobs() if one.kind == "check"]
+    assert (job.state, job.code) == ("succeeded", "checked"), job.detail
+    about = {"survey_id": "demo", "question_id": "party", "formulas": ["(1|district)"]}
+    with pytest.raises(ReleaseRefused, match="models are compared of binary questions"):
+        compare_candidates(fitted.store, fitted.settings, fit=lambda _: pytest.fail("fitted"), **about)
 
 
 def test_a_formula_is_checked_as_that_of_its_kind(asked: WrittenSurvey):
