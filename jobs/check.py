@@ -21,7 +21,7 @@ import polars as pl
 from sqlalchemy.orm import Session
 
 from jobs.check_ask import CHECK, kinds, require_checkable
-from jobs.check_made import CHECKS, CheckedRelease, Made, make_check, not_made
+from jobs.check_made import CHECKS, CheckedRelease, Made, not_made
 from jobs.check_refits import REFIT_CHECKS, Refits
 from jobs.confirm_ask import CONFIRM
 from jobs.counted_parts import CountedParts
@@ -93,7 +93,7 @@ def check(
             wanted = kinds(settings, since=clock() - checked.release.published_at)
             # What an earlier attempt made, or an earlier look at a young release, need not be made again.
             again = [kind for kind in wanted if kind not in made] or wanted
-            at_once = {kind: make_check(kind, checked) for kind in CHECKS if kind in again}
+            at_once = {kind: make(checked) for kind, make in CHECKS.items() if kind in again}
         with store.write() as session:
             _keep(session, checked.release, at_once, now=clock())
             queue.heartbeat(session, claim, now=clock(), lease=settings.lease)  # no lease, no effect

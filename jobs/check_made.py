@@ -31,7 +31,7 @@ from polling.disclosure import DisclosureRules
 from polling.store.columns import Json
 from polling.store.records import ReleaseRecord
 
-__all__ = ["CHECKS", "CheckedRelease", "Made", "make_check", "not_made"]
+__all__ = ["CHECKS", "CheckedRelease", "Made", "not_made"]
 
 type Made = tuple[dict[str, Json], tuple[Concern, ...]]
 """What may be told of a check, and what is wrong, the worst first."""
@@ -85,6 +85,8 @@ class CheckedRelease:
 
 def check_predictive(checked: CheckedRelease) -> Made:
     """Posterior predictive checks by every margin."""
+    if isinstance(checked.fitted, CategoricalDesign):
+        return _check_options(checked, checked.fitted)
     design, electorate, shown = checked.design, checked.electorate, checked.shown
     margins = margins_of(electorate, checked.counts)
     found = posterior_predictive(checked.latents, design, electorate, checked.counts, margins)
@@ -98,7 +100,7 @@ def check_predictive(checked: CheckedRelease) -> Made:
     return told_misfits(misfits, told, rules=checked.rules), worst_first(concerns)
 
 
-def check_options(checked: CheckedRelease, design: CategoricalDesign) -> Made:
+def _check_options(checked: CheckedRelease, design: CategoricalDesign) -> Made:
     """Posterior predictive checks of every option by every margin."""
     margins = margins_of(checked.electorate, checked.counts)
     found = predictive_of_options(checked.latents, design, checked.electorate, checked.counts, margins)
@@ -177,18 +179,11 @@ def check_sensitivity(checked: CheckedRelease) -> Made:
 
 CHECKS: Mapping[str, Callable[[CheckedRelease], Made]] = {
     PREDICTIVE: check_predictive,
-    LEFT_OUT: check_left_out,
-    PRIORS: check_priors,
-    SENSITIVITY: check_sensitivity,
+    LEFT_OUT: lambda checked: not_made(checked) or check_left_out(checked),
+    PRIORS: lambda checked: not_made(checked) or check_priors(checked),
+    SENSITIVITY: lambda checked: not_made(checked) or check_sensitivity(checked),
 }
 """Kind -> how it is made."""
-
-
-def make_check(kind: str, checked: CheckedRelease) -> Made:
-    """Make a check, or say that it is not made of such questions."""
-    if kind == PREDICTIVE and isinstance(checked.fitted, CategoricalDesign):
-        return check_options(checked, checked.fitted)
-    return not_made(checked) or CHECKS[kind](checked)
 
 
 def not_made(checked: CheckedRelease) -> Made | None:

@@ -17,7 +17,7 @@ from jobs.backtest_tables import read_outcomes
 from jobs.check import prepare_check
 from jobs.check_ask import PREDICTIVE, ask_next_check
 from jobs.check_candidates import compare_candidates
-from jobs.check_made import CHECKS, make_check
+from jobs.check_made import CHECKS
 from jobs.confirm import prepare_confirmation
 from jobs.confirm_judge import judge
 from jobs.erasure import erase
@@ -383,7 +383,7 @@ def test_every_option_is_checked_against_the_interviews(fitted: House):
     with fitted.store.read() as session:
         checked = prepare_check(session, fitted.settings, survey_id="demo", question_id="party")
     assert "pollster" in checked.counts.columns  # as the waves are those that were fitted
-    content, concerns = make_check(PREDICTIVE, checked)
+    content, concerns = CHECKS[PREDICTIVE](checked)
     margins: Any = content["margins"]
 
     assert concerns == ()
@@ -401,12 +401,12 @@ def test_every_option_is_checked_against_the_interviews(fitted: House):
     moved = [pl.when(young).then(0).otherwise("y[Rail]").alias("y[Rail]")]
     moved.append(pl.when(young).then(pl.col("y[Green]") + pl.col("y[Rail]")).otherwise("y[Green]").alias("y[Green]"))
     wrong = replace(checked, counts=checked.counts.with_columns(moved))
-    _, (first, *_) = make_check(PREDICTIVE, wrong)
+    _, (first, *_) = CHECKS[PREDICTIVE](wrong)
     assert first.columns == ("age",)
     assert first.sentence.startswith(("Rail: By age, ", "Green: By age, "))
     for kind in CHECKS:
         if kind != PREDICTIVE:
-            assert make_check(kind, checked) == (
+            assert CHECKS[kind](checked) == (
                 {"skipped": "This check is made of questions with one share only."},
                 (),
             )
