@@ -72,28 +72,28 @@ def collapse_left(
         left = left.with_columns(pl.col(MEAN).alias(question.id))
     left = left.with_columns(counted_answer(question)).filter(pl.col(question.id).is_not_null())
     left = left.with_columns(value.alias(column) for column, value in of_wave.items())
-    interviews = _stand_ins(left, question)
     merged_away = [column for column in by if left.height and left[column].null_count() == left.height]
     told_apart = tuple(column for column in by if column not in merged_away)
-    cells = outcome_of(question).collapse(interviews, by=told_apart, answer=question.id, weight=weight)
+    outcome = outcome_of(question)
+    if question.kind == "numeric":
+        cells = left.select(*told_apart, "n", pl.col(MEAN).alias("mean"), pl.col(SQUARES).alias("ss"))
+        cells = outcome.add([cells], told_apart)
+    else:
+        cells = outcome.collapse(_stand_ins(left), by=told_apart, answer=question.id, weight=weight)
     absent = (pl.lit(None, dtype=pl.String).alias(column) for column in merged_away)
     return as_texts(cells.with_columns(absent).select(*by, pl.exclude(by)))
 
 
-def _stand_ins(left: pl.DataFrame, question: Question) -> pl.DataFrame:
-    """As many interviews as were counted, which add up to the same: n, and sums and squares of weights and numbers.
+def _stand_ins(left: pl.DataFrame) -> pl.DataFrame:
+    """As many interviews as were counted, whose weights and their squares add up to the same.
 
-    The first of a row has a value of its own, all others the same.
+    The first of a row has a weight of its own, all others the same.
     """
-    n = pl.col("n").cast(pl.Float64)
-    values = {"weight": _spread(pl.col("weight") / n, pl.col("weight_square") / n - (pl.col("weight") / n) ** 2)}
-    if question.kind == "numeric":
-        values[question.id] = _spread(pl.col(MEAN), pl.col(SQUARES) / n)
+    mean, n = pl.col("weight") / pl.col("n"), pl.col("n").cast(pl.Float64)
+    weight = _spread(mean, pl.col("weight_square") / n - mean**2)
     interviews = left.with_columns(pl.int_ranges(0, "n").alias("row")).explode("row", empty_as_null=False)
     # Scales do not matter: weights are relative within a delivery.
-    return interviews.with_columns(value.alias(name) for name, value in values.items()).with_columns(
-        pl.col("weight").fill_null(1.0)
-    )
+    return interviews.with_columns(weight=weight.fill_null(1.0))
 
 
 def _spread(mean: pl.Expr, variance: pl.Expr) -> pl.Expr:

@@ -79,6 +79,11 @@ def read_known_result(
 def _checked(
     table: Table, declaration: SurveyDeclaration, question: Question, districts: pl.DataFrame, log: FaultLog
 ) -> pl.DataFrame | None:
+    if question.kind == "numeric":
+        log.add(
+            "this question is answered with a number", "Results are shares of options: nothing is compared with it."
+        )
+        return None
     if not has_columns(table, ("geography", "option", "share"), (), ignore_key="", log=log):
         return None
     if table.data.is_empty():
