@@ -1,18 +1,20 @@
 """The synthetic survey with questions of other kinds, whose truth is planted here."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from fixtures.survey_folder import WaveFile, WrittenSurvey
+from fixtures.survey_folder import WrittenSurvey
 from jobs.survey import load_survey
 from polling.codebook import convert
-from polling.declaration import SurveyDeclaration
 
-__all__ = ["HOME", "PARTIES", "party_shares", "with_party"]
+__all__ = ["AGREE", "HOME", "PARTIES", "agree_shares", "party_shares", "warmth", "with_party", "with_scales"]
+
+type Answers = Callable[[pl.DataFrame, pl.DataFrame, tuple[str, ...], np.random.Generator], list[pl.Series]]
 
 PARTIES = ("Rail", "Town", "Green", "Isles")
 HOME = ("D07", "D08")
@@ -37,6 +39,26 @@ Isles = "isles_2020"
 [questions.party.only_in.Isles]
 district = ["D07", "D08"]
 """
+AGREE = ("No", "Rather no", "Rather yes", "Yes")
+SCALES = """
+[questions.agree]
+text = "Is the line worth its price?"
+kind = "ordinal"
+options = ["No", "Rather no", "Rather yes", "Yes"]
+scores = [0, 1, 2, 3]
+dont_know = ["?"]
+model = "last_share + (1|district) + (1|age)"
+
+[questions.warmth]
+text = "How warm do you feel about railways?"
+kind = "numeric"
+unit = "degrees"
+range = [0, 100]
+dont_know = ["?"]
+model = "last_share + (1|district) + (1|age)"
+"""
+_CUTS = np.array([-1.2, 0.1, 1.3])
+_SD = 12.0
 _GRADIENT = np.array([0.6, -0.6, 0.4, 0.0])
 """From the oldest to the youngest, on the scale of the logit."""
 
@@ -50,19 +72,50 @@ def with_party(written: WrittenSurvey, folder: Path) -> WrittenSurvey:
     districts.with_columns(added).write_parquet(folder / "districts.parquet")
     toml = folder / "survey.toml"
     toml.write_text(toml.read_text() + PARTY)
-    declaration = load_survey(folder).declaration
-    waves = tuple(_asked(wave, folder, declaration, districts, seed) for seed, wave in enumerate(written.waves))
-    return replace(written, path=folder, waves=waves)
+    return _written(written, folder, _party)
+
+
+def with_scales(written: WrittenSurvey, folder: Path) -> WrittenSurvey:
+    """A copy of the synthetic survey that asks for agreement and warmth too; every twentieth does not know."""
+    shutil.copytree(written.path, folder)
+    toml = folder / "survey.toml"
+    toml.write_text(toml.read_text() + SCALES)
+    return _written(written, folder, _scales)
 
 
 def party_shares(districts: pl.DataFrame, cells: pl.DataFrame, levels: tuple[str, ...]) -> np.ndarray:
     """The planted truth, shape (cell, party)."""
-    place = cells["district"].cast(pl.String).replace_strict(districts["code"], range(districts.height)).to_numpy()
-    age = cells["age"].cast(pl.String).replace_strict(levels, np.linspace(1, -1, len(levels)).tolist()).to_numpy()
+    place, age = _place(districts, cells), _age(cells, levels)
     with np.errstate(divide="ignore"):
         eta = 0.8 * np.log(_past(districts))[place] + age[:, None] * _GRADIENT
     share = np.exp(eta)
     return share / share.sum(axis=1, keepdims=True)
+
+
+def agree_shares(districts: pl.DataFrame, cells: pl.DataFrame, levels: tuple[str, ...]) -> np.ndarray:
+    """The planted truth of the scale, shape (cell, option)."""
+    below = 1 / (1 + np.exp(-(_CUTS - _lean(districts, cells, levels)[:, None])))
+    return np.diff(below, axis=1, prepend=0.0, append=1.0)
+
+
+def warmth(districts: pl.DataFrame, cells: pl.DataFrame, levels: tuple[str, ...]) -> np.ndarray:
+    """The planted means in degrees, shape (cell,)."""
+    return 50 + 8 * _lean(districts, cells, levels)
+
+
+def _lean(districts: pl.DataFrame, cells: pl.DataFrame, levels: tuple[str, ...]) -> np.ndarray:
+    place, age = _place(districts, cells), _age(cells, levels)
+    return 3 * (districts["last_share"].to_numpy()[place] - 0.5) - 0.8 * age
+
+
+def _place(districts: pl.DataFrame, cells: pl.DataFrame) -> np.ndarray:
+    codes = districts["code"].to_list()
+    return cells["district"].cast(pl.String).replace_strict(codes, list(range(len(codes)))).to_numpy()
+
+
+def _age(cells: pl.DataFrame, levels: tuple[str, ...]) -> np.ndarray:
+    """From 1 for the youngest to -1."""
+    return cells["age"].cast(pl.String).replace_strict(levels, np.linspace(1, -1, len(levels)).tolist()).to_numpy()
 
 
 def _past(districts: pl.DataFrame) -> np.ndarray:
@@ -73,15 +126,38 @@ def _past(districts: pl.DataFrame) -> np.ndarray:
     return np.column_stack([rail * (1 - isles), (1 - rail - green) * (1 - isles), green * (1 - isles), isles])
 
 
-def _asked(
-    wave: WaveFile, folder: Path, declaration: SurveyDeclaration, districts: pl.DataFrame, seed: int
-) -> WaveFile:
-    table = pl.read_csv(wave.path, infer_schema=False)
-    cells = convert(table, declaration, pollster=wave.pollster).interviews
-    shares = party_shares(districts, cells, declaration.levels["age"])
-    rng = np.random.default_rng(2020 + seed)
-    chosen = np.array(["Railway", *PARTIES[1:]])[(shares.cumsum(axis=1) < rng.random((len(shares), 1))).sum(axis=1)]
-    chosen[::20] = "?"
-    path = folder / "waves" / wave.path.name
-    table.with_columns(party=pl.Series(chosen)).write_csv(path)
-    return replace(wave, path=path)
+def _written(written: WrittenSurvey, folder: Path, answers: Answers) -> WrittenSurvey:
+    declaration = load_survey(folder).declaration
+    districts = pl.read_parquet(folder / "districts.parquet")
+    waves = []
+    for number, wave in enumerate(written.waves):
+        table = pl.read_csv(wave.path, infer_schema=False)
+        cells = convert(table, declaration, pollster=wave.pollster).interviews
+        path = folder / "waves" / wave.path.name
+        made = answers(districts, cells, declaration.levels["age"], np.random.default_rng(2020 + number))
+        silent = pl.int_range(pl.len()) % 20 == 0
+        table.with_columns(made).with_columns(
+            pl.when(silent).then(pl.lit("?")).otherwise(one.name).alias(one.name) for one in made
+        ).write_csv(path)
+        waves.append(replace(wave, path=path))
+    return replace(written, path=folder, waves=tuple(waves))
+
+
+def _party(
+    districts: pl.DataFrame, cells: pl.DataFrame, levels: tuple[str, ...], rng: np.random.Generator
+) -> list[pl.Series]:
+    chosen = _drawn(party_shares(districts, cells, levels), rng)
+    return [pl.Series("party", np.array(["Railway", *PARTIES[1:]])[chosen])]
+
+
+def _scales(
+    districts: pl.DataFrame, cells: pl.DataFrame, levels: tuple[str, ...], rng: np.random.Generator
+) -> list[pl.Series]:
+    agree = np.array(AGREE)[_drawn(agree_shares(districts, cells, levels), rng)]
+    degrees = warmth(districts, cells, levels) + _SD * rng.standard_normal(cells.height)
+    return [pl.Series("agree", agree), pl.Series("warmth", degrees.clip(0, 100).round(1)).cast(pl.String)]
+
+
+def _drawn(shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    at = (shares.cumsum(axis=1) < rng.random((len(shares), 1))).sum(axis=1)
+    return np.minimum(at, shares.shape[1] - 1)
