@@ -20,6 +20,7 @@ from mrp.outcomes.numeric import NumericOutcome
 from mrp.outcomes.ordinal import OrdinalOutcome
 from mrp.outcomes.outcome import Fitted, Outcome
 from mrp.outcomes.reading import outcome_from_json
+from mrp.outcomes.telling import priors_in_words, variation
 
 __all__ = [
     "AnyDesign",
@@ -35,4 +36,6 @@ __all__ = [
     "draws_many",
     "estimands",
     "outcome_from_json",
+    "priors_in_words",
+    "variation",
 ]
