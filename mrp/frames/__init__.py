@@ -19,6 +19,9 @@ wrong:
 `cross_districts`                    districts, by a weighted crosswalk
 `grow_to_totals`,                    to a date
 `interpolate_frames`
+`fit_variable`, `extend_cells`       a variable that the census lacks, from a survey, as several frames
+`draws_over_frames`, `frame_sd`      estimates over several frames
+`modelled_joint`                     a variable that the census has, but not together with the others
 `check_association`                  whether a table that has columns together agrees with the frame
 ===================================  ================================================================================
 """
@@ -26,10 +29,12 @@ wrong:
 from mrp.frames.association import AssociationCheck, check_association
 from mrp.frames.cells import Built, complete_cells
 from mrp.frames.crosswalk import cross_districts
+from mrp.frames.extension import FrameDraws, extend_cells, extended_electorate, fit_variable, modelled_joint
 from mrp.frames.growth import grow_to_totals, interpolate_frames
 from mrp.frames.joints import product_joint
 from mrp.frames.levels import merge_levels, split_level
 from mrp.frames.margins import CellGap, RakedCells, rake_cells, seed_cells
+from mrp.frames.over_draws import draws_over_frames, frame_sd
 from mrp.frames.people import CountedPeople, count_people
 
 __all__ = [
@@ -37,14 +42,21 @@ __all__ = [
     "Built",
     "CellGap",
     "CountedPeople",
+    "FrameDraws",
     "RakedCells",
     "check_association",
     "complete_cells",
     "count_people",
     "cross_districts",
+    "draws_over_frames",
+    "extend_cells",
+    "extended_electorate",
+    "fit_variable",
+    "frame_sd",
     "grow_to_totals",
     "interpolate_frames",
     "merge_levels",
+    "modelled_joint",
     "product_joint",
     "rake_cells",
     "seed_cells",
