@@ -27,7 +27,7 @@ wrong:
 """
 
 from mrp.frames.association import AssociationCheck, check_association
-from mrp.frames.cells import Built, complete_cells
+from mrp.frames.cells import Built, complete_cells, require_cells
 from mrp.frames.crosswalk import cross_districts
 from mrp.frames.extension import FrameDraws, extend_cells, extended_electorate, fit_variable, modelled_joint
 from mrp.frames.growth import grow_to_totals, interpolate_frames
@@ -59,6 +59,7 @@ __all__ = [
     "modelled_joint",
     "product_joint",
     "rake_cells",
+    "require_cells",
     "seed_cells",
     "split_level",
 ]

@@ -131,20 +131,23 @@ def rake_cells(
             raise FrameError(f"the margin {name!r} has a column {strange[0]!r}; the cells have {known}")
     tables = _scaled(tables, proportions, rounding=rounding)
     away = disagreements(tables, rounding=rounding)
-    fit = {name: _Margin.of(name, seed, table) for name, table in tables.items()}
-    people, n_rounds = _iterate(seed[PEOPLE].to_numpy(), list(fit.values()), tolerance, max_rounds)
+    # Margins need to say nothing of cells that stay empty.
+    lived = seed.filter(pl.col(PEOPLE) > 0)
+    fit = {name: _Margin.of(name, lived, table) for name, table in tables.items()}
+    people, n_rounds = _iterate(lived[PEOPLE].to_numpy(), list(fit.values()), tolerance, max_rounds)
     gaps = tuple(margin.gap(people) for margin in fit.values())
     worst = max(gaps, key=lambda gap: gap.people)
     if worst.people > tolerance * people.sum() + away:
-        raise FrameError(_impossible(seed, fit, worst, tolerance, max_rounds))
-    cells = seed.with_columns(pl.Series(PEOPLE, people))
+        raise FrameError(_impossible(lived, fit, worst, tolerance, max_rounds))
+    empty = seed.filter(pl.col(PEOPLE) == 0)
+    cells = pl.concat([lived.with_columns(pl.Series(PEOPLE, people)), empty])
     rounds = f"{n_rounds:,} round{'s' if n_rounds != 1 else ''}"
     told = [f"The cells were raked to {', '.join(tables)} in {rounds}; largest gap {worst.people:.2g} people."]
-    if (zeros := seed.filter(pl.col(PEOPLE) == 0)).height:
-        more = ", ..." if zeros.height > 3 else ""
+    if empty.height:
+        more = ", ..." if empty.height > 3 else ""
         told.append(
-            f"{zeros.height:,} of {seed.height:,} cells are 0 in the seed and stay empty: "
-            f"{', '.join(named(zeros))}{more}."
+            f"{empty.height:,} of {seed.height:,} cells are 0 in the seed and stay empty: "
+            f"{', '.join(named(empty))}{more}."
         )
     built = Built(cells.sort(columns_of(cells)), tuple(told), seed_assumptions(seed, tables))
     return RakedCells(built, gaps, n_rounds)

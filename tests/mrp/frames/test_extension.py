@@ -228,9 +228,10 @@ def test_opinion_by_a_variable_that_the_census_lacks_is_found():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_estimates_with_a_variable_that_the_census_lacks_are_calibrated_and_unbiased():
     """The second survey is the smaller: with one frame, its mean, the intervals of the nation would be too narrow."""
-    n = 60
+    n = 40
     nation, first, truth, of_first = [], [], [], []
     for i in range(n):
         planted = country(1000 + i)

@@ -155,6 +155,13 @@ def test_proportions_give_their_association_and_no_totals():
     assert a + b == pytest.approx(150)
 
 
+def test_margins_need_say_nothing_of_cells_that_stay_empty():
+    whole = rake_cells(seed_cells(LEVELS), {"age": AGE}).built.cells
+    nobody = whole.with_columns(pl.when(pl.col("age") == "old").then(0.0).otherwise("n_people").alias("n_people"))
+    young = AGE.filter(pl.col("age") == "young")
+    assert people(rake_cells(nobody, {"young": young}).built.cells)["N", "young", "none"] == pytest.approx(35)
+
+
 @pytest.mark.parametrize(
     ("margins", "told"),
     [
