@@ -41,6 +41,8 @@ class StepReport:
     gaps: tuple[CellGap, ...]
     n_people: float
     n_cells: int
+    support: frames.CountedPeople | None = None
+    """Of records: what cells and districts rest on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +70,7 @@ class _Work:
     cells: pl.DataFrame | None = None
     draws: frames.FrameDraws | None = None
     gaps: list[CellGap] = field(default_factory=list)
+    support: frames.CountedPeople | None = None
 
     def table(self, name: str) -> pl.DataFrame:
         """A table of cells with ``n_people``; of records, added up."""
@@ -105,7 +108,7 @@ def build_frame(recipe: FrameRecipe, *, on_step: Callable[[StepReport], None] | 
     work, reports = _Work(recipe), []
     for number, step in enumerate(recipe.steps, start=1):
         name = _name(step)
-        work.gaps = []
+        work.gaps, work.support = [], None
         try:
             built = _STEPS[type(step)](work, step)
         except FrameError as error:
@@ -119,6 +122,7 @@ def build_frame(recipe: FrameRecipe, *, on_step: Callable[[StepReport], None] | 
             tuple(work.gaps),
             total(built.cells),
             built.cells.height,
+            work.support,
         )
         reports.append(report)
         if on_step is not None:
@@ -171,7 +175,8 @@ def _count(work: _Work, step: Count) -> Built:
         cells = frames.require_cells(step.table, work.table(step.table))
         return Built(cells, (f"The cells of {step.table} were taken as they are.",))
     by = sorted(read.declared.by, key=lambda name: name != work.recipe.district)
-    return frames.count_people(read.data, by, weight=NUMBER, thin=step.thin).built
+    work.support = frames.count_people(read.data, by, weight=NUMBER, thin=step.thin)
+    return work.support.built
 
 
 def _rake(work: _Work, step: Rake) -> Built:

@@ -10,14 +10,17 @@ from typing import Any
 import polars as pl
 
 from jobs.errors import JobsError
-from jobs.frame_build import BuiltFrame
+from jobs.frame_build import BuiltFrame, StepReport
 from mrp.frames.cells import PEOPLE
 from polling.frame_recipe import FrameRecipe
+from polling.store.blobs import table_sha256
 
 __all__ = ["DRAWS", "FRAME", "REPORT", "frame_report", "write_frame"]
 
 FRAME, DRAWS, REPORT = "frame.parquet", "frame_draws.parquet", "frame.json"
 FORMAT_VERSION = 1
+_THINNEST = 100
+"""Cells that are named in a report."""
 
 
 def write_frame(
@@ -87,6 +90,7 @@ def frame_report(
             ],
             "n_people": step.n_people,
             "n_cells": step.n_cells,
+            **_support(step),
         }
         for step in built.steps
     ]
@@ -108,9 +112,19 @@ def frame_report(
         "steps": steps,
         "sha256": {
             "inputs": inputs,
+            # What a survey's version and its fits call frame_sha256, if survey.toml has the demographics in this order.
+            "frame": table_sha256(built.frame),
             "outputs": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
         },
     }
+
+
+def _support(step: StepReport) -> dict[str, Any]:
+    """What districts, and the thinnest cells, rest on, where records were counted."""
+    if step.support is None:
+        return {}
+    thinnest = step.support.by_cell.sort("n_effective", *step.support.by_cell.columns[:-3]).head(_THINNEST)
+    return {"districts": step.support.by_district.to_dicts(), "thinnest_cells": thinnest.to_dicts()}
 
 
 def _parquet(table: pl.DataFrame) -> bytes:

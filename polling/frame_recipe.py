@@ -25,9 +25,10 @@ import polars as pl
 
 from polling.errors import RecipeRejected
 from polling.faults import FaultLog, did_you_mean
-from polling.folder_files import column_as_text, read_folder_table
+from polling.folder_files import column_as_text, has_columns, read_folder_table, rows_where
 from polling.recipe_steps import Count, Merge, Model, Product, Rake, Split, Step, parse_step
-from polling.recipe_table import RecipeTable, parse_table, read_recipe_table
+from polling.recipe_table import RecipeTable, TableDeclaration, parse_table, read_recipe_table
+from polling.tabular import Table
 from polling.toml_section import Section, open_toml
 
 __all__ = ["FrameRecipe", "load_recipe"]
@@ -101,6 +102,7 @@ def _parsed(root: Section, folder: Path, content: bytes, log: FaultLog) -> Frame
     if not sections:
         root.fault("steps", "there are no steps", 'Add one: [[steps]] with do = "count", "rake" or "product" first.')
     _check_names(steps, sections, declared)
+    _check_columns(root, declared, (district, *demographics))
     districts = _read_districts(folder, districts_file, log) if districts_file else None
     # The levels of a column that is merged or split are those of the frame at the end only.
     changed = {step.column for step in steps if isinstance(step, Merge | Split)}
@@ -140,6 +142,15 @@ def _check_names(steps: list[Step | None], sections: tuple[Section, ...], tables
         extended = extended or (isinstance(step, Model) and step.draws > 0)
 
 
+def _check_columns(root: Section, tables: Mapping[str, TableDeclaration], columns: tuple[str, ...]) -> None:
+    """A table has columns of the frame, or is a crosswalk."""
+    for name, section in root.sections("tables").items():
+        for one in tables[name].by:
+            if one not in columns and set(tables[name].by) != {"old", "new"}:
+                remedy = f"{did_you_mean(one, columns)} Name it in [demographics], or leave it out."
+                section.fault("by", "no column of the frame", remedy, value=one)
+
+
 def _named_tables(step: Step) -> dict[str, tuple[str, ...]]:
     keys = {
         "table": "table", "margins": "margins", "seed": "seed", "tables": "tables", "interviews": "interviews",
@@ -158,20 +169,23 @@ def _named_tables(step: Step) -> dict[str, tuple[str, ...]]:
 def _read_districts(folder: Path, name: str, log: FaultLog) -> pl.DataFrame | None:
     """The districts with text and numbers as they are in the file; the survey that uses the frame checks them."""
     table, own_log = read_folder_table(folder, name, key="frame.districts", declaration_log=log)
-    if table is not None and "code" not in table.header:
-        own_log.add("the column is missing", did_you_mean("code", table.header), row=1, column="code")
-    elif table is not None and (code := column_as_text(table.data["code"], own_log)) is not None:
-        data = table.data.with_columns(code)
-        if not table.typed:
-            numbers = [
-                pl.col(one).cast(pl.Float64)
-                for one in data.columns
-                if one not in ("code", "name")
-                and data[one].cast(pl.String).cast(pl.Float64, strict=False).null_count() == 0
-            ]
-            data = data.with_columns(pl.exclude("code").cast(pl.String)).with_columns(numbers)
-        named = pl.col("name").cast(pl.String) if "name" in data.columns else pl.col("code").alias("name")
-        log.merge(own_log)
-        return data.with_columns(named)
+    found = None
+    if table is not None and has_columns(table, ("code",), (), ignore_key="", log=own_log):
+        code = column_as_text(table.data["code"], own_log)
+        if code is not None and (blank := rows_where(code.is_null())):
+            own_log.add("the code is blank", "Fill it in.", row=blank[0], column="code")
+        elif code is not None:
+            found = _typed(table, code)
     log.merge(own_log)
-    return None
+    return found
+
+
+def _typed(table: Table, code: pl.Series) -> pl.DataFrame:
+    """Columns that hold numbers throughout as numbers, where the file itself knows text only."""
+    data = table.data.with_columns(code)
+    if not table.typed:
+        data = data.with_columns(pl.exclude("code").cast(pl.String))
+        as_numbers = data.select(pl.exclude("code", "name").cast(pl.Float64, strict=False))
+        data = data.with_columns(one for one in as_numbers if not one.null_count())
+    name = pl.col("name").cast(pl.String) if "name" in data.columns else pl.col("code").alias("name")
+    return data.with_columns(name)

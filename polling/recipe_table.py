@@ -122,7 +122,7 @@ def _read(
     if table is None or log or not has_columns(table, wanted, (), ignore_key="", log=log):
         return None
     columns = [_labels(table, name, file_column, log) for name, file_column in of.items()]
-    number = _numbers(table, declared.number, log)
+    number = _numbers(table, declared, log)
     labels = [column for column in columns if column is not None]
     if len(labels) < len(columns):
         return None
@@ -148,7 +148,8 @@ def _labels(table: Table, name: str, file_column: str, log: FaultLog) -> pl.Seri
     return None if text is None else composed(text.cast(pl.String).str.strip_chars()).alias(name)
 
 
-def _numbers(table: Table, column: str | None, log: FaultLog) -> pl.Series:
+def _numbers(table: Table, declared: TableDeclaration, log: FaultLog) -> pl.Series:
+    column = declared.number
     if column is None:
         return pl.repeat(1.0, table.data.height, dtype=pl.Float64, eager=True).alias(NUMBER)
     series = table.data[column]
@@ -165,6 +166,7 @@ def _numbers(table: Table, column: str | None, log: FaultLog) -> pl.Series:
         (text.is_null(), "the number is missing", "Fill it in, 0 where there is nobody."),
         (text.is_not_null() & ~finite, "not a number", "Write it without thousands separators, such as 12345.5."),
         (finite & (number < 0), "the number is below 0", "Give 0 or more."),
+        (finite & (number == 0) & declared.records, "the weight is 0", "Leave out records that stand for nobody."),
     ):
         if wrong.any():
             log.add_rows(wrong.arg_true() + FIRST_ROW, text.filter(wrong), reason, remedy, column=column)

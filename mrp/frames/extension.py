@@ -46,6 +46,9 @@ __all__ = ["FrameDraws", "extend_cells", "extended_electorate", "fit_variable", 
 
 type Floats = NDArray[np.float64]
 
+_AT_A_TIME = 4_000_000
+"""Draws of cells that are held at a time."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameDraws:
@@ -179,8 +182,8 @@ def modelled_joint(
 
     Parameters and errors as of `extend_cells`.
     """
-    cells, share = _shares(fitted, electorate, variable, np.arange(fitted.latents.draws.shape[0]))
-    seed = cells.with_columns(pl.col(PEOPLE) * pl.Series(share.mean(axis=0)))
+    cells, share = _mean_shares(fitted, electorate, variable)
+    seed = cells.with_columns(pl.col(PEOPLE) * pl.Series(share))
     told = [f"{variable} was joined by the model {fitted.design.formula!r} of the interviews."]
     assumption = (
         f"How {variable} goes together with {', '.join(electorate.cell_columns)} is what the model "
@@ -201,6 +204,16 @@ def extended_electorate(
     order = base.ordered | {variable} if ordered else base.ordered
     demographics = {**base.demographics, variable: tuple(levels)}
     return Electorate(frames.mean(), base.districts, base.district, demographics, order)
+
+
+def _mean_shares(fitted: Fitted, electorate: Electorate, variable: str) -> tuple[pl.DataFrame, Floats]:
+    """As `_shares` of all draws, their mean, shape (row,), without ever holding them all."""
+    n_draws, n_cells = fitted.latents.draws.shape[0], electorate.frame.height
+    whole, n_parts = np.zeros(0), max(1, n_draws * n_cells // _AT_A_TIME)
+    for rows in np.array_split(np.arange(n_draws), min(n_parts, n_draws)):
+        cells, share = _shares(fitted, electorate, variable, rows)
+        whole = share.sum(axis=0) + (whole if whole.size else 0.0)
+    return cells, whole / n_draws
 
 
 def _shares(

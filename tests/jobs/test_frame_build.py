@@ -20,6 +20,8 @@ from mrp.frames import FrameDraws
 from polling.errors import RecipeRejected
 from polling.folder import load_survey_folder
 from polling.frame_recipe import load_recipe
+from polling.store import surveys
+from polling.store.engine import open_store
 from tests.mrp.frames.planted import BASE, VOTES, country
 
 HEAD = """
@@ -162,6 +164,10 @@ thin = 3
     assert (built.n_created, built.n_empty) == (1, 1)
     assert "S / young" in built.said[1]
     assert any("districts" in warning for warning in built.steps[0].warnings)
+    recipe_file = load_recipe(path)
+    step = write_frame(built, recipe_file, tmp_path / "out", recipe_name="frame.toml", force=False)["steps"][0]
+    assert step["districts"][1] == {"district": "S", "n_people": 1.0, "n_records": 1, "n_effective": 1.0}
+    assert step["thinnest_cells"][0]["n_effective"] == 1.0
 
 
 def test_frames_of_two_dates_are_interpolated_and_an_association_is_checked(tmp_path: Path):
@@ -237,7 +243,7 @@ def test_all_faults_of_a_recipe_and_its_tables_are_told_at_once(tmp_path: Path):
         school=SCHOOL_CSV + "S,none,4\nS,degree,-1\n",
     )
     told = "\n".join(faults(path))
-    assert "column 'steps[1].do': there is no such step (found 'rakes'). Did you mean 'rake'?" in told
+    assert "frame.toml, row 27, column 'steps[1].do': there is no such step (found 'rakes')." in told
     assert "there is no such table (found 'ages'). Did you mean 'age'?" in told
     assert "'round' is not a key" in told
     assert "age.csv, row 6, column 'people': not a number (found 'many')" in told
@@ -253,6 +259,10 @@ def test_all_faults_of_a_recipe_and_its_tables_are_told_at_once(tmp_path: Path):
         ((AGE, '[[steps]]\ndo = "grow"\ntotals = ["age"]\n'), "no frame to go on with"),
         ((AGE, '[[steps]]\ndo = "product"\ntables = ["age"]\n'), "a product here needs two tables"),
         ((AGE.replace("age.csv", "aged.csv"), '[[steps]]\ndo = "rake"\nmargins = ["age"]\n'), "there is no such file"),
+        (
+            (AGE.replace('"age"]', '"aeg"]', 1), SCHOOL, RAKE),
+            "no column of the frame (found 'aeg')",
+        ),
         ((AGE.replace("Area", "area"), '[[steps]]\ndo = "rake"\nmargins = ["age"]\n'), "Did you mean 'Area'?"),
         (
             (AGE, '[[steps]]\ndo = "split"\ncolumn = "age"\nlevel = "old"\n'),
@@ -274,8 +284,8 @@ def test_a_frame_that_is_not_what_the_recipe_declares_is_refused(tmp_path: Path)
     path = write(tmp_path, AGE, SCHOOL, RAKE, demographics='school = ["degree", "none", "other"]')
     with pytest.raises(FrameError, match="school 'other' is declared, and no table has it"):
         built_of(path)
-    path = write(tmp_path, AGE, SCHOOL, RAKE, demographics='sex = ["f"]')
-    with pytest.raises(FrameError, match="and not district, age, sex"):
+    path = write(tmp_path, AGE, SCHOOL, RAKE, demographics='school = ["degree", "none"]\nsex = ["f"]')
+    with pytest.raises(FrameError, match="and not district, age, school, sex"):
         built_of(path)
 
 
@@ -346,6 +356,9 @@ def test_a_survey_takes_the_frame_that_was_built_of_its_margins(tmp_path: Path):
     env = {"HUSTINGS_DATA_DIR": f"{tmp_path}/data", "HUSTINGS_SECRETS_FILE": f"{tmp_path}/secrets.toml"}
     added = CliRunner().invoke(cli, ["survey", "add", str(folder)], env=env)
     assert added.exit_code == 0, added.output
+    report = json.loads((folder / "frame.json").read_text())
+    with open_store(f"sqlite:///{tmp_path}/data/hustings.sqlite3").read() as session:
+        assert surveys.get_survey(session, "demo").frame_sha256 == report["sha256"]["frame"]
 
 
 # A variable of a survey
