@@ -21,7 +21,9 @@ def build_joint(
 ) -> Built:
     """Join a variable that the census has, but not together with the others."""
     electorate, fitted = _fit(recipe, cells, step, interviews)
-    built = frames.modelled_joint(fitted, electorate, variable=step.variable, margins=margins)
+    built = frames.modelled_joint(
+        fitted, electorate, variable=step.variable, margins=margins, proportions=step.proportions
+    )
     return Built(built.cells, (*_told(step, interviews, fitted), *built.told), built.assumptions, built.warnings)
 
 
@@ -30,7 +32,14 @@ def extend(
 ) -> tuple[frames.FrameDraws, Built]:
     """Add a variable that the census lacks; the cells that are given back are the mean of the draws."""
     electorate, fitted = _fit(recipe, cells, step, interviews)
-    drawn = frames.extend_cells(fitted, electorate, variable=step.variable, n_draws=step.draws, margins=margins)
+    drawn = frames.extend_cells(
+        fitted,
+        electorate,
+        variable=step.variable,
+        n_draws=step.draws,
+        margins=margins,
+        proportions=step.proportions,
+    )
     told = [*_told(step, interviews, fitted), f"{step.draws:,} frames were drawn; frame.parquet has their mean."]
     if margins:
         told.append(f"Every draw was raked to {', '.join(margins)}.")

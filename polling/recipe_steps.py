@@ -8,7 +8,8 @@ count           ``table`` of records, or of cells, which are taken as they are; 
 rake            ``margins``; ``seed``, a table of the association (none: the frame so far, or ones); ``proportions``,
                 those of the margins of which only the association counts; ``rounding`` of the numbers (0.5)
 product         ``tables``, two, or one that is joined to the frame so far; ``rounding``
-model           ``interviews``, ``variable``, ``formula``; ``margins`` of the variable, ``drop``, ``seed``
+model           ``interviews``, ``variable``, ``formula``; ``margins`` of the variable, ``proportions`` as for rake,
+                ``drop``, answers of the interviews that do not count, ``seed``
 extend          the same, and ``draws`` (20); nothing but checks may follow
 merge           ``column``, ``into.NEW = [old, ...]``
 split           ``column``, ``level``, ``into.NEW = share`` or ``shares``, a table
@@ -21,7 +22,7 @@ check           ``table`` that has some of the columns together
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from polling.faults import did_you_mean
 from polling.toml_section import Section
@@ -72,6 +73,7 @@ class Model:
     variable: str
     formula: str
     margins: tuple[str, ...] = ()
+    proportions: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     seed: int = 1
     draws: int = 0
@@ -147,12 +149,17 @@ def _count(section: Section) -> Count:
     return Count(section.text("table"), section.number("thin") or 30.0)
 
 
-def _rake(section: Section) -> Rake:
-    margins, proportions = _needed(section, "margins"), section.texts("proportions") or ()
+def _proportions(section: Section, margins: tuple[str, ...]) -> tuple[str, ...]:
+    proportions = section.texts("proportions") or ()
     for name in proportions:
         if name not in margins:
             section.fault("proportions", "not one of the margins", did_you_mean(name, margins), value=name)
-    return Rake(margins, section.maybe_text("seed"), proportions, _rounding(section))
+    return proportions
+
+
+def _rake(section: Section) -> Rake:
+    margins = _needed(section, "margins")
+    return Rake(margins, section.maybe_text("seed"), _proportions(section, margins), _rounding(section))
 
 
 def _product(section: Section) -> Product:
@@ -160,11 +167,13 @@ def _product(section: Section) -> Product:
 
 
 def _model(section: Section) -> Model:
+    margins = section.texts("margins") or ()
     return Model(
         section.text("interviews"),
         section.text("variable"),
         section.text("formula"),
-        section.texts("margins") or (),
+        margins,
+        _proportions(section, margins),
         section.texts("drop") or (),
         section.positive("seed") or 1,
     )
@@ -173,7 +182,7 @@ def _model(section: Section) -> Model:
 def _extend(section: Section) -> Model:
     one = _model(section)
     draws = section.positive("draws") or 20
-    return Model(one.interviews, one.variable, one.formula, one.margins, one.drop, one.seed, draws)
+    return replace(one, draws=draws)
 
 
 def _merge(section: Section) -> Merge:

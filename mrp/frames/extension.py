@@ -20,7 +20,7 @@ Kastellec, Lax, Malecki and Phillips (2015), "Polarizing the electoral connectio
 Court confirmation politics", Journal of Politics 77(3), 787-804 (party added to a frame by a first model).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -140,6 +140,7 @@ def extend_cells(
     variable: str,
     n_draws: int = 20,
     margins: Mapping[str, pl.DataFrame] | None = None,
+    proportions: Collection[str] = (),
 ) -> FrameDraws:
     """Frames with the variable, one for each of some draws of its model.
 
@@ -152,6 +153,9 @@ def extend_cells(
         standard error of 1 / sqrt(2 n).
     margins
         Known totals of the variable, each with some columns of the frame, to which every draw is raked.
+    proportions
+        Names of margins of which only the proportions within what they share with the frame matter, such as votes,
+        which not everybody in the frame has cast.
 
     Raises
     ------
@@ -167,14 +171,20 @@ def extend_cells(
     if margins:
         known = {"the frame": electorate.frame.select(*electorate.cell_columns, PEOPLE), **margins}
         for s in range(n_draws):
-            raked = rake_cells(labels.with_columns(pl.Series(PEOPLE, people[s])), known).built.cells
+            seed = labels.with_columns(pl.Series(PEOPLE, people[s]))
+            raked = rake_cells(seed, known, proportions=proportions).built.cells
             people[s] = labels.join(raked, on=labels.columns, how="left", maintain_order="left")[PEOPLE].to_numpy()
     order = labels.with_row_index("\x00row").sort(labels.columns)["\x00row"].to_numpy()
     return FrameDraws(labels[order], people[:, order])
 
 
 def modelled_joint(
-    fitted: Fitted, electorate: Electorate, *, variable: str, margins: Mapping[str, pl.DataFrame] | None = None
+    fitted: Fitted,
+    electorate: Electorate,
+    *,
+    variable: str,
+    margins: Mapping[str, pl.DataFrame] | None = None,
+    proportions: Collection[str] = (),
 ) -> Built:
     """One frame with the variable: the mean over all draws of its model, raked to what is known of it.
 
@@ -193,7 +203,7 @@ def modelled_joint(
         warning = f"What the interviews do not tell for sure of {variable} is in no interval: no margin of it is known."
         return Built(seed.sort(columns_of(seed)), tuple(told), (assumption,), (warning,))
     known = {"the frame": electorate.frame.select(*electorate.cell_columns, PEOPLE), **margins}
-    raked = rake_cells(seed, known).built
+    raked = rake_cells(seed, known, proportions=proportions).built
     return Built(raked.cells, (*told, *raked.told), (assumption,))
 
 
