@@ -21,7 +21,7 @@ check           ``table`` that has some of the columns together
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from polling.faults import did_you_mean
@@ -224,7 +224,7 @@ def _check(section: Section) -> Check:
     return Check(section.text("table"))
 
 
-_READERS = {
+_READERS: Mapping[str, Callable[[Section], Step | None]] = {
     "count": _count,
     "rake": _rake,
     "product": _product,
