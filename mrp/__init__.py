@@ -13,7 +13,8 @@ What else can be asked of estimates is in the modules `mrp.contrast`, `mrp.chang
 a threshold, in the lead, ranks), `mrp.seats`, `mrp.information` (how much is data) and `mrp.mix_and_mind`; raw and
 weighted figures beside a model's in `mrp.direct` and `mrp.raking`; building the frame in `mrp.frames`; questions of
 several options in `mrp.categorical`, of ordered ones in `mrp.ordinal`, of numbers in `mrp.numeric`, several in one fit
-in `mrp.joint`; what can go wrong in `mrp.errors`. They need no import of their own: `mrp.seats.seats(options)`, `mrp.contrast.lead(estimate)`.
+in `mrp.joint`; what can go wrong in `mrp.errors`. They need no import of their own: `mrp.seats.seats(options)`,
+`mrp.contrast.lead(estimate)`.
 
 Nothing here reads a file, a clock, the environment or a global random generator. Importing it loads neither PyMC nor
 numba nor pandas; only the functions that parse a formula or sample do.
