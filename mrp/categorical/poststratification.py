@@ -8,6 +8,7 @@ once per draw, as in `mrp.poststratification`. The shares of an area sum to 1 in
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -34,7 +35,7 @@ _CHUNK, _LEAST = 200_000, 200_000
 
 @dataclass(frozen=True, slots=True)
 class OptionDraws:
-    """Posterior draws of the shares of all options, for each area."""
+    """Posterior draws of the shares of all options, or of other numbers side by side, for each area."""
 
     areas: pl.DataFrame
     """One row per area: the ``by`` columns, then ``n_people``; in the order of the draws."""
@@ -45,6 +46,7 @@ class OptionDraws:
     """As in `mrp.poststratification.AreaDraws`, like the following."""
     points: NDArray[np.int32] | None = None
     fit: str | None = None
+    kind: Literal["share", "mean"] = "share"
 
     def of(self, option: str) -> AreaDraws:
         """The draws of one option, as those of a binary question.
@@ -57,7 +59,7 @@ class OptionDraws:
         if option not in self.options:
             raise DrawsError(f"there is no option {option!r}; there are {', '.join(self.options)}")
         draws = np.ascontiguousarray(self.draws[:, :, self.options.index(option)])
-        return AreaDraws(self.areas, draws, self.n_chains, self.points, self.fit)
+        return AreaDraws(self.areas, draws, self.n_chains, self.points, self.fit, self.kind)
 
     def by_option(self) -> AreaDraws:
         """The draws of all options, with a row for each area and option, which has the column "option"."""
@@ -66,7 +68,9 @@ class OptionDraws:
             option=pl.Series(list(self.options) * n_areas)
         )
         areas = areas.select(pl.exclude("n_people"), "n_people")
-        return AreaDraws(areas, self.draws.reshape(len(self.draws), -1), self.n_chains, self.points, self.fit)
+        return AreaDraws(
+            areas, self.draws.reshape(len(self.draws), -1), self.n_chains, self.points, self.fit, self.kind
+        )
 
     def mean(self, scores: Sequence[float] | None = None) -> AreaDraws:
         """The mean over people of a score that each option has, as of an ordered scale.
