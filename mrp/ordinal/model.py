@@ -76,7 +76,7 @@ def build_ordinal_model(design: OrdinalDesign, counts: pl.DataFrame, priors: Pri
     import pytensor.tensor as pt
 
     counts = coarsest_ordinal(design, counts)
-    require_priors(priors, design.common)
+    require_priors(priors, design.common, own="log_width")
     coords = model_coords(design.common, counts)
     coords |= {
         "option": design.options,
@@ -85,7 +85,7 @@ def build_ordinal_model(design: OrdinalDesign, counts: pl.DataFrame, priors: Pri
     }
     with pm.Model(coords=coords) as model:
         # With the intercept, which the cutpoints are less.
-        eta = declare_predictor(design.common, design.rows(counts), priors)
+        eta = declare_predictor(design.common, design.rows(counts), priors) + np.zeros(counts.height)
         middle: Any = np.zeros(1)
         if design.inner_options:
             log_width = pm.Normal("log width", priors.log_width.mean, priors.log_width.sd, dims="inner option")
