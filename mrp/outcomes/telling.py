@@ -5,6 +5,8 @@ from mrp.categorical.variation import option_variation
 from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.latents import LatentDraws
+from mrp.ordinal.design import OrdinalDesign
+from mrp.ordinal.model import describe_ordinal_priors
 from mrp.outcomes.designs import AnyDesign
 from mrp.priors import Priors
 from mrp.variation import TermVariation, term_variation
@@ -16,6 +18,8 @@ def priors_in_words(priors: Priors, design: AnyDesign) -> dict[str, str]:
     """The prior of every term of a design; see `mrp.priors.Priors.describe`."""
     if isinstance(design, Design):
         return priors.describe(design)
+    if isinstance(design, OrdinalDesign):
+        return describe_ordinal_priors(priors, design)
     words = priors.describe(design.common)
     if isinstance(design, CategoricalDesign):
         unit = "standard deviation over people and options"
@@ -29,4 +33,6 @@ def variation(latents: LatentDraws, design: AnyDesign, electorate: Electorate) -
         return term_variation(latents, design, electorate)
     if isinstance(design, CategoricalDesign):
         return option_variation(latents, design, electorate)
+    if isinstance(design, OrdinalDesign):  # along the scale: its terms are those of a binary question
+        return term_variation(latents, design.common, electorate)
     return ()
