@@ -14,6 +14,7 @@ from mrp.design import Design
 from mrp.formula import parse_formula
 from mrp.latents import LatentDraws
 from mrp.term_names import order_free
+from polling.errors import ReleaseRefused
 from polling.store import surveys
 from polling.store.engine import Store
 
@@ -42,11 +43,16 @@ def compare_candidates(
     ------
     ReleaseNotFound, DrawsNotFound
         If nothing is served, or its draws or counts are not kept any more.
+    ReleaseRefused
+        If the question is not binary.
     FitImpossible
         If a formula does not fit the survey.
     """
     with store.read() as session:
         checked = prepare_check(session, settings, survey_id=survey_id, question_id=question_id)
+        if not isinstance(checked.fitted, Design):
+            number = checked.release.number
+            raise ReleaseRefused(number, "models are compared of binary questions, this one has several shares.")
         request = request_of(session, settings, checked)
         bundle = surveys.get_survey(session, survey_id, checked.release.survey_version).bundle
     question = bundle.declaration.question(question_id)

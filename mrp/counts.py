@@ -184,7 +184,13 @@ def _cells(design: Design, counts: pl.DataFrame, numbers: tuple[str, ...]) -> pl
 
 
 def relative_weights(weight: pl.Series) -> pl.Series:
-    """Weights divided by their mean."""
+    """Weights divided by their mean.
+
+    Raises
+    ------
+    CountsError
+        If one is no number above 0.
+    """
     number = weight.cast(pl.Float64, strict=False)
     wrong = ~((number > 0) & number.is_finite()).fill_null(value=False)
     if wrong.any():

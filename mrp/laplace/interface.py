@@ -1,6 +1,7 @@
 """What the engine asks of the latents given the parameters of their prior, whatever the answers are counts of.
 
-`mrp.laplace.conditional` is that of one option or not, `mrp.categorical.conditional` that of one of several.
+`mrp.laplace.conditional` is that of one option or not, `mrp.categorical.conditional` that of one of several, and
+`mrp.laplace.dense` that of any likelihood of the terms and some latents more, as of an ordered scale.
 """
 
 from typing import Protocol

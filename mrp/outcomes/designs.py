@@ -14,6 +14,8 @@ from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
 from mrp.numeric.design import NumericDesign
 from mrp.numeric.poststratification import numeric_draws_many
+from mrp.ordinal.design import OrdinalDesign
+from mrp.ordinal.poststratification import ordinal_draws_many
 from mrp.poststratification import area_draws_many
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MEAN", "SHARE", "AnyDesign", "dataset_of", "default_draws", "design_from_json", "draws_many", "estimands"]
 
-type AnyDesign = Design | CategoricalDesign | NumericDesign
+type AnyDesign = Design | CategoricalDesign | OrdinalDesign | NumericDesign
 
 SHARE = "share"
 """The estimand of a binary question: the share of the option that was counted, whose name its design does not know."""
@@ -39,6 +41,8 @@ def design_from_json(value: Mapping[str, Any]) -> AnyDesign:
     """
     if value.get("kind") == "categorical":
         return CategoricalDesign.from_json(value)
+    if value.get("kind") == "ordinal":
+        return OrdinalDesign.from_json(value)
     if value.get("kind") == "numeric":
         return NumericDesign.from_json(value)
     return Design.from_json(value)
@@ -48,7 +52,7 @@ def estimands(design: AnyDesign) -> tuple[str, ...]:
     """Names of what is estimated, in the order of the draws."""
     if isinstance(design, NumericDesign):
         return (MEAN,)
-    return design.options if isinstance(design, CategoricalDesign) else (SHARE,)
+    return design.options if isinstance(design, CategoricalDesign | OrdinalDesign) else (SHARE,)
 
 
 def draws_many(
@@ -65,6 +69,8 @@ def draws_many(
     """
     if isinstance(design, CategoricalDesign):
         return option_draws_many(latents, design, electorate, groupings, at=at)
+    if isinstance(design, OrdinalDesign):
+        return ordinal_draws_many(latents, design, electorate, groupings, at=at)
     if isinstance(design, NumericDesign):
         drawn = numeric_draws_many(latents, design, electorate, groupings, at=at)
     else:
@@ -85,8 +91,11 @@ def dataset_of(design: AnyDesign, latents: NDArray[np.floating[Any]], hypers: ND
     """Draws by the names that the model gives them; see `mrp.posterior.posterior_dataset`."""
     from mrp.categorical.posterior import categorical_dataset
     from mrp.numeric.posterior import numeric_dataset
+    from mrp.ordinal.posterior import ordinal_dataset
     from mrp.posterior import posterior_dataset
 
+    if isinstance(design, OrdinalDesign):
+        return ordinal_dataset(design, latents, hypers)
     if isinstance(design, NumericDesign):
         return numeric_dataset(design, latents, hypers)
     if isinstance(design, CategoricalDesign):
