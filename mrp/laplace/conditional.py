@@ -35,6 +35,7 @@ from scipy.special import logsumexp
 from mrp.design import Design
 from mrp.errors import SamplingError
 from mrp.laplace import kernels
+from mrp.laplace.block_kernels import log_determinant
 from mrp.laplace.blocks import PriorBlock
 from mrp.laplace.elimination import choose_elimination
 from mrp.linear import LinearModel, linear_model
@@ -302,7 +303,7 @@ class Conditional:
                 f"Newton's method did not find the mode of the latents in {_MAX_STEPS} steps at standard deviations "
                 f"{np.array2string(hypers, precision=3)}; fit with NUTS"
             )
-        log_det = kernels.log_determinant(factors)
+        log_det = log_determinant(factors)
         mode = Mode(rest=rest, own=own, log_likelihood=float(value + normaliser - log_det), n_steps=steps)
         return mode, factors
 
