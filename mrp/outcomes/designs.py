@@ -13,6 +13,7 @@ from mrp.categorical.poststratification import OptionDraws, option_draws_many
 from mrp.counts import design_effect
 from mrp.design import Design
 from mrp.electorate import Electorate
+from mrp.errors import DrawsError
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
 from mrp.numeric.counts import numeric_design_effect
@@ -51,8 +52,13 @@ def design_from_json(value: Mapping[str, Any]) -> AnyDesign:
     Raises
     ------
     DrawsError
-        If it has another format version.
+        If it has another format version, or is that of several questions.
     """
+    if value.get("kind") == "joint":
+        raise DrawsError(
+            "the design is of several questions; read it with mrp.joint.JointDesign.from_json and take that of one, "
+            "design.of(question)"
+        )
     if value.get("kind") == "categorical":
         return CategoricalDesign.from_json(value)
     if value.get("kind") == "ordinal":
