@@ -1,8 +1,9 @@
 """The checks of a release that need no other fit: what may be told of each, and what is wrong."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,10 +11,13 @@ from numpy.typing import NDArray
 
 from jobs.check_ask import LEFT_OUT, PREDICTIVE, PRIORS, SENSITIVITY
 from jobs.check_shown import ShownCounts, Told, told_misfits
+from mrp.categorical.counts import count_name
+from mrp.categorical.design import CategoricalDesign
 from mrp.checks.concerns import Concern, house_concerns, misfit_concerns, worst_first
 from mrp.checks.left_out import CAUTION, MAX_K, estimate_scores, leave_cells_out
 from mrp.checks.margins import margins_of
 from mrp.checks.misfit import judge_margins
+from mrp.checks.of_options import predictive_of_options
 from mrp.checks.predictive import GroupCheck, MarginCheck, posterior_predictive
 from mrp.checks.prior_checks import prior_concerns, prior_conflicts, prior_predictive
 from mrp.checks.sensitivity import SENSITIVE, sensitivity, sensitivity_concerns
@@ -21,12 +25,13 @@ from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.hyper import hyper_space
 from mrp.latents import LatentDraws
+from mrp.outcomes import AnyDesign
 from mrp.priors import Priors
 from polling.disclosure import DisclosureRules
 from polling.store.columns import Json
 from polling.store.records import ReleaseRecord
 
-__all__ = ["CHECKS", "CheckedRelease", "Made"]
+__all__ = ["CHECKS", "CheckedRelease", "Made", "not_made"]
 
 type Made = tuple[dict[str, Json], tuple[Concern, ...]]
 """What may be told of a check, and what is wrong, the worst first."""
@@ -38,7 +43,7 @@ class CheckedRelease:
 
     release: ReleaseRecord
     electorate: Electorate
-    design: Design
+    fitted: AnyDesign
     priors: Priors
     latents: LatentDraws
     hypers: NDArray[np.float32] | None
@@ -54,9 +59,18 @@ class CheckedRelease:
     key: bytes
     """The installation's disclosure key."""
 
+    @property
+    def design(self) -> Design:
+        """Of a binary question the design; of another what it has in common with that."""
+        return self.fitted.common
+
     @cached_property
     def shown(self) -> ShownCounts:
         """The counts as they may be told."""
+        return self.shown_of("y")
+
+    def shown_of(self, answer: str) -> ShownCounts:
+        """The counts of an answer as they may be told."""
         return ShownCounts(
             counts=self.counts,
             stored=self.stored,
@@ -65,11 +79,14 @@ class CheckedRelease:
             question=self.release.question_id,
             key=self.key,
             rules=self.rules,
+            answer=answer,
         )
 
 
 def check_predictive(checked: CheckedRelease) -> Made:
     """Posterior predictive checks by every margin."""
+    if isinstance(checked.fitted, CategoricalDesign):
+        return _check_options(checked, checked.fitted)
     design, electorate, shown = checked.design, checked.electorate, checked.shown
     margins = margins_of(electorate, checked.counts)
     found = posterior_predictive(checked.latents, design, electorate, checked.counts, margins)
@@ -81,6 +98,28 @@ def check_predictive(checked: CheckedRelease) -> Made:
     names = dict(electorate.districts.select("code", "name").iter_rows())
     concerns = (*misfit_concerns(misfits, design, names=names), *house_concerns(checked.latents, design, share=share))
     return told_misfits(misfits, told, rules=checked.rules), worst_first(concerns)
+
+
+def _check_options(checked: CheckedRelease, design: CategoricalDesign) -> Made:
+    """Posterior predictive checks of every option by every margin."""
+    margins = margins_of(checked.electorate, checked.counts)
+    found = predictive_of_options(checked.latents, design, checked.electorate, checked.counts, margins)
+    names = dict(checked.electorate.districts.select("code", "name").iter_rows())
+    content: dict[str, Any] = {}
+    concerns: list[Concern] = []
+    for option, of_margins in found.items():
+        shown = checked.shown_of(count_name(option))
+        told = {one.margin.columns: shown.of(one.margin.columns) for one in of_margins}
+        seen = [MarginCheck(one.margin, _told_groups(one.groups, told[one.margin.columns])) for one in of_margins]
+        misfits = judge_margins(seen, design.common, least=0, n_shares=len(found))
+        own: Any = told_misfits(misfits, told, rules=checked.rules)
+        own["margins"] = [{"option": option, **margin} for margin in own["margins"]]
+        content = own | {"margins": [*content.get("margins", ()), *own["margins"]]}
+        concerns += [
+            replace(one, sentence=f"{option}: {one.sentence}")
+            for one in misfit_concerns(misfits, design.common, names=names)
+        ]
+    return content, worst_first(concerns)
 
 
 def check_left_out(checked: CheckedRelease) -> Made:
@@ -140,11 +179,18 @@ def check_sensitivity(checked: CheckedRelease) -> Made:
 
 CHECKS: Mapping[str, Callable[[CheckedRelease], Made]] = {
     PREDICTIVE: check_predictive,
-    LEFT_OUT: check_left_out,
-    PRIORS: check_priors,
-    SENSITIVITY: check_sensitivity,
+    LEFT_OUT: lambda checked: not_made(checked) or check_left_out(checked),
+    PRIORS: lambda checked: not_made(checked) or check_priors(checked),
+    SENSITIVITY: lambda checked: not_made(checked) or check_sensitivity(checked),
 }
 """Kind -> how it is made."""
+
+
+def not_made(checked: CheckedRelease) -> Made | None:
+    """What is kept of a check that is made of binary questions alone, if this is no such question."""
+    if isinstance(checked.fitted, Design):
+        return None
+    return {"skipped": "This check is made of questions with one share only."}, ()
 
 
 def _told_groups(groups: tuple[GroupCheck, ...], told: Told) -> tuple[GroupCheck, ...]:

@@ -24,7 +24,13 @@ from mrp.checks.misfit import FALSE_ALARM, MarginMisfit
 from mrp.checks.predictive import INTERVAL, GroupCheck
 from mrp.electorate import Electorate
 from mrp.terms import OBSERVED
-from polling.disclosure import ANSWER_NOISE_VARIANCE, COUNT_NOISE_VARIANCE, DisclosureRules, perturb_counts
+from polling.disclosure import (
+    ANSWER_NOISE_VARIANCE,
+    COUNT_NOISE_VARIANCE,
+    OPTION_NOISE_VARIANCE,
+    DisclosureRules,
+    perturb_counts,
+)
 from polling.store.columns import Json
 
 __all__ = ["ShownCounts", "told_misfits"]
@@ -50,6 +56,8 @@ class ShownCounts:
     question: str
     key: bytes
     rules: DisclosureRules
+    answer: str = "y"
+    """Column of the answers that are told: ``y``, or that of an option."""
 
     def of(self, columns: tuple[str, ...]) -> Told:
         """What may be told of a margin."""
@@ -62,8 +70,9 @@ class ShownCounts:
         shown = self._weighted(shown, by)
         if self.electorate.district in shown.columns:
             shown = with_parents(shown, self.electorate)
-        share = (pl.col("y").sum() / pl.col("n").sum()).clip(0, 1)
-        of_cell = ANSWER_NOISE_VARIANCE + COUNT_NOISE_VARIANCE * share**2
+        share = (pl.col(self.answer).sum() / pl.col("n").sum()).clip(0, 1)
+        of_answer = ANSWER_NOISE_VARIANCE if self.answer == "y" else OPTION_NOISE_VARIANCE
+        of_cell = of_answer + COUNT_NOISE_VARIANCE * share**2
         noise = pl.len() * of_cell / pl.col("n").sum() ** 2
         told = [pl.col("n").sum(), share.alias("share"), noise.alias("noise")]
         grouped = shown.group_by(list(columns)).agg(told) if columns else shown.select(told)

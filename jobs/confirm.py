@@ -26,6 +26,7 @@ from jobs.errors import FitCancelled, FitProcessFailed, JobsError, WorkerStoppin
 from jobs.fit_request import FitProgress, FitRequest, FitResult
 from jobs.giving_way import PAUSE, GivingWay
 from jobs.heartbeat import beating
+from jobs.outcomes import outcome_of
 from jobs.refit import electorate_of, laplace_settings, nuts_settings
 from jobs.settings import Settings
 from mrp.errors import MrpError
@@ -126,9 +127,11 @@ def prepare_confirmation(
     survey = surveys.get_survey(session, survey_id, fit.survey_version)
     tries = confirmations.n_inconclusive(session, fit.id)
     nuts = nuts_settings(settings)
+    question = survey.bundle.declaration.question(question_id)
     request = FitRequest(
+        outcome=outcome_of(question),
         formula=fit.formula,
-        priors=survey.bundle.declaration.question(question_id).priors,
+        priors=question.priors,
         # Another seed than the release's, and each time another one.
         seed=int.from_bytes(hashlib.sha256(f"{fit.id}/{tries}".encode()).digest()[:4]),
         engine="nuts",

@@ -29,6 +29,7 @@ from jobs.fit_request import FitProgress, FitRequest, FitResult
 from mrp.electorate import Electorate
 from mrp.errors import MrpError
 from mrp.laplace.engine import LaplaceSettings
+from mrp.outcomes import priors_in_words, variation
 
 __all__ = ["fit", "main"]
 
@@ -114,11 +115,8 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
         If the model cannot be built from the request.
     """
     from mrp.counts import observed_levels
-    from mrp.design import build_design
-    from mrp.fit import fit_model
     from mrp.priors import parse_priors
     from mrp.progress import Progress
-    from mrp.variation import term_variation
 
     clock = _StopWatch()
 
@@ -126,11 +124,12 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
         show = FitProgress(step.stage, step.share * SAMPLED, step.expected_end_s)
         print(json.dumps(show.to_json()), file=progress)
 
-    design = build_design(request.formula, request.electorate, observed=observed_levels(request.counts))
+    outcome = request.outcome
+    design = outcome.build(request.formula, request.electorate, observed=observed_levels(request.counts))
     priors = parse_priors(request.priors)
-    priors.check(design)
+    outcome.check_priors(priors, design)
     clock.lap("design")
-    fitted = fit_model(
+    fitted = outcome.fit(
         design,
         request.electorate,
         request.counts,
@@ -143,8 +142,9 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
     )
     clock.lap("fit")
     report(Progress("judge", 1.0, None))
+    design = fitted.design  # which may know more than the one that was asked for, such as a unit
     diagnostics = fitted.diagnostics()
-    diagnostics["variation"] = [one.to_json() for one in term_variation(fitted.latents, design, request.electorate)]
+    diagnostics["variation"] = [one.to_json() for one in variation(fitted.latents, design, request.electorate)]
     evidence = fitted.evidence.to_bytes()
     clock.lap("diagnose")
     return FitResult(
@@ -154,7 +154,7 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
         design=design.to_json(),
         verdict=fitted.verdict.to_json(),
         diagnostics=diagnostics,
-        priors=priors.describe(design),
+        priors=priors_in_words(priors, design),
         versions=_versions(),
         seconds=clock.laps,
     )

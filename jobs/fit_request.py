@@ -16,15 +16,17 @@ import polars as pl
 
 from jobs.errors import SpoolError
 from mrp.electorate import Electorate
+from mrp.errors import MrpError
 from mrp.laplace.engine import LaplaceSettings
 from mrp.nuts import NutsSettings
+from mrp.outcomes import Outcome, outcome_from_json
 
 if TYPE_CHECKING:
     from mrp.fit import Engine
 
 __all__ = ["FitProgress", "FitRequest", "FitResult"]
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 EVIDENCE = "evidence.npz"
 
 
@@ -47,6 +49,8 @@ class FitProgress:
 class FitRequest:
     """Everything a fit depends on."""
 
+    outcome: Outcome
+    """What the answers are."""
     formula: str
     priors: Mapping[str, str]
     """Priors that differ from the defaults, by term."""
@@ -56,7 +60,7 @@ class FitRequest:
     laplace: LaplaceSettings
     electorate: Electorate
     counts: pl.DataFrame
-    """One row per cell that was interviewed: district, demographics, ``n`` answers, ``y`` of them for the option."""
+    """One row per cell that was interviewed, as the outcome collapses interviews."""
 
     def write(self, folder: Path) -> None:
         """Write the request into ``folder``, which exists."""
@@ -67,6 +71,7 @@ class FitRequest:
             folder / "request.json",
             {
                 "format_version": FORMAT_VERSION,
+                "outcome": self.outcome.to_json(),
                 "formula": self.formula,
                 "priors": dict(self.priors),
                 "seed": self.seed,
@@ -98,9 +103,11 @@ class FitRequest:
                 ordered=frozenset(head["ordered"]),
             )
             counts = pl.read_parquet(folder / "counts.parquet")
-        except (OSError, KeyError, pl.exceptions.PolarsError) as error:
+            outcome = outcome_from_json(head["outcome"])
+        except (OSError, KeyError, pl.exceptions.PolarsError, MrpError) as error:
             raise SpoolError(f"The fit request in {folder} is damaged: {error}. Ask for the refit again.") from None
         return cls(
+            outcome=outcome,
             formula=head["formula"],
             priors=head["priors"],
             seed=head["seed"],

@@ -32,7 +32,15 @@ def column_of(estimate: AreaDraws, area: Mapping[str, str]) -> int:
 
 
 def complement(estimate: AreaDraws) -> AreaDraws:
-    """Shares of everything but the option: the other option of a binary question."""
+    """Shares of everything but the option: the other option of a binary question.
+
+    Raises
+    ------
+    DrawsError
+        If the estimate is of means: they have no other side.
+    """
+    if estimate.kind != "share":
+        raise DrawsError("the estimate is of means, and only shares have a complement; compare two areas or periods")
     return AreaDraws(estimate.areas, 1 - estimate.draws, estimate.n_chains, estimate.points, estimate.fit)
 
 

@@ -33,7 +33,16 @@ from mrp.errors import CountsError
 from mrp.periods import natural_order
 from mrp.terms import OBSERVED
 
-__all__ = ["coarsest", "collapse", "design_effect", "observed_levels", "require_columns", "require_counts"]
+__all__ = [
+    "cells_design_effect",
+    "coarsest",
+    "collapse",
+    "design_effect",
+    "observed_levels",
+    "relative_weights",
+    "require_columns",
+    "require_counts",
+]
 
 _WEIGHING = ("weight", "weight_y", "weight_square")
 """Of weighted counts, per cell: sums of w, of w y, and of w^2."""
@@ -96,7 +105,7 @@ def collapse(
     chosen = pl.col(answer).cast(pl.String) == option
     counted = [pl.len().cast(pl.Int64).alias("n"), chosen.sum().cast(pl.Int64).alias("y")]
     if weight:
-        answered = answered.with_columns(_relative(answered[weight]))
+        answered = answered.with_columns(relative_weights(answered[weight]))
         w = pl.col(weight)
         sums = (w.sum(), (w * chosen).sum(), (w**2).sum())
         counted += [one.alias(name) for one, name in zip(sums, _WEIGHING, strict=True)]
@@ -137,14 +146,14 @@ def coarsest(design: Design, counts: pl.DataFrame) -> pl.DataFrame:
     cells = _cells(design, counts, ("n", "y", *(_WEIGHING if is_weighted else ())))
     if not is_weighted:
         return cells
-    n = pl.col("n") / _design_effect(cells)
+    n = pl.col("n") / cells_design_effect(cells)
     share = (pl.col("weight_y") / pl.col("weight")).clip(0, 1)
     return cells.with_columns(n=n, y=pl.when(pl.col("n") > 0).then(n * share).otherwise(0.0)).drop(_WEIGHING)
 
 
 def design_effect(design: Design, counts: pl.DataFrame) -> float:
     """What weighting costs: by how much the interviews of a cell are divided, >= 1; 1 for counts without weights."""
-    return _design_effect(_cells(design, counts, ("n", *_WEIGHING))) if _are_weighted(counts) else 1.0
+    return cells_design_effect(_cells(design, counts, ("n", *_WEIGHING))) if _are_weighted(counts) else 1.0
 
 
 def _are_weighted(counts: pl.DataFrame) -> bool:
@@ -158,7 +167,8 @@ def _are_weighted(counts: pl.DataFrame) -> bool:
     return bool(has)
 
 
-def _design_effect(cells: pl.DataFrame) -> float:
+def cells_design_effect(cells: pl.DataFrame) -> float:
+    """``D`` of weighted cells, from the columns ``n``, ``weight`` and ``weight_square``; see the module."""
     n, w, ww = (cells[name].cast(pl.Float64).to_numpy() for name in ("n", "weight", "weight_square"))
     several = n > 1
     n, w, ww = n[several], w[several], ww[several]
@@ -173,8 +183,14 @@ def _cells(design: Design, counts: pl.DataFrame, numbers: tuple[str, ...]) -> pl
     return counts.group_by(design.count_columns).agg(sums).sort(design.count_columns)
 
 
-def _relative(weight: pl.Series) -> pl.Series:
-    """Weights divided by their mean."""
+def relative_weights(weight: pl.Series) -> pl.Series:
+    """Weights divided by their mean.
+
+    Raises
+    ------
+    CountsError
+        If one is no number above 0.
+    """
     number = weight.cast(pl.Float64, strict=False)
     wrong = ~((number > 0) & number.is_finite()).fill_null(value=False)
     if wrong.any():

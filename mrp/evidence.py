@@ -20,6 +20,7 @@ from mrp.design import Design
 from mrp.errors import DrawsError
 from mrp.hyper import HyperSpace, correlation_name, mixing_name, sd_name
 from mrp.latents import LatentDraws, kept_draws
+from mrp.linear import Coded
 from mrp.mixing import MixingPrior
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class Evidence:
             raise DrawsError(f"{len(content):,} bytes are not the evidence of a fit: {error}") from error
 
 
-def hyper_names(design: Design) -> tuple[str, ...]:
+def hyper_names(design: Coded) -> tuple[str, ...]:
     """Names of the parameters in the order of `mrp.hyper.HyperSpace`: "sd (1|state)", "sd (x|state)[x]" ..."""
     sds: list[str] = []
     correlations: list[str] = []
@@ -135,7 +136,7 @@ def hyper_names(design: Design) -> tuple[str, ...]:
     return (*sds, *correlations, *mixings)
 
 
-def evidence_of(tree: "DataTree", design: Design, space: HyperSpace, *, max_draws: int = 4000) -> Evidence:
+def evidence_of(tree: "DataTree", design: Coded, space: HyperSpace, *, max_draws: int = 4000) -> Evidence:
     """Collect the evidence from a fit, thinned as `mrp.latents.from_datatree` thins its latents.
 
     Parameters

@@ -9,6 +9,7 @@ import polars as pl
 from mrp.counts import design_effect
 from mrp.design import Design
 from mrp.diagnostics import diagnose
+from mrp.dispersion import Dispersion, needs_nuts, require_dispersion
 from mrp.electorate import Electorate
 from mrp.evidence import Evidence, evidence_of
 from mrp.grouping import Grouping
@@ -83,6 +84,7 @@ def fit_model(
     seed: int,
     nuts: NutsSettings = NutsSettings(),
     laplace: LaplaceSettings = LaplaceSettings(),
+    dispersion: Dispersion = "none",
     on_progress: Callable[[Progress], None] | None = None,
 ) -> FittedModel:
     """Fit, judge, and fit again with NUTS if the Laplace engine does not pass.
@@ -97,6 +99,9 @@ def fit_model(
         "laplace" (seconds) or "nuts" (the reference).
     seed
         Any integer >= 0.
+    dispersion
+        "beta-binomial" where answers come in clusters, whose counts then have to be apart, see `mrp.dispersion`. Only
+        NUTS fits it: asked for with "laplace", it is an escalation.
     on_progress
         As for the engines. If it raises, the fit is stopped.
 
@@ -110,11 +115,16 @@ def fit_model(
     require_engine(engine)
     require_seed(seed)
     require_priors(priors, design)
+    require_dispersion(dispersion, "beta-binomial")
+    escalated = needs_nuts(dispersion) if engine == "laplace" else ()
+    engine = "nuts" if escalated else engine
     require_size(design, engine)
     judged = fit_and_judge(
         Engines(
             laplace=lambda: fit_laplace(design, counts, priors, seed=seed, settings=laplace, on_progress=on_progress),
-            nuts=lambda: sample_nuts(design, counts, priors, seed=seed, settings=nuts, on_progress=on_progress),
+            nuts=lambda: sample_nuts(
+                design, counts, priors, seed=seed, settings=nuts, dispersion=dispersion, on_progress=on_progress
+            ),
             latents=lambda tree: from_datatree(tree, design),
             estimates=lambda latents: default_estimates(latents, design, electorate),
             too_large=too_large(design, "nuts"),
@@ -129,7 +139,7 @@ def fit_model(
         judged.latents,
         judged.verdict,
         judged.engine,
-        judged.escalated,
+        escalated or judged.escalated,
         design_effect(design, counts),
     )
 

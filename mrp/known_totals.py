@@ -40,7 +40,7 @@ from mrp.grouping import cells_of
 from mrp.latents import LatentDraws
 from mrp.logit_shift import Predictor, logit_shift
 from mrp.outcomes.designs import AnyDesign, estimands
-from mrp.shifts import areas_of, shifted
+from mrp.shifts import areas_of, require_shares, shifted
 
 __all__ = ["Calibrated", "calibrate", "moved_along", "reported"]
 
@@ -99,8 +99,9 @@ def calibrate[D: AnyDesign](
     ------
     FrameError
         If an option or area is unknown, nobody lives there, a total is impossible, an area lacks one of the options, or
-        no shift meets the totals.
+        no shift meets the totals; also if the question is answered with a number.
     """
+    require_shares(design)
     factor, names = areas_of(by, electorate), estimands(design)
     target, known, chosen = _targets(totals, names, factor.levels, by or "nation")
     seen = design.at_period(at["period"]) if at and "period" in at else design

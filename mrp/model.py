@@ -12,6 +12,8 @@ r"""The model, as PyMC reads it.
     bym2         effect = directions c,  c_j ~ Normal(0, sd (1 - phi + phi s_j)^1/2)
     house, mode  effect ~ Normal(0, sd) given that it sums to zero
 
+Answers in clusters may be over-dispersed: then y is beta-binomial, `mrp.dispersion`.
+
 This is the definition. What NUTS moves in is the same posterior in other coordinates: `mrp.totals`, `mrp.whitened`.
 """
 
@@ -22,7 +24,8 @@ import polars as pl
 
 from mrp.coding import EffectCoding
 from mrp.counts import require_columns, require_counts
-from mrp.design import Design
+from mrp.design import Design, DesignRows
+from mrp.dispersion import Dispersion, precision_of, require_clusters, require_dispersion
 from mrp.hyper import TermHypers, correlation_name, hyper_space, mixing_name, sd_name
 from mrp.mixing import MixingPrior
 from mrp.priors import Priors, require_priors
@@ -31,10 +34,19 @@ from mrp.structure import correlation_root
 if TYPE_CHECKING:
     import pymc as pm
 
-__all__ = ["build_model", "hyper_coords", "hyper_variables", "mixing_variable"]
+__all__ = [
+    "build_model",
+    "correlation_variables",
+    "declare_predictor",
+    "effect_variable",
+    "hyper_coords",
+    "hyper_variables",
+    "mixing_variable",
+    "model_coords",
+]
 
 
-def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Model":
+def build_model(design: Design, counts: pl.DataFrame, priors: Priors, *, dispersion: Dispersion = "none") -> "pm.Model":
     """The definition of the model.
 
     Parameters
@@ -45,6 +57,8 @@ def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Mod
         One row per cell: `Design.cell_columns`, ``n``, ``y``.
     priors
         See `mrp.priors`.
+    dispersion
+        "beta-binomial" for counts of clusters, see `mrp.dispersion`: a row of the counts is then one of these.
 
     Returns
     -------
@@ -53,7 +67,7 @@ def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Mod
         (dims "(1|g) level"), its sd ("sd (1|g)"; dims "... column" for a term with several), its correlation
         ("correlation (x|g)", "autocorrelation ar1(period)") and its mixing ("mixing bym2(district)"), and ``y`` (dims
         "cell"); with fractional counts, which `mrp.counts.coarsest` makes of weighted ones, the potential
-        ``likelihood`` in place of ``y``.
+        ``likelihood`` in place of ``y``. Over-dispersed also ``dispersion`` and ``precision``.
 
     Raises
     ------
@@ -66,34 +80,54 @@ def build_model(design: Design, counts: pl.DataFrame, priors: Priors) -> "pm.Mod
     require_counts(counts)
     require_columns(design, counts)
     require_priors(priors, design)
+    require_dispersion(dispersion, "beta-binomial")
+    if dispersion != "none":
+        require_clusters(counts)
     rows = design.rows(counts)
-    levels = {f"{effect.term} level": effect.labels for effect in design.effects}
-    coords = {"cell": np.arange(counts.height), "predictor": design.coefficient_names, **levels}
-    coords |= hyper_coords(design)
-    with pm.Model(coords=coords) as model:
-        eta: Any = pm.Normal("intercept", priors.intercept.mean, priors.intercept.sd)
-        if design.coefficient_names:
-            own = [priors.for_predictor(p.name) for p in design.predictors for _ in p.coefficients]
-            coefficient = pm.Normal(
-                "coefficient", np.array([p.mean for p in own]), np.array([p.sd for p in own]), dims="predictor"
-            )
-            eta = eta + pm.math.dot(rows.x, coefficient)
-        space = hyper_space(design, priors)
-        entry = 0
-        for effect, offset, hypers in zip(design.effects, design.offsets, space.terms, strict=True):
-            value = _effect(effect, hypers)
-            for _ in effect.columns:
-                eta = eta + rows.weight[:, entry] * value[rows.index[:, entry] - offset]
-                entry += 1
+    with pm.Model(coords=model_coords(design, counts)) as model:
+        eta = declare_predictor(design, rows, priors)
         n, y = counts["n"].to_numpy(), counts["y"].to_numpy()
-        if n.dtype.kind == "f":  # weighted: no binomial distribution has fractional counts, but its likelihood does
+        if dispersion != "none":
+            of_clusters = pm.HalfNormal("dispersion", priors.dispersion.scale)
+            precision = pm.Deterministic("precision", precision_of(of_clusters))
+            alpha, beta = precision * pm.math.sigmoid(eta), precision * pm.math.sigmoid(-eta)
+            pm.BetaBinomial("y", alpha=alpha, beta=beta, n=n, observed=y, dims="cell")
+        elif n.dtype.kind == "f":  # weighted: no binomial distribution has fractional counts, but its likelihood does
             pm.Potential("likelihood", pt.sum(y * eta - n * pt.softplus(eta)))
         else:
             pm.Binomial("y", n=n, logit_p=eta, observed=y, dims="cell")
     return model
 
 
-def _effect(effect: EffectCoding, hypers: TermHypers) -> Any:
+def model_coords(design: Design, counts: pl.DataFrame) -> dict[str, Any]:
+    """Coordinates of the variables that `declare_predictor` declares, and of cells."""
+    levels = {f"{effect.term} level": effect.labels for effect in design.effects}
+    coords = {"cell": np.arange(counts.height), "predictor": design.coefficient_names, **levels}
+    return coords | hyper_coords(design)
+
+
+def declare_predictor(design: Design, rows: DesignRows, priors: Priors) -> Any:
+    """Declare intercept, coefficients, effects and their parameters in the model that is being built; returns eta."""
+    import pymc as pm
+
+    eta: Any = pm.Normal("intercept", priors.intercept.mean, priors.intercept.sd)
+    if design.coefficient_names:
+        own = [priors.for_predictor(p.name) for p in design.predictors for _ in p.coefficients]
+        coefficient = pm.Normal(
+            "coefficient", np.array([p.mean for p in own]), np.array([p.sd for p in own]), dims="predictor"
+        )
+        eta = eta + pm.math.dot(rows.x, coefficient)
+    space = hyper_space(design, priors)
+    entry = 0
+    for effect, offset, hypers in zip(design.effects, design.offsets, space.terms, strict=True):
+        value = effect_variable(effect, hypers)
+        for _ in effect.columns:
+            eta = eta + rows.weight[:, entry] * value[rows.index[:, entry] - offset]
+            entry += 1
+    return eta
+
+
+def effect_variable(effect: EffectCoding, hypers: TermHypers) -> Any:
     """The effects of one term, as an expression of shape (effect,), in the model that is being built."""
     import pymc as pm
     import pytensor.tensor as pt
@@ -138,14 +172,21 @@ def hyper_variables(effect: EffectCoding, hypers: TermHypers) -> tuple[list[Any]
     name, several = sd_name(effect.term), len(effect.columns) > 1
     sd = pm.HalfNormal(name, hypers.scale, dims=f"{effect.term} column" if several else None)
     sds = [sd[j] for j in range(len(effect.columns))] if several else [sd]
+    return sds, correlation_variables(effect, hypers)
+
+
+def correlation_variables(effect: EffectCoding, hypers: TermHypers) -> list[Any]:
+    """Partial correlations of one term, as variables of the model that is being built."""
+    import pymc as pm
+
     if not hypers.shapes:
-        return sds, []
+        return []
     a, b = np.array(hypers.shapes).T
     name, several = correlation_name(effect.term), len(hypers.shapes) > 1
     dims = f"{effect.term} pair" if several else None
     unit = pm.Beta(f"unit {name}", a if several else a[0], b if several else b[0], dims=dims)
     partial = pm.Deterministic(name, 2 * unit - 1, dims=dims)
-    return sds, [partial[j] for j in range(len(hypers.shapes))] if several else [partial]
+    return [partial[j] for j in range(len(hypers.shapes))] if several else [partial]
 
 
 def mixing_variable(name: str, prior: MixingPrior) -> Any:

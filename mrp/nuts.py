@@ -26,8 +26,10 @@ from mrp.attributes import as_attributes
 from mrp.compiled import CompiledDensities, SampledForm
 from mrp.counts import coarsest
 from mrp.design import Design
+from mrp.dispersion import Dispersion, in_order, require_clusters, require_dispersion
 from mrp.errors import SamplingError
 from mrp.numbers import require_seed
+from mrp.posterior import posterior_dataset
 from mrp.priors import Priors, require_priors
 from mrp.progress import Progress, Reporter
 from mrp.size import require_size
@@ -82,6 +84,7 @@ def sample_nuts(
     *,
     seed: int,
     settings: NutsSettings = NutsSettings(),
+    dispersion: Dispersion = "none",
     on_progress: Callable[[Progress], None] | None = None,
 ) -> "DataTree":
     """Draw from the posterior of a model.
@@ -94,6 +97,8 @@ def sample_nuts(
         Any integer >= 0. The same inputs, seed and versions give the same draws.
     settings
         Chains, steps and acceptance rates.
+    dispersion
+        As for `mrp.model.build_model`; with it, counts finer than the design stay as they are.
     on_progress
         Called in this thread, about every 0.1 s while sampling. If it raises, sampling is stopped.
 
@@ -123,16 +128,20 @@ def sample_nuts(
     require_seed(seed)
     require_priors(priors, design)
     require_size(design, "nuts")
-    counts = coarsest(design, counts)
+    require_dispersion(dispersion, "beta-binomial")
+    if dispersion != "none":
+        require_clusters(counts)
+    cells = coarsest(design, counts)
+    counts = cells if dispersion == "none" else in_order(counts, (*design.count_columns, "n", "y"))
     first, second, mixing = np.random.SeedSequence(seed).spawn(3)
-    start = warm_start(design, counts, priors)
+    start = warm_start(design, cells, priors)
     collected: Callable[[DataTree], DataTree]
-    if all(effect.kind == "independent" for effect in design.effects):
+    if dispersion == "none" and all(effect.kind == "independent" for effect in design.effects):
         totals = totals_form(design, counts, priors, start)
         form, collected = totals.sampled, partial(totals.collect, seed=mixing)
     else:
-        form = whitened_form(design, counts, priors, start)
-        collected = partial(collect_whitened, form=form, design=design)
+        form = whitened_form(design, counts, priors, start, dispersion=dispersion)
+        collected = partial(collect_whitened, form=form, named=partial(posterior_dataset, design))
     return sample_form(
         form,
         collected,

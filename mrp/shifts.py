@@ -20,9 +20,10 @@ from mrp.design import Design, ShiftCoding
 from mrp.electorate import Electorate
 from mrp.errors import FrameError, ShapeMismatch
 from mrp.latents import LatentDraws
+from mrp.numeric.design import NumericDesign
 from mrp.outcomes.designs import AnyDesign
 
-__all__ = ["areas_of", "shifted"]
+__all__ = ["areas_of", "require_shares", "shifted"]
 
 type Floats = NDArray[np.float64]
 
@@ -76,8 +77,9 @@ def shifted[D: AnyDesign](
     ShapeMismatch
         If the shift has another shape.
     FrameError
-        If there is no such kind of area, or a shift of this name by another.
+        If there is no such kind of area, a shift of this name by another, or the question is answered with a number.
     """
+    require_shares(design)
     factor = areas_of(by, electorate)
     n_draws, n_areas = latents.draws.shape[0], len(factor.levels)
     k = design.n_options if isinstance(design, CategoricalDesign) else 1
@@ -105,6 +107,12 @@ def shifted[D: AnyDesign](
         draws.astype(np.float32), changed.latent_names, latents.n_chains, latents.link, points=latents.points
     )
     return moved, changed
+
+
+def require_shares(design: AnyDesign) -> None:
+    """Refuse a question answered with a number, by a `FrameError`: shifts are of shares, on the scale of their link."""
+    if isinstance(design, NumericDesign):
+        raise FrameError("a question answered with a number has means and no shares that could be shifted")
 
 
 def _place(common: Design, factor: FactorCoding, term: str) -> int | None:

@@ -107,6 +107,19 @@ class Section:
             return None
         return None if value is None else float(value)
 
+    def numbers(self, key: str) -> tuple[float, ...] | None:
+        """A list of numbers; None if it is left out, or after recording the fault."""
+        value = self._get(key, list, "a list of numbers such as [1, 2, 3]")
+        if value is None:
+            return None
+        for item in value:
+            if isinstance(item, bool) or not isinstance(item, int | float) or not math.isfinite(item):
+                self.fault(
+                    key, f"'{key}' holds something that is no number", "Write numbers without quotes.", value=item
+                )
+                return None
+        return tuple(map(float, value))
+
     def band(self, key: str) -> tuple[float, float | None] | None:
         """A least and a greatest number, or the least alone."""
         value = self._get(key, list, "the least and the greatest number, such as [18, 29], or the least alone, [70]")

@@ -3,10 +3,12 @@ r"""The latents of several options given the parameters of their prior, and the 
     log p(y | h) ~ max_z [ log p(y | z) + log p(z | h) ] - 1/2 log det H,       H: negative Hessian at the mode
 
 as in `mrp.laplace.conditional`, with the full Hessian of the softmax. Coordinates ``z`` are those of the binary model,
-each with the K - 1 directions of an orthonormal zero-sum basis over options: a priori directions are independent, and
-each has the binary model's prior. Draws are centred at the mode shifted by its error to third order.
+each with the K - 1 directions of an orthonormal zero-sum basis over options, of which `mrp.categorical.blocks` has the
+prior. Draws are centred at the mode shifted by its error to third order.
 
-All latents are solved for at once: a step costs the cube of coordinates times K - 1.
+What belongs to one district, or to one level of another grouping, is eliminated first: without the rest it falls into
+blocks, which have K - 1 coordinates where those of the binary model have one (see `mrp.laplace.elimination`). So a step
+costs the cube of what is left only, and districts can be many.
 """
 
 from dataclasses import dataclass, replace
@@ -14,23 +16,28 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import linalg, sparse
+from scipy import linalg
 from scipy.special import logsumexp
 
 from mrp.categorical import kernels
+from mrp.categorical.blocks import OptionBlock
 from mrp.categorical.counts import count_name
 from mrp.categorical.design import CategoricalDesign
+from mrp.categorical.hyper import option_space
 from mrp.errors import SamplingError
-from mrp.hyper import hyper_space
-from mrp.laplace.blocks import PriorBlock
+from mrp.laplace.block_kernels import log_determinant
+from mrp.laplace.elimination import choose_elimination
 from mrp.priors import Priors
 from mrp.structure import zero_sum_basis
 
-__all__ = ["CategoricalConditional", "CategoricalMode", "coordinates_basis"]
+__all__ = ["CategoricalConditional", "CategoricalMode"]
 
 type Floats = NDArray[np.float64]
+type _Factors = tuple[Floats, Floats, Floats]
+type _Prior = tuple[Floats, Floats, float]
+"""Precision matrix of rest, that of a block, log normaliser of both."""
 
-_MAX_STEPS, _MAX_HALVINGS = 60, 30
+_MAX_STEPS = 60
 # Gain of the last Newton step: the mode is then within a thousandth of a posterior sd.
 _TOLERANCE = 1e-6
 # Coordinates from which the Laplace formula is corrected, and by how many pairs of draws on both sides of the mean.
@@ -42,20 +49,10 @@ class CategoricalMode:
     """The most probable latents given the parameters."""
 
     point: Floats
-    """Coordinates, shape (coordinate,)."""
+    """Coordinates: those of rest, then those that are eliminated, block by block; shape (coordinate,)."""
     log_likelihood: float
     """log p(y | parameters), up to a constant that is the same for all, nearly."""
     n_steps: int
-
-
-def coordinates_basis(design: CategoricalDesign) -> sparse.csr_array:
-    """Latents of the binary model from their coordinates, shape (latent, coordinate)."""
-    # A mixed map keeps its effects for coordinates, as in `mrp.laplace.conditional`.
-    parts = [sparse.eye_array(1 + len(design.common.coefficient_names))]
-    for effect in design.common.effects:
-        basis = None if effect.kind == "bym2" else effect.basis
-        parts.append(sparse.eye_array(effect.size) if basis is None else sparse.csr_array(basis))
-    return sparse.csr_array(sparse.block_diag(parts, format="csr"))
 
 
 class CategoricalConditional:
@@ -69,55 +66,85 @@ class CategoricalConditional:
     """
 
     def __init__(self, design: CategoricalDesign, counts: pl.DataFrame, priors: Priors) -> None:
-        common, rows = design.common, design.rows(counts)
-        self._n_options, self._width = design.n_options, design.n_options - 1
-        self._options = np.ascontiguousarray(zero_sum_basis(design.n_options).T)
-        self._basis = coordinates_basis(design)
-        self._inverse: Floats = linalg.pinv(self._basis.toarray())
-        self._n_vectors, self._n_own = int(self._basis.shape[1]), len(design.own)
-        # What of a vector over options is not known from the districts, one entry for every coordinate of a cell.
-        n_cells, n_entries = rows.common.index.shape
-        cell = np.repeat(np.arange(n_cells), n_entries)
-        effects = sparse.csr_array(
-            (rows.common.weight.ravel(), (cell, rows.common.index.ravel())), shape=(n_cells, common.n_latents)
+        common, rows, effects = design.common, design.rows(counts), design.common.effects
+        self._width, self._n_own = design.n_options - 1, len(design.own)
+        over_options = zero_sum_basis(design.n_options)
+        self._options = np.ascontiguousarray(over_options.T)
+        n_free = 1 + len(common.coefficient_names)
+        apart = choose_elimination(effects, n_free)
+        # A mixed map keeps its effects for coordinates, as in `mrp.laplace.conditional`.
+        bases = {
+            k: basis
+            for k, effect in enumerate(effects)
+            if k not in apart.terms and effect.kind != "bym2" and (basis := effect.basis) is not None
+        }
+        rest = sorted((k for k in range(len(effects)) if k not in apart.terms), key=lambda k: k in bases)
+        sizes = [effects[k].size for k in rest]
+        widths = [bases[k].shape[1] if k in bases else effects[k].size for k in rest]
+        # Vectors over options: effects, and coordinates of effects.
+        starts = n_free + np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        at = n_free + np.concatenate([[0], np.cumsum(widths)]).astype(np.int64)
+        self._n_effects = int(starts[-1])
+        self._n_rest = self._n_own + int(at[-1]) * self._width
+        self._n_block = apart.n_groups * apart.width * self._width if apart.terms else 0
+        self._block_size = apart.width * self._width
+        eye = np.eye(self._width)
+        structured = linalg.block_diag(*(bases[k] for k in rest if k in bases)) if bases else np.empty((0, 0))
+        self._basis = np.ascontiguousarray(np.kron(structured, eye))
+        self._block_basis = np.ascontiguousarray(np.kron(apart.basis, eye))
+        self._blocks, self._apart_blocks = [], []
+        space = option_space(design, priors)
+        for k, start, n in zip(rest, at, widths, strict=False):
+            where = slice(int(start), int(start + n))
+            self._blocks.append(OptionBlock(effects[k], space.terms[k], where, over_options, first=self._n_own))
+        for k, where in zip(apart.terms, apart.at, strict=True):
+            self._apart_blocks.append(
+                OptionBlock(effects[k], space.terms[k], where, over_options, times=apart.n_groups)
+            )
+        place = np.arange(common.n_latents)
+        for k, start in zip(rest, starts, strict=False):
+            place[common.offsets[k] : common.offsets[k] + effects[k].size] = start + np.arange(effects[k].size)
+        for k, at_effects in zip(apart.terms, apart.place, strict=True):
+            place[common.offsets[k] : common.offsets[k] + effects[k].size] = self._n_effects + at_effects
+        self._place = place
+        entries = np.cumsum([0, *(len(effect.columns) for effect in effects)])
+        columns, apart_columns = (
+            [entry for k in terms for entry in range(entries[k], entries[k + 1])] for terms in (rest, apart.terms)
         )
-        free = sparse.csr_array(np.column_stack([np.ones(n_cells), rows.common.x]))
-        free.resize((n_cells, common.n_latents))
-        incidence = sparse.csr_array((effects + free) @ self._basis)
+        block_index = place[rows.common.index[:, apart_columns]].astype(np.int64) - self._n_effects
+        # Cells of one block together: its part of the Hessian stays in the processor's cache.
+        order = np.arange(counts.height) if not apart.terms else np.argsort(block_index[:, 0], kind="stable")
+        free = np.broadcast_to(np.arange(n_free), (counts.height, n_free))
+        coded = np.column_stack([np.ones(counts.height), rows.common.x])
         y = counts.select(map(count_name, design.options)).to_numpy()
         self._data = (
-            incidence.indptr.astype(np.int64),
-            incidence.indices.astype(np.int64),
-            np.ascontiguousarray(incidence.data),
-            np.ascontiguousarray(rows.own),
-            np.ascontiguousarray(rows.offset),
-            counts["n"].cast(pl.Float64).to_numpy(),
-            np.ascontiguousarray(y, dtype=np.float64),
+            np.ascontiguousarray(np.column_stack([free, place[rows.common.index[:, columns]]])[order].astype(np.int64)),
+            np.ascontiguousarray(np.column_stack([coded, rows.common.weight[:, columns]])[order]),
+            np.ascontiguousarray(block_index[order]),
+            np.ascontiguousarray(rows.common.weight[:, apart_columns][order]),
+            np.ascontiguousarray(rows.own[order]),
+            np.ascontiguousarray(rows.offset[order]),
+            counts["n"].cast(pl.Float64).to_numpy()[order],
+            np.ascontiguousarray(y[order], dtype=np.float64),
             self._options,
+            self._basis,
+            self._block_basis,
         )
-        n_free = 1 + len(common.coefficient_names)
         coefficients = [priors.for_predictor(p.name).sd for p in common.predictors for _ in p.coefficients]
-        self._fixed = np.array([priors.intercept.sd, *coefficients]) ** -2.0
         of_own = [priors.for_predictor(predictor.term) for predictor in design.own]
-        self._own_mean = np.array([prior.mean for prior in of_own], dtype=np.float64)
-        self._own_precision = np.array([prior.sd**-2 for prior in of_own], dtype=np.float64)
-        self._blocks = []
-        at = n_free
-        for effect, hypers in zip(common.effects, hyper_space(common, priors).terms, strict=True):
-            size = effect.size if effect.kind == "bym2" else effect.n_coordinates
-            self._blocks.append(PriorBlock(effect, hypers, slice(at, at + size), times=self._width))
-            at += size
+        free_precision = np.repeat(np.array([priors.intercept.sd, *coefficients]) ** -2.0, self._width)
+        self._fixed = np.concatenate([np.array([prior.sd**-2.0 for prior in of_own]), free_precision])
+        self._mean = np.zeros(self._n_rest)
+        self._mean[: self._n_own] = [prior.mean for prior in of_own]
         half = np.random.default_rng(0).standard_normal(
             (_PAIRS if self.n_coordinates >= _MANY else 0, self.n_coordinates)
         )
         self._probes = np.concatenate([half, -half])
-        self._start = np.zeros(self.n_coordinates)
-        self._start[self.n_coordinates - self._n_own :] = self._own_mean
 
     @property
     def n_coordinates(self) -> int:
         """Number of independent numbers that the latents are made of."""
-        return self._n_vectors * self._width + self._n_own
+        return self._n_rest + self._n_block
 
     def mode(self, hypers: Floats, near: CategoricalMode | None = None) -> CategoricalMode:
         """Find the most probable latents; see `mrp.laplace.conditional.Conditional.mode`.
@@ -127,10 +154,11 @@ class CategoricalConditional:
         SamplingError
             If Newton's method does not get there.
         """
-        mode, root = self._climb(hypers, near)
+        prior = self._prior(hypers)
+        mode, factors = self._climb(hypers, prior, near)
         if not self._probes.size:
             return mode
-        _, log_ratio = self._draw(hypers, mode, root, self._probes)
+        _, log_ratio = self._draw(prior, mode, factors, self._probes)
         return replace(mode, log_likelihood=float(logsumexp(log_ratio) - np.log(len(self._probes))))
 
     def slope(self, hypers: Floats, near: CategoricalMode | None = None) -> tuple[CategoricalMode, Floats]:
@@ -138,15 +166,19 @@ class CategoricalConditional:
 
         It is that of the expected log prior density, as `mrp.laplace.conditional.Conditional.slope` explains.
         """
-        mode, root = self._climb(hypers, near)
-        covariance, shift = self._moments(mode, root)
-        n, shape = self._n_vectors * self._width, (self._n_vectors, self._width)
-        away, moved = mode.point[:n].reshape(shape), shift[:n].reshape(shape)
-        second = np.einsum("aibi->ab", covariance[:n, :n].reshape(*shape, *shape))
-        second = second + away @ away.T + away @ moved.T + moved @ away.T
+        mode, factors = self._climb(hypers, self._prior(hypers), near)
+        shift, shift_block, second, block_second = kernels.third_order(self._parts(mode.point), factors, self._data)
+        rest, block = self._parts(mode.point)
+        away = rest - self._mean
+        second += np.outer(away, away) + np.outer(away, shift) + np.outer(shift, away)
         gradient = np.zeros_like(hypers)
-        for block in self._blocks:
-            block.add_slope(gradient, hypers, second)
+        for one in self._blocks:
+            one.add_slope(gradient, hypers, second)
+        if self._n_block:
+            away, shift = (part.reshape(-1, self._block_size) for part in (block, shift_block))
+            block_second += away.T @ away + away.T @ shift + shift.T @ away
+            for one in self._apart_blocks:
+                one.add_slope(gradient, hypers, block_second)
         return mode, gradient
 
     def draw(self, hypers: Floats, near: CategoricalMode, noise: Floats) -> tuple[Floats, Floats]:
@@ -160,102 +192,118 @@ class CategoricalConditional:
             Log of the exact p(y, latents | hypers) over the normal density of the draw, up to the same constant as
             `CategoricalMode.log_likelihood`, shape (draw,).
         """
-        points, log_ratio = self._draw(hypers, *self._climb(hypers, near), noise)
+        prior = self._prior(hypers)
+        points, log_ratio = self._draw(prior, *self._climb(hypers, prior, near), noise)
         return self.latents(points), log_ratio
 
     def latents(self, points: Floats) -> Floats:
-        """Latents in the order of the design from coordinates, shapes (..., coordinate) and (..., latent)."""
-        n = self._n_vectors * self._width
-        vectors = points[..., :n].reshape(-1, self._n_vectors, self._width)
-        by_option = np.stack([(self._basis @ one) @ self._options for one in vectors])
-        return np.concatenate([by_option.reshape(*points.shape[:-1], -1), points[..., n:]], axis=-1)
+        """Latents in the order of the design from coordinates, shapes (draw, coordinate) and (draw, latent)."""
+        first = self._n_rest - self._basis.shape[1]
+        rest, block = points[:, : self._n_rest], points[:, self._n_rest :]
+        if self._basis.size:
+            rest = np.concatenate([rest[:, :first], rest[:, first:] @ self._basis.T], axis=1)
+        if self._block_basis.size:
+            block = block.reshape(-1, self._block_size) @ self._block_basis.T
+        vectors = np.concatenate([rest[:, self._n_own :], block.reshape(len(points), -1)], axis=1)
+        ordered = vectors.reshape(len(points), -1, self._width)[:, self._place]
+        return np.concatenate([(ordered @ self._options).reshape(len(points), -1), rest[:, : self._n_own]], axis=1)
 
     def points(self, latents: Floats) -> Floats:
         """The inverse of `latents`."""
-        n = latents.shape[-1] - self._n_own
-        vectors = latents[..., :n].reshape(-1, self._basis.shape[0], self._n_options)
-        coordinates = self._inverse @ (vectors @ self._options.T)
-        return np.concatenate([coordinates.reshape(*latents.shape[:-1], -1), latents[..., n:]], axis=-1)
+        n, k = latents.shape[1] - self._n_own, self._width + 1
+        vectors = np.empty((len(latents), len(self._place), self._width))
+        vectors[:, self._place] = latents[:, :n].reshape(len(latents), -1, k) @ self._options.T
+        own, rest, block = latents[:, n:], vectors[:, : self._n_effects], vectors[:, self._n_effects :]
+        rest, block = rest.reshape(len(latents), -1), block.reshape(len(latents), -1)
+        if self._basis.size:
+            first = rest.shape[1] - len(self._basis)
+            rest = np.concatenate([rest[:, :first], rest[:, first:] @ linalg.pinv(self._basis).T], axis=1)
+        if self._block_basis.size:
+            block = (block.reshape(-1, len(self._block_basis)) @ linalg.pinv(self._block_basis).T).reshape(
+                len(latents), -1
+            )
+        return np.concatenate([own, rest, block], axis=1)
 
     def log_joint(self, latents: Floats, hypers: Floats) -> Floats:
         """Exact log p(y, latents | hypers) of each row of ``latents``, up to the constant of the log likelihood."""
-        precision, normaliser = self.prior(hypers)
-        return np.array([self._log_density(one, precision) + normaliser for one in self.points(latents)])
+        precision, block_precision, normaliser = self._prior(hypers)
+        prior = (self._mean, precision, block_precision)
+        points = (self._parts(one) for one in self.points(latents))
+        return normaliser + np.array([kernels.log_joint(*point, prior, self._data) for point in points])
 
     def information(self, point: Floats) -> tuple[Floats, Floats]:
         """Gradient and negative Hessian of the log likelihood alone, in the coordinates."""
-        _, gradient, information = kernels.curvature(point, self._data)
-        return gradient, information
+        nothing = (self._mean, np.zeros((self._n_rest,) * 2), np.zeros((self._block_size,) * 2))
+        g, g_block, a, b, d = kernels.derivatives(*self._parts(point), nothing, self._data)
+        blocks = d.reshape(-1, d.shape[1], d.shape[1]) if self._n_block else np.empty((0, 0, 0))
+        blocks = np.tril(blocks) + np.tril(blocks, -1).transpose(0, 2, 1)
+        if self._block_basis.size:
+            blocks = self._block_basis.T @ blocks @ self._block_basis
+        n = self._n_rest
+        whole = np.zeros((self.n_coordinates, self.n_coordinates))
+        whole[:n, :n] = np.tril(a) + np.tril(a, -1).T
+        if self._n_block:
+            whole[n:, :n], whole[:n, n:] = b, b.T
+            whole[n:, n:] = linalg.block_diag(*blocks)
+        return np.concatenate([g, g_block]), whole
 
-    def prior(self, hypers: Floats) -> tuple[Floats, float]:
-        """Precision matrix of one direction over options, log normaliser of all coordinates."""
-        precision = np.zeros((self._n_vectors, self._n_vectors))
-        n_free = self._fixed.size
-        precision[np.arange(n_free), np.arange(n_free)] = self._fixed
-        log_det = self._width * float(np.log(self._fixed).sum()) + float(np.log(self._own_precision).sum())
-        for block in self._blocks:
-            log_det += block.fill(precision, hypers)
-        return precision, 0.5 * log_det
+    def _parts(self, point: Floats) -> tuple[Floats, Floats]:
+        return point[: self._n_rest], point[self._n_rest :]
 
-    def _pull(self, point: Floats, precision: Floats) -> Floats:
-        """Precision times the distance from the prior mean, shape (coordinate,)."""
-        n = self._n_vectors * self._width
-        vectors = precision @ point[:n].reshape(self._n_vectors, self._width)
-        return np.concatenate([vectors.ravel(), self._own_precision * (point[n:] - self._own_mean)])
+    def _prior(self, hypers: Floats) -> _Prior:
+        precision = np.zeros((self._n_rest, self._n_rest))
+        block_precision = np.zeros((self._block_size, self._block_size))
+        n_fixed = self._fixed.size
+        precision[np.arange(n_fixed), np.arange(n_fixed)] = self._fixed
+        log_det = float(np.log(self._fixed).sum())
+        for one in self._blocks:
+            log_det += one.fill(precision, hypers)
+        for one in self._apart_blocks:
+            log_det += one.fill(block_precision, hypers)
+        return precision, block_precision, 0.5 * log_det
 
-    def _log_density(self, point: Floats, precision: Floats) -> float:
-        away = point - self._start
-        return float(kernels.log_likelihood(point, self._data) - 0.5 * away @ self._pull(point, precision))
-
-    def _climb(self, hypers: Floats, near: CategoricalMode | None) -> tuple[CategoricalMode, Floats]:
-        """The mode, and the lower Cholesky factor of the negative Hessian there."""
-        precision, normaliser = self.prior(hypers)
-        prior = np.zeros((self.n_coordinates, self.n_coordinates))
-        n = self._n_vectors * self._width
-        for i in range(self._width):
-            prior[i : n : self._width, i : n : self._width] = precision
-        own = np.arange(n, self.n_coordinates)
-        prior[own, own] = self._own_precision
-        point = (near.point if near else self._start).copy()
+    def _climb(self, hypers: Floats, prior: _Prior, near: CategoricalMode | None) -> tuple[CategoricalMode, _Factors]:
+        """The mode, and the factors of the negative Hessian, of the point before the last step."""
+        precision, block_precision, normaliser = prior
+        given = (self._mean, precision, block_precision)
+        start = near.point if near else np.concatenate([self._mean, np.zeros(self._n_block)])
+        rest, block = self._parts(start)
+        value = kernels.log_joint(rest, block, given, self._data)
         for steps in range(1, _MAX_STEPS + 1):
-            value, gradient, hessian = kernels.curvature(point, self._data)
-            pull = self._pull(point, precision)
-            value -= 0.5 * (point - self._start) @ pull
-            gradient -= pull
-            hessian += prior
             try:
-                root = linalg.cholesky(hessian, lower=True, overwrite_a=True, check_finite=False)
-            except linalg.LinAlgError:
+                step, step_block, gain, factors = kernels.newton_step(rest, block, given, self._data)
+            except np.linalg.LinAlgError:
                 break
-            step = linalg.cho_solve((root, True), gradient, check_finite=False)
-            gain = float(gradient @ step)
             if not np.isfinite(gain):
                 break
-            if gain < _TOLERANCE:
-                log_det = float(np.log(np.diag(root)).sum())
-                return CategoricalMode(point, float(value + normaliser - log_det), steps), root
-            for halving in range(_MAX_HALVINGS):
-                moved = point + 0.5**halving * step
-                if gain < 1e-3 or self._log_density(moved, precision) > value:
+            length = 1.0
+            while True:
+                moved = rest + length * step, block + length * step_block
+                new_value = kernels.log_joint(*moved, given, self._data)
+                if new_value >= value + 0.1 * length * gain or length < 1e-3 or gain < _TOLERANCE:
                     break
-            point = moved
+                length *= 0.5
+            (rest, block), value = moved, new_value
+            if gain < _TOLERANCE:
+                log_likelihood = float(value + normaliser - log_determinant(factors))
+                return CategoricalMode(np.concatenate([rest, block]), log_likelihood, steps), factors
         raise SamplingError(
             f"Newton's method did not find the mode of the latents in {_MAX_STEPS} steps at standard deviations "
             f"{np.array2string(hypers, precision=3)}; fit with NUTS"
         )
 
-    def _moments(self, mode: CategoricalMode, root: Floats) -> tuple[Floats, Floats]:
-        """Covariance of the coordinates, and the error of the mode as their mean, to third order."""
-        # As potri gives it: half the work of solving for every column.
-        covariance, _ = linalg.lapack.dpotri(root, lower=True)
-        covariance = np.tril(covariance) + np.tril(covariance, -1).T
-        return covariance, -covariance @ kernels.third_order(mode.point, covariance, self._data)
-
-    def _draw(self, hypers: Floats, mode: CategoricalMode, root: Floats, noise: Floats) -> tuple[Floats, Floats]:
-        precision, normaliser = self.prior(hypers)
-        _, shift = self._moments(mode, root)
-        spread = linalg.solve_triangular(root, noise.T, lower=True, trans="T", check_finite=False)
-        points = mode.point + shift + spread.T
-        log_normal = float(np.log(np.diag(root)).sum()) - 0.5 * (noise**2).sum(axis=1)
-        exact = np.array([self._log_density(one, precision) for one in points]) + normaliser
-        return points, exact - log_normal
+    def _draw(self, prior: _Prior, mode: CategoricalMode, factors: _Factors, noise: Floats) -> tuple[Floats, Floats]:
+        precision, block_precision, normaliser = prior
+        rest, block = self._parts(mode.point)
+        shift, shift_block, _, _ = kernels.third_order((rest, block), factors, self._data)
+        n = self._n_rest
+        out = np.empty((len(noise), n)), np.empty((len(noise), self._n_block))
+        log_ratio = kernels.draw(
+            (rest + shift, block + shift_block),
+            factors,
+            (np.ascontiguousarray(noise[:, :n]), np.ascontiguousarray(noise[:, n:])),
+            (self._mean, precision, block_precision),
+            self._data,
+            out,
+        )
+        return np.concatenate(out, axis=1), log_ratio + normaliser

@@ -8,11 +8,20 @@
 The second line is the model of a binary question, `mrp.design`, with a vector over options, summing to zero, for every
 latent. ``b`` are plain numbers, and the offset is minus infinity where an option does not stand. The latents are
 ordered: those of the second line, for each its options side by side, then ``b``.
+
+A varying term has one standard deviation for all options, or, with ``sd = "by option"``, one for each: then option k
+has the effects of the binary model with its own sd, and what is left of them after their mean over options is taken off
+is the effect. Its covariance over options is
+
+    (I - 11'/K) D^2 (I - 11'/K),       D = diag(sd_1 ... sd_K),
+
+which is sd^2 (I - 11'/K) where sds are the same, and knows no order of options. A softmax does not see the mean that is
+taken off: it is the model of K effects, independent a priori.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -23,9 +32,11 @@ from mrp.design import Design, DesignRows, build_design
 from mrp.electorate import Electorate
 from mrp.errors import DrawsError, FormulaError
 
-__all__ = ["CategoricalDesign", "CategoricalRows", "build_categorical_design"]
+__all__ = ["CategoricalDesign", "CategoricalRows", "SharedSd", "build_categorical_design"]
 
 type Floats = NDArray[np.float64]
+type SharedSd = Literal["shared", "by option"]
+"""Whether the options share the standard deviation of a term."""
 
 FORMAT_VERSION = 1
 
@@ -54,6 +65,8 @@ class CategoricalDesign:
     own: tuple[OwnPredictor, ...]
     offset: Floats
     """Shape (district, option); minus infinity where an option does not stand."""
+    sd: SharedSd = "shared"
+    """Of every varying term."""
 
     @property
     def n_options(self) -> int:
@@ -135,6 +148,7 @@ class CategoricalDesign:
             "own": [{"term": p.term, "values": p.values.tolist(), "scale": p.scale} for p in self.own],
             # JSON has no infinity: where an option does not stand there is no number.
             "offset": [[float(one) if np.isfinite(one) else None for one in row] for row in self.offset],
+            "sd": self.sd,
         }
 
     @classmethod
@@ -160,6 +174,7 @@ class CategoricalDesign:
                 for item in value["own"]
             ),
             offset=np.asarray(offset, dtype=np.float64),
+            sd=value.get("sd", "shared"),
         )
 
     def _district_at(self, table: pl.DataFrame) -> NDArray[np.int64]:
@@ -173,6 +188,7 @@ def build_categorical_design(
     electorate: Electorate,
     options: Options,
     *,
+    sd: SharedSd = "shared",
     observed: Mapping[str, Sequence[str]] | None = None,
     period: str | None = None,
 ) -> CategoricalDesign:
@@ -186,14 +202,18 @@ def build_categorical_design(
         As for `mrp.design.build_design`.
     options
         What can be chosen, and where.
+    sd
+        "by option" for a standard deviation of each option in every varying term; see the module.
 
     Raises
     ------
     FormulaError
-        With what is wrong with the formula.
+        With what is wrong with the formula, or if ``sd`` is neither.
     FrameError
         If options are declared in a way that does not fit the electorate, or there is no such period.
     """
+    if sd not in ("shared", "by option"):
+        raise FormulaError(formula, (f"sd is {sd!r}; write 'shared' (the default) or 'by option'",))
     rest, terms = take_own_terms(formula)
     try:
         common = build_design(rest, electorate, observed=observed, period=period)
@@ -201,4 +221,4 @@ def build_categorical_design(
         offset = code_offset(tuple(term for term in terms if term.call == "offset"), options, electorate)
     except FormulaError as error:
         raise FormulaError(formula, error.problems) from error
-    return CategoricalDesign(formula, tuple(options.labels), common, electorate.codes, own, offset)
+    return CategoricalDesign(formula, tuple(options.labels), common, electorate.codes, own, offset, sd)

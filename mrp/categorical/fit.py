@@ -1,7 +1,7 @@
 """Fit a model of several options with the engine asked for, judge the fit, and turn to NUTS where it does not pass."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,19 +10,21 @@ import polars as pl
 from numpy.typing import NDArray
 
 from mrp.aliasing import data_warnings
-from mrp.categorical.counts import coarsest_options
+from mrp.categorical.counts import coarsest_options, option_design_effect
 from mrp.categorical.design import CategoricalDesign
+from mrp.categorical.hyper import option_hyper_names, option_space
 from mrp.categorical.model import require_categorical_priors
 from mrp.categorical.nuts import sample_categorical_nuts
 from mrp.categorical.posterior import LINK, categorical_dataset, categorical_latents
 from mrp.categorical.poststratification import OptionDraws, option_draws, option_draws_many
 from mrp.diagnostics import diagnose
+from mrp.dispersion import Dispersion, needs_nuts, require_dispersion
 from mrp.electorate import Electorate
 from mrp.errors import SamplingError
 from mrp.evidence import Evidence, evidence_of
 from mrp.fit import Engine
 from mrp.grouping import Grouping
-from mrp.hyper import hyper_space
+from mrp.laplace.elimination import choose_elimination
 from mrp.laplace.engine import LaplaceSettings, laplace_tree
 from mrp.latents import LatentDraws
 from mrp.numbers import require_seed
@@ -44,7 +46,8 @@ __all__ = [
 ]
 
 MOST_COORDINATES = 3000
-"""Of the latents of one model: the engine solves for all of them at once, a second for each step at this size."""
+"""That an engine solves for at once, a second for each step at this size: NUTS for all effects, the Laplace engine for
+those that it does not eliminate in blocks (`mrp.laplace.elimination`)."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -58,15 +61,19 @@ class CategoricalFit:
     verdict: FitVerdict
     engine: Engine
     escalated: tuple[Problem, ...] = ()
+    design_effect: float = 1.0
+    """What weights in the likelihood cost, see `mrp.counts`; 1 without weights."""
 
     @property
     def evidence(self) -> Evidence:
         """What is kept beside the latents, for whoever checks the fit."""
-        return evidence_of(self.tree, self.design.common, hyper_space(self.design.common, self.priors))
+        found = evidence_of(self.tree, self.design.common, option_space(self.design, self.priors))
+        return replace(found, names=option_hyper_names(self.design))
 
     def diagnostics(self) -> dict[str, Any]:
-        """As `mrp.diagnostics.diagnose`, with the reasons for an escalation."""
-        return diagnose(self.tree) | {"escalated": [problem.message for problem in self.escalated]}
+        """As `mrp.diagnostics.diagnose`, with the reasons for an escalation and the design effect."""
+        told = {"escalated": [problem.message for problem in self.escalated], "design_effect": self.design_effect}
+        return diagnose(self.tree) | told
 
 
 def fit_categorical(
@@ -79,6 +86,7 @@ def fit_categorical(
     seed: int,
     nuts: NutsSettings = NutsSettings(),
     laplace: LaplaceSettings = LaplaceSettings(),
+    dispersion: Dispersion = "none",
     on_progress: Callable[[Progress], None] | None = None,
 ) -> CategoricalFit:
     """Fit, judge, and fit again with NUTS if the Laplace engine does not pass; see `mrp.fit.fit_model`.
@@ -93,6 +101,9 @@ def fit_categorical(
         "laplace" or "nuts".
     seed
         Any integer >= 0.
+    dispersion
+        "dirichlet-multinomial" where answers come in clusters, whose counts then have to be apart, see
+        `mrp.dispersion`. Only NUTS fits it: asked for with "laplace", it is an escalation.
 
     Raises
     ------
@@ -103,14 +114,19 @@ def fit_categorical(
     """
     if engine not in ("laplace", "nuts"):
         raise SamplingError(f"there is no engine {engine!r}; take 'laplace' or 'nuts'")
+    require_dispersion(dispersion, "dirichlet-multinomial")
+    escalated = needs_nuts(dispersion) if engine == "laplace" else ()
+    engine = "nuts" if escalated else engine
+    if words := _too_large(design, engine):
+        raise SamplingError(words)
     parity = categorical_parity(design, electorate)
-    escalated: tuple[Problem, ...] = ()
+    effect = option_design_effect(design, counts)
     if engine == "laplace":
         try:
             tree = fit_categorical_laplace(design, counts, priors, seed=seed, settings=laplace, on_progress=on_progress)
         except SamplingError as error:
-            if words := _too_large(design):
-                raise SamplingError(words) from error
+            if words := _too_large(design, "nuts"):
+                raise SamplingError(f"{error}; but {words}") from error
             escalated = (Problem("newton", str(error)),)
         else:
             latents = categorical_latents(tree, design)
@@ -118,13 +134,18 @@ def fit_categorical(
             verdict = judge_laplace(tree, served, parity)
             # NUTS predicts with the same design: it cannot mend a term that does not move the prediction.
             if verdict.publishable or parity:
-                return CategoricalFit(design, priors, tree, latents, verdict, "laplace")
+                return CategoricalFit(design, priors, tree, latents, verdict, "laplace", design_effect=effect)
+            if words := _too_large(design, "nuts"):
+                verdict = replace(verdict, problems=(*verdict.problems, Problem("too-large", words)))
+                return CategoricalFit(design, priors, tree, latents, verdict, "laplace", design_effect=effect)
             escalated = verdict.problems
-    if words := _too_large(design):
+    if words := _too_large(design, "nuts"):
         raise SamplingError(words)
-    tree = sample_categorical_nuts(design, counts, priors, seed=seed, settings=nuts, on_progress=on_progress)
+    tree = sample_categorical_nuts(
+        design, counts, priors, seed=seed, settings=nuts, dispersion=dispersion, on_progress=on_progress
+    )
     latents = categorical_latents(tree, design)
-    return CategoricalFit(design, priors, tree, latents, judge_nuts(tree, parity), "nuts", escalated)
+    return CategoricalFit(design, priors, tree, latents, judge_nuts(tree, parity), "nuts", escalated, effect)
 
 
 def fit_categorical_laplace(
@@ -151,12 +172,12 @@ def fit_categorical_laplace(
     report("prepare", 0.0)
     require_seed(seed)
     require_categorical_priors(priors, design)
-    if words := _too_large(design):
+    if words := _too_large(design, "laplace"):
         raise SamplingError(words)
     cells = coarsest_options(design, counts)
     return laplace_tree(
         CategoricalConditional(design, cells, priors),
-        hyper_space(design.common, priors),
+        option_space(design, priors),
         n_latents=design.n_latents,
         named=partial(categorical_dataset, design),
         warnings=data_warnings(design.common, cells),
@@ -203,12 +224,17 @@ def categorical_parity(design: CategoricalDesign, electorate: Electorate) -> tup
     return tuple(problems)
 
 
-def _too_large(design: CategoricalDesign) -> str | None:
-    n = sum(effect.n_coordinates for effect in design.common.effects) * (design.n_options - 1)
+def _too_large(design: CategoricalDesign, engine: Engine) -> str | None:
+    effects = design.common.effects
+    apart = choose_elimination(effects, 1 + len(design.common.coefficient_names)).terms if engine == "laplace" else ()
+    left = [effect for k, effect in enumerate(effects) if k not in apart]
+    n = sum(effect.n_coordinates for effect in left) * (design.n_options - 1)
     if n <= MOST_COORDINATES:
         return None
-    largest = max(design.common.effects, key=lambda effect: effect.size)
+    largest = max(left, key=lambda effect: effect.size)
+    beside = f" beside those of {', '.join(effects[k].term for k in apart)}" if apart else ""
     return (
-        f"the model is too large: {n:,} effects of {design.n_options} options, limit {MOST_COORDINATES:,}; "
-        f"{largest.term} has {largest.size:,} for each option: leave it out, or merge levels or options"
+        f"the model is too large for {engine}: {n:,} effects of {design.n_options} options{beside}, limit "
+        f"{MOST_COORDINATES:,}; {largest.term} has {largest.size:,} for each option: leave it out, or merge levels or "
+        "options"
     )

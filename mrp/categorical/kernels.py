@@ -1,11 +1,17 @@
-r"""Compiled loops over cells for several options: log likelihood, gradient, information, third order.
+r"""Compiled loops over cells for several options: log likelihood, gradient, information, third order, draws.
 
-A cell's linear predictor is ``eta = offset + B' sum_e value[e] z[column[e]] + sum_j own[j] b[j]``, its entries ``e`` in
-compressed rows: ``z`` of shape (coordinate, K - 1) are coordinates of vectors over the K options in the orthonormal
-zero-sum basis, of shape (K - 1, K) here, and ``b`` plain coefficients. All coordinates in a row are ``z`` row by row,
-then ``b``. ``data = (start, column, value, own, offset, n, y, basis)``; start of shape (cell + 1,), own of shape
-(cell, predictor, option), offset and y of shape (cell, option). Where an option does not stand, the offset is minus
-infinity and its probability exactly 0.
+The coordinates are in two parts, as in `mrp.laplace.kernels`, whose matrices and solvers these are: ``block``, which
+falls into blocks that are independent of each other given the rest, and ``rest``. Each is a row of vectors over the
+K - 1 directions of an orthonormal zero-sum basis, side by side; rest begins with the plain coefficients ``b`` of the
+options' own predictors. A cell's linear predictor is
+
+    eta = offset + B' (sum_e weight[e] z[index[e]] + sum_m block_weight[m] u[block_index[m]]) + sum_j own[j] b[j]
+
+``data = (index, weight, block_index, block_weight, own, offset, n, y, options, basis, block_basis)``: index and weight
+of shape (cell, entry), positions of vectors, ascending in a row; own (cell, predictor, option), offset and y (cell,
+option), options the basis of shape (K - 1, K). Effects, of rest the last of them, are basis and block_basis times
+coordinates, for all directions at once; of size 0 where they are the same. Where an option does not stand, the offset
+is minus infinity and its probability exactly 0. ``prior`` and ``factors`` are those of `mrp.laplace.kernels`.
 
 Importing this module imports numba; the machine code is cached on disk.
 """
@@ -13,26 +19,50 @@ Importing this module imports numba; the machine code is cached on disk.
 import numba as nb
 import numpy as np
 
-__all__ = ["curvature", "log_likelihood", "third_order"]
+from mrp.laplace.block_kernels import (
+    coordinates,
+    covariance_of_effects,
+    effects_of,
+    factorised,
+    log_determinant,
+    own_covariances,
+    own_effects,
+    own_lower,
+    own_pull,
+    own_upper,
+    solve_blocks_upper,
+    solve_lower,
+    solve_upper,
+    turn_blocks,
+)
+
+__all__ = ["derivatives", "draw", "log_joint", "newton_step", "third_order"]
+
+# Everything but the assumption that no number is infinite or NaN: offsets are infinite.
+_FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 
-@nb.njit(cache=True, nogil=True)
-def _predict(c, point, data, eta, direction):
-    """Write the linear predictor of cell ``c`` to ``eta``; ``direction`` is working space of K - 1 numbers."""
-    start, column, value, own, offset, _, _, basis = data
-    width, k = basis.shape
+@nb.njit(cache=True, nogil=True, fastmath=_FAST)
+def _predict(c, rest, block, data, eta, direction):
+    """Write the linear predictor of cell ``c``, of effects, to ``eta``; ``direction`` is room for K - 1 numbers."""
+    index, weight, block_index, block_weight, own, offset, _, _, options, _, _ = data
+    width, k = options.shape
+    n_own = own.shape[1]
     direction[:] = 0.0
-    for e in range(start[c], start[c + 1]):
-        at = column[e] * width
+    for e in range(index.shape[1]):
+        at = n_own + index[c, e] * width
         for i in range(width):
-            direction[i] += value[e] * point[at + i]
-    first = point.shape[0] - own.shape[1]
+            direction[i] += weight[c, e] * rest[at + i]
+    for e in range(block_index.shape[1]):
+        at = block_index[c, e] * width
+        for i in range(width):
+            direction[i] += block_weight[c, e] * block[at + i]
     for o in range(k):
         total = offset[c, o]
         for i in range(width):
-            total += basis[i, o] * direction[i]
-        for j in range(own.shape[1]):
-            total += own[c, j, o] * point[first + j]
+            total += options[i, o] * direction[i]
+        for j in range(n_own):
+            total += own[c, j, o] * rest[j]
         eta[o] = total
 
 
@@ -50,178 +80,282 @@ def _softmax(eta):
 
 
 @nb.njit(cache=True, nogil=True)
-def log_likelihood(point, data):
-    """Without the multinomial coefficients."""
-    offset, n, y, basis = data[4:]
-    k = offset.shape[1]
-    eta, direction = np.empty(k), np.empty(basis.shape[0])
+def log_joint(rest, block, prior, data):
+    """Log likelihood without the multinomial coefficients, plus log prior without normaliser."""
+    mean, precision, block_precision = prior
+    n, y, options, basis, block_basis = data[6:]
+    effect, block_effect = effects_of(rest, basis), own_effects(block, block_basis)
+    k = options.shape[1]
+    eta, direction = np.empty(k), np.empty(options.shape[0])
     total = 0.0
     for c in range(n.shape[0]):
-        _predict(c, point, data, eta, direction)
+        _predict(c, effect, block_effect, data, eta, direction)
         for o in range(k):
             if y[c, o] > 0:  # otherwise 0 times minus infinity
                 total += y[c, o] * eta[o]
         total -= n[c] * _softmax(eta)
+    away = rest - mean
+    total -= 0.5 * (away @ (precision @ away))
+    if block.shape[0] > 0:
+        total -= 0.5 * (block @ own_pull(block, block_precision))
     return total
 
 
-@nb.njit(cache=True, nogil=True)
-def curvature(point, data):
-    """Log likelihood, its gradient, and its negative Hessian, in the coordinates."""
-    start, column, value, own, _, n, y, basis = data
-    width, k = basis.shape
-    n_own = own.shape[1]
-    size = point.shape[0]
-    first = size - n_own
-    gradient, information = np.zeros(size), np.zeros((size, size))
+@nb.njit(cache=True, nogil=True, fastmath=_FAST)
+def derivatives(rest, block, prior, data):
+    """Gradient and negative Hessian of the log joint: of rest and block, A (lower), B, and D by effect (lower)."""
+    mean, precision, block_precision = prior
+    index, weight, block_index, block_weight, own, _, n, y, options, basis, block_basis = data
+    width, k = options.shape
+    n_own, q, q_block = own.shape[1], index.shape[1], block_index.shape[1]
+    effect, block_effect = effects_of(rest, basis), own_effects(block, block_basis)
+    height = block_basis.shape[0] if block_basis.size > 0 else block_precision.shape[0]
+    a = np.zeros((effect.shape[0], effect.shape[0]))
+    b = np.zeros((block_effect.shape[0], effect.shape[0]))
+    d = np.zeros((block_effect.shape[0], height))
+    g, g_block = np.zeros(effect.shape[0]), np.zeros(block_effect.shape[0])
     eta, direction = np.empty(k), np.empty(width)
-    turned, weight, mixed = np.empty((width, k)), np.empty((width, width)), np.empty(k)
-    residual, cross = np.empty(k), np.empty(width)
-    total = 0.0
+    half, inner, scaled = np.empty((width, k)), np.empty((width, width)), np.empty((width, width))
+    mixed, residual, cross = np.empty(k), np.empty(k), np.empty((n_own, width))
     for c in range(n.shape[0]):
-        _predict(c, point, data, eta, direction)
-        for o in range(k):
-            if y[c, o] > 0:
-                total += y[c, o] * eta[o]
-        total -= n[c] * _softmax(eta)
+        _predict(c, effect, block_effect, data, eta, direction)
+        _softmax(eta)
         for o in range(k):
             residual[o] = y[c, o] - n[c] * eta[o]
         # W = n (diag p - p p'), and B W, B W B'.
         for i in range(width):
-            mean = 0.0
-            for o in range(k):
-                mean += basis[i, o] * eta[o]
-            for o in range(k):
-                turned[i, o] = n[c] * eta[o] * (basis[i, o] - mean)
+            mean_of = 0.0
             slope = 0.0
             for o in range(k):
-                slope += basis[i, o] * residual[o]
+                mean_of += options[i, o] * eta[o]
+                slope += options[i, o] * residual[o]
+            for o in range(k):
+                half[i, o] = n[c] * eta[o] * (options[i, o] - mean_of)
             direction[i] = slope
         for i in range(width):
-            for m in range(width):
-                inner = 0.0
+            for m in range(i + 1):
+                total = 0.0
                 for o in range(k):
-                    inner += turned[i, o] * basis[m, o]
-                weight[i, m] = inner
-        for e in range(start[c], start[c + 1]):
-            at = column[e] * width
-            for i in range(width):
-                gradient[at + i] += value[e] * direction[i]
-            for f in range(start[c], e + 1):
-                to = column[f] * width
-                both = value[e] * value[f]
-                for i in range(width):
-                    for m in range(width):
-                        information[at + i, to + m] += both * weight[i, m]
-                if f < e:
-                    for i in range(width):
-                        for m in range(width):
-                            information[to + m, at + i] += both * weight[i, m]
+                    total += half[i, o] * options[m, o]
+                inner[i, m] = total
+                inner[m, i] = total
         for j in range(n_own):
             slope = 0.0
+            mean_of = 0.0
             for o in range(k):
                 slope += own[c, j, o] * residual[o]
-            gradient[first + j] += slope
+                mean_of += own[c, j, o] * eta[o]
+            g[j] += slope
             for i in range(width):
-                inner = 0.0
+                total = 0.0
                 for o in range(k):
-                    inner += turned[i, o] * own[c, j, o]
-                cross[i] = inner
-            for e in range(start[c], start[c + 1]):
-                at = column[e] * width
+                    total += half[i, o] * own[c, j, o]
+                cross[j, i] = total
+            for o in range(k):
+                mixed[o] = n[c] * eta[o] * (own[c, j, o] - mean_of)
+            for m in range(j + 1):
+                total = 0.0
+                for o in range(k):
+                    total += mixed[o] * own[c, m, o]
+                a[j, m] += total
+        for e in range(q):
+            at = n_own + index[c, e] * width
+            for i in range(width):
+                g[at + i] += weight[c, e] * direction[i]
+                for m in range(width):
+                    scaled[i, m] = weight[c, e] * inner[i, m]
+                for j in range(n_own):
+                    a[at + i, j] += weight[c, e] * cross[j, i]
+            for f in range(e + 1):  # later entries have later positions: always the lower triangle
+                to = n_own + index[c, f] * width
                 for i in range(width):
-                    information[at + i, first + j] += value[e] * cross[i]
-                    information[first + j, at + i] += value[e] * cross[i]
-            mean = 0.0
-            for o in range(k):
-                mean += own[c, j, o] * eta[o]
-            for o in range(k):
-                mixed[o] = n[c] * eta[o] * (own[c, j, o] - mean)
-            for m in range(n_own):
-                inner = 0.0
-                for o in range(k):
-                    inner += mixed[o] * own[c, m, o]
-                information[first + j, first + m] += inner
-    return total, gradient, information
+                    for m in range(width):
+                        a[at + i, to + m] += weight[c, f] * scaled[i, m]
+        for e in range(q_block):
+            at = block_index[c, e] * width
+            first = at - at % height
+            for i in range(width):
+                g_block[at + i] += block_weight[c, e] * direction[i]
+                for m in range(width):
+                    scaled[i, m] = block_weight[c, e] * inner[i, m]
+                for j in range(n_own):
+                    b[at + i, j] += block_weight[c, e] * cross[j, i]
+            for f in range(e + 1):
+                to = block_index[c, f] * width - first
+                for i in range(width):
+                    for m in range(width):
+                        d[at + i, to + m] += block_weight[c, f] * scaled[i, m]
+            for f in range(q):
+                to = n_own + index[c, f] * width
+                for i in range(width):
+                    for m in range(width):
+                        b[at + i, to + m] += weight[c, f] * scaled[i, m]
+    if basis.shape[0] > 0:
+        g, a, b = coordinates(g, a, b, basis)
+    if block.shape[0] > 0:
+        transposed = np.ascontiguousarray(block_basis.T)
+        g_block = own_effects(g_block, transposed) - own_pull(block, block_precision)
+        b = turn_blocks(transposed, b)
+    return g - precision @ (rest - mean), g_block, a + precision, b, d
 
 
 @nb.njit(cache=True, nogil=True)
-def third_order(point, covariance, data):
-    r"""Gradient of 1/2 log det H as the point moves, H being the negative Hessian with the inverse ``covariance``.
+def newton_step(rest, block, prior, data):
+    """A step of Newton's method: of rest, of block, the gain it promises, and the factors."""
+    g, g_block, a, b, d = derivatives(rest, block, prior, data)
+    factors = factorised(a, b, d, prior[2], data[10])
+    factor, w, roots = factors
+    solved = own_lower(roots, g_block)
+    right = g - w.T @ solved if block.shape[0] > 0 else g
+    step = solve_upper(factor, solve_lower(factor, right))
+    step_block = own_upper(roots, solved - w @ step) if block.shape[0] > 0 else g_block
+    return step, step_block, g @ step + g_block @ step_block, factors
 
-    With C the covariance of a cell's linear predictor, its derivative by eta[k] is
-    n p[k] (q[k] - sum_l p[l] q[l]) / 2,  q[k] = (e_k - p)' C (e_k - p).
+
+@nb.njit(cache=True, nogil=True)
+def draw(mode, factors, noise, prior, data, out):
+    """Normal draws around a mode, written to ``out``; returns log joint minus log normal density of each."""
+    rest, block = mode
+    factor, w, roots = factors
+    noise_rest, noise_block = noise
+    out_rest, out_block = out
+    log_det = log_determinant(factors)
+    ratio = np.empty(noise_rest.shape[0])
+    for s in range(noise_rest.shape[0]):
+        shift = solve_upper(factor, noise_rest[s])
+        out_rest[s] = rest + shift
+        if block.shape[0] > 0:
+            out_block[s] = block + own_upper(roots, noise_block[s] - w @ shift)
+        log_q = log_det - 0.5 * (noise_rest[s] @ noise_rest[s]) - 0.5 * (noise_block[s] @ noise_block[s])
+        ratio[s] = log_joint(out_rest[s], out_block[s], prior, data) - log_q
+    return ratio
+
+
+@nb.njit(cache=True, nogil=True, fastmath=_FAST)
+def third_order(mode, factors, data):
+    r"""Covariance of the normal distribution around a mode, and how far the mean is from the mode.
+
+    The shift is -H^-1 times the gradient of 1/2 log det H as the point moves. With C the covariance of a cell's linear
+    predictor, its derivative by eta[k] is
+
+        n p[k] (q[k] - sum_l p[l] q[l]) / 2,  q[k] = (e_k - p)' C (e_k - p).
+
+    Returns the shift of rest and of block, the covariance of rest, and that of a block added up over the blocks.
     """
-    start, column, value, own, _, n, _, basis = data
-    width, k = basis.shape
-    n_own = own.shape[1]
-    size = point.shape[0]
-    first = size - n_own
-    out = np.zeros(size)
-    eta, direction = np.empty(k), np.empty(width)
+    rest, block = mode
+    factor, w, roots = factors
+    index, weight, block_index, block_weight, own, _, n, _, options, basis, block_basis = data
+    width, k = options.shape
+    n_own, q, q_block = own.shape[1], index.shape[1], block_index.shape[1]
+    effect, block_effect = effects_of(rest, basis), own_effects(block, block_basis)
+    inverse = np.linalg.inv(factor)
+    covariance = inverse.T @ inverse
+    size = roots.shape[1]
+    height = block_basis.shape[0] if block_basis.size > 0 else size
+    with_block = np.zeros(w.shape)
+    block_covariance = np.zeros((size, size))
+    of_block = np.zeros((block_effect.shape[0], height))
+    if block.shape[0] > 0:
+        between = w @ covariance
+        own_covariances(roots, w, between, block_basis, block_covariance, of_block)
+        with_block = turn_blocks(block_basis, solve_blocks_upper(roots, -between))
+    of_rest, with_block = covariance_of_effects(covariance, with_block, basis)
+    t, t_block = np.zeros(effect.shape[0]), np.zeros(block_effect.shape[0])
+    eta, direction, of_option = np.empty(k), np.empty(width), np.empty(k)
     inner, outer, c_matrix = np.empty((width, width)), np.empty((width, k)), np.empty((k, k))
     for c in range(n.shape[0]):
-        _predict(c, point, data, eta, direction)
+        _predict(c, effect, block_effect, data, eta, direction)
         _softmax(eta)
+        # Twice the covariance of the directions, but for its symmetry, which C does not need.
         inner[:] = 0.0
-        for e in range(start[c], start[c + 1]):
-            at = column[e] * width
-            for f in range(start[c], start[c + 1]):
-                to = column[f] * width
-                both = value[e] * value[f]
+        for e in range(q):
+            at = n_own + index[c, e] * width
+            for f in range(e + 1):
+                to = n_own + index[c, f] * width
+                both = weight[c, e] * weight[c, f] * (1.0 if f == e else 2.0)
                 for i in range(width):
                     for m in range(width):
-                        inner[i, m] += both * covariance[at + i, to + m]
-        outer[:] = 0.0
+                        inner[i, m] += both * of_rest[at + i, to + m]
+        for e in range(q_block):
+            at = block_index[c, e] * width
+            first = at - at % height
+            for f in range(q):
+                to = n_own + index[c, f] * width
+                both = 2.0 * block_weight[c, e] * weight[c, f]
+                for i in range(width):
+                    for m in range(width):
+                        inner[i, m] += both * with_block[at + i, to + m]
+            for f in range(e + 1):
+                to = block_index[c, f] * width - first
+                both = block_weight[c, e] * block_weight[c, f] * (1.0 if f == e else 2.0)
+                for i in range(width):
+                    for m in range(width):
+                        inner[i, m] += both * of_block[at + i, to + m]
         for i in range(width):
             for o in range(k):
                 total = 0.0
                 for m in range(width):
-                    total += inner[i, m] * basis[m, o]
+                    total += 0.5 * (inner[i, m] + inner[m, i]) * options[m, o]
                 outer[i, o] = total
         for o in range(k):
-            for r in range(k):
+            for r in range(o + 1):
                 total = 0.0
                 for i in range(width):
-                    total += basis[i, o] * outer[i, r]
+                    total += options[i, o] * outer[i, r]
                 c_matrix[o, r] = total
+                c_matrix[r, o] = total
         for j in range(n_own):
             direction[:] = 0.0
-            for e in range(start[c], start[c + 1]):
-                at = column[e] * width
+            for e in range(q):
+                at = n_own + index[c, e] * width
                 for i in range(width):
-                    direction[i] += value[e] * covariance[at + i, first + j]
+                    direction[i] += weight[c, e] * of_rest[at + i, j]
+            for e in range(q_block):
+                at = block_index[c, e] * width
+                for i in range(width):
+                    direction[i] += block_weight[c, e] * with_block[at + i, j]
             for o in range(k):
                 total = 0.0
                 for i in range(width):
-                    total += basis[i, o] * direction[i]
+                    total += options[i, o] * direction[i]
                 for r in range(k):
                     c_matrix[o, r] += total * own[c, j, r]
                     c_matrix[r, o] += total * own[c, j, r]
             for m in range(n_own):
                 for o in range(k):
                     for r in range(k):
-                        c_matrix[o, r] += covariance[first + j, first + m] * own[c, j, o] * own[c, m, r]
+                        c_matrix[o, r] += of_rest[j, m] * own[c, j, o] * own[c, m, r]
         # q up to the same constant for all options, p'Cp, which the weighted mean takes off again.
-        mean = 0.0
+        mean_of = 0.0
         for o in range(k):
             total = c_matrix[o, o]
             for r in range(k):
                 total -= 2 * c_matrix[o, r] * eta[r]
-            outer[0, o] = total
-            mean += eta[o] * total
+            of_option[o] = total
+            mean_of += eta[o] * total
         for o in range(k):
-            outer[0, o] = 0.5 * n[c] * eta[o] * (outer[0, o] - mean)
+            of_option[o] = 0.5 * n[c] * eta[o] * (of_option[o] - mean_of)
         for i in range(width):
             total = 0.0
             for o in range(k):
-                total += basis[i, o] * outer[0, o]
+                total += options[i, o] * of_option[o]
             direction[i] = total
-        for e in range(start[c], start[c + 1]):
-            at = column[e] * width
+        for e in range(q):
+            at = n_own + index[c, e] * width
             for i in range(width):
-                out[at + i] += value[e] * direction[i]
+                t[at + i] += weight[c, e] * direction[i]
+        for e in range(q_block):
+            at = block_index[c, e] * width
+            for i in range(width):
+                t_block[at + i] += block_weight[c, e] * direction[i]
         for j in range(n_own):
             for o in range(k):
-                out[first + j] += own[c, j, o] * outer[0, o]
-    return out
+                t[j] += own[c, j, o] * of_option[o]
+    if basis.shape[0] > 0:
+        first = effect.shape[0] - basis.shape[0]
+        t = np.concatenate((t[:first], np.ascontiguousarray(basis.T) @ t[first:]))
+    if block.shape[0] == 0:
+        return -(covariance @ t), t_block, covariance, block_covariance
+    solved = own_lower(roots, own_effects(t_block, np.ascontiguousarray(block_basis.T)))
+    shift = -(covariance @ (t - w.T @ solved))
+    return shift, own_upper(roots, -solved - w @ shift), covariance, block_covariance

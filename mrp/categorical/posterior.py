@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrp.categorical.design import CategoricalDesign
+from mrp.hyper import sd_name
 from mrp.latents import LatentDraws, collect_latents
 from mrp.posterior import posterior_dataset
 
@@ -27,11 +28,20 @@ def categorical_dataset(
     latents
         In the order of `CategoricalDesign.latent_names`, shape (chain, draw, latent).
     hypers
-        As for `mrp.posterior.posterior_dataset`, shape (chain, draw, parameter).
+        In the order of `mrp.categorical.hyper.option_space`, shape (chain, draw, parameter).
     """
+    k, shared, by_option = design.n_options, hypers, dict[str, Any]()
+    if design.sd == "by option":
+        columns = [len(effect.columns) for effect in design.common.effects]
+        sds = hypers[:, :, : sum(columns) * k].reshape(*hypers.shape[:2], -1, k)
+        shared = np.concatenate([sds[..., 0], hypers[:, :, sum(columns) * k :]], axis=2)
+        for effect, end, n in zip(design.common.effects, np.cumsum(columns), columns, strict=True):
+            dims = ("chain", "draw", *([f"{effect.term} column"] if n > 1 else []), "option")
+            own_sds = sds[:, :, end - n : end]
+            by_option[sd_name(effect.term)] = (dims, own_sds if n > 1 else own_sds[:, :, 0])
     n = design.n_common * design.n_options
     vectors = latents[:, :, :n].reshape(*latents.shape[:2], design.n_common, design.n_options)
-    named = posterior_dataset(design.common, vectors[..., 0], hypers).assign_coords(option=list(design.options))
+    named = posterior_dataset(design.common, vectors[..., 0], shared).assign_coords(option=list(design.options))
     n_free = 1 + len(design.common.coefficient_names)
     parts = {"intercept": vectors[:, :, 0], "coefficient": vectors[:, :, 1:n_free]}
     for effect, offset in zip(design.common.effects, design.common.offsets, strict=True):
@@ -40,7 +50,7 @@ def categorical_dataset(
     if design.own:
         own["own"] = (("chain", "draw", "own term"), latents[:, :, n:])
         named = named.assign_coords({"own term": [predictor.term for predictor in design.own]})
-    return named.assign(own)
+    return named.assign(own | by_option)
 
 
 def categorical_latents(tree: "xr.DataTree", design: CategoricalDesign, *, max_draws: int = 4000) -> LatentDraws:

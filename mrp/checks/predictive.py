@@ -39,7 +39,15 @@ from mrp.electorate import Electorate
 from mrp.errors import DrawsError
 from mrp.latents import LatentDraws
 
-__all__ = ["INTERVAL", "GroupCheck", "MarginCheck", "Predicted", "posterior_predictive", "predict_counts"]
+__all__ = [
+    "INTERVAL",
+    "GroupCheck",
+    "MarginCheck",
+    "Predicted",
+    "check_margin",
+    "posterior_predictive",
+    "predict_counts",
+]
 
 type Floats = NDArray[np.float64]
 
@@ -151,7 +159,7 @@ def posterior_predictive(
         If the draws are those of another design.
     """
     predicted = predict_counts(latents, design, electorate, counts)
-    return tuple(_check(predicted, margin) for margin in margins)
+    return tuple(check_margin(predicted, margin) for margin in margins)
 
 
 def predict_counts(
@@ -190,7 +198,8 @@ def predict_counts(
     return Predicted(with_parents(counts, electorate), n, y, spread, cell, share)
 
 
-def _check(predicted: Predicted, margin: Margin) -> MarginCheck:
+def check_margin(predicted: Predicted, margin: Margin) -> MarginCheck:
+    """Check a margin of counts whose shares were predicted."""
     names, group = _groups(predicted.table, margin)
     if not names:
         return MarginCheck(margin, ())

@@ -23,51 +23,27 @@ Importing this module imports numba; the machine code is cached on disk.
 import numba as nb
 import numpy as np
 
-__all__ = ["climb", "draw", "log_determinant", "log_joint", "third_order"]
+from mrp.laplace.block_kernels import (
+    coordinates,
+    covariance_of_effects,
+    effects_of,
+    factorised,
+    log_determinant,
+    own_covariances,
+    own_effects,
+    own_lower,
+    own_pull,
+    own_upper,
+    solve_blocks_upper,
+    solve_lower,
+    solve_upper,
+    turn_blocks,
+)
+
+__all__ = ["climb", "draw", "log_joint", "third_order"]
 
 # Everything but the assumption that no number is infinite or NaN, which the verdict relies on seeing.
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
-
-
-@nb.njit(cache=True, nogil=True, fastmath=_FAST)
-def _effects(rest, basis):
-    """Rest with structured effects in place of their coordinates."""
-    if basis.shape[0] == 0:
-        return rest
-    first = rest.shape[0] - basis.shape[1]
-    out = np.empty(first + basis.shape[0])
-    out[:first] = rest[:first]
-    out[first:] = basis @ rest[first:]
-    return out
-
-
-@nb.njit(cache=True, nogil=True)
-def _turned(matrix, rows):
-    """``matrix`` times each block of rows."""
-    if matrix.size == 0 or rows.size == 0:
-        return rows
-    height, width = matrix.shape
-    n_blocks = rows.shape[0] // width
-    out = np.empty((n_blocks * height, rows.shape[1]))
-    for g in range(n_blocks):
-        out[g * height : (g + 1) * height] = matrix @ rows[g * width : (g + 1) * width]
-    return out
-
-
-@nb.njit(cache=True, nogil=True)
-def _own_effects(own, own_basis):
-    """``own_basis`` times each block."""
-    if own_basis.size == 0 or own.size == 0:
-        return own
-    width = own_basis.shape[1]
-    return (own.reshape(own.size // width, width) @ own_basis.T).ravel()
-
-
-@nb.njit(cache=True, nogil=True)
-def _own_pull(own, own_precision):
-    """The precision of a block times each block."""
-    width = own_precision.shape[0]
-    return (own.reshape(own.size // width, width) @ own_precision).ravel()
 
 
 @nb.njit(cache=True, nogil=True, fastmath=_FAST, inline="always")
@@ -88,8 +64,8 @@ def log_joint(rest, own, prior, data):
     """Log likelihood (without binomial coefficients) plus log prior (without normaliser)."""
     mean, precision, own_precision = prior
     _, _, _, _, _, n, y, basis, own_basis = data
-    effect = _effects(rest, basis)
-    own_effect = _own_effects(own, own_basis)
+    effect = effects_of(rest, basis)
+    own_effect = own_effects(own, own_basis)
     total = 0.0
     for c in range(n.shape[0]):
         eta = _linear_predictor(c, effect, own_effect, data)
@@ -97,7 +73,7 @@ def log_joint(rest, own, prior, data):
     away = rest - mean
     total -= 0.5 * (away @ (precision @ away))
     if own.shape[0] > 0:
-        total -= 0.5 * (own @ _own_pull(own, own_precision))
+        total -= 0.5 * (own @ own_pull(own, own_precision))
     return total
 
 
@@ -106,8 +82,8 @@ def _derivatives(rest, own, prior, data):
     """Gradient and negative Hessian of the log joint: of rest and own, A (lower), B, and D by effect (lower)."""
     mean, precision, own_precision = prior
     x, index, weight, own_index, own_weight, n, y, basis, own_basis = data
-    effect = _effects(rest, basis)
-    own_effect = _own_effects(own, own_basis)
+    effect = effects_of(rest, basis)
+    own_effect = own_effects(own, own_basis)
     p = x.shape[1]
     q = index.shape[1]
     q_own = own_index.shape[1]
@@ -147,135 +123,11 @@ def _derivatives(rest, own, prior, data):
             for m in range(q):
                 b[o, index[c, m]] += wo * weight[c, m]
     if basis.shape[0] > 0:
-        g, a, b = _coordinates(g, a, b, basis)
+        g, a, b = coordinates(g, a, b, basis)
     turned = np.ascontiguousarray(own_basis.T)
     if own.shape[0] > 0:
-        g_own = _own_effects(g_own, turned) - _own_pull(own, own_precision)
-    return g - precision @ (rest - mean), g_own, a + precision, _turned(turned, b), d
-
-
-@nb.njit(cache=True, nogil=True)
-def _coordinates(g, a, b, basis):
-    """Gradient and curvature by effect, carried over to the coordinates of structured effects."""
-    first = a.shape[0] - basis.shape[0]
-    size = first + basis.shape[1]
-    turned = np.ascontiguousarray(basis.T)
-    g_new = np.empty(size)
-    g_new[:first] = g[:first]
-    g_new[first:] = turned @ np.ascontiguousarray(g[first:])
-    corner = np.ascontiguousarray(a[first:, first:])
-    for i in range(corner.shape[0]):
-        for j in range(i):
-            corner[j, i] = corner[i, j]
-    a_new = np.zeros((size, size))
-    a_new[:first, :first] = a[:first, :first]
-    a_new[first:, :first] = turned @ np.ascontiguousarray(a[first:, :first])
-    a_new[first:, first:] = turned @ (corner @ basis)
-    b_new = np.empty((b.shape[0], size))
-    b_new[:, :first] = b[:, :first]
-    b_new[:, first:] = np.ascontiguousarray(b[:, first:]) @ basis
-    return g_new, a_new, b_new
-
-
-@nb.njit(cache=True, nogil=True)
-def _factor(a, b, d, own_precision, own_basis):
-    """Lower Cholesky factor of the Schur complement, W and the roots."""
-    s = a.copy()
-    for i in range(a.shape[0]):
-        for j in range(i):
-            s[j, i] = s[i, j]
-    roots = _roots(d, own_precision, own_basis)
-    w = _solve_blocks(roots, b)
-    if d.shape[0] > 0:
-        s -= w.T @ w
-    return np.linalg.cholesky(s), w, roots
-
-
-@nb.njit(cache=True, nogil=True, fastmath=_FAST)
-def _roots(d, own_precision, own_basis):
-    """Lower Cholesky factor of each block of D, from its part by effect."""
-    height = d.shape[1]
-    width = own_precision.shape[0]
-    n_blocks = d.shape[0] // height
-    turned = np.ascontiguousarray(own_basis.T)
-    out = np.zeros((n_blocks, width, width))
-    for g in range(n_blocks):
-        block = d[g * height : (g + 1) * height]
-        if own_basis.size > 0:
-            for i in range(height):
-                for j in range(i):
-                    block[j, i] = block[i, j]
-            block = turned @ (block @ own_basis)
-        for i in range(width):
-            for j in range(i + 1):
-                left = block[i, j] + own_precision[i, j]
-                for k in range(j):
-                    left -= out[g, i, k] * out[g, j, k]
-                out[g, i, j] = np.sqrt(left) if i == j else left / out[g, j, j]
-    return out
-
-
-@nb.njit(cache=True, nogil=True, fastmath=_FAST)
-def _solve_blocks(roots, right):
-    """Solve L out = right, shape (own, anything)."""
-    n_blocks, width, _ = roots.shape
-    out = right.copy()
-    for g in range(n_blocks):
-        for i in range(width):
-            row = g * width + i
-            for j in range(i):
-                for r in range(out.shape[1]):
-                    out[row, r] -= roots[g, i, j] * out[g * width + j, r]
-            for r in range(out.shape[1]):
-                out[row, r] /= roots[g, i, i]
-    return out
-
-
-@nb.njit(cache=True, nogil=True, fastmath=_FAST)
-def _solve_blocks_upper(roots, right):
-    """Solve L' out = right, shape (own, anything)."""
-    n_blocks, width, _ = roots.shape
-    out = right.copy()
-    for g in range(n_blocks):
-        for i in range(width - 1, -1, -1):
-            row = g * width + i
-            for r in range(out.shape[1]):
-                out[row, r] /= roots[g, i, i]
-            for j in range(i):
-                for r in range(out.shape[1]):
-                    out[g * width + j, r] -= roots[g, i, j] * out[row, r]
-    return out
-
-
-@nb.njit(cache=True, nogil=True)
-def _own_lower(roots, right):
-    return _solve_blocks(roots, right.reshape(right.size, 1)).ravel()
-
-
-@nb.njit(cache=True, nogil=True)
-def _own_upper(roots, right):
-    return _solve_blocks_upper(roots, right.reshape(right.size, 1)).ravel()
-
-
-@nb.njit(cache=True, nogil=True)
-def _solve_lower(factor, right):
-    out = right.copy()
-    for i in range(out.shape[0]):
-        for j in range(i):
-            out[i] -= factor[i, j] * out[j]
-        out[i] /= factor[i, i]
-    return out
-
-
-@nb.njit(cache=True, nogil=True)
-def _solve_upper(factor, right):
-    """Solve factor' out = right."""
-    out = right.copy()
-    for i in range(out.shape[0] - 1, -1, -1):
-        out[i] /= factor[i, i]
-        for j in range(i):
-            out[j] -= factor[i, j] * out[i]
-    return out
+        g_own = own_effects(g_own, turned) - own_pull(own, own_precision)
+    return g - precision @ (rest - mean), g_own, a + precision, turn_blocks(turned, b), d
 
 
 @nb.njit(cache=True, nogil=True)
@@ -290,12 +142,12 @@ def climb(rest, own, prior, data, tolerance, max_steps):
     steps = 0
     while True:
         g_rest, g_own, a, b, d = _derivatives(rest, own, prior, data)
-        factors = _factor(a, b, d, prior[2], data[8])
+        factors = factorised(a, b, d, prior[2], data[8])
         factor, w, roots = factors
-        solved = _own_lower(roots, g_own)
+        solved = own_lower(roots, g_own)
         right = g_rest - w.T @ solved if d.shape[0] > 0 else g_rest
-        step_rest = _solve_upper(factor, _solve_lower(factor, right))
-        step_own = _own_upper(roots, solved - w @ step_rest) if d.shape[0] > 0 else g_own
+        step_rest = solve_upper(factor, solve_lower(factor, right))
+        step_own = own_upper(roots, solved - w @ step_rest) if d.shape[0] > 0 else g_own
         gain = g_rest @ step_rest + g_own @ step_own
         steps += 1
         length = 1.0
@@ -314,19 +166,6 @@ def climb(rest, own, prior, data, tolerance, max_steps):
 
 
 @nb.njit(cache=True, nogil=True)
-def log_determinant(factors):
-    """Half of the log determinant of the negative Hessian."""
-    factor, _, roots = factors
-    total = 0.0
-    for i in range(factor.shape[0]):
-        total += np.log(factor[i, i])
-    for g in range(roots.shape[0]):
-        for i in range(roots.shape[1]):
-            total += np.log(roots[g, i, i])
-    return total
-
-
-@nb.njit(cache=True, nogil=True)
 def draw(mode, factors, noise, prior, data, out):
     """Normal draws around a mode, written to ``out``; returns log joint minus log normal density of each.
 
@@ -339,10 +178,10 @@ def draw(mode, factors, noise, prior, data, out):
     log_det = log_determinant(factors)
     ratio = np.empty(noise_rest.shape[0])
     for s in range(noise_rest.shape[0]):
-        shift = _solve_upper(factor, noise_rest[s])
+        shift = solve_upper(factor, noise_rest[s])
         out_rest[s] = rest + shift
         if own.shape[0] > 0:
-            out_own[s] = own + _own_upper(roots, noise_own[s] - w @ shift)
+            out_own[s] = own + own_upper(roots, noise_own[s] - w @ shift)
         log_q = log_det - 0.5 * (noise_rest[s] @ noise_rest[s]) - 0.5 * (noise_own[s] @ noise_own[s])
         value = log_joint(out_rest[s], out_own[s], prior, data)
         ratio[s] = value - log_q
@@ -360,8 +199,8 @@ def third_order(mode, factors, data):
     rest, own = mode
     factor, w, roots = factors
     x, index, weight, own_index, own_weight, n, _, basis, own_basis = data
-    effect = _effects(rest, basis)
-    own_effect = _own_effects(own, own_basis)
+    effect = effects_of(rest, basis)
+    own_effect = own_effects(own, own_basis)
     inverse = np.linalg.inv(factor)
     covariance = inverse.T @ inverse
     with_own = np.zeros(w.shape)
@@ -371,9 +210,9 @@ def third_order(mode, factors, data):
     of_own_effects = np.zeros((own_effect.shape[0], height))
     if own.shape[0] > 0:
         between = w @ covariance
-        _own_covariances(roots, w, between, own_basis, own_covariance, of_own_effects)
-        with_own = _turned(own_basis, _solve_blocks_upper(roots, -between))
-    of_effects, effects_own = _covariance_of_effects(covariance, with_own, basis)
+        own_covariances(roots, w, between, own_basis, own_covariance, of_own_effects)
+        with_own = turn_blocks(own_basis, solve_blocks_upper(roots, -between))
+    of_effects, effects_own = covariance_of_effects(covariance, with_own, basis)
     p = x.shape[1]
     total = p + index.shape[1]
     at = np.empty(total, dtype=np.int64)
@@ -413,50 +252,7 @@ def third_order(mode, factors, data):
         turned[:first] = t[:first]
         turned[first:] = np.ascontiguousarray(basis.T) @ t[first:]
         t = turned
-    solved = _own_lower(roots, _own_effects(t_own, np.ascontiguousarray(own_basis.T)))
+    solved = own_lower(roots, own_effects(t_own, np.ascontiguousarray(own_basis.T)))
     shift = -0.5 * (covariance @ (t - w.T @ solved if own.shape[0] > 0 else t))
-    shift_own = _own_upper(roots, -0.5 * solved - w @ shift) if own.shape[0] > 0 else t_own
+    shift_own = own_upper(roots, -0.5 * solved - w @ shift) if own.shape[0] > 0 else t_own
     return shift, shift_own, covariance, own_covariance
-
-
-@nb.njit(cache=True, nogil=True, fastmath=_FAST)
-def _own_covariances(roots, w, between, own_basis, total, of_effects):
-    """Blocks of own's part of H^-1, L'^-1 (1 + W S^-1 W') L^-1: added up, and by effect; ``between`` is W S^-1."""
-    n_blocks, width, _ = roots.shape
-    height = of_effects.shape[1]
-    turned = np.ascontiguousarray(own_basis.T)
-    middle = np.empty((width, width))
-    for g in range(n_blocks):
-        first = g * width
-        for i in range(width):
-            for j in range(i + 1):
-                value = 1.0 if i == j else 0.0
-                for r in range(w.shape[1]):
-                    value += between[first + i, r] * w[first + j, r]
-                middle[i, j] = middle[j, i] = value
-        root = roots[g : g + 1]
-        half = _solve_blocks_upper(root, middle)
-        block = _solve_blocks_upper(root, np.ascontiguousarray(half.T))
-        total += block
-        if own_basis.size > 0:
-            block = own_basis @ (block @ turned)
-        of_effects[g * height : (g + 1) * height] = block
-
-
-@nb.njit(cache=True, nogil=True)
-def _covariance_of_effects(covariance, with_own, basis):
-    """Covariances of coordinates carried over to the effects that they stand for: of rest, and of own with rest."""
-    if basis.shape[0] == 0:
-        return covariance, with_own
-    first = covariance.shape[0] - basis.shape[1]
-    size = first + basis.shape[0]
-    turned = np.ascontiguousarray(basis.T)
-    out = np.empty((size, size))
-    out[:first, :first] = covariance[:first, :first]
-    out[first:, :first] = basis @ np.ascontiguousarray(covariance[first:, :first])
-    out[:first, first:] = out[first:, :first].T
-    out[first:, first:] = basis @ (np.ascontiguousarray(covariance[first:, first:]) @ turned)
-    own = np.empty((with_own.shape[0], size))
-    own[:, :first] = with_own[:, :first]
-    own[:, first:] = np.ascontiguousarray(with_own[:, first:]) @ turned
-    return out, own

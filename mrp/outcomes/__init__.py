@@ -16,14 +16,19 @@ numeric one.
 from mrp.outcomes.binary import BinaryOutcome
 from mrp.outcomes.categorical import CategoricalOutcome
 from mrp.outcomes.designs import AnyDesign, dataset_of, default_draws, design_from_json, draws_many, estimands
+from mrp.outcomes.numeric import NumericOutcome
+from mrp.outcomes.ordinal import OrdinalOutcome
 from mrp.outcomes.outcome import Fitted, Outcome
 from mrp.outcomes.reading import outcome_from_json
+from mrp.outcomes.telling import priors_in_words, variation
 
 __all__ = [
     "AnyDesign",
     "BinaryOutcome",
     "CategoricalOutcome",
     "Fitted",
+    "NumericOutcome",
+    "OrdinalOutcome",
     "Outcome",
     "dataset_of",
     "default_draws",
@@ -31,4 +36,6 @@ __all__ = [
     "draws_many",
     "estimands",
     "outcome_from_json",
+    "priors_in_words",
+    "variation",
 ]

@@ -12,17 +12,23 @@ from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
+from mrp.numeric.design import NumericDesign
+from mrp.numeric.poststratification import numeric_draws_many
+from mrp.ordinal.design import OrdinalDesign
+from mrp.ordinal.poststratification import ordinal_draws_many
 from mrp.poststratification import area_draws_many
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["SHARE", "AnyDesign", "dataset_of", "default_draws", "design_from_json", "draws_many", "estimands"]
+__all__ = ["MEAN", "SHARE", "AnyDesign", "dataset_of", "default_draws", "design_from_json", "draws_many", "estimands"]
 
-type AnyDesign = Design | CategoricalDesign
+type AnyDesign = Design | CategoricalDesign | OrdinalDesign | NumericDesign
 
 SHARE = "share"
 """The estimand of a binary question: the share of the option that was counted, whose name its design does not know."""
+MEAN = "mean"
+"""That of a question answered with a number, in its unit."""
 
 
 def design_from_json(value: Mapping[str, Any]) -> AnyDesign:
@@ -35,12 +41,18 @@ def design_from_json(value: Mapping[str, Any]) -> AnyDesign:
     """
     if value.get("kind") == "categorical":
         return CategoricalDesign.from_json(value)
+    if value.get("kind") == "ordinal":
+        return OrdinalDesign.from_json(value)
+    if value.get("kind") == "numeric":
+        return NumericDesign.from_json(value)
     return Design.from_json(value)
 
 
 def estimands(design: AnyDesign) -> tuple[str, ...]:
     """Names of what is estimated, in the order of the draws."""
-    return design.options if isinstance(design, CategoricalDesign) else (SHARE,)
+    if isinstance(design, NumericDesign):
+        return (MEAN,)
+    return design.options if isinstance(design, CategoricalDesign | OrdinalDesign) else (SHARE,)
 
 
 def draws_many(
@@ -57,9 +69,15 @@ def draws_many(
     """
     if isinstance(design, CategoricalDesign):
         return option_draws_many(latents, design, electorate, groupings, at=at)
+    if isinstance(design, OrdinalDesign):
+        return ordinal_draws_many(latents, design, electorate, groupings, at=at)
+    if isinstance(design, NumericDesign):
+        drawn = numeric_draws_many(latents, design, electorate, groupings, at=at)
+    else:
+        drawn = area_draws_many(latents, design, electorate, groupings, at=at)
     return tuple(
-        OptionDraws(one.areas, (SHARE,), one.draws[:, :, None], one.n_chains, one.points, one.fit)
-        for one in area_draws_many(latents, design, electorate, groupings, at=at)
+        OptionDraws(one.areas, (one.kind,), one.draws[:, :, None], one.n_chains, one.points, one.fit, one.kind)
+        for one in drawn
     )
 
 
@@ -72,8 +90,14 @@ def default_draws(latents: LatentDraws, design: AnyDesign, electorate: Electorat
 def dataset_of(design: AnyDesign, latents: NDArray[np.floating[Any]], hypers: NDArray[np.float64]) -> "xr.Dataset":
     """Draws by the names that the model gives them; see `mrp.posterior.posterior_dataset`."""
     from mrp.categorical.posterior import categorical_dataset
+    from mrp.numeric.posterior import numeric_dataset
+    from mrp.ordinal.posterior import ordinal_dataset
     from mrp.posterior import posterior_dataset
 
+    if isinstance(design, OrdinalDesign):
+        return ordinal_dataset(design, latents, hypers)
+    if isinstance(design, NumericDesign):
+        return numeric_dataset(design, latents, hypers)
     if isinstance(design, CategoricalDesign):
         return categorical_dataset(design, latents, hypers)
     return posterior_dataset(design, latents, hypers)

@@ -7,6 +7,8 @@ from mrp.categorical.options import Options
 from mrp.errors import DrawsError
 from mrp.outcomes.binary import BinaryOutcome
 from mrp.outcomes.categorical import CategoricalOutcome
+from mrp.outcomes.numeric import NumericOutcome
+from mrp.outcomes.ordinal import OrdinalOutcome
 from mrp.outcomes.outcome import Outcome
 
 __all__ = ["outcome_from_json"]
@@ -29,4 +31,9 @@ def outcome_from_json(value: Mapping[str, Any]) -> Outcome:
             for option, where in value["only_in"].items()
         }
         return CategoricalOutcome(Options(options, columns=value["columns"], only_in=only_in))
+    if value["kind"] == "ordinal":
+        return OrdinalOutcome(options, tuple(value["scores"]))
+    if value["kind"] == "numeric":
+        within = value.get("within")
+        return NumericOutcome(None if within is None else (float(within[0]), float(within[1])))
     raise DrawsError(f"there is no outcome of the kind {value['kind']!r}; refit the question with this version")

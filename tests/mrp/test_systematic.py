@@ -96,9 +96,7 @@ def test_a_scale_from_a_record_by_hand():
     assert_allclose(national_sd_of([0.04, -0.02], [0.5, 0.5], [0.01, 0.01]), 0.03)
     # On a share of one tenth the same error is 1 / 0.36 as large; beside one half it counts 0.36^2 as much.
     assert_allclose(national_sd_of([0.04, 0.04], [0.1, 0.1], [0.0, 0.0]), 0.04 / 0.36)
-    assert_allclose(
-        national_sd_of([0.03, 0.04], [0.5, 0.1], [0.0, 0.0]), np.sqrt((0.0009 + 0.0016) / (1 + 0.36**2))
-    )
+    assert_allclose(national_sd_of([0.03, 0.04], [0.5, 0.1], [0.0, 0.0]), np.sqrt((0.0009 + 0.0016) / (1 + 0.36**2)))
     assert national_sd_of([0.01, -0.01], [0.5, 0.5], [0.02, 0.02]) == 0
 
 

@@ -7,6 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from mrp.categorical import CategoricalDesign, Options, build_categorical_design, collapse_options
+from mrp.categorical.design import SharedSd
 from mrp.electorate import Electorate
 from tests.mrp.worlds import electorate
 
@@ -41,8 +42,8 @@ def reordered(order: tuple[int, ...], labels: tuple[str, ...] = PARTIES) -> Opti
     )
 
 
-def design(formula: str = FORMULA, options: Options = OPTIONS) -> CategoricalDesign:
-    return build_categorical_design(formula, WORLD, options)
+def design(formula: str = FORMULA, options: Options = OPTIONS, *, sd: SharedSd = "shared") -> CategoricalDesign:
+    return build_categorical_design(formula, WORLD, options, sd=sd)
 
 
 def latents(of: CategoricalDesign, *, seed: int, sd: float = 0.5) -> NDArray[np.float64]:

@@ -155,9 +155,14 @@ def test_every_term_moves_its_cells_and_one_that_is_forgotten_is_found(monkeypat
 def test_a_model_that_is_too_large_is_refused_with_the_term_to_blame(monkeypatch: pytest.MonkeyPatch):
     from mrp.categorical import fit
 
-    monkeypatch.setattr(fit, "MOST_COORDINATES", 20)
-    with pytest.raises(SamplingError, match=r"30 effects of 4 options, limit 20; \(1\|district\) has 6"):
+    monkeypatch.setattr(fit, "MOST_COORDINATES", 8)
+    with pytest.raises(
+        SamplingError,
+        match=r"for laplace: 12 effects of 4 options beside those of \(1\|district\), limit 8; \(1\|age\) has 4",
+    ):
         fit_categorical(DESIGN, WORLD, COUNTS, Priors(), engine="laplace", seed=1)
+    with pytest.raises(SamplingError, match=r"for nuts: 30 effects of 4 options, limit 8; \(1\|district\) has 6"):
+        fit_categorical(DESIGN, WORLD, COUNTS, Priors(), engine="nuts", seed=1)
     with pytest.raises(SamplingError, match="there is no engine 'lapace'"):
         fit_categorical(DESIGN, WORLD, COUNTS, Priors(), engine="lapace", seed=1)
 
