@@ -333,6 +333,9 @@ def test_a_frame_of_somebody_else_is_not_replaced(tmp_path: Path):
         write_frame(built, recipe, tmp_path, recipe_name=path.name, force=False)
     write_frame(built, recipe, tmp_path, recipe_name=path.name, force=True)
     write_frame(built, recipe, tmp_path, recipe_name=path.name, force=False)
+    (tmp_path / "frame_draws.parquet").write_bytes(b"mine")
+    with pytest.raises(JobsError, match=r"frame_draws\.parquet is there"):
+        write_frame(built, recipe, tmp_path, recipe_name=path.name, force=False)
     assert_frame_equal(pl.read_parquet(tmp_path / "frame.parquet"), built.frame)
 
 
