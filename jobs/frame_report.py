@@ -45,8 +45,8 @@ def write_frame(
     """
     if not force and (foreign := [name for name in (FRAME, DRAWS) if _is_foreign(folder, name)]):
         raise JobsError(
-            f"{folder / foreign[0]} is there, and not as this command wrote it. Move it away, choose another folder with "
-            "--out, or replace it with --force."
+            f"{folder / foreign[0]} is there, and not as this command wrote it. Move it away, choose another folder "
+            "with --out, or replace it with --force."
         )
     files = {FRAME: _parquet(built.frame)}
     if built.draws is not None:
