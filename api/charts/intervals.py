@@ -31,8 +31,8 @@ def interval_chart(
     head
         What was asked: the payload that the estimates are of.
     estimates
-        Rows of any payload that has shares or means: estimates, ranks, chances, battlegrounds, groups of a profile. Where they
-        are of several demographics, each begins with a heading.
+        Rows of any payload that has shares or means: estimates, ranks, chances, battlegrounds, groups of a profile.
+        Where they are of several demographics, each begins with a heading.
     link
         Where a row leads.
     sort

@@ -43,8 +43,8 @@ def district_map(
     head
         What was asked: the payload that the estimates are of.
     estimates
-        One row a district, of any payload that has shares or means; `GroupRow.area` is the district's code. Districts without
-        a row have an empty mark, whose name says "no estimate", or why it is withheld.
+        One row a district, of any payload that has shares or means; `GroupRow.area` is the district's code. Districts
+        without a row have an empty mark, whose name says "no estimate", or why it is withheld.
     places
         Where they are: see `api.charts.places`.
     link
