@@ -7,7 +7,7 @@ from mrp.categorical.counts import count_name
 from mrp.categorical.options import Options, standing, take_own_terms
 from mrp.electorate import Electorate
 from mrp.formula import formula_columns
-from mrp.outcomes import BinaryOutcome, CategoricalOutcome, Outcome
+from mrp.outcomes import BinaryOutcome, CategoricalOutcome, NumericOutcome, OrdinalOutcome, Outcome
 from polling.codebook import counted_labels
 from polling.declaration import LastResult, Question
 
@@ -26,6 +26,10 @@ def outcome_of(question: Question) -> Outcome:
         return BinaryOutcome(counted_labels(question))
     if question.kind == "categorical" and not question.dispersion and question.sd == "shared":
         return CategoricalOutcome(Options(question.options, columns=question.own_columns, only_in=question.only_in))
+    if question.kind == "ordinal":
+        return OrdinalOutcome(question.options, question.scores)
+    if question.kind == "numeric":
+        return NumericOutcome(question.range)
     what: str = "overdispersed" if question.dispersion else question.kind
     what = f"{question.kind} with sd = '{question.sd}'" if question.sd != "shared" else what
     raise FitImpossible("kind-not-supported", f"There is no model for question {question.id}, which is {what}.")

@@ -1,10 +1,16 @@
 """Say of a fit of any kind what it is made of: its priors, and how much each term explains."""
 
+from dataclasses import replace
+
 from mrp.categorical.design import CategoricalDesign
 from mrp.categorical.variation import option_variation
 from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.latents import LatentDraws
+from mrp.numeric.design import NumericDesign
+from mrp.numeric.residual import describe_numeric_priors
+from mrp.ordinal.design import OrdinalDesign
+from mrp.ordinal.model import describe_ordinal_priors
 from mrp.outcomes.designs import AnyDesign
 from mrp.priors import Priors
 from mrp.variation import TermVariation, term_variation
@@ -16,6 +22,10 @@ def priors_in_words(priors: Priors, design: AnyDesign) -> dict[str, str]:
     """The prior of every term of a design; see `mrp.priors.Priors.describe`."""
     if isinstance(design, Design):
         return priors.describe(design)
+    if isinstance(design, OrdinalDesign):
+        return describe_ordinal_priors(priors, design)
+    if isinstance(design, NumericDesign):
+        return describe_numeric_priors(priors, design.common, design.require_unit())
     words = priors.describe(design.common)
     if isinstance(design, CategoricalDesign):
         unit = "standard deviation over people and options"
@@ -24,9 +34,11 @@ def priors_in_words(priors: Priors, design: AnyDesign) -> dict[str, str]:
 
 
 def variation(latents: LatentDraws, design: AnyDesign, electorate: Electorate) -> tuple[TermVariation, ...]:
-    """The terms that tell people apart, see `mrp.variation.term_variation`; empty where it is not defined."""
+    """The terms that tell people apart, see `mrp.variation.term_variation`; of numbers in their unit."""
     if isinstance(design, Design):
         return term_variation(latents, design, electorate)
     if isinstance(design, CategoricalDesign):
         return option_variation(latents, design, electorate)
-    return ()
+    scale = design.require_unit().scale if isinstance(design, NumericDesign) else 1.0
+    found = term_variation(latents, design.common, electorate)
+    return tuple(replace(one, sd=scale * one.sd, low=scale * one.low, high=scale * one.high) for one in found)

@@ -25,7 +25,7 @@ from polling.store.schema import upgrade
 
 NOON = datetime(2025, 10, 6, 12, 0, tzinfo=UTC)
 """When the first wave arrives."""
-LINKS = {"binary": "logit", "categorical": "softmax"}
+LINKS = {"binary": "logit", "categorical": "softmax", "ordinal": "cumulative-logit", "numeric": "identity"}
 
 
 @dataclass
