@@ -171,7 +171,7 @@ def _surprise(
 ) -> list[Flag]:
     """How far answers are from what is served; nothing where nothing is, or its draws are gone."""
     limit = declaration.quality.surprise
-    if limit is None or question.kind not in ("binary", "categorical", "numeric"):
+    if limit is None or question.kind == "ordinal":
         return []
     release = releases.current_release(session, declaration.id, question.id)
     if release is None:
@@ -191,9 +191,9 @@ def _surprise(
         return []
     worst = min(judged, key=lambda option: judged[option].chance)
     chance = min(1.0, len(judged) * judged[worst].chance)
-    what = "the share of the first option"
-    if question.kind != "binary":
-        what = "the mean" if question.kind == "numeric" else f"the share of {worst}"
+    what = {"binary": "the share of the first option", "numeric": "the mean"}.get(
+        question.kind, f"the share of {worst}"
+    )
     words = (
         f"{_words(judged[worst], what)} The chance of being so far from release {release.number} of {question.id} is "
         f"{chance:.2g}, the limit is {limit:g}."
