@@ -16,7 +16,14 @@ import msgspec
 import polars as pl
 from msgspec import Struct, inspect
 
-from api.answer_payloads import EstimatesPayload, GroupsHead, ProbabilityPayload, RankPayload, WithheldGroup
+from api.answer_payloads import (
+    EstimatesPayload,
+    GroupsHead,
+    MeansPayload,
+    ProbabilityPayload,
+    RankPayload,
+    WithheldGroup,
+)
 from api.comparison_payloads import ChangePayload, ContrastPayload, RevisionPayload
 from api.district_payloads import BattlegroundPayload, ProfilePayload, SeatsPayload
 from api.methods_payloads import MethodsPayload
@@ -28,6 +35,7 @@ __all__ = ["ROWS", "WITHHELD", "flat_table", "head_of"]
 
 ROWS: dict[type[Struct], tuple[str, ...]] = {
     EstimatesPayload: ("estimates",),
+    MeansPayload: ("means",),
     ProbabilityPayload: ("probabilities",),
     RankPayload: ("ranks",),
     ContrastPayload: ("contrasts",),

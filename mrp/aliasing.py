@@ -31,7 +31,7 @@ def data_warnings(design: Design, counts: pl.DataFrame) -> list[str]:
     """
     alone = [
         f"{effect.term} is fitted as (1|{effect.term.rpartition('|')[2]}: its effects are correlated with those of "
-        "other questions where questions are fitted together, with mrp.joint.fit_joint"
+        "other questions only where binary questions are fitted together, with mrp.joint.fit_joint"
         for effect in design.effects
         if label_of(effect.term)
     ]

@@ -145,16 +145,19 @@ class Priors:
     def to_json(self) -> dict[str, str]:
         """Text by term, as `parse_priors` reads it; the defaults are included so that a release is complete.
 
-        That of the residual, which most questions do not have, is included only if it is not the default.
+        Those that one kind of question has are included only if they are not the default.
         """
-        defaults = {name: str(getattr(self, name)) for name in _DEFAULTS}
-        if self.residual == Priors().residual:
-            del defaults["residual"]
+        defaults = {name: str(getattr(self, name)) for name in _DEFAULTS if name not in self._unsaid}
         terms = dict.fromkeys((*self.by_term, *self.correlation_by_term))
         own = (
             (term, [str(of[term]) for of in (self.by_term, self.correlation_by_term) if term in of]) for term in terms
         )
         return defaults | {term: ", ".join(priors) for term, priors in own}
+
+    @property
+    def _unsaid(self) -> tuple[str, ...]:
+        """Defaults of one kind of question alone that are as they are by default."""
+        return tuple(name for name in _OF_ONE_KIND if getattr(self, name) == getattr(type(self)(), name))
 
     def describe(self, design: Design, *, scale: str = "on the logit scale") -> dict[str, str]:
         """The prior of every term of a design, in words; ``scale`` says on which one, of other kinds of questions."""
@@ -180,6 +183,13 @@ _DEFAULTS: Mapping[str, type[Prior]] = {
     "residual": HalfNormal,
     "dispersion": HalfNormal,
 }
+
+
+_OF_ONE_KIND: Mapping[str, str] = {
+    "log_width": "only options in order have widths",
+    "residual": "only answers that are numbers have a residual",
+}
+"""Priors that questions of one kind have, and what is said to the others."""
 
 
 def parse_priors(text: Mapping[str, str]) -> Priors:
@@ -220,8 +230,13 @@ def parse_priors(text: Mapping[str, str]) -> Priors:
     return Priors(by_term=by_term, correlation_by_term=correlation_by_term, **defaults)
 
 
-def require_priors(priors: Priors, design: Design) -> None:
+def require_priors(priors: Priors, design: Design, *, own: str | None = None) -> None:
     """Refuse what is not `Priors`, and priors that do not belong to a design.
+
+    Parameters
+    ----------
+    own
+        The prior that questions of this kind alone have, "log_width" or "residual".
 
     Raises
     ------
@@ -231,8 +246,9 @@ def require_priors(priors: Priors, design: Design) -> None:
     if not isinstance(priors, Priors):
         made = "mrp.parse_priors(...) of it" if isinstance(priors, Mapping) else "mrp.Priors() for the defaults"
         raise PriorError(f"priors is {priors!r:.60} ({type(priors).__name__}); it has to be Priors: write {made}")
-    if priors.residual != Priors().residual:
-        raise PriorError(f"the prior of residual is {priors.residual}; only answers that are numbers have a residual")
+    for name, reason in _OF_ONE_KIND.items():
+        if name != own and getattr(priors, name) != getattr(Priors(), name):
+            raise PriorError(f"the prior of {name} is {getattr(priors, name)}; {reason}")
     priors.check(design)
 
 

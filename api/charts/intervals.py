@@ -89,7 +89,7 @@ def toplines_chart(payloads: Sequence[EstimatesPayload], *, title: str | None = 
         If it cannot be drawn.
     """
     answered = [(payload, payload.estimates[0]) for payload in payloads if payload.estimates]
-    rows = [_row(row, payload.option, None) for payload, row in answered]
+    rows = [_row(row, row.option, None) for _, row in answered]
     ends = [end for _, row in answered for end in (row.low, row.high)]
     interval = payloads[0].interval if payloads else 0.9
     spec = row_spec(rows, share_scale([0.0, *ends]), axis_title=f"Share, {percent(interval)} intervals")

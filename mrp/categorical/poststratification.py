@@ -96,7 +96,7 @@ class OptionDraws:
                 f"the scores are {list(scores or ())}; {len(self.options)} finite numbers are needed, one for each of "
                 f"{', '.join(self.options)}"
             )
-        return AreaDraws(self.areas, self.draws @ given, self.n_chains, self.points, self.fit)
+        return AreaDraws(self.areas, self.draws @ given, self.n_chains, self.points, self.fit, "mean")
 
 
 def option_draws(

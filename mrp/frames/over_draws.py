@@ -10,6 +10,7 @@ the fit plus that of the frames. The frames' part rests on F values only; `frame
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -88,7 +89,7 @@ def _together(latents: LatentDraws, parts: Sequence[OptionDraws]) -> OptionDraws
         draws[f::n_frames] = part.draws
     people = np.mean([part.areas[PEOPLE].to_numpy() for part in parts], axis=0)
     areas = first.areas.with_columns(pl.Series(PEOPLE, people))
-    return OptionDraws(areas, first.options, draws, latents.n_chains, latents.points, latents.fit)
+    return replace(first, areas=areas, draws=draws, n_chains=latents.n_chains, points=latents.points, fit=latents.fit)
 
 
 def frame_sd(estimate: OptionDraws, n_frames: int) -> NDArray[np.float64]:

@@ -19,11 +19,13 @@ Gelman and Hill (2007), "Data Analysis Using Regression and Multilevel/Hierarchi
 
 from mrp.numeric.counts import add_numeric, coarsest_numeric, collapse_numeric
 from mrp.numeric.design import NumericDesign, build_numeric_design
+from mrp.numeric.direct import direct_means
 from mrp.numeric.fit import NumericFit, default_numeric_estimates, fit_numeric, fit_numeric_laplace
 from mrp.numeric.nuts import sample_numeric_nuts
 from mrp.numeric.posterior import numeric_latents
 from mrp.numeric.poststratification import answer_variances, numeric_draws, numeric_draws_many
 from mrp.numeric.residual import describe_numeric_priors
+from mrp.numeric.surprise import numeric_surprise
 from mrp.numeric.unit import Unit
 
 __all__ = [
@@ -37,10 +39,12 @@ __all__ = [
     "collapse_numeric",
     "default_numeric_estimates",
     "describe_numeric_priors",
+    "direct_means",
     "fit_numeric",
     "fit_numeric_laplace",
     "numeric_draws",
     "numeric_draws_many",
     "numeric_latents",
+    "numeric_surprise",
     "sample_numeric_nuts",
 ]

@@ -13,7 +13,7 @@ which is near standard normal a posteriori, however many interviews there are. W
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -135,7 +135,7 @@ def require_numeric_priors(priors: Priors, design: Design) -> None:
     PriorError
         As `mrp.priors.require_priors`.
     """
-    require_priors(replace(priors, residual=Priors().residual) if isinstance(priors, Priors) else priors, design)
+    require_priors(priors, design, own="residual")
 
 
 def describe_numeric_priors(priors: Priors, design: Design, unit: Unit) -> dict[str, str]:

@@ -22,7 +22,7 @@ from mrp.laplace.engine import LaplaceSettings, laplace_tree
 from mrp.latents import LatentDraws
 from mrp.numbers import require_seed
 from mrp.nuts import NutsSettings
-from mrp.ordinal.counts import coarsest_ordinal
+from mrp.ordinal.counts import coarsest_ordinal, ordinal_design_effect
 from mrp.ordinal.design import OrdinalDesign
 from mrp.ordinal.nuts import sample_ordinal_nuts
 from mrp.ordinal.posterior import LINK, ordinal_dataset, ordinal_latents
@@ -52,6 +52,8 @@ class OrdinalFit:
     verdict: FitVerdict
     engine: Engine
     escalated: tuple[Problem, ...] = ()
+    design_effect: float = 1.0
+    """What weights in the likelihood cost, see `mrp.counts`; 1 without weights."""
 
     @property
     def evidence(self) -> Evidence:
@@ -59,8 +61,9 @@ class OrdinalFit:
         return evidence_of(self.tree, self.design.common, hyper_space(self.design.common, self.priors))
 
     def diagnostics(self) -> dict[str, Any]:
-        """As `mrp.diagnostics.diagnose`, with the reasons for an escalation."""
-        return diagnose(self.tree) | {"escalated": [problem.message for problem in self.escalated]}
+        """As `mrp.diagnostics.diagnose`, with the reasons for an escalation and the design effect."""
+        told = {"escalated": [problem.message for problem in self.escalated], "design_effect": self.design_effect}
+        return diagnose(self.tree) | told
 
 
 def fit_ordinal(
@@ -97,7 +100,7 @@ def fit_ordinal(
     """
     require_engine(engine)
     require_seed(seed)
-    require_priors(priors, design.common)
+    require_priors(priors, design.common, own="log_width")
     if words := _too_large(design):
         raise SamplingError(words)
     judged = fit_and_judge(
@@ -114,7 +117,16 @@ def fit_ordinal(
         engine=engine,
         parity=ordinal_parity(design, electorate),
     )
-    return OrdinalFit(design, priors, judged.tree, judged.latents, judged.verdict, judged.engine, judged.escalated)
+    return OrdinalFit(
+        design,
+        priors,
+        judged.tree,
+        judged.latents,
+        judged.verdict,
+        judged.engine,
+        judged.escalated,
+        ordinal_design_effect(design, counts),
+    )
 
 
 def fit_ordinal_laplace(
@@ -140,7 +152,7 @@ def fit_ordinal_laplace(
     report = Reporter(on_progress)
     report("prepare", 0.0)
     require_seed(seed)
-    require_priors(priors, design.common)
+    require_priors(priors, design.common, own="log_width")
     if words := _too_large(design):
         raise SamplingError(words)
     cells = coarsest_ordinal(design, counts)

@@ -64,7 +64,8 @@ def build_ordinal_model(design: OrdinalDesign, counts: pl.DataFrame, priors: Pri
     -------
     pymc.Model
         Variables as those of `mrp.model.build_model`, ``log width`` (dims "inner option"; of three options and more),
-        ``cutpoint`` (dims "cutpoint name") and ``y`` (dims "cell", "option").
+        ``cutpoint`` (dims "cutpoint name") and ``y`` (dims "cell", "option"); with fractional counts, which
+        `mrp.categorical.counts` makes of weighted ones, the potential ``likelihood`` in place of ``y``.
 
     Raises
     ------
@@ -75,7 +76,7 @@ def build_ordinal_model(design: OrdinalDesign, counts: pl.DataFrame, priors: Pri
     import pytensor.tensor as pt
 
     counts = coarsest_ordinal(design, counts)
-    require_priors(priors, design.common)
+    require_priors(priors, design.common, own="log_width")
     coords = model_coords(design.common, counts)
     coords |= {
         "option": design.options,
@@ -84,7 +85,7 @@ def build_ordinal_model(design: OrdinalDesign, counts: pl.DataFrame, priors: Pri
     }
     with pm.Model(coords=coords) as model:
         # With the intercept, which the cutpoints are less.
-        eta = declare_predictor(design.common, design.rows(counts), priors)
+        eta = declare_predictor(design.common, design.rows(counts), priors) + np.zeros(counts.height)
         middle: Any = np.zeros(1)
         if design.inner_options:
             log_width = pm.Normal("log width", priors.log_width.mean, priors.log_width.sd, dims="inner option")
@@ -94,5 +95,8 @@ def build_ordinal_model(design: OrdinalDesign, counts: pl.DataFrame, priors: Pri
         ends = pt.zeros((counts.height, 1))
         shares = pt.diff(pt.concatenate([ends, upto, ends + 1], axis=1), axis=1)
         y = counts_of(design, counts).to_numpy()
-        pm.Multinomial("y", n=counts["n"].to_numpy(), p=shares, observed=y, dims=("cell", "option"))
+        if y.dtype.kind == "f":  # weighted: no multinomial distribution has fractional counts, but its likelihood does
+            pm.Potential("likelihood", pt.sum(y * pt.log(shares)))
+        else:
+            pm.Multinomial("y", n=counts["n"].to_numpy(), p=shares, observed=y, dims=("cell", "option"))
     return model

@@ -139,7 +139,7 @@ def sample_ordinal_nuts(
     report("prepare", 0.0)
     settings.check()
     require_seed(seed)
-    require_priors(priors, design.common)
+    require_priors(priors, design.common, own="log_width")
     require_size(design.common, "nuts")
     cells = coarsest_ordinal(design, counts)
     first, second = np.random.SeedSequence(seed).spawn(2)

@@ -4,14 +4,19 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
+from mrp.categorical.counts import option_design_effect
 from mrp.categorical.design import CategoricalDesign
 from mrp.categorical.poststratification import OptionDraws, option_draws_many
+from mrp.counts import design_effect
 from mrp.design import Design
 from mrp.electorate import Electorate
+from mrp.errors import DrawsError
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
+from mrp.numeric.counts import numeric_design_effect
 from mrp.numeric.design import NumericDesign
 from mrp.numeric.poststratification import numeric_draws_many
 from mrp.ordinal.design import OrdinalDesign
@@ -21,7 +26,17 @@ from mrp.poststratification import area_draws_many
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["MEAN", "SHARE", "AnyDesign", "dataset_of", "default_draws", "design_from_json", "draws_many", "estimands"]
+__all__ = [
+    "MEAN",
+    "SHARE",
+    "AnyDesign",
+    "counted_design_effect",
+    "dataset_of",
+    "default_draws",
+    "design_from_json",
+    "draws_many",
+    "estimands",
+]
 
 type AnyDesign = Design | CategoricalDesign | OrdinalDesign | NumericDesign
 
@@ -37,8 +52,13 @@ def design_from_json(value: Mapping[str, Any]) -> AnyDesign:
     Raises
     ------
     DrawsError
-        If it has another format version.
+        If it has another format version, or is that of several questions.
     """
+    if value.get("kind") == "joint":
+        raise DrawsError(
+            "the design is of several questions; read it with mrp.joint.JointDesign.from_json and take that of one, "
+            "design.of(question)"
+        )
     if value.get("kind") == "categorical":
         return CategoricalDesign.from_json(value)
     if value.get("kind") == "ordinal":
@@ -85,6 +105,15 @@ def default_draws(latents: LatentDraws, design: AnyDesign, electorate: Electorat
     """Draws of what every release is asked first: the nation, all districts, every demographic by itself."""
     breakdowns = [(), (electorate.district,), *((name,) for name in electorate.demographics)]
     return draws_many(latents, design, electorate, [Grouping(by=by) for by in breakdowns])
+
+
+def counted_design_effect(design: AnyDesign, counts: pl.DataFrame) -> float:
+    """What weighting costs, see `mrp.counts.design_effect`; 1 for counts without weights."""
+    if isinstance(design, NumericDesign):
+        return numeric_design_effect(design.common, counts)
+    if isinstance(design, Design):
+        return design_effect(design, counts)
+    return option_design_effect(design, counts)
 
 
 def dataset_of(design: AnyDesign, latents: NDArray[np.floating[Any]], hypers: NDArray[np.float64]) -> "xr.Dataset":

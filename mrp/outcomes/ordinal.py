@@ -9,7 +9,7 @@ import polars as pl
 
 from mrp.categorical.options import Options
 from mrp.electorate import Electorate
-from mrp.errors import CountsError, FrameError
+from mrp.errors import FrameError
 from mrp.formula_check import check_formula
 from mrp.laplace.engine import LaplaceSettings
 from mrp.nuts import NutsSettings
@@ -59,7 +59,7 @@ class OrdinalOutcome:
         return check_formula(formula, electorate)
 
     def check_priors(self, priors: Priors, design: Any) -> None:
-        require_priors(priors, design.common)
+        require_priors(priors, design.common, own="log_width")
 
     def build(
         self, formula: str, electorate: Electorate, *, observed: Mapping[str, Sequence[str]] | None = None
@@ -75,9 +75,7 @@ class OrdinalOutcome:
         drop: tuple[str, ...] = (),
         weight: str | None = None,
     ) -> pl.DataFrame:
-        if weight is not None:
-            raise CountsError("weights in the likelihood are not known to questions of ordered options; ignore them")
-        return collapse_ordinal(interviews, by=by, answer=answer, options=self.options, drop=drop)
+        return collapse_ordinal(interviews, by=by, answer=answer, options=self.options, drop=drop, weight=weight)
 
     def add(self, tables: Sequence[pl.DataFrame], by: tuple[str, ...]) -> pl.DataFrame:
         return add_numbers(tables, by)

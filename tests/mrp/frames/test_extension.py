@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 from polars.testing import assert_frame_equal
 
 from mrp import Priors
+from mrp.categorical.options import Options
 from mrp.design import build_design
 from mrp.electorate import Electorate
 from mrp.errors import FrameError, ShapeMismatch
@@ -21,7 +22,7 @@ from mrp.frames import (
 )
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
-from mrp.outcomes import BinaryOutcome, Fitted
+from mrp.outcomes import BinaryOutcome, CategoricalOutcome, Fitted, NumericOutcome, draws_many
 from mrp.poststratification import cell_shares
 from tests.mrp.frames.planted import BASE, OPINION_MODEL, PAST_MODEL, VOTES, Country, country
 from tests.recovery.calibration import assert_coverage
@@ -77,12 +78,38 @@ def test_each_draw_is_made_with_a_frame_of_its_own_as_loops_do():
 def test_one_frame_is_the_plain_estimate():
     world, frames = small(1, seed=1)
     latents, design = small_draws(world, 8, sd=0.5, seed=2)
-    from mrp.outcomes import draws_many
-
     (over,) = draws_over_frames(latents, design, world, frames, [Grouping(by=("past",))])
     (plain,) = draws_many(latents, design, world, [Grouping(by=("past",))])
     assert_allclose(over.draws, plain.draws, rtol=1e-6)
     assert_frame_equal(over.areas, plain.areas)
+
+
+def test_questions_of_several_options_are_estimated_over_frames_too():
+    world, frames = small(3, seed=1)
+    design = CategoricalOutcome(Options(("a", "b", "c"))).build("(1|past)", world)
+    values = np.random.default_rng(3).normal(0, 0.6, (6, design.n_latents))
+    latents = LatentDraws(values.astype(np.float32), design.latent_names, link="softmax")
+    (over,) = draws_over_frames(latents, design, world, frames, [Grouping()])
+    rows = design.rows(frames.cells)
+    for s in range(6):
+        vectors, people = values[s].reshape(-1, 3), frames.n_people[s % 3]
+        eta = vectors[0] + vectors[rows.common.index[:, 0]]
+        share = np.exp(eta) / np.exp(eta).sum(axis=1, keepdims=True)
+        assert_allclose(over.draws[s, 0], people @ share / people.sum(), rtol=1e-5)
+
+
+def test_means_of_numbers_are_estimated_over_frames_too():
+    world, frames = small(2, seed=1)
+    design = NumericOutcome((0, 100)).build("(1|past)", world)
+    values = np.abs(np.random.default_rng(3).normal(0, 0.2, (4, design.n_latents)))
+    latents = LatentDraws(values.astype(np.float32), design.latent_names, link="identity")
+    (over,) = draws_over_frames(latents, design, world, frames, [Grouping(by=("district",))])
+    for f in range(2):
+        one = world.with_cells(frames.cells.with_columns(pl.Series("n_people", frames.n_people[f])))
+        some = LatentDraws(values[f::2].astype(np.float32), design.latent_names, link="identity")
+        (plain,) = draws_many(some, design, one, [Grouping(by=("district",))])
+        assert_allclose(over.draws[f::2], plain.draws, rtol=1e-6)
+    assert (over.options, over.kind) == (plain.options, plain.kind)
 
 
 def test_the_variance_grows_by_that_of_the_frames():

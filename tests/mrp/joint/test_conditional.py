@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from scipy import linalg, optimize, stats
@@ -348,3 +350,30 @@ def test_weights_make_fractional_counts_of_each_question():
     assert model.n.sum() == pytest.approx(of["rail"]["n"].sum() + 120)
     names = [variable.name for variable in build_joint_model(design, counts, Priors()).potentials]
     assert names == ["likelihood of rail"]
+
+
+APART = questions.two()
+APART_COUNTS = questions.poll(APART, questions.planted(APART, seed=4), {"rail": 300, "roads": 100}, seed=5)
+TOGETHER = Conditional.of(numbers(APART, APART_COUNTS, joint_priors(Priors(), APART)))
+ALONE = {question: Conditional(APART.of(question), APART_COUNTS[question], Priors()) for question in TWO}
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    sds=st.lists(st.floats(0.01, 3), min_size=4, max_size=4),
+    seed=st.integers(0, 1000),
+    scale=st.floats(0, 3),
+)
+def test_with_a_correlation_of_zero_the_density_is_the_product_of_those_apart(
+    sds: list[float], seed: int, scale: float
+):
+    hypers, latents = np.array([*sds, 0.0]), np.random.default_rng(seed).normal(0, scale, APART.n_latents)
+    ordered = np.empty((1, APART.n_latents))
+    ordered[0, stack(APART).order] = latents
+
+    apart = sum(
+        float(of.log_joint(latents[None, APART.parts[question]], hypers[own_hypers(stack(APART), question)])[0])
+        for question, of in ALONE.items()
+    )
+
+    assert float(TOGETHER.log_joint(ordered, hypers)[0]) == pytest.approx(apart, rel=1e-9)

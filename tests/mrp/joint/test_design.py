@@ -203,8 +203,8 @@ def test_of_one_question_a_label_means_nothing_and_the_fit_says_so():
     assert_array_equal(design.rows(WORLD.frame).index, plain.rows(WORLD.frame).index)
     (warning,) = data_warnings(design, counts)
     assert warning == (
-        "(1|p|district) is fitted as (1|district): its effects are correlated with those of other questions where "
-        "questions are fitted together, with mrp.joint.fit_joint"
+        "(1|p|district) is fitted as (1|district): its effects are correlated with those of other questions only "
+        "where binary questions are fitted together, with mrp.joint.fit_joint"
     )
     assert data_warnings(plain, counts) == []
     joint = questions.two()

@@ -1,5 +1,6 @@
 """Several questions fitted: both engines, the questions' parts, their covariance, and what a planted truth gains."""
 
+import json
 from functools import cache
 
 import numpy as np
@@ -10,7 +11,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from mrp.agreement import agreement, moments
 from mrp.contrast import lead
 from mrp.errors import DrawsError, SamplingError
+from mrp.evidence import Evidence, kept_tree
 from mrp.fit import FittedModel, fit_model
+from mrp.grouping import Grouping
 from mrp.joint import (
     JointFit,
     build_joint_design,
@@ -24,7 +27,9 @@ from mrp.joint import (
 from mrp.joint.fit import joint_parity
 from mrp.known_totals import calibrate, moved_along
 from mrp.laplace.engine import LaplaceSettings
+from mrp.latents import LatentDraws
 from mrp.nuts import NutsSettings
+from mrp.outcomes import design_from_json, draws_many
 from mrp.poststratification import area_draws
 from mrp.priors import Priors, parse_priors
 from tests.mrp.joint import questions
@@ -66,6 +71,22 @@ def test_a_fit_passes_and_has_a_part_for_each_question():
         fit.of("rods")
     with pytest.raises(DrawsError, match="use the design that was stored with the fit"):
         question_latents(fit.of("rail").latents, DESIGN, "rail")
+
+
+def test_a_part_is_stored_and_asked_like_a_fit_of_one_question():
+    part = fitted().of("roads")
+    design = design_from_json(json.loads(json.dumps(part.design.to_json())))
+    latents = LatentDraws.from_bytes(part.latents.to_bytes())
+
+    (stored,) = draws_many(latents, design, WORLD, [Grouping(by=("district",))])
+
+    assert stored.fit == fitted().latents.fit
+    assert_array_equal(stored.draws[:, :, 0], area_draws(part.latents, part.design, WORLD, by=("district",)).draws)
+    assert Evidence.from_bytes(part.evidence.to_bytes()).names == part.evidence.names
+    kept = kept_tree(latents, part.evidence, part.design)
+    assert_array_equal(kept["posterior"]["sd (1|p|district)"], part.evidence.hypers[None, :, 0])
+    with pytest.raises(DrawsError, match=r"the design is of several questions; read it with mrp\.joint"):
+        design_from_json(DESIGN.to_json())
 
 
 def test_questions_are_compared_draw_by_draw():
@@ -115,7 +136,6 @@ def test_covariances_are_those_of_the_sds_and_correlation_of_each_draw():
 
 
 def test_covariances_of_three_questions_by_hand():
-    from mrp.evidence import Evidence
     from mrp.joint import question_correlations, question_covariances, question_slopes
 
     design = build_joint_design(dict.fromkeys("abc", "(1|p|district)"), WORLD)

@@ -19,7 +19,7 @@ from mrp.ordinal import (
     option_shares,
 )
 from mrp.ordinal.scale import spacing
-from mrp.priors import Priors, parse_priors
+from mrp.priors import Priors, parse_priors, require_priors
 from tests.mrp import polls
 from tests.mrp.ordinal.scales import WORLD, counted, cuts, design, latents, poll
 
@@ -132,6 +132,9 @@ def test_the_prior_of_widths_has_a_name_and_is_written_down():
     priors = parse_priors({"log_width": "normal(-0.5, 0.5)"})
     assert str(priors.log_width) == "normal(-0.5, 0.5)"
     assert parse_priors(priors.to_json()) == priors
-    assert Priors().to_json()["log_width"] == "normal(0, 1)"
+    assert "log_width" not in Priors().to_json()  # which most questions do not have
+    require_priors(priors, DESIGN.common, own="log_width")
+    with pytest.raises(PriorError, match=r"log_width is normal\(-0.5, 0.5\); only options in order have widths"):
+        require_priors(priors, DESIGN.common)
     with pytest.raises(PriorError, match=r"the prior of log_width is half_normal\(1\); it needs normal\(mean, sd\)"):
         parse_priors({"log_width": "half_normal(1)"})

@@ -90,7 +90,7 @@ def test_the_mean_of_scores_is_that_of_shares():
     assert_allclose(mean.draws, by_hand)
     assert (mean.areas.rows(), mean.fit) == (drawn.areas.rows(), drawn.fit)
     assert_allclose(mean_scores(drawn, (-2, -1, 0, 1, 2)).draws, mean.draws - 3)
-    assert summarise(mean)["share"].is_between(1, 5).all()
+    assert summarise(mean)["mean"].is_between(1, 5).all()
     wanted = "5 finite numbers are needed, one for each of strongly disagree, disagree"
     with pytest.raises(DrawsError, match=rf"the scores are \[1, 2\]; {wanted}"):
         drawn.mean((1, 2))

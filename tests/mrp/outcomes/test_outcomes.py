@@ -28,6 +28,8 @@ from mrp.outcomes import (
     draws_many,
     estimands,
     outcome_from_json,
+    priors_in_words,
+    variation,
 )
 from mrp.poststratification import area_draws
 from tests.mrp.categorical import parties
@@ -107,6 +109,10 @@ def test_an_ordered_scale_by_the_common_path_is_that_of_its_own():
     (drawn,) = draws_many(fitted.latents, read, scales.WORLD, [Grouping(by=("district",))])
     assert_array_equal(drawn.draws, ordinal_draws(fitted.latents, design, scales.WORLD, by=("district",)).draws)
     assert drawn.mean(outcome.scores).draws.shape == (200, 6)
+    assert {one.term for one in variation(fitted.latents, read, scales.WORLD)} == {"lean", "(1|district)", "(1|age)"}
+    assert priors_in_words(Priors(), read)["log_width"].startswith(
+        "normal(0, 1), of the distance between the cutpoints"
+    )
     nation, *_ = default_draws(fitted.latents, read, scales.WORLD)
     assert nation.options == scales.SCALE
 
