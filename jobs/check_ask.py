@@ -2,7 +2,7 @@
 
 The clock looks every few seconds (task ``check``) for a release that is served and was not checked, and asks for one
 check at a time: what was replaced meanwhile is never looked at. What needs fits of its own waits until the release has
-been served for a while. Releases of ordinal and numeric questions stay unchecked, and say so.
+been served for a while. Releases of numeric questions stay unchecked, and say so.
 """
 
 from datetime import datetime, timedelta
@@ -39,7 +39,7 @@ POLLSTERS, AREAS = "held-out-pollsters", "held-out-areas"
 
 AT_ONCE = (PREDICTIVE, LEFT_OUT, PRIORS, SENSITIVITY)
 """Kinds of checks that need no other fit."""
-_CHECKED = ("binary", "categorical")
+_CHECKED = ("binary", "categorical", "ordinal")
 SETTLED = timedelta(seconds=10)
 """How long it has to be served before it is checked: a wave that comes next would wait for the check to give way."""
 REST = timedelta(minutes=2)
@@ -76,7 +76,7 @@ def ask_check(session: Session, settings: Settings, *, survey_id: str, question_
 def require_checkable(session: Session, release: ReleaseRecord) -> None:
     """Refuse releases of which no check is made, with a `ReleaseRefused`."""
     if (kind := _kind(session, release)) not in _CHECKED:
-        known = " and ".join(_CHECKED)
+        known = f"{', '.join(_CHECKED[:-1])} and {_CHECKED[-1]}"
         raise ReleaseRefused(release.number, f"checks are made of {known} questions, this one is {kind}.")
 
 

@@ -25,6 +25,7 @@ from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.hyper import hyper_space
 from mrp.latents import LatentDraws
+from mrp.ordinal.design import OrdinalDesign
 from mrp.outcomes import AnyDesign
 from mrp.priors import Priors
 from polling.disclosure import DisclosureRules
@@ -85,7 +86,7 @@ class CheckedRelease:
 
 def check_predictive(checked: CheckedRelease) -> Made:
     """Posterior predictive checks by every margin."""
-    if isinstance(checked.fitted, CategoricalDesign):
+    if isinstance(checked.fitted, CategoricalDesign | OrdinalDesign):
         return _check_options(checked, checked.fitted)
     design, electorate, shown = checked.design, checked.electorate, checked.shown
     margins = margins_of(electorate, checked.counts)
@@ -100,7 +101,7 @@ def check_predictive(checked: CheckedRelease) -> Made:
     return told_misfits(misfits, told, rules=checked.rules), worst_first(concerns)
 
 
-def _check_options(checked: CheckedRelease, design: CategoricalDesign) -> Made:
+def _check_options(checked: CheckedRelease, design: CategoricalDesign | OrdinalDesign) -> Made:
     """Posterior predictive checks of every option by every margin."""
     margins = margins_of(checked.electorate, checked.counts)
     found = predictive_of_options(checked.latents, design, checked.electorate, checked.counts, margins)

@@ -23,6 +23,8 @@ from mrp.categorical.design import CategoricalDesign
 from mrp.categorical.surprise import option_surprise
 from mrp.errors import MrpError
 from mrp.latents import LatentDraws
+from mrp.ordinal.design import OrdinalDesign
+from mrp.ordinal.surprise import ordinal_surprise
 from mrp.outcomes import AnyDesign, design_from_json
 from mrp.surprise import PollingError, Surprise, surprise
 from polling.codebook import Conversion, convert, counted_answer
@@ -169,7 +171,7 @@ def _surprise(
 ) -> list[Flag]:
     """How far answers are from what is served; nothing where nothing is, or its draws are gone."""
     limit = declaration.quality.surprise
-    if limit is None or question.kind not in ("binary", "categorical"):
+    if limit is None or question.kind not in ("binary", "categorical", "ordinal"):
         return []
     release = releases.current_release(session, declaration.id, question.id)
     if release is None:
@@ -189,7 +191,7 @@ def _surprise(
         return []
     worst = min(judged, key=lambda option: judged[option].chance)
     chance = min(1.0, len(judged) * judged[worst].chance)
-    what = f"the share of {worst}" if question.kind == "categorical" else "the share of the first option"
+    what = f"the share of {worst}" if question.kind != "binary" else "the share of the first option"
     words = (
         f"{_words(judged[worst], what)} The chance of being so far from release {release.number} of {question.id} is "
         f"{chance:.2g}, the limit is {limit:g}."
@@ -203,6 +205,8 @@ def _compared(
     """Option, or "" for the first of two → how far the counts are from what was predicted."""
     if isinstance(design, CategoricalDesign):
         return option_surprise(latents, design, counts, seed=SEED, error=error)
+    if isinstance(design, OrdinalDesign):
+        return ordinal_surprise(latents, design, counts, seed=SEED, error=error)
     return {"": surprise(latents, design.common, counts, seed=SEED, error=error)}
 
 

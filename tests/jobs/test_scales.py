@@ -13,7 +13,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from fixtures.survey_folder import WrittenSurvey
-from jobs.check_ask import ask_check, ask_next_check
+from jobs.check import prepare_check
+from jobs.check_ask import PREDICTIVE, ask_check, ask_next_check
+from jobs.check_made import CHECKS
 from jobs.confirm import prepare_confirmation
 from jobs.confirm_judge import judge
 from jobs.fit_process import fit
@@ -200,13 +202,37 @@ def test_results_of_a_scale_are_scored_option_by_option_and_of_numbers_refused(a
         )
 
 
-def test_it_is_said_that_no_check_is_made_of_them(fitted: House):
-    for question, kind in (("agree", "ordinal"), ("warmth", "numeric")):
-        words = f"checks are made of binary and categorical questions, this one is {kind}"
-        with pytest.raises(ReleaseRefused, match=words), fitted.store.write() as session:
-            ask_check(session, fitted.settings, survey_id="demo", question_id=question, now=fitted.now)
+def test_every_option_of_a_scale_is_checked_against_the_interviews(fitted: House):
+    with fitted.store.read() as session:
+        checked = prepare_check(session, fitted.settings, survey_id="demo", question_id="agree")
+    content, concerns = CHECKS[PREDICTIVE](checked)
+    margins: Any = content["margins"]
+
+    assert concerns == ()
+    assert {one["option"] for one in margins} == set(AGREE)
+    whole = {one["option"]: one["groups"][0] for one in margins if one["columns"] == []}
+    assert all(one["low"] <= one["predicted"] <= one["high"] for one in whole.values())
+
+    # A scale that was turned round for the oldest.
+    names = [f"y[{option}]" for option in AGREE]
+    turned = [
+        pl.when(pl.col("age") == checked.electorate.levels("age")[-1]).then(pl.col(back)).otherwise(pl.col(name))
+        for name, back in zip(names, reversed(names), strict=True)
+    ]
+    wrong = checked.counts.with_columns(one.alias(name) for one, name in zip(turned, names, strict=True))
+    _, (first, *_) = CHECKS[PREDICTIVE](replace(checked, counts=wrong))
+    assert "By age, " in first.sentence
+
+
+def test_it_is_said_that_no_check_is_made_of_numbers(fitted: House):
+    words = "checks are made of binary, categorical and ordinal questions, this one is numeric"
+    with pytest.raises(ReleaseRefused, match=words), fitted.store.write() as session:
+        ask_check(session, fitted.settings, survey_id="demo", question_id="warmth", now=fitted.now)
     with fitted.store.write() as session:
-        assert ask_next_check(session, fitted.settings, now=fitted.now + timedelta(hours=1)) is None
+        job = ask_next_check(session, fitted.settings, now=fitted.now + timedelta(hours=1))
+        assert job is not None
+        assert job.question_id == "agree"
+        queue.cancel(session, job.id, now=fitted.now)
 
 
 def test_the_same_interviews_have_the_same_seed_in_another_house(asked: WrittenSurvey, fitted: House, tmp_path: Path):
