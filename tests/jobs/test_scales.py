@@ -244,3 +244,19 @@ def test_the_same_interviews_have_the_same_seed_in_another_house(asked: WrittenS
             with house.store.read() as session:
                 prepared = prepare_refit(session, fitted.settings, survey_id="demo", question_id=question)
             assert prepared.request.seed == served(fitted, question)[0].seed
+
+
+def test_a_wave_of_numbers_that_is_far_from_the_release_waits(asked: WrittenSurvey, fitted: House):
+    table = pl.read_csv(asked.waves[2].path, infer_schema=False)
+    some, others = table[:100], table[100:]
+    number = others["warmth"].cast(pl.Float64, strict=False)
+    usual = fitted.push(3, reference="some", content=some.write_csv().encode())
+    # Somebody coded the scale from 0 to 10.
+    tenth = (number / 10).cast(pl.String).fill_null("?").alias("warmth")
+    received = fitted.push(3, reference="others", content=others.with_columns(tenth).write_csv().encode())
+
+    assert not [one for one in usual.wave.flags if one["about"] == "warmth" and one["over"]]
+    (flag,) = [one for one in received.wave.flags if one["kind"] == "surprise" and one["about"] == "warmth"]
+    assert received.wave.state == "held"
+    assert flag["over"]
+    assert flag["words"].startswith(f"The mean is {number.mean() / 10:.3f} where ")
