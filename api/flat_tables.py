@@ -102,8 +102,8 @@ class Column:
             of = getattr(of, name, None)
         if isinstance(of, dict):
             # As in the parameter `where`.
-            labels = ((name, one) for name, some in of.items() for one in ([some] if isinstance(some, str) else some))
-            return ",".join(f"{name}:{level}" for name, level in labels) or None
+            labels = ((name, one) for name, some in of.items() for one in (some if isinstance(some, list) else [some]))
+            return ",".join(f"{name}:{_told(level)}" for name, level in labels) or None
         return ";".join(of) or None if isinstance(of, list) else of
 
 
@@ -136,6 +136,10 @@ def head_of(payload: Struct) -> dict[str, Any]:
     """What an answer says besides its rows, as values for JSON."""
     told = msgspec.to_builtins(payload)
     return {name: value for name, value in told.items() if name not in (*ROWS[type(payload)], WITHHELD)}
+
+
+def _told(level: str | float) -> str:
+    return f"{level:g}" if isinstance(level, float) else level
 
 
 def _demographics(payload: Struct) -> list[str]:
