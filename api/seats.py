@@ -76,8 +76,8 @@ def prepare_seats(cache: ReleaseCache, served: Served, query: SeatsQuery, settin
     Raises
     ------
     EstimateRefused
-        As `prepare_query`; or if groups are asked for, an option is not estimated, options are a scale, or the column has no
-        numbers of seats.
+        As `prepare_query`; or if groups are asked for, an option is not estimated or options are a scale, or the column
+        has no numbers of seats.
     """
     if query.by or query.merge or query.level not in (None, DISTRICT):
         raise EstimateRefused("Seats are counted by district, of everybody in it. Leave level, by and merge out.")

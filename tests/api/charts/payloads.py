@@ -67,10 +67,11 @@ def estimate(
     name: str | None = None,
     groups: dict[str, str] | None = None,
     flags: Sequence[str] = (),
+    option: str = "yes",
 ) -> AreaEstimate:
     """One row."""
     fields = share_fields(share, low, high, flags=flags)
-    return AreaEstimate(area=area, area_name=name or area, groups=groups or {}, **fields)
+    return AreaEstimate(area=area, area_name=name or area, groups=groups or {}, option=option, **fields)
 
 
 def answer(rows: Sequence[AreaEstimate], **head: Any) -> EstimatesPayload:

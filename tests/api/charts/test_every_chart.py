@@ -49,7 +49,7 @@ def _rows(name: str) -> Chart:
 
 
 def _toplines(name: str) -> Chart:
-    return toplines_chart([answer([estimate("all", 0.5, 0.4, 0.6)], option=name, text=name)])
+    return toplines_chart([answer([estimate("all", 0.5, 0.4, 0.6, option=name)], option=name, text=name)])
 
 
 def _map(name: str) -> Chart:
@@ -90,7 +90,7 @@ def _change(name: str) -> Chart:
 def _trend(name: str) -> Chart:
     fields = share_fields(0.5, 0.4, 0.6)
     points = [
-        TrendPoint(period=period, area="D1", area_name=area, groups={}, **fields)
+        TrendPoint(period=period, option="yes", area="D1", area_name=area, groups={}, **fields)
         for area in (name, "other")
         for period in (name, "W2")
     ]
