@@ -26,7 +26,6 @@ from mrp.ordinal import (
     ordinal_draws,
     ordinal_latents,
     poststratification,
-    sample_ordinal_nuts,
 )
 from mrp.ordinal.conditional import ordinal_conditional
 from mrp.ordinal.fit import ordinal_parity
@@ -277,12 +276,13 @@ def test_what_cannot_be_fitted_is_refused_in_words(monkeypatch: pytest.MonkeyPat
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_engines_agree():
-    settings = NutsSettings(tune=500, draws=1500)
-    tree = sample_ordinal_nuts(DESIGN, COUNTS, Priors(), seed=1, settings=settings)
-    drawn = ordinal_latents(tree, DESIGN, max_draws=6000)
+    fit = fit_ordinal(DESIGN, WORLD, COUNTS, Priors(), engine="nuts", seed=1, nuts=NutsSettings(tune=500, draws=1500))
+    assert fit.verdict.publishable, fit.verdict.problems
+    assert (fit.engine, fit.latents.link, fit.latents.n_chains) == ("nuts", "cumulative-logit", 4)
+    drawn = fit.latents
     theirs = [one.by_option() for one in default_ordinal_estimates(drawn, DESIGN, WORLD)]
 
-    assert int(tree["sample_stats"]["diverging"].sum()) == 0
+    assert int(fit.tree["sample_stats"]["diverging"].sum()) == 0
     found = agreement(moments(*estimates_of(fitted())), moments(*theirs))
     assert found.problems == ()
     means = [one.mean((-2, -1, 0, 1, 2)) for one in default_ordinal_estimates(drawn, DESIGN, WORLD)]
