@@ -20,7 +20,7 @@ from typing import Any
 import polars as pl
 from sqlalchemy.orm import Session
 
-from jobs.check_ask import CHECK, kinds, require_checkable
+from jobs.check_ask import CHECK, kinds
 from jobs.check_made import CHECKS, CheckedRelease, Made, not_made
 from jobs.check_refits import REFIT_CHECKS, Refits
 from jobs.confirm_ask import CONFIRM
@@ -147,13 +147,10 @@ def prepare_check(
         If nothing is served.
     DrawsNotFound
         If its draws or counts are not kept any more.
-    ReleaseRefused
-        If it is of a kind of question that no check is made of.
     """
     release = releases.current_release(session, survey_id, question_id)
     if release is None:
         raise ReleaseNotFound(f"of question '{question_id}' any more")
-    require_checkable(session, release)
     survey = surveys.get_survey(session, survey_id, release.survey_version)
     stored = pl.read_parquet(io.BytesIO(fits.load_counts(session, release.fit_id)))
     declaration = survey.bundle.declaration

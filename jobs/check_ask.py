@@ -2,7 +2,7 @@
 
 The clock looks every few seconds (task ``check``) for a release that is served and was not checked, and asks for one
 check at a time: what was replaced meanwhile is never looked at. What needs fits of its own waits until the release has
-been served for a while. Releases of ordinal and numeric questions stay unchecked, and say so.
+been served for a while.
 """
 
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from jobs.settings import Settings
 from jobs.urgency import PRIORITIES
 from polling.errors import ReleaseNotFound, ReleaseRefused
-from polling.store import checks, queue, releases, surveys
+from polling.store import checks, queue, releases
 from polling.store.records import JobRecord, ReleaseRecord
 
 __all__ = [
@@ -39,7 +39,6 @@ POLLSTERS, AREAS = "held-out-pollsters", "held-out-areas"
 
 AT_ONCE = (PREDICTIVE, LEFT_OUT, PRIORS, SENSITIVITY)
 """Kinds of checks that need no other fit."""
-_CHECKED = ("binary", "categorical")
 SETTLED = timedelta(seconds=10)
 """How long it has to be served before it is checked: a wave that comes next would wait for the check to give way."""
 REST = timedelta(minutes=2)
@@ -69,20 +68,7 @@ def ask_check(session: Session, settings: Settings, *, survey_id: str, question_
         raise ReleaseNotFound(f"of question '{question_id}' yet, so that there is nothing to check")
     if not release.has_draws or release.contains_erased_at is not None:
         raise ReleaseRefused(release.number, "its draws are not kept, or are of somebody who was erased since.")
-    require_checkable(session, release)
     return _ask(session, settings, release, now=now)
-
-
-def require_checkable(session: Session, release: ReleaseRecord) -> None:
-    """Refuse releases of which no check is made, with a `ReleaseRefused`."""
-    if (kind := _kind(session, release)) not in _CHECKED:
-        known = " and ".join(_CHECKED)
-        raise ReleaseRefused(release.number, f"checks are made of {known} questions, this one is {kind}.")
-
-
-def _kind(session: Session, release: ReleaseRecord) -> str:
-    declaration = surveys.get_declaration(session, release.survey_id, release.survey_version)
-    return declaration.question(release.question_id).kind
 
 
 def ask_next_check(session: Session, settings: Settings, *, now: datetime) -> JobRecord | None:
@@ -91,9 +77,8 @@ def ask_next_check(session: Session, settings: Settings, *, now: datetime) -> Jo
         return None
     for wanted, since in ((AT_ONCE, SETTLED), (kinds(settings, since=REST), REST)):
         waiting = checks.unchecked(session, kinds=wanted, job=CHECK, published_before=now - since)
-        first = next((release for release in waiting if _kind(session, release) in _CHECKED), None)
-        if first is not None:
-            return _ask(session, settings, first, now=now)
+        if waiting:
+            return _ask(session, settings, waiting[0], now=now)
     return None
 
 

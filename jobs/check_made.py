@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from mrp.checks.concerns import Concern, house_concerns, misfit_concerns, worst_
 from mrp.checks.left_out import CAUTION, MAX_K, estimate_scores, leave_cells_out
 from mrp.checks.margins import margins_of
 from mrp.checks.misfit import judge_margins
+from mrp.checks.of_means import predictive_of_means, size_in_unit
 from mrp.checks.of_options import predictive_of_options
 from mrp.checks.predictive import GroupCheck, MarginCheck, posterior_predictive
 from mrp.checks.prior_checks import prior_concerns, prior_conflicts, prior_predictive
@@ -25,6 +26,8 @@ from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.hyper import hyper_space
 from mrp.latents import LatentDraws
+from mrp.numeric.design import NumericDesign
+from mrp.ordinal.design import OrdinalDesign
 from mrp.outcomes import AnyDesign
 from mrp.priors import Priors
 from polling.disclosure import DisclosureRules
@@ -85,8 +88,10 @@ class CheckedRelease:
 
 def check_predictive(checked: CheckedRelease) -> Made:
     """Posterior predictive checks by every margin."""
-    if isinstance(checked.fitted, CategoricalDesign):
+    if isinstance(checked.fitted, CategoricalDesign | OrdinalDesign):
         return _check_options(checked, checked.fitted)
+    if isinstance(checked.fitted, NumericDesign):
+        return _check_means(checked, checked.fitted)
     design, electorate, shown = checked.design, checked.electorate, checked.shown
     margins = margins_of(electorate, checked.counts)
     found = posterior_predictive(checked.latents, design, electorate, checked.counts, margins)
@@ -100,7 +105,7 @@ def check_predictive(checked: CheckedRelease) -> Made:
     return told_misfits(misfits, told, rules=checked.rules), worst_first(concerns)
 
 
-def _check_options(checked: CheckedRelease, design: CategoricalDesign) -> Made:
+def _check_options(checked: CheckedRelease, design: CategoricalDesign | OrdinalDesign) -> Made:
     """Posterior predictive checks of every option by every margin."""
     margins = margins_of(checked.electorate, checked.counts)
     found = predictive_of_options(checked.latents, design, checked.electorate, checked.counts, margins)
@@ -120,6 +125,26 @@ def _check_options(checked: CheckedRelease, design: CategoricalDesign) -> Made:
             for one in misfit_concerns(misfits, design.common, names=names)
         ]
     return content, worst_first(concerns)
+
+
+def _check_means(checked: CheckedRelease, design: NumericDesign) -> Made:
+    """Posterior predictive checks of the mean by every margin.
+
+    Means have no noise of disclosure control, so that none is told: of each margin whether it fits, and in concerns how
+    far the worst groups are off, in few steps.
+    """
+    margins = margins_of(checked.electorate, checked.counts)
+    found = predictive_of_means(checked.latents, design, checked.electorate, checked.counts, margins)
+    large = {one.margin.columns: checked.shown.large_enough(one.margin.columns) for one in found}
+    seen = [
+        MarginCheck(one.margin, tuple(group for group in one.groups if group.levels in large[one.margin.columns]))
+        for one in found
+    ]
+    misfits = judge_margins(seen, design.common, least=0)
+    content: Any = told_misfits(misfits, dict.fromkeys(large), rules=checked.rules)
+    names = dict(checked.electorate.districts.select("code", "name").iter_rows())
+    size = partial(size_in_unit, design=design)
+    return content, misfit_concerns(misfits, design.common, names=names, size=size)
 
 
 def check_left_out(checked: CheckedRelease) -> Made:

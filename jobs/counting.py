@@ -82,7 +82,7 @@ def count_interviews(
     Raises
     ------
     FitImpossible
-        If there is nothing to count, a stored wave no longer fits the codebook, or there is no model of such questions.
+        If there is nothing to count, or a stored wave no longer fits the codebook.
     """
     outcome = outcome_of(question)
     loaded = waves.load_parts(session, declaration.id, at=at, question_id=question.id)

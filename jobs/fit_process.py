@@ -154,7 +154,7 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
         design=design.to_json(),
         verdict=fitted.verdict.to_json(),
         diagnostics=diagnostics,
-        priors=priors_in_words(priors, design),
+        priors=priors_in_words(priors, design, dispersed=getattr(outcome, "dispersed", False)),
         versions=_versions(),
         seconds=clock.laps,
     )

@@ -43,10 +43,10 @@ def write_frame(
     JobsError
         If such a frame is there and is not to be replaced, or the folder cannot be written to.
     """
-    if not force and _is_foreign(folder):
+    if not force and (foreign := [name for name in (FRAME, DRAWS) if _is_foreign(folder, name)]):
         raise JobsError(
-            f"{folder / FRAME} is there, and not as this command wrote it. Move it away, choose another folder with "
-            "--out, or replace it with --force."
+            f"{folder / foreign[0]} is there, and not as this command wrote it. Move it away, choose another folder "
+            "with --out, or replace it with --force."
         )
     files = {FRAME: _parquet(built.frame)}
     if built.draws is not None:
@@ -133,12 +133,12 @@ def _parquet(table: pl.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def _is_foreign(folder: Path) -> bool:
-    """Whether there is a frame that is not the one its report tells of."""
-    if not (folder / FRAME).exists():
+def _is_foreign(folder: Path, name: str) -> bool:
+    """Whether there is such a file that is not the one the report beside it tells of."""
+    if not (folder / name).exists():
         return False
     try:
-        told = json.loads((folder / REPORT).read_bytes())["sha256"]["outputs"][FRAME]
+        told = json.loads((folder / REPORT).read_bytes())["sha256"]["outputs"][name]
     except (OSError, ValueError, KeyError, TypeError):
         return True
-    return bool(hashlib.sha256((folder / FRAME).read_bytes()).hexdigest() != told)
+    return bool(hashlib.sha256((folder / name).read_bytes()).hexdigest() != told)

@@ -2,8 +2,7 @@
 
 import polars as pl
 
-from jobs.errors import FitImpossible
-from mrp.categorical.counts import count_name
+from mrp.categorical.counts import count_name, weight_name
 from mrp.categorical.options import Options, standing, take_own_terms
 from mrp.electorate import Electorate
 from mrp.formula import formula_columns
@@ -15,24 +14,15 @@ __all__ = ["columns_read", "counts_of_option", "last_result_of", "outcome_of", "
 
 
 def outcome_of(question: Question) -> Outcome:
-    """The outcome of a question, whose options are all labels that count: those of the base too.
-
-    Raises
-    ------
-    FitImpossible
-        If there is no model of this kind of question.
-    """
-    if question.kind == "binary" and not question.dispersion:
-        return BinaryOutcome(counted_labels(question))
-    if question.kind == "categorical" and not question.dispersion and question.sd == "shared":
-        return CategoricalOutcome(Options(question.options, columns=question.own_columns, only_in=question.only_in))
+    """The outcome of a question, whose options are all labels that count: those of the base too."""
+    if question.kind == "binary":
+        return BinaryOutcome(counted_labels(question), dispersed=question.dispersion)
+    if question.kind == "categorical":
+        declared = Options(question.options, columns=question.own_columns, only_in=question.only_in)
+        return CategoricalOutcome(declared, question.sd, dispersed=question.dispersion)
     if question.kind == "ordinal":
         return OrdinalOutcome(question.options, question.scores)
-    if question.kind == "numeric":
-        return NumericOutcome(question.range)
-    what: str = "overdispersed" if question.dispersion else question.kind
-    what = f"{question.kind} with sd = '{question.sd}'" if question.sd != "shared" else what
-    raise FitImpossible("kind-not-supported", f"There is no model for question {question.id}, which is {what}.")
+    return NumericOutcome(question.range)
 
 
 def columns_read(question: Question) -> frozenset[str]:
@@ -71,8 +61,19 @@ def without_astray(counts: pl.DataFrame, question: Question, electorate: Elector
     kept = counts.with_columns(
         (pl.col(name) * beside[name].fill_null(value=True)).alias(name) for name in stands.columns[:-1]
     )
+    if "weight" in counts.columns:
+        kept = _weights_kept(kept, beside, question.options)
     kept = kept.with_columns(n=pl.sum_horizontal(stands.columns[:-1]))
     return kept.filter(pl.col("n") > 0), int(counts["n"].sum()) - int(kept["n"].sum())
+
+
+def _weights_kept(counts: pl.DataFrame, beside: pl.DataFrame, options: tuple[str, ...]) -> pl.DataFrame:
+    """The same for the sums of weights; of their squares, which no option has by itself, the same part is kept."""
+    names = [weight_name(option) for option in options]
+    stands = (beside[count_name(option)].fill_null(value=True) for option in options)
+    counts = counts.with_columns((pl.col(name) * here).alias(name) for name, here in zip(names, stands, strict=True))
+    weight = pl.sum_horizontal(names)
+    return counts.with_columns(weight=weight, weight_square=pl.col("weight_square") * weight / pl.col("weight"))
 
 
 def counts_of_option(counts: pl.DataFrame, option: str) -> pl.DataFrame:
@@ -82,7 +83,7 @@ def counts_of_option(counts: pl.DataFrame, option: str) -> pl.DataFrame:
     """
     if "y" in counts.columns:
         return counts
-    others = [name for name in counts.columns if name.startswith("y[")]
+    others = [name for name in counts.columns if name.startswith(("y[", "weight["))]
     return counts.with_columns(pl.col(count_name(option)).alias("y")).drop(others)
 
 

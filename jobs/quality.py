@@ -23,6 +23,10 @@ from mrp.categorical.design import CategoricalDesign
 from mrp.categorical.surprise import option_surprise
 from mrp.errors import MrpError
 from mrp.latents import LatentDraws
+from mrp.numeric.design import NumericDesign
+from mrp.numeric.surprise import numeric_surprise
+from mrp.ordinal.design import OrdinalDesign
+from mrp.ordinal.surprise import ordinal_surprise
 from mrp.outcomes import AnyDesign, design_from_json
 from mrp.surprise import PollingError, Surprise, surprise
 from polling.codebook import Conversion, convert, counted_answer
@@ -169,7 +173,7 @@ def _surprise(
 ) -> list[Flag]:
     """How far answers are from what is served; nothing where nothing is, or its draws are gone."""
     limit = declaration.quality.surprise
-    if limit is None or question.kind not in ("binary", "categorical"):
+    if limit is None:
         return []
     release = releases.current_release(session, declaration.id, question.id)
     if release is None:
@@ -189,7 +193,9 @@ def _surprise(
         return []
     worst = min(judged, key=lambda option: judged[option].chance)
     chance = min(1.0, len(judged) * judged[worst].chance)
-    what = f"the share of {worst}" if question.kind == "categorical" else "the share of the first option"
+    what = {"binary": "the share of the first option", "numeric": "the mean"}.get(
+        question.kind, f"the share of {worst}"
+    )
     words = (
         f"{_words(judged[worst], what)} The chance of being so far from release {release.number} of {question.id} is "
         f"{chance:.2g}, the limit is {limit:g}."
@@ -200,15 +206,25 @@ def _surprise(
 def _compared(
     latents: LatentDraws, design: AnyDesign, counts: pl.DataFrame, error: PollingError
 ) -> Mapping[str, Surprise]:
-    """Option, or "" for the first of two → how far the counts are from what was predicted."""
+    """Option, or "" for the first of two and for a mean → how far the counts are from what was predicted."""
     if isinstance(design, CategoricalDesign):
         return option_surprise(latents, design, counts, seed=SEED, error=error)
+    if isinstance(design, OrdinalDesign):
+        return ordinal_surprise(latents, design, counts, seed=SEED, error=error)
+    if isinstance(design, NumericDesign):
+        return {"": numeric_surprise(latents, design, counts, seed=SEED, error=error)}
     return {"": surprise(latents, design.common, counts, seed=SEED, error=error)}
 
 
 def _words(found: Surprise, what: str) -> str:
     told = "; ".join(
-        f"{WORDS.get(one.name, what)} is {one.observed:.3f} where {one.expected:.3f} ± {one.sd:.3f} was predicted"
+        f"{WORDS.get(one.name, what)} is {_number(one.observed)} where {_number(one.expected)} ± {_number(one.sd)} "
+        "was predicted"
         for one in found.measures
     )
     return f"{told[0].upper()}{told[1:]}."
+
+
+def _number(value: float) -> str:
+    """Shares and ratios to three decimals, larger numbers to about as many digits."""
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"

@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 
 from jobs import ledger
 from jobs.erasure import replay_journal
-from jobs.errors import FitImpossible
 from jobs.outcomes import outcome_of
 from jobs.refit import electorate_of
 from jobs.restate import ask_refit, tell_asked
@@ -115,8 +114,6 @@ def formula_problems(question: Question, bundle: SurveyBundle) -> tuple[str, ...
             columns = (*design.count_columns, question.id)
             nobody = pl.DataFrame(schema=dict.fromkeys(columns, pl.String()) | {"weight": pl.Float64()})
             outcome.collapse(nobody, by=design.count_columns, answer=question.id, weight="weight")
-    except FitImpossible as error:
-        return (error.detail,)
     except MrpError as error:
         return (str(error),)
     return ()

@@ -151,7 +151,8 @@ def label_of(term: str) -> str:
 
 def observed_columns(formula: str) -> tuple[str, ...]:
     """Which of `OBSERVED` a formula names: what interviews have to be counted by besides the columns of the frame."""
-    named = set(re.findall(r"\b\w+\b(?!\s*\()", formula))
+    unlabelled = re.sub(r"\|\s*\w+\s*\|", "|", formula)  # a label may be called as a column
+    named = set(re.findall(r"\b\w+\b(?!\s*\()", unlabelled))
     return tuple(name for name in OBSERVED if name in named)
 
 

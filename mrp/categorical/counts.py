@@ -44,6 +44,10 @@ class OptionReader(Protocol):
     @property
     def common(self) -> Design: ...
     @property
+    def cell_columns(self) -> tuple[str, ...]:
+        """Columns of the frame that the model reads."""
+
+    @property
     def count_columns(self) -> tuple[str, ...]:
         """Columns that interviews must be counted by."""
 

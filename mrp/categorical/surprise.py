@@ -4,17 +4,25 @@ Each option is compared as that of a binary question, see `mrp.surprise`: it was
 polls add are on the scale of the logit of its share.
 """
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from mrp.categorical.cells import cell_options
-from mrp.categorical.counts import count_name
+from mrp.categorical.counts import OptionReader, count_name
 from mrp.categorical.design import CategoricalDesign
 from mrp.errors import CountsError, DrawsError
 from mrp.latents import LatentDraws
 from mrp.surprise import MOST_DRAWS, PollingError, Surprise, compare
 
-__all__ = ["option_surprise"]
+__all__ = ["compare_options", "option_surprise"]
+
+type Shares = Callable[[pl.DataFrame], NDArray[np.floating[Any]]]
+"""Draws of the shares of all options in the rows of a table, shape (option, draw, row)."""
 
 # A share of which not even the logarithm of its odds could be told.
 _LEAST = 1e-12
@@ -46,6 +54,20 @@ def option_surprise(
     """
     if latents.names != design.latent_names:
         raise DrawsError("the draws and the design are not of the same fit")
+    shares = partial(cell_options, latents, design, most_draws=MOST_DRAWS)
+    return compare_options(design, counts, shares, seed=seed, error=error)
+
+
+def compare_options(
+    design: OptionReader, counts: pl.DataFrame, shares_of: Shares, *, seed: int, error: PollingError | None = None
+) -> dict[str, Surprise]:
+    """What `option_surprise` does, of any model of options.
+
+    Parameters
+    ----------
+    shares_of
+        Predicts the options of a table of cells.
+    """
     names = [count_name(option) for option in design.options]
     for column in (*design.cell_columns, "n", *names):
         if column not in counts.columns:
@@ -57,7 +79,7 @@ def option_surprise(
     left_out = int(cells["n"].sum()) - int(n.sum())
     if not n.sum() > 0:
         return {option: Surprise(0, left_out, ()) for option in design.options}
-    shares, stands = cell_options(latents, design, known, most_draws=MOST_DRAWS), design.stands(known)
+    shares, stands = shares_of(known), design.stands(known)
     found = {}
     for k, option in enumerate(design.options):
         here = stands[:, k]

@@ -17,6 +17,8 @@ from mrp.checks.predictive import MarginCheck, Predicted, check_margin
 from mrp.electorate import Electorate
 from mrp.errors import DrawsError
 from mrp.latents import LatentDraws
+from mrp.ordinal.cells import cell_scale
+from mrp.ordinal.design import OrdinalDesign
 
 __all__ = ["predictive_of_options"]
 
@@ -25,7 +27,7 @@ _MOST_DRAWS = 400
 
 def predictive_of_options(
     latents: LatentDraws,
-    design: CategoricalDesign,
+    design: CategoricalDesign | OrdinalDesign,
     electorate: Electorate,
     counts: pl.DataFrame,
     margins: Sequence[Margin],
@@ -38,7 +40,11 @@ def predictive_of_options(
     if latents.names != design.latent_names:
         raise DrawsError("the draws and the design are not of the same fit")
     counts = counts.filter(pl.col("n") > 0)
-    shares, stands = cell_options(latents, design, counts, most_draws=_MOST_DRAWS), design.stands(counts)
+    if isinstance(design, OrdinalDesign):
+        shares = cell_scale(latents, design, counts, most_draws=_MOST_DRAWS)
+    else:
+        shares = cell_options(latents, design, counts, most_draws=_MOST_DRAWS)
+    stands = design.stands(counts)
     table, n = with_parents(counts, electorate), counts["n"].cast(pl.Float64).to_numpy()
     found = {}
     for k, option in enumerate(design.options):

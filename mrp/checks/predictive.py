@@ -45,6 +45,7 @@ __all__ = [
     "MarginCheck",
     "Predicted",
     "check_margin",
+    "groups_of",
     "posterior_predictive",
     "predict_counts",
 ]
@@ -200,7 +201,7 @@ def predict_counts(
 
 def check_margin(predicted: Predicted, margin: Margin) -> MarginCheck:
     """Check a margin of counts whose shares were predicted."""
-    names, group = _groups(predicted.table, margin)
+    names, group = groups_of(predicted.table, margin)
     if not names:
         return MarginCheck(margin, ())
     member = np.flatnonzero(group >= 0)
@@ -239,7 +240,7 @@ def check_margin(predicted: Predicted, margin: Margin) -> MarginCheck:
     )
 
 
-def _groups(table: pl.DataFrame, margin: Margin) -> tuple[list[tuple[str, ...]], NDArray[np.int64]]:
+def groups_of(table: pl.DataFrame, margin: Margin) -> tuple[list[tuple[str, ...]], NDArray[np.int64]]:
     """Levels of each group in order, and the group of each row; -1 for a row with a gap."""
     if not margin.columns:
         return [()], np.zeros(table.height, dtype=np.int64)

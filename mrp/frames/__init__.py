@@ -8,6 +8,14 @@
     raked.gaps                 # how far it is from every margin
     raked.built.assumptions    # what no table told
 
+A variable that the census lacks comes from a survey, as several frames, over which everything is then estimated:
+
+    past = frames.fit_variable(interviews, electorate, variable="past", levels=parties, formula="(1|age)", seed=1)
+    drawn = frames.extend_cells(past, electorate, variable="past", margins={"result": last_result})
+    world = frames.extended_electorate(electorate, drawn, variable="past", levels=parties)
+    design = outcome.build("(1|past) + (1|district)", world)                    # and fitted to a poll, see mrp.outcomes
+    frames.draws_over_frames(fit.latents, design, world, drawn, [Grouping(by=("district",))])
+
 Each operation is a function of tables, `mrp.frames.cells`, and says what it did, what it took for true and what may be
 wrong:
 

@@ -8,11 +8,14 @@ the n observed; o are those observed:
     misplaced = sum_c |o[c] - e[c]| / 2 n                              share of the people in wrong cells
     G2        = 2 sum_c o[c] log(o[c] / e[c]) n_effective / n          about chi-squared if the frame is right
 
-An estimate of opinion that ranges over r between cells errs by at most misplaced * r.
+An estimate of opinion that ranges over r between cells errs by at most misplaced * r, and mostly by far less: what adds
+up over the columns loses nothing (Leemann and Wasserfallen 2017). Of interviews that are no random sample, such as
+those of an opt-in panel, the association is theirs, and not the people's.
 
 References
 ----------
 Bishop, Fienberg and Holland (1975), "Discrete multivariate analysis", MIT Press, chapter 4.
+Leemann and Wasserfallen (2017), see `mrp.frames.joints`.
 Kish (1965), see `mrp.frames.people`, for the effective number of weighted interviews.
 """
 
@@ -51,8 +54,8 @@ class AssociationCheck:
         return (
             f"{' and '.join(self.columns)} go together otherwise than in the frame (G2 = {self.g2:.1f} on "
             f"{self.degrees} degrees of freedom, p = {self.p_value:.2g}): {self.misplaced:.1%} of the people are in "
-            "wrong cells, and estimates may err by as much times the difference of opinion between cells. Give the "
-            "table as seed, or fit a model of one of the columns."
+            "wrong cells, if the table is a random sample of them, and estimates err by at most as much times the "
+            "largest difference of opinion between cells. Give the table as seed, or fit a model of one of the columns."
         )
 
 

@@ -6,7 +6,8 @@ Draw s of the estimate is made with frame f(s) = s mod F, of F frames:
 
 The fit and the frames are of different surveys, or taken for independent, so that any pairing is one of their joint
 distribution; this one uses every frame equally often, and along each chain. The variance of an estimate is then that of
-the fit plus that of the frames. The frames' part rests on F values only; `frame_sd` has it by itself.
+the fit plus that of the frames. The frames' part rests on F values only; `frame_sd` has it by itself, and the
+Monte-Carlo error that a summary tells lacks  frame_sd / sqrt(F).
 """
 
 from collections.abc import Mapping, Sequence

@@ -7,6 +7,7 @@ is the share of answers above cutpoint k, with the linear predictor ``v`` of the
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ from mrp.ordinal.scale import spacing
 from mrp.poststratification import AreaDraws, grouped_cells, require_read
 from mrp.threads import in_threads, parts_of
 
-__all__ = ["mean_scores", "ordinal_draws", "ordinal_draws_many"]
+__all__ = ["between", "mean_scores", "middles", "ordinal_draws", "ordinal_draws_many"]
 
 type Floats = NDArray[np.float64]
 
@@ -75,7 +76,7 @@ def ordinal_draws_many(
     n_cuts, n_draws = design.n_options - 1, latents.draws.shape[0]
     above = np.zeros((n_cuts, weights.shape[0], n_draws))
     _add_up(above, latents.draws, design.rows(cells), weights)
-    return drawn_options(_between(above), [areas for _, areas in grouped], design.options, latents)
+    return drawn_options(between(above), [areas for _, areas in grouped], design.options, latents)
 
 
 def mean_scores(drawn: OptionDraws, scores: Sequence[float] | None = None) -> AreaDraws:
@@ -83,7 +84,7 @@ def mean_scores(drawn: OptionDraws, scores: Sequence[float] | None = None) -> Ar
     return drawn.mean(scores)
 
 
-def _between(above: Floats) -> Floats:
+def between[T: np.floating[Any]](above: NDArray[T]) -> NDArray[T]:
     """Shares of the options from those above each cutpoint, along the first axis."""
     # Of single precision: more than all may seem to be above a cutpoint, or more than above the one before.
     in_order = np.minimum.accumulate(np.clip(above, 0, 1), axis=0)
@@ -91,11 +92,17 @@ def _between(above: Floats) -> Floats:
     return -np.diff(np.concatenate([ends + 1, in_order, ends]), axis=0)
 
 
+def middles(draws: NDArray[np.float32], n_options: int) -> NDArray[np.float32]:
+    """Cutpoints of an intercept of 0, shape (draw, cutpoint), from draws of the latents, of which widths are last."""
+    log_width = draws[:, draws.shape[1] - (n_options - 2) :].astype(np.float64)
+    return (np.exp(log_width) @ spacing(n_options).T).astype(np.float32)
+
+
 def _add_up(above: Floats, draws: NDArray[np.float32], rows: DesignRows, weights: sparse.csc_array) -> None:
     """Add the weighted shares above each cutpoint of all cells to ``above``, shape (cutpoint, area, draw), in place."""
     n_cuts, n_cells, n_draws = len(above), weights.shape[1], draws.shape[0]
     n_common = draws.shape[1] - (n_cuts - 1)
-    middle = (np.exp(draws[:, n_common:].astype(np.float64)) @ spacing(n_cuts + 1).T).astype(np.float32)
+    middle = middles(draws, n_cuts + 1)
     least = max(1, _LEAST // max(n_cuts * n_cells, 1))
     chunks = list(chunks_of(weights, max(1, _CHUNK * parts_of(n_draws, least=least) // max(2 * n_draws, 1))))
 

@@ -8,7 +8,9 @@ import polars as pl
 
 from mrp.counts import collapse
 from mrp.design import Design, build_design
+from mrp.dispersion import WEIGHTED_AND_DISPERSED
 from mrp.electorate import Electorate
+from mrp.errors import CountsError
 from mrp.formula_check import check_formula
 from mrp.laplace.engine import LaplaceSettings
 from mrp.nuts import NutsSettings
@@ -33,9 +35,12 @@ class BinaryOutcome:
     kind: ClassVar[str] = "binary"
     options: tuple[str, ...]
     """All answers that count, the one whose share is estimated first."""
+    dispersed: bool = False
+    """Whether cells may scatter more than chance has it, see `mrp.dispersion`."""
 
     def to_json(self) -> dict[str, Any]:
-        return {"kind": self.kind, "options": list(self.options)}
+        dispersed = {"dispersed": True} if self.dispersed else {}
+        return {"kind": self.kind, "options": list(self.options), **dispersed}
 
     def check(self, formula: str, electorate: Electorate) -> tuple[str, ...]:
         return check_formula(formula, electorate)
@@ -57,6 +62,8 @@ class BinaryOutcome:
         drop: tuple[str, ...] = (),
         weight: str | None = None,
     ) -> pl.DataFrame:
+        if weight is not None and self.dispersed:
+            raise CountsError(WEIGHTED_AND_DISPERSED)
         first = self.options[0]
         return collapse(interviews, by=by, answer=answer, option=first, options=self.options, drop=drop, weight=weight)
 
@@ -87,5 +94,6 @@ class BinaryOutcome:
             seed=seed,
             nuts=nuts,
             laplace=laplace,
+            dispersion="beta-binomial" if self.dispersed else "none",
             on_progress=on_progress,
         )

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import polars as pl
 
 from mrp.categorical.counts import collapse_options
-from mrp.categorical.design import CategoricalDesign, build_categorical_design
+from mrp.categorical.design import CategoricalDesign, SharedSd, build_categorical_design
 from mrp.categorical.model import require_categorical_priors
 from mrp.categorical.options import Options, take_own_terms
+from mrp.dispersion import WEIGHTED_AND_DISPERSED
 from mrp.electorate import Electorate
 from mrp.errors import CountsError, MrpError
 from mrp.formula_check import check_formula
@@ -33,6 +34,10 @@ class CategoricalOutcome:
 
     kind: ClassVar[str] = "categorical"
     declared: Options
+    sd: SharedSd = "shared"
+    """Whether a varying term has one standard deviation for all options, or one "by option"."""
+    dispersed: bool = False
+    """Whether cells may scatter more than chance has it, see `mrp.dispersion`."""
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -47,6 +52,8 @@ class CategoricalOutcome:
                 option: {column: list(levels) for column, levels in where.items()}
                 for option, where in self.declared.only_in.items()
             },
+            **({"sd": self.sd} if self.sd != "shared" else {}),
+            **({"dispersed": True} if self.dispersed else {}),
         }
 
     def check(self, formula: str, electorate: Electorate) -> tuple[str, ...]:
@@ -66,7 +73,7 @@ class CategoricalOutcome:
     def build(
         self, formula: str, electorate: Electorate, *, observed: Mapping[str, Sequence[str]] | None = None
     ) -> CategoricalDesign:
-        return build_categorical_design(formula, electorate, self.declared, observed=observed)
+        return build_categorical_design(formula, electorate, self.declared, sd=self.sd, observed=observed)
 
     def collapse(
         self,
@@ -77,9 +84,9 @@ class CategoricalOutcome:
         drop: tuple[str, ...] = (),
         weight: str | None = None,
     ) -> pl.DataFrame:
-        if weight is not None:
-            raise CountsError("weights in the likelihood are not known to questions of several options; ignore them")
-        return collapse_options(interviews, by=by, answer=answer, options=self.options, drop=drop)
+        if weight is not None and self.dispersed:
+            raise CountsError(WEIGHTED_AND_DISPERSED)
+        return collapse_options(interviews, by=by, answer=answer, options=self.options, drop=drop, weight=weight)
 
     def add(self, tables: Sequence[pl.DataFrame], by: tuple[str, ...]) -> pl.DataFrame:
         return add_numbers(tables, by)
@@ -108,5 +115,6 @@ class CategoricalOutcome:
             seed=seed,
             nuts=nuts,
             laplace=laplace,
+            dispersion="dirichlet-multinomial" if self.dispersed else "none",
             on_progress=on_progress,
         )

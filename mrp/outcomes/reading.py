@@ -24,13 +24,14 @@ def outcome_from_json(value: Mapping[str, Any]) -> Outcome:
     """
     options = tuple(value.get("options", ()))
     if value["kind"] == "binary":
-        return BinaryOutcome(options)
+        return BinaryOutcome(options, dispersed=value.get("dispersed", False))
     if value["kind"] == "categorical":
         only_in = {
             option: {column: tuple(levels) for column, levels in where.items()}
             for option, where in value["only_in"].items()
         }
-        return CategoricalOutcome(Options(options, columns=value["columns"], only_in=only_in))
+        declared = Options(options, columns=value["columns"], only_in=only_in)
+        return CategoricalOutcome(declared, value.get("sd", "shared"), dispersed=value.get("dispersed", False))
     if value["kind"] == "ordinal":
         return OrdinalOutcome(options, tuple(value["scores"]))
     if value["kind"] == "numeric":

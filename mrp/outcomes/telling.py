@@ -18,8 +18,13 @@ from mrp.variation import TermVariation, term_variation
 __all__ = ["priors_in_words", "variation"]
 
 
-def priors_in_words(priors: Priors, design: AnyDesign) -> dict[str, str]:
-    """The prior of every term of a design; see `mrp.priors.Priors.describe`."""
+def priors_in_words(priors: Priors, design: AnyDesign, *, dispersed: bool = False) -> dict[str, str]:
+    """The prior of every term of a design, and of the dispersion; see `mrp.priors.Priors.describe`."""
+    words = _of_terms(priors, design)
+    return words | ({"dispersion": str(priors.dispersion)} if dispersed else {})
+
+
+def _of_terms(priors: Priors, design: AnyDesign) -> dict[str, str]:
     if isinstance(design, Design):
         return priors.describe(design)
     if isinstance(design, OrdinalDesign):
@@ -28,6 +33,9 @@ def priors_in_words(priors: Priors, design: AnyDesign) -> dict[str, str]:
         return describe_numeric_priors(priors, design.common, design.require_unit())
     words = priors.describe(design.common)
     if isinstance(design, CategoricalDesign):
+        if design.sd == "by option":
+            effects = {effect.term for effect in design.common.effects}
+            words = {term: f"{text}, one for each option" if term in effects else text for term, text in words.items()}
         unit = "standard deviation over people and options"
         words |= {one.term: f"{priors.for_predictor(one.term)} per {unit}" for one in design.own}
     return words

@@ -1,14 +1,11 @@
 """The small service with questions of other kinds: parties, a scale and a number."""
 
-from pathlib import Path
-
 import polars as pl
 
 from polling.store import releases
-from polling.store.engine import Store
-from tests.api.world import AGES, DISTRICTS, GENDERS, REGIONS, SILENT, SURVEY, World, change_survey, make_world
+from tests.api.world import AGES, DISTRICTS, GENDERS, REGIONS, SILENT, SURVEY, World, change_survey
 
-__all__ = ["AGREE", "KINDS", "PARTIES", "SCORES", "add_kinds", "kinds_csv", "make_kinds"]
+__all__ = ["AGREE", "KINDS", "MINUTES", "PARTIES", "SCORES", "add_kinds", "kinds_csv", "minutes_csv"]
 
 PARTIES = ("Rail", "Town", "Isles")
 AGREE = ("no", "perhaps", "yes")
@@ -27,6 +24,8 @@ kind = "ordinal"
 options = ["no", "perhaps", "yes"]
 scores = [-1, 0, 1]
 model = "gender + (1|district)"
+"""
+MINUTES = """
 [questions.minutes]
 text = "How many minutes do you walk to the station?"
 kind = "numeric"
@@ -34,6 +33,7 @@ unit = "minutes"
 range = [0, 60]
 model = "gender + (1|district)"
 """
+KINDS += MINUTES
 
 
 def kinds_csv(n: int = 480, *, start: int = 0) -> bytes:
@@ -50,6 +50,11 @@ def kinds_csv(n: int = 480, *, start: int = 0) -> bytes:
     return pl.DataFrame(rows, schema=columns, orient="row").write_csv().encode()
 
 
+def minutes_csv(*, start: int = 30_000) -> bytes:
+    """Interviews of the question of numbers alone."""
+    return pl.read_csv(kinds_csv(start=start)).drop("party", "agree").write_csv().encode()
+
+
 def add_kinds(world: World) -> None:
     """Declare the questions, and have them asked and fitted."""
     change_survey(world, "survey.toml", "[questions.rail]", KINDS + "[questions.rail]")
@@ -59,10 +64,3 @@ def add_kinds(world: World) -> None:
     with world.store.read() as session:
         for question in ("party", "agree", "minutes"):
             assert releases.current_release(session, SURVEY, question) is not None, question
-
-
-def make_kinds(store: Store, folder: Path) -> World:
-    """Such a world, with a release of every question of `KINDS`."""
-    world = make_world(store, folder)
-    add_kinds(world)
-    return world

@@ -1,12 +1,15 @@
 """Questions of several options, of a scale and of numbers: every answer is right, or is refused in words."""
 
+import json
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from click.testing import CliRunner
 from numpy.testing import assert_allclose
 
+from api.cli import cli
 from mrp.grouping import Grouping
 from mrp.outcomes import draws_many
 from tests.api.kinds import AGREE, PARTIES, SCORES
@@ -163,3 +166,24 @@ def test_a_table_has_a_row_for_every_option(kinds: World):
     assert set(table["option"]) == set(PARTIES)
     means = pl.read_csv(kinds.get(f"{URL}/agree/means", params={"level": "region", "format": "csv"}).content)
     assert means["area"].to_list() == ["North", "South"]
+
+
+def test_the_command_line_gives_the_same_means_and_shares(kinds: World):
+    place = {
+        "HUSTINGS_DATA_DIR": str(kinds.settings.data_dir),
+        "HUSTINGS_SECRETS_FILE": str(kinds.settings.secrets_file),
+        "HUSTINGS_DATABASE_URL": f"sqlite:///{kinds.store.path}",
+    }
+    for command, question, what in (
+        (["ask", "means"], "minutes", "means"),
+        (["ask", "means"], "agree", "means"),
+        (["estimates"], "party", "estimates"),
+    ):
+        asked = [*command, SURVEY, question, "--level", "region"]
+        told = ask(kinds, question, what, level="region")
+        result = CliRunner().invoke(cli, [*asked, "--json"], env=place)
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.output) == told
+        table = CliRunner().invoke(cli, asked, env=place).output
+        assert "North" in table
+        assert all(option in table for option in (PARTIES if question == "party" else ()))

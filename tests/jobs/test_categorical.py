@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from fixtures.survey_folder import WrittenSurvey
 from jobs import wave_life
@@ -30,12 +31,22 @@ from jobs.purged_counts import collapse_left
 from jobs.refit import electorate_of, prepare_refit
 from jobs.settings import Settings
 from jobs.survey import formula_problems, load_survey
-from mrp.categorical.counts import count_name
+from mrp.categorical.counts import coarsest_options, count_name
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
-from mrp.outcomes import design_from_json, draws_many, estimands
+from mrp.outcomes import design_from_json, draws_many, estimands, outcome_from_json, priors_in_words
+from mrp.priors import Priors
 from polling.codebook import convert
-from polling.declaration import Backtest, Demographic, Geography, LastResult, Question, Retention, SurveyDeclaration
+from polling.declaration import (
+    Backtest,
+    Demographic,
+    Geography,
+    LastResult,
+    Question,
+    Retention,
+    SurveyDeclaration,
+    Weights,
+)
 from polling.enums import as_texts
 from polling.errors import ReleaseRefused
 from polling.purged import MEAN, SQUARES, counts_of, kept_of, reduce_to_counts
@@ -168,21 +179,59 @@ def test_counts_without_strays_are_as_they_were(asked: WrittenSurvey, house: Hou
     assert without_astray(counts, everywhere, electorate)[0] is counts
 
 
-def test_what_a_purge_leaves_counts_as_the_interviews_did(asked: WrittenSurvey):
+def test_weights_are_counted_for_every_option_and_go_with_who_is_left_out(asked: WrittenSurvey):
+    bundle = load_survey(asked.path)
+    electorate, question = electorate_of(bundle), bundle.declaration.question("party")
+    rows = [("D01", "Rail", 1.0), ("D01", "Isles", 3.0), ("D07", "Isles", 2.0), ("D07", "Isles", 4.0)]
+    interviews = pl.DataFrame(rows, schema=["district", "party", "weight"], orient="row")
+    counts = outcome_of(replace(question, weights="likelihood")).collapse(
+        interviews, by=("district",), answer="party", weight="weight"
+    )
+    kept, n_astray = without_astray(counts, question, electorate)
+
+    columns = ["n", "y[Isles]", "weight", "weight[Rail]", "weight[Isles]", "weight_square"]
+    # Relative to their mean, 2.5.
+    assert counts.select(columns).rows()[0] == pytest.approx((2, 1, 1.6, 0.4, 1.2, 1.6))
+    # Of the squares the part of the weight is kept, a quarter: which were those of whom is not known any more.
+    assert kept.select(columns).rows()[0] == pytest.approx((1, 0, 0.4, 0.4, 0.0, 0.4))
+    assert kept.rows()[1] == counts.rows()[1]
+    assert n_astray == 1
+    assert coarsest_options(outcome_of(question).build("1", electorate), kept)["n"].sum() > 0
+
+
+def test_what_is_declared_of_standard_deviations_and_dispersion_reaches_the_fit(asked: WrittenSurvey):
+    bundle = load_survey(asked.path)
+    party, rail = (bundle.declaration.question(name) for name in ("party", "rail"))
+    by_option = outcome_of(replace(party, sd="by option", dispersion=True))
+    dispersed = outcome_of(replace(rail, dispersion=True))
+
+    assert by_option.build(party.model, electorate_of(bundle)).sd == "by option"  # type: ignore[union-attr]
+    for outcome in (by_option, dispersed, outcome_of(party), outcome_of(rail)):
+        assert outcome_from_json(outcome.to_json()) == outcome
+    assert "dispersed" not in outcome_of(rail).to_json()  # whose seed is that of before
+    words = priors_in_words(Priors(), by_option.build(party.model, electorate_of(bundle)), dispersed=True)
+    assert words["(1|age)"] == "normal(0, sd) with sd ~ half_normal(0.5), one for each option"
+    assert words["dispersion"] == "half_normal(0.3)"
+
+
+@pytest.mark.parametrize("weights", ["ignored", "likelihood"])
+def test_what_a_purge_leaves_counts_as_the_interviews_did(asked: WrittenSurvey, weights: Weights):
     declaration = load_survey(asked.path).declaration
     declaration = replace(declaration, retention=Retention(30, 1))
     wave = asked.waves[1]
-    table, question = pl.read_csv(wave.path, infer_schema=False), declaration.question("party")
+    table = pl.read_csv(wave.path, infer_schema=False)
+    question = replace(declaration.question("party"), weights=weights)
+    weight = "weight" if weights == "likelihood" else None
     record: Any = type("Wave", (), {"reference": wave.reference, "pollster": wave.pollster})
     by = declaration.cell_columns
 
     left = reduce_to_counts(table, declaration, pollster=wave.pollster)
-    counts = collapse_left(left, record, declaration, question, by=by, of_wave={}, weight=None)
+    counts = collapse_left(left, record, declaration, question, by=by, of_wave={}, weight=weight)
 
     interviews = convert(table, declaration, pollster=wave.pollster).interviews
     kept = interviews.filter(pl.col("party").is_not_null() & ~pl.col("excluded"))
-    expected = outcome_of(question).collapse(as_texts(kept), by=by, answer="party")
-    assert counts.equals(expected.sort(by))
+    expected = outcome_of(question).collapse(as_texts(kept), by=by, answer="party", weight=weight)
+    assert_frame_equal(counts, expected.sort(by), check_exact=weight is None)
 
 
 def test_of_numbers_a_purge_keeps_how_many_their_mean_and_their_squares():
@@ -434,7 +483,10 @@ def test_a_formula_is_checked_as_that_of_its_kind(asked: WrittenSurvey):
         in formula_problems(replace(party, model="own(now)"), bundle)[0]
     )
     assert formula_problems(replace(rail, model="own(past)"), bundle)
-    assert "weights" in formula_problems(replace(party, weights="likelihood"), bundle)[0]
+    weighted = replace(party, weights="likelihood")
+    assert formula_problems(weighted, bundle) == ()
+    assert "cannot be over-dispersed as well" in formula_problems(replace(weighted, dispersion=True), bundle)[0]
+    assert formula_problems(replace(party, sd="by option", dispersion=True), bundle) == ()
     assert formula_problems(replace(party, priors={"own(log(past))": "normal(1, 0.5)"}), bundle) == ()
     assert formula_problems(replace(party, priors={"own(past)": "normal(1, 0.5)"}), bundle)
 

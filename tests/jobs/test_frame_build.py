@@ -333,6 +333,9 @@ def test_a_frame_of_somebody_else_is_not_replaced(tmp_path: Path):
         write_frame(built, recipe, tmp_path, recipe_name=path.name, force=False)
     write_frame(built, recipe, tmp_path, recipe_name=path.name, force=True)
     write_frame(built, recipe, tmp_path, recipe_name=path.name, force=False)
+    (tmp_path / "frame_draws.parquet").write_bytes(b"mine")
+    with pytest.raises(JobsError, match=r"frame_draws\.parquet is there"):
+        write_frame(built, recipe, tmp_path, recipe_name=path.name, force=False)
     assert_frame_equal(pl.read_parquet(tmp_path / "frame.parquet"), built.frame)
 
 
@@ -435,3 +438,94 @@ def test_the_recipe_of_the_readme_builds_a_frame(tmp_path: Path):
     north = [found["N", age, school] for age in ("18-44", "45+") for school in ("degree", "none")]
     assert sum(north) == pytest.approx(110)
     assert north[0] * north[3] / (north[1] * north[2]) == pytest.approx(3 * 4 / 2)
+
+
+def test_shares_of_a_table_split_a_level_and_a_table_is_joined_to_the_frame(tmp_path: Path):
+    steps = """
+[tables.parts]
+file = "parts.csv"
+by = ["district", "age"]
+number = "share"
+[[steps]]
+do = "count"
+table = "ages"
+[tables.ages]
+file = "ages.csv"
+by = ["district", "age"]
+number = "n"
+[[steps]]
+do = "split"
+column = "age"
+level = "old"
+shares = "parts"
+[[steps]]
+do = "product"
+tables = ["school"]
+"""
+    path = write(
+        tmp_path,
+        SCHOOL,
+        steps,
+        ages="district,age,n\nN,young,70\nN,old,30\nS,young,30\nS,old,20\n",
+        parts="district,age,share\nN,older,0.5\nN,oldest,0.5\nS,older,0.75\nS,oldest,0.25\n",
+    )
+    path.write_text(path.read_text().replace('age = ["young", "old"]', 'age = ["young", "older", "oldest"]'))
+    built = built_of(path)
+    found = people(built.frame)
+    assert found["S", "oldest", "degree"] == pytest.approx(20 / 4 * 10 / 50)
+    assert found["N", "older", "none"] == pytest.approx(15 * 0.6)
+    assert built.steps[0].told == ("The cells of ages were taken as they are.",)
+    assert [step.n_people for step in built.steps] == [pytest.approx(150)] * 3
+
+
+def test_a_variable_is_joined_by_a_model_to_the_proportions_of_a_result(tmp_path: Path):
+    truth = country(3)
+    truth.ask(800, seed=4).with_columns(w=pl.lit(2.0)).write_csv(tmp_path / "asked.csv")
+    BASE.frame.write_csv(tmp_path / "census.csv")
+    votes = truth.frame.group_by("district", "past").agg(pl.col("n_people").sum() * 0.6)
+    votes.write_csv(tmp_path / "votes.csv")
+    levels = "\n".join(f"{name} = {json.dumps(of)}" for name, of in BASE.demographics.items())
+    recipe = f"""
+[frame]
+source = "planted"
+date = 2025-01-01
+[demographics]
+{levels}
+past = {json.dumps([*VOTES, "unknown"])}
+[tables.census]
+file = "census.csv"
+by = ["district", "sex", "age"]
+number = "n_people"
+[tables.asked]
+file = "asked.csv"
+by = ["district", "sex", "age", "past"]
+number = "w"
+records = true
+[tables.votes]
+file = "votes.csv"
+by = ["district", "past"]
+number = "n_people"
+[[steps]]
+do = "count"
+table = "census"
+[[steps]]
+do = "model"
+interviews = "asked"
+variable = "past"
+formula = "(1|age)"
+margins = ["votes"]
+proportions = ["votes"]
+"""
+    path = tmp_path / "frame.toml"
+    path.write_text(recipe)
+    with pytest.raises(FrameError, match=r"step 2 \(model\): the margin 'votes' says nothing of .* unknown"):
+        built_of(path)
+    path.write_text(recipe.replace(', "unknown"', ""))
+    built = built_of(path)
+    assert built.draws is None
+    assert any("weights were not used" in said for said in built.steps[1].told)
+    got = built.frame.group_by("district", "past").agg(pl.col("n_people").sum()).sort("district", "past")
+    assert_allclose(got["n_people"] * 0.6, votes.sort("district", "past")["n_people"], rtol=1e-4)
+    path.write_text(recipe.replace("records = true\n", ""))
+    told = "\n".join(faults(path))
+    assert "the same cell as in row" in told

@@ -1,5 +1,6 @@
 """Questions of ordered scales and of numbers, from a pushed wave to a published release and whatever comes after it."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
@@ -13,7 +14,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from fixtures.survey_folder import WrittenSurvey
-from jobs.check_ask import ask_check, ask_next_check
+from jobs.check import prepare_check
+from jobs.check_ask import PREDICTIVE, ask_next_check
+from jobs.check_made import CHECKS
 from jobs.confirm import prepare_confirmation
 from jobs.confirm_judge import judge
 from jobs.fit_process import fit
@@ -28,8 +31,9 @@ from mrp.latents import LatentDraws
 from mrp.outcomes import design_from_json, draws_many, estimands
 from polling.codebook import convert
 from polling.declaration import Retention
+from polling.disclosure import DisclosureRules
 from polling.enums import as_texts
-from polling.errors import ReleaseRefused, ResultRejected
+from polling.errors import ResultRejected
 from polling.purged import reduce_to_counts
 from polling.store import fits, queue, releases, scores
 from tests.jobs.house import House, furnish
@@ -200,13 +204,58 @@ def test_results_of_a_scale_are_scored_option_by_option_and_of_numbers_refused(a
         )
 
 
-def test_it_is_said_that_no_check_is_made_of_them(fitted: House):
-    for question, kind in (("agree", "ordinal"), ("warmth", "numeric")):
-        words = f"checks are made of binary and categorical questions, this one is {kind}"
-        with pytest.raises(ReleaseRefused, match=words), fitted.store.write() as session:
-            ask_check(session, fitted.settings, survey_id="demo", question_id=question, now=fitted.now)
-    with fitted.store.write() as session:
-        assert ask_next_check(session, fitted.settings, now=fitted.now + timedelta(hours=1)) is None
+def test_every_option_of_a_scale_is_checked_against_the_interviews(fitted: House):
+    with fitted.store.read() as session:
+        checked = prepare_check(session, fitted.settings, survey_id="demo", question_id="agree")
+    content, concerns = CHECKS[PREDICTIVE](checked)
+    margins: Any = content["margins"]
+
+    assert concerns == ()
+    assert {one["option"] for one in margins} == set(AGREE)
+    whole = {one["option"]: one["groups"][0] for one in margins if one["columns"] == []}
+    assert all(one["low"] <= one["predicted"] <= one["high"] for one in whole.values())
+
+    # A scale that was turned round for the oldest.
+    names = [f"y[{option}]" for option in AGREE]
+    turned = [
+        pl.when(pl.col("age") == checked.electorate.levels("age")[-1]).then(pl.col(back)).otherwise(pl.col(name))
+        for name, back in zip(names, reversed(names), strict=True)
+    ]
+    wrong = checked.counts.with_columns(one.alias(name) for one, name in zip(turned, names, strict=True))
+    _, (first, *_) = CHECKS[PREDICTIVE](replace(checked, counts=wrong))
+    assert "By age, " in first.sentence
+
+
+def test_means_are_checked_against_the_interviews_and_no_observed_mean_is_told(fitted: House):
+    with fitted.store.read() as session:
+        checked = prepare_check(session, fitted.settings, survey_id="demo", question_id="warmth")
+    content, concerns = CHECKS[PREDICTIVE](checked)
+    margins: Any = content["margins"]
+
+    assert concerns == ()
+    assert ["age"] in [one["columns"] for one in margins]
+    assert [(one["found"], one["groups"], one["typical"]) for one in margins] == [("fits", [], None)] * len(margins)
+
+    oldest = pl.col("age") == checked.electorate.levels("age")[-1]
+    warmer = pl.when(oldest).then(pl.col("mean") + 20).otherwise("mean").alias("mean")
+    told, (first, *_) = CHECKS[PREDICTIVE](replace(checked, counts=checked.counts.with_columns(warmer)))
+    assert first.columns == ("age",)
+    assert " higher than it expects" in first.sentence
+    assert "point" not in first.sentence
+    assert "observed" not in json.dumps(told)
+    # Groups of few interviews are not looked at.
+    few = replace(checked, rules=DisclosureRules(100, 10_000))
+    none: Any = CHECKS[PREDICTIVE](few)[0]
+    assert none["margins"] == []
+
+
+def test_the_job_checks_both_and_ends_well(fitted: House):
+    for _ in KINDS:
+        with fitted.store.write() as session:
+            assert ask_next_check(session, fitted.settings, now=fitted.now + timedelta(hours=1)) is not None
+        work(fitted)
+    jobs = [one for one in fitted.jobs() if one.kind == "check"]
+    assert {(one.question_id, one.code) for one in jobs} == {(question, "checked") for question in KINDS}
 
 
 def test_the_same_interviews_have_the_same_seed_in_another_house(asked: WrittenSurvey, fitted: House, tmp_path: Path):
@@ -218,3 +267,19 @@ def test_the_same_interviews_have_the_same_seed_in_another_house(asked: WrittenS
             with house.store.read() as session:
                 prepared = prepare_refit(session, fitted.settings, survey_id="demo", question_id=question)
             assert prepared.request.seed == served(fitted, question)[0].seed
+
+
+def test_a_wave_of_numbers_that_is_far_from_the_release_waits(asked: WrittenSurvey, fitted: House):
+    table = pl.read_csv(asked.waves[2].path, infer_schema=False)
+    some, others = table[:100], table[100:]
+    number = others["warmth"].cast(pl.Float64, strict=False)
+    usual = fitted.push(3, reference="some", content=some.write_csv().encode())
+    # Somebody coded the scale from 0 to 10.
+    tenth = (number / 10).cast(pl.String).fill_null("?").alias("warmth")
+    received = fitted.push(3, reference="others", content=others.with_columns(tenth).write_csv().encode())
+
+    assert not [one for one in usual.wave.flags if one["about"] == "warmth" and one["over"]]
+    (flag,) = [one for one in received.wave.flags if one["kind"] == "surprise" and one["about"] == "warmth"]
+    assert received.wave.state == "held"
+    assert flag["over"]
+    assert flag["words"].startswith(f"The mean is {number.mean() / 10:.3f} where ")

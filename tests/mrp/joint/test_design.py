@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from mrp.design import Design, build_design
 from mrp.errors import CountsError, DrawsError, FormulaError, FrameError, PriorError
-from mrp.formula import parse_formula
+from mrp.formula import formula_columns, parse_formula
 from mrp.joint import JointDesign, SharedTerm, build_joint_design
 from mrp.joint.aliasing import joint_warnings
 from mrp.joint.counts import coarsest_of
@@ -17,7 +17,7 @@ from mrp.joint.posterior import own_hypers
 from mrp.joint.priors import describe_priors, joint_priors
 from mrp.joint.stacked import joint_space, stack
 from mrp.priors import Priors, parse_priors
-from mrp.terms import VaryingIntercept, label_of
+from mrp.terms import VaryingIntercept, label_of, observed_columns
 from tests.mrp.joint import questions
 from tests.mrp.joint.questions import THREE, TWO, WORLD
 
@@ -31,6 +31,11 @@ def test_a_term_with_a_label_is_read_as_in_brms():
     assert str(term) == "(1|p|district:age)"
     assert label_of(str(term)) == "p"
     assert label_of("(1|age)") == label_of("(x||age)") == label_of("lean") == ""
+
+
+def test_a_label_is_no_column():
+    assert observed_columns("(1|period|district) + (1|mode|age:period) + (1||pollster)") == ("period", "pollster")
+    assert formula_columns("lean + (1|period|district)") == {"lean", "district"}
 
 
 def test_each_question_has_the_design_of_a_fit_of_it_alone():

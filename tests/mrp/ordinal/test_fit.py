@@ -79,7 +79,7 @@ def test_shares_of_options_with_next_to_nothing_are_not_negative():
     assert (shares >= 0).all()
     assert_allclose(shares.sum(axis=2), 1, rtol=1e-12)
     # As rounding may have it, however seldom.
-    assert_allclose(poststratification._between(np.array([1.0000001, 0.3, 0.3000001, -1e-9])), [0, 0.7, 0, 0.3, 0])
+    assert_allclose(poststratification.between(np.array([1.0000001, 0.3, 0.3000001, -1e-9])), [0, 0.7, 0, 0.3, 0])
 
 
 def test_the_mean_of_scores_is_that_of_shares():
