@@ -4,9 +4,6 @@ from typing import Any
 
 import pytest
 
-from api.page.words import chance, ends, percent
-from tests.api.kinds import PARTIES
-from tests.api.page.test_pages import words
 from tests.api.world import SURVEY, World
 
 QUESTIONS = ("party", "agree", "minutes")
