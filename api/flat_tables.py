@@ -120,7 +120,10 @@ def flat_table(payload: Struct) -> pl.DataFrame:
     fixed = {column.name.casefold() for column in (*in_rows, *in_head)}
     table: dict[str, pl.Series] = {}
     for column in in_rows:
-        table[column.name] = pl.Series([column.value(row) for row in rows], dtype=column.kind)
+        # What a row does not say, such as one of a group that is withheld, the head may say of all.
+        of_all = column.value(payload) if column.name in HEAD else None
+        values = [of_all if (own := column.value(row)) is None else own for row in rows]
+        table[column.name] = pl.Series(values, dtype=column.kind)
         if column.name == "area_name":
             for by in _demographics(payload):
                 # A demographic may have the name of a column; its own then cannot be that of a demographic.

@@ -52,6 +52,6 @@ def test_of_several_options_an_error_is_that_of_all_and_methods_are_compared_tha
     told.scores += second.scores
 
     assert record_in_words(told)[1] == (
-        # The roots of (9 + 16) over 2 and of (81 + 144) over 2.
+        # The roots of the means of 9 and 16, and of 81 and 144.
         "Release 2 was typically 3.5 points off, less than the best simpler method (raw: 10.6)."
     )

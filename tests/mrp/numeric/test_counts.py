@@ -164,6 +164,16 @@ def test_numbers_that_are_no_answers_are_dropped_on_demand():
     assert counts.row(0) == (2, 15.0, 50.0)
 
 
+def test_a_delivery_without_answers_has_no_cells_and_adds_nothing():
+    nobody = INTERVIEWS.clear()
+    empty = counted(design("sex"), nobody)
+    assert (empty.columns, empty.height) == (["sex", "n", "mean", "ss"], 0)
+    some = counted(design("sex"), INTERVIEWS)
+    assert add_numeric([empty, some], ("sex",)).equals(some)
+    with pytest.raises(CountsError, match="the counts are of no interview"):
+        coarsest_numeric(BY_SEX, empty)
+
+
 def test_missing_columns_and_levels_are_refused():
     with pytest.raises(CountsError, match="the interviews have no column 'cold'; they have sex, warmth"):
         collapse_numeric(INTERVIEWS, by=("sex",), answer="cold")

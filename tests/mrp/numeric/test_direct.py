@@ -12,6 +12,7 @@ from mrp import Priors
 from mrp.errors import CountsError, DrawsError
 from mrp.laplace.engine import LaplaceSettings
 from mrp.numeric import NumericFit, collapse_numeric, direct_means, fit_numeric, numeric_surprise
+from mrp.surprise import PollingError
 from tests.mrp.numeric.thermometer import RESIDUAL, WORLD, counted, design, poll, predictor
 
 DESIGN = design()
@@ -100,6 +101,23 @@ def test_measures_are_those_of_plain_loops():
     x = m - n @ m / n.sum()
     ours = 1 + float((n * x) @ ((mean - unit.centre) / unit.scale - m)) / float(n @ x**2)
     assert slope.observed == pytest.approx(ours, abs=0.1)
+
+
+def test_the_spread_of_what_is_predicted_is_that_of_simulated_waves():
+    fit, rng = fitted(), np.random.default_rng(8)
+    counts, unit = wave(seed=61, n=60), fit.design.require_unit()
+    none = PollingError(house_sd=0.0, error_sd=0.0, slope_sd=0.0)
+    total, slope, cells = numeric_surprise(fit.latents, fit.design, counts, seed=1, error=none).measures
+
+    draws, n = fit.latents.draws.astype(np.float64), counts["n"].to_numpy()
+    eta = np.stack([predictor(fit.design, z[:-1], counts) for z in draws])
+    simulated = eta + draws[:, -1:] / np.sqrt(n) * rng.standard_normal(eta.shape)
+    m = eta.mean(axis=0)
+    x = m - n @ m / n.sum()
+    assert total.sd == pytest.approx(unit.scale * (simulated @ n / n.sum()).std(), rel=0.1)
+    assert slope.sd == pytest.approx((((simulated - m) * n) @ x / (n @ x**2)).std(), rel=0.1)
+    squares = (simulated - m) ** 2 @ n
+    assert cells.sd == pytest.approx(squares.std() / squares.mean(), rel=0.15)
 
 
 def test_cells_that_the_release_does_not_know_are_left_out_and_counted():

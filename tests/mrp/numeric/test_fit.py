@@ -256,3 +256,31 @@ def test_both_engines_agree():
     laplace = whole.latents.draws[:, -1]
     assert residual.mean() == pytest.approx(laplace.mean(), abs=0.15 * residual.std())
     assert residual.std() == pytest.approx(laplace.std(), rel=0.15)
+
+
+def test_a_model_of_time_and_pollsters_answers_at_periods_and_for_no_pollster():
+    from mrp.change import change_between_periods
+    from tests.mrp import polls
+
+    of = build_numeric_design("(1|district) + house(pollster) + rw1(period)", polls.WORLD, observed=polls.OBSERVED)
+    people = polls.poll(n=1500, seed=9)
+    rng = np.random.default_rng(2)
+    late, hers = people["period"] == polls.PERIODS[-1], people["pollster"] == "Ask"
+    warmth = 50 + 12 * late.to_numpy() + 15 * hers.to_numpy() + 20 * rng.standard_normal(people.height)
+    counts = counted(of, people.with_columns(warmth=pl.Series(warmth)))
+    fit = fit_numeric(of, polls.WORLD, counts, Priors(), engine="laplace", seed=1, laplace=FEW)
+    assert fit.verdict.publishable, fit.verdict.problems
+
+    first, last = (
+        numeric_draws(fit.latents, fit.design, polls.WORLD, at={"period": one}) for one in polls.PERIODS[::2]
+    )
+    (change,) = change_between_periods(first, last)
+    assert change.direction == "rise"
+    # A walk of a few periods smooths a jump a little.
+    assert 8 < change.difference.mean < 14
+    # Without a period the last; a third of the interviews are by the pollster that is 15 degrees warmer.
+    latest = numeric_draws(fit.latents, fit.design, polls.WORLD)
+    assert np.array_equal(latest.draws, last.draws)
+    assert latest.draws.mean() == pytest.approx(62 + 15 / 3, abs=3)
+    house = fit.tree["posterior"]["house(pollster)"].mean(("chain", "draw")).to_numpy()
+    assert house[0] * fit.design.require_unit().scale == pytest.approx(10, abs=2.5)

@@ -3,10 +3,9 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.testing import assert_allclose
-from scipy import optimize, stats
+from scipy import linalg, optimize, stats
+from scipy.special import expit
 
 from mrp.categorical import count_name
 from mrp.design import build_design
@@ -20,6 +19,7 @@ from mrp.ordinal.kernels import log_likelihood
 from mrp.ordinal.model import build_ordinal_model
 from mrp.priors import Priors, parse_priors
 from tests.mrp import polls
+from tests.mrp.maps import EIGHT, on_map
 from tests.mrp.ordinal import scales
 from tests.mrp.ordinal.scales import SCALE, WORLD, cell_shares, counted, design, latents, poll
 
@@ -28,6 +28,7 @@ DESIGN = design()
 INTERVIEWS = poll(DESIGN, n=400, seed=3).interviews
 COUNTS = coarsest_ordinal(DESIGN, counted(DESIGN, INTERVIEWS))
 SD = np.array([0.5, 0.3])
+MAP = on_map(polls.WORLD, EIGHT)
 
 
 def conditional(of: OrdinalDesign = DESIGN, counts: pl.DataFrame = COUNTS, priors: Priors = PRIORS) -> DenseConditional:
@@ -45,6 +46,7 @@ def gaps(of: OrdinalDesign, counts: pl.DataFrame, priors: Priors, *, n: int) -> 
     n_free, found = 1 + len(of.common.coefficient_names), []
     for seed in range(n):
         sd, r = rng.uniform(0.1, 1.5, space.n_sds), rng.uniform(-0.7, 0.7, len(space.shapes))
+        phi = rng.uniform(0.2, 0.9, len(space.mixings))
         at = latents(of, seed=seed, sd=0.8)
         # What is structured has to be what its coordinates can make.
         at = engine.latents(engine.points(at[None]))[0]
@@ -72,11 +74,14 @@ def gaps(of: OrdinalDesign, counts: pl.DataFrame, priors: Priors, *, n: int) -> 
                     point[f"{term}_zerosum__"] = np.asarray(
                         ZeroSumTransform((-1,)).forward(pt.as_tensor(values)).eval()
                     )
-                case "rw1" | "rw2":
+                case "rw1" | "rw2" | "icar" | "bym2":
                     point[f"{term} coordinate"] = np.linalg.lstsq(effect.basis, values, rcond=None)[0]
                 case _:
                     point[f"{term} by level"] = values.reshape(effect.n_groups, -1)
-        exact = float(engine.log_joint(at[None], np.concatenate([sd, r]))[0])
+            if hypers.mixing is not None:
+                point[f"mixing {term}_logodds__"] = np.log(phi / (1 - phi))[0]
+                prior += float(hypers.mixing.log_density(phi[0]))
+        exact = float(engine.log_joint(at[None], np.concatenate([sd, r, phi]))[0])
         found.append(float(log_density(point)) - exact - prior)
     return found
 
@@ -100,9 +105,18 @@ def test_the_log_joint_is_that_of_the_pymc_model_up_to_one_constant():
     assert_allclose(found, found[0], rtol=1e-8)
 
 
-@pytest.mark.parametrize("formula", ["rw1(age) + house(pollster) + (1 + sex|age)", "ar1(period) + (0 + lean|region)"])
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "rw1(age) + house(pollster) + (1 + sex|age)",
+        "ar1(period) + (0 + lean|region)",
+        "(1|age) + rw1(period|district)",
+        "icar(district) + (1|age)",
+        "bym2(district) + (1|age)",
+    ],
+)
 def test_so_it_is_with_every_kind_of_term(formula: str):
-    of = build_ordinal_design(formula, polls.WORLD, ("no", "perhaps", "yes"), observed=polls.OBSERVED)
+    of = build_ordinal_design(formula, MAP, ("no", "perhaps", "yes"), observed=polls.OBSERVED)
     interviews = polls.poll(n=200, seed=4)
     third = np.random.default_rng(1).random(interviews.height) < 0.3
     interviews = interviews.with_columns(view=pl.when(pl.Series(third)).then(pl.lit("perhaps")).otherwise("answer"))
@@ -202,18 +216,6 @@ def test_draws_with_two_sds_have_the_weights_of_their_density():
     assert weight.std() / weight.mean() < 0.5 < plain.std() / plain.mean()
 
 
-@given(st.floats(0.3, 3), st.floats(0.3, 3))
-def test_the_split_normal_density_is_that_of_its_draws(below: float, above: float):
-    """The normal numbers that are turned into these have the density of these times the derivative."""
-    noise = np.linspace(-4, 4, 2001)
-    value, log_density = dense._split_normal(noise, below, above)
-
-    assert (np.diff(value) > 0).all()
-    slope = np.gradient(value, noise)
-    inside = np.abs(value) > 0.02  # where the sd changes, so does the slope
-    assert_allclose((log_density + np.log(slope) + 0.5 * noise**2)[inside][2:-2], 0, atol=2e-3)
-
-
 def test_two_options_are_the_binary_model():
     formula = "lean + (1|district) + rw1(age)"
     of, binary = build_ordinal_design(formula, WORLD, ("no", "yes")), build_design(formula, WORLD)
@@ -278,34 +280,49 @@ def test_fractional_counts_have_the_density_of_whole_ones_in_proportion():
     assert log_likelihood(point, half) == pytest.approx(own.value(point) / 2, rel=1e-12)
 
 
-def test_a_sampled_form_has_the_density_of_the_model_up_to_a_constant():
+@pytest.mark.parametrize("formula", [scales.FORMULA, "bym2(district)"])
+def test_a_sampled_form_has_the_density_of_the_model_up_to_a_constant(formula: str):
     from mrp.ordinal.nuts import ordinal_form
 
-    form = ordinal_form(DESIGN, COUNTS, PRIORS)
+    of = build_ordinal_design(formula, on_map(WORLD, ((0, 1), (1, 2), (2, 3), (3, 4))), SCALE)
+    priors = PRIORS if formula == scales.FORMULA else Priors()
+    counts = coarsest_ordinal(of, counted(of, INTERVIEWS))
+    form = ordinal_form(of, counts, priors)
     model = form.model()
     log_density = model.compile_logp(jacobian=False, mode="FAST_COMPILE")
     (expression,) = model.replace_rvs_by_values([model["moved"]])
-    moved = model.compile_fn(expression, inputs=model.value_vars, mode="FAST_COMPILE")
-    engine, space, rng, found = conditional(), hyper_space(DESIGN.common, PRIORS), np.random.default_rng(1), []
-    information = form.fixed["information"]
-    # At 0, and at the sds where it starts, is the mode: only speed depends on it.
-    start = np.exp(form.start[:2])
-    centre = np.asarray(moved({"sd_log__": form.start[:2], "eps": form.start[2:]})) + form.fixed["mean"]
-    assert_allclose(centre, engine.mode(start).point, atol=2e-3)
-    for _ in range(4):
-        sd, eps = rng.uniform(0.1, 1.0, 2), rng.standard_normal(engine.n_coordinates)
-        values = {"sd_log__": np.log(sd), "eps": eps}
-        point = np.asarray(moved(values)) + form.fixed["mean"]
-        exact = float(engine.log_joint(engine.latents(point[None]), sd)[0])
-        # Volume of eps: the coordinates are R L'^-1 eps and a shift.
-        precision, _ = engine.prior(sd)
-        root = np.linalg.cholesky(np.linalg.inv(precision))
-        pulled = np.linalg.cholesky(np.eye(len(root)) + root.T @ information @ root)
-        exact += np.log(np.diag(root)).sum() - np.log(np.diag(pulled)).sum()
-        exact += stats.halfnorm.logpdf(sd, scale=space.scale).sum()
-        found.append(float(log_density(values)) - exact)
+    moved = model.compile_fn(expression, inputs=model.value_vars, on_unused_input="ignore", mode="FAST_COMPILE")
+    engine, space, rng = conditional(of, counts, priors), hyper_space(of.common, priors), np.random.default_rng(1)
+    latents_of = linalg.block_diag(form.fixed["basis"], np.eye(3)).T
+    turned = engine.points(latents_of).T
 
-    assert_allclose(found, found[0], rtol=1e-8, atol=1e-8)
+    def values(free: np.ndarray, eps: np.ndarray) -> dict[str, np.ndarray]:
+        named = {"sd_log__": free[: space.n_sds], "eps": eps}
+        return named | ({"phi_interval__": free[-1]} if space.mixings else {})
+
+    def hypers(free: np.ndarray) -> np.ndarray:
+        return np.concatenate([np.exp(free[: space.n_sds]), expit(free[space.n_sds :])])
+
+    # At 0, and at the parameters where it starts, is the mode: only speed depends on it.
+    n, start = space.size, form.start[: space.size]
+    centre = np.asarray(moved(values(start, form.start[n:]))) + form.fixed["mean"]
+    assert_allclose(turned @ centre, engine.mode(hypers(start)).point, atol=2e-3)
+    found = []
+    for _ in range(4):
+        free, eps = start + rng.normal(0, 0.3, n), rng.standard_normal(len(form.start) - n)
+        point = np.asarray(moved(values(free, eps))) + form.fixed["mean"]
+        exact = float(engine.log_joint((point @ latents_of)[None], hypers(free))[0])
+        # Volume of eps: coordinates are R L'^-1 eps and a shift, R R' their prior covariance and L L' = 1 + R'HR.
+        away = linalg.inv(turned)
+        covariance = away @ linalg.inv(engine.prior(hypers(free))[0]) @ away.T
+        pulled = np.eye(len(covariance)) + form.fixed["information"] @ covariance
+        exact += 0.5 * (np.linalg.slogdet(covariance)[1] - np.linalg.slogdet(pulled)[1])
+        sd, phi = np.split(hypers(free), [space.n_sds])
+        exact += stats.halfnorm.logpdf(sd, scale=space.scale).sum()
+        exact += sum(float(prior.log_density(one)) for prior, one in zip(space.mixings, phi, strict=True))
+        found.append(float(log_density(values(free, eps))) - exact)
+
+    assert_allclose(found, found[0], rtol=1e-8, atol=1e-7)
 
 
 def test_words_tell_the_priors_of_the_cutpoints():
