@@ -24,6 +24,8 @@ type Floats = NDArray[np.float64]
 SCALE = ("disagree", "rather not", "rather", "agree")
 DESIGN = design("(1|district) + (1|age)", SCALE)
 N_INTERVIEWS = 150
+# Surveys that take no longer than to start processes for them.
+_FEW = 20
 
 
 def truth(rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -75,8 +77,12 @@ def survey(seed: int) -> tuple[dict[str, Floats], dict[str, Floats], float]:
 
 @cache
 def simulated(n_surveys: int) -> Simulated:
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
-        planted, drawn, trusted = zip(*processes.map(survey, range(n_surveys)), strict=True)
+    if n_surveys <= _FEW:
+        surveys = list(map(survey, range(n_surveys)))
+    else:
+        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
+            surveys = list(processes.map(survey, range(n_surveys)))
+    planted, drawn, trusted = zip(*surveys, strict=True)
     return Simulated(
         truth={name: np.concatenate([one[name] for one in planted]) for name in planted[0]},
         draws={name: np.stack([one[name] for one in drawn]) for name in drawn[0]},
