@@ -100,6 +100,7 @@ class ScoreRow(msgspec.Struct, frozen=True):
             "where raw shares are told), national_mean, predictors_alone, last_result or uniform_swing."
         ),
     ]
+    option: Annotated[str, Meta(description="The option whose share was compared.")]
     level: Level
     by: By
     derived: Annotated[

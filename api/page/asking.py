@@ -15,7 +15,8 @@ from api.district_payloads import BattlegroundPayload, ProfilePayload, SeatsPayl
 from api.district_profile import ProfileQuery, answer_profile, prepare_profile
 from api.errors import EstimateRefused
 from api.estimates import answer_means, answer_query
-from api.group_query import EstimateQuery, MeansQuery, load_release, prepare_means, prepare_query
+from api.group_query import EstimateQuery, MeansQuery, load_release, prepare_estimates, prepare_means, prepare_query
+from api.leading import LeadersPayload, LeadersQuery, answer_leaders
 from api.methods import MethodsQuery, answer_methods
 from api.methods_payloads import MethodsPayload
 from api.payloads import ReleasePayload
@@ -60,6 +61,14 @@ class Asking:
         if self.loaded.question.kind != "binary" and query.get("option") is None:
             query["option"] = self.loaded.question.options[0]
         return self._ask(EstimateQuery(**query), prepare_query, answer_query, EstimatesPayload)
+
+    def every_option(self, **query: Any) -> EstimatesPayload:
+        """Shares of all options of areas and groups, where there are several."""
+        return self._ask(EstimateQuery(**query), prepare_estimates, answer_query, EstimatesPayload)
+
+    def leaders(self, **query: Any) -> LeadersPayload:
+        """Which of several options leads in areas and groups."""
+        return self._ask(LeadersQuery(**query), prepare_estimates, answer_leaders, LeadersPayload)
 
     def means(self, **query: Any) -> MeansPayload:
         """Means of areas and groups."""

@@ -85,7 +85,10 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head
         ("pageSeats", "Seats", question_address(*place, "seats", **named)),
         ("pageRevision", "What changed", question_address(*place, "revision", **named)),
     )
-    tabs = [tab for tab in tabs if tab.name != "Trend" or asking.has_periods]
+    kind = loaded.question.kind
+    absent = {"Trend"} if not asking.has_periods or kind == "numeric" else set()
+    absent |= {"ordinal": {"Seats"}, "numeric": {"Seats", "What changed"}}.get(kind, set())
+    tabs = [tab for tab in tabs if tab.name not in absent]
     if reasons:
         tabs.append(Tab("Why believe it", reasons[0].address, is_here=is_reason))
     return Head(

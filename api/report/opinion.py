@@ -6,7 +6,8 @@ from api.charts import seats_chart, trend_chart
 from api.errors import EstimateRefused
 from api.page.asking import Asking
 from api.page.figures import drawn, groups_figure, map_figure, toplines_figure
-from api.page.question import answers_of, movement_of
+from api.page.movement import movement_of
+from api.page.question import answers_of
 from api.page.waves import wave_marks
 
 __all__ = ["opinion_of"]

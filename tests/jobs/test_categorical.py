@@ -12,6 +12,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from api.record_words import record_in_words
+from api.track_record import track_record
 from fixtures.survey_folder import WrittenSurvey
 from jobs import wave_life
 from jobs.backtest_tables import read_outcomes
@@ -396,6 +398,7 @@ def test_what_happened_is_scored_option_by_option(asked: WrittenSurvey, fitted: 
     work(fitted, fit=in_here)
     with fitted.store.read() as session:
         (record,) = scores.list_scores(session, "demo", "party")
+        told = track_record(session, "demo", "party", level=None)
     found = {(row["option"], row["method"], row["level"]): row for row in record.scores or ()}
 
     # Isles has a truth in two districts: too few for the nation, which follows from all of them.
@@ -403,6 +406,10 @@ def test_what_happened_is_scored_option_by_option(asked: WrittenSurvey, fitted: 
     assert [found[party, "mrp", "district"]["n_areas"] for party in PARTIES] == [7, 8, 8, 2]
     assert {option for option, method, level in found if (method, level) == ("mrp", "nation")} == {"Town", "Green"}
     assert found["Green", "mrp", "district"]["rmse"] < 0.08
+    assert {row.option for row in told.scores} == set(PARTIES)
+    squares = [found[party, "mrp", "district"]["rmse"] ** 2 for party in PARTIES]
+    (_, sentence) = record_in_words(told)
+    assert sentence.startswith(f"Release 1 was typically {100 * np.sqrt(np.mean(squares)):.1f} points off, ")
     assert {method for option, method, _ in found if option == "Green"} >= {"mrp", "national_mean", "predictors_alone"}
 
 
