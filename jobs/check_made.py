@@ -17,7 +17,7 @@ from mrp.checks.concerns import Concern, house_concerns, misfit_concerns, worst_
 from mrp.checks.left_out import CAUTION, MAX_K, estimate_scores, leave_cells_out
 from mrp.checks.margins import margins_of
 from mrp.checks.misfit import judge_margins
-from mrp.checks.of_means import predictive_of_means, size_in_unit
+from mrp.checks.of_means import SLOPE, predictive_of_means, size_in_unit
 from mrp.checks.of_options import predictive_of_options
 from mrp.checks.predictive import GroupCheck, MarginCheck, posterior_predictive
 from mrp.checks.prior_checks import prior_concerns, prior_conflicts, prior_predictive
@@ -100,8 +100,9 @@ def check_predictive(checked: CheckedRelease) -> Made:
     seen = [MarginCheck(one.margin, _told_groups(one.groups, told[one.margin.columns])) for one in found]
     misfits = judge_margins(seen, design, least=0)
     share = float(np.clip(next((g.predicted for one in found[:1] for g in one.groups), 0.5), 0.01, 0.99))
+    slope = share * (1 - share)
     names = dict(electorate.districts.select("code", "name").iter_rows())
-    concerns = (*misfit_concerns(misfits, design, names=names), *house_concerns(checked.latents, design, share=share))
+    concerns = (*misfit_concerns(misfits, design, names=names), *house_concerns(checked.latents, design, slope=slope))
     return told_misfits(misfits, told, rules=checked.rules), worst_first(concerns)
 
 
@@ -144,7 +145,9 @@ def _check_means(checked: CheckedRelease, design: NumericDesign) -> Made:
     content: Any = told_misfits(misfits, dict.fromkeys(large), rules=checked.rules)
     names = dict(checked.electorate.districts.select("code", "name").iter_rows())
     size = partial(size_in_unit, design=design)
-    return content, misfit_concerns(misfits, design.common, names=names, size=size)
+    concerns = misfit_concerns(misfits, design.common, names=names, size=size)
+    houses = house_concerns(checked.latents, design.common, slope=SLOPE, size=size)
+    return content, worst_first((*concerns, *houses))
 
 
 def check_left_out(checked: CheckedRelease) -> Made:

@@ -150,16 +150,20 @@ def _advice(columns: tuple[str, ...], levels: tuple[str, ...], design: Design) -
     return f"add (1|{':'.join(columns)}) to the model"
 
 
-def house_concerns(latents: LatentDraws, design: Design, *, share: float) -> tuple[Concern, ...]:
+def house_concerns(
+    latents: LatentDraws, design: Design, *, slope: float, size: Callable[[float], str] | None = None
+) -> tuple[Concern, ...]:
     """Name the pollsters and modes whose effects, which the model takes out of every estimate, are large.
 
     Parameters
     ----------
-    share
-        Share of the nation, which tells what an effect on the logit scale is in points.
+    slope
+        Share that an effect of one is worth: of a binary question about p (1 - p), with the share of the nation. Of
+        means see `mrp.checks.of_means`.
+    size
+        As for `misfit_concerns`.
     """
     found = []
-    slope = share * (1 - share)
     for effect, offset in zip(design.effects, design.offsets, strict=True):
         if not effect.nuisance:
             continue
@@ -170,8 +174,8 @@ def house_concerns(latents: LatentDraws, design: Design, *, share: float) -> tup
             sure = float(np.mean(np.sign(mean) * pull >= LARGE_HOUSE))
             if sure >= SURE:
                 sentence = (
-                    f"{_group((column,), (level,))} {_points(mean, _size)} than those of other {column}s of the same "
-                    "people; the model takes that out of its estimates."
+                    f"{_group((column,), (level,))} {_points(mean, size or _size)} than those of other {column}s "
+                    "of the same people; the model takes that out of its estimates."
                 )
                 found.append(
                     Concern(

@@ -30,11 +30,13 @@ from mrp.numeric.counts_check import require_columns, require_numbers
 from mrp.numeric.design import NumericDesign
 from mrp.numeric.merging import NUMBERS, are_weighted, mass_of
 
-__all__ = ["predictive_of_means", "size_in_unit"]
+__all__ = ["SLOPE", "predictive_of_means", "size_in_unit"]
 
 type Floats = NDArray[np.float64]
 
 _MOST_DRAWS, _SDS = 400, 2.0
+SLOPE = 1 / _SDS
+"""What an effect of one is worth in the unit of this module, for `mrp.checks.concerns.house_concerns`."""
 _REACH = 1.6448536269514722
 """Of a normal distribution's central interval of 90%, in its sds."""
 

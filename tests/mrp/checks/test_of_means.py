@@ -8,10 +8,10 @@ import pytest
 from numpy.testing import assert_allclose
 
 from mrp import Priors
-from mrp.checks.concerns import misfit_concerns
+from mrp.checks.concerns import house_concerns, misfit_concerns
 from mrp.checks.margins import Margin, margins_of
 from mrp.checks.misfit import judge_margins
-from mrp.checks.of_means import predictive_of_means, size_in_unit
+from mrp.checks.of_means import SLOPE, predictive_of_means, size_in_unit
 from mrp.errors import DrawsError
 from mrp.laplace.engine import LaplaceSettings
 from mrp.numeric import NumericFit, Unit, build_numeric_design, collapse_numeric, fit_numeric
@@ -72,9 +72,11 @@ def test_what_the_model_leaves_out_is_told_in_the_unit_of_the_question():
     assert first.severity == "grave"
     assert first.advice == "add (1|sex:age) to the model"
     assert "point" not in first.sentence
-    # Of four ages and two sexes an interaction of 30 leaves 30 (1 - 1/2)(1 - 1/4) = 11, more or less as told in steps.
     (told,) = (float(word) for word in first.sentence.split(" is ")[1].split()[:1])
-    assert 5 < told < 20
+    (worst, *_) = next(one.worst for one in misfits if set(one.check.margin.columns) == {"sex", "age"})
+    # Told in steps of a factor of the root of 2, so right within a fifth.
+    assert told == pytest.approx(abs(worst.difference) * 2 * fit.design.require_unit().scale, rel=0.25)
+    assert 3 < told < 20
 
 
 def test_a_size_has_two_digits_and_the_unit_of_the_question():
@@ -87,3 +89,22 @@ def test_draws_of_another_fit_are_refused():
     fit, counts = honest()
     with pytest.raises(DrawsError, match="not of the same fit"):
         predictive_of_means(fit.latents, build_numeric_design("sex", WORLD, Unit(0, 1)), WORLD, counts, [])
+
+
+def test_a_pollster_that_is_far_from_the_others_is_named_in_the_unit_of_the_question():
+    observed = {"pollster": ("Ask", "Bell", "Call")}
+    of = build_numeric_design("(1|district) + (1|age) + house(pollster)", WORLD, observed=observed)
+    interviews, rng = poll(design(), n=1500, seed=47).interviews, np.random.default_rng(3)
+    interviews = interviews.with_columns(pollster=pl.Series(rng.choice(list(observed["pollster"]), 1500)))
+    warmer = interviews.with_columns(pl.col("warmth") + 18 * (pl.col("pollster") == "Ask"))
+    counts = collapse_numeric(warmer, by=of.count_columns, answer="warmth")
+    fit = fit_numeric(of, WORLD, counts, Priors(), engine="laplace", seed=1, laplace=FEW)
+
+    size = partial(size_in_unit, design=fit.design)
+    first, *_ = house_concerns(fit.latents, fit.design.common, slope=SLOPE, size=size)
+
+    # Three pollsters sum to zero: 18 (1 - 1/3) = 12.
+    assert (first.columns, first.levels) == (("pollster",), ("Ask",))
+    told = float(first.sentence.split("interviews are ")[1].split()[0])
+    assert told == pytest.approx(12, abs=4)
+    assert "higher than those of other pollsters" in first.sentence
