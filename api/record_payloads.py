@@ -177,7 +177,9 @@ class TrackRecordPayload(msgspec.Struct, frozen=True):
     survey: SurveyId
     question: QuestionId
     text: Annotated[str, Meta(description="The question as it is asked.")]
-    option: Annotated[str, Meta(description="The option whose share is compared.")]
+    option: Annotated[
+        str | None, Meta(description="The option whose share is compared; null where answers are numbers.")
+    ]
     results: Annotated[list[KnownResultPayload], Meta(description="The results that hold, the latest day first.")]
     scores: Annotated[
         list[ScoreRow],

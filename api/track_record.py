@@ -88,7 +88,7 @@ def track_record(session: Session, survey_id: str, question_id: str, *, level: s
         survey=survey_id,
         question=question_id,
         text=question.text,
-        option=question.options[0],
+        option=next(iter(question.options), None),
         results=[result_payload(one) for one in results],
         scores=[_score_row(*one, first=question.options[0]) for one in scored],
         calibration=[row for of, some in scopes for row in _calibration(of, some)],
