@@ -24,7 +24,7 @@ composition                distance of the sample from the frame, per demographi
                            (0.4): half the sum of the differences of shares
 drift                      the same from the pollster's own earlier waves (0.25)
 surprise                   chance that answers are so far from what the current release predicts, or farther (0.001):
-                           see ``mrp.surprise``; below it the wave waits. Of all questions but numeric ones
+                           see ``mrp.surprise``; below it the wave waits
 house_sd, error_sd         how polls err beside sampling, standard deviations on the scale of the logit (0.08, 0.12)
 =========================  ======================================================================================
 
