@@ -117,7 +117,7 @@ backtest.fieldwork_start     dates of the fieldwork, for interviews without date
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -391,4 +391,8 @@ def declaration_to_json(declaration: SurveyDeclaration) -> bytes:
 
 def declaration_from_json(content: bytes) -> SurveyDeclaration:
     """Read what ``declaration_to_json`` wrote."""
-    return msgspec.json.decode(content, type=SurveyDeclaration)
+    return _READER.decode(content)
+
+
+# What a type says of itself is looked up once, here: a process crashed in which two threads did so at the same moment.
+_READER: Final = msgspec.json.Decoder(SurveyDeclaration)

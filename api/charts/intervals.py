@@ -1,6 +1,7 @@
 """Shares with their intervals, one row each: toplines, groups, districts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from api.answer_payloads import EstimatesPayload, GroupsHead, IntervalEnds
@@ -8,7 +9,7 @@ from api.charts.chart import Chart, Link, draw_chart, name_of, percent
 from api.charts.layout import Dot, Key, Row, row_spec
 from api.charts.measures import Estimate, estimate_name, is_of_means, measure_of, scale_of, value_of, written
 from api.charts.scales import share_scale
-from api.charts.theme import variable
+from api.charts.theme import SERIES, SHAPES, variable
 
 __all__ = ["interval_chart", "toplines_chart"]
 
@@ -91,6 +92,8 @@ def toplines_chart(payloads: Sequence[EstimatesPayload], *, title: str | None = 
     """
     answered = [(payload, payload.estimates[0]) for payload in payloads if payload.estimates]
     rows = [_row(row, row.option, None) for _, row in answered]
+    if len(payloads) > 2:
+        rows = [_coloured(row, place) for place, row in enumerate(rows)]
     ends = [end for _, row in answered for end in (row.low, row.high)]
     interval = payloads[0].interval if payloads else 0.9
     spec = row_spec(rows, share_scale([0.0, *ends]), axis_title=f"Share, {percent(interval)} intervals")
@@ -108,6 +111,13 @@ def _row(row: Estimate, name: str, href: str | None) -> Row:
         value_of(row), outer.low, outer.high, None if inner is None else (inner.low, inner.high), is_hollow=is_alone
     )
     return Row(label=name, dots=(dot,), name=spoken, text=written(row), href=href)
+
+
+def _coloured(row: Row, place: int) -> Row:
+    """In the colour that its option has on maps and over time."""
+    colour = SERIES[place] if place < len(SERIES) else variable("muted")
+    dots = tuple(replace(dot, colour=colour, shape=SHAPES[place % len(SHAPES)]) for dot in row.dots)
+    return replace(row, dots=dots)
 
 
 def _spans(row: Estimate) -> tuple[IntervalEnds, IntervalEnds | None]:

@@ -6,8 +6,9 @@ import pytest
 
 from api.charts.measures import number
 from api.page.asking import ask_release
-from api.page.words import chance, ends, percent
-from api.report import make_report
+from api.page.words import chance, ends, percent, points
+from api.report import make_report, trust
+from tests.api.drawn_fit import weekly_parties
 from tests.api.kinds import PARTIES
 from tests.api.page.test_pages import words
 from tests.api.world import SURVEY, World
@@ -127,10 +128,27 @@ def test_the_first_page_tells_of_every_kind(kinds: World):
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_the_report_tells_of_every_kind(kinds: World, question: str):
+def test_the_report_tells_of_every_kind(kinds: World, question: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(trust, "figure_kinds", lambda *_: [])  # pictures of fits take seconds, and are tested elsewhere
     text = make_report(ask_release(kinds.services, SURVEY, question, None))
 
     assert ("Shares of all options by district" in text) == (question != "minutes")
     assert ("Mean, minutes" in text) == (question == "minutes")
     assert ("Districts won" in text) == (question == "party")
     assert "<script" not in text
+
+
+def test_over_time_every_option_has_a_line_and_its_change(world: World):
+    weekly_parties(world)
+
+    shown = page(world, "party", "/trend")
+    said = words(shown)
+    for option in PARTIES:
+        for point in asked(world, "party", "trend", option=option)["points"]:
+            assert f"{percent(point['share'])} {ends(point['low'], point['high'])}" in said
+    assert "Options over time" in shown.text
+    assert "Town: over time" in page(world, "party", "/trend?option=Town").text
+    first = words(page(world, "party"))
+    for option in PARTIES:
+        (row,) = asked(world, "party", "change", option=option)["changes"]
+        assert f"“{option}”: {points(row['difference'])} , {row['words']}" in first
