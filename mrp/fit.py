@@ -2,19 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from mrp.counts import design_effect
 from mrp.design import Design
-from mrp.diagnostics import diagnose
 from mrp.dispersion import Dispersion, needs_nuts, require_dispersion
 from mrp.electorate import Electorate
 from mrp.evidence import Evidence, evidence_of
 from mrp.grouping import Grouping
 from mrp.hyper import hyper_space
-from mrp.judged import Engine, Engines, fit_and_judge, require_engine
+from mrp.judged import Engine, Engines, JudgedFit, fit_and_judge, require_engine
 from mrp.laplace.engine import LaplaceSettings, fit_laplace
 from mrp.latents import LatentDraws, from_datatree
 from mrp.numbers import require_seed
@@ -24,29 +23,16 @@ from mrp.poststratification import AreaDraws, area_draws_many
 from mrp.priors import Priors, require_priors
 from mrp.progress import Progress
 from mrp.size import require_size, too_large
-from mrp.verdict import FitVerdict, Problem
 
 if TYPE_CHECKING:
-    from xarray import DataTree
+    pass
 
 __all__ = ["Engine", "FittedModel", "default_estimates", "fit_model"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class FittedModel:
+class FittedModel(JudgedFit[Design]):
     """A fit with everything that decides on its publication."""
-
-    design: Design
-    priors: Priors
-    tree: "DataTree"
-    latents: LatentDraws
-    verdict: FitVerdict
-    engine: Engine
-    """The engine that made it: "nuts" if the Laplace engine was asked for and did not pass."""
-    escalated: tuple[Problem, ...] = ()
-    """Why the Laplace engine did not pass; empty if it did or was not asked."""
-    design_effect: float = 1.0
-    """What weights in the likelihood cost, see `mrp.counts`; 1 without weights."""
 
     def __repr__(self) -> str:
         """What was fitted and whether it passed, in words; the draws are in ``tree`` and ``latents``."""
@@ -67,11 +53,6 @@ class FittedModel:
     def evidence(self) -> Evidence:
         """What is kept beside the latents, for whoever checks the fit."""
         return evidence_of(self.tree, self.design, hyper_space(self.design, self.priors))
-
-    def diagnostics(self) -> dict[str, Any]:
-        """As `mrp.diagnostics.diagnose`, with the reasons for an escalation and the design effect."""
-        told = {"escalated": [problem.message for problem in self.escalated], "design_effect": self.design_effect}
-        return diagnose(self.tree) | told
 
 
 def fit_model(

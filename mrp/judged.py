@@ -6,17 +6,19 @@ sampled with NUTS, and the fit says that it was and why. Nothing is published on
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from mrp.diagnostics import diagnose
 from mrp.errors import SamplingError
 from mrp.latents import LatentDraws
 from mrp.poststratification import AreaDraws
+from mrp.priors import Priors
 from mrp.verdict import FitVerdict, Problem, judge_laplace, judge_nuts
 
 if TYPE_CHECKING:
     from xarray import DataTree
 
-__all__ = ["Engine", "Engines", "Judged", "fit_and_judge", "require_engine"]
+__all__ = ["Engine", "Engines", "Judged", "JudgedFit", "fit_and_judge", "require_engine"]
 
 type Engine = Literal["laplace", "nuts"]
 
@@ -47,6 +49,28 @@ class Judged:
     """The engine that made them: "nuts" if the Laplace engine was asked for and did not pass."""
     escalated: tuple[Problem, ...] = ()
     """Why the Laplace engine did not pass; empty if it did or was not asked."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class JudgedFit[D]:
+    """A fit with everything that decides on its publication; of each kind of question by its design ``D``."""
+
+    design: D
+    priors: Priors
+    tree: "DataTree"
+    latents: LatentDraws
+    verdict: FitVerdict
+    engine: Engine
+    """The engine that made it: "nuts" if the Laplace engine was asked for and did not pass."""
+    escalated: tuple[Problem, ...] = ()
+    """Why the Laplace engine did not pass; empty if it did or was not asked."""
+    design_effect: float = 1.0
+    """What weights in the likelihood cost, see `mrp.counts`; 1 without weights."""
+
+    def diagnostics(self) -> dict[str, Any]:
+        """As `mrp.diagnostics.diagnose`, with the reasons for an escalation and the design effect."""
+        told = {"escalated": [problem.message for problem in self.escalated], "design_effect": self.design_effect}
+        return diagnose(self.tree) | told
 
 
 def require_engine(engine: str) -> None:

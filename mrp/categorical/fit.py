@@ -17,13 +17,12 @@ from mrp.categorical.model import require_categorical_priors
 from mrp.categorical.nuts import sample_categorical_nuts
 from mrp.categorical.posterior import LINK, categorical_dataset, categorical_latents
 from mrp.categorical.poststratification import OptionDraws, option_draws, option_draws_many
-from mrp.diagnostics import diagnose
 from mrp.dispersion import Dispersion, needs_nuts, require_dispersion
 from mrp.electorate import Electorate
 from mrp.errors import SamplingError
 from mrp.evidence import Evidence, evidence_of
 from mrp.grouping import Grouping
-from mrp.judged import Engine, Engines, fit_and_judge, require_engine
+from mrp.judged import Engine, Engines, JudgedFit, fit_and_judge, require_engine
 from mrp.laplace.elimination import choose_elimination
 from mrp.laplace.engine import LaplaceSettings, laplace_tree
 from mrp.latents import LatentDraws
@@ -32,7 +31,7 @@ from mrp.nuts import NutsSettings
 from mrp.parity import term_parity
 from mrp.priors import Priors
 from mrp.progress import Progress, Reporter
-from mrp.verdict import FitVerdict, Problem
+from mrp.verdict import Problem
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -51,29 +50,14 @@ those that it does not eliminate in blocks (`mrp.laplace.elimination`)."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class CategoricalFit:
-    """A fit with everything that decides on its publication; see `mrp.fit.FittedModel`."""
-
-    design: CategoricalDesign
-    priors: Priors
-    tree: "DataTree"
-    latents: LatentDraws
-    verdict: FitVerdict
-    engine: Engine
-    escalated: tuple[Problem, ...] = ()
-    design_effect: float = 1.0
-    """What weights in the likelihood cost, see `mrp.counts`; 1 without weights."""
+class CategoricalFit(JudgedFit[CategoricalDesign]):
+    """A fit with everything that decides on its publication; see `mrp.judged.JudgedFit`."""
 
     @property
     def evidence(self) -> Evidence:
         """What is kept beside the latents, for whoever checks the fit."""
         found = evidence_of(self.tree, self.design.common, option_space(self.design, self.priors))
         return replace(found, names=option_hyper_names(self.design))
-
-    def diagnostics(self) -> dict[str, Any]:
-        """As `mrp.diagnostics.diagnose`, with the reasons for an escalation and the design effect."""
-        told = {"escalated": [problem.message for problem in self.escalated], "design_effect": self.design_effect}
-        return diagnose(self.tree) | told
 
 
 def fit_categorical(

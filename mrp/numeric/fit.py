@@ -3,17 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from mrp.diagnostics import diagnose
 from mrp.electorate import Electorate
 from mrp.evidence import Evidence
 from mrp.grouping import Grouping
-from mrp.judged import Engine, Engines, fit_and_judge, require_engine
+from mrp.judged import Engine, Engines, JudgedFit, fit_and_judge, require_engine
 from mrp.laplace.engine import LaplaceSettings, laplace_tree
 from mrp.latents import LatentDraws
 from mrp.numbers import require_seed
@@ -31,7 +30,7 @@ from mrp.poststratification import AreaDraws
 from mrp.priors import Priors
 from mrp.progress import Progress, Reporter
 from mrp.size import require_size
-from mrp.verdict import FitVerdict, Problem
+from mrp.verdict import Problem
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -43,29 +42,13 @@ MOST_COORDINATES = 3000
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class NumericFit:
-    """A fit with everything that decides on its publication; see `mrp.fit.FittedModel`."""
-
-    design: NumericDesign
-    """With the unit that it was fitted in."""
-    priors: Priors
-    tree: "DataTree"
-    latents: LatentDraws
-    verdict: FitVerdict
-    engine: Engine
-    escalated: tuple[Problem, ...] = ()
-    design_effect: float = 1.0
-    """What weights in the likelihood cost, see `mrp.numeric.counts`; 1 without weights."""
+class NumericFit(JudgedFit[NumericDesign]):
+    """A fit with everything that decides on its publication; its design has the unit that it was fitted in."""
 
     @property
     def evidence(self) -> Evidence:
         """What is kept beside the latents, for whoever checks the fit."""
         return numeric_evidence(self.tree, self.design, self.priors)
-
-    def diagnostics(self) -> dict[str, Any]:
-        """As `mrp.diagnostics.diagnose`, with the reasons for an escalation and the design effect."""
-        told = {"escalated": [problem.message for problem in self.escalated], "design_effect": self.design_effect}
-        return diagnose(self.tree) | told
 
 
 def fit_numeric(

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from mrp.aliasing import data_warnings
 from mrp.categorical.poststratification import OptionDraws
-from mrp.diagnostics import diagnose
 from mrp.electorate import Electorate
 from mrp.errors import SamplingError
 from mrp.evidence import Evidence, evidence_of
 from mrp.grouping import Grouping
 from mrp.hyper import hyper_space
-from mrp.judged import Engine, Engines, fit_and_judge, require_engine
+from mrp.judged import Engine, Engines, JudgedFit, fit_and_judge, require_engine
 from mrp.laplace.engine import LaplaceSettings, laplace_tree
 from mrp.latents import LatentDraws
 from mrp.numbers import require_seed
@@ -30,7 +29,7 @@ from mrp.ordinal.poststratification import ordinal_draws, ordinal_draws_many
 from mrp.parity import term_parity
 from mrp.priors import Priors, require_priors
 from mrp.progress import Progress, Reporter
-from mrp.verdict import FitVerdict, Problem
+from mrp.verdict import Problem
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -42,28 +41,13 @@ MOST_COORDINATES = 3000
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class OrdinalFit:
-    """A fit with everything that decides on its publication; see `mrp.fit.FittedModel`."""
-
-    design: OrdinalDesign
-    priors: Priors
-    tree: "DataTree"
-    latents: LatentDraws
-    verdict: FitVerdict
-    engine: Engine
-    escalated: tuple[Problem, ...] = ()
-    design_effect: float = 1.0
-    """What weights in the likelihood cost, see `mrp.counts`; 1 without weights."""
+class OrdinalFit(JudgedFit[OrdinalDesign]):
+    """A fit with everything that decides on its publication; see `mrp.judged.JudgedFit`."""
 
     @property
     def evidence(self) -> Evidence:
         """What is kept beside the latents, for whoever checks the fit."""
         return evidence_of(self.tree, self.design.common, hyper_space(self.design.common, self.priors))
-
-    def diagnostics(self) -> dict[str, Any]:
-        """As `mrp.diagnostics.diagnose`, with the reasons for an escalation and the design effect."""
-        told = {"escalated": [problem.message for problem in self.escalated], "design_effect": self.design_effect}
-        return diagnose(self.tree) | told
 
 
 def fit_ordinal(
