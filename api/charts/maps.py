@@ -22,6 +22,10 @@ LARGEST_TILE = 44.0
 GAP = 2.0
 NUMBERED = 20.0
 """Tiles as large as this have their share written on them, px."""
+SHORT_NUMBER = 3
+"""Characters that always fit; longer numbers, as means are, get smaller letters, or none below `SMALLEST` px."""
+CHARACTER, SMALLEST = 0.62, 9.0
+"""Width of a digit as a part of the size of letters."""
 HEADING = 24.0
 SHORTEST, TALLEST = 160.0, 560.0
 """Of a map of shapes, px."""
@@ -129,7 +133,11 @@ def _tiles(places: Tiles, marks: Mapping[str, dict[str, Any]]) -> tuple[list[dic
         {"x": 0, "y": y * size + HEADING * number + HEADING - 8, "text": text}
         for number, (y, text) in enumerate(places.headings)
     ]
-    numbers = [mark for mark in placed if mark["text"]] if size >= NUMBERED else []
+    longest = max((len(mark["text"]) for mark in placed), default=0)
+    font_size = min(FONT_SIZE, size * 0.48)
+    if longest > SHORT_NUMBER:
+        font_size = min(font_size, (size - 2 * GAP) / (CHARACTER * longest))
+    numbers = [mark for mark in placed if mark["text"]] if size >= NUMBERED and font_size >= SMALLEST else []
     layers = [
         text_layer("headings", headings, weight="bold"),
         *(
@@ -142,7 +150,7 @@ def _tiles(places: Tiles, marks: Mapping[str, dict[str, Any]]) -> tuple[list[dic
             "mark": {
                 "type": "text",
                 "baseline": "middle",
-                "fontSize": round(min(FONT_SIZE, size * 0.48), 1),
+                "fontSize": round(font_size, 1),
                 "fontWeight": "bold",
             },
             "encoding": {

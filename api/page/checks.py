@@ -89,6 +89,7 @@ def _checks(asking: Asking, principal: Principal, told: ChecksPayload) -> Shown:
         "checks.html",
         head=head,
         told=told,
+        is_numeric=asking.loaded.question.kind == "numeric",
         checks=[
             (
                 NAMES.get(one.kind, one.kind.replace("-", " ").capitalize()),

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from numpy.testing import assert_allclose
 
 from api.cli import cli
+from api.page.asking import ask_release
 from mrp.grouping import Grouping
 from mrp.outcomes import draws_many
 from tests.api.kinds import AGREE, PARTIES, SCORES
@@ -187,3 +188,23 @@ def test_the_command_line_gives_the_same_means_and_shares(kinds: World):
         table = CliRunner().invoke(cli, asked, env=place).output
         assert "North" in table
         assert all(option in table for option in (PARTIES if question == "party" else ()))
+
+
+@pytest.mark.parametrize(("question", "options"), [("party", PARTIES), ("agree", AGREE)])
+def test_what_leads_on_a_map_is_what_leads_in_most_draws(kinds: World, question: str, options: tuple[str, ...]):
+    found = ask_release(kinds.services, SURVEY, question, None).leaders(level="district").leaders
+
+    drawn = stored(kinds, question, "district")
+    assert [row.area for row in found] == list(DISTRICTS)
+    for column, row in enumerate(found):
+        wins = dict.fromkeys(options, 0.0)
+        n_draws = len(drawn[options[0]])
+        for draw in range(n_draws):
+            shares = {option: drawn[option][draw, column] for option in options}
+            best = [option for option, share in shares.items() if share == max(shares.values())]
+            for option in best:
+                wins[option] += 1 / len(best) / n_draws
+        first, second = sorted(options, key=lambda option: -wins[option])[:2]
+        assert (row.option, row.second) == (first, second)
+        assert row.p_leads == pytest.approx(wins[first])
+        assert row.share == pytest.approx(drawn[first][:, column].mean())

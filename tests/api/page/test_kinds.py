@@ -8,6 +8,8 @@ from api.charts.measures import number
 from api.page.asking import ask_release
 from api.page.words import chance, ends, percent, points
 from api.report import make_report, trust
+from polling.store import releases
+from polling.store.checks import add_check
 from tests.api.drawn_fit import weekly_parties
 from tests.api.kinds import PARTIES
 from tests.api.page.test_pages import words
@@ -136,6 +138,28 @@ def test_the_report_tells_of_every_kind(kinds: World, question: str, monkeypatch
     assert ("Mean, minutes" in text) == (question == "minutes")
     assert ("Districts won" in text) == (question == "party")
     assert "<script" not in text
+
+
+def test_checks_are_told_option_by_option_and_of_means_only_whether_they_fit(kinds: World):
+    group = {"levels": ["old"], "n_interviews": 120, "observed": 0.7, "predicted": 0.5, "low": 0.4, "high": 0.6}
+    group |= {"residual": 3.0, "off": True}
+    told = {
+        "party": {"option": "Town", "columns": ["age"], "found": "misfit", "groups": [group]},
+        "minutes": {"columns": ["age"], "found": "misfit", "groups": []},
+    }
+    said = {}
+    for question, margin in told.items():
+        with kinds.store.write() as session:
+            release = releases.current_release(session, SURVEY, question)
+            assert release is not None
+            content = {"interval": 0.9, "margins": [margin]}
+            add_check(session, release, kind="posterior-predictive", content=content, concerns=[], now=kinds.now)
+        said[question] = words(kinds.page(f"/surveys/{SURVEY}/releases/{release.id}/checks"))
+
+    assert "Town, age: does not fit" in said["party"]
+    assert "old off 120 70% 50% 40 to 60%" in said["party"]
+    assert "Means of groups are not told" in said["minutes"]
+    assert "Its groups are not told one by one" in said["minutes"]
 
 
 def test_over_time_every_option_has_a_line_and_its_change(world: World):
