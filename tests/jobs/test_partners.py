@@ -50,7 +50,9 @@ def with_labels(written: WrittenSurvey, folder: Path, *, model: str = MODEL, per
     shutil.copytree(written.path, folder)
     toml = folder / "survey.toml"
     text = re.sub(r'(?m)^model = ".*"$', f'model = "{model}"', toml.read_text())
-    toml.write_text(re.sub(r'(?m)^period = ".*"$', f'period = "{period}"', text))
+    text = re.sub(r'(?m)^period = ".*"$', f'period = "{period}"', text)
+    # Fits that take no time predict nothing.
+    toml.write_text(f"{text}\n[quality]\nsurprise = false\n")
     return replace(written, path=folder)
 
 
