@@ -21,7 +21,7 @@ import polars as pl
 from sqlalchemy.orm import Session
 
 from jobs.check_ask import CHECK, kinds
-from jobs.check_made import CHECKS, CheckedRelease, Made, not_made
+from jobs.check_made import CHECKS, CheckedRelease, Made, not_alone, not_made
 from jobs.check_refits import REFIT_CHECKS, Refits
 from jobs.confirm_ask import CONFIRM
 from jobs.counted_parts import CountedParts
@@ -43,6 +43,7 @@ from polling.errors import LeaseLost, PollingError, ReleaseNotFound
 from polling.secrets import SecretsFile
 from polling.store import checks, fits, job_events, queue, releases, surveys
 from polling.store.engine import Store
+from polling.store.fit_inputs import partners_noted
 from polling.store.records import Claim, ReleaseRecord
 
 __all__ = ["check", "prepare_check", "request_of"]
@@ -107,7 +108,7 @@ def check(
         refits = Refits(request, fit_once, settings, ends=time.monotonic() + settings.check_budget_s)
         for kind in again:
             if kind in REFIT_CHECKS:
-                found = not_made(checked) or REFIT_CHECKS[kind](checked, refits)
+                found = not_made(checked) or not_alone(checked) or REFIT_CHECKS[kind](checked, refits)
                 with store.write() as session:
                     _keep(session, checked.release, {kind: found}, now=clock())
                     queue.heartbeat(session, claim, now=clock(), lease=settings.lease)
@@ -154,10 +155,15 @@ def prepare_check(
     survey = surveys.get_survey(session, survey_id, release.survey_version)
     stored = pl.read_parquet(io.BytesIO(fits.load_counts(session, release.fit_id)))
     declaration = survey.bundle.declaration
-    finer = None
+    finer, partners = None, tuple(partners_noted(fits.get_fit(session, release.fit_id).inputs))
     try:
         counted = count_interviews(
-            session, declaration, declaration.question(question_id), memory=memory, also=("period", "pollster")
+            session,
+            declaration,
+            declaration.question(question_id),
+            memory=memory,
+            also=("period", "pollster"),
+            beside=partners,
         )
         finer, _ = without_astray(counted.counts, declaration.question(question_id), electorate_of(survey.bundle))
     except (FitImpossible, PollingError) as error:  # waves that were fitted are gone, or do not fit the codebook now
@@ -174,6 +180,9 @@ def prepare_check(
         counts=finer if finer is not None and _are_same(finer, stored) else stored,
         stored=tuple(stored.columns),
         seed=fits.get_fit(session, release.fit_id).seed,
+        partners=tuple(
+            name for name, of in partners_noted(fits.get_fit(session, release.fit_id).inputs).items() if of is not None
+        ),
         rules=DisclosureRules(settings.min_people, settings.min_interviews),
         key=SecretsFile(settings.secrets_file).disclosure_key(),
     )

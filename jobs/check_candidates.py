@@ -44,7 +44,7 @@ def compare_candidates(
     ReleaseNotFound, DrawsNotFound
         If nothing is served, or its draws or counts are not kept any more.
     ReleaseRefused
-        If the question is not binary.
+        If the question is not binary, or was fitted together with others.
     FitImpossible
         If a formula does not fit the survey.
     """
@@ -53,6 +53,9 @@ def compare_candidates(
         if not isinstance(checked.fitted, Design):
             number = checked.release.number
             raise ReleaseRefused(number, "models are compared of binary questions, this one has several shares.")
+        if checked.partners:
+            number, names = checked.release.number, ", ".join(checked.partners)
+            raise ReleaseRefused(number, f"models are compared of one question, this one was fitted with {names}.")
         request = request_of(session, settings, checked)
         bundle = surveys.get_survey(session, survey_id, checked.release.survey_version).bundle
     question = bundle.declaration.question(question_id)

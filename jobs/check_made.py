@@ -34,7 +34,7 @@ from polling.disclosure import DisclosureRules
 from polling.store.columns import Json
 from polling.store.records import ReleaseRecord
 
-__all__ = ["CHECKS", "CheckedRelease", "Made", "not_made"]
+__all__ = ["CHECKS", "CheckedRelease", "Made", "not_alone", "not_made"]
 
 type Made = tuple[dict[str, Json], tuple[Concern, ...]]
 """What may be told of a check, and what is wrong, the worst first."""
@@ -61,6 +61,8 @@ class CheckedRelease:
     rules: DisclosureRules
     key: bytes
     """The installation's disclosure key."""
+    partners: tuple[str, ...] = ()
+    """Questions that were fitted together with this one."""
 
     @property
     def design(self) -> Design:
@@ -219,6 +221,14 @@ def not_made(checked: CheckedRelease) -> Made | None:
     if isinstance(checked.fitted, Design):
         return None
     return {"skipped": "This check is made of questions with one share only."}, ()
+
+
+def not_alone(checked: CheckedRelease) -> Made | None:
+    """What is kept of a check that fits again, if the release is of a joint fit: nothing is compared with it fairly."""
+    if not checked.partners:
+        return None
+    names = ", ".join(checked.partners)
+    return {"skipped": f"This check fits the question by itself, and the release was fitted together with {names}."}, ()
 
 
 def _told_groups(groups: tuple[GroupCheck, ...], told: Told) -> tuple[GroupCheck, ...]:

@@ -27,6 +27,7 @@ from jobs.fit_request import FitProgress, FitRequest, FitResult
 from jobs.giving_way import PAUSE, GivingWay
 from jobs.heartbeat import beating
 from jobs.outcomes import outcome_of
+from jobs.partners import partners_fitted
 from jobs.refit import electorate_of, laplace_settings, nuts_settings
 from jobs.settings import Settings
 from mrp.errors import MrpError
@@ -119,6 +120,8 @@ def prepare_confirmation(
         If nothing is served.
     DrawsNotFound
         If its draws or counts are not kept any more.
+    FitImpossible
+        If it was fitted together with questions whose interviews are not those of the fit any more.
     """
     release = releases.current_release(session, survey_id, question_id)
     if release is None:
@@ -139,6 +142,8 @@ def prepare_confirmation(
         laplace=laplace_settings(settings),
         electorate=electorate_of(survey.bundle),
         counts=pl.read_parquet(io.BytesIO(fits.load_counts(session, fit.id))),
+        question=question_id,
+        partners=partners_fitted(session, survey.bundle.declaration, question, fit),
     )
     return PreparedConfirmation(
         request=request,

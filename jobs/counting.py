@@ -8,7 +8,7 @@ moment they are the counts "as known on" it. They are the sum of the counts of t
 
 import hashlib
 import json
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -66,6 +66,7 @@ def count_interviews(
     only: Collection[str] | None = None,
     memory: CountedParts | None = None,
     also: tuple[str, ...] = (),
+    beside: Collection[str] = (),
 ) -> CountedInterviews:
     """Count the interviews of every wave that is counted, or was at a moment.
 
@@ -76,6 +77,8 @@ def count_interviews(
     also
         Of "period" and "pollster" those to count by although the formula does not read them. What was counted with
         other columns is of no use to ``memory``.
+    beside
+        Ids of questions that are fitted with this one: periods that are waves are numbered among theirs too.
     memory
         Of an earlier count: parts that are as they were are not counted again.
 
@@ -90,8 +93,8 @@ def count_interviews(
     if not used:
         raise FitImpossible("no-interviews", f"No stored wave answers question {question.id}. Push one that does.")
     counted = {part.wave.id: part.wave for part in used}
-    in_time = sorted(counted.values(), key=lambda wave: (wave.fieldwork_end or wave.received_at.date(), wave.reference))
-    place = {wave.id: number for number, wave in enumerate(in_time, start=1)}
+    in_time = _in_time(counted.values())
+    place = _numbers(session, declaration, counted, beside, at=at)
     if only is not None:
         used = [part for part in used if part.wave.id in only]
         counted = {part.wave.id: part.wave for part in used}
@@ -122,6 +125,26 @@ def _in_window(loaded: list[CountedPart], window_days: int | None) -> tuple[list
         return loaded, last
     first = last - timedelta(days=window_days - 1)
     return [part for part in loaded if (part.wave.fieldwork_end or last) >= first], last
+
+
+def _in_time(those: Iterable[WaveRecord]) -> list[WaveRecord]:
+    return sorted(those, key=lambda wave: (wave.fieldwork_end or wave.received_at.date(), wave.reference))
+
+
+def _numbers(
+    session: Session,
+    declaration: SurveyDeclaration,
+    counted: Mapping[str, WaveRecord],
+    beside: Collection[str],
+    *,
+    at: datetime | None,
+) -> dict[str, int]:
+    """The number of each wave in time, by its id: among those of a question, and of others that have the same waves."""
+    among = dict(counted)
+    for question_id in beside if declaration.time.period == "wave" else ():
+        loaded = waves.load_parts(session, declaration.id, at=at, question_id=question_id)
+        among |= {part.wave.id: part.wave for part in _in_window(loaded, declaration.time.window_days)[0]}
+    return {wave.id: number for number, wave in enumerate(_in_time(among.values()), start=1)}
 
 
 def _inputs(parts: list[CountedPart]) -> tuple[dict[str, Any], ...]:

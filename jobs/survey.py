@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from jobs import ledger
 from jobs.erasure import replay_journal
 from jobs.outcomes import outcome_of
+from jobs.partners import label_problems
 from jobs.refit import electorate_of
 from jobs.restate import ask_refit, tell_asked
 from jobs.settings import Settings
@@ -105,6 +106,8 @@ def formula_problems(question: Question, bundle: SurveyBundle) -> tuple[str, ...
     try:
         outcome, electorate = outcome_of(question), electorate_of(bundle)
         if problems := outcome.check(question.model, electorate):
+            return problems
+        if problems := label_problems(question, bundle.declaration.questions, electorate):
             return problems
         # Waves bring the real periods and pollsters; two of each are enough to try the formula.
         design = outcome.build(question.model, electorate, observed=dict.fromkeys(OBSERVED, ("1", "2")))

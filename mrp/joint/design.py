@@ -10,7 +10,7 @@ The latents of a joint design are those of its questions, one after the other: w
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -146,6 +146,7 @@ def build_joint_design(
     *,
     observed: Mapping[str, Sequence[str]] | None = None,
     period: str | None = None,
+    alone: Collection[str] = (),
 ) -> JointDesign:
     """Code every term of several formulas for an electorate.
 
@@ -161,6 +162,9 @@ def build_joint_design(
         not asked is a gap of it.
     period
         The period to predict. Default: the last one with interviews on any question.
+    alone
+        Labels that one question may have alone, where the others that have them are not in the fit. The term is then
+        fitted as if it had none.
 
     Raises
     ------
@@ -172,7 +176,7 @@ def build_joint_design(
         If there is no such period.
     """
     written = "; ".join(f"{question}: {formula}" for question, formula in formulas.items())
-    if problems := (*_question_problems(formulas), *_formula_problems(formulas, electorate, observed or {})):
+    if problems := (*_question_problems(formulas), *_formula_problems(formulas, electorate, observed or {}, alone)):
         raise FormulaError(written, problems)
     designs = {question: build_design(formula, electorate, observed=observed) for question, formula in formulas.items()}
     if problems := _map_problems(designs):
@@ -193,7 +197,7 @@ def _question_problems(formulas: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _formula_problems(
-    formulas: Mapping[str, str], electorate: Electorate, observed: Mapping[str, Sequence[str]]
+    formulas: Mapping[str, str], electorate: Electorate, observed: Mapping[str, Sequence[str]], alone: Collection[str]
 ) -> tuple[str, ...]:
     """What is wrong with each formula, then with what they share."""
     found = [
@@ -216,7 +220,7 @@ def _formula_problems(
                 f"the label {label} has different groupings, {term} in {first} and {its} in {other}; "
                 "give each grouping a label of its own, and write its factors in one order"
             )
-        elif not others:
+        elif not others and label not in alone:
             found.append(
                 f"the label {label} is in {first} alone, so that {term} is correlated with nothing; write "
                 f"{replace(term, label='')}, or {term} in another question as well"
