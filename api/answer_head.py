@@ -14,7 +14,7 @@ from polling.store.records import ReleaseRecord
 __all__ = ["groups_head", "release_head", "release_reference"]
 
 
-def release_head(served: Served, loaded: LoadedRelease, *, option: str, interval: float) -> dict[str, Any]:
+def release_head(served: Served, loaded: LoadedRelease, *, option: str | None, interval: float) -> dict[str, Any]:
     """The fields of `api.answer_payloads.AnswerHead`."""
     release = served.release
     return {
@@ -41,7 +41,8 @@ def release_head(served: Served, loaded: LoadedRelease, *, option: str, interval
 
 def groups_head(prepared: Prepared, settings: Settings) -> dict[str, Any]:
     """The fields of `api.answer_payloads.GroupsHead`."""
-    head = release_head(prepared.served, prepared.loaded, option=prepared.option, interval=prepared.query.interval)
+    option = prepared.option if len(prepared.options) == 1 else None
+    head = release_head(prepared.served, prepared.loaded, option=option, interval=prepared.query.interval)
     return head | {
         "period": prepared.period,
         "level": prepared.level,

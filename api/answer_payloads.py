@@ -15,12 +15,14 @@ from api.payloads import ConfirmationPayload, QuestionId, SurveyId
 __all__ = [
     "AnswerHead",
     "AreaEstimate",
+    "AreaMean",
     "AreaProbability",
     "AreaRank",
     "EstimatesPayload",
     "GroupRow",
     "GroupsHead",
     "IntervalEnds",
+    "MeansPayload",
     "ProbabilityPayload",
     "RankPayload",
     "ReleaseReference",
@@ -83,7 +85,9 @@ class AnswerHead(msgspec.Struct, frozen=True):
     survey: SurveyId
     question: QuestionId
     text: Annotated[str, Meta(description="The wording.")]
-    option: Annotated[str, Meta(description="The option whose share is given.")]
+    option: Annotated[
+        str | None, Meta(description="The option whose share is given; null where those of several are, or means.")
+    ]
     base: Annotated[
         list[str],
         Meta(
@@ -156,6 +160,7 @@ class ShareEstimate(msgspec.Struct, frozen=True):
 class AreaEstimate(GroupRow, frozen=True):
     """The estimate for one area or group."""
 
+    option: Annotated[str, Meta(description="The option whose share it is.")]
     share: Share
     low: Low
     high: High
@@ -203,7 +208,34 @@ class GroupsHead(AnswerHead, frozen=True):
 class EstimatesPayload(GroupsHead, frozen=True):
     """Estimates of one question from one release."""
 
-    estimates: Annotated[list[AreaEstimate], Meta(description="One per area and group, sorted.")]
+    estimates: Annotated[
+        list[AreaEstimate], Meta(description="One per area, group and option, sorted; options as they are declared.")
+    ]
+
+
+class AreaMean(GroupRow, frozen=True):
+    """The mean in one area or group."""
+
+    mean: Annotated[float, Meta(description="Posterior mean of the mean answer, in the unit of the question.")]
+    low: Low
+    high: High
+    intervals: Ends
+    sd: Sd
+    mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `mean`.")]
+    n_people: People
+    n_interviews: Interviews
+    n_effective: Effective
+    flags: Flags
+
+
+class MeansPayload(GroupsHead, frozen=True):
+    """Means of one question from one release."""
+
+    unit: Annotated[str | None, Meta(description="What answers are counted in, where it was declared.")]
+    scores: Annotated[
+        dict[str, float], Meta(description="Of ordered options, the number that each counts as; else empty.")
+    ]
+    means: Annotated[list[AreaMean], Meta(description="One per area and group, sorted.")]
 
 
 class AreaProbability(AreaEstimate, frozen=True):

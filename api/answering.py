@@ -34,7 +34,7 @@ from polling.errors import ReleaseNotFound
 
 __all__ = ["ANSWERS", "TABLE_ANSWERS", "Found", "Which", "answer", "body_of", "entity_tag", "find"]
 
-FORM = 6
+FORM = 7
 """Version of the form of the answers."""
 
 ANSWERS = {

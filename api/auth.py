@@ -75,6 +75,7 @@ ROLES: dict[str, frozenset[str]] = {
     "listDeliveries": frozenset({"admin"}),
     "replayDelivery": frozenset({"admin"}),
     "getEstimates": frozenset({"reader", "analyst", "admin"}),
+    "getMeans": frozenset({"reader", "analyst", "admin"}),
     # What is asked of the same draws, by the same.
     "getProbability": frozenset({"reader", "analyst", "admin"}),
     "getRank": frozenset({"reader", "analyst", "admin"}),

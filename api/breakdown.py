@@ -14,9 +14,11 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
+from api.estimands import Drawn, drawn_many
 from api.release_cache import LoadedRelease
 from mrp.grouping import Grouping, cells_of, group_cells
-from mrp.poststratification import AreaDraws, area_draws
+from mrp.outcomes.designs import SHARE, estimands
+from mrp.poststratification import AreaDraws
 
 __all__ = ["Breakdown", "draws_of", "find_breakdown", "pieces"]
 
@@ -59,7 +61,7 @@ def pieces(loaded: LoadedRelease, wanted: NDArray[np.bool_]) -> Iterator[NDArray
     wanted
         Which groups of a breakdown, shape (group,).
     """
-    n_draws = loaded.latents.draws.shape[0]
+    n_draws = loaded.latents.draws.shape[0] * len(estimands(loaded.design))
     step = max(1, int(PIECE_MB * 1_000_000) // (8 * n_draws))
     rows = np.flatnonzero(wanted)
     for start in range(0, rows.size, step):
@@ -68,8 +70,8 @@ def pieces(loaded: LoadedRelease, wanted: NDArray[np.bool_]) -> Iterator[NDArray
 
 def draws_of(
     loaded: LoadedRelease, breakdown: Breakdown, rows: NDArray[np.int64], *, period: str | None = None
-) -> AreaDraws:
-    """Draws of the first option's share in some groups.
+) -> Drawn:
+    """Draws of all that is estimated in some groups.
 
     Parameters
     ----------
@@ -79,30 +81,33 @@ def draws_of(
         The period to look at; None: that of the design.
     """
     grouping = breakdown.grouping
-    is_plain = not grouping.where and not grouping.merge and period in (None, loaded.design.period)
+    is_plain = not grouping.where and not grouping.merge and period in (None, loaded.design.common.period)
     if is_plain and loaded.keeps(breakdown.groups.height):
         return _kept(loaded, breakdown, rows)
     return _made(loaded, breakdown, rows, period)
 
 
-def _kept(loaded: LoadedRelease, breakdown: Breakdown, rows: NDArray[np.int64]) -> AreaDraws:
-    whole = loaded.areas(breakdown.by)
+def _kept(loaded: LoadedRelease, breakdown: Breakdown, rows: NDArray[np.int64]) -> Drawn:
+    groups = breakdown.groups[rows]
     # The draws of a group stay next to each other in memory, as the summary reads them.
-    draws = np.ascontiguousarray(whole.draws.T[rows]).T
-    return replace(whole, areas=breakdown.groups[rows], draws=draws)
+    return {
+        name: replace(whole, areas=groups, draws=np.ascontiguousarray(whole.draws.T[rows]).T)
+        for name, whole in loaded.drawn(breakdown.by).items()
+    }
 
 
-def _made(loaded: LoadedRelease, breakdown: Breakdown, rows: NDArray[np.int64], period: str | None) -> AreaDraws:
+def _made(loaded: LoadedRelease, breakdown: Breakdown, rows: NDArray[np.int64], period: str | None) -> Drawn:
     inside = np.isin(breakdown.group, rows)
-    if period in (None, loaded.design.period):
+    if period in (None, loaded.design.common.period):
         shares = loaded.cell_draws(breakdown.cells, int((breakdown.group >= 0).sum()))
         if shares is not None:
-            return _added_up(loaded, breakdown, rows, inside, shares)
+            return {SHARE: _added_up(loaded, breakdown, rows, inside, shares)}
     part = loaded.electorate.with_cells(breakdown.cells.filter(pl.Series(inside)))
     grouping = breakdown.grouping
     design = loaded.design if period is None else loaded.design.at_period(period)
-    made = area_draws(loaded.latents, design, part, by=grouping.by, where=grouping.where, merge=grouping.merge)
-    return replace(made, areas=breakdown.groups[rows])
+    (made,) = drawn_many(loaded.latents, design, part, (grouping,))
+    groups = breakdown.groups[rows]
+    return {name: replace(one, areas=groups) for name, one in made.items()}
 
 
 def _added_up(

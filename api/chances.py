@@ -74,7 +74,9 @@ def answer_probabilities(prepared: Prepared, settings: Settings) -> ProbabilityP
         **groups_head(prepared, settings),
         threshold=threshold,
         probabilities=[
-            AreaProbability(**one.names, **share, probability=p.value, probability_mc_error=p.mc_error)
+            AreaProbability(
+                **one.names, option=prepared.option, **share, probability=p.value, probability_mc_error=p.mc_error
+            )
             for facts, areas in drawn_pieces(prepared, settings)
             for one, share, p in zip(
                 facts, share_fields(areas, facts, prepared.query), above(areas, threshold), strict=True
@@ -119,7 +121,7 @@ def answer_ranks(ranking: PreparedRanks, settings: Settings) -> RankPayload:
     return RankPayload(
         **groups_head(prepared, settings),
         ranked="areas" if prepared.area_column else "groups",
-        ranks=[AreaRank(**facts[row].names, **found[row]) for row in answered],
+        ranks=[AreaRank(**facts[row].names, option=prepared.option, **found[row]) for row in answered],
     )
 
 

@@ -50,7 +50,7 @@ def prepare_change(cache: ReleaseCache, served: Served, query: ChangeQuery, sett
     EstimateRefused
         As `prepare_query`; or if the model has no period, or no earlier one.
     """
-    design = load_release(cache, served, settings).design
+    design = load_release(cache, served, settings).design.common
     grid = design.observed.get("period", ())
     if not grid or design.period is None:
         raise EstimateRefused(

@@ -76,7 +76,7 @@ def prepare_contrasts(
                 f"The option '{option}' is compared with itself. Name another one in option or versus."
             )
         side = prepare_query(cache, served, query, settings)
-        pairs = pair_groups(side, replace(side, option=versus))
+        pairs = pair_groups(side, replace(side, options=(versus,)))
         return PreparedContrast(pairs, {"option": [option]}, {"option": [versus]})
     first, second = (find_labels(labels, loaded.electorate) for labels in (query.first, query.second))
     if not first or not second:

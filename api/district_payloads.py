@@ -101,7 +101,10 @@ class BattlegroundRow(AreaEstimate, frozen=True):
 class BattlegroundPayload(GroupsHead, frozen=True):
     """Districts by closeness."""
 
-    versus: Annotated[str, Meta(description="The other option.")]
+    versus: Annotated[
+        str | None,
+        Meta(description="The other option; null if there are several: then the lead is over the strongest of them."),
+    ]
     districts: Annotated[
         list[BattlegroundRow], Meta(description="The closest first: by how far `p_win` is from a half, then the lead.")
     ]

@@ -16,7 +16,7 @@ from api.labels import DISTRICT, Merges, merges_districts
 from api.release_cache import ReleaseCache
 from api.served import Served
 from jobs.settings import Settings
-from mrp.chances import above
+from mrp.chances import above, leads
 
 __all__ = ["PreparedProfile", "ProfileQuery", "answer_profile", "prepare_profile"]
 
@@ -114,5 +114,9 @@ def _fields(rank: AreaRank) -> dict[str, Any]:
 
 def _chance_to_lead(prepared: Prepared) -> dict[str, Any]:
     """Of the only group that is answered."""
-    (leads,) = above(prepared.draws(np.flatnonzero(prepared.answered)), MAJORITY)
-    return {"p_lead": leads.value, "p_lead_mc_error": leads.mc_error}
+    rows = np.flatnonzero(prepared.answered)
+    if len(prepared.loaded.question.options) == 2:
+        (first,) = above(prepared.draws(rows), MAJORITY)
+    else:
+        (first,) = leads(prepared.competing(rows))[prepared.option]
+    return {"p_lead": first.value, "p_lead_mc_error": first.mc_error}

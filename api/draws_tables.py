@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
+from api.errors import EstimateRefused
 from api.release_cache import LoadedRelease
 from mrp.design import Design
 from mrp.grouping import cells_of
@@ -34,6 +35,11 @@ def make_table(loaded: LoadedRelease, name: str, *, period: str | None) -> pl.Da
     period
         The period that is predicted; None if the model has none.
     """
+    if loaded.question.kind != "binary":
+        raise EstimateRefused(
+            f"The tables of draws are those of questions of two options, and {loaded.question.id} is "
+            f"{loaded.question.kind}. Take its /datatree, which has the draws of every latent by name."
+        )
     if name == DRAWS:
         return _draws(loaded)
     return _cells(loaded) if name == CELLS else _design(loaded, period)
@@ -52,7 +58,7 @@ def about_draws(loaded: LoadedRelease, *, period: str | None) -> dict[str, Any]:
         "release_number": release.number,
         "published_at": release.published_at.isoformat(),
         "engine": release.engine,
-        "formula": loaded.design.formula,
+        "formula": loaded.design.common.formula,
         "link": loaded.latents.link,
         "district": loaded.electorate.district,
         "period": period,
@@ -87,11 +93,11 @@ def _cells(loaded: LoadedRelease) -> pl.DataFrame:
 
 
 def _design(loaded: LoadedRelease, period: str | None) -> pl.DataFrame:
-    design: Design = loaded.design if period is None else loaded.design.at_period(period)
+    design: Design = loaded.design.common if period is None else loaded.design.common.at_period(period)
     rows = _rows(loaded)
     number = rows[".row"].to_numpy()
     row, latent, weight = [number], [np.zeros_like(number)], [np.ones(number.size)]
-    if design.predictors or design.effects:
+    if design.has_terms:
         coded = design.rows(rows)
         n_coefficients, n_entries = coded.x.shape[1], coded.index.shape[1]
         row += [np.repeat(number, n_coefficients), np.repeat(number, n_entries)]

@@ -1,4 +1,4 @@
-"""Estimate shares of areas and groups from the stored draws of one release.
+"""Estimate shares and means of areas and groups from the stored draws of one release.
 
 The share of an area or group is computed per draw and summarised last; the complement of a binary question's first
 option is one minus its draws. How much of an estimate is data is told beside it (``mrp.information``), as far as the
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from api.answer_head import groups_head
-from api.answer_payloads import AreaEstimate, EstimatesPayload
+from api.answer_payloads import AreaEstimate, AreaMean, EstimatesPayload, MeansPayload
 from api.breakdown import pieces
 from api.group_facts import GroupFacts, group_facts
 from api.group_query import EstimateQuery, Prepared
@@ -21,21 +21,47 @@ from mrp.poststratification import AreaDraws
 from mrp.quantity import central_intervals
 from mrp.summary import summarise
 
-__all__ = ["answer_query", "drawn_pieces", "share_fields"]
-
-SHARE = ("share", "low", "high", "sd", "mc_error")
+__all__ = ["answer_means", "answer_query", "drawn_pieces", "share_fields"]
 
 
 def answer_query(prepared: Prepared, settings: Settings) -> EstimatesPayload:
     """Compute every estimate that was asked for."""
     return EstimatesPayload(
         **groups_head(prepared, settings),
-        estimates=[
-            AreaEstimate(**one.names, **share)
+        estimates=[row for facts, drawn in _option_pieces(prepared, settings) for row in _rows(prepared, facts, drawn)],
+    )
+
+
+def answer_means(prepared: Prepared, settings: Settings) -> MeansPayload:
+    """Compute every mean that was asked for."""
+    question, query = prepared.loaded.question, prepared.query
+    scores = question.scores or range(1, len(question.options) + 1)
+    return MeansPayload(
+        **groups_head(prepared, settings),
+        unit=question.unit or None,
+        scores={option: float(score) for option, score in zip(question.options, scores, strict=True)},
+        means=[
+            AreaMean(**one.names, **mean, n_effective=one.n_effective)
             for facts, areas in drawn_pieces(prepared, settings)
-            for one, share in zip(facts, share_fields(areas, facts, prepared.query), strict=True)
+            for one, mean in zip(facts, _summaries("mean", areas, facts, query), strict=True)
         ],
     )
+
+
+def _option_pieces(prepared: Prepared, settings: Settings) -> Iterator[tuple[list[GroupFacts], tuple[AreaDraws, ...]]]:
+    """As `drawn_pieces`, with the draws of every option."""
+    facts, done = group_facts(prepared, settings), 0
+    for rows in pieces(prepared.loaded, prepared.answered):
+        yield facts[done : done + rows.size], prepared.draws_by_option(rows)
+        done += rows.size
+
+
+def _rows(prepared: Prepared, facts: Sequence[GroupFacts], drawn: Sequence[AreaDraws]) -> Iterator[AreaEstimate]:
+    """All options of the first group, then all of the second ..."""
+    of_options = [share_fields(areas, facts, prepared.query) for areas in drawn]
+    for one, shares in zip(facts, zip(*of_options, strict=True), strict=True):
+        for option, share in zip(prepared.options, shares, strict=True):
+            yield AreaEstimate(**one.names, option=option, **share)
 
 
 def drawn_pieces(prepared: Prepared, settings: Settings) -> Iterator[tuple[list[GroupFacts], AreaDraws]]:
@@ -60,14 +86,17 @@ def share_fields(areas: AreaDraws, facts: Sequence[GroupFacts], query: EstimateQ
         The fields of `api.answer_payloads.ShareEstimate`.
     """
     known = information(areas, [one.n_effective or 0.0 for one in facts])
-    shares = summarise(areas, interval=query.interval).select(SHARE).to_dicts()
+    shares = _summaries("share", areas, facts, query)
+    return [share | _how_much_is_data(one, of_one) for share, one, of_one in zip(shares, facts, known, strict=True)]
+
+
+def _summaries(name: str, areas: AreaDraws, facts: Sequence[GroupFacts], query: EstimateQuery) -> list[dict[str, Any]]:
+    """The number called ``name``, intervals and errors of every area, its people and interviews."""
+    numbers = summarise(areas, interval=query.interval).select(name, "low", "high", "sd", "mc_error").to_dicts()
     further = central_intervals(areas.draws, query.further).transpose(2, 0, 1).tolist()  # (area, interval, 2)
     return [
-        share
-        | {"intervals": interval_ends(query.intervals, ((share["low"], share["high"]), *ends))}
-        | one.counted
-        | _how_much_is_data(one, of_one)
-        for share, ends, one, of_one in zip(shares, further, facts, known, strict=True)
+        number | {"intervals": interval_ends(query.intervals, ((number["low"], number["high"]), *ends))} | one.counted
+        for number, ends, one in zip(numbers, further, facts, strict=True)
     ]
 
 

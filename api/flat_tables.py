@@ -16,7 +16,14 @@ import msgspec
 import polars as pl
 from msgspec import Struct, inspect
 
-from api.answer_payloads import EstimatesPayload, GroupsHead, ProbabilityPayload, RankPayload, WithheldGroup
+from api.answer_payloads import (
+    EstimatesPayload,
+    GroupsHead,
+    MeansPayload,
+    ProbabilityPayload,
+    RankPayload,
+    WithheldGroup,
+)
 from api.comparison_payloads import ChangePayload, ContrastPayload, RevisionPayload
 from api.district_payloads import BattlegroundPayload, ProfilePayload, SeatsPayload
 from api.methods_payloads import MethodsPayload
@@ -28,6 +35,7 @@ __all__ = ["ROWS", "WITHHELD", "flat_table", "head_of"]
 
 ROWS: dict[type[Struct], tuple[str, ...]] = {
     EstimatesPayload: ("estimates",),
+    MeansPayload: ("means",),
     ProbabilityPayload: ("probabilities",),
     RankPayload: ("ranks",),
     ContrastPayload: ("contrasts",),
@@ -94,8 +102,8 @@ class Column:
             of = getattr(of, name, None)
         if isinstance(of, dict):
             # As in the parameter `where`.
-            labels = ((name, one) for name, some in of.items() for one in ([some] if isinstance(some, str) else some))
-            return ",".join(f"{name}:{level}" for name, level in labels) or None
+            labels = ((name, one) for name, some in of.items() for one in (some if isinstance(some, list) else [some]))
+            return ",".join(f"{name}:{_told(level)}" for name, level in labels) or None
         return ";".join(of) or None if isinstance(of, list) else of
 
 
@@ -112,7 +120,10 @@ def flat_table(payload: Struct) -> pl.DataFrame:
     fixed = {column.name.casefold() for column in (*in_rows, *in_head)}
     table: dict[str, pl.Series] = {}
     for column in in_rows:
-        table[column.name] = pl.Series([column.value(row) for row in rows], dtype=column.kind)
+        # What a row does not say, such as one of a group that is withheld, the head may say of all.
+        of_all = column.value(payload) if column.name in HEAD else None
+        values = [of_all if (own := column.value(row)) is None else own for row in rows]
+        table[column.name] = pl.Series(values, dtype=column.kind)
         if column.name == "area_name":
             for by in _demographics(payload):
                 # A demographic may have the name of a column; its own then cannot be that of a demographic.
@@ -128,6 +139,10 @@ def head_of(payload: Struct) -> dict[str, Any]:
     """What an answer says besides its rows, as values for JSON."""
     told = msgspec.to_builtins(payload)
     return {name: value for name, value in told.items() if name not in (*ROWS[type(payload)], WITHHELD)}
+
+
+def _told(level: str | float) -> str:
+    return f"{level:g}" if isinstance(level, float) else level
 
 
 def _demographics(payload: Struct) -> list[str]:

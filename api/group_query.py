@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from api.breakdown import Breakdown, draws_of, find_breakdown
 from api.errors import EstimateRefused, IntervalOutOfRange, TooManyGroups
+from api.estimands import Drawn, means_of
 from api.labels import DISTRICT, Labels, Merges, find_labels, find_merges, merges_districts, one_of
 from api.release_cache import LoadedRelease, ReleaseCache
 from api.served import Served
@@ -20,17 +21,21 @@ from jobs.settings import Settings
 from mrp.areas import complement
 from mrp.design import Design
 from mrp.grouping import Grouping
+from mrp.outcomes.designs import SHARE
 from mrp.poststratification import AreaDraws
 from polling.declaration import Question
 from polling.errors import DrawsNotFound
 
 __all__ = [
     "EstimateQuery",
+    "MeansQuery",
     "Prepared",
     "find_option",
     "find_period",
     "levels_of",
     "load_release",
+    "prepare_estimates",
+    "prepare_means",
     "prepare_query",
 ]
 
@@ -52,7 +57,7 @@ class EstimateQuery:
     intervals: tuple[float, ...] = (0.9,)
     """Probabilities of the central intervals, at least one."""
     option: str | None = None
-    """None: the first option."""
+    """None: the first option; in estimates of several options, all of them."""
     period: str | None = None
     """None: the last that the model has, if it has any."""
 
@@ -68,6 +73,11 @@ class EstimateQuery:
 
 
 @dataclass(frozen=True, slots=True)
+class MeansQuery(EstimateQuery):
+    """Of which groups means are asked."""
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """A query whose every word is understood, and the groups that it asks for; no draws are made yet."""
 
@@ -76,7 +86,8 @@ class Prepared:
     loaded: LoadedRelease
     level: str
     area_column: str | None
-    option: str
+    options: tuple[str, ...]
+    """Whose shares are answered; none for means."""
     period: str | None
     """The period that is looked at; None if the model has none."""
     breakdown: Breakdown
@@ -91,18 +102,48 @@ class Prepared:
         return not self.loaded.keeps(int(self.answered.sum()))
 
     @property
+    def option(self) -> str:
+        """The option whose share is answered, the first of them; empty for means."""
+        return self.options[0] if self.options else ""
+
+    @property
     def is_complement(self) -> bool:
-        """Whether the share is that of the other option."""
-        return self.option != self.loaded.question.options[0]
+        """Whether the share is that of the other option of a binary question."""
+        return self._is_complement(self.option)
 
     def draws(self, rows: NDArray[np.int64]) -> AreaDraws:
         """Draws of some groups of the breakdown, ascending; as many at a time as `api.breakdown.pieces` says."""
-        areas = draws_of(self.loaded, self.breakdown, rows, period=self.period)
-        return complement(areas) if self.is_complement else areas
+        return self._chosen(draws_of(self.loaded, self.breakdown, rows, period=self.period), self.option)
+
+    def draws_by_option(self, rows: NDArray[np.int64]) -> tuple[AreaDraws, ...]:
+        """The same for each of ``options``, joint draws."""
+        drawn = draws_of(self.loaded, self.breakdown, rows, period=self.period)
+        return tuple(self._chosen(drawn, option) for option in self.options)
+
+    def competing(self, rows: NDArray[np.int64]) -> dict[str, AreaDraws]:
+        """Draws of every option, the one that is answered first: joint draws, which sum to one over options."""
+        drawn = draws_of(self.loaded, self.breakdown, rows, period=self.period)
+        others = (option for option in self.loaded.question.options if option != self.option)
+        return {option: self._chosen(drawn, option) for option in (self.option, *others)}
+
+    def areas(self, by: tuple[str, ...]) -> AreaDraws:
+        """Draws for every area of another breakdown, as they are kept."""
+        return self._chosen(self.loaded.drawn(by), self.option)
+
+    def _chosen(self, drawn: Drawn, option: str) -> AreaDraws:
+        question = self.loaded.question
+        if not option:
+            return means_of(drawn, question.scores or range(1, len(question.options) + 1))
+        if question.kind != "binary":
+            return drawn[option]
+        return complement(drawn[SHARE]) if self._is_complement(option) else drawn[SHARE]
+
+    def _is_complement(self, option: str) -> bool:
+        return self.loaded.question.kind == "binary" and option != self.loaded.question.options[0]
 
 
 def prepare_query(cache: ReleaseCache, served: Served, query: EstimateQuery, settings: Settings) -> Prepared:
-    """Understand a query, and find its groups.
+    """Understand a query of the share of one option, and find its groups.
 
     Raises
     ------
@@ -119,12 +160,39 @@ def prepare_query(cache: ReleaseCache, served: Served, query: EstimateQuery, set
     DrawsNotFound
         If the draws of the release are not kept any more.
     """
+    loaded = load_release(cache, served, settings)
+    return _prepare(loaded, served, query, settings, options=(find_option(query.option, loaded.question),))
+
+
+def prepare_estimates(cache: ReleaseCache, served: Served, query: EstimateQuery, settings: Settings) -> Prepared:
+    """The same of the shares of all options, where there are several and none is named."""
+    loaded = load_release(cache, served, settings)
+    first = find_option(query.option, loaded.question)
+    is_one = query.option is not None or loaded.question.kind == "binary"
+    return _prepare(loaded, served, query, settings, options=(first,) if is_one else loaded.question.options)
+
+
+def prepare_means(cache: ReleaseCache, served: Served, query: MeansQuery, settings: Settings) -> Prepared:
+    """The same of means: of answers that are numbers, or of the scores of ordered options."""
+    loaded = load_release(cache, served, settings)
+    question = loaded.question
+    if question.kind not in ("numeric", "ordinal"):
+        raise EstimateRefused(
+            f"Question {question.id} is {question.kind}: it has shares of its options and no mean. Ask for its "
+            "/estimates."
+        )
+    if query.option is not None:
+        raise EstimateRefused(f"A mean is of all answers to {question.id}. Leave option out.")
+    return _prepare(loaded, served, query, settings, options=())
+
+
+def _prepare(
+    loaded: LoadedRelease, served: Served, query: EstimateQuery, settings: Settings, *, options: tuple[str, ...]
+) -> Prepared:
     if wrong := [f"{interval:g}" for interval in query.intervals if not 0 < interval < 1]:
         raise IntervalOutOfRange(wrong)
-    loaded = load_release(cache, served, settings)
     level, area_column = _level(query, loaded)
-    option = find_option(query.option, loaded.question)
-    period = find_period(query.period, loaded.design)
+    period = find_period(query.period, loaded.design.common)
     for name in query.by:
         one_of("demographic", name, loaded.electorate.demographics)
     if len(set(query.by)) < len(query.by):
@@ -141,7 +209,7 @@ def prepare_query(cache: ReleaseCache, served: Served, query: EstimateQuery, set
     if (n_wanted := int(wanted.sum())) > settings.max_groups:
         raise TooManyGroups(n_wanted, settings.max_groups)
     answered = wanted & (groups["n_people"].to_numpy() >= settings.min_people)
-    return Prepared(served, query, loaded, level, area_column, option, period, breakdown, wanted, answered)
+    return Prepared(served, query, loaded, level, area_column, options, period, breakdown, wanted, answered)
 
 
 def load_release(cache: ReleaseCache, served: Served, settings: Settings) -> LoadedRelease:
@@ -173,11 +241,16 @@ def find_option(option: str | None, question: Question) -> str:
     UnknownChoice
         If the question has no such option.
     EstimateRefused
-        If its share is not estimated.
+        If its share is not estimated, or answers are numbers.
     """
+    if not question.options:
+        raise EstimateRefused(
+            f"Question {question.id} is answered with numbers: it has no options, and no shares of them. Ask for its "
+            "/means."
+        )
     first = question.options[0]
     option = one_of("option", option or first, question.options)
-    if option != first and question.base != ("answered",):
+    if question.kind == "binary" and option != first and question.base != ("answered",):
         silent = " and ".join(status for status in question.base if status != "answered")
         raise EstimateRefused(
             f"Only the share of '{first}' is estimated: the base counts {silent} too, so that the rest "

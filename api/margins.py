@@ -12,22 +12,22 @@ import numpy as np
 import polars as pl
 from scipy import sparse
 
-from mrp.design import Design
+from api.estimands import Drawn, drawn_many
 from mrp.electorate import Electorate
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
-from mrp.poststratification import AreaDraws, area_draws_many
+from mrp.outcomes.designs import AnyDesign, estimands
 
 __all__ = ["Margins", "base_of", "make_margins", "merge_areas"]
 
 MOST_MB = 32
 """For all margins of a release together; what does not fit is made when it is asked for, and alone."""
 
-type Margins = Mapping[tuple[str, ...], AreaDraws]
+type Margins = Mapping[tuple[str, ...], Drawn]
 """Columns, in the order of the electorate's cells, and their draws."""
 
 
-def make_margins(latents: LatentDraws, design: Design, electorate: Electorate) -> Margins:
+def make_margins(latents: LatentDraws, design: AnyDesign, electorate: Electorate) -> Margins:
     """Draws of every demographic, every two of them, and every district by one of them, as many as may be kept."""
     demographics, district = tuple(electorate.demographics), electorate.district
     wanted = [
@@ -35,13 +35,13 @@ def make_margins(latents: LatentDraws, design: Design, electorate: Electorate) -
         *combinations(demographics, 2),
         *((district, name) for name in demographics),
     ]
-    chosen, room = [], MOST_MB * 1_000_000 // (8 * max(1, latents.draws.shape[0]))
+    chosen, room = [], MOST_MB * 1_000_000 // (8 * max(1, latents.draws.shape[0]) * len(estimands(design)))
     for columns in wanted:
         n_groups = int(np.prod([len(electorate.levels(column)) for column in columns]))
         if n_groups <= room:
             chosen.append(columns)
             room -= n_groups
-    made = area_draws_many(latents, design, electorate, tuple(map(Grouping, chosen)))
+    made = drawn_many(latents, design, electorate, tuple(map(Grouping, chosen)))
     return dict(zip(chosen, made, strict=True))
 
 
@@ -51,7 +51,7 @@ def base_of(by: tuple[str, ...], electorate: Electorate) -> tuple[str, ...]:
     return tuple(column for column in electorate.cell_columns if column in of_cells)
 
 
-def merge_areas(base: AreaDraws, by: tuple[str, ...], electorate: Electorate) -> AreaDraws:
+def merge_areas(base: Drawn, by: tuple[str, ...], electorate: Electorate) -> Drawn:
     """A coarser breakdown: theta[s, a] = sum_b N[b] theta[s, b] / sum_b N[b], b the areas of ``base`` in a.
 
     Parameters
@@ -63,11 +63,11 @@ def merge_areas(base: AreaDraws, by: tuple[str, ...], electorate: Electorate) ->
 
     Returns
     -------
-    AreaDraws
+    Drawn
         Sorted as `mrp.grouping.group_cells` sorts.
     """
     parents = electorate.districts.select(pl.col("code").alias(electorate.district), *electorate.parents)
-    table = base.areas
+    table = next(iter(base.values())).areas
     if electorate.district in table.columns:
         table = table.join(parents, on=electorate.district, how="left", maintain_order="left")
     levels = [electorate.levels(column) for column in by]
@@ -79,9 +79,10 @@ def merge_areas(base: AreaDraws, by: tuple[str, ...], electorate: Electorate) ->
     n_people = table["n_people"].to_numpy()
     total = np.bincount(group, weights=n_people, minlength=present.size)
     entries = (n_people / total[group], (group, np.arange(table.height)))
-    draws = (sparse.csr_array(entries, shape=(present.size, table.height)) @ base.draws.T).T
+    merged = sparse.csr_array(entries, shape=(present.size, table.height))
     columns = {
         column: pl.Series(np.array(names, dtype=object)[code], dtype=pl.String)
         for column, names, code in zip(by, levels, np.unravel_index(present, shape) if by else (), strict=True)
     }
-    return replace(base, areas=pl.DataFrame({**columns, "n_people": total}), draws=draws)
+    areas = pl.DataFrame({**columns, "n_people": total})
+    return {name: replace(one, areas=areas, draws=(merged @ one.draws.T).T) for name, one in base.items()}

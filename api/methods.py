@@ -20,8 +20,9 @@ from api.methods_payloads import AreaMethods, MethodsPayload, SampleShare, Weigh
 from api.methods_words import Composition, find_compositions, sentence_of
 from api.raked_sample import RakedSample
 from jobs.settings import Settings
+from mrp.categorical.counts import count_name
 from mrp.perturbed_shares import perturbed_shares
-from polling.disclosure import ANSWER_NOISE_VARIANCE, COUNT_NOISE_VARIANCE
+from polling.disclosure import ANSWER_NOISE_VARIANCE, COUNT_NOISE_VARIANCE, OPTION_NOISE_VARIANCE
 
 __all__ = ["MethodsQuery", "answer_methods"]
 
@@ -90,13 +91,15 @@ def _sample_shares(prepared: Prepared, sample: RakedSample | None, column: str, 
         return {}
     query = prepared.query
     cells, named = in_groups(prepared, sample.cells)
-    cells = cells.drop("weight", strict=False).with_columns(weight=cells[column])
+    is_one = "y" in cells.columns
+    answers = cells["y" if is_one else count_name(prepared.option)]
+    cells = cells.drop("weight", strict=False).with_columns(answers.alias("y"), weight=cells[column])
     tables = [
         perturbed_shares(
             cells,
             by=tuple(named),
             count_noise=COUNT_NOISE_VARIANCE,
-            answer_noise=ANSWER_NOISE_VARIANCE,
+            answer_noise=ANSWER_NOISE_VARIANCE if is_one else OPTION_NOISE_VARIANCE,
             interval=interval,
         )
         for interval in query.intervals

@@ -135,11 +135,8 @@ def _free_columns(prepared: Prepared) -> list[str]:
 
 def _opinion(prepared: Prepared, column: str) -> dict[str, float]:
     """Estimates of the levels of a column, everywhere together."""
-    areas = prepared.loaded.areas((column,))
-    means = areas.draws.mean(axis=0)
-    if prepared.is_complement:
-        means = 1 - means
-    return dict(zip(areas.areas[column].to_list(), means.tolist(), strict=True))
+    areas = prepared.areas((column,))
+    return dict(zip(areas.areas[column].to_list(), areas.draws.mean(axis=0).tolist(), strict=True))
 
 
 def _by_level(

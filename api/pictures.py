@@ -18,6 +18,7 @@ from jobs.draws import why_gone
 from jobs.pictures import KeptFit, make_figures, make_netcdf, pack_figures, unpack_figures
 from jobs.settings import Settings
 from mrp.figures.catalogue import FigureKind, kinds_of
+from mrp.outcomes.designs import design_from_json
 from polling.errors import DrawsNotFound
 from polling.store import confirmations, fits
 from polling.store.records import FitRecord, ReleaseRecord
@@ -35,9 +36,10 @@ def figure_kinds(session: Session, release: ReleaseRecord) -> tuple[FigureKind, 
     kinds = kinds_of(release.engine, confirmed=_compared(session, release.fit_id) is not None)
     if fits.load_evidence(session, release.fit_id) is None:  # older than what most pictures need
         kinds = tuple(kind for kind in kinds if kind.name in ("coefficients", "confirmation"))
-    design: Any = fits.load_design(session, release.fit_id)
-    missing = set() if design["predictors"] else {"coefficients"}
-    missing |= set() if design["effects"] else {"variation", "prior-posterior", "profiles"}
+    stored: Any = fits.load_design(session, release.fit_id)
+    design = design_from_json(stored).common
+    missing = set() if design.predictors else {"coefficients"}
+    missing |= set() if design.effects else {"variation", "prior-posterior", "profiles"}
     return tuple(kind for kind in kinds if kind.name not in missing)
 
 

@@ -14,7 +14,7 @@ from api.problems import A_MOMENT, NO_MOMENT
 from api.query_parameters import asked
 from api.routes.comparisons import get_change, get_contrast, get_probability, get_rank, get_revision
 from api.routes.districts import get_battleground, get_district_profile, get_seats
-from api.routes.estimates import get_estimates
+from api.routes.estimates import get_estimates, get_means
 from api.routes.methods import get_methods
 from api.routes.trends import get_trend
 from api.strict import refuse_nul
@@ -89,6 +89,7 @@ KINDS: dict[str, Kind] = {
     name: _kind(handler)
     for name, handler in {
         "estimates": get_estimates,
+        "means": get_means,
         "probability": get_probability,
         "rank": get_rank,
         "contrast": get_contrast,

@@ -35,6 +35,7 @@ PLAIN: Final = frozenset(
         "getEstimates",
         "getFigure",
         "getJob",
+        "getMeans",
         "getMethods",
         "getMetrics",
         "getProbability",

@@ -100,6 +100,7 @@ class ScoreRow(msgspec.Struct, frozen=True):
             "where raw shares are told), national_mean, predictors_alone, last_result or uniform_swing."
         ),
     ]
+    option: Annotated[str, Meta(description="The option whose share was compared.")]
     level: Level
     by: By
     derived: Annotated[
@@ -176,7 +177,9 @@ class TrackRecordPayload(msgspec.Struct, frozen=True):
     survey: SurveyId
     question: QuestionId
     text: Annotated[str, Meta(description="The question as it is asked.")]
-    option: Annotated[str, Meta(description="The option whose share is compared.")]
+    option: Annotated[
+        str | None, Meta(description="The option whose share is compared; null where answers are numbers.")
+    ]
     results: Annotated[list[KnownResultPayload], Meta(description="The results that hold, the latest day first.")]
     scores: Annotated[
         list[ScoreRow],

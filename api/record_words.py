@@ -1,6 +1,9 @@
 """What a track record comes to, in sentences for people who do not read tables."""
 
-from api.record_payloads import TrackRecordPayload
+import math
+from collections.abc import Sequence
+
+from api.record_payloads import ScoreRow, TrackRecordPayload
 
 __all__ = ["record_in_words"]
 
@@ -26,11 +29,7 @@ def record_in_words(record: TrackRecordPayload) -> list[str]:
     counted = f"Of {row.n_intervals} {row.level} intervals that should hold what happened with {PROMISED:.0%}"
     said = [f"{counted}, {held} did ({promised} promised).{verdict}"]
     last = max((one.release_number for one in record.scores), default=0)
-    errors = {
-        one.method: one.rmse
-        for one in record.scores
-        if one.release_number == last and one.level == row.level and not one.by
-    }
+    errors = _errors([one for one in record.scores if (one.release_number, one.level) == (last, row.level)])
     own = errors.pop("mrp", None)
     if own is not None and errors:
         best = min(errors, key=lambda name: errors[name])
@@ -40,3 +39,13 @@ def record_in_words(record: TrackRecordPayload) -> list[str]:
             f"({best.replace('_', ' ')}: {100 * errors[best]:.1f})."
         )
     return said
+
+
+def _errors(scores: Sequence[ScoreRow]) -> dict[str, float]:
+    """Typical error of each method that has one of every option: a root mean square over options."""
+    squares: dict[str, list[float]] = {}
+    for one in scores:
+        if not one.by:
+            squares.setdefault(one.method, []).append(one.rmse**2)
+    n_options = len({one.option for one in scores})
+    return {name: math.sqrt(sum(some) / len(some)) for name, some in squares.items() if len(some) >= n_options}

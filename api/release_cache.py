@@ -17,17 +17,19 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from api.estimands import Drawn, drawn_many, size_of
 from api.margins import Margins, base_of, make_margins, merge_areas
 from api.raked_sample import RakedSample, rake_sample
 from api.shown_counts import shown_counts
 from api.slots import Slots
 from jobs.refit import electorate_of
 from jobs.settings import Settings
-from mrp.counts import design_effect
 from mrp.design import Design
 from mrp.electorate import Electorate
+from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
-from mrp.poststratification import AreaDraws, area_draws, cell_shares
+from mrp.outcomes.designs import AnyDesign, counted_design_effect, design_from_json, estimands
+from mrp.poststratification import cell_shares
 from mrp.verdict import FitVerdict
 from polling.declaration import Question, SurveyDeclaration
 from polling.once import Once
@@ -60,7 +62,7 @@ class LoadedRelease:
     """The version of the survey that the fit used."""
     question: Question
     electorate: Electorate
-    design: Design
+    design: AnyDesign
     latents: LatentDraws
     verdict: FitVerdict
     counts: pl.DataFrame
@@ -69,10 +71,8 @@ class LoadedRelease:
     """What weighting costs: by how much interviews are divided in the likelihood; 1 where it has no weights.
 
     One number for all groups, to two digits: that of a group would tell the weights of single persons."""
-    _breakdowns: Once[tuple[str, ...], AreaDraws] = field(
-        default_factory=lambda: Once(
-            MAX_BREAKDOWNS, most_bytes=MAX_BREAKDOWNS_MB * 1_000_000, size=lambda areas: areas.draws.nbytes
-        )
+    _breakdowns: Once[tuple[str, ...], Drawn] = field(
+        default_factory=lambda: Once(MAX_BREAKDOWNS, most_bytes=MAX_BREAKDOWNS_MB * 1_000_000, size=size_of)
     )
     _margins: Once[tuple[()], Margins] = field(default_factory=lambda: Once(1))
     _raked: Once[tuple[str | None, int], RakedSample | None] = field(default_factory=lambda: Once(MAX_RAKED))
@@ -81,11 +81,11 @@ class LoadedRelease:
 
     def keeps(self, n_groups: int) -> bool:
         """Whether the draws of so many groups are few enough to be kept."""
-        n_bytes: int = n_groups * self.latents.draws.shape[0] * 8
+        n_bytes: int = n_groups * self.latents.draws.shape[0] * 8 * len(estimands(self.design))
         return n_bytes <= MAX_BREAKDOWN_MB * 1_000_000
 
     def cell_draws(self, cells: pl.DataFrame, n_wanted: int) -> NDArray[np.float32] | None:
-        """Draws of the first option's share in every cell, shape (cell, draw), if they are worth their memory.
+        """Draws of a binary question's share in every cell, shape (cell, draw), if they are worth their memory.
 
         Parameters
         ----------
@@ -94,13 +94,17 @@ class LoadedRelease:
         n_wanted
             How many of them are looked at. Where that is a small part, making these alone costs less.
         """
-        if 4 * cells.height * self.latents.draws.shape[0] > MAX_SHARES_MB * 1_000_000 / 2:
+        design = self.design
+        if (
+            not isinstance(design, Design)
+            or 4 * cells.height * self.latents.draws.shape[0] > MAX_SHARES_MB * 1_000_000 / 2
+        ):
             return None
         if n_wanted < cells.height / 4:
             return self._shares.find(self.release.id)
-        if not self.design.covers(cells).all():
+        if not design.covers(cells).all():
             return None
-        return self._shares.get(self.release.id, lambda: cell_shares(self.latents, self.design, cells).T)
+        return self._shares.get(self.release.id, lambda: cell_shares(self.latents, design, cells).T)
 
     def raked(self, period: str | None, min_interviews: int) -> RakedSample | None:
         """Its interviews of a period or of all, weighted; see `api.raked_sample`."""
@@ -109,22 +113,22 @@ class LoadedRelease:
             lambda: rake_sample(self.counts, self.electorate, min_interviews=min_interviews, period=period),
         )
 
-    def areas(self, by: tuple[str, ...]) -> AreaDraws:
-        """Draws of the first option's share, for every area of a breakdown that is coarse enough to be kept."""
-        return self._breakdowns.get(by, lambda: self._areas(by))
+    def drawn(self, by: tuple[str, ...]) -> Drawn:
+        """Draws of all that is estimated, for every area of a breakdown that is coarse enough to be kept."""
+        return self._breakdowns.get(by, lambda: self._drawn(by))
 
-    def _areas(self, by: tuple[str, ...]) -> AreaDraws:
+    def _drawn(self, by: tuple[str, ...]) -> Drawn:
         district = self.electorate.district
         larger = {(), *((parent,) for parent in self.electorate.parents)}
         if by in larger and self.keeps(self.electorate.districts.height):
             # Larger areas are sums of districts: one pass over the cells serves every level.
-            return merge_areas(self.areas((district,)), by, self.electorate)
+            return merge_areas(self.drawn((district,)), by, self.electorate)
         base = base_of(by, self.electorate)
         if base != (district,) and len(by) <= 2:
             margins = self._margins.get((), lambda: make_margins(self.latents, self.design, self.electorate))
             if base in margins:
                 return margins[base] if by == base else merge_areas(margins[base], by, self.electorate)
-        return area_draws(self.latents, self.design, self.electorate, by=by)
+        return drawn_many(self.latents, self.design, self.electorate, (Grouping(by),))[0]
 
 
 class ReleaseCache:
@@ -194,7 +198,7 @@ class ReleaseCache:
             while len(self._answered) > MAX_ANSWERED:
                 self._answered.popitem(last=False)
         electorate = electorate_of(survey.bundle)
-        design = Design.from_json(design_json)
+        design = design_from_json(design_json)
         return LoadedRelease(
             release=release,
             fit=fit,
@@ -205,6 +209,6 @@ class ReleaseCache:
             latents=latents,
             verdict=FitVerdict.from_json(verdict),
             counts=shown_counts(counts, electorate, release, key=self._secrets.disclosure_key()),
-            design_effect=round(design_effect(design, counts), 2),
+            design_effect=round(counted_design_effect(design, counts), 2),
             _shares=self._shares,
         )

@@ -17,7 +17,6 @@ from api.representation_words import sentences_of
 from api.sample_balance import balance_sample
 from api.served import Served
 from jobs.settings import Settings
-from mrp.areas import complement
 from mrp.poststratification import AreaDraws
 from mrp.representation import interval_widths
 from polling.disclosure import DisclosureRules
@@ -93,15 +92,14 @@ def _with_estimates(
     """The levels with how sure their estimates are, where they have enough people, and how right."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for column in dict.fromkeys(one.column for one in levels):
-        areas = prepared.loaded.areas((column,))
+        areas = prepared.areas((column,))
         kept = (areas.areas["n_people"] >= rules.min_people).to_numpy()
         if kept.any():
             chosen = AreaDraws(areas.areas.filter(kept.tolist()), areas.draws[:, kept], areas.n_chains, areas.points)
-            own = complement(chosen) if prepared.is_complement else chosen
-            table = interval_widths(own, interval=prepared.query.interval)
+            table = interval_widths(chosen, interval=prepared.query.interval)
             found |= {(column, row[column]): row for row in table.iter_rows(named=True)}
-    first = prepared.loaded.question.options[0]
-    shares = known.by_level(first, is_complement=prepared.is_complement) if known else {}
+    of = prepared.loaded.question.options[0] if prepared.is_complement else prepared.option
+    shares = known.by_level(of, is_complement=prepared.is_complement) if known else {}
     for one in levels:
         row, share = found.get((one.column, one.level)), shares.get((one.column, one.level))
         if row is None:

@@ -86,7 +86,7 @@ def last_common_period(before: LoadedRelease, after: LoadedRelease) -> str | Non
     EstimateRefused
         If both have periods, and none in common.
     """
-    grids = [loaded.design.observed.get("period", ()) for loaded in (before, after)]
+    grids = [loaded.design.common.observed.get("period", ()) for loaded in (before, after)]
     if not all(grids):
         return None
     common = [period for period in grids[1] if period in grids[0]]

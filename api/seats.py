@@ -24,8 +24,8 @@ from api.labels import DISTRICT, one_of
 from api.release_cache import ReleaseCache
 from api.served import Served
 from jobs.settings import Settings
-from mrp.areas import complement
-from mrp.chances import above
+from mrp.areas import strongest
+from mrp.chances import above, leads
 from mrp.contrast import lead
 from mrp.poststratification import AreaDraws
 from mrp.quantity import Probability
@@ -64,10 +64,10 @@ class PreparedSeats:
         return not self.prepared.loaded.keeps(8 * self.n_seats.size)
 
     @property
-    def options(self) -> tuple[str, str]:
-        """The option that is asked for, and the other."""
-        first, second = self.prepared.loaded.question.options
-        return (first, second) if self.prepared.option == first else (second, first)
+    def other(self) -> str | None:
+        """The other option; None if there are several."""
+        others = [one for one in self.prepared.loaded.question.options if one != self.prepared.option]
+        return others[0] if len(others) == 1 else None
 
 
 def prepare_seats(cache: ReleaseCache, served: Served, query: SeatsQuery, settings: Settings) -> PreparedSeats:
@@ -76,13 +76,15 @@ def prepare_seats(cache: ReleaseCache, served: Served, query: SeatsQuery, settin
     Raises
     ------
     EstimateRefused
-        As `prepare_query`; or if groups are asked for, one of the two options is not estimated, or the column has no
-        numbers of seats.
+        As `prepare_query`; or if groups are asked for, an option is not estimated or options are a scale, or the column
+        has no numbers of seats.
     """
     if query.by or query.merge or query.level not in (None, DISTRICT):
         raise EstimateRefused("Seats are counted by district, of everybody in it. Leave level, by and merge out.")
     loaded = load_release(cache, served, settings)
-    for option in loaded.question.options:
+    if loaded.question.kind == "ordinal":
+        raise EstimateRefused(f"The options of {loaded.question.id} are points of a scale: nobody wins seats by them.")
+    for option in loaded.question.options or (None,):
         find_option(option, loaded.question)
     prepared = prepare_query(cache, served, replace(query, level=DISTRICT), settings)
     if not prepared.loaded.keeps(int(prepared.answered.sum())):
@@ -91,7 +93,7 @@ def prepare_seats(cache: ReleaseCache, served: Served, query: SeatsQuery, settin
 
 
 def answer_seats(counted: PreparedSeats, settings: Settings) -> SeatsPayload:
-    """Seats of either option, and the districts that tip the majority."""
+    """Seats of every option, and the districts that tip the majority."""
     prepared = counted.prepared
     forecast = _forecast(counted)
     names = {facts.names["area"]: facts.names["area_name"] for facts in group_facts(prepared, settings)}
@@ -108,12 +110,16 @@ def answer_seats(counted: PreparedSeats, settings: Settings) -> SeatsPayload:
 def answer_battleground(counted: PreparedSeats, settings: Settings) -> BattlegroundPayload:
     """Districts from the closest to the safest."""
     prepared, query = counted.prepared, counted.prepared.query
-    areas = _draws(counted)
+    competing = _competing(counted)
+    areas, *others = competing.values()
+    wins = above(areas, 0.5) if counted.other else leads(competing)[prepared.option]
+    rival = None if counted.other else strongest(others)
     tips = dict(_tips(prepared, _forecast(counted)))
     facts = group_facts(prepared, settings)
     rows = [
         BattlegroundRow(
             **one.names,
+            option=prepared.option,
             **share,
             n_seats=n_seats,
             p_win=win.value,
@@ -129,25 +135,23 @@ def answer_battleground(counted: PreparedSeats, settings: Settings) -> Battlegro
         for one, share, win, gap, n_seats in zip(
             facts,
             share_fields(areas, facts, query),
-            above(areas, 0.5),
-            lead(areas, interval=query.interval, also=query.further),
+            wins,
+            lead(areas, rival, interval=query.interval, also=query.further),
             counted.n_seats.tolist(),
             strict=True,
         )
     ]
     rows.sort(key=lambda row: (abs(row.p_win - 0.5), abs(row.lead), row.area))
-    return BattlegroundPayload(**groups_head(prepared, settings), versus=counted.options[1], districts=rows)
+    return BattlegroundPayload(**groups_head(prepared, settings), versus=counted.other, districts=rows)
 
 
-def _draws(counted: PreparedSeats) -> AreaDraws:
-    return counted.prepared.draws(np.flatnonzero(counted.prepared.answered))
+def _competing(counted: PreparedSeats) -> dict[str, AreaDraws]:
+    return counted.prepared.competing(np.flatnonzero(counted.prepared.answered))
 
 
 def _forecast(counted: PreparedSeats) -> SeatForecast:
-    areas = _draws(counted)
-    option, other = counted.options
     return seats(
-        {option: areas, other: complement(areas)},
+        _competing(counted),
         n_seats=counted.n_seats,
         interval=counted.prepared.query.interval,
         also=counted.prepared.query.further,

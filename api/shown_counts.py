@@ -31,9 +31,9 @@ def shown_counts(counts: pl.DataFrame, electorate: Electorate, release: ReleaseR
     -------
     polars.DataFrame
         One row per cell that was interviewed: district, demographics, parents, ``period`` if the counts have it, ``n``
-        and ``y``. Not to be told row by row.
+        and ``y``, or ``y[option]`` for each of several options; of numbers ``n`` alone. Not to be told row by row.
     """
     by = tuple(dict.fromkeys((*electorate.cell_columns, *([PERIOD] if PERIOD in counts.columns else []))))
     shown = perturb_counts(counts, by=by, survey=release.survey_id, question=release.question_id, key=key)
     parents = electorate.districts.select(pl.col("code").alias(electorate.district), *electorate.parents)
-    return shown.select(*by, "n", "y").join(parents, on=electorate.district, how="left")
+    return shown.join(parents, on=electorate.district, how="left")

@@ -32,6 +32,10 @@ def swings(pairs: Pairs, settings: Settings) -> Iterator[dict[str, Any]]:
         The fields ``mix_and_mind`` and ``mix_and_mind_reason`` of `api.comparison_payloads.AreaChange`, in the order of
         the pairs.
     """
+    if pairs.first.loaded.question.kind != "binary":
+        told = {"mix_and_mind": None, "mix_and_mind_reason": "A swing is split for questions of two options only."}
+        yield from (told for _ in pairs.keys)
+        return
     polls = _cells(pairs.first), _cells(pairs.second)
     groups = [(area, *levels) if pairs.first.area_column else levels for area, levels in pairs.keys]
     few = [_periods_with_few(pairs, polls, group, settings) for group in groups]
@@ -70,13 +74,14 @@ def _split(pairs: Pairs, polls: list[tuple[pl.DataFrame, pl.DataFrame]]) -> tupl
     loaded, query = pairs.first.loaded, pairs.first.query
     assert pairs.first.period is not None
     assert pairs.second.period is not None
+    design = loaded.design.common
     # Cells that the model does not tell apart have the same opinion: together they are the same terms of the sums.
-    tables = [swing_table(before, after, by=loaded.design.cell_columns) for before, after in polls]
+    tables = [swing_table(before, after, by=design.cell_columns) for before, after in polls]
     return mix_and_mind_of_groups(
         tables,
         loaded.latents,
-        loaded.design.at_period(pairs.first.period),
-        loaded.design.at_period(pairs.second.period),
+        design.at_period(pairs.first.period),
+        design.at_period(pairs.second.period),
         interval=query.interval,
         also=query.further,
     )

@@ -88,9 +88,9 @@ def track_record(session: Session, survey_id: str, question_id: str, *, level: s
         survey=survey_id,
         question=question_id,
         text=question.text,
-        option=question.options[0],
+        option=next(iter(question.options), None),
         results=[result_payload(one) for one in results],
-        scores=[_score_row(*one) for one in scored],
+        scores=[_score_row(*one, first=question.options[0]) for one in scored],
         calibration=[row for of, some in scopes for row in _calibration(of, some)],
         transforms=[row for of, some in scopes for row in _transforms(of, some)],
         unscored=[*never, *waiting],
@@ -108,7 +108,7 @@ def _of_last(scored: Sequence[Scored], records: Sequence[ScoreRecord]) -> list[S
     return [one for one in scored if last.get(one[0].result_id) == one[0].release_id]
 
 
-def _score_row(record: ScoreRecord, row: dict[str, Any]) -> ScoreRow:
+def _score_row(record: ScoreRecord, row: dict[str, Any], *, first: str) -> ScoreRow:
     numbers = ("rmse", "mae", "bias", "correlation", "interval_score", "mean_width", "crps", "brier", "log_score")
     return ScoreRow(
         result_id=record.result_id,
@@ -121,6 +121,7 @@ def _score_row(record: ScoreRecord, row: dict[str, Any]) -> ScoreRow:
         engine=record.engine,
         n_interviews=rounded_count(record.n_interviews),
         method=row["method"],
+        option=row.get("option", first),
         level=row["level"],
         by=row["by"],
         derived=row["derived"],

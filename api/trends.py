@@ -58,7 +58,7 @@ def prepare_trend(cache: ReleaseCache, served: Served, query: TrendQuery, settin
         As `prepare_query`; or if the model has no period, one period is asked for, the first is after the last, or
         there are more groups and periods than the setting ``max_groups`` allows.
     """
-    design = load_release(cache, served, settings).design
+    design = load_release(cache, served, settings).design.common
     grid = design.observed.get("period", ())
     if not grid:
         raise EstimateRefused(
@@ -96,7 +96,9 @@ def answer_trend(trend: PreparedTrend, settings: Settings) -> TrendPayload:
             told = facts[period][done : done + rows.size]
             areas = replace(prepared, period=period).draws(rows)
             shares = zip(told, share_fields(areas, told, prepared.query), strict=True)
-            of_period.append([TrendPoint(**one.names, **share, period=period) for one, share in shares])
+            of_period.append(
+                [TrendPoint(**one.names, option=prepared.option, **share, period=period) for one, share in shares]
+            )
         points += [point for series in zip(*of_period, strict=True) for point in series]
         done += rows.size
     return TrendPayload(**groups_head(prepared, settings), periods=list(trend.periods), points=points)

@@ -19,22 +19,25 @@ from typing import Any, cast
 
 import polars as pl
 
-from jobs.backtest_report import BacktestReport
+from jobs.backtest_report import BacktestReport, OptionReport
 from jobs.backtest_score import Outcomes, baseline_columns, baselines_of, model_estimates, score_against
-from jobs.backtest_tables import district_estimates, read_outcome
+from jobs.backtest_tables import district_estimates, read_outcomes
 from jobs.backtest_waves import BacktestPlan, PushedWave, plan_backtest, split_waves
 from jobs.errors import BacktestImpossible, FitProcessFailed
 from jobs.fit_request import FitProgress, FitRequest, FitResult
 from jobs.fit_run import run_fit
+from jobs.outcomes import counts_of_option, last_result_of
 from jobs.receive import receive_wave
 from jobs.refit import electorate_of
 from jobs.settings import Settings
 from jobs.survey import add_survey, load_survey
 from jobs.worker import Worker, utc_now
 from mrp.baselines import Baseline
-from mrp.design import Design
+from mrp.electorate import Electorate
+from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
-from mrp.poststratification import AreaDraws, area_draws
+from mrp.outcomes import AnyDesign, design_from_json, draws_many
+from mrp.poststratification import AreaDraws
 from mrp.verdict import FitVerdict
 from polling.bundle import SurveyBundle
 from polling.secrets import SecretsFile
@@ -113,13 +116,25 @@ def backtest(
             store.close()
     fitted = time.perf_counter()
     electorate = electorate_of(bundle)
-    districts = area_draws(fit.draws, fit.design, electorate, by=(electorate.district,))
-    people = districts.areas["n_people"].to_numpy()
-    nation = districts.draws @ (people / people.sum())  # what a second pass over all cells would give
+    (drawn,) = draws_many(fit.draws, fit.design, electorate, [Grouping(by=(electorate.district,))])
     done = time.perf_counter()
-    outcomes = _outcomes(bundle, plan, tables)
     asked = bundle.declaration.question(plan.question)
-    baselines = baselines_of(fit.counts, electorate, fit.design, asked, plan.declared.last_result)
+    options = asked.options if len(drawn.options) > 1 else asked.options[:1]
+    known = _outcomes(bundle, plan, tables, options)
+    reports, table = {}, []
+    for option in options:
+        estimated = drawn.of(option if len(drawn.options) > 1 else drawn.options[0])
+        reports[option], rows = _report_of(
+            option,
+            bundle=bundle,
+            plan=plan,
+            fit=fit,
+            electorate=electorate,
+            estimated=estimated,
+            outcomes=known[option],
+        )
+        table.append(rows.select(pl.lit(option).alias("option"), pl.all()) if len(options) > 1 else rows)
+    first = reports[options[0]]
     verdict = FitVerdict.from_json(cast(dict[str, Any], fit.record.verdict))
     return BacktestReport(
         survey=bundle.declaration.id,
@@ -129,10 +144,10 @@ def backtest(
         seed=fit.record.seed,
         n_interviews=fit.record.n_interviews,
         n_cells=fit.record.n_cells,
-        national_mean=float(nation.mean()),
-        national_sd=float(nation.std(ddof=1)),
-        scores=score_against(outcomes, model_estimates(districts, district=electorate.district)),
-        baselines={name: score_against(outcomes, baseline) for name, baseline in baselines.items()},
+        national_mean=first.national_mean,
+        national_sd=first.national_sd,
+        scores=first.scores,
+        baselines=first.baselines,
         seconds={
             "read": round(read - started, 3),
             "fit": round(fitted - read, 3),
@@ -144,7 +159,8 @@ def backtest(
         warnings=verdict.warnings,
         formula=fit.record.formula,
         priors=fit.record.priors,
-        districts=_district_table(bundle, fit.counts, districts, outcomes, baselines),
+        districts=pl.concat(table, how="diagonal"),
+        options=reports if len(options) > 1 else {},
     )
 
 
@@ -153,16 +169,41 @@ class _Fitted:
     record: FitRecord
     counts: pl.DataFrame
     draws: LatentDraws
-    design: Design
+    design: AnyDesign
 
 
-def _outcomes(bundle: SurveyBundle, plan: BacktestPlan, tables: Path) -> Outcomes:
+def _outcomes(bundle: SurveyBundle, plan: BacktestPlan, tables: Path, options: tuple[str, ...]) -> dict[str, Outcomes]:
     question, codes = bundle.declaration.question(plan.question), bundle.districts["code"]
     truth, benchmark = (
-        read_outcome(tables / name, plan.declared, question, districts=codes) if name else None
+        read_outcomes(tables / name, plan.declared, question, districts=codes, options=options) if name else {}
         for name in (plan.declared.truth, plan.declared.benchmark)
     )
-    return Outcomes(truth, benchmark)
+    return {option: Outcomes(truth.get(option), benchmark.get(option)) for option in options}
+
+
+def _report_of(
+    option: str,
+    *,
+    bundle: SurveyBundle,
+    plan: BacktestPlan,
+    fit: _Fitted,
+    electorate: Electorate,
+    estimated: AreaDraws,
+    outcomes: Outcomes,
+) -> tuple[OptionReport, pl.DataFrame]:
+    """The scores of one option, and its districts."""
+    question, counts = bundle.declaration.question(plan.question), counts_of_option(fit.counts, option)
+    before = last_result_of(plan.declared.last_result, question, option)
+    baselines = baselines_of(counts, electorate, fit.design.common, question, before)
+    people = estimated.areas["n_people"].to_numpy()
+    nation = estimated.draws @ (people / people.sum())  # what a second pass over all cells would give
+    report = OptionReport(
+        national_mean=float(nation.mean()),
+        national_sd=float(nation.std(ddof=1)),
+        scores=score_against(outcomes, model_estimates(estimated, district=electorate.district)),
+        baselines={name: score_against(outcomes, baseline) for name, baseline in baselines.items()},
+    )
+    return report, _district_table(bundle, counts, estimated, outcomes, baselines)
 
 
 def _district_table(
@@ -252,5 +293,5 @@ def _fit(
             record=fits.get_fit(session, done.fit_id),
             counts=pl.read_parquet(BytesIO(fits.load_counts(session, done.fit_id))),
             draws=LatentDraws.from_bytes(fits.load_draws(session, done.fit_id)),
-            design=Design.from_json(cast(dict[str, Any], fits.load_design(session, done.fit_id))),
+            design=design_from_json(cast(dict[str, Any], fits.load_design(session, done.fit_id))),
         )

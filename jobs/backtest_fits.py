@@ -17,6 +17,7 @@ from jobs.counting import count_interviews
 from jobs.errors import BacktestImpossible
 from jobs.fit_host import FitHost
 from jobs.fit_request import FitProgress, FitRequest
+from jobs.outcomes import outcome_of
 from jobs.refit import electorate_of, laplace_settings, nuts_settings
 from mrp.design import Design, build_design
 from mrp.electorate import Electorate
@@ -100,6 +101,7 @@ class Bench:
         settings = self.house.settings
         model = formula or self.question.model
         request = FitRequest(
+            outcome=outcome_of(self.question),
             formula=model,
             priors=self._priors_of(model, counts),
             seed=seed,
@@ -190,7 +192,10 @@ def open_bench(
     declaration = house.bundle.declaration
     question = declaration.question(house.plan.question)
     if question.kind != "binary":
-        raise BacktestImpossible(f"Question {question.id} is {question.kind}; only binary questions can be fitted.")
+        raise BacktestImpossible(
+            f"Question {question.id} is {question.kind}. Folds, learning curves and comparisons are made of binary "
+            "questions; a plain backtest and a replay are made of it."
+        )
     pushed = house.push_all()
     known = [
         read_outcome(house.tables / name, house.plan.declared, question, districts=house.bundle.districts["code"])

@@ -15,7 +15,7 @@ import polars as pl
 from sqlalchemy.orm import Session
 
 from jobs.backtest_house import ACTOR, BacktestHouse, RunFit, backtest_house
-from jobs.backtest_tables import read_outcome
+from jobs.backtest_tables import read_outcomes
 from jobs.backtest_waves import PushedWave, split_rule
 from jobs.errors import BacktestImpossible
 from jobs.fit_host import FitHost
@@ -109,16 +109,25 @@ def _add_truth(house: BacktestHouse) -> None:
     declared, declaration = house.plan.declared, house.bundle.declaration
     assert declared.truth is not None
     question = declaration.question(house.plan.question)
-    outcome = read_outcome(house.tables / declared.truth, declared, question, districts=house.bundle.districts["code"])
-    table: dict[str, Any] = {"geography": outcome.codes, "option": question.options[0], "share": outcome.share}
-    if outcome.se is not None:
-        table["se"] = outcome.se
+    options = question.options[:1] if question.kind == "binary" else question.options
+    known = read_outcomes(
+        house.tables / declared.truth,
+        declared,
+        question,
+        districts=house.bundle.districts["code"],
+        options=options,
+    )
+    parts = []
+    for option, outcome in known.items():
+        about: dict[str, Any] = {"geography": outcome.codes, "option": option, "share": outcome.share}
+        parts.append(pl.DataFrame(about | ({} if outcome.se is None else {"se": outcome.se})))
+    table = pl.concat(parts)
     add_known_result(
         house.store,
         house.secrets,
         survey_id=declaration.id,
         question_id=question.id,
-        content=pl.DataFrame(table).write_csv().encode(),
+        content=table.write_csv().encode(),
         refers_to=truth_day(house.waves, declared.truth_date),
         source=f"{declared.truth} of the survey folder",
         file=declared.truth,

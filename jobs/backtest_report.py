@@ -1,12 +1,12 @@
 """What a backtest says: one JSON object, and a table of districts."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import polars as pl
 
-__all__ = ["BacktestReport", "ScoreRow"]
+__all__ = ["BacktestReport", "OptionReport", "ScoreRow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,24 @@ class ScoreRow:
 
 
 @dataclass(frozen=True, slots=True)
+class OptionReport:
+    """The estimates of one option beside what happened."""
+
+    national_mean: float
+    national_sd: float
+    scores: ScoreRow
+    baselines: Mapping[str, ScoreRow]
+
+    def to_json(self) -> dict[str, Any]:
+        """A value that ``json.dumps`` takes."""
+        return {
+            "national": {"mean": self.national_mean, "sd": self.national_sd},
+            **asdict(self.scores),
+            "baselines": {name: asdict(row) for name, row in self.baselines.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class BacktestReport:
     """A survey's estimates beside what happened."""
 
@@ -61,7 +79,10 @@ class BacktestReport:
     priors: Any
     """Of every term, in words."""
     districts: pl.DataFrame
-    """One row per district: n_interviews, raw, share, low, high, sd, truth where there is one, the baselines."""
+    """One row per district: n_interviews, raw, share, low, high, sd, truth where there is one, the baselines; with
+    several options one for each, which the column ``option`` names."""
+    options: Mapping[str, OptionReport] = field(default_factory=dict)
+    """Of a question of several options all of them, ``option`` too; empty: one share is estimated."""
 
     @property
     def n_districts(self) -> int:
@@ -90,4 +111,5 @@ class BacktestReport:
             "formula": self.formula,
             "priors": self.priors,
             "baselines": {name: asdict(row) for name, row in self.baselines.items()},
+            **({"options": {name: one.to_json() for name, one in self.options.items()}} if self.options else {}),
         }

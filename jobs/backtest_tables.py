@@ -12,7 +12,7 @@ from mrp.poststratification import AreaDraws
 from mrp.summary import summarise
 from polling.declaration import Backtest, Question
 
-__all__ = ["Outcome", "district_estimates", "read_outcome", "read_table"]
+__all__ = ["Outcome", "district_estimates", "read_outcome", "read_outcomes", "read_table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +41,38 @@ def read_table(path: Path) -> pl.DataFrame:
         raise BacktestImpossible(f"{path} cannot be read: {error}. Say where the tables lie.") from None
 
 
-def read_outcome(path: Path, declared: Backtest, question: Question, *, districts: pl.Series) -> Outcome:
-    """Read the rows of a truth or benchmark that belong to the first option of a question.
+def read_outcomes(
+    path: Path, declared: Backtest, question: Question, *, districts: pl.Series, options: tuple[str, ...]
+) -> dict[str, Outcome]:
+    """Read a truth or benchmark of several options of a question; those that it does not have are left out.
+
+    Raises
+    ------
+    BacktestImpossible
+        As `read_outcome`; also if it has none of them.
+    """
+    known = set(read_table(path).get_column("option", default=pl.Series(dtype=pl.String)).drop_nulls())
+    first = declared.option or question.options[0]
+    named = [option for option in options if (first if option == question.options[0] else option) in known]
+    wanted = named or list(options[:1])
+    return {one: read_outcome(path, declared, question, districts=districts, option=one) for one in wanted}
+
+
+def read_outcome(
+    path: Path, declared: Backtest, question: Question, *, districts: pl.Series, option: str | None = None
+) -> Outcome:
+    """Read the rows of a truth or benchmark that belong to one option of a question.
 
     Parameters
     ----------
     path
         Table with ``geography``, ``option``, ``share`` and optionally ``se``.
     declared
-        May name the option as the table calls it.
-    question
-        Its first option is the default.
+        May name the first option as the table calls it.
     districts
         Codes of the survey's districts.
+    option
+        Of the question; default: the first.
 
     Raises
     ------
@@ -64,7 +83,8 @@ def read_outcome(path: Path, declared: Backtest, question: Question, *, district
     table = read_table(path)
     if missing := [name for name in ("geography", "option", "share") if name not in table.columns]:
         raise BacktestImpossible(f"{path.name} has no column {missing[0]!r}; it has {', '.join(table.columns)}.")
-    option = declared.option or question.options[0]
+    if option is None or option == question.options[0]:
+        option = declared.option or question.options[0]
     rows = table.filter(pl.col("option") == option).sort("geography")
     if rows.is_empty():
         known = ", ".join(sorted(table["option"].unique().drop_nulls()))

@@ -21,7 +21,7 @@ import polars as pl
 from sqlalchemy.orm import Session
 
 from jobs.check_ask import CHECK, kinds
-from jobs.check_made import CHECKS, CheckedRelease, Made
+from jobs.check_made import CHECKS, CheckedRelease, Made, not_alone, not_made
 from jobs.check_refits import REFIT_CHECKS, Refits
 from jobs.confirm_ask import CONFIRM
 from jobs.counted_parts import CountedParts
@@ -30,18 +30,20 @@ from jobs.errors import FitCancelled, FitImpossible, JobsError, WorkerStopping
 from jobs.fit_request import FitProgress, FitRequest, FitResult
 from jobs.giving_way import PAUSE, GivingWay
 from jobs.heartbeat import beating
+from jobs.outcomes import outcome_of, without_astray
 from jobs.refit import electorate_of, laplace_settings, nuts_settings
 from jobs.settings import Settings
-from mrp.design import Design
 from mrp.errors import MrpError
 from mrp.evidence import Evidence
 from mrp.latents import LatentDraws
+from mrp.outcomes import design_from_json
 from mrp.priors import parse_priors
 from polling.disclosure import DisclosureRules
 from polling.errors import LeaseLost, PollingError, ReleaseNotFound
 from polling.secrets import SecretsFile
 from polling.store import checks, fits, job_events, queue, releases, surveys
 from polling.store.engine import Store
+from polling.store.fit_inputs import partners_noted
 from polling.store.records import Claim, ReleaseRecord
 
 __all__ = ["check", "prepare_check", "request_of"]
@@ -106,7 +108,7 @@ def check(
         refits = Refits(request, fit_once, settings, ends=time.monotonic() + settings.check_budget_s)
         for kind in again:
             if kind in REFIT_CHECKS:
-                found = REFIT_CHECKS[kind](checked, refits)
+                found = not_made(checked) or not_alone(checked) or REFIT_CHECKS[kind](checked, refits)
                 with store.write() as session:
                     _keep(session, checked.release, {kind: found}, now=clock())
                     queue.heartbeat(session, claim, now=clock(), lease=settings.lease)
@@ -153,12 +155,17 @@ def prepare_check(
     survey = surveys.get_survey(session, survey_id, release.survey_version)
     stored = pl.read_parquet(io.BytesIO(fits.load_counts(session, release.fit_id)))
     declaration = survey.bundle.declaration
-    finer = None
+    finer, partners = None, tuple(partners_noted(fits.get_fit(session, release.fit_id).inputs))
     try:
         counted = count_interviews(
-            session, declaration, declaration.question(question_id), memory=memory, also=("period", "pollster")
+            session,
+            declaration,
+            declaration.question(question_id),
+            memory=memory,
+            also=("period", "pollster"),
+            beside=partners,
         )
-        finer = counted.counts
+        finer, _ = without_astray(counted.counts, declaration.question(question_id), electorate_of(survey.bundle))
     except (FitImpossible, PollingError) as error:  # waves that were fitted are gone, or do not fit the codebook now
         log.info("pollsters and periods of %s/%s are not checked: %s", survey_id, question_id, error)
     design: Any = fits.load_design(session, release.fit_id)
@@ -166,13 +173,16 @@ def prepare_check(
     return CheckedRelease(
         release=release,
         electorate=electorate_of(survey.bundle),
-        design=Design.from_json(design),
+        fitted=design_from_json(design),
         priors=parse_priors(declaration.question(question_id).priors),
         latents=LatentDraws.from_bytes(fits.load_draws(session, release.fit_id)),
         hypers=None if evidence is None else Evidence.from_bytes(evidence).hypers,
         counts=finer if finer is not None and _are_same(finer, stored) else stored,
         stored=tuple(stored.columns),
         seed=fits.get_fit(session, release.fit_id).seed,
+        partners=tuple(
+            name for name, of in partners_noted(fits.get_fit(session, release.fit_id).inputs).items() if of is not None
+        ),
         rules=DisclosureRules(settings.min_people, settings.min_interviews),
         key=SecretsFile(settings.secrets_file).disclosure_key(),
     )
@@ -182,9 +192,11 @@ def request_of(session: Session, settings: Settings, checked: CheckedRelease) ->
     """What the release was fitted on, for the fast engine."""
     fit = fits.get_fit(session, checked.release.fit_id)
     survey = surveys.get_survey(session, fit.survey_id, fit.survey_version)
+    question = survey.bundle.declaration.question(fit.question_id)
     return FitRequest(
+        outcome=outcome_of(question),
         formula=fit.formula,
-        priors=survey.bundle.declaration.question(fit.question_id).priors,
+        priors=question.priors,
         seed=fit.seed,
         engine="laplace",
         nuts=nuts_settings(settings),
@@ -196,9 +208,10 @@ def request_of(session: Session, settings: Settings, checked: CheckedRelease) ->
 
 def _are_same(finer: pl.DataFrame, stored: pl.DataFrame) -> bool:
     """Whether finer counts are of exactly the interviews that were fitted."""
-    by = [column for column in stored.columns if column in finer.columns and column not in ("n", "y")]
+    numbers = [column for column in stored.columns if column in ("n", "y") or column.startswith("y[")]
+    by = [column for column in stored.columns if column in finer.columns and column not in numbers]
     by = [column for column in by if not column.startswith("weight")]
-    sums = [pl.col("n", "y").sum()]
+    sums = [pl.col(numbers).sum()]
     coarse = [table.group_by(by).agg(sums).sort(by) if by else table.select(sums) for table in (finer, stored)]
     return coarse[0].equals(coarse[1].cast(coarse[0].schema))
 

@@ -75,10 +75,11 @@ def ask_next_check(session: Session, settings: Settings, *, now: datetime) -> Jo
     """Ask for one release that was not checked; None if there is none, or a check is on its way."""
     if any(job.kind == CHECK for job in queue.list_jobs(session, states=("queued", "running"))):
         return None
-    waiting = checks.unchecked(session, kinds=AT_ONCE, job=CHECK, published_before=now - SETTLED)
-    if not waiting:
-        waiting = checks.unchecked(session, kinds=kinds(settings, since=REST), job=CHECK, published_before=now - REST)
-    return _ask(session, settings, waiting[0], now=now) if waiting else None
+    for wanted, since in ((AT_ONCE, SETTLED), (kinds(settings, since=REST), REST)):
+        waiting = checks.unchecked(session, kinds=wanted, job=CHECK, published_before=now - since)
+        if waiting:
+            return _ask(session, settings, waiting[0], now=now)
+    return None
 
 
 def _ask(session: Session, settings: Settings, release: ReleaseRecord, *, now: datetime) -> JobRecord:

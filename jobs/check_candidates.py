@@ -14,6 +14,7 @@ from mrp.design import Design
 from mrp.formula import parse_formula
 from mrp.latents import LatentDraws
 from mrp.term_names import order_free
+from polling.errors import ReleaseRefused
 from polling.store import surveys
 from polling.store.engine import Store
 
@@ -42,11 +43,19 @@ def compare_candidates(
     ------
     ReleaseNotFound, DrawsNotFound
         If nothing is served, or its draws or counts are not kept any more.
+    ReleaseRefused
+        If the question is not binary, or was fitted together with others.
     FitImpossible
         If a formula does not fit the survey.
     """
     with store.read() as session:
         checked = prepare_check(session, settings, survey_id=survey_id, question_id=question_id)
+        if not isinstance(checked.fitted, Design):
+            number = checked.release.number
+            raise ReleaseRefused(number, "models are compared of binary questions, this one has several shares.")
+        if checked.partners:
+            number, names = checked.release.number, ", ".join(checked.partners)
+            raise ReleaseRefused(number, f"models are compared of one question, this one was fitted with {names}.")
         request = request_of(session, settings, checked)
         bundle = surveys.get_survey(session, survey_id, checked.release.survey_version).bundle
     question = bundle.declaration.question(question_id)
@@ -67,5 +76,5 @@ def compare_candidates(
 def _priors(priors: Any, formula: str) -> dict[str, str]:
     """Those of the defaults, and of terms that the formula has."""
     known = {order_free(name) for name in parse_formula(formula).term_names}
-    general = {"intercept", "coefficient", "sd", "correlation", "autocorrelation", "mixing"}
+    general = {"intercept", "coefficient", "sd", "correlation", "autocorrelation", "mixing", "residual"}
     return {term: prior for term, prior in priors.items() if term in general or order_free(term) in known}

@@ -1,8 +1,9 @@
 """The checks of a release that need no other fit: what may be told of each, and what is wrong."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,10 +11,14 @@ from numpy.typing import NDArray
 
 from jobs.check_ask import LEFT_OUT, PREDICTIVE, PRIORS, SENSITIVITY
 from jobs.check_shown import ShownCounts, Told, told_misfits
+from mrp.categorical.counts import count_name
+from mrp.categorical.design import CategoricalDesign
 from mrp.checks.concerns import Concern, house_concerns, misfit_concerns, worst_first
 from mrp.checks.left_out import CAUTION, MAX_K, estimate_scores, leave_cells_out
 from mrp.checks.margins import margins_of
 from mrp.checks.misfit import judge_margins
+from mrp.checks.of_means import SLOPE, predictive_of_means, size_in_unit
+from mrp.checks.of_options import predictive_of_options
 from mrp.checks.predictive import GroupCheck, MarginCheck, posterior_predictive
 from mrp.checks.prior_checks import prior_concerns, prior_conflicts, prior_predictive
 from mrp.checks.sensitivity import SENSITIVE, sensitivity, sensitivity_concerns
@@ -21,12 +26,15 @@ from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.hyper import hyper_space
 from mrp.latents import LatentDraws
+from mrp.numeric.design import NumericDesign
+from mrp.ordinal.design import OrdinalDesign
+from mrp.outcomes import AnyDesign
 from mrp.priors import Priors
 from polling.disclosure import DisclosureRules
 from polling.store.columns import Json
 from polling.store.records import ReleaseRecord
 
-__all__ = ["CHECKS", "CheckedRelease", "Made"]
+__all__ = ["CHECKS", "CheckedRelease", "Made", "not_alone", "not_made"]
 
 type Made = tuple[dict[str, Json], tuple[Concern, ...]]
 """What may be told of a check, and what is wrong, the worst first."""
@@ -38,7 +46,7 @@ class CheckedRelease:
 
     release: ReleaseRecord
     electorate: Electorate
-    design: Design
+    fitted: AnyDesign
     priors: Priors
     latents: LatentDraws
     hypers: NDArray[np.float32] | None
@@ -53,10 +61,21 @@ class CheckedRelease:
     rules: DisclosureRules
     key: bytes
     """The installation's disclosure key."""
+    partners: tuple[str, ...] = ()
+    """Questions that were fitted together with this one."""
+
+    @property
+    def design(self) -> Design:
+        """Of a binary question the design; of another what it has in common with that."""
+        return self.fitted.common
 
     @cached_property
     def shown(self) -> ShownCounts:
         """The counts as they may be told."""
+        return self.shown_of("y")
+
+    def shown_of(self, answer: str) -> ShownCounts:
+        """The counts of an answer as they may be told."""
         return ShownCounts(
             counts=self.counts,
             stored=self.stored,
@@ -65,11 +84,16 @@ class CheckedRelease:
             question=self.release.question_id,
             key=self.key,
             rules=self.rules,
+            answer=answer,
         )
 
 
 def check_predictive(checked: CheckedRelease) -> Made:
     """Posterior predictive checks by every margin."""
+    if isinstance(checked.fitted, CategoricalDesign | OrdinalDesign):
+        return _check_options(checked, checked.fitted)
+    if isinstance(checked.fitted, NumericDesign):
+        return _check_means(checked, checked.fitted)
     design, electorate, shown = checked.design, checked.electorate, checked.shown
     margins = margins_of(electorate, checked.counts)
     found = posterior_predictive(checked.latents, design, electorate, checked.counts, margins)
@@ -78,9 +102,54 @@ def check_predictive(checked: CheckedRelease) -> Made:
     seen = [MarginCheck(one.margin, _told_groups(one.groups, told[one.margin.columns])) for one in found]
     misfits = judge_margins(seen, design, least=0)
     share = float(np.clip(next((g.predicted for one in found[:1] for g in one.groups), 0.5), 0.01, 0.99))
+    slope = share * (1 - share)
     names = dict(electorate.districts.select("code", "name").iter_rows())
-    concerns = (*misfit_concerns(misfits, design, names=names), *house_concerns(checked.latents, design, share=share))
+    concerns = (*misfit_concerns(misfits, design, names=names), *house_concerns(checked.latents, design, slope=slope))
     return told_misfits(misfits, told, rules=checked.rules), worst_first(concerns)
+
+
+def _check_options(checked: CheckedRelease, design: CategoricalDesign | OrdinalDesign) -> Made:
+    """Posterior predictive checks of every option by every margin."""
+    margins = margins_of(checked.electorate, checked.counts)
+    found = predictive_of_options(checked.latents, design, checked.electorate, checked.counts, margins)
+    names = dict(checked.electorate.districts.select("code", "name").iter_rows())
+    content: dict[str, Any] = {}
+    concerns: list[Concern] = []
+    for option, of_margins in found.items():
+        shown = checked.shown_of(count_name(option))
+        told = {one.margin.columns: shown.of(one.margin.columns) for one in of_margins}
+        seen = [MarginCheck(one.margin, _told_groups(one.groups, told[one.margin.columns])) for one in of_margins]
+        misfits = judge_margins(seen, design.common, least=0, n_shares=len(found))
+        own: Any = told_misfits(misfits, told, rules=checked.rules)
+        own["margins"] = [{"option": option, **margin} for margin in own["margins"]]
+        content = own | {"margins": [*content.get("margins", ()), *own["margins"]]}
+        concerns += [
+            replace(one, sentence=f"{option}: {one.sentence}")
+            for one in misfit_concerns(misfits, design.common, names=names)
+        ]
+    return content, worst_first(concerns)
+
+
+def _check_means(checked: CheckedRelease, design: NumericDesign) -> Made:
+    """Posterior predictive checks of the mean by every margin.
+
+    Means have no noise of disclosure control, so that none is told: of each margin whether it fits, and in concerns how
+    far the worst groups are off, in few steps.
+    """
+    margins = margins_of(checked.electorate, checked.counts)
+    found = predictive_of_means(checked.latents, design, checked.electorate, checked.counts, margins)
+    large = {one.margin.columns: checked.shown.large_enough(one.margin.columns) for one in found}
+    seen = [
+        MarginCheck(one.margin, tuple(group for group in one.groups if group.levels in large[one.margin.columns]))
+        for one in found
+    ]
+    misfits = judge_margins(seen, design.common, least=0)
+    content: Any = told_misfits(misfits, dict.fromkeys(large), rules=checked.rules)
+    names = dict(checked.electorate.districts.select("code", "name").iter_rows())
+    size = partial(size_in_unit, design=design)
+    concerns = misfit_concerns(misfits, design.common, names=names, size=size)
+    houses = house_concerns(checked.latents, design.common, slope=SLOPE, size=size)
+    return content, worst_first((*concerns, *houses))
 
 
 def check_left_out(checked: CheckedRelease) -> Made:
@@ -140,11 +209,26 @@ def check_sensitivity(checked: CheckedRelease) -> Made:
 
 CHECKS: Mapping[str, Callable[[CheckedRelease], Made]] = {
     PREDICTIVE: check_predictive,
-    LEFT_OUT: check_left_out,
-    PRIORS: check_priors,
-    SENSITIVITY: check_sensitivity,
+    LEFT_OUT: lambda checked: not_made(checked) or check_left_out(checked),
+    PRIORS: lambda checked: not_made(checked) or check_priors(checked),
+    SENSITIVITY: lambda checked: not_made(checked) or check_sensitivity(checked),
 }
 """Kind -> how it is made."""
+
+
+def not_made(checked: CheckedRelease) -> Made | None:
+    """What is kept of a check that is made of binary questions alone, if this is no such question."""
+    if isinstance(checked.fitted, Design):
+        return None
+    return {"skipped": "This check is made of questions with one share only."}, ()
+
+
+def not_alone(checked: CheckedRelease) -> Made | None:
+    """What is kept of a check that fits again, if the release is of a joint fit: nothing is compared with it fairly."""
+    if not checked.partners:
+        return None
+    names = ", ".join(checked.partners)
+    return {"skipped": f"This check fits the question by itself, and the release was fitted together with {names}."}, ()
 
 
 def _told_groups(groups: tuple[GroupCheck, ...], told: Told) -> tuple[GroupCheck, ...]:

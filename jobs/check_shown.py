@@ -24,7 +24,13 @@ from mrp.checks.misfit import FALSE_ALARM, MarginMisfit
 from mrp.checks.predictive import INTERVAL, GroupCheck
 from mrp.electorate import Electorate
 from mrp.terms import OBSERVED
-from polling.disclosure import ANSWER_NOISE_VARIANCE, COUNT_NOISE_VARIANCE, DisclosureRules, perturb_counts
+from polling.disclosure import (
+    ANSWER_NOISE_VARIANCE,
+    COUNT_NOISE_VARIANCE,
+    OPTION_NOISE_VARIANCE,
+    DisclosureRules,
+    perturb_counts,
+)
 from polling.store.columns import Json
 
 __all__ = ["ShownCounts", "told_misfits"]
@@ -50,6 +56,8 @@ class ShownCounts:
     question: str
     key: bytes
     rules: DisclosureRules
+    answer: str = "y"
+    """Column of the answers that are told: ``y``, or that of an option."""
 
     def of(self, columns: tuple[str, ...]) -> Told:
         """What may be told of a margin."""
@@ -62,13 +70,29 @@ class ShownCounts:
         shown = self._weighted(shown, by)
         if self.electorate.district in shown.columns:
             shown = with_parents(shown, self.electorate)
-        share = (pl.col("y").sum() / pl.col("n").sum()).clip(0, 1)
-        of_cell = ANSWER_NOISE_VARIANCE + COUNT_NOISE_VARIANCE * share**2
+        share = (pl.col(self.answer).sum() / pl.col("n").sum()).clip(0, 1)
+        of_answer = ANSWER_NOISE_VARIANCE if self.answer == "y" else OPTION_NOISE_VARIANCE
+        of_cell = of_answer + COUNT_NOISE_VARIANCE * share**2
         noise = pl.len() * of_cell / pl.col("n").sum() ** 2
         told = [pl.col("n").sum(), share.alias("share"), noise.alias("noise")]
         grouped = shown.group_by(list(columns)).agg(told) if columns else shown.select(told)
         grouped = grouped.filter(pl.col("n") >= self.rules.min_interviews)
         return {tuple(map(str, row[: len(columns)])): row[len(columns) :] for row in grouped.iter_rows()}
+
+    def large_enough(self, columns: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
+        """Groups of a margin with so many interviews that something may be told of them."""
+        cells = self.electorate.cell_columns
+        by = (*cells, *("period" for one in self.stored if one == "period" and one not in cells))
+        if any(one in OBSERVED and one not in by for one in columns):
+            by = columns
+        counts = self.counts.select(*by, "n")
+        shown = perturb_counts(counts, by=by, survey=self.survey, key=self.key)
+        if self.electorate.district in shown.columns:
+            shown = with_parents(shown, self.electorate)
+        n = pl.col("n").sum()
+        grouped = shown.group_by(list(columns)).agg(n) if columns else shown.select(n)
+        grouped = grouped.filter(pl.col("n") >= self.rules.min_interviews)
+        return frozenset(tuple(map(str, row[: len(columns)])) for row in grouped.iter_rows())
 
     def _weighted(self, shown: pl.DataFrame, by: tuple[str, ...]) -> pl.DataFrame:
         """With weights in the likelihood: the weighted number of answers of each cell, with the noise of the other."""
@@ -82,7 +106,7 @@ class ShownCounts:
 
 
 def told_misfits(
-    misfits: tuple[MarginMisfit, ...], told: Mapping[tuple[str, ...], Told], *, rules: DisclosureRules
+    misfits: tuple[MarginMisfit, ...], told: Mapping[tuple[str, ...], Told | None], *, rules: DisclosureRules
 ) -> dict[str, Json]:
     """What is kept of a posterior predictive check.
 
@@ -91,7 +115,7 @@ def told_misfits(
     misfits
         Of groups that may be told alone.
     told
-        Columns of a margin -> what may be told of it, as `ShownCounts.of` gives it.
+        Columns of a margin -> what may be told of it, as `ShownCounts.of` gives it; None: nothing of its groups.
 
     Returns
     -------
@@ -107,16 +131,17 @@ def told_misfits(
     }
 
 
-def _margin(misfit: MarginMisfit, of: Told) -> dict[str, Any]:
+def _margin(misfit: MarginMisfit, of: Told | None) -> dict[str, Any]:
     columns = misfit.check.margin.columns
     off = {one.group.levels for one in misfit.worst} if misfit.is_misfit else set()
-    groups = [_group(one, of[one.levels], is_off=one.levels in off) for one in misfit.check.groups]
+    told = misfit.check.groups if of is not None else ()
+    groups = [_group(one, (of or {})[one.levels], is_off=one.levels in off) for one in told]
     inside = [one["low"] <= one["observed"] <= one["high"] for one in groups]
     return {
         "columns": list(columns),
         "found": "misfit" if misfit.is_misfit else "fits",
         "chance_below": next((band for band in sorted(_BANDS) if misfit.log_chance < math.log(band)), None),
-        "typical": round(misfit.typical, 2),
+        "typical": None if of is None else round(misfit.typical, 2),
         "covered": round(float(np.mean(inside)), 3) if inside else None,
         "groups": groups,
     }

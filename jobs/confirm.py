@@ -26,6 +26,8 @@ from jobs.errors import FitCancelled, FitProcessFailed, JobsError, WorkerStoppin
 from jobs.fit_request import FitProgress, FitRequest, FitResult
 from jobs.giving_way import PAUSE, GivingWay
 from jobs.heartbeat import beating
+from jobs.outcomes import outcome_of
+from jobs.partners import partners_fitted
 from jobs.refit import electorate_of, laplace_settings, nuts_settings
 from jobs.settings import Settings
 from mrp.errors import MrpError
@@ -118,6 +120,8 @@ def prepare_confirmation(
         If nothing is served.
     DrawsNotFound
         If its draws or counts are not kept any more.
+    FitImpossible
+        If it was fitted together with questions whose interviews are not those of the fit any more.
     """
     release = releases.current_release(session, survey_id, question_id)
     if release is None:
@@ -126,9 +130,11 @@ def prepare_confirmation(
     survey = surveys.get_survey(session, survey_id, fit.survey_version)
     tries = confirmations.n_inconclusive(session, fit.id)
     nuts = nuts_settings(settings)
+    question = survey.bundle.declaration.question(question_id)
     request = FitRequest(
+        outcome=outcome_of(question),
         formula=fit.formula,
-        priors=survey.bundle.declaration.question(question_id).priors,
+        priors=question.priors,
         # Another seed than the release's, and each time another one.
         seed=int.from_bytes(hashlib.sha256(f"{fit.id}/{tries}".encode()).digest()[:4]),
         engine="nuts",
@@ -136,6 +142,8 @@ def prepare_confirmation(
         laplace=laplace_settings(settings),
         electorate=electorate_of(survey.bundle),
         counts=pl.read_parquet(io.BytesIO(fits.load_counts(session, fit.id))),
+        question=question_id,
+        partners=partners_fitted(session, survey.bundle.declaration, question, fit),
     )
     return PreparedConfirmation(
         request=request,

@@ -1,16 +1,17 @@
 """Compare a release with NUTS on the same inputs, and say in a sentence what came of it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from jobs.fit_request import FitRequest, FitResult
 from mrp.agreement import agreement, differences, moments, reference_quality
-from mrp.design import Design
-from mrp.fit import default_estimates
+from mrp.categorical.poststratification import OptionDraws
 from mrp.latents import LatentDraws
+from mrp.outcomes import default_draws, design_from_json
+from mrp.poststratification import AreaDraws
 from mrp.verdict import FitVerdict
 from polling.store.columns import Json, json_sha256
 from polling.store.records import FitRecord, ReleaseRecord
@@ -59,10 +60,12 @@ def judge(prepared: PreparedConfirmation, result: FitResult) -> Judgement:
         why.append("this version of the program builds another model than the one that was fitted")
     if why:
         return Judgement("inconclusive", settled_nothing(release, why), numbers)
-    design, electorate = Design.from_json(prepared.design), prepared.request.electorate
-    reference = default_estimates(LatentDraws.from_bytes(result.draws), design, electorate)
+    design, electorate = design_from_json(prepared.design), prepared.request.electorate
+    asked = default_draws(prepared.latents, design, electorate)
+    answered = default_draws(LatentDraws.from_bytes(result.draws), design, electorate)
+    reference, own = _that_vary(answered, asked)
     quality = reference_quality(*reference)
-    mine, theirs = moments(*default_estimates(prepared.latents, design, electorate)), moments(*reference)
+    mine, theirs = moments(*own), moments(*reference)
     found = agreement(mine, theirs)
     # Of the estimates themselves nothing is kept: this stays when the draws are gone, and whoever sees the picture may
     # not see estimates of few people.
@@ -85,6 +88,17 @@ def judge(prepared: PreparedConfirmation, result: FitResult) -> Judgement:
     return Judgement(
         "disagrees", f"NUTS disagrees with release {release.number}: {found.problems[0]}{others}.", numbers
     )
+
+
+def _that_vary(reference: Sequence[OptionDraws], own: Sequence[OptionDraws]) -> tuple[list[AreaDraws], list[AreaDraws]]:
+    """Everything that is estimated, side by side, without what is certain: shares of options that do not stand."""
+    kept: tuple[list[AreaDraws], list[AreaDraws]] = ([], [])
+    for pair in zip(reference, own, strict=True):
+        flat = [one.by_option() if len(one.options) > 1 else one.of(one.options[0]) for one in pair]
+        varies = np.flatnonzero(np.sum([np.ptp(one.draws, axis=0) for one in flat], axis=0) > 0)
+        for one, some in zip(flat, kept, strict=True):
+            some.append(replace(one, areas=one.areas[varies], draws=one.draws[:, varies]))
+    return kept
 
 
 def settled_nothing(release: ReleaseRecord, why: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ moment they are the counts "as known on" it. They are the sum of the counts of t
 
 import hashlib
 import json
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -19,11 +19,12 @@ from sqlalchemy.orm import Session
 
 from jobs.counted_parts import CountedParts
 from jobs.errors import FitImpossible
-from jobs.purged_counts import add_counts, collapse_left
+from jobs.outcomes import outcome_of
+from jobs.purged_counts import collapse_left
 from jobs.wave_facts import facts_of
-from mrp.counts import collapse
+from mrp.outcomes import Outcome
 from mrp.terms import observed_columns
-from polling.codebook import convert, counted_answer, counted_labels
+from polling.codebook import convert, counted_answer
 from polling.declaration import Period, Question, SurveyDeclaration
 from polling.enums import as_texts
 from polling.faults import without_values
@@ -43,7 +44,7 @@ class CountedInterviews:
     """The counts of a question, and where they come from."""
 
     counts: pl.DataFrame
-    """See ``mrp.counts.collapse``. Special-category data."""
+    """As the question's outcome collapses interviews, with text for levels. Special-category data."""
     waves: tuple[WaveRecord, ...]
     """The waves whose interviews are in the counts, in the order in which they were first received."""
     inputs: tuple[dict[str, Any], ...]
@@ -65,6 +66,7 @@ def count_interviews(
     only: Collection[str] | None = None,
     memory: CountedParts | None = None,
     also: tuple[str, ...] = (),
+    beside: Collection[str] = (),
 ) -> CountedInterviews:
     """Count the interviews of every wave that is counted, or was at a moment.
 
@@ -75,6 +77,8 @@ def count_interviews(
     also
         Of "period" and "pollster" those to count by although the formula does not read them. What was counted with
         other columns is of no use to ``memory``.
+    beside
+        Ids of questions that are fitted with this one: periods that are waves are numbered among theirs too.
     memory
         Of an earlier count: parts that are as they were are not counted again.
 
@@ -83,13 +87,14 @@ def count_interviews(
     FitImpossible
         If there is nothing to count, or a stored wave no longer fits the codebook.
     """
+    outcome = outcome_of(question)
     loaded = waves.load_parts(session, declaration.id, at=at, question_id=question.id)
     used, data_through = _in_window(loaded, declaration.time.window_days)
     if not used:
         raise FitImpossible("no-interviews", f"No stored wave answers question {question.id}. Push one that does.")
     counted = {part.wave.id: part.wave for part in used}
-    in_time = sorted(counted.values(), key=lambda wave: (wave.fieldwork_end or wave.received_at.date(), wave.reference))
-    place = {wave.id: number for number, wave in enumerate(in_time, start=1)}
+    in_time = _in_time(counted.values())
+    place = _numbers(session, declaration, counted, beside, at=at)
     if only is not None:
         used = [part for part in used if part.wave.id in only]
         counted = {part.wave.id: part.wave for part in used}
@@ -102,11 +107,12 @@ def count_interviews(
     with (memory or CountedParts()).of(declaration, question) as counts_of_part:
         for part in used:
             number = place[part.wave.id]
-            make = partial(_count, part, number, declaration, question, by=by)
+            make = partial(_count, part, number, declaration, question, outcome, by=by)
             tables.append(counts_of_part(_key(part, number if declaration.time.period == "wave" else None), make))
-    counts = add_counts(tables)
+    counts = outcome.add(tables, by)
     if counts.is_empty():
-        raise FitImpossible("no-interviews", f"Nobody interviewed answered question {question.id} with an option.")
+        answer = "an option" if question.options else "a number"
+        raise FitImpossible("no-interviews", f"Nobody interviewed answered question {question.id} with {answer}.")
     return CountedInterviews(
         counts, tuple(counted.values()), _inputs(used), data_through, _purged(used, declaration, question)
     )
@@ -119,6 +125,26 @@ def _in_window(loaded: list[CountedPart], window_days: int | None) -> tuple[list
         return loaded, last
     first = last - timedelta(days=window_days - 1)
     return [part for part in loaded if (part.wave.fieldwork_end or last) >= first], last
+
+
+def _in_time(those: Iterable[WaveRecord]) -> list[WaveRecord]:
+    return sorted(those, key=lambda wave: (wave.fieldwork_end or wave.received_at.date(), wave.reference))
+
+
+def _numbers(
+    session: Session,
+    declaration: SurveyDeclaration,
+    counted: Mapping[str, WaveRecord],
+    beside: Collection[str],
+    *,
+    at: datetime | None,
+) -> dict[str, int]:
+    """The number of each wave in time, by its id: among those of a question, and of others that have the same waves."""
+    among = dict(counted)
+    for question_id in beside if declaration.time.period == "wave" else ():
+        loaded = waves.load_parts(session, declaration.id, at=at, question_id=question_id)
+        among |= {part.wave.id: part.wave for part in _in_window(loaded, declaration.time.window_days)[0]}
+    return {wave.id: number for number, wave in enumerate(_in_time(among.values()), start=1)}
 
 
 def _inputs(parts: list[CountedPart]) -> tuple[dict[str, Any], ...]:
@@ -139,16 +165,19 @@ def _key(part: CountedPart, number: int | None) -> tuple[Hashable, ...]:
 
 
 def _count(
-    part: CountedPart, number: int, declaration: SurveyDeclaration, question: Question, *, by: tuple[str, ...]
+    part: CountedPart,
+    number: int,
+    declaration: SurveyDeclaration,
+    question: Question,
+    outcome: Outcome,
+    *,
+    by: tuple[str, ...],
 ) -> pl.DataFrame:
-    is_weighted = question.weights == "likelihood"
+    weight = "weight" if question.weights == "likelihood" else None
     if part.payload is None:
-        return _left(part, number, declaration, question, by=by, weighted=is_weighted)
+        return _left(part, number, declaration, question, by=by, weight=weight)
     answers = _converted(part, number, declaration, question, by=by)
-    first, labels = question.options[0], counted_labels(question)
-    weight = "weight" if is_weighted else None
-    cells = collapse(answers, by=by, answer=question.id, option=first, options=labels, weight=weight)
-    return as_texts(cells)
+    return as_texts(outcome.collapse(answers, by=by, answer=question.id, weight=weight))
 
 
 def _converted(
@@ -182,14 +211,14 @@ def _left(
     question: Question,
     *,
     by: tuple[str, ...],
-    weighted: bool,
+    weight: str | None,
 ) -> pl.DataFrame:
     """The counts that a purge left of a part."""
     wave = part.wave
     if part.counts is None:
         raise FitImpossible("wave-purged", f"Nothing is left of wave {wave.reference} of {wave.pollster}. Withdraw it.")
     own = _own(wave, number, declaration)
-    return collapse_left(part.counts, wave, declaration, question, by=by, of_wave=own, weighted=weighted)
+    return collapse_left(part.counts, wave, declaration, question, by=by, of_wave=own, weight=weight)
 
 
 def _purged(

@@ -18,9 +18,10 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import polars as pl
 
@@ -29,8 +30,14 @@ from jobs.fit_request import FitProgress, FitRequest, FitResult
 from mrp.electorate import Electorate
 from mrp.errors import MrpError
 from mrp.laplace.engine import LaplaceSettings
+from mrp.outcomes import Fitted, priors_in_words, variation
+from mrp.progress import Progress
 
 __all__ = ["fit", "main"]
+
+type Report = Callable[[Progress], None]
+type Part = tuple[Fitted, dict[str, Any], dict[str, str]]
+"""A fit of the question, what is told beside its diagnostics, and priors beside its own in words."""
 
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 SAMPLED = 0.95
@@ -113,24 +120,46 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
     MrpError
         If the model cannot be built from the request.
     """
-    from mrp.counts import observed_levels
-    from mrp.design import build_design
-    from mrp.fit import fit_model
-    from mrp.priors import parse_priors
-    from mrp.progress import Progress
-    from mrp.variation import term_variation
-
     clock = _StopWatch()
 
     def report(step: Progress) -> None:
         show = FitProgress(step.stage, step.share * SAMPLED, step.expected_end_s)
         print(json.dumps(show.to_json()), file=progress)
 
-    design = build_design(request.formula, request.electorate, observed=observed_levels(request.counts))
+    fitted, shared, words = (
+        _fit_part(request, clock, report) if request.partners else _fit_alone(request, clock, report)
+    )
+    clock.lap("fit")
+    report(Progress("judge", 1.0, None))
+    design = fitted.design  # which may know more than the one that was asked for, such as a unit
+    diagnostics = fitted.diagnostics() | shared
+    diagnostics["variation"] = [one.to_json() for one in variation(fitted.latents, design, request.electorate)]
+    evidence = fitted.evidence.to_bytes()
+    clock.lap("diagnose")
+    return FitResult(
+        engine=fitted.engine,
+        draws=fitted.latents.to_bytes(),
+        evidence=evidence,
+        design=design.to_json(),
+        verdict=fitted.verdict.to_json(),
+        diagnostics=diagnostics,
+        priors=priors_in_words(fitted.priors, design, dispersed=getattr(request.outcome, "dispersed", False)) | words,
+        versions=_versions(),
+        seconds=clock.laps,
+    )
+
+
+def _fit_alone(request: FitRequest, clock: "_StopWatch", report: Report) -> Part:
+    """A question by itself."""
+    from mrp.counts import observed_levels
+    from mrp.priors import parse_priors
+
+    outcome = request.outcome
+    design = outcome.build(request.formula, request.electorate, observed=observed_levels(request.counts))
     priors = parse_priors(request.priors)
-    priors.check(design)
+    outcome.check_priors(priors, design)
     clock.lap("design")
-    fitted = fit_model(
+    fitted = outcome.fit(
         design,
         request.electorate,
         request.counts,
@@ -141,23 +170,17 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
         laplace=request.laplace,
         on_progress=report,
     )
-    clock.lap("fit")
-    report(Progress("judge", 1.0, None))
-    diagnostics = fitted.diagnostics()
-    diagnostics["variation"] = [one.to_json() for one in term_variation(fitted.latents, design, request.electorate)]
-    evidence = fitted.evidence.to_bytes()
-    clock.lap("diagnose")
-    return FitResult(
-        engine=fitted.engine,
-        draws=fitted.latents.to_bytes(),
-        evidence=evidence,
-        design=design.to_json(),
-        verdict=fitted.verdict.to_json(),
-        diagnostics=diagnostics,
-        priors=priors.describe(design),
-        versions=_versions(),
-        seconds=clock.laps,
-    )
+    return fitted, {}, {}
+
+
+def _fit_part(request: FitRequest, clock: "_StopWatch", report: Report) -> Part:
+    """A question together with its partners."""
+    from jobs.fit_together import fit_together, joint_model, priors_between
+
+    model = joint_model(request)
+    clock.lap("design")
+    fitted, told = fit_together(request, model, report)
+    return fitted, {"joint": told}, priors_between(model)
 
 
 class _StopWatch:

@@ -16,15 +16,17 @@ import polars as pl
 
 from jobs.errors import SpoolError
 from mrp.electorate import Electorate
+from mrp.errors import MrpError
 from mrp.laplace.engine import LaplaceSettings
 from mrp.nuts import NutsSettings
+from mrp.outcomes import Outcome, outcome_from_json
 
 if TYPE_CHECKING:
     from mrp.fit import Engine
 
-__all__ = ["FitProgress", "FitRequest", "FitResult"]
+__all__ = ["FitProgress", "FitRequest", "FitResult", "Partner"]
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 5
 EVIDENCE = "evidence.npz"
 
 
@@ -44,9 +46,23 @@ class FitProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class Partner:
+    """A question that is fitted together with the one that is asked for."""
+
+    id: str
+    outcome: Outcome
+    formula: str
+    priors: Mapping[str, str]
+    counts: pl.DataFrame
+    """As those of a request."""
+
+
+@dataclass(frozen=True, slots=True)
 class FitRequest:
     """Everything a fit depends on."""
 
+    outcome: Outcome
+    """What the answers are."""
     formula: str
     priors: Mapping[str, str]
     """Priors that differ from the defaults, by term."""
@@ -56,17 +72,24 @@ class FitRequest:
     laplace: LaplaceSettings
     electorate: Electorate
     counts: pl.DataFrame
-    """One row per cell that was interviewed: district, demographics, ``n`` answers, ``y`` of them for the option."""
+    """One row per cell that was interviewed, as the outcome collapses interviews."""
+    question: str = ""
+    """Its id, by which it has its place among its partners."""
+    partners: tuple[Partner, ...] = ()
+    """Binary questions that are fitted together with this one; see ``jobs.partners``."""
 
     def write(self, folder: Path) -> None:
         """Write the request into ``folder``, which exists."""
         self.counts.write_parquet(_private(folder / "counts.parquet"))
+        for number, partner in enumerate(self.partners):
+            partner.counts.write_parquet(_private(folder / _counts_of(number)))
         self.electorate.frame.write_parquet(_private(folder / "frame.parquet"))
         self.electorate.districts.write_parquet(_private(folder / "districts.parquet"))
         _write_json(
             folder / "request.json",
             {
                 "format_version": FORMAT_VERSION,
+                "outcome": self.outcome.to_json(),
                 "formula": self.formula,
                 "priors": dict(self.priors),
                 "seed": self.seed,
@@ -76,6 +99,16 @@ class FitRequest:
                 "district": self.electorate.district,
                 "demographics": {name: list(levels) for name, levels in self.electorate.demographics.items()},
                 "ordered": sorted(self.electorate.ordered),
+                "question": self.question,
+                "partners": [
+                    {
+                        "id": one.id,
+                        "outcome": one.outcome.to_json(),
+                        "formula": one.formula,
+                        "priors": dict(one.priors),
+                    }
+                    for one in self.partners
+                ],
             },
         )
 
@@ -98,9 +131,21 @@ class FitRequest:
                 ordered=frozenset(head["ordered"]),
             )
             counts = pl.read_parquet(folder / "counts.parquet")
-        except (OSError, KeyError, pl.exceptions.PolarsError) as error:
+            outcome = outcome_from_json(head["outcome"])
+            partners = tuple(
+                Partner(
+                    id=one["id"],
+                    outcome=outcome_from_json(one["outcome"]),
+                    formula=one["formula"],
+                    priors=one["priors"],
+                    counts=pl.read_parquet(folder / _counts_of(number)),
+                )
+                for number, one in enumerate(head["partners"])
+            )
+        except (OSError, KeyError, pl.exceptions.PolarsError, MrpError) as error:
             raise SpoolError(f"The fit request in {folder} is damaged: {error}. Ask for the refit again.") from None
         return cls(
+            outcome=outcome,
             formula=head["formula"],
             priors=head["priors"],
             seed=head["seed"],
@@ -109,6 +154,8 @@ class FitRequest:
             laplace=LaplaceSettings(**head["laplace"]),
             electorate=electorate,
             counts=counts,
+            question=head["question"],
+            partners=partners,
         )
 
 
@@ -168,6 +215,11 @@ class FitResult:
             return cls(draws=(folder / "draws.npz").read_bytes(), evidence=evidence, **head)
         except (OSError, TypeError) as error:
             raise SpoolError(f"The fit result in {folder} is damaged: {error}. Ask for the refit again.") from None
+
+
+def _counts_of(number: int) -> str:
+    """File of the counts of a partner: ids are no names of files."""
+    return f"counts-{number}.parquet"
 
 
 def _private(path: Path) -> Path:

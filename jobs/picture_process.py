@@ -7,14 +7,15 @@ status 0: ``figures.json``, or ``fit.nc``. Status 3: it cannot be made, ``refuse
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jobs.pictures import EVIDENCE_FILE, FIGURES_FILE, NETCDF_FILE, ORDER_FILE, REFUSED, REFUSED_FILE
-from mrp.design import Design
 from mrp.errors import MrpError
 from mrp.evidence import Evidence, kept_tree
 from mrp.latents import LatentDraws
+from mrp.outcomes import dataset_of, design_from_json
 
 __all__ = ["main"]
 
@@ -37,7 +38,8 @@ def _make(folder: Path, order: dict[str, Any]) -> None:
     latents = LatentDraws.from_bytes((folder / "draws.npz").read_bytes())
     kept = folder / EVIDENCE_FILE
     evidence = Evidence.from_bytes(kept.read_bytes()) if kept.exists() else None
-    tree = kept_tree(latents, evidence, Design.from_json(order["design"]))
+    design = design_from_json(order["design"])
+    tree = kept_tree(latents, evidence, design.common, named=partial(dataset_of, design))
     if order["what"] == "figures":
         from mrp.figures import draw_figures
 

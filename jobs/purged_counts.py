@@ -9,10 +9,11 @@ from collections.abc import Mapping
 import polars as pl
 
 from jobs.errors import FitImpossible
-from mrp.formula import formula_columns
+from jobs.outcomes import columns_read, outcome_of
 from polling.codebook import counted_answer
 from polling.declaration import Question, SurveyDeclaration
-from polling.purged import counts_of
+from polling.enums import as_texts
+from polling.purged import MEAN, SQUARES, counts_of
 from polling.store.wave_records import WaveRecord
 
 __all__ = ["add_counts", "collapse_left"]
@@ -35,9 +36,9 @@ def collapse_left(
     *,
     by: tuple[str, ...],
     of_wave: Mapping[str, pl.Expr],
-    weighted: bool,
+    weight: str | None,
 ) -> pl.DataFrame:
-    """What a purged part adds to the counts of a question, in the form of ``mrp.counts.collapse``.
+    """What a purged part adds to the counts of a question, in the form in which its outcome collapses interviews.
 
     Parameters
     ----------
@@ -47,8 +48,8 @@ def collapse_left(
         The columns of the counts.
     of_wave
         Period, pollster and mode, of the column ``date`` or of the wave.
-    weighted
-        Whether sums of weights are wanted; a wave without weights has one each.
+    weight
+        "weight" if sums of weights are wanted; a wave without weights has one each.
 
     Returns
     -------
@@ -65,20 +66,43 @@ def collapse_left(
         left = _empty(declaration)
     left = _in_todays_words(left, wave, declaration, question)
     left = left.rename({"answer": question.id, "status": f"{question.id}:status"})
+    if question.kind == "numeric":
+        if weight:
+            raise _unknown(wave, "they do not say how weights and answers go together, and the question is weighted")
+        left = left.with_columns(pl.col(MEAN).alias(question.id))
     left = left.with_columns(counted_answer(question)).filter(pl.col(question.id).is_not_null())
     left = left.with_columns(value.alias(column) for column, value in of_wave.items())
-    # One scale for all waves: a weight is divided by the mean of those of its wave.
-    mean = pl.col("weight").sum() / pl.col("n").sum()
-    n, chosen = pl.col("n"), (pl.col(question.id) == question.options[0]).cast(pl.Int64)
-    left = left.with_columns(
-        weight=(pl.col("weight") / mean).fill_null(n.cast(pl.Float64)),
-        weight_square=(pl.col("weight_square") / mean**2).fill_null(n.cast(pl.Float64)),
+    merged_away = [column for column in by if left.height and left[column].null_count() == left.height]
+    told_apart = tuple(column for column in by if column not in merged_away)
+    outcome = outcome_of(question)
+    if question.kind == "numeric":
+        cells = left.select(*told_apart, "n", pl.col(MEAN).alias("mean"), pl.col(SQUARES).alias("ss"))
+        cells = outcome.add([cells], told_apart)
+    else:
+        cells = outcome.collapse(_stand_ins(left), by=told_apart, answer=question.id, weight=weight)
+    absent = (pl.lit(None, dtype=pl.String).alias(column) for column in merged_away)
+    return as_texts(cells.with_columns(absent).select(*by, pl.exclude(by)))
+
+
+def _stand_ins(left: pl.DataFrame) -> pl.DataFrame:
+    """As many interviews as were counted, whose weights and their squares add up to the same.
+
+    The first of a row has a weight of its own, all others the same.
+    """
+    mean, n = pl.col("weight") / pl.col("n"), pl.col("n").cast(pl.Float64)
+    weight = _spread(mean, pl.col("weight_square") / n - mean**2)
+    interviews = left.with_columns(pl.int_ranges(0, "n").alias("row")).explode("row", empty_as_null=False)
+    # Scales do not matter: weights are relative within a delivery.
+    return interviews.with_columns(weight=weight.fill_null(1.0))
+
+
+def _spread(mean: pl.Expr, variance: pl.Expr) -> pl.Expr:
+    """``n`` values of this mean and variance (over n): one above the mean and the others below."""
+    rest = pl.max_horizontal(pl.col("n") - 1, 1).sqrt()
+    sd = pl.max_horizontal(variance, 0.0).sqrt()
+    return (
+        pl.when(pl.col("n") == 1).then(mean).when(pl.col("row") == 0).then(mean + rest * sd).otherwise(mean - sd / rest)
     )
-    sums = [n.sum(), (n * chosen).sum().alias("y")]
-    if weighted:
-        w = pl.col("weight")
-        sums += [w.sum(), (w * chosen).sum().alias("weight_y"), pl.col("weight_square").sum()]
-    return left.group_by(by).agg(sums).sort(by)
 
 
 def _in_todays_words(
@@ -90,7 +114,7 @@ def _in_todays_words(
         **{one.name: (one.levels, one.recode) for one in declaration.demographics},
         "answer": (question.options, question.recode),
     }
-    read = formula_columns(question.model)
+    read = columns_read(question)
     changed = []
     for column, (levels, recode) in known.items():
         if column not in left.columns:
@@ -126,5 +150,5 @@ def _merged_away(wave: WaveRecord, column: str, question: Question) -> FitImposs
 
 def _empty(declaration: SurveyDeclaration) -> pl.DataFrame:
     text = dict.fromkeys((*declaration.cell_columns, "answer", "status"), pl.String)
-    sums = {"n": pl.Int64, "weight": pl.Float64, "weight_square": pl.Float64}
+    sums = {"n": pl.Int64, **dict.fromkeys(("weight", "weight_square", MEAN, SQUARES), pl.Float64)}
     return pl.DataFrame(schema={**text, "date": pl.Date, **sums})

@@ -16,13 +16,20 @@ from typing import Any, Final
 import polars as pl
 from sqlalchemy.orm import Session
 
+from jobs.errors import JobsError
+from jobs.outcomes import outcome_of
 from jobs.respondents import MOST, n_shared
-from mrp.counts import collapse
-from mrp.design import Design
+from mrp.categorical.design import CategoricalDesign
+from mrp.categorical.surprise import option_surprise
 from mrp.errors import MrpError
 from mrp.latents import LatentDraws
+from mrp.numeric.design import NumericDesign
+from mrp.numeric.surprise import numeric_surprise
+from mrp.ordinal.design import OrdinalDesign
+from mrp.ordinal.surprise import ordinal_surprise
+from mrp.outcomes import AnyDesign, design_from_json
 from mrp.surprise import PollingError, Surprise, surprise
-from polling.codebook import Conversion, convert, counted_answer, counted_labels
+from polling.codebook import Conversion, convert, counted_answer
 from polling.declaration import Question, SurveyDeclaration, declaration_to_json
 from polling.enums import as_texts
 from polling.errors import DrawsNotFound
@@ -43,7 +50,7 @@ SEED = 20_181_106
 """Of simulated errors of polls: the same delivery gets the same flags."""
 _KNOWN: Final[Once[tuple[str, ...], Mapping[str, Mapping[str, int]]]] = Once(500)
 """Compositions by what they are of: each is compared with the next five waves of its pollster."""
-WORDS = {"total": "the share of the first option", "slope": "the slope on the prediction", "cells": "the scatter"}
+WORDS = {"slope": "the slope on the prediction", "cells": "the scatter"}
 
 
 def quality_flags(
@@ -166,7 +173,7 @@ def _surprise(
 ) -> list[Flag]:
     """How far answers are from what is served; nothing where nothing is, or its draws are gone."""
     limit = declaration.quality.surprise
-    if limit is None or question.kind != "binary":
+    if limit is None:
         return []
     release = releases.current_release(session, declaration.id, question.id)
     if release is None:
@@ -176,24 +183,48 @@ def _surprise(
     try:
         design_json: Any = fits.load_design(session, release.fit_id)
         latents = LatentDraws.from_bytes(fits.load_draws(session, release.fit_id))
-        first, counted = question.options[0], counted_labels(question)
-        counts = collapse(kept, by=declaration.cell_columns, answer=question.id, option=first, options=counted)
+        counts = outcome_of(question).collapse(kept, by=declaration.cell_columns, answer=question.id)
         counts = as_texts(counts).sort(declaration.cell_columns)
-        found = surprise(latents, Design.from_json(design_json), counts, seed=SEED, error=error)
-    except (DrawsNotFound, MrpError):  # of a survey that changed since: there is nothing to compare with
+        found = _compared(latents, design_from_json(design_json), counts, error)
+    except (DrawsNotFound, MrpError, JobsError):  # of a survey that changed since: there is nothing to compare with
         return []
-    if not found.measures or found.n_interviews < LEAST_INTERVIEWS:
+    judged = {option: one for option, one in found.items() if one.measures and one.n_interviews >= LEAST_INTERVIEWS}
+    if not judged:
         return []
-    words = (
-        f"{_words(found)} The chance of being so far from release {release.number} of {question.id} is "
-        f"{found.chance:.2g}, the limit is {limit:g}."
+    worst = min(judged, key=lambda option: judged[option].chance)
+    chance = min(1.0, len(judged) * judged[worst].chance)
+    what = {"binary": "the share of the first option", "numeric": "the mean"}.get(
+        question.kind, f"the share of {worst}"
     )
-    return [Flag("surprise", question.id, found.chance, limit, not found.chance >= limit, words)]
+    words = (
+        f"{_words(judged[worst], what)} The chance of being so far from release {release.number} of {question.id} is "
+        f"{chance:.2g}, the limit is {limit:g}."
+    )
+    return [Flag("surprise", question.id, chance, limit, not chance >= limit, words)]
 
 
-def _words(found: Surprise) -> str:
+def _compared(
+    latents: LatentDraws, design: AnyDesign, counts: pl.DataFrame, error: PollingError
+) -> Mapping[str, Surprise]:
+    """Option, or "" for the first of two and for a mean → how far the counts are from what was predicted."""
+    if isinstance(design, CategoricalDesign):
+        return option_surprise(latents, design, counts, seed=SEED, error=error)
+    if isinstance(design, OrdinalDesign):
+        return ordinal_surprise(latents, design, counts, seed=SEED, error=error)
+    if isinstance(design, NumericDesign):
+        return {"": numeric_surprise(latents, design, counts, seed=SEED, error=error)}
+    return {"": surprise(latents, design.common, counts, seed=SEED, error=error)}
+
+
+def _words(found: Surprise, what: str) -> str:
     told = "; ".join(
-        f"{WORDS[one.name]} is {one.observed:.3f} where {one.expected:.3f} ± {one.sd:.3f} was predicted"
+        f"{WORDS.get(one.name, what)} is {_number(one.observed)} where {_number(one.expected)} ± {_number(one.sd)} "
+        "was predicted"
         for one in found.measures
     )
     return f"{told[0].upper()}{told[1:]}."
+
+
+def _number(value: float) -> str:
+    """Shares and ratios to three decimals, larger numbers to about as many digits."""
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"

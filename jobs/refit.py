@@ -14,7 +14,7 @@ job still belongs to this worker: no lease, no effect.
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, cast
@@ -23,10 +23,11 @@ import polars as pl
 from sqlalchemy.orm import Session
 
 from jobs.counted_parts import CountedParts
-from jobs.counting import count_interviews
+from jobs.counting import CountedInterviews, count_interviews
 from jobs.erasure import finish_question
-from jobs.errors import FitImpossible
-from jobs.fit_request import FitRequest, FitResult
+from jobs.fit_request import FitRequest, FitResult, Partner
+from jobs.outcomes import outcome_of, without_astray
+from jobs.partners import count_partners, hash_of_counts, partners_of
 from jobs.retention import LARGE_SHARE
 from jobs.score_ask import ask_scores_of_new
 from jobs.settings import Settings
@@ -47,6 +48,10 @@ if TYPE_CHECKING:
     from mrp.fit import Engine
 
 __all__ = ["PreparedRefit", "electorate_of", "laplace_settings", "nuts_settings", "prepare_refit", "store_result"]
+
+
+_OF_COUNTS = ("waves", "base", "weights", "purged", "n_astray", "partners")
+"""Inputs that are in the counts, as far as they matter; of partners there is what a joint fit is described by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,37 +110,47 @@ def prepare_refit(
     survey = surveys.get_survey(session, survey_id)
     declaration = survey.bundle.declaration
     question = declaration.question(question_id)
-    if question.kind != "binary":
-        raise FitImpossible(
-            "kind-not-supported", f"Question {question_id} is {question.kind}; only binary questions can be fitted."
-        )
-    counted = count_interviews(session, declaration, question, memory=memory)
-    counts = counted.counts
+    outcome, electorate = outcome_of(question), electorate_of(survey.bundle)
+    every = partners_of(question, declaration.questions)
+    counted = count_interviews(session, declaration, question, memory=memory, beside=[one.id for one in every])
+    partners = count_partners(session, declaration, question, memory=memory)
+    counts, n_astray = without_astray(counted.counts, question, electorate)
     nuts, laplace = nuts_settings(settings), laplace_settings(settings)
     inputs = {
         "waves": list(counted.inputs),
         "frame_sha256": survey.frame_sha256,
         "districts_sha256": survey.districts_sha256,
-        "counts_sha256": hashlib.sha256(counts.write_csv().encode()).hexdigest(),
-        "option": question.options[0],
+        "counts_sha256": hash_of_counts(counts),
+        **({"option": question.options[0]} if question.kind == "binary" else {"outcome": outcome.to_json()}),
         "base": list(question.base),
         "weights": question.weights,
         "window_days": declaration.time.window_days,
         **({"purged": counted.purged} if counted.purged else {}),
+        **({"n_astray": n_astray} if n_astray else {}),
+        # Those without interviews too: their first wave changes this fit.
+        **({"partners": {one.id: _of_partner(partners.get(one.id)) for one in every}} if every else {}),
     }
     # Ids and pseudonyms differ between installations; what the likelihood sees does not. The counts know the rest.
-    seen = {name: value for name, value in inputs.items() if name not in ("waves", "base", "weights", "purged")}
+    seen = {name: value for name, value in inputs.items() if name not in _OF_COUNTS}
     described = {**seen, "formula": question.model, "priors": dict(question.priors)}
+    if partners:  # the same of each of them: their draws are those of one fit
+        of = {question.id: described} | {name: _described(one) for name, (one, _) in partners.items()}
+        mine = ("counts_sha256", "formula", "priors")
+        questions = {name: {key: told[key] for key in mine} for name, told in sorted(of.items())}
+        described = {"questions": questions} | {key: inputs[key] for key in ("frame_sha256", "districts_sha256")}
     described |= {"nuts": asdict(nuts), "laplace": asdict(laplace)}
     request = FitRequest(
+        outcome=outcome,
         formula=question.model,
         priors=question.priors,
         seed=_seed({**described, "engine": settings.engine}) if seed is None else seed,
         engine=cast("Engine", settings.engine),  # the settings have checked it
         nuts=nuts,
         laplace=laplace,
-        electorate=electorate_of(survey.bundle),
+        electorate=electorate,
         counts=counts,
+        question=question.id,
+        partners=tuple(one for one, _ in partners.values()),
     )
     return PreparedRefit(
         request=request,
@@ -157,8 +172,8 @@ def store_result(session: Session, claim: Claim, prepared: PreparedRefit, result
     LeaseLost
         If the job belongs to another worker by now; the caller's transaction is rolled back.
     """
-    if (warning := _left_out(prepared)) is not None:
-        warned = result.verdict | {"warnings": [*result.verdict.get("warnings", ()), warning]}
+    if warnings := [*_left_out(prepared), *_astray(prepared), *_partners_missing(prepared)]:
+        warned = result.verdict | {"warnings": [*result.verdict.get("warnings", ()), *warnings]}
         result = replace(result, verdict=warned)
     verdict = FitVerdict.from_json(result.verdict)
     survey_id, question_id = prepared.survey.id, prepared.question.id
@@ -245,6 +260,17 @@ def laplace_settings(settings: Settings) -> LaplaceSettings:
     return LaplaceSettings(points=settings.laplace_points, draws=settings.laplace_draws, threads=settings.fit_cores)
 
 
+def _described(partner: Partner) -> dict[str, Any]:
+    """What the likelihood and the priors of a partner are."""
+    counts_sha256 = hash_of_counts(partner.counts)
+    return {"counts_sha256": counts_sha256, "formula": partner.formula, "priors": dict(partner.priors)}
+
+
+def _of_partner(counted: tuple[Partner, CountedInterviews] | None) -> dict[str, Any] | None:
+    """What a fit notes of a partner; None: it has no interviews yet."""
+    return None if counted is None else {**_described(counted[0]), "waves": list(counted[1].inputs)}
+
+
 def _seed(described: dict[str, Any]) -> int:
     canonical = json.dumps(described, sort_keys=True, separators=(",", ":"))
     return int.from_bytes(hashlib.sha256(canonical.encode()).digest()[:4])
@@ -256,18 +282,36 @@ def _parquet(table: pl.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def _left_out(prepared: PreparedRefit) -> str | None:
+def _left_out(prepared: PreparedRefit) -> Iterator[str]:
     """What to know of a fit for which much was left out with small cells; rounded, as no exact count leaves."""
     purged: Any = prepared.inputs.get("purged")
     n_left_out = purged["n_dropped"] if purged else 0
     share = n_left_out / max(1, n_left_out + prepared.n_interviews)
-    if share <= LARGE_SHARE:
-        return None
-    return (
-        f"about {5 * round(20 * share)}% of the interviews are left out: their waves were reduced to counts after the "
-        f"retention, and they were in cells of fewer than {purged['min_cell']}. The rest may differ from them; end "
-        "[time] window_days before the retention, so that such waves do not count"
-    )
+    if share > LARGE_SHARE:
+        percent = 5 * round(20 * share)
+        yield (
+            f"about {percent}% of the interviews are left out: their waves were reduced to counts after the retention, "
+            f"and they were in cells of fewer than {purged['min_cell']}. The rest may differ from them; end [time] "
+            "window_days before the retention, so that such waves do not count"
+        )
+
+
+def _astray(prepared: PreparedRefit) -> Iterator[str]:
+    if n := prepared.inputs.get("n_astray"):
+        yield (
+            f"about {rounded_count(n):,} interviews are left out: they chose an option where it does not stand, by "
+            f"[questions.{prepared.question.id}.only_in]"
+        )
+
+
+def _partners_missing(prepared: PreparedRefit) -> Iterator[str]:
+    partners: Any = prepared.inputs.get("partners", {})
+    if missing := [name for name, of in partners.items() if of is None]:
+        have = "has" if len(missing) == 1 else "have"
+        yield (
+            f"{', '.join(missing)}, which the formula's labels name as fitted with {prepared.question.id}, {have} no "
+            "part in this fit, for want of interviews"
+        )
 
 
 def _warnings(verdict: FitVerdict) -> list[str]:

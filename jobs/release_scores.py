@@ -6,8 +6,9 @@ happened in the larger areas that they make up follows: the mean over their peop
 weighted, and so no official figure; such rows are ``derived``.
 
 Beside the model stand baselines (``mrp.baselines``) of the same interviews, by district; and for the nation the share
-among all interviews. They rest on perturbed counts as everything raw that leaves (``polling.disclosure``), and shares
-that would not be told of a district are not scored.
+among all interviews. Of a question of several options each is compared by itself, as that of a binary question. They
+rest on perturbed counts as everything raw that leaves (``polling.disclosure``), and shares that would not be told of a
+district are not scored.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,12 +20,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from jobs.backtest_score import baselines_of
-from mrp.design import Design
+from jobs.outcomes import counts_of_option, last_result_of
 from mrp.electorate import Electorate
 from mrp.errors import PriorError
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
-from mrp.poststratification import AreaDraws, area_draws_many
+from mrp.outcomes import AnyDesign, draws_many, estimands
+from mrp.poststratification import AreaDraws
 from mrp.scoring import score
 from polling.declaration import LastResult, Question
 from polling.disclosure import DisclosureRules
@@ -44,12 +46,13 @@ class ReleaseDraws:
     """A release, ready to be compared."""
 
     latents: LatentDraws
-    design: Design
+    design: AnyDesign
     electorate: Electorate
     question: Question
     last_result: LastResult | None
     counts: pl.DataFrame | None
-    """``n`` interviews and ``y`` of them for the option, by district; None where they are not kept."""
+    """``n`` interviews and their answers (``y``, or a column for each option), by district; None where they are not
+    kept."""
     perturbed: bool = False
     """Whether the counts are perturbed for disclosure control."""
 
@@ -81,34 +84,43 @@ def score_release(release: ReleaseDraws, result: pl.DataFrame, *, rules: Disclos
     -------
     list of dict
         ``method`` (``mrp`` or the name of a baseline), ``level``, ``by`` (demographics), ``derived``, ``perturbed``
-        (whether it rests on perturbed counts), ``n_areas`` and the scores of ``mrp.scoring.Scores.to_json``. What has
-        no area in common with the release has no row.
+        (whether it rests on perturbed counts), ``n_areas`` and the scores of ``mrp.scoring.Scores.to_json``; of several
+        options also ``option``. What has no area in common with the release has no row.
 
     Raises
     ------
     MrpError
         If the release's draws and its frame do not go together.
     """
-    levels = list(_levels(result, release))
-    groupings = [Grouping(one.columns) for one in levels]
-    estimated = area_draws_many(release.latents, release.design, release.electorate, groupings)
+    of_options = [(option, one) for option in _options(release) for one in _levels(result, release, option)]
+    groupings = list({one.columns: Grouping(one.columns) for _, one in of_options}.values())
+    drawn = draws_many(release.latents, release.design, release.electorate, groupings)
+    estimated = dict(zip((one.by for one in groupings), drawn, strict=True))
+    names = estimands(release.design)
     rows = []
-    for one, areas in zip(levels, estimated, strict=True):
+    for option, one in of_options:
+        areas = estimated[one.columns].of(option if len(names) > 1 else names[0])
         known = _known_of(areas, one, rules)
         kept = np.flatnonzero(known["share"].is_not_null().to_numpy())
         if not kept.size:
             continue
-        rows.append(_row(MODEL, one, areas.draws[:, kept], known[kept], point=None))
+        found = [_row(MODEL, one, areas.draws[:, kept], known[kept], point=None)]
         if not one.by and one.level in (NATION, release.electorate.district):
-            rows += _baseline_rows(release, one, known[kept], rules)
+            found += _baseline_rows(release, option, one, known[kept], rules)
+        rows += found if len(names) == 1 else [{"option": option, **row} for row in found]
     return rows
 
 
-def _levels(result: pl.DataFrame, release: ReleaseDraws) -> Iterator[_Level]:
+def _options(release: ReleaseDraws) -> tuple[str, ...]:
+    """Those that are estimated."""
+    return release.question.options if len(estimands(release.design)) > 1 else release.question.options[:1]
+
+
+def _levels(result: pl.DataFrame, release: ReleaseDraws, option: str) -> Iterator[_Level]:
     """Every kind of areas and groups that is known, coarse ones first, then what follows from districts."""
     electorate = release.electorate
     demographics = [name for name in electorate.demographics if name in result.columns]
-    own = result.filter(pl.col("option") == release.question.options[0])
+    own = result.filter(pl.col("option") == option)
     places = (NATION, *electorate.parents, electorate.district)
     patterns: dict[tuple[str, tuple[str, ...]], list[int]] = {}
     for index, row in enumerate(own.iter_rows(named=True)):
@@ -162,14 +174,14 @@ def _known_of(areas: AreaDraws, one: _Level, rules: DisclosureRules) -> pl.DataF
 
 
 def _baseline_rows(
-    release: ReleaseDraws, one: _Level, known: pl.DataFrame, rules: DisclosureRules
+    release: ReleaseDraws, option: str, one: _Level, known: pl.DataFrame, rules: DisclosureRules
 ) -> Iterator[dict[str, Any]]:
     if release.counts is None:
         return
+    counts = counts_of_option(release.counts, option)
+    last_result = last_result_of(release.last_result, release.question, option)
     try:
-        baselines = baselines_of(
-            release.counts, release.electorate, release.design, release.question, release.last_result
-        )
+        baselines = baselines_of(counts, release.electorate, release.design.common, release.question, last_result)
     except PriorError:  # one that an older version of the program knew
         return
     if one.level == NATION:

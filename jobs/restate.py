@@ -1,6 +1,6 @@
 """A change of waves, and everything that has to follow in its transaction.
 
-Whatever moved the counts of a question asks for its refit, says of what is
+Whatever moved the counts of a question, or of one that is fitted with it, asks for its refit, says of what is
 served what it lacks and why, and tells the outbox; an event that moved no
 count (a wave that is held, or one withdrawn before it counted) tells the
 outbox alone. A question whose last wave went keeps being served, and says so:
@@ -14,6 +14,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from jobs import ledger
+from jobs.partners import concerned
 from jobs.settings import Settings
 from jobs.urgency import PRIORITIES
 from polling.secrets import SecretsFile
@@ -60,10 +61,12 @@ def restate(
     listed = waves.list_waves(session, survey_id)
     counted = {question_id for wave in listed if wave.is_counted for question_id in wave.questions}
     asked = []
-    for question in surveys.get_declaration(session, survey_id).questions:
-        if question.id not in moved:
+    declaration = surveys.get_declaration(session, survey_id)
+    with_partners = concerned(declaration, moved)
+    for question in declaration.questions:
+        if question.id not in with_partners or (question.id not in moved and question.id not in counted):
             continue
-        mine = [change for change in changes if question.id in change.questions]
+        mine = [change for change in changes if question.id in concerned(declaration, change.questions)]
         if question.id in counted:
             asked.append(ask_refit(session, settings, survey_id=survey_id, question_id=question.id, now=now))
             releases.mark_stale(session, survey_id, question.id, now, describe_missing(mine))

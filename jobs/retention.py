@@ -18,8 +18,8 @@ from sqlalchemy.orm import Session
 
 from jobs import ledger
 from jobs.erasure import ask_free
+from jobs.outcomes import columns_read
 from mrp.errors import FormulaError
-from mrp.formula import formula_columns
 from polling.declaration import SurveyDeclaration
 from polling.payload import from_payload
 from polling.purged import Kept, counts_of, kept_of, reduce_to_counts
@@ -132,7 +132,7 @@ def formulas_without_counts(session: Session, survey_id: str) -> list[str]:
     remains = retention.counted_remains(session, survey_id)
     found: dict[tuple[str, str], list[str]] = {}
     for question in declaration.questions:
-        read = [name for name in declaration.levels if name in formula_columns(question.model)]
+        read = [name for name in declaration.levels if name in columns_read(question)]
         for _, reference, counts in remains:
             columns = counts_of(counts, question.id).columns if question.id in kept_of(counts) else declaration.levels
             for name in read:
@@ -177,7 +177,7 @@ def _reduced(session: Session, part: DuePart, declaration: SurveyDeclaration) ->
 def _read(declaration: SurveyDeclaration) -> frozenset[str] | None:
     """The columns that some formula of the survey reads; None if one cannot be understood."""
     try:
-        return frozenset().union(*(formula_columns(question.model) for question in declaration.questions))
+        return frozenset().union(*(columns_read(question) for question in declaration.questions))
     except FormulaError:
         return None
 

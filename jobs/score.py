@@ -18,9 +18,9 @@ from jobs.heartbeat import beating
 from jobs.refit import electorate_of
 from jobs.release_scores import ReleaseDraws, score_release
 from jobs.settings import Settings
-from mrp.design import Design
 from mrp.errors import MrpError
 from mrp.latents import LatentDraws
+from mrp.outcomes import design_from_json
 from polling.disclosure import DisclosureRules, perturb_counts
 from polling.errors import DrawsNotFound, LeaseLost
 from polling.secrets import SecretsFile
@@ -139,13 +139,14 @@ def _load(session: Session, secrets: SecretsFile | None, release: ReleaseRecord)
         if secrets is not None:
             key = secrets.disclosure_key()
             counts = perturb_counts(counts, by=by, survey=release.survey_id, question=release.question_id, key=key)
-        shown = counts.group_by(electorate.district).agg(pl.col("n", "y").cast(pl.Int64).sum())
+        answers = [name for name in counts.columns if name == "y" or name.startswith("y[")]
+        shown = counts.group_by(electorate.district).agg(pl.col("n", *answers).cast(pl.Int64).sum())
         # Noise may take more away from a small district than there was.
-        shown = shown.with_columns(pl.col("y").clip(0, pl.col("n"))).sort(electorate.district)
+        shown = shown.with_columns(pl.col(answers).clip(0, pl.col("n"))).sort(electorate.district)
     scored = declaration.backtest
     return ReleaseDraws(
         latents=latents,
-        design=Design.from_json(design),
+        design=design_from_json(design),
         electorate=electorate,
         question=question,
         last_result=scored.last_result if scored else None,

@@ -7,16 +7,17 @@ formula may say and nothing of folders. Here they meet.
 from datetime import datetime
 from pathlib import Path
 
+import polars as pl
 from sqlalchemy.orm import Session
 
 from jobs import ledger
 from jobs.erasure import replay_journal
+from jobs.outcomes import outcome_of
+from jobs.partners import label_problems
 from jobs.refit import electorate_of
 from jobs.restate import ask_refit, tell_asked
 from jobs.settings import Settings
-from mrp.design import build_design
 from mrp.errors import MrpError
-from mrp.formula_check import check_formula
 from mrp.priors import parse_priors
 from mrp.terms import OBSERVED
 from polling.bundle import SurveyBundle
@@ -103,12 +104,19 @@ def update_survey(
 def formula_problems(question: Question, bundle: SurveyBundle) -> tuple[str, ...]:
     """Everything that is wrong with a question's formula or its priors, in words; empty if nothing is."""
     try:
-        electorate = electorate_of(bundle)
-        if problems := check_formula(question.model, electorate):
+        outcome, electorate = outcome_of(question), electorate_of(bundle)
+        if problems := outcome.check(question.model, electorate):
+            return problems
+        if problems := label_problems(question, bundle.declaration.questions, electorate):
             return problems
         # Waves bring the real periods and pollsters; two of each are enough to try the formula.
-        design = build_design(question.model, electorate, observed=dict.fromkeys(OBSERVED, ("1", "2")))
-        parse_priors(question.priors).check(design)
+        design = outcome.build(question.model, electorate, observed=dict.fromkeys(OBSERVED, ("1", "2")))
+        outcome.check_priors(parse_priors(question.priors), design)
+        if question.weights == "likelihood":
+            # Whether a likelihood knows weights shows when it is given some, be it of nobody.
+            columns = (*design.count_columns, question.id)
+            nobody = pl.DataFrame(schema=dict.fromkeys(columns, pl.String()) | {"weight": pl.Float64()})
+            outcome.collapse(nobody, by=design.count_columns, answer=question.id, weight="weight")
     except MrpError as error:
         return (str(error),)
     return ()

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from jobs.partners import concerned
 from jobs.restate import REFIT, ask_refit, tell_asked
 from jobs.settings import Settings
 from polling.store import fits, queue, surveys, waves
@@ -25,8 +26,8 @@ log = logging.getLogger("hustings.clock")
 def sweep(session: Session, settings: Settings, *, now: datetime) -> int:
     """Ask again for every refit that is missing; how many.
 
-    A question needs one if its counts changed since the last fit, it has waves
-    and no refit is waiting or running: the last one crashed, or was
+    A question needs one if its counts, or those of a question that is fitted with it,
+    changed since the last fit, it has waves and no refit is waiting or running: the last one crashed, or was
     cancelled. What failed for a reason that lies in the data or the survey is
     not asked for again before one of them changes: the same inputs and seed
     would give the same fit, or the same refusal.
@@ -37,10 +38,11 @@ def sweep(session: Session, settings: Settings, *, now: datetime) -> int:
         waiting = {job.question_id for job in open_jobs if job.kind == REFIT}
         listed = waves.list_waves(session, survey.survey_id)
         counted = {question_id for wave in listed if wave.is_counted for question_id in wave.questions}
+        declaration = surveys.get_declaration(session, survey.survey_id)
         newest = {
             question_id: change  # they come in order
             for change in changes_after(session, survey.survey_id, 0)
-            for question_id in change.questions
+            for question_id in sorted(concerned(declaration, change.questions))
             if question_id in counted
         }
         for question_id, change in newest.items():

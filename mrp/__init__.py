@@ -11,8 +11,9 @@
 
 What else can be asked of estimates is in the modules `mrp.contrast`, `mrp.change`, `mrp.revision`, `mrp.chances` (above
 a threshold, in the lead, ranks), `mrp.seats`, `mrp.information` (how much is data) and `mrp.mix_and_mind`; raw and
-weighted figures beside a model's in `mrp.direct` and `mrp.raking`; questions of several options in `mrp.categorical`;
-what can go wrong in `mrp.errors`. They need no import of their own: `mrp.seats.seats(options)`,
+weighted figures beside a model's in `mrp.direct` and `mrp.raking`; building the frame in `mrp.frames`; questions of
+several options in `mrp.categorical`, of ordered ones in `mrp.ordinal`, of numbers in `mrp.numeric`, several in one fit
+in `mrp.joint`; what can go wrong in `mrp.errors`. They need no import of their own: `mrp.seats.seats(options)`,
 `mrp.contrast.lead(estimate)`.
 
 Nothing here reads a file, a clock, the environment or a global random generator. Importing it loads neither PyMC nor
@@ -29,8 +30,12 @@ if TYPE_CHECKING:
     from mrp import contrast as contrast
     from mrp import direct as direct
     from mrp import errors as errors
+    from mrp import frames as frames
     from mrp import information as information
+    from mrp import joint as joint
     from mrp import mix_and_mind as mix_and_mind
+    from mrp import numeric as numeric
+    from mrp import ordinal as ordinal
     from mrp import raking as raking
     from mrp import revision as revision
     from mrp import seats as seats
@@ -113,8 +118,12 @@ _MODULES = (
     "contrast",
     "direct",
     "errors",
+    "frames",
     "information",
+    "joint",
     "mix_and_mind",
+    "ordinal",
+    "numeric",
     "raking",
     "revision",
     "seats",

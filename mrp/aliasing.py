@@ -17,15 +17,30 @@ from scipy import linalg
 from mrp.design import Design
 from mrp.spatial import components
 from mrp.structure import zero_sum_basis
+from mrp.terms import label_of
 
-__all__ = ["aliased_terms", "data_warnings", "separate_parts"]
+__all__ = ["aliased_terms", "data_warnings", "separate_parts", "unsupported"]
 
 _LEAST_SHARE = 0.1
 
 
 def data_warnings(design: Design, counts: pl.DataFrame) -> list[str]:
+    """What interviews, map or a fit of one question do not support, in words.
+
+    Terms left out, `aliased_terms`, `separate_parts`, and labels that nothing else has.
+    """
+    alone = [
+        f"{effect.term} is fitted as (1|{effect.term.rpartition('|')[2]}: its effects are correlated with those of "
+        "other questions only where binary questions are fitted together, with mrp.joint.fit_joint"
+        for effect in design.effects
+        if label_of(effect.term)
+    ]
+    return [*unsupported(design, counts), *alone]
+
+
+def unsupported(design: Design, counts: pl.DataFrame) -> tuple[str, ...]:
     """What interviews or map do not support, in words: terms left out, `aliased_terms` and `separate_parts`."""
-    return [*design.left_out, *aliased_terms(design, counts), *separate_parts(design)]
+    return (*design.left_out, *aliased_terms(design, counts), *separate_parts(design))
 
 
 def separate_parts(design: Design) -> tuple[str, ...]:

@@ -1,13 +1,13 @@
 """Find areas in draws, and make sure that two sets of draws may be compared draw by draw."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from mrp.errors import DrawsError, FrameError
 from mrp.poststratification import AreaDraws
 
-__all__ = ["area_names", "column_of", "complement", "require_joint", "require_same_areas"]
+__all__ = ["area_names", "column_of", "complement", "require_joint", "require_same_areas", "strongest"]
 
 
 def area_names(estimate: AreaDraws) -> tuple[Mapping[str, str], ...]:
@@ -32,8 +32,32 @@ def column_of(estimate: AreaDraws, area: Mapping[str, str]) -> int:
 
 
 def complement(estimate: AreaDraws) -> AreaDraws:
-    """Shares of everything but the option: the other option of a binary question."""
+    """Shares of everything but the option: the other option of a binary question.
+
+    Raises
+    ------
+    DrawsError
+        If the estimate is of means: they have no other side.
+    """
+    if estimate.kind != "share":
+        raise DrawsError("the estimate is of means, and only shares have a complement; compare two areas or periods")
     return AreaDraws(estimate.areas, 1 - estimate.draws, estimate.n_chains, estimate.points, estimate.fit)
+
+
+def strongest(options: Sequence[AreaDraws]) -> AreaDraws:
+    """The largest share among some options, whichever it is in a draw.
+
+    Raises
+    ------
+    FrameError, DrawsError
+        If they do not belong together.
+    """
+    first, *others = options
+    for other in others:
+        require_same_areas(first, other)
+        require_joint(first, other)
+    draws = np.maximum.reduce([one.draws for one in options])
+    return AreaDraws(first.areas, draws, first.n_chains, first.points, first.fit, first.kind)
 
 
 def require_same_areas(first: AreaDraws, second: AreaDraws) -> None:

@@ -5,6 +5,7 @@ P(leads)[a, o] = sum_s 1[theta[s, a, o] = max_o' theta[s, a, o']] / (number of o
 rank[s, a]     = 1 + number of areas above a in draw s (areas that tie share the mean of their ranks)
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ __all__ = ["AreaRank", "above", "leads", "ranks", "stacked"]
 
 @dataclass(frozen=True, slots=True)
 class AreaRank:
-    """Where an area stands among all areas; 1 is the largest share."""
+    """Where an area stands among all areas; 1 is the largest share or mean."""
 
     area: Mapping[str, str]
     rank: Quantity
@@ -30,19 +31,21 @@ class AreaRank:
 
 
 def above(estimate: AreaDraws, threshold: float) -> tuple[Probability, ...]:
-    """Probability that the share is above a threshold, for every area in order.
+    """Probability that the share, or the mean, is above a threshold, for every area in order.
 
     Parameters
     ----------
     threshold
-        In [0, 1]; 0.5 for a majority.
+        Of shares in [0, 1], 0.5 for a majority; of means any number in the unit of the question.
 
     Raises
     ------
     ValueError
-        If the threshold is no share.
+        If the threshold is no share, or of means no finite number.
     """
-    if not 0 <= threshold <= 1:
+    if estimate.kind == "mean" and not math.isfinite(threshold):
+        raise ValueError(f"threshold must be a finite number, got {threshold}; write it in the unit of the question")
+    if estimate.kind == "share" and not 0 <= threshold <= 1:
         raise ValueError(f"threshold must be a share in [0, 1], got {threshold}; write 0.5 for 50%")
     away = estimate.draws - threshold
     return probabilities(np.heaviside(away, 0.5), estimate, behind=away)

@@ -37,20 +37,22 @@ _QUANTILES = (np.arange(256) + 0.5) / 256
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Change of one area's share."""
+    """Change of one area's share or mean."""
 
     area: Mapping[str, str]
     difference: Quantity
-    """After minus before, on the scale of shares."""
+    """After minus before, on the scale of shares, or in the unit of means."""
     p_rise: Probability
     direction: Direction
     interval: float
     """Probability of the interval of ``difference``."""
+    kind: Literal["share", "mean"] = "share"
 
     @property
     def sentence(self) -> str:
         """For people, e.g. "rise: +2.1 points (90% interval +0.3 to +3.9), P(rise) 0.97"."""
-        return f"{self.direction}: {in_points(self.difference, self.interval)}, P(rise) {self.p_rise.value:.2f}"
+        size = in_points(self.difference, self.interval, kind=self.kind)
+        return f"{self.direction}: {size}, P(rise) {self.p_rise.value:.2f}"
 
 
 def change_between_periods(
@@ -88,7 +90,9 @@ def change_between_periods(
     require_joint(before, after)
     found = differences(after.draws - before.draws, before, interval=interval, also=also)
     names = area_names(before)
-    return tuple(Change(name, d, p, _word(p, sure), interval) for name, (d, p) in zip(names, found, strict=True))
+    return tuple(
+        Change(name, d, p, _word(p, sure), interval, before.kind) for name, (d, p) in zip(names, found, strict=True)
+    )
 
 
 def change_between_fits(
@@ -145,7 +149,7 @@ def change_between_fits(
         sd = float(np.hypot(a.sd, b.sd))
         difference = Quantity(a.mean - b.mean, sd, low, high, error, tuple((ends[0], ends[1]) for ends in further))
         p = _p_rise(before, after, column)
-        changes.append(Change(name, difference, p, _word(p, sure), interval))
+        changes.append(Change(name, difference, p, _word(p, sure), interval, before.kind))
     return tuple(changes)
 
 

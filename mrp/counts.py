@@ -168,7 +168,7 @@ def _are_weighted(counts: pl.DataFrame) -> bool:
 
 
 def cells_design_effect(cells: pl.DataFrame) -> float:
-    """D of cells with ``n`` and the sums of weights and of their squares, ``weight`` and ``weight_square``."""
+    """``D`` of weighted cells, from the columns ``n``, ``weight`` and ``weight_square``; see the module."""
     n, w, ww = (cells[name].cast(pl.Float64).to_numpy() for name in ("n", "weight", "weight_square"))
     several = n > 1
     n, w, ww = n[several], w[several], ww[several]

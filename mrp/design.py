@@ -30,7 +30,7 @@ from mrp.one_level import supported
 from mrp.periods import period_grid
 from mrp.terms import OBSERVED, Walk
 
-__all__ = ["Design", "DesignRows", "build_design"]
+__all__ = ["Design", "DesignRows", "ShiftCoding", "build_design"]
 
 FORMAT_VERSION = 2
 
@@ -45,6 +45,14 @@ class DesignRows:
     """Positions of the row's effects among all latents, shape (row, entry): an entry for every column of every term."""
     weight: NDArray[np.float64]
     """What those effects are multiplied by: 1, the value of a slope's predictor, or 0 for what is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftCoding:
+    """A number for each area that is added to the linear predictor and is no part of the model."""
+
+    term: str
+    factor: FactorCoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,13 @@ class Design:
     """The period that is predicted, if the model reads periods."""
     left_out: tuple[str, ...] = ()
     """Terms of the formula that the interviews cannot support yet, and why, in words; see `mrp.one_level`."""
+    shifts: tuple[ShiftCoding, ...] = ()
+    """What is added after the fit, see `mrp.shifts`; their latents come last."""
+
+    @property
+    def common(self) -> "Design":
+        """Itself: designs of other kinds of questions have one of these inside."""
+        return self
 
     @property
     def cell_columns(self) -> tuple[str, ...]:
@@ -96,11 +111,22 @@ class Design:
     def latent_names(self) -> tuple[str, ...]:
         """Names of all latents in order, e.g. "intercept", "region[South]", "(1|state)[AL]"."""
         effects = (f"{effect.term}[{label}]" for effect in self.effects for label in effect.labels)
-        return ("intercept", *self.coefficient_names, *effects)
+        shifts = (f"{shift.term}[{level}]" for shift in self.shifts for level in shift.factor.levels)
+        return ("intercept", *self.coefficient_names, *effects, *shifts)
+
+    @property
+    def n_fitted(self) -> int:
+        """Number of latents that the model has; those of shifts follow."""
+        return 1 + len(self.coefficient_names) + sum(effect.size for effect in self.effects)
 
     @property
     def n_latents(self) -> int:
-        return 1 + len(self.coefficient_names) + sum(effect.size for effect in self.effects)
+        return self.n_fitted + sum(len(shift.factor.levels) for shift in self.shifts)
+
+    @property
+    def has_terms(self) -> bool:
+        """Whether cells differ in their prediction; else the intercept is all there is."""
+        return bool(self.predictors or self.effects or self.shifts)
 
     def at_period(self, period: str) -> "Design":
         """The same model, predicting another period of its grid.
@@ -137,7 +163,7 @@ class Design:
             width = len(predictor.coefficients)
             x[:, column : column + width] = predictor.values[position[predictor.key]]
             column += width
-        n_entries = sum(len(effect.columns) for effect in self.effects)
+        n_entries = sum(len(effect.columns) for effect in self.effects) + len(self.shifts)
         index = np.empty((table.height, n_entries), dtype=np.int32)
         weight = np.ones((table.height, n_entries))
         entry = 0
@@ -155,6 +181,10 @@ class Design:
             if effect.slopes:
                 slopes = [slope.values[position[slope.key]] for slope in effect.slopes]
                 weight[:, own] = np.concatenate([np.ones((table.height, int(effect.intercept))), *slopes], axis=1)
+        first = self.n_fitted
+        for shift in self.shifts:
+            index[:, entry] = first + shift.factor.index[position[shift.factor.key]]
+            entry, first = entry + 1, first + len(shift.factor.levels)
         return DesignRows(x=x, index=index, weight=weight)
 
     def covers(self, table: pl.DataFrame) -> NDArray[np.bool_]:
@@ -182,13 +212,11 @@ class Design:
                     "intercept": effect.intercept,
                     "slopes": [_predictor_json(slope) for slope in effect.slopes],
                     "neighbours": [list(pair) for pair in effect.neighbours],
-                    "factors": [
-                        {"name": f.name, "key": f.key, "levels": list(f.levels), "index": f.index.tolist()}
-                        for f in effect.factors
-                    ],
+                    "factors": [_factor_json(factor) for factor in effect.factors],
                 }
                 for effect in self.effects
             ],
+            "shifts": [{"term": shift.term, "factor": _factor_json(shift.factor)} for shift in self.shifts],
         }
 
     @classmethod
@@ -213,10 +241,7 @@ class Design:
             effects=tuple(
                 EffectCoding(
                     term=item["term"],
-                    factors=tuple(
-                        FactorCoding(f["name"], f["key"], tuple(f["levels"]), np.asarray(f["index"], dtype=np.int32))
-                        for f in item["factors"]
-                    ),
+                    factors=tuple(_factor(factor) for factor in item["factors"]),
                     # Version 1 had varying intercepts only.
                     kind=item.get("kind", "independent"),
                     slopes=tuple(_predictor(slope) for slope in item.get("slopes", ())),
@@ -228,6 +253,7 @@ class Design:
             observed={key: tuple(levels) for key, levels in value.get("observed", {}).items()},
             period=value.get("period"),
             left_out=tuple(value.get("left_out", ())),
+            shifts=tuple(ShiftCoding(item["term"], _factor(item["factor"])) for item in value.get("shifts", ())),
         )
 
     def _read(self, table: pl.DataFrame) -> dict[str, tuple[str, ...]]:
@@ -346,6 +372,14 @@ def _check_observed(observed: Mapping[str, Sequence[str]]) -> None:
                 f"the levels of {name} in observed must be text, got {wrong[0]!r} ({type(wrong[0]).__name__}); "
                 "take them from mrp.observed_levels(interviews)"
             )
+
+
+def _factor_json(factor: FactorCoding) -> dict[str, Any]:
+    return {"name": factor.name, "key": factor.key, "levels": list(factor.levels), "index": factor.index.tolist()}
+
+
+def _factor(item: Mapping[str, Any]) -> FactorCoding:
+    return FactorCoding(item["name"], item["key"], tuple(item["levels"]), np.asarray(item["index"], dtype=np.int32))
 
 
 def _predictor_json(predictor: PredictorCoding) -> dict[str, Any]:

@@ -151,7 +151,7 @@ def _called(term: str) -> str:
         left, _, group = inside.rpartition("|")
         columns = group.split(":")
         named = columns[0] if len(columns) == 1 else f"the combination of {_listed(columns)}"
-        slope = left.strip("|")
+        slope = left.partition("|")[0]  # without the second bar of (x||g), or the label of (1|p|g)
         return named if slope == "1" else f"how {slope.removeprefix('1+')} works by {named}"
     if "(" in term:
         inside = term[term.index("(") + 1 : -1]

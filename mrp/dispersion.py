@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
+    "WEIGHTED_AND_DISPERSED",
     "Dispersion",
     "dispersion_variables",
     "in_order",
@@ -45,6 +46,11 @@ __all__ = [
 ]
 
 type Dispersion = Literal["none", "beta-binomial", "dirichlet-multinomial"]
+
+WEIGHTED_AND_DISPERSED = (
+    "weighted counts cannot be over-dispersed as well: weights make fractional answers, and clusters need whole ones; "
+    "leave out the weights, or the dispersion"
+)
 
 _LEAST = 1e-8
 
@@ -78,10 +84,7 @@ def require_clusters(counts: pl.DataFrame) -> None:
         If counts are weighted, or no row has two answers.
     """
     if counts["n"].dtype.is_float() or "weight" in counts.columns:
-        raise CountsError(
-            "weighted counts cannot be over-dispersed as well: weights make fractional answers, and clusters need "
-            "whole ones; leave out the weights, or the dispersion"
-        )
+        raise CountsError(WEIGHTED_AND_DISPERSED)
     if not (counts["n"] > 1).any():
         raise CountsError(
             f"none of the {counts.height:,} rows of the counts has two answers, so they say nothing of dispersion; "

@@ -8,7 +8,9 @@ density and both kinds of importance weights. Nothing of the interviews is in it
 
 import io
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,12 +20,16 @@ from mrp.design import Design
 from mrp.errors import DrawsError
 from mrp.hyper import HyperSpace, correlation_name, mixing_name, sd_name
 from mrp.latents import LatentDraws, kept_draws
+from mrp.linear import Coded
 from mrp.mixing import MixingPrior
 
 if TYPE_CHECKING:
     from xarray import DataTree
 
 __all__ = ["Evidence", "evidence_of", "hyper_names", "kept_tree"]
+
+type Named = Callable[[NDArray[np.floating[Any]], NDArray[np.float64]], Any]
+"""Makes a dataset of draws of latents and of priors' parameters."""
 
 FORMAT_VERSION = 1
 # As the engines call them, by what they are called here.
@@ -116,7 +122,7 @@ class Evidence:
             raise DrawsError(f"{len(content):,} bytes are not the evidence of a fit: {error}") from error
 
 
-def hyper_names(design: Design) -> tuple[str, ...]:
+def hyper_names(design: Coded) -> tuple[str, ...]:
     """Names of the parameters in the order of `mrp.hyper.HyperSpace`: "sd (1|state)", "sd (x|state)[x]" ..."""
     sds: list[str] = []
     correlations: list[str] = []
@@ -130,7 +136,7 @@ def hyper_names(design: Design) -> tuple[str, ...]:
     return (*sds, *correlations, *mixings)
 
 
-def evidence_of(tree: "DataTree", design: Design, space: HyperSpace, *, max_draws: int = 4000) -> Evidence:
+def evidence_of(tree: "DataTree", design: Coded, space: HyperSpace, *, max_draws: int = 4000) -> Evidence:
     """Collect the evidence from a fit, thinned as `mrp.latents.from_datatree` thins its latents.
 
     Parameters
@@ -152,7 +158,7 @@ def evidence_of(tree: "DataTree", design: Design, space: HyperSpace, *, max_draw
     sds = [flat(sd_name(effect.term)) for effect in design.effects]
     correlations = [flat(correlation_name(effect.term)) for effect in design.effects if effect.n_correlations]
     mixings = [flat(mixing_name(effect.term)) for effect in design.effects if effect.n_mixings]
-    n = np.asarray(posterior["intercept"].to_numpy())[:, chosen].size
+    n = posterior.sizes["chain"] * np.arange(posterior.sizes["draw"])[chosen].size
     hypers = np.concatenate([*sds, *correlations, *mixings, np.empty((n, 0))], axis=1)
     stats = {
         name: np.asarray(sample_stats[own].to_numpy())[:, chosen].reshape(-1)
@@ -174,15 +180,19 @@ def evidence_of(tree: "DataTree", design: Design, space: HyperSpace, *, max_draw
     )
 
 
-def kept_tree(latents: LatentDraws, evidence: Evidence | None, design: Design) -> "DataTree":
+def kept_tree(
+    latents: LatentDraws, evidence: Evidence | None, design: Design, *, named: Named | None = None
+) -> "DataTree":
     """The fit again, as far as it is kept: what a download holds, and what figures are made from.
 
     Parameters
     ----------
     latents, design
-        Of the fit.
+        Of the fit; of a question of another kind the common terms.
     evidence
         None of a fit that is older than its being kept: then there are latents only.
+    named
+        Names latents, shape (chain, draw, latent), and parameters; default: those of a binary question.
 
     Returns
     -------
@@ -199,11 +209,10 @@ def kept_tree(latents: LatentDraws, evidence: Evidence | None, design: Design) -
     draws = ("chain", "draw")
     n_hypers = len(hyper_names(design))
     hypers = np.full((latents.draws.shape[0], n_hypers), np.nan) if evidence is None else evidence.hypers
-    posterior = posterior_dataset(
-        design, latents.draws.reshape(*shape, -1), hypers.reshape(*shape, n_hypers).astype(np.float64)
-    )
+    name = named or partial(posterior_dataset, design)
+    posterior = name(latents.draws.reshape(*shape, -1), hypers.reshape(*shape, n_hypers).astype(np.float64))
     if evidence is None:
-        posterior = posterior.drop_vars([name for name in _hyper_variables(design) if name in posterior])
+        posterior = posterior.drop_vars([one for one in _hyper_variables(design) if one in posterior])
         return xr.DataTree.from_dict({"posterior": posterior})
     stats = {name: (draws, values.reshape(shape)) for name, values in evidence.stats.items()}
     groups = {

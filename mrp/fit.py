@@ -1,24 +1,19 @@
-"""Fit a model with the engine asked for, judge the fit, and turn to NUTS where the fast engine does not pass.
-
-The Laplace engine checks itself against the exact density; where it finds that it cannot be trusted, the same model is
-sampled with NUTS, and the fit says that it was and why. Nothing is published on the strength of having been fast.
-"""
+"""Fit a model of a binary question: `mrp.judged` with its engines."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from mrp.counts import design_effect
 from mrp.design import Design
-from mrp.diagnostics import diagnose
 from mrp.dispersion import Dispersion, needs_nuts, require_dispersion
 from mrp.electorate import Electorate
-from mrp.errors import SamplingError
 from mrp.evidence import Evidence, evidence_of
 from mrp.grouping import Grouping
 from mrp.hyper import hyper_space
+from mrp.judged import Engine, Engines, JudgedFit, fit_and_judge, require_engine
 from mrp.laplace.engine import LaplaceSettings, fit_laplace
 from mrp.latents import LatentDraws, from_datatree
 from mrp.numbers import require_seed
@@ -28,31 +23,16 @@ from mrp.poststratification import AreaDraws, area_draws_many
 from mrp.priors import Priors, require_priors
 from mrp.progress import Progress
 from mrp.size import require_size, too_large
-from mrp.verdict import FitVerdict, Problem, judge_laplace, judge_nuts
 
 if TYPE_CHECKING:
-    from xarray import DataTree
+    pass
 
 __all__ = ["Engine", "FittedModel", "default_estimates", "fit_model"]
 
-type Engine = Literal["laplace", "nuts"]
-
 
 @dataclass(frozen=True, slots=True, repr=False)
-class FittedModel:
+class FittedModel(JudgedFit[Design]):
     """A fit with everything that decides on its publication."""
-
-    design: Design
-    priors: Priors
-    tree: "DataTree"
-    latents: LatentDraws
-    verdict: FitVerdict
-    engine: Engine
-    """The engine that made it: "nuts" if the Laplace engine was asked for and did not pass."""
-    escalated: tuple[Problem, ...] = ()
-    """Why the Laplace engine did not pass; empty if it did or was not asked."""
-    design_effect: float = 1.0
-    """What weights in the likelihood cost, see `mrp.counts`; 1 without weights."""
 
     def __repr__(self) -> str:
         """What was fitted and whether it passed, in words; the draws are in ``tree`` and ``latents``."""
@@ -73,11 +53,6 @@ class FittedModel:
     def evidence(self) -> Evidence:
         """What is kept beside the latents, for whoever checks the fit."""
         return evidence_of(self.tree, self.design, hyper_space(self.design, self.priors))
-
-    def diagnostics(self) -> dict[str, Any]:
-        """As `mrp.diagnostics.diagnose`, with the reasons for an escalation and the design effect."""
-        told = {"escalated": [problem.message for problem in self.escalated], "design_effect": self.design_effect}
-        return diagnose(self.tree) | told
 
 
 def fit_model(
@@ -118,34 +93,36 @@ def fit_model(
     SamplingError
         If there is no such engine, the seed is none, the model is too large, or NUTS cannot start.
     """
-    if engine not in ("laplace", "nuts"):
-        raise SamplingError(f"there is no engine {engine!r}; take 'laplace' or 'nuts'")
+    require_engine(engine)
     require_seed(seed)
     require_priors(priors, design)
     require_dispersion(dispersion, "beta-binomial")
     escalated = needs_nuts(dispersion) if engine == "laplace" else ()
     engine = "nuts" if escalated else engine
     require_size(design, engine)
-    parity = term_parity(design, electorate)
-    effect = design_effect(design, counts)
-    if engine == "laplace":
-        try:
-            tree = fit_laplace(design, counts, priors, seed=seed, settings=laplace, on_progress=on_progress)
-        except SamplingError as error:
-            escalated = (Problem("newton", str(error)),)
-        else:
-            latents = from_datatree(tree, design)
-            verdict = judge_laplace(tree, default_estimates(latents, design, electorate), parity)
-            # NUTS predicts with the same design: it cannot mend a term that does not move the prediction.
-            if verdict.publishable or parity:
-                return FittedModel(design, priors, tree, latents, verdict, "laplace", design_effect=effect)
-            if words := too_large(design, "nuts"):
-                verdict = replace(verdict, problems=(*verdict.problems, Problem("too-large", words)))
-                return FittedModel(design, priors, tree, latents, verdict, "laplace", design_effect=effect)
-            escalated = verdict.problems
-    tree = sample_nuts(design, counts, priors, seed=seed, settings=nuts, dispersion=dispersion, on_progress=on_progress)
-    latents, verdict = from_datatree(tree, design), judge_nuts(tree, parity)
-    return FittedModel(design, priors, tree, latents, verdict, "nuts", escalated, effect)
+    judged = fit_and_judge(
+        Engines(
+            laplace=lambda: fit_laplace(design, counts, priors, seed=seed, settings=laplace, on_progress=on_progress),
+            nuts=lambda: sample_nuts(
+                design, counts, priors, seed=seed, settings=nuts, dispersion=dispersion, on_progress=on_progress
+            ),
+            latents=lambda tree: from_datatree(tree, design),
+            estimates=lambda latents: default_estimates(latents, design, electorate),
+            too_large=too_large(design, "nuts"),
+        ),
+        engine=engine,
+        parity=term_parity(design, electorate),
+    )
+    return FittedModel(
+        design,
+        priors,
+        judged.tree,
+        judged.latents,
+        judged.verdict,
+        judged.engine,
+        escalated or judged.escalated,
+        design_effect(design, counts),
+    )
 
 
 def default_estimates(latents: LatentDraws, design: Design, electorate: Electorate) -> tuple[AreaDraws, ...]:

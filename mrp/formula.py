@@ -8,6 +8,8 @@
 ``(1|g)``, ``(1|g:h)``     varying intercepts, the latter for every combination of levels
 ``(x|g)``                  the same as ``(1 + x|g)``: intercepts and slopes that vary together; ``(0 + x|g)`` slopes
                            alone, ``(x||g)`` without correlations
+``(1|p|g)``                as ``(1|g)``, its effects correlated with those of the other questions of a joint fit that
+                           have a term with the label ``p``, see `mrp.joint`; of one question alone it is ``(1|g)``
 ``rw1(x)``, ``rw2(x)``     random walk over an ordered demographic or ``period``; ``rw2`` with its slope as coefficient
 ``rw1(x|g)``               one such walk for every level of ``g``, with a common standard deviation
 ``ar1(period)``            effects of periods that remember a part of the one before; ``(1|period)``, ``(x|period)``
@@ -19,7 +21,7 @@
 =========================  =====================================================================================
 
 
-What looks like lme4 means what lme4 means. An intercept is always there.
+What looks like lme4 or brms means what it means there. An intercept is always there.
 """
 
 import re
@@ -43,10 +45,11 @@ from mrp.terms import (
 __all__ = ["Formula", "formula_columns", "parse_formula"]
 
 _UNDERSTOOD = (
-    "understood are x, (1|g), (1|g:h), (x|g), (x||g), rw1(x), rw2(x), rw1(x|g), ar1(period), icar(g), bym2(g), "
-    "house(pollster) and mode(mode)"
+    "understood are x, (1|g), (1|g:h), (x|g), (x||g), (1|p|g), rw1(x), rw2(x), rw1(x|g), ar1(period), icar(g), "
+    "bym2(g), house(pollster) and mode(mode)"
 )
 _BARRED = re.compile(r"\(([^()|]*)(\|\|?)([^()|]*)\)")
+_LABELLED = re.compile(r"\(([^()|]*)\|([^()|]*)\|([^()|]*)\)")
 _CALL = re.compile(r"(rw1|rw2|ar1|icar|bym2|house|mode)\(([^()]*)\)")
 # The parser takes it as the first thing only, as in (0 + x|g).
 _REMOVED_LATE = re.compile(r"(?<=\w)\s*(\+\s*0|-\s*1)(?!\w)")
@@ -164,6 +167,10 @@ def _special(formula: str, problems: list[str]) -> tuple[list[Term], list[str]]:
                 terms.append(_call(call))
             elif bar := _BARRED.fullmatch(piece):
                 terms += _barred(bar)
+            elif labelled := _LABELLED.fullmatch(piece):
+                terms.append(_labelled(labelled))
+            elif piece.count("|") > 2:
+                raise ValueError(f"{piece} has more bars than a term can have; write (1|p|g), with one label p")
             else:
                 plain.append(piece)
         except ValueError as error:
@@ -223,6 +230,22 @@ def _barred(matched: re.Match[str]) -> list[Term]:
         else:
             terms.append(VaryingIntercept(factors))
     return terms
+
+
+def _labelled(matched: re.Match[str]) -> Term:
+    """Varying intercepts that are correlated between questions."""
+    left, label, right = (part.strip() for part in matched.groups())
+    factors = tuple(part.strip() for part in right.split(":"))
+    if not _NAME.fullmatch(label):
+        raise ValueError(f"{matched[0]} has the label {label!r}, which is no name; write (1|p|{right})")
+    if left != "1":
+        raise ValueError(
+            f"{matched[0]} correlates slopes between questions, which is not supported; write (1|{label}|{right}) and "
+            f"(0 + {left.removeprefix('1').lstrip(' +') or 'x'}|{right})"
+        )
+    if not all(_NAME.fullmatch(name) for name in factors):
+        raise ValueError(f"{matched[0]} cannot be read: after its label come factors, as in (1|{label}|g:h)")
+    return VaryingIntercept(factors, label)
 
 
 def _coefficient(item: Any) -> Term:

@@ -4,8 +4,9 @@
     n_equivalent = m (1 - m) / v                                     interviews that alone would be as precise
     pooling      = clip(1 - n_effective / n_equivalent, 0, 1)        1 where there are no interviews
 
-with the posterior mean m and variance v of the share. Pooling near 0: the area's own interviews carry the estimate;
-near 1: it is borrowed from other areas and predictors.
+with the posterior mean m and variance v of the share; m (1 - m) is the variance of one answer, and of means that of the
+answers of the area's people takes its place (`mrp.numeric.answer_variances`). Pooling near 0: the area's own interviews
+carry the estimate; near 1: it is borrowed from other areas and predictors.
 
 The Monte-Carlo error of n_equivalent is that of the variance, n_equivalent sd(e) / (v sqrt(ess(e))), e = (theta - m)^2,
 and that of pooling follows: n_effective / n_equivalent^2 times as much.
@@ -49,7 +50,9 @@ class Information:
     pooling_mc_error: float
 
 
-def information(estimate: AreaDraws, n_effective: ArrayLike) -> tuple[Information, ...]:
+def information(
+    estimate: AreaDraws, n_effective: ArrayLike, *, answer_variance: ArrayLike | None = None
+) -> tuple[Information, ...]:
     """Compare every area's posterior with its own interviews.
 
     Parameters
@@ -58,19 +61,23 @@ def information(estimate: AreaDraws, n_effective: ArrayLike) -> tuple[Informatio
         Draws for areas.
     n_effective
         Effective interviews (`kish`; their number where weights are equal) in each area, >= 0, shape (area,).
+    answer_variance
+        Of means: variance of one answer in each area, in the square of the question's unit, > 0, shape (area,), as
+        `mrp.numeric.answer_variances` has it. Shares have their own.
 
     Raises
     ------
     ShapeMismatch
-        If ``n_effective`` has another number of areas.
+        If ``n_effective`` or ``answer_variance`` has another number of areas.
     CountsError
-        If one of them is negative or not finite.
+        If one of them is negative or not finite, or there is no ``answer_variance`` of means, or one of shares.
     """
     draws, worth = estimate.draws, as_numbers("n_effective", n_effective)
     if worth.shape != (draws.shape[1],):
         raise ShapeMismatch("n_effective", f"({draws.shape[1]},)", worth.shape)
     if not (np.isfinite(worth) & (worth >= 0)).all():
         raise CountsError("effective numbers of interviews must be finite and >= 0")
+    of_one = _answer_variance(estimate, answer_variance)
     if not draws.size:
         return ()
 
@@ -86,13 +93,32 @@ def information(estimate: AreaDraws, n_effective: ArrayLike) -> tuple[Informatio
     # What does not vary is known as if from infinitely many interviews; draws of float32 vary by their rounding.
     known = variance <= (1e-7 * np.abs(mean)) ** 2
     with np.errstate(divide="ignore", invalid="ignore"):
-        equivalent = np.where(known, np.inf, mean * (1 - mean) / variance)
+        equivalent = np.where(known, np.inf, (mean * (1 - mean) if of_one is None else of_one) / variance)
         error = np.where(known, 0.0, equivalent * variance_error / variance)
         pooling = np.where(worth == 0, 1.0, np.clip(1 - worth / equivalent, 0, 1))
     columns = (worth, equivalent, error, pooling, worth * error / equivalent**2)
     return tuple(
         Information(name, *map(float, numbers)) for name, *numbers in zip(area_names(estimate), *columns, strict=True)
     )
+
+
+def _answer_variance(estimate: AreaDraws, answer_variance: ArrayLike | None) -> NDArray[np.float64] | None:
+    """Variance of one answer in each area, shape (area,); None of shares, whose mean tells it."""
+    if (answer_variance is None) != (estimate.kind == "share"):
+        told = (
+            "mrp.numeric.answer_variances has it"
+            if estimate.kind == "mean"
+            else "leave it out: that of a share is m(1 - m)"
+        )
+        raise CountsError(f"the estimate is of {estimate.kind}s; answer_variance is for means, {told}")
+    if answer_variance is None:
+        return None
+    of_one, n_areas = as_numbers("answer_variance", answer_variance), estimate.draws.shape[1]
+    if of_one.shape != (n_areas,):
+        raise ShapeMismatch("answer_variance", f"({n_areas},)", of_one.shape)
+    if not (np.isfinite(of_one) & (of_one > 0)).all():
+        raise CountsError("variances of one answer must be finite and > 0")
+    return of_one
 
 
 def kish(weight: ArrayLike) -> float:

@@ -154,7 +154,7 @@ def mix_and_mind_of_groups(
     of_period = []
     for design in (before, after):
         total = np.zeros((len(shares), latents.draws.shape[0]))
-        rows = design.rows(cells) if design.predictors or design.effects else None
+        rows = design.rows(cells) if design.has_terms else None
         add_up(total, latents.draws, rows, weights)
         of_period.append(total.reshape(len(tables), 2, -1))
     return tuple(

@@ -24,7 +24,7 @@ import polars as pl
 
 from mrp.coding import EffectCoding
 from mrp.counts import require_columns, require_counts
-from mrp.design import Design
+from mrp.design import Design, DesignRows
 from mrp.dispersion import Dispersion, precision_of, require_clusters, require_dispersion
 from mrp.hyper import TermHypers, correlation_name, hyper_space, mixing_name, sd_name
 from mrp.mixing import MixingPrior
@@ -34,7 +34,16 @@ from mrp.structure import correlation_root
 if TYPE_CHECKING:
     import pymc as pm
 
-__all__ = ["build_model", "correlation_variables", "hyper_coords", "hyper_variables", "mixing_variable"]
+__all__ = [
+    "build_model",
+    "correlation_variables",
+    "declare_predictor",
+    "effect_variable",
+    "hyper_coords",
+    "hyper_variables",
+    "mixing_variable",
+    "model_coords",
+]
 
 
 def build_model(design: Design, counts: pl.DataFrame, priors: Priors, *, dispersion: Dispersion = "none") -> "pm.Model":
@@ -75,24 +84,8 @@ def build_model(design: Design, counts: pl.DataFrame, priors: Priors, *, dispers
     if dispersion != "none":
         require_clusters(counts)
     rows = design.rows(counts)
-    levels = {f"{effect.term} level": effect.labels for effect in design.effects}
-    coords = {"cell": np.arange(counts.height), "predictor": design.coefficient_names, **levels}
-    coords |= hyper_coords(design)
-    with pm.Model(coords=coords) as model:
-        eta: Any = pm.Normal("intercept", priors.intercept.mean, priors.intercept.sd)
-        if design.coefficient_names:
-            own = [priors.for_predictor(p.name) for p in design.predictors for _ in p.coefficients]
-            coefficient = pm.Normal(
-                "coefficient", np.array([p.mean for p in own]), np.array([p.sd for p in own]), dims="predictor"
-            )
-            eta = eta + pm.math.dot(rows.x, coefficient)
-        space = hyper_space(design, priors)
-        entry = 0
-        for effect, offset, hypers in zip(design.effects, design.offsets, space.terms, strict=True):
-            value = _effect(effect, hypers)
-            for _ in effect.columns:
-                eta = eta + rows.weight[:, entry] * value[rows.index[:, entry] - offset]
-                entry += 1
+    with pm.Model(coords=model_coords(design, counts)) as model:
+        eta = declare_predictor(design, rows, priors)
         n, y = counts["n"].to_numpy(), counts["y"].to_numpy()
         if dispersion != "none":
             of_clusters = pm.HalfNormal("dispersion", priors.dispersion.scale)
@@ -106,7 +99,35 @@ def build_model(design: Design, counts: pl.DataFrame, priors: Priors, *, dispers
     return model
 
 
-def _effect(effect: EffectCoding, hypers: TermHypers) -> Any:
+def model_coords(design: Design, counts: pl.DataFrame) -> dict[str, Any]:
+    """Coordinates of the variables that `declare_predictor` declares, and of cells."""
+    levels = {f"{effect.term} level": effect.labels for effect in design.effects}
+    coords = {"cell": np.arange(counts.height), "predictor": design.coefficient_names, **levels}
+    return coords | hyper_coords(design)
+
+
+def declare_predictor(design: Design, rows: DesignRows, priors: Priors) -> Any:
+    """Declare intercept, coefficients, effects and their parameters in the model that is being built; returns eta."""
+    import pymc as pm
+
+    eta: Any = pm.Normal("intercept", priors.intercept.mean, priors.intercept.sd)
+    if design.coefficient_names:
+        own = [priors.for_predictor(p.name) for p in design.predictors for _ in p.coefficients]
+        coefficient = pm.Normal(
+            "coefficient", np.array([p.mean for p in own]), np.array([p.sd for p in own]), dims="predictor"
+        )
+        eta = eta + pm.math.dot(rows.x, coefficient)
+    space = hyper_space(design, priors)
+    entry = 0
+    for effect, offset, hypers in zip(design.effects, design.offsets, space.terms, strict=True):
+        value = effect_variable(effect, hypers)
+        for _ in effect.columns:
+            eta = eta + rows.weight[:, entry] * value[rows.index[:, entry] - offset]
+            entry += 1
+    return eta
+
+
+def effect_variable(effect: EffectCoding, hypers: TermHypers) -> Any:
     """The effects of one term, as an expression of shape (effect,), in the model that is being built."""
     import pymc as pm
     import pytensor.tensor as pt

@@ -29,6 +29,7 @@ from mrp.design import Design
 from mrp.dispersion import Dispersion, in_order, require_clusters, require_dispersion
 from mrp.errors import SamplingError
 from mrp.numbers import require_seed
+from mrp.posterior import posterior_dataset
 from mrp.priors import Priors, require_priors
 from mrp.progress import Progress, Reporter
 from mrp.size import require_size
@@ -140,7 +141,7 @@ def sample_nuts(
         form, collected = totals.sampled, partial(totals.collect, seed=mixing)
     else:
         form = whitened_form(design, counts, priors, start, dispersion=dispersion)
-        collected = partial(collect_whitened, form=form, design=design)
+        collected = partial(collect_whitened, form=form, named=partial(posterior_dataset, design))
     return sample_form(
         form,
         collected,

@@ -11,7 +11,7 @@ computed once per posterior draw ``s``. Averaging over draws comes last, in
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import polars as pl
@@ -29,18 +29,20 @@ __all__ = ["AreaDraws", "area_draws", "area_draws_many", "cell_shares", "grouped
 
 @dataclass(frozen=True, slots=True)
 class AreaDraws:
-    """Posterior draws of a population share, one column per area."""
+    """Posterior draws of a number of the population, a share or a mean, one column per area."""
 
     areas: pl.DataFrame
     """One row per area: the ``by`` columns, then ``n_people``. Row order is column order of ``draws``."""
     draws: NDArray[np.float64]
-    """Shares in [0, 1], shape (draw, area)."""
+    """Shares in [0, 1], or means in the unit of the question, shape (draw, area)."""
     n_chains: int = 1
     """Chains of equal length that the draws come from, one after the other; 1 for independent draws."""
     points: NDArray[np.int32] | None = None
     """As in `mrp.latents.LatentDraws`, shape (draw,)."""
     fit: str | None = None
     """As in `mrp.latents.LatentDraws`: which fit the draws are of; None where nobody knows."""
+    kind: Literal["share", "mean"] = "share"
+    """What the numbers are."""
 
 
 def poststratify(
@@ -165,7 +167,7 @@ def area_draws_many(
     if "period" in at and "period" in design.observed:
         design = design.at_period(at["period"])
     cells, grouped = grouped_cells(design, electorate, groupings, at)
-    rows = design.rows(cells) if design.predictors or design.effects else None
+    rows = design.rows(cells) if design.has_terms else None
     weights = area_weights(cells["n_people"].to_numpy(), grouped)
     total = np.zeros((weights.shape[0], latents.draws.shape[0]))
     add_up(total, latents.draws, rows, weights)

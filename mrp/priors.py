@@ -8,6 +8,12 @@ favours none; the autocorrelation r of periods has (r + 1) / 2 ~ Beta(5, 2), whi
 average, seldom below 0. The share phi of the districts' variance that is alike between neighbours is below a half with
 probability 0.67 (two thirds: Riebler et al. 2016), and the less likely the further from none; see `mrp.mixing`. The
 dispersion of answers in clusters, where it is declared, is HalfNormal(0.3): see `mrp.dispersion`.
+
+The log width of an option inside an ordered scale, the distance between its cutpoints, is Normal(0, 1): widths from
+0.14 to 7, where options of equal shares have widths from 1.4 (of three) to 0.6 (the middle one of seven).
+
+Of a question answered with a number all of them are in units of the answers' own spread, and the sd of the residual is
+HalfNormal(1); see `mrp.numeric`.
 """
 
 import math
@@ -22,7 +28,7 @@ from mrp.errors import PriorError
 from mrp.formula import Formula, parse_formula
 from mrp.prior_kinds import AutoBeta, HalfNormal, Lkj, Normal, PcMixing, Prior
 from mrp.term_names import by_name, find, order_free, term_name
-from mrp.terms import Autoregression, Spatial, VaryingSlopes
+from mrp.terms import Autoregression, Spatial, VaryingIntercept, VaryingSlopes
 
 __all__ = ["AutoBeta", "HalfNormal", "Lkj", "Normal", "PcMixing", "Prior", "Priors", "parse_priors", "require_priors"]
 
@@ -44,8 +50,13 @@ class Priors:
     correlation: Lkj = Lkj(2.0)
     autocorrelation: AutoBeta = AutoBeta(5.0, 2.0)
     correlation_by_term: Mapping[str, Lkj | AutoBeta | PcMixing] = field(default_factory=dict)
-    """Exceptions: a term with slopes → `Lkj`, "ar1(period)" → `AutoBeta`, "bym2(district)" → `PcMixing`."""
+    """Exceptions: a term with slopes, or one with a label, "(1|p|state)" → `Lkj`, "ar1(period)" → `AutoBeta`,
+    "bym2(district)" → `PcMixing`."""
     mixing: PcMixing = PcMixing(0.5, 0.67)
+    log_width: Normal = Normal(0.0, 1.0)
+    """Of each option inside an ordered scale, see `mrp.ordinal.scale`."""
+    residual: HalfNormal = HalfNormal(1.0)
+    """Of the sd of what is left of an answer that is a number, in units of the sd of all answers."""
     dispersion: HalfNormal = HalfNormal(0.3)
 
     def __post_init__(self) -> None:
@@ -70,7 +81,7 @@ class Priors:
         return prior
 
     def for_correlation(self, term: str) -> Lkj:
-        """Prior of the correlations of a term with slopes."""
+        """Prior of the correlations of a term with slopes, or of one with a label between questions."""
         prior = find(self.correlation_by_term, term, self.correlation)
         if not isinstance(prior, Lkj):
             raise PriorError(f"the prior of the correlations of {term} is {prior}; it needs lkj(eta)")
@@ -124,23 +135,33 @@ class Priors:
                 self.for_autocorrelation(name)
             elif isinstance(group, Spatial) and group.call == "bym2":
                 self.for_mixing(name)
-            elif isinstance(group, VaryingSlopes) and group.correlated:
+            elif (isinstance(group, VaryingSlopes) and group.correlated) or (
+                isinstance(group, VaryingIntercept) and group.label
+            ):
                 self.for_correlation(name)
             else:
                 raise PriorError(f"{name} has no correlation, and so no prior {self.correlation_by_term[name]} of one")
 
     def to_json(self) -> dict[str, str]:
-        """Text by term, as `parse_priors` reads it; the defaults are included so that a release is complete."""
-        defaults = {name: str(getattr(self, name)) for name in _DEFAULTS}
+        """Text by term, as `parse_priors` reads it; the defaults are included so that a release is complete.
+
+        Those that one kind of question has are included only if they are not the default.
+        """
+        defaults = {name: str(getattr(self, name)) for name in _DEFAULTS if name not in self._unsaid}
         terms = dict.fromkeys((*self.by_term, *self.correlation_by_term))
         own = (
             (term, [str(of[term]) for of in (self.by_term, self.correlation_by_term) if term in of]) for term in terms
         )
         return defaults | {term: ", ".join(priors) for term, priors in own}
 
-    def describe(self, design: Design) -> dict[str, str]:
-        """The prior of every term of a design, in words."""
-        words = {"intercept": f"{self.intercept} on the logit scale"}
+    @property
+    def _unsaid(self) -> tuple[str, ...]:
+        """Defaults of one kind of question alone that are as they are by default."""
+        return tuple(name for name in _OF_ONE_KIND if getattr(self, name) == getattr(type(self)(), name))
+
+    def describe(self, design: Design, *, scale: str = "on the logit scale") -> dict[str, str]:
+        """The prior of every term of a design, in words; ``scale`` says on which one, of other kinds of questions."""
+        words = {"intercept": f"{self.intercept} {scale}"}
         for predictor in design.predictors:
             unit = "standard deviation over people" if predictor.scale is not None else "contrast of levels"
             if predictor.name.startswith("slope("):
@@ -158,8 +179,17 @@ _DEFAULTS: Mapping[str, type[Prior]] = {
     "correlation": Lkj,
     "autocorrelation": AutoBeta,
     "mixing": PcMixing,
+    "log_width": Normal,
+    "residual": HalfNormal,
     "dispersion": HalfNormal,
 }
+
+
+_OF_ONE_KIND: Mapping[str, str] = {
+    "log_width": "only options in order have widths",
+    "residual": "only answers that are numbers have a residual",
+}
+"""Priors that questions of one kind have, and what is said to the others."""
 
 
 def parse_priors(text: Mapping[str, str]) -> Priors:
@@ -171,7 +201,7 @@ def parse_priors(text: Mapping[str, str]) -> Priors:
         Term → prior, e.g. ``{"(1|state)": "half_normal(1)", "intercept": "normal(0, 2)"}``, or two for a term with a
         correlation or a mixing: ``{"(gender|educ)": "half_normal(1), lkj(4)"}``. A term may be written in every way
         that means it, as in a formula. The names "intercept", "coefficient", "sd", "correlation", "autocorrelation",
-        "mixing" and "dispersion" replace the defaults. Empty: the defaults.
+        "mixing", "log_width", "residual" and "dispersion" replace the defaults. Empty: the defaults.
 
     Raises
     ------
@@ -200,8 +230,13 @@ def parse_priors(text: Mapping[str, str]) -> Priors:
     return Priors(by_term=by_term, correlation_by_term=correlation_by_term, **defaults)
 
 
-def require_priors(priors: Priors, design: Design) -> None:
+def require_priors(priors: Priors, design: Design, *, own: str | None = None) -> None:
     """Refuse what is not `Priors`, and priors that do not belong to a design.
+
+    Parameters
+    ----------
+    own
+        The prior that questions of this kind alone have, "log_width" or "residual".
 
     Raises
     ------
@@ -211,6 +246,9 @@ def require_priors(priors: Priors, design: Design) -> None:
     if not isinstance(priors, Priors):
         made = "mrp.parse_priors(...) of it" if isinstance(priors, Mapping) else "mrp.Priors() for the defaults"
         raise PriorError(f"priors is {priors!r:.60} ({type(priors).__name__}); it has to be Priors: write {made}")
+    for name, reason in _OF_ONE_KIND.items():
+        if name != own and getattr(priors, name) != getattr(Priors(), name):
+            raise PriorError(f"the prior of {name} is {getattr(priors, name)}; {reason}")
     priors.check(design)
 
 

@@ -13,6 +13,12 @@ S_above draws above the threshold, those on it counted half. The half and the on
 finite number of draws is never sure, and a score is never infinite. A result on the threshold was no win and no defeat,
 and is no call.
 
+Of a central interval [l, u] of probability q, with a = 1 - q (Winkler 1972):
+
+    interval score = u - l + 2/a max(l - y, 0) + 2/a max(y - u, 0)
+
+so that an interval pays for its width and, where it misses, for by how much.
+
 The probability integral transform (PIT) is the share of draws below what happened. In calibrated forecasts it is
 uniform: a hump is intervals that are too wide, a bowl such that are too narrow, a slope bias.
 
@@ -20,6 +26,7 @@ References
 ----------
 Gneiting and Raftery (2007), "Strictly proper scoring rules, prediction, and estimation", JASA 102, 359-378.
 Gneiting, Balabdaoui and Raftery (2007), "Probabilistic forecasts, calibration and sharpness", JRSS B 69, 243-268.
+Winkler (1972), "A decision-theoretic approach to interval estimation", JASA 67, 187-191.
 Krichevsky and Trofimov (1981), "The performance of universal encoding", IEEE Trans. Inf. Theory 27(2), 199-207.
 """
 
@@ -29,7 +36,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PIT_BINS", "Calls", "call_scores", "crps", "pit", "pit_counts"]
+__all__ = ["PIT_BINS", "Calls", "call_scores", "crps", "interval_score", "pit", "pit_counts"]
 
 type Floats = NDArray[np.float64]
 
@@ -70,6 +77,30 @@ def crps(draws: Floats, truth: Floats) -> Floats:
     ordered = np.sort(draws, axis=0)
     spread = (2.0 * np.arange(1, n_draws + 1) - n_draws - 1) @ ordered / n_draws**2
     score: Floats = np.abs(draws - truth).mean(axis=0) - spread
+    return score
+
+
+def interval_score(draws: Floats, truth: Floats, *, interval: float = 0.9) -> Floats:
+    """Score of the central interval of each district.
+
+    Parameters
+    ----------
+    draws
+        Shape (draw, district).
+    truth
+        Shape (district,).
+    interval
+        Its probability, in (0, 1).
+
+    Returns
+    -------
+    numpy.ndarray
+        On the scale of shares, >= 0, shape (district,).
+    """
+    a = 1 - interval
+    low, high = np.quantile(draws, [a / 2, 1 - a / 2], axis=0)
+    missed = np.maximum(low - truth, 0) + np.maximum(truth - high, 0)
+    score: Floats = high - low + 2 / a * missed
     return score
 
 

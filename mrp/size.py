@@ -6,9 +6,9 @@ eliminate in blocks (`mrp.laplace.elimination`). Their memory grows with the squ
 
 from typing import Literal
 
-from mrp.design import Design
 from mrp.errors import SamplingError
 from mrp.laplace.elimination import choose_elimination
+from mrp.linear import Coded
 
 __all__ = ["MOST_EFFECTS", "require_size", "too_large"]
 
@@ -16,7 +16,7 @@ MOST_EFFECTS = 12_000
 """Of one side of a matrix: 1.2 gigabytes each, of which a fit holds several."""
 
 
-def require_size(design: Design, engine: Literal["laplace", "nuts"]) -> None:
+def require_size(design: Coded, engine: Literal["laplace", "nuts"]) -> None:
     """Refuse a design that an engine has no memory for.
 
     Raises
@@ -28,7 +28,7 @@ def require_size(design: Design, engine: Literal["laplace", "nuts"]) -> None:
         raise SamplingError(words)
 
 
-def too_large(design: Design, engine: Literal["laplace", "nuts"]) -> str | None:
+def too_large(design: Coded, engine: Literal["laplace", "nuts"]) -> str | None:
     """Why a design is too large for an engine, naming the terms to blame; None if it is not."""
     by_size = sorted(design.effects, key=lambda effect: -effect.size)
     apart = choose_elimination(design.effects, 1 + len(design.coefficient_names)).terms if engine == "laplace" else ()

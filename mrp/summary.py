@@ -43,8 +43,9 @@ def summarise(estimate: AreaDraws, *, interval: float = 0.9) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        The columns of ``estimate.areas``, then ``share`` (mean), ``sd``, ``low``, ``high`` and ``mc_error`` (standard
-        error of ``share`` from the finite number of draws), all on the scale of shares in [0, 1].
+        The columns of ``estimate.areas``, then ``share`` (mean over draws; called ``mean`` of means), ``sd``, ``low``,
+        ``high`` and ``mc_error`` (standard error of ``share`` from the finite number of draws), all on the scale of
+        shares in [0, 1], of means in the unit of the question.
 
     Raises
     ------
@@ -64,7 +65,7 @@ def summarise(estimate: AreaDraws, *, interval: float = 0.9) -> pl.DataFrame:
         return np.array([part.mean(axis=0), sd, low, high, sd / np.sqrt(effective)])
 
     numbers = np.concatenate(in_threads(some_areas, draws.shape[1], least=_LEAST // max(draws.shape[0], 1)), axis=1)
-    names = ("share", "sd", "low", "high", "mc_error")
+    names = (estimate.kind, "sd", "low", "high", "mc_error")
     return estimate.areas.with_columns(
         pl.Series(name, column, dtype=pl.Float64) for name, column in zip(names, numbers, strict=True)
     )

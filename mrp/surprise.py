@@ -37,7 +37,7 @@ from mrp.design import Design
 from mrp.errors import CountsError, DrawsError
 from mrp.latents import LatentDraws
 
-__all__ = ["Measure", "PollingError", "Surprise", "surprise"]
+__all__ = ["MOST_DRAWS", "Measure", "PollingError", "Surprise", "compare", "surprise"]
 
 MOST_DRAWS = 1000
 
@@ -128,8 +128,20 @@ def surprise(
     left_out = int(cells["n"].sum()) - int(n.sum())
     if not n.sum() > 0:
         return Surprise(0, left_out, ())
+    return compare(_predicted(latents, design, known), n, y, left_out, seed=seed, error=error)
+
+
+def compare(
+    eta: NDArray[np.float64],
+    n: NDArray[np.float64],
+    y: NDArray[np.float64],
+    left_out: int,
+    *,
+    seed: int,
+    error: PollingError | None = None,
+) -> Surprise:
+    """Compare answers with predicted logits, shape (draw, cell), whose array is used up; see `surprise`."""
     rng = np.random.default_rng(seed)
-    eta = _predicted(latents, design, known)
     error = PollingError() if error is None else error
     x, slope_scale = _contrast(_share(eta).mean(axis=0), n)
     eta += rng.normal(0, math.hypot(error.house_sd, error.error_sd), (len(eta), 1))

@@ -8,7 +8,7 @@ from mrp.formula import parse_formula
 
 __all__ = ["by_name", "find", "order_free", "term_name"]
 
-_BARRED = re.compile(r"([^(|]*)\(([^(|]*)(\|\|?)([^|]*)\)")
+_BARRED = re.compile(r"([^(|]*)\(([^(|]*)(\|\|?|\|\w+\|)([^|]*)\)")
 
 
 def by_name[Own](own: Mapping[str, Own]) -> dict[str, Own]:

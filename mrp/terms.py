@@ -15,6 +15,7 @@ __all__ = [
     "VaryingIntercept",
     "VaryingSlopes",
     "Walk",
+    "label_of",
     "observed_columns",
 ]
 
@@ -42,6 +43,8 @@ class VaryingIntercept:
     """One effect per combination of levels, drawn from a normal with an unknown standard deviation."""
 
     factors: tuple[str, ...]
+    label: str = ""
+    """Of effects that are correlated with those of other questions that have the same label; see `mrp.joint`."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -49,7 +52,7 @@ class VaryingIntercept:
         return self.factors
 
     def __str__(self) -> str:
-        return f"(1|{':'.join(self.factors)})"
+        return f"(1|{self.label + '|' if self.label else ''}{':'.join(self.factors)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +143,16 @@ class Nuisance:
         return f"{self.call}({self.name})"
 
 
+def label_of(term: str) -> str:
+    """The label of a term by its name: "p" of "(1|p|district)"; empty if it has none."""
+    parts = term.split("|")
+    return parts[1] if len(parts) == 3 else ""
+
+
 def observed_columns(formula: str) -> tuple[str, ...]:
     """Which of `OBSERVED` a formula names: what interviews have to be counted by besides the columns of the frame."""
-    named = set(re.findall(r"\b\w+\b(?!\s*\()", formula))
+    unlabelled = re.sub(r"\|\s*\w+\s*\|", "|", formula)  # a label may be called as a column
+    named = set(re.findall(r"\b\w+\b(?!\s*\()", unlabelled))
     return tuple(name for name in OBSERVED if name in named)
 
 

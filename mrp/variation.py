@@ -6,7 +6,8 @@ For a term with contribution ``f_k[j, s]`` to the linear predictor of cell ``j``
 
 the finite-population standard deviation (Gelman and Hill 2007, section 21.2; Gelman 2005). It is of the people that
 there are, and so it can be compared between predictors and effects, and between effects of few and of many levels,
-which standard deviations of priors cannot.
+which standard deviations of priors cannot. Where a cell has a vector over options (``mrp.categorical``), the variance
+is the mean of those of its entries.
 
 References
 ----------
@@ -24,7 +25,7 @@ from mrp.electorate import Electorate
 from mrp.grouping import cells_of
 from mrp.latents import LatentDraws
 
-__all__ = ["TermVariation", "term_variation"]
+__all__ = ["TermVariation", "in_order", "sds_of_terms", "term_variation", "thinned"]
 
 type Floats = NDArray[np.float64]
 
@@ -58,10 +59,23 @@ def term_variation(latents: LatentDraws, design: Design, electorate: Electorate)
     """
     cells = cells_of(electorate, tuple(dict.fromkeys((*electorate.cell_columns, *design.cell_columns))), {})
     people = cells["n_people"].to_numpy().astype(np.float64)
-    rows = design.rows(cells)
+    draws = thinned(latents)[:, :, None]
+    return in_order(sds_of_terms(draws, design, design.rows(cells), people))
+
+
+def thinned(latents: LatentDraws) -> Floats:
+    """As many draws as are looked at."""
     step = -(-latents.draws.shape[0] // _DRAWS)
-    draws = latents.draws[::step].astype(np.float64)
-    sds = {name: _sd_of(draws, rows, people, columns, entries) for name, columns, entries in _parts(design)}
+    return latents.draws[::step].astype(np.float64)
+
+
+def sds_of_terms(draws: Floats, design: Design, rows: DesignRows, people: Floats) -> dict[str, Floats]:
+    """Term → its sd in each draw, shape (draw,); draws of latents have the shape (draw, latent, option)."""
+    return {name: _sd_of(draws, rows, people, columns, entries) for name, columns, entries in _parts(design)}
+
+
+def in_order(sds: dict[str, Floats]) -> tuple[TermVariation, ...]:
+    """Terms that move something, by the sd of each in each draw."""
     moving = {name: sd for name, sd in sds.items() if sd.max() > 1e-9}
     ordered = sorted(moving, key=lambda name: -moving[name].mean())
     following: list[str | None] = [*ordered[1:], None]
@@ -98,8 +112,12 @@ def _sd_of(draws: Floats, rows: DesignRows, people: Floats, columns: slice, entr
     _, first, at = np.unique(told_apart, axis=0, return_index=True, return_inverse=True)
     share = np.bincount(at.ravel(), weights=people)
     share /= share.sum()
-    value = draws[:, 1 + np.arange(columns.start, columns.stop)] @ x[first].T
-    for k in range(index.shape[1]):
-        value += draws[:, index[first, k]] * weight[first, k]
-    centred = value - (value @ share)[:, None]
-    return np.asarray(np.sqrt(np.square(centred) @ share))
+    squares = np.zeros(len(draws))
+    for option in range(draws.shape[2]):
+        latents = draws[:, :, option]
+        value = latents[:, 1 + np.arange(columns.start, columns.stop)] @ x[first].T
+        for k in range(index.shape[1]):
+            value += latents[:, index[first, k]] * weight[first, k]
+        centred = value - (value @ share)[:, None]
+        squares += np.square(centred) @ share
+    return np.asarray(np.sqrt(squares / draws.shape[2]))

@@ -24,10 +24,10 @@ from scipy.special import expit
 
 from mrp.design import Design
 from mrp.errors import SamplingError
-from mrp.hyper import hyper_space
+from mrp.linear import LinearModel, linear_model
 from mrp.priors import Priors
 
-__all__ = ["WarmStart", "prior_means", "prior_sds", "quadratic", "warm_start"]
+__all__ = ["WarmStart", "prior_means", "prior_sds", "quadratic", "quadratic_of", "warm_start", "warm_start_of"]
 
 type Floats = NDArray[np.float64]
 
@@ -48,19 +48,23 @@ def warm_start(design: Design, counts: pl.DataFrame, priors: Priors) -> WarmStar
     Where its Newton steps fail, which is a reason to sample in the first place, the start is the middle of the priors:
     only speed depends on it.
     """
+    return warm_start_of(linear_model(design, counts, priors))
+
+
+def warm_start_of(model: LinearModel) -> WarmStart:
+    """As `warm_start`, of a model in numbers."""
     from mrp.laplace.conditional import Conditional
     from mrp.laplace.explore import most_probable
 
-    space = hyper_space(design, priors)
-    conditional = Conditional(design, counts, priors)
+    space, conditional = model.space, Conditional.of(model)
     try:
         hypers = most_probable(conditional, space)
         no_noise = np.zeros((1, conditional.n_coordinates))
         latents = conditional.draw(hypers, conditional.mode(hypers), no_noise)[0][0]
     except SamplingError:
         hypers = space.natural(space.working(space.start()))
-        latents = np.zeros(design.n_latents)
-        latents[: 1 + len(design.coefficient_names)] = prior_means(design, priors)
+        latents = np.zeros(model.n_latents)
+        latents[: model.n_free] = model.mean
     return WarmStart(hypers, latents)
 
 
@@ -95,11 +99,24 @@ def quadratic(design: Design, counts: pl.DataFrame, basis: Floats, latents: Floa
     """
     rows = design.rows(counts)
     n, y = (counts[name].cast(pl.Float64).to_numpy() for name in ("n", "y"))
-    n_rows, n_entries = rows.index.shape
+    x = np.column_stack([np.ones(counts.height), rows.x])
+    return quadratic_of(x, (rows.index, rows.weight), (n, y), basis, latents)
+
+
+def quadratic_of(
+    x: Floats,
+    entries: tuple[NDArray[np.int32], Floats],
+    counts: tuple[Floats, Floats],
+    basis: Floats,
+    latents: Floats,
+) -> tuple[Floats, Floats]:
+    """As `quadratic`, of cells as those of `mrp.linear.LinearModel`: ``entries`` index and weight, ``counts`` n, y."""
+    (index, weight), (n, y) = entries, counts
+    n_rows, n_entries = index.shape
     cell = np.repeat(np.arange(n_rows), n_entries)
-    effects = sparse.csr_array((rows.weight.ravel(), (cell, rows.index.ravel())), shape=(n_rows, design.n_latents))
-    free = sparse.csr_array(np.column_stack([np.ones(n_rows), rows.x]))
-    free.resize((n_rows, design.n_latents))
+    effects = sparse.csr_array((weight.ravel(), (cell, index.ravel())), shape=(n_rows, len(latents)))
+    free = sparse.csr_array(x)
+    free.resize((n_rows, len(latents)))
     incidence = effects + free
     share = expit(incidence @ latents)
     # Sparse latents first: the product costs latents squared, not cells times coordinates squared.

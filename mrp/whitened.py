@@ -17,7 +17,7 @@ Papaspiliopoulos, Roberts and Skold (2007), "A general framework for the paramet
 Statistical Science 22(1), 59-73.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,17 +31,24 @@ from mrp.coding import EffectCoding, EffectKind
 from mrp.compiled import SampledForm
 from mrp.design import Design
 from mrp.dispersion import Dispersion, dispersion_variables, log_likelihood, precision_of
-from mrp.hyper import hyper_space
+from mrp.linear import LinearModel, linear_model
 from mrp.mixing import log_density_expression
-from mrp.posterior import posterior_dataset
+from mrp.prior_kinds import HalfNormal
 from mrp.priors import Priors
 from mrp.structure import correlation_root
-from mrp.warm_start import WarmStart, prior_means, prior_sds, quadratic
+from mrp.warm_start import WarmStart, quadratic_of
 
 if TYPE_CHECKING:
     from xarray import DataTree
 
-__all__ = ["WhitenedStructure", "collect_whitened", "whitened_form"]
+__all__ = [
+    "WhitenedStructure",
+    "collect_whitened",
+    "declare_whitened",
+    "sampled_hypers",
+    "whitened_form",
+    "whitened_form_of",
+]
 
 type Floats = NDArray[np.float64]
 
@@ -112,17 +119,8 @@ class WhitenedStructure:
         import pymc as pm
         import pytensor.tensor as pt
 
-        root = self.declare_root(data)
-        eps: Any = pm.Flat("eps", shape=self.size)
-
-        pulled = pt.linalg.cholesky(pt.eye(self.size) + pt.dot(root.T, pt.dot(data["information"], root)), lower=True)
-        middle = pt.linalg.solve_triangular(pulled, pt.dot(root.T, data["pull"]), lower=True)
-        standard = pt.linalg.solve_triangular(pulled.T, middle + eps, lower=False)
-        moved = pm.Deterministic("moved", pt.dot(root, standard))
-        latent = pt.dot(data["basis"], data["mean"] + moved)
-        eta = pt.dot(latent[: self.n_free], data["x"]) + (data["weight"] * latent[data["index"]]).sum(axis=0)
-        # Log density of standard normal numbers, plus the log Jacobian of them in eps.
-        pm.Potential("latent prior", -0.5 * pt.sum(standard**2) - pt.sum(pt.log(pt.diag(pulled))))
+        moved = declare_whitened(self.declare_root(data), self.size, data)
+        eta = self.linear_predictor(pt.dot(data["basis"], data["mean"] + moved), data)
         if self.is_dispersed:
             dispersion = pm.HalfNormal("dispersion", data["dispersion_scale"][0])
             answers = pt.stack([data["y"], data["n"] - data["y"]])
@@ -130,6 +128,12 @@ class WhitenedStructure:
             pm.Potential("likelihood", log_likelihood(answers, share, precision_of(dispersion)))
         else:
             pm.Potential("likelihood", pt.sum(data["y"] * eta - data["n"] * pt.softplus(eta)))
+
+    def linear_predictor(self, latent: Any, data: Mapping[str, Any]) -> Any:
+        """Of every cell, as an expression of the latents."""
+        import pytensor.tensor as pt
+
+        return pt.dot(latent[: self.n_free], data["x"]) + (data["weight"] * latent[data["index"]]).sum(axis=0)
 
     @property
     def n_sds(self) -> int:
@@ -196,6 +200,29 @@ class WhitenedStructure:
             sd, correlation = sd + block.n_sds, correlation + block.n_correlations
 
 
+def declare_whitened(root: Any, size: int, data: Mapping[str, Any]) -> Any:
+    """Declare ``eps``, its prior and ``moved``, coordinates less their prior mean, which are returned.
+
+    Parameters
+    ----------
+    root
+        R of the module, an expression of shape (size, size).
+    data
+        With ``information`` and ``pull``, H and b - H mean of the module.
+    """
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    eps: Any = pm.Flat("eps", shape=size)
+    pulled = pt.linalg.cholesky(pt.eye(size) + pt.dot(root.T, pt.dot(data["information"], root)), lower=True)
+    middle = pt.linalg.solve_triangular(pulled, pt.dot(root.T, data["pull"]), lower=True)
+    standard = pt.linalg.solve_triangular(pulled.T, middle + eps, lower=False)
+    moved = pm.Deterministic("moved", pt.dot(root, standard))
+    # Log density of standard normal numbers, plus the log Jacobian of them in eps.
+    pm.Potential("latent prior", -0.5 * pt.sum(standard**2) - pt.sum(pt.log(pt.diag(pulled))))
+    return moved
+
+
 def whitened_form(
     design: Design, counts: pl.DataFrame, priors: Priors, start: WarmStart, *, dispersion: Dispersion = "none"
 ) -> SampledForm:
@@ -210,42 +237,47 @@ def whitened_form(
     dispersion
         As for `mrp.model.build_model`.
     """
-    space = hyper_space(design, priors)
-    mean, sd = prior_means(design, priors), prior_sds(design, priors)
-    bases = [np.eye(effect.size) if (own := effect.basis) is None else own for effect in design.effects]
+    own = priors.dispersion if dispersion != "none" else None
+    return whitened_form_of(linear_model(design, counts, priors), start, dispersion=own)
+
+
+def whitened_form_of(model: LinearModel, start: WarmStart, *, dispersion: HalfNormal | None = None) -> SampledForm:
+    """As `whitened_form`, of a model in numbers; ``dispersion`` is its prior, if answers are those of clusters."""
+    space, mean = model.space, model.mean
+    bases = [np.eye(effect.size) if (own := effect.basis) is None else own for effect in model.effects]
     basis = linalg.block_diag(np.eye(mean.size), *bases)
-    gradient, information = quadratic(design, counts, basis, start.latents)
+    gradient, information = quadratic_of(model.x, (model.index, model.weight), (model.n, model.y), basis, start.latents)
     prior_mean = np.zeros(basis.shape[1])
     prior_mean[: mean.size] = mean
     coordinates = linalg.lstsq(basis, start.latents)[0]
-    rows = design.rows(counts)
-    fixed = {
+    fixed: dict[str, NDArray[Any]] = {
         "scale": space.scale,
         "shapes": space.shapes,
-        "fixed_sd": sd,
+        "fixed_sd": model.sd,
         "mean": prior_mean,
         "basis": basis,
         "information": information,
         "pull": gradient + information @ (coordinates - prior_mean),
     }
-    for effect, of in zip(design.effects, space.terms, strict=True):
+    for effect, of in zip(model.effects, space.terms, strict=True):
         if of.mixing is not None:  # of which there is one at most: a district is next to others on one map
             rate = np.array([of.mixing.rate, of.mixing.log_constant])
             fixed |= {"directions": effect.directions, "mixing_excess": of.mixing.excess, "mixing_rate": rate}
-    cells = {
-        "x": np.vstack([np.ones(counts.height), rows.x.T]),
-        "index": rows.index.T,
-        "weight": rows.weight.T,
-        **{name: counts[name].cast(pl.Float64).to_numpy() for name in ("n", "y")},
+    cells: dict[str, NDArray[Any]] = {
+        "x": np.ascontiguousarray(model.x.T),
+        "index": model.index.T,
+        "weight": model.weight.T,
+        "n": model.n,
+        "y": model.y,
     }
     hypers = start.hypers
     correlations, mixings = hypers[space.n_sds : space.first_mixing], hypers[space.first_mixing :]
     free = [np.log(hypers[: space.n_sds]), logit((correlations + 1) / 2), logit(mixings), np.zeros(basis.shape[1])]
-    is_dispersed = dispersion != "none"
-    if is_dispersed:
-        fixed["dispersion_scale"] = np.array([priors.dispersion.scale])
-        free.append(np.log([0.5 * priors.dispersion.scale]))
-    structure = WhitenedStructure(mean.size, tuple(_block(effect) for effect in design.effects), is_dispersed)
+    is_dispersed = dispersion is not None
+    if dispersion is not None:
+        fixed["dispersion_scale"] = np.array([dispersion.scale])
+        free.append(np.log([0.5 * dispersion.scale]))
+    structure = WhitenedStructure(mean.size, tuple(_block(effect) for effect in model.effects), is_dispersed)
     return SampledForm(structure, fixed, cells, np.concatenate(free))
 
 
@@ -256,24 +288,30 @@ def _block(effect: EffectCoding) -> _Block:
     return _Block(effect.kind, n, size, effect.n_coordinates // size)
 
 
-def collect_whitened(raw: "DataTree", form: SampledForm, design: Design) -> "DataTree":
-    """Draws of the model's own variables from what the sampler kept of a whitened form."""
+def collect_whitened(raw: "DataTree", form: SampledForm, named: Callable[[Floats, Floats], Any]) -> "DataTree":
+    """Draws of the model's own variables from what the sampler kept of a whitened form.
+
+    ``named`` gives latents, shape (chain, draw, latent), and parameters, shape (chain, draw, parameter), their names.
+    """
     import xarray as xr
 
     sampled = raw["posterior"].to_dataset()
+    latents = (sampled["moved"].to_numpy() + form.fixed["mean"]) @ form.fixed["basis"].T
+    directions = [f"direction {i + 1} of all latents" for i in range(sampled["eps"].shape[2])]
+    return xr.DataTree.from_dict(
+        {
+            "posterior": named(latents, sampled_hypers(sampled)).assign(dispersion_variables(sampled)),
+            "sampled": sampled[["eps"]].assign_coords({sampled["eps"].dims[2]: directions}),
+            "sample_stats": raw["sample_stats"].to_dataset(),
+        }
+    )
+
+
+def sampled_hypers(sampled: Any) -> Floats:
+    """Natural values of the priors' parameters from what the sampler kept, shape (chain, draw, parameter)."""
     hypers = [sampled["sd"].to_numpy()]
     if "unit" in sampled:
         hypers.append(2 * sampled["unit"].to_numpy() - 1)
     if "phi" in sampled:
         hypers.append(sampled["phi"].to_numpy()[:, :, None])
-    latents = (sampled["moved"].to_numpy() + form.fixed["mean"]) @ form.fixed["basis"].T
-    directions = [f"direction {i + 1} of all latents" for i in range(sampled["eps"].shape[2])]
-    return xr.DataTree.from_dict(
-        {
-            "posterior": posterior_dataset(design, latents, np.concatenate(hypers, axis=2)).assign(
-                dispersion_variables(sampled)
-            ),
-            "sampled": sampled[["eps"]].assign_coords({sampled["eps"].dims[2]: directions}),
-            "sample_stats": raw["sample_stats"].to_dataset(),
-        }
-    )
+    return np.concatenate(hypers, axis=2)

@@ -4,6 +4,9 @@
 clear one, which does not say that there is no difference: look at the interval.
 """
 
+import math
+from typing import Literal
+
 from mrp.quantity import Probability, Quantity
 
 __all__ = ["direction", "in_points", "require_sure"]
@@ -24,10 +27,20 @@ def direction[W: str](p: Probability, more: W, less: W, neither: W, *, sure: flo
     return less if p.value <= 1 - sure else neither
 
 
-def in_points(difference: Quantity, interval: float) -> str:
-    """A difference of shares, e.g. "+2.1 points (90% interval +0.3 to +3.9)"."""
+def in_points(difference: Quantity, interval: float, *, kind: Literal["share", "mean"] = "share") -> str:
+    """A difference of shares, e.g. "+2.1 points (90% interval +0.3 to +3.9)"; of means in their unit, "+2.1 (90% ...)".
+
+    Of means there are as many decimals as it takes to show a tenth of the sd.
+    """
     d = difference
+    if kind == "mean":
+        n = _decimals(d.sd)
+        return f"{d.mean:+,.{n}f} ({100 * interval:g}% interval {d.low:+,.{n}f} to {d.high:+,.{n}f})"
     return f"{100 * d.mean:+.1f} points ({100 * interval:g}% interval {100 * d.low:+.1f} to {100 * d.high:+.1f})"
+
+
+def _decimals(sd: float) -> int:
+    return max(0, 1 - math.floor(math.log10(sd))) if sd > 0 else 1
 
 
 def require_sure(sure: float) -> None:

@@ -58,12 +58,25 @@ frame.source, frame.date     where it comes from and of when it is, text for the
 questions.<id>.column        its column in waves (default: the id); a wave without the column did not ask it
 questions.<id>.text          the question as asked
 questions.<id>.kind          ``binary``, ``categorical``, ``ordinal`` or ``numeric``
-questions.<id>.options       the answers counted; a binary estimate is the share of the first
+questions.<id>.options       the answers counted; a binary estimate is the share of the first, the others have one for
+                             each option. Of an ordinal question the first is the lowest
+questions.<id>.columns.<x>.<option>  categorical: column of the districts that belongs to the option, such as its share
+                             of the last result; the formula reads all of them as ``own(x)``, ``own(log(x))`` or
+                             ``offset(log(x))``
+questions.<id>.only_in.<option>.<area>  categorical: where an option stands that does not stand everywhere, as a list of
+                             districts or of areas of a kind above them
+questions.<id>.sd            categorical: ``shared`` (default), one standard deviation of a varying term for all
+                             options, or ``by option``
+questions.<id>.dispersion    true: cells may scatter more than chance has it, which only NUTS can fit (default false)
+questions.<id>.scores        ordinal: the number that each option stands for in a mean (default 1, 2, ...)
+questions.<id>.unit          numeric: what is counted or measured, in words
+questions.<id>.range         numeric: ``[least, greatest]``; another number is a fault
 questions.<id>.recode        label sent by a pollster = option
 questions.<id>.dont_know     labels that mean "don't know"; likewise ``refused`` and ``not_asked`` (of routed questions)
 questions.<id>.base          who is the denominator of shares: ``["answered"]`` (default), or with it any of
                              ``"dont_know"``, ``"refused"`` and ``"not_asked"``, which then count as not having chosen
-                             the option (binary and categorical questions; a blank cell never counts)
+                             the option (binary questions; a blank cell never counts). Shares of several options add
+                             up to 1: there whoever is silent is a label of an option, or is left out
 questions.<id>.weights       ``ignored`` (default) or ``likelihood``: a cell counts as its interviews over the design
                              effect, with their weighted mean, see ``mrp.counts``; who sends no weight weighs 1
 questions.<id>.model         the formula
@@ -86,7 +99,8 @@ backtest.truth               table geography, option, share and optionally se
 backtest.benchmark           table geography, option, share: only ranks are comparable
 backtest.question            the question scored (default: the only one)
 backtest.option              the option of the truth compared with the first option (default: the same label)
-backtest.last_result         a predictor that was the last result: ``"name"`` or ``"1 - name"``
+backtest.last_result         a predictor that was the last result: ``"name"`` or ``"1 - name"``; of a categorical
+                             question one of its ``columns``
 backtest.keep.<column>       the value, or list of values, that an interview must have to be pushed
 backtest.wave_by             column that splits the file into waves (default: one wave)
 backtest.wave_days           without ``wave_by``, where waves follow each other (``--replay``, ``--folds``): interviews
@@ -103,7 +117,7 @@ backtest.fieldwork_start     dates of the fieldwork, for interviews without date
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -124,6 +138,7 @@ __all__ = [
     "Policy",
     "Question",
     "Retention",
+    "Sd",
     "Status",
     "SurveyDeclaration",
     "TimeRule",
@@ -156,6 +171,7 @@ WAVE_FACTS = ("mode", "sponsor", "sample_source", "universe", "language", "wordi
 type Blank = Literal["fault", "exclude"]
 type Kind = Literal["binary", "categorical", "ordinal", "numeric"]
 type Weights = Literal["ignored", "likelihood"]
+type Sd = Literal["shared", "by option"]
 type Status = Literal["answered", "dont_know", "refused", "not_asked"]
 type Policy = Literal["reject", "quarantine"]
 type Period = Literal["day", "week", "month", "wave"]
@@ -217,6 +233,20 @@ class Question:
     """What interviews must have said, or not said, to be in the denominator of shares."""
     weights: Weights = "ignored"
     """What the model does with the weights of interviews."""
+    own_columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Of a categorical question: name in the formula -> option -> column of the districts."""
+    only_in: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    """Option that does not stand everywhere -> kind of area (or the district) -> the areas in which it does."""
+    sd: Sd = "shared"
+    """Of a categorical question: whether a varying term has one standard deviation for all options."""
+    dispersion: bool = False
+    """Whether cells may scatter more than chance has it."""
+    scores: tuple[float, ...] = ()
+    """Of an ordinal question, one per option; empty: 1, 2, ..."""
+    unit: str | None = None
+    """Of a numeric question."""
+    range: tuple[float, float] | None = None
+    """Least and greatest answer to a numeric question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,4 +391,8 @@ def declaration_to_json(declaration: SurveyDeclaration) -> bytes:
 
 def declaration_from_json(content: bytes) -> SurveyDeclaration:
     """Read what ``declaration_to_json`` wrote."""
-    return msgspec.json.decode(content, type=SurveyDeclaration)
+    return _READER.decode(content)
+
+
+# What a type says of itself is looked up once, here: a process crashed in which two threads did so at the same moment.
+_READER: Final = msgspec.json.Decoder(SurveyDeclaration)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from polling.bands import is_number
 from polling.declaration import Demographic, Question, SurveyDeclaration
 from polling.faults import did_you_mean, listing
+from polling.question_check import SILENT, check_question
 from polling.toml_section import Section
 
 __all__ = ["RESERVED_NAMES", "check_declaration", "is_name"]
@@ -19,9 +20,6 @@ RESERVED_NAMES = frozenset(
     }
 )
 """Columns and words that the program itself uses beside a survey's own."""
-
-SILENT = ("dont_know", "refused", "not_asked")
-"""What an interview can say of a question without answering it."""
 
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -40,7 +38,10 @@ def check_declaration(declaration: SurveyDeclaration, root: Section) -> None:
     for question in declaration.questions:
         if not _ID.fullmatch(question.id):
             _bad_id(questions, question.id, question.id)
-        _check_answers(question, questions.section(question.id))
+        section = questions.section(question.id)
+        _check_recode(section, question.recode, question.options, f"an option of {question.id}")
+        _check_statuses(question, section, (*question.options, *question.recode), "an answer that is counted")
+        check_question(question, section)
         if question.weights == "likelihood" and not _sends_weight(declaration):
             reason, remedy = "no column of weights is declared", 'Add weight = "..." to [columns].'
             questions.section(question.id).fault("weights", reason, remedy)
@@ -126,22 +127,6 @@ def _check_recode(section: Section, recode: Mapping[str, str], targets: tuple[st
             labels.fault(label, f"'{label}' is {what} itself", "Remove it from the recode or from the list.")
 
 
-def _check_answers(question: Question, section: Section) -> None:
-    if question.kind == "numeric":
-        if question.options or question.recode:
-            section.fault("options", "a numeric question has no options", "Remove options and recode.")
-    elif not question.options:
-        section.fault("options", "no options are declared", 'List them: options = ["...", "..."].')
-    elif question.kind == "binary" and len(question.options) != 2:
-        reason = f"a binary question has 2 options, here are {len(question.options)}"
-        section.fault("options", reason, 'Recode to two options, or use kind = "categorical".')
-    elif len(question.options) < 2:
-        section.fault("options", f"a {question.kind} question needs 2 options or more", "Declare the others.")
-    _check_recode(section, question.recode, question.options, f"an option of {question.id}")
-    _check_statuses(question, section, (*question.options, *question.recode), "an answer that is counted")
-    _check_base(question, section)
-
-
 def _check_statuses(item: Demographic | Question, section: Section, counted: tuple[str, ...], what: str) -> None:
     meaning = dict.fromkeys(counted, what)
     for status in SILENT:
@@ -149,28 +134,6 @@ def _check_statuses(item: Demographic | Question, section: Section, counted: tup
             if label in meaning:
                 section.fault(status, f"'{label}' is {meaning[label]} already", "A label has one meaning.")
             meaning[label] = status
-
-
-def _check_base(question: Question, section: Section) -> None:
-    """Whoever is in the base without an answer can be told by a label, and has not chosen the option."""
-    if question.base == ("answered",):
-        return
-    if "answered" not in question.base:
-        section.fault("base", "the base leaves out those who answered", 'Begin with base = ["answered", ...].')
-    if question.kind not in ("binary", "categorical"):
-        reason = f"only answers to a question of kind {question.kind} can be counted"
-        section.fault("base", reason, 'Remove base, or use kind = "categorical".')
-    for status in question.base:
-        if status == "answered":
-            continue
-        if status not in SILENT:
-            hint = did_you_mean(status, ("answered", *SILENT))
-            section.fault("base", "this is nothing that an interview can say", hint, value=status)
-        elif not getattr(question, status):
-            reason = f"the base counts {status}, but no label means it"
-            section.fault("base", reason, f"Declare the labels: {status} = [...].")
-        elif status in question.options:
-            section.fault("base", f"'{status}' is an option already", "A word has one meaning: rename the option.")
 
 
 def _check_respondent(declaration: SurveyDeclaration, root: Section) -> None:

@@ -40,6 +40,7 @@ import polars as pl
 __all__ = [
     "ANSWER_NOISE_VARIANCE",
     "COUNT_NOISE_VARIANCE",
+    "OPTION_NOISE_VARIANCE",
     "DisclosureRules",
     "group_counts",
     "perturb_counts",
@@ -52,6 +53,8 @@ MOST_TELLING: Final = 3
 """How many times as probable one person's answer may make what is told."""
 ANSWER_NOISE_VARIANCE: Final = 2 * MOST_TELLING / (MOST_TELLING - 1) ** 2
 """Of the first answers of each occupied cell."""
+OPTION_NOISE_VARIANCE: Final = 2 * math.sqrt(MOST_TELLING) / (math.sqrt(MOST_TELLING) - 1) ** 2
+"""Of the answers of each of several options in each occupied cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,34 +90,37 @@ def perturb_counts(
     ----------
     counts
         One row per cell: the ``by`` columns, ``n`` interviews and, where answers are counted, ``y`` with the first
-        option; 0 <= y <= n. Rows with the same cell are counted together first.
+        option, or ``y[...]`` with each; 0 <= y <= n. Rows with the same cell are counted together first.
     by
         The columns that identify a cell, in any order.
     survey
         Whose interviews these are. Another survey has other noise.
     question
-        What was answered; only for ``y``.
+        What was answered; only for answers.
     key
         The installation's disclosure key.
 
     Returns
     -------
     polars.DataFrame
-        The ``by`` columns and ``n`` >= 0 (and ``y``, which may be below 0 or above ``n``), perturbed; one row per cell
-        that was interviewed, sorted, also where the count shown is 0. Not to be served cell by cell: group it first.
+        The ``by`` columns and ``n`` >= 0 (and answers, which may be below 0 or above ``n``), perturbed; one row per
+        cell that was interviewed, sorted, also where the count shown is 0. Not to be served cell by cell: group it
+        first. Of ``y[...]`` the noise is wider: whoever answers otherwise is in two of them.
     """
-    answers = ["y"] if "y" in counts.columns else []
+    answers = _answers(counts)
+    most_telling = MOST_TELLING if answers == ["y"] else math.sqrt(MOST_TELLING)
     cells = counts.group_by(list(by)).agg(pl.col("n", *answers).cast(pl.Int64).sum()).sort(list(by))
     names = sorted(by)
     labels = [list(zip(names, row, strict=True)) for row in cells.select(names).iter_rows()]
     of_n = _noise(key, [("n", survey, n, label) for n, label in zip(cells["n"], labels, strict=True)])
     n = pl.col("n")
     shown = pl.when(n == 0).then(0).otherwise(n + of_n)
-    if not answers:
-        return cells.with_columns(n=shown)
-    told = zip(cells["n"], cells["y"], labels, strict=True)
-    of_y = _wide_noise(key, [("y", survey, question, *one) for one in told])
-    return cells.with_columns(n=shown, y=pl.when(n == 0).then(0).otherwise(pl.col("y") + of_y))
+    told = [shown.alias("n")]
+    for name in answers:
+        cell = zip(cells["n"], cells[name], labels, strict=True)
+        of_y = _wide_noise(key, [(name, survey, question, *one) for one in cell], most_telling)
+        told.append(pl.when(n == 0).then(0).otherwise(pl.col(name) + of_y).alias(name))
+    return cells.with_columns(told)
 
 
 def group_counts(perturbed: pl.DataFrame, *, by: Sequence[str], rules: DisclosureRules) -> pl.DataFrame:
@@ -132,13 +138,18 @@ def group_counts(perturbed: pl.DataFrame, *, by: Sequence[str], rules: Disclosur
     Returns
     -------
     polars.DataFrame
-        The ``by`` columns, ``n`` and, if it is there, ``y``: sums over cells, null below ``min_interviews``.
+        The ``by`` columns, ``n`` and answers, if they are there: sums over cells, null below ``min_interviews``.
     """
-    numbers = [name for name in ("n", "y") if name in perturbed.columns]
+    numbers = ["n", *_answers(perturbed)]
     sums = [pl.col(name).sum() for name in numbers]
     groups = perturbed.group_by(list(by)).agg(sums).sort(list(by)) if by else perturbed.select(sums)
     enough = pl.col("n") >= rules.min_interviews
     return groups.with_columns(pl.when(enough).then(pl.col(name)).alias(name) for name in numbers)
+
+
+def _answers(counts: pl.DataFrame) -> list[str]:
+    """Columns of what was answered, see ``mrp.outcomes``."""
+    return [name for name in counts.columns if name == "y" or (name.startswith("y[") and name.endswith("]"))]
 
 
 def _noise(key: bytes, names: Sequence[object]) -> pl.Series:
@@ -147,11 +158,12 @@ def _noise(key: bytes, names: Sequence[object]) -> pl.Series:
     return pl.Series([int.from_bytes(digest[:8]) % 3 - 1 for digest in digests], dtype=pl.Int64)
 
 
-def _wide_noise(key: bytes, names: Sequence[object]) -> pl.Series:
+def _wide_noise(key: bytes, names: Sequence[object], most_telling: float) -> pl.Series:
     """Two-sided geometric noise for each name: the difference of two geometric numbers, P(k) = (1 - r) r^k."""
     digests = (hmac.digest(key, json.dumps(name).encode(), "sha256") for name in names)
-    return pl.Series([_geometric(one[:8]) - _geometric(one[8:16]) for one in digests], dtype=pl.Int64)
+    rate = math.log(most_telling)
+    return pl.Series([_geometric(one[:8], rate) - _geometric(one[8:16], rate) for one in digests], dtype=pl.Int64)
 
 
-def _geometric(uniform: bytes) -> int:
-    return int(-math.log((int.from_bytes(uniform) + 1) / 2**64) / math.log(MOST_TELLING))
+def _geometric(uniform: bytes, rate: float) -> int:
+    return int(-math.log((int.from_bytes(uniform) + 1) / 2**64) / rate)

@@ -18,6 +18,7 @@
     + KeyScopeRefused   a key is asked for whose role, survey, pollster and expiry do not go together
   x KeyStateRefused     a key stands so that this cannot be done with it
   x SecretsError        the secrets file is missing something, unsafe or unreadable
+  x RecipeRejected      a recipe for a frame, or a table that it names, has faults; carries them all
   x ReaderUnavailable   no process can be started to read a file in
   x PayloadDamaged      stored interviews cannot be read back
   x SchemaOutdated      the database needs ``hustings db upgrade``
@@ -75,6 +76,7 @@ __all__ = [
     "QuestionHeld",
     "QuestionNotFound",
     "ReaderUnavailable",
+    "RecipeRejected",
     "ReleaseNotFound",
     "ReleaseRefused",
     "RespondentsUnknown",
@@ -441,3 +443,12 @@ class ResultNotFound(PollingError):
 
     def __init__(self, question_id: str, result_id: str) -> None:
         super().__init__(f"Question '{question_id}' has no known result '{result_id[:80]}'. List them to find the id.")
+
+
+class RecipeRejected(PollingError):
+    """A recipe for a frame has faults; nothing was written. ``faults`` stand for all; ``n_faults`` counts them."""
+
+    def __init__(self, faults: Sequence[Fault], *, total: int | None = None) -> None:
+        self.faults = tuple(faults[:MAX_REPORTED_FAULTS])
+        self.n_faults = sum(fault.count for fault in faults) if total is None else total
+        super().__init__(f"The recipe has {_count(self.n_faults)}. {_first(self.faults)}")

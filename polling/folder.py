@@ -11,6 +11,7 @@ from polling.errors import SurveyRejected
 from polling.faults import FaultLog, did_you_mean
 from polling.folder_files import read_folder_file, read_folder_table
 from polling.frame_table import check_frame, check_frame_districts
+from polling.question_check import check_question_tables
 from polling.sketch import sketch_survey
 from polling.survey_toml import parse_declaration
 
@@ -79,15 +80,13 @@ def load_survey_folder(
     if districts is not None and frame is not None and tables_are_sound:
         bundle = SurveyBundle(declaration, frame, districts)
         _check_last_result(bundle, declaration_log)
-        if check_formula is not None:
-            _check_formulas(bundle, check_formula, declaration_log)
+        _check_questions(bundle, check_formula, declaration_log)
         if not declaration_log:
             return bundle
     elif (sketch := sketch_survey(declaration, districts_table)) is not None:
         if districts_table is not None:
             _check_last_result(sketch, declaration_log)
-        if check_formula is not None:
-            _check_formulas(sketch, check_formula, declaration_log)
+        _check_questions(sketch, check_formula, declaration_log)
     for log in (districts_log, frame_log):
         declaration_log.merge(log)
     raise SurveyRejected(declaration_log.reported(), total=declaration_log.total)
@@ -117,6 +116,8 @@ def _check_last_result(bundle: SurveyBundle, log: FaultLog) -> None:
     if backtest is None or backtest.last_result is None:
         return
     name = backtest.last_result.predictor
+    if any(name in question.own_columns for question in bundle.declaration.questions):
+        return  # a column of each option: their shares are looked at when the survey is scored
     if name not in bundle.predictors:
         remedy = did_you_mean(name, bundle.predictors)
         log.add("no predictor of the districts has this name", remedy, column="backtest.last_result", value=name)
@@ -125,8 +126,11 @@ def _check_last_result(bundle: SurveyBundle, log: FaultLog) -> None:
         log.add(reason, "Give the last result as a share.", column="backtest.last_result")
 
 
-def _check_formulas(bundle: SurveyBundle, check_formula: FormulaChecker, log: FaultLog) -> None:
+def _check_questions(bundle: SurveyBundle, check_formula: FormulaChecker | None, log: FaultLog) -> None:
     for question in bundle.declaration.questions:
+        # A formula would be refused once more for what the districts lack.
+        if not check_question_tables(question, bundle, log) or check_formula is None:
+            continue
         for problem in check_formula(question, bundle):
             reason, key = problem.rstrip("."), f"questions.{question.id}.model"
             log.add(reason, "Correct the formula, or add what it names.", column=key, value=question.model)

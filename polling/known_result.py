@@ -79,6 +79,11 @@ def read_known_result(
 def _checked(
     table: Table, declaration: SurveyDeclaration, question: Question, districts: pl.DataFrame, log: FaultLog
 ) -> pl.DataFrame | None:
+    if question.kind == "numeric":
+        log.add(
+            "this question is answered with a number", "Results are shares of options: nothing is compared with it."
+        )
+        return None
     if not has_columns(table, ("geography", "option", "share"), (), ignore_key="", log=log):
         return None
     if table.data.is_empty():
@@ -110,7 +115,7 @@ def _checked(
     )
     without = pl.col("\x00without") > 0
     added = added.with_columns(pl.when(without).then(None).otherwise(pl.col("se")).alias("se")).sort(_ROW)
-    _check_sums(added, key, question.options, log)
+    _check_sums(added, key, question, log)
     return added.select(*key, "option", "share", "se").sort(*key, "option", nulls_last=False)
 
 
@@ -218,9 +223,10 @@ def _refuse_twice(found: pl.DataFrame, key: list[str], log: FaultLog) -> None:
         log.add(reason, "Keep one of them.", row=row, value=f"{area}, {label}")
 
 
-def _check_sums(added: pl.DataFrame, key: list[str], options: Sequence[str], log: FaultLog) -> None:
-    """The first option is known wherever anything is; shares of all options add up to one."""
-    first = pl.col("option") == options[0]
+def _check_sums(added: pl.DataFrame, key: list[str], question: Question, log: FaultLog) -> None:
+    """Shares of all options add up to one; where only the first is estimated, it is known wherever anything is."""
+    options = question.options
+    first = pl.col("option") == options[0] if question.kind == "binary" else pl.lit(value=True)
     of_groups = added.group_by(key, maintain_order=True).agg(
         pl.col(_ROW).min(), pl.col("share").sum(), pl.len().alias("n"), first.any().alias("has")
     )
@@ -231,7 +237,7 @@ def _check_sums(added: pl.DataFrame, key: list[str], options: Sequence[str], log
             log.add(f"the share of '{options[0]}' is not given", remedy, row=row[_ROW], value=place)
         elif row["n"] == len(options) and abs(row["share"] - 1) > TOLERANCE:
             reason = f"the shares of all options add up to {row['share']:.4g}"
-            remedy = f"They have to add up to 1 (to {TOLERANCE:g}): correct them, or give the first option alone."
+            remedy = f"They have to add up to 1 (to {TOLERANCE:g}): correct them, or leave an option out."
             log.add(reason, remedy, row=row[_ROW], column="share", value=place)
         elif row["share"] > 1 + TOLERANCE:
             remedy = "They have to be at most 1: correct them."

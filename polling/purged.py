@@ -1,6 +1,7 @@
 """What is kept of a wave when its interviews are purged: how many of each cell gave each answer.
 
     per question: cell, day, answer or status  ->  n, sum of weights, sum of squared weights
+    of a number:  cell, day, status            ->  the same, mean of the answers, sum of squares about it
 
 Nothing joins the answers of one interview: every question is counted by itself. The day is the first of its period (or
 the day itself where a period is one). A cell of fewer than ``min_cell`` interviews would still be one person's opinion.
@@ -8,7 +9,7 @@ Demographics that no formula reads are merged away first, so that few cells are 
 A later formula that reads one of them cannot use these counts. Where a day of a cell has fewer, the days of the cell
 are merged into the wave's last; where the cell has fewer even so, it is left out. It is left out for its size, whatever
 was answered in it, so that what remains says the same of opinion in a cell as before; merging cells would say of some
-what others think. Answers to numeric questions are not kept.
+what others think.
 """
 
 import io
@@ -23,9 +24,11 @@ from polling.declaration import Period, Question, SurveyDeclaration
 from polling.enums import as_texts
 from polling.errors import PayloadDamaged
 
-__all__ = ["Kept", "counts_of", "kept_of", "reduce_to_counts"]
+__all__ = ["MEAN", "SQUARES", "Kept", "counts_of", "kept_of", "reduce_to_counts"]
 
 _ABOUT = "hustings.kept"
+# With a blank, which no name of a survey can have.
+MEAN, SQUARES, _NUMBER = "mean of answers", "squares of answers", "the answer"
 _EVERY = {"day": "1d", "week": "1w", "month": "1mo"}
 _TELLING = ("answered", "dont_know", "refused", "not_asked")
 
@@ -77,20 +80,20 @@ def reduce_to_counts(
     ]
     tables, kept = [], {}
     for question in declaration.questions:
-        if question.id in conversion.questions_asked and question.kind != "numeric":
+        if question.id in conversion.questions_asked:
             table, about = _reduce(readable, declaration, question, cell)
             n_lost = interviews.height - readable.height
             tables.append(table)
             kept[question.id] = asdict(about) | {"n_dropped": about.n_dropped + n_lost}
     buffer = io.BytesIO()
-    table = pl.concat(tables) if tables else pl.DataFrame(schema={"question": pl.String})
+    table = pl.concat(tables, how="diagonal") if tables else pl.DataFrame(schema={"question": pl.String})
     table.write_parquet(buffer, compression="zstd", statistics=False, metadata={_ABOUT: json.dumps(kept)})
     return buffer.getvalue()
 
 
 def counts_of(content: bytes, question_id: str) -> pl.DataFrame:
     """The counts of a question: the cell columns told apart, ``date`` (null: not known), ``answer``, ``status``,
-    ``n``, ``weight`` and ``weight_square`` (null: the wave has no weights).
+    ``n``, ``weight`` and ``weight_square`` (null: the wave has no weights), and of numbers ``MEAN`` and ``SQUARES``.
 
     Raises
     ------
@@ -114,12 +117,15 @@ def _reduce(
     interviews: pl.DataFrame, declaration: SurveyDeclaration, question: Question, cell: list[str]
 ) -> tuple[pl.DataFrame, Kept]:
     min_cell = declaration.retention.min_cell
-    w = pl.col("weight")
+    w, number = pl.col("weight"), pl.col(question.id)
+    is_number = question.kind == "numeric"
+    answer = pl.lit(None, dtype=pl.String) if is_number else number.cast(pl.String)
     counted = (
         interviews.select(
             *cell,
             _first_day(declaration.time.period).alias("date"),
-            pl.col(question.id).cast(pl.String).alias("answer"),
+            answer.alias("answer"),
+            *([number.alias(_NUMBER)] if is_number else []),
             pl.col(f"{question.id}:status").cast(pl.String).alias("status"),
             "weight",
         )
@@ -140,10 +146,15 @@ def _reduce(
             pl.len().cast(pl.Int64).alias("n"),
             pl.when(w.null_count() == 0).then(w.sum()).alias("weight"),
             pl.when(w.null_count() == 0).then((w**2).sum()).alias("weight_square"),
+            *(_of_numbers(pl.col(_NUMBER)) if is_number else ()),
         )
         .sort(*cell, "date", "answer", "status")
     )
     return table.select(pl.lit(question.id).alias("question"), pl.all()), about
+
+
+def _of_numbers(number: pl.Expr) -> tuple[pl.Expr, ...]:
+    return number.mean().alias(MEAN), ((number - number.mean()) ** 2).sum().alias(SQUARES)
 
 
 def _first_day(period: Period) -> pl.Expr:

@@ -167,6 +167,9 @@ class Reading:
             number = text.set(status.is_not_null(), None).cast(pl.Float64, strict=False)
             answer = number.set(~number.is_finite().fill_null(value=True), None)
             expected = "not a number"
+            if question.range is not None:
+                expected = f"not a number from {question.range[0]:g} to {question.range[1]:g}"
+                answer = answer.set(~answer.is_between(*question.range).fill_null(value=True), None)
         else:
             meaning = {**question.recode, **{option: option for option in question.options}}
             answer = look_up(text, meaning).cast(kind, strict=False)

@@ -61,15 +61,24 @@ def sketch_survey(declaration: SurveyDeclaration, districts: Table | None) -> Su
     columns: dict[str, list[str] | list[float]] = {"code": list(codes), "name": list(codes)}
     for number, (name, is_number) in enumerate(districts_columns.items()):
         one = ["A" if place == number else "B" for place in range(len(codes))]
-        columns[name] = [(place + 1) / (len(codes) + 1) for place in range(len(codes))] if is_number else one
+        columns[name] = _numbers(number, len(codes)) if is_number else one
     geography = replace(declaration.geography, codes=codes)
-    return SurveyBundle(replace(declaration, geography=geography), frame, pl.DataFrame(columns))
+    # Where an option stands is told by areas that are not there.
+    questions = tuple(replace(question, only_in={}) for question in declaration.questions)
+    return SurveyBundle(replace(declaration, geography=geography, questions=questions), frame, pl.DataFrame(columns))
+
+
+def _numbers(number: int, n_districts: int) -> list[float]:
+    """Shares that differ in every district, and from those of the other columns."""
+    return [((place + number) % n_districts + 1) / (n_districts + 1) for place in range(n_districts)]
 
 
 def _district_columns(declaration: SurveyDeclaration, districts: Table | None) -> dict[str, bool]:
     """Columns of the districts table, and whether each seems to hold numbers."""
     if districts is None:
-        return {name: False for question in declaration.questions for name in _NAME.findall(question.model)}
+        named = {name: False for question in declaration.questions for name in _NAME.findall(question.model)}
+        own = (of for question in declaration.questions for of in question.own_columns.values())
+        return named | {column: True for of in own for column in of.values()}
     geography = declaration.geography
     return {
         series.name: series.name not in (geography.parents or ()) and _seems_numeric(series)

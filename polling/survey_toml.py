@@ -14,27 +14,22 @@ from polling.declaration import (
     Consent,
     Demographic,
     Geography,
-    Kind,
     LastResult,
     Policy,
-    Question,
     Retention,
-    Status,
     SurveyDeclaration,
     TimeRule,
-    Weights,
 )
 from polling.declaration_check import check_declaration
 from polling.faults import FaultLog, did_you_mean, listing
 from polling.quality_toml import check_quality, parse_quality
+from polling.question_toml import parse_question
 from polling.source_toml import parse_sources
 from polling.toml_section import Section, open_toml
 
 __all__ = ["parse_declaration"]
 
 _BLANK = ("fault", "exclude")
-_KINDS = ("binary", "categorical", "ordinal", "numeric")
-_WEIGHTS = ("ignored", "likelihood")
 _PERIODS = ("week", "day", "month", "wave")
 _POLICIES = ("reject", "quarantine")
 _OWN_COLUMNS = ("respondent", "date", "weight", "consent", "timing")
@@ -68,7 +63,9 @@ def parse_declaration(content: bytes, *, file: str = "survey.toml") -> tuple[Sur
     survey.close()
 
     demographics = tuple(_demographic(name, section) for name, section in root.sections("demographics").items())
-    questions = tuple(_question(question_id, section) for question_id, section in root.sections("questions").items())
+    questions = tuple(
+        parse_question(question_id, section) for question_id, section in root.sections("questions").items()
+    )
     geography = _geography(root.section("geography"))
     columns_section = root.section("columns", required=False)
     not_identifiers = columns_section.texts("not_identifiers") or ()
@@ -210,26 +207,6 @@ def _demographic(name: str, section: Section) -> Demographic:
 
 def _bands(section: Section) -> dict[str, tuple[float, float | None]]:
     return {level: band for level in section.names() if (band := section.band(level)) is not None}
-
-
-def _question(question_id: str, section: Section) -> Question:
-    question = Question(
-        id=question_id,
-        column=section.maybe_text("column") or question_id,
-        text=section.text("text"),
-        kind=cast("Kind", section.choice("kind", _KINDS)),
-        options=section.texts("options") or (),
-        model=section.text("model"),
-        recode=section.labels("recode"),
-        dont_know=section.texts("dont_know") or (),
-        refused=section.texts("refused") or (),
-        not_asked=section.texts("not_asked") or (),
-        priors=section.labels("priors"),
-        weights=cast("Weights", section.choice("weights", _WEIGHTS, default="ignored")),
-        base=cast("tuple[Status, ...]", section.texts("base") or ("answered",)),
-    )
-    section.close()
-    return question
 
 
 def _backtest(section: Section) -> Backtest:

@@ -4,6 +4,7 @@ import datetime as dt
 import math
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from polling.faults import FaultLog, did_you_mean, listing
 __all__ = ["Section", "open_toml"]
 
 _HEADER = re.compile(r"^\s*\[([^\[\]]+)\]\s*(?:#.*)?$")
+_ARRAY = re.compile(r"^\s*\[\[([^\[\]]+)\]\]\s*(?:#.*)?$")
 _KEY = re.compile(r"""^\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
 _PART = re.compile(r"""[\w-]+|"[^"]*"|'[^']*'""")
 _SYNTAX_LINE = re.compile(r"\(at line (\d+), column \d+\)")
@@ -104,6 +106,19 @@ class Section:
             self.fault(key, f"'{key}' must be a number above 0", "Correct it.", value=value)
             return None
         return None if value is None else float(value)
+
+    def numbers(self, key: str) -> tuple[float, ...] | None:
+        """A list of numbers; None if it is left out, or after recording the fault."""
+        value = self._get(key, list, "a list of numbers such as [1, 2, 3]")
+        if value is None:
+            return None
+        for item in value:
+            if isinstance(item, bool) or not isinstance(item, int | float) or not math.isfinite(item):
+                self.fault(
+                    key, f"'{key}' holds something that is no number", "Write numbers without quotes.", value=item
+                )
+                return None
+        return tuple(map(float, value))
 
     def band(self, key: str) -> tuple[float, float | None] | None:
         """A least and a greatest number, or the least alone."""
@@ -205,9 +220,15 @@ def _line_numbers(text: str) -> dict[str, int]:
     """Dotted key -> line of its first appearance; enough to point a reader at the place."""
     lines: dict[str, int] = {}
     table: list[str] = []
+    counts: Counter[str] = Counter()
     for number, line in enumerate(text.splitlines(), start=1):
         if header := _HEADER.match(line):
             table = _parts(header[1])
+            lines.setdefault(".".join(table), number)
+        elif array := _ARRAY.match(line):
+            *parents, last = _parts(array[1])
+            counts[array[1]] += 1
+            table = [*parents, f"{last}[{counts[array[1]]}]"]
             lines.setdefault(".".join(table), number)
         elif key := _KEY.match(line):
             lines.setdefault(".".join([*table, *_parts(key[1])]), number)

@@ -69,7 +69,17 @@ def test_relative_imports_are_not_used_so_that_the_direction_can_be_read(package
 
 
 @pytest.mark.parametrize(
-    "module", ["mrp", "mrp.categorical", "polling", "jobs.worker", "jobs.receive", "api.app", "api.cli"]
+    "module",
+    [
+        "mrp",
+        "mrp.outcomes",
+        "mrp.joint",
+        "polling",
+        "jobs.worker",
+        "jobs.receive",
+        "api.app",
+        "api.cli",
+    ],
 )
 def test_importing_a_room_loads_no_sampler(module: str):
     code = f"import sys, {module}; print(*sorted(set(sys.modules) & set({HEAVY!r})))"

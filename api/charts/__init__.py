@@ -16,11 +16,13 @@ its marks are links, each with a name such as "Northmoor: 54% (48 to 60)"; witho
 
 | function | shows | of |
 |---|---|---|
-| `district_map` | share and uncertainty by district, on shapes or tiles | `EstimatesPayload` and its like |
-| `interval_chart` | shares with intervals, one row each | any payload with `AreaEstimate` rows |
+| `district_map` | share or mean, and uncertainty, by district, on shapes or tiles | `EstimatesPayload` and its like |
+| `leaders_map` | which of several options leads by district, and how surely | `LeadersPayload` |
+| `interval_chart` | shares or means with intervals, one row each | any payload with `AreaEstimate` or `AreaMean` rows |
 | `toplines_chart` | the same for several options of a question | one `EstimatesPayload` an option |
 | `change_chart` | differences with intervals about a zero line | `Change`, `Contrast`, `RevisionPayload` |
 | `trend_chart` | shares over periods with bands, waves marked | `TrendPayload` |
+| `options_trend_chart` | the same for several options of a question | one `TrendPayload` an option |
 | `seats_chart` | the distribution of seats | `SeatsPayload` |
 | `crosstab_chart` | a table of two demographics, coloured | `EstimatesPayload` with two columns in ``by`` |
 | `calibration_chart`, `lead_time_chart`, `learning_chart` | how right it was | `CoveragePoint`, `LeadTimePoint`, ... |
@@ -37,6 +39,7 @@ from api.charts.changes import change_chart
 from api.charts.chart import Chart, ChartFailed, Link
 from api.charts.crosstabs import crosstab_chart
 from api.charts.intervals import interval_chart, toplines_chart
+from api.charts.leaders import leaders_map
 from api.charts.maps import district_map
 from api.charts.places import Places, Shapes, Tiles, tiles_of
 from api.charts.rows import (
@@ -52,7 +55,7 @@ from api.charts.scores import calibration_chart, lead_time_chart, learning_chart
 from api.charts.seats import seats_chart
 from api.charts.side_by_side import methods_chart, predictive_chart, representation_chart
 from api.charts.theme import stylesheet
-from api.charts.trends import trend_chart
+from api.charts.trends import options_trend_chart, trend_chart
 from api.drawing.renderer import render, warm
 
 __all__ = [
@@ -75,8 +78,10 @@ __all__ = [
     "district_map",
     "interval_chart",
     "lead_time_chart",
+    "leaders_map",
     "learning_chart",
     "methods_chart",
+    "options_trend_chart",
     "predictive_chart",
     "render",
     "representation_chart",

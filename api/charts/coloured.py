@@ -1,19 +1,27 @@
 """What maps and tables coloured by share and uncertainty have in common: areas, texts, the palette's legend."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 from api.answer_payloads import GroupsHead
 from api.charts.chart import percent
 from api.charts.layout import WIDTH
-from api.charts.map_classes import MapClasses
+from api.charts.map_classes import MapClasses, map_classes, mean_classes
+from api.charts.measures import Estimate, is_of_means, measure_of, number, value_of
 from api.charts.theme import MAP_CLASSES, SMALL, variable
 
-__all__ = ["LEGEND", "area_layer", "legend", "pixels", "text_layer"]
+__all__ = ["LEGEND", "area_layer", "classes_of", "legend", "pixels", "text_layer"]
 
 LEGEND = 132.0
 """Height that the legend takes, px."""
 LEFT, CELL, ROW = 18.0, 26.0, 16.0
+
+
+def classes_of(head: GroupsHead, rows: Sequence[Estimate]) -> MapClasses:
+    """Classes of the palette for shares or means."""
+    find = mean_classes if is_of_means(head) else map_classes
+    return find([value_of(row) for row in rows], [row.high - row.low for row in rows])
 
 
 def area_layer(kind: str, mark: str, values: list[dict[str, Any]], place: dict[str, Any]) -> dict[str, Any]:
@@ -44,17 +52,16 @@ def legend(head: GroupsHead, classes: MapClasses, top: float) -> list[dict[str, 
     ]
     right = LEFT + CELL * MAP_CLASSES[0] + 10
     edges = classes.share_edges
-    written = edges[::2]
-    decimals = 0 if all(abs(100 * edge - round(100 * edge)) < 1e-6 for edge in written) else 1
     shares = [
-        {"x": LEFT + 2 * CELL * number, "y": first - 8, "text": f"{100 * edge:.{decimals}f}%"}
-        for number, edge in enumerate(written)
+        {"x": LEFT + 2 * CELL * place, "y": first - 8, "text": text}
+        for place, text in enumerate(_edge_texts(head, edges[::2]))
     ]
     texts = [
-        {"x": right, "y": first + ROW * (row + 0.5), "text": text} for row, text in enumerate(_width_texts(classes))
+        {"x": right, "y": first + ROW * (row + 0.5), "text": text}
+        for row, text in enumerate(_width_texts(head, classes))
     ]
     titles = [
-        {"x": 0, "y": top + 10, "text": f"Share answering “{head.option}”"},
+        {"x": 0, "y": top + 10, "text": measure_of(head)},
         {"x": right, "y": top + 10, "text": f"{percent(head.interval)} interval"},
     ]
     return [
@@ -75,11 +82,20 @@ def legend(head: GroupsHead, classes: MapClasses, top: float) -> list[dict[str, 
     ]
 
 
-def _width_texts(classes: MapClasses) -> list[str]:
-    """How wide intervals are in each row, in points."""
-    most = [f"{100 * width:.3g}" for width in classes.most_widths]
+def _edge_texts(head: GroupsHead, edges: Sequence[float]) -> list[str]:
+    """Where classes begin."""
+    if is_of_means(head):
+        return [number(edge) for edge in edges]
+    decimals = 0 if all(abs(100 * edge - round(100 * edge)) < 1e-6 for edge in edges) else 1
+    return [f"{100 * edge:.{decimals}f}%" for edge in edges]
+
+
+def _width_texts(head: GroupsHead, classes: MapClasses) -> list[str]:
+    """How wide intervals are in each row, of shares in points."""
+    is_mean = is_of_means(head)
+    most = [f"{width if is_mean else 100 * width:.3g}" for width in classes.most_widths]
     return [
-        f"up to {most[0]} points wide",
+        f"up to {most[0]} wide" if is_mean else f"up to {most[0]} points wide",
         *(f"{low}–{high}" for low, high in pairwise(most)),
         f"over {most[-1]}",
     ]

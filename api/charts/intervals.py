@@ -1,13 +1,15 @@
 """Shares with their intervals, one row each: toplines, groups, districts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
-from api.answer_payloads import AreaEstimate, EstimatesPayload, GroupsHead, IntervalEnds
-from api.charts.chart import Chart, Link, draw_chart, name_of, percent, share_name
+from api.answer_payloads import EstimatesPayload, GroupsHead, IntervalEnds
+from api.charts.chart import Chart, Link, draw_chart, name_of, percent
 from api.charts.layout import Dot, Key, Row, row_spec
+from api.charts.measures import Estimate, estimate_name, is_of_means, measure_of, scale_of, value_of, written
 from api.charts.scales import share_scale
-from api.charts.theme import variable
+from api.charts.theme import SERIES, SHAPES, variable
 
 __all__ = ["interval_chart", "toplines_chart"]
 
@@ -16,28 +18,28 @@ NOBODY = "no-interviews"
 
 def interval_chart(
     head: GroupsHead,
-    estimates: Sequence[AreaEstimate],
+    estimates: Sequence[Estimate],
     *,
     link: Link | None = None,
     sort: Literal["given", "share"] = "given",
     reference: float | None = None,
     title: str | None = None,
 ) -> Chart:
-    """Shares of one option with their intervals, one row an area or group.
+    """Shares of one option, or means, with their intervals, one row an area or group.
 
     Parameters
     ----------
     head
         What was asked: the payload that the estimates are of.
     estimates
-        Rows of any payload that has shares: estimates, ranks, chances, battlegrounds, groups of a profile. Where they
-        are of several demographics, each begins with a heading.
+        Rows of any payload that has shares or means: estimates, ranks, chances, battlegrounds, groups of a profile.
+        Where they are of several demographics, each begins with a heading.
     link
         Where a row leads.
     sort
         "given" keeps their order, "share" puts the largest first.
     reference
-        A share at which a line stands, such as the nation's or 0.5.
+        A share or mean at which a line stands, such as the nation's or 0.5.
     title
         Instead of one made from ``head``.
 
@@ -46,7 +48,7 @@ def interval_chart(
     ChartFailed
         If it cannot be drawn.
     """
-    ordered = sorted(estimates, key=lambda row: -row.share) if sort == "share" else list(estimates)
+    ordered = sorted(estimates, key=lambda row: -value_of(row)) if sort == "share" else list(estimates)
     rows: list[Row] = []
     kinds = {tuple(row.groups) for row in ordered}
     previous: tuple[str, ...] | None = None
@@ -64,12 +66,12 @@ def interval_chart(
     ]
     spec = row_spec(
         rows,
-        share_scale(ends if reference is None else [*ends, reference]),
-        axis_title=f"Share answering “{head.option}”, {percent(head.interval)} intervals",
+        scale_of(head, ends if reference is None else [*ends, reference]),
+        axis_title=f"{measure_of(head)}, {percent(head.interval)} intervals",
         reference=reference,
         keys=keys if is_alone else (),
     )
-    what = title or f"{head.option}: {_by(head)}"
+    what = title or f"{measure_of(head) if is_of_means(head) else head.option}: {_by(head)}"
     return draw_chart(spec, title=what, description=_described(head, ordered))
 
 
@@ -89,7 +91,9 @@ def toplines_chart(payloads: Sequence[EstimatesPayload], *, title: str | None = 
         If it cannot be drawn.
     """
     answered = [(payload, payload.estimates[0]) for payload in payloads if payload.estimates]
-    rows = [_row(row, payload.option, None) for payload, row in answered]
+    rows = [_row(row, row.option, None) for _, row in answered]
+    if len(payloads) > 2:
+        rows = [_coloured(row, place) for place, row in enumerate(rows)]
     ends = [end for _, row in answered for end in (row.low, row.high)]
     interval = payloads[0].interval if payloads else 0.9
     spec = row_spec(rows, share_scale([0.0, *ends]), axis_title=f"Share, {percent(interval)} intervals")
@@ -99,15 +103,24 @@ def toplines_chart(payloads: Sequence[EstimatesPayload], *, title: str | None = 
     )
 
 
-def _row(row: AreaEstimate, name: str, href: str | None) -> Row:
+def _row(row: Estimate, name: str, href: str | None) -> Row:
     is_alone = NOBODY in row.flags
-    spoken = share_name(name, row.share, row.low, row.high) + (", nobody interviewed" if is_alone else "")
+    spoken = estimate_name(name, row) + (", nobody interviewed" if is_alone else "")
     outer, inner = _spans(row)
-    dot = Dot(row.share, outer.low, outer.high, None if inner is None else (inner.low, inner.high), is_hollow=is_alone)
-    return Row(label=name, dots=(dot,), name=spoken, text=percent(row.share), href=href)
+    dot = Dot(
+        value_of(row), outer.low, outer.high, None if inner is None else (inner.low, inner.high), is_hollow=is_alone
+    )
+    return Row(label=name, dots=(dot,), name=spoken, text=written(row), href=href)
 
 
-def _spans(row: AreaEstimate) -> tuple[IntervalEnds, IntervalEnds | None]:
+def _coloured(row: Row, place: int) -> Row:
+    """In the colour that its option has on maps and over time."""
+    colour = SERIES[place] if place < len(SERIES) else variable("muted")
+    dots = tuple(replace(dot, colour=colour, shape=SHAPES[place % len(SHAPES)]) for dot in row.dots)
+    return replace(row, dots=dots)
+
+
+def _spans(row: Estimate) -> tuple[IntervalEnds, IntervalEnds | None]:
     """The widest interval, and the narrowest if there is another."""
     ends = sorted(row.intervals, key=lambda end: end.interval) or [IntervalEnds(0.0, row.low, row.high)]
     return ends[-1], ends[0] if len(ends) > 1 else None
@@ -119,14 +132,14 @@ def _by(head: GroupsHead) -> str:
     return "everybody" if head.level == "nation" else f"by {head.level}"
 
 
-def _described(head: GroupsHead, rows: Sequence[AreaEstimate]) -> str:
+def _described(head: GroupsHead, rows: Sequence[Estimate]) -> str:
     if not rows:
         return f"Nothing is estimated of {head.text}"
-    most, least = max(rows, key=lambda row: row.share), min(rows, key=lambda row: row.share)
+    most, least = max(rows, key=value_of), min(rows, key=value_of)
     kind = f"Estimates with {percent(head.interval)} intervals"
     if len(rows) == 1:
-        return f"{kind}. {share_name(name_of(most), most.share, most.low, most.high)}. Question: {head.text}"
+        return f"{kind}. {estimate_name(name_of(most), most)}. Question: {head.text}"
     return (
-        f"{kind}, {len(rows)} rows. Largest: {share_name(name_of(most), most.share, most.low, most.high)}. "
-        f"Smallest: {share_name(name_of(least), least.share, least.low, least.high)}. Question: {head.text}"
+        f"{kind}, {len(rows)} rows. Largest: {estimate_name(name_of(most), most)}. "
+        f"Smallest: {estimate_name(name_of(least), least)}. Question: {head.text}"
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from api.charts.theme import MAP_CLASSES, variable
 
-__all__ = ["MapClasses", "map_classes"]
+__all__ = ["MapClasses", "map_classes", "mean_classes"]
 
 STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.025, 0.05, 0.1, 0.125)
 N_CLASSES = MAP_CLASSES[0]
@@ -51,6 +51,19 @@ class MapClasses:
     def most_widths(self) -> list[float]:
         """The widest interval of each row but the last, which takes all wider ones."""
         return [2 * self.share_step * 2**row for row in range(N_ROWS - 1)]
+
+
+def mean_classes(means: Sequence[float], widths: Sequence[float]) -> MapClasses:
+    """Classes for means, whose size nothing bounds; otherwise as `map_classes`."""
+    low, high = (min(means), max(means)) if means else (0.0, 1.0)
+    least = max((high - low) / N_CLASSES, min(widths, default=0.0) / N_CLASSES, 1e-9 * max(abs(low), abs(high), 1.0))
+    magnitude = 10.0 ** math.floor(math.log10(least))
+    for step in (part * magnitude for part in (1, 2, 2.5, 5, 10, 20)):
+        first = math.floor(low / step + EPSILON)
+        used = math.floor(high / step + EPSILON) + 1 - first
+        if step >= least - EPSILON * magnitude and used <= N_CLASSES:
+            break
+    return MapClasses(round((first - (N_CLASSES - used) // 2) * step, 9), step)
 
 
 def map_classes(shares: Sequence[float], widths: Sequence[float]) -> MapClasses:

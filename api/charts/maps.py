@@ -7,20 +7,25 @@ district's name, share and interval as its name; the table beside a map (`api.ch
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from api.answer_payloads import AreaEstimate, GroupRow, GroupsHead
-from api.charts.chart import Chart, Link, draw_chart, percent, share_name
-from api.charts.coloured import LEGEND, area_layer, legend, pixels, text_layer
+from api.answer_payloads import GroupRow, GroupsHead
+from api.charts.chart import Chart, Link, draw_chart, percent
+from api.charts.coloured import LEGEND, area_layer, classes_of, legend, pixels, text_layer
 from api.charts.layout import WIDTH
-from api.charts.map_classes import MapClasses, map_classes
+from api.charts.map_classes import MapClasses
+from api.charts.measures import Estimate, estimate_name, is_of_means, measure_of, value_of, written
 from api.charts.places import Places, Shapes, Tile, Tiles
 from api.charts.theme import FONT_SIZE
 
-__all__ = ["district_map"]
+__all__ = ["NO_ESTIMATE", "district_map", "map_layers"]
 
 LARGEST_TILE = 44.0
 GAP = 2.0
 NUMBERED = 20.0
 """Tiles as large as this have their share written on them, px."""
+SHORT_NUMBER = 3
+"""Characters that always fit; longer numbers, as means are, get smaller letters, or none below `SMALLEST` px."""
+CHARACTER, SMALLEST = 0.62, 9.0
+"""Width of a digit as a part of the size of letters."""
 HEADING = 24.0
 SHORTEST, TALLEST = 160.0, 560.0
 """Of a map of shapes, px."""
@@ -29,21 +34,21 @@ NO_ESTIMATE = "no estimate"
 
 def district_map(
     head: GroupsHead,
-    estimates: Sequence[AreaEstimate],
+    estimates: Sequence[Estimate],
     places: Places,
     *,
     link: Link | None = None,
     title: str | None = None,
 ) -> Chart:
-    """Shares of one option by district, on a map.
+    """Shares of one option, or means, by district, on a map.
 
     Parameters
     ----------
     head
         What was asked: the payload that the estimates are of.
     estimates
-        One row a district, of any payload that has shares; `GroupRow.area` is the district's code. Districts without
-        a row have an empty mark, whose name says "no estimate", or why it is withheld.
+        One row a district, of any payload that has shares or means; `GroupRow.area` is the district's code. Districts
+        without a row have an empty mark, whose name says "no estimate", or why it is withheld.
     places
         Where they are: see `api.charts.places`.
     link
@@ -58,41 +63,48 @@ def district_map(
     """
     rows = {row.area: row for row in estimates}
     withheld = {row.area: row.reason for row in head.withheld}
-    classes = map_classes([row.share for row in rows.values()], [row.high - row.low for row in rows.values()])
+    classes = classes_of(head, list(rows.values()))
     names = places.names if isinstance(places, Shapes) else {tile.code: tile.name for tile in places.tiles}
     marks = {
         code: _mark(code, name, rows.get(code), reason=withheld.get(code, NO_ESTIMATE), classes=classes, link=link)
         for code, name in names.items()
     }
-    if isinstance(places, Shapes):
-        layers, height = _shapes(places, marks)
-    else:
-        layers, height = _tiles(places, marks)
+    layers, height = map_layers(places, marks)
     spec = {
         "width": WIDTH - 4,
         "height": height,
         "padding": {"left": 2, "right": 2, "top": 2, "bottom": LEGEND},
         "layer": [layer for layer in [*layers, *legend(head, classes, height + 16)] if layer["data"]["values"]],
     }
-    return draw_chart(
-        spec, title=title or f"{head.option}: by {head.level}", description=_described(places, head, rows, len(names))
-    )
+    what = title or f"{measure_of(head) if is_of_means(head) else head.option}: by {head.level}"
+    return draw_chart(spec, title=what, description=_described(places, head, rows, len(names)))
+
+
+def map_layers(places: Places, marks: Mapping[str, dict[str, Any]]) -> tuple[list[dict[str, Any]], float]:
+    """Layers of shapes or tiles, and their height.
+
+    Parameters
+    ----------
+    marks
+        Code of a district → its ``name``, ``href``, ``fill`` (None without an estimate), and ``text`` on it in ``ink``.
+    """
+    return _shapes(places, marks) if isinstance(places, Shapes) else _tiles(places, marks)
 
 
 def _mark(
-    code: str, name: str, row: AreaEstimate | None, *, reason: str, classes: MapClasses, link: Link | None
+    code: str, name: str, row: Estimate | None, *, reason: str, classes: MapClasses, link: Link | None
 ) -> dict[str, Any]:
     href = link(row or GroupRow(area=code, area_name=name, groups={})) if link is not None else None
     if row is None:
         return {"name": f"{name}: {reason}", "href": href, "fill": None, "ink": None, "text": ""}
     width = row.high - row.low
-    spoken = share_name(row.area_name, row.share, row.low, row.high)
+    spoken = estimate_name(row.area_name, row)
     return {
         "name": f"{spoken}, nobody interviewed" if "no-interviews" in row.flags else spoken,
         "href": href,
-        "fill": classes.colour(row.share, width),
-        "ink": classes.ink(row.share, width),
-        "text": percent(row.share).removesuffix("%"),
+        "fill": classes.colour(value_of(row), width),
+        "ink": classes.ink(value_of(row), width),
+        "text": written(row).removesuffix("%"),
     }
 
 
@@ -121,7 +133,11 @@ def _tiles(places: Tiles, marks: Mapping[str, dict[str, Any]]) -> tuple[list[dic
         {"x": 0, "y": y * size + HEADING * number + HEADING - 8, "text": text}
         for number, (y, text) in enumerate(places.headings)
     ]
-    numbers = [mark for mark in placed if mark["text"]] if size >= NUMBERED else []
+    longest = max((len(mark["text"]) for mark in placed), default=0)
+    font_size = min(FONT_SIZE, size * 0.48)
+    if longest > SHORT_NUMBER:
+        font_size = min(font_size, (size - 2 * GAP) / (CHARACTER * longest))
+    numbers = [mark for mark in placed if mark["text"]] if size >= NUMBERED and font_size >= SMALLEST else []
     layers = [
         text_layer("headings", headings, weight="bold"),
         *(
@@ -134,7 +150,7 @@ def _tiles(places: Tiles, marks: Mapping[str, dict[str, Any]]) -> tuple[list[dic
             "mark": {
                 "type": "text",
                 "baseline": "middle",
-                "fontSize": round(min(FONT_SIZE, size * 0.48), 1),
+                "fontSize": round(font_size, 1),
                 "fontWeight": "bold",
             },
             "encoding": {
@@ -169,21 +185,23 @@ def _with_and_without(values: list[dict[str, Any]]) -> list[tuple[str, list[dict
     ]
 
 
-def _described(places: Places, head: GroupsHead, rows: Mapping[str, AreaEstimate], n_districts: int) -> str:
+def _described(places: Places, head: GroupsHead, rows: Mapping[str, Estimate], n_districts: int) -> str:
     kind, without = "Tile map", ""
     if isinstance(places, Shapes):
         kind = "Map"
         if n_without := n_districts - len(places.geometries.keys() & places.names.keys()):
             without = f" {n_without} of them {'has' if n_without == 1 else 'have'} no shape and cannot be seen here."
     text = (
-        f"{kind} of {n_districts} districts.{without} Colour shows the share answering “{head.option}”; it is greyer, "
-        f"and tells fewer shares apart, the wider the {percent(head.interval)} interval is."
+        f"{kind} of {n_districts} districts.{without} Colour shows the {_lowered(measure_of(head))}; it is greyer, "
+        f"and tells fewer {'means' if is_of_means(head) else 'shares'} apart, the wider the {percent(head.interval)} "
+        "interval is."
     )
     if not rows:
         return f"{text} There is no estimate for any of them."
-    most = max(rows.values(), key=lambda row: row.share)
-    least = min(rows.values(), key=lambda row: row.share)
-    return (
-        f"{text} Largest: {share_name(most.area_name, most.share, most.low, most.high)}. "
-        f"Smallest: {share_name(least.area_name, least.share, least.low, least.high)}."
-    )
+    most, least = max(rows.values(), key=value_of), min(rows.values(), key=value_of)
+    ends = [estimate_name(row.area_name, row) for row in (most, least)]
+    return f"{text} Largest: {ends[0]}. Smallest: {ends[1]}."
+
+
+def _lowered(text: str) -> str:
+    return text[:1].lower() + text[1:]

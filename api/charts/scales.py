@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Scale", "count_scale", "difference_scale", "share_scale"]
+__all__ = ["Scale", "count_scale", "difference_scale", "number_scale", "share_scale"]
 
 STEPS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0)
 MOST_STEPS = 6
@@ -55,6 +55,21 @@ def count_scale(values: Sequence[float]) -> Scale:
     step = max(step, 1.0)
     ticks = tuple(step * number for number in range(math.ceil(high / step) + 1))
     return Scale(0.0, ticks[-1], ticks, "format(datum.value, ',.0f')")
+
+
+def number_scale(values: Sequence[float]) -> Scale:
+    """Ends and ticks for numbers of any size, as close around them as round ticks allow."""
+    low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    least = max(high - low, 1e-9 * max(abs(low), abs(high), 1.0)) / MOST_STEPS
+    magnitude = 10.0 ** math.floor(math.log10(least))
+    for step in (part * magnitude for part in (1, 2, 5, 10, 20)):
+        first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+        last += first == last
+        if last - first <= MOST_STEPS:
+            break
+    ticks = tuple(round(number * step, 12) for number in range(first, last + 1))
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    return Scale(ticks[0], ticks[-1], ticks, f"replace(format(datum.value, ',.{decimals}f'), '-', '−')")
 
 
 def _ticks(low: float, high: float, most_steps: int, *, least: float, most: float) -> tuple[float, ...]:

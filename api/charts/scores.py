@@ -149,7 +149,7 @@ def _square_chart(
     layers: list[dict[str, Any]], drawn: list[dict[str, Any]], height: float, *, title: str, description: str
 ) -> Chart:
     names = [name for name in _names(drawn) if name]
-    keys = [Key(name, SERIES[number % 4], SHAPES[number % 4]) for number, name in enumerate(names)]
+    keys = [Key(name, SERIES[number % len(SERIES)], SHAPES[number % len(SHAPES)]) for number, name in enumerate(names)]
     key_space = key_height(keys)
     spec = {
         "width": WIDTH - LEFT - RIGHT,

@@ -1,11 +1,12 @@
 """How probable each number of seats is."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from api.charts.chart import Chart, draw_chart, percent
-from api.charts.layout import BOTTOM, WIDTH, Key, key_height, key_layers
-from api.charts.scales import share_scale
-from api.charts.theme import DASHES, SERIES, SMALL, variable
+from api.charts.layout import BOTTOM, WIDTH, Dot, Key, Row, key_height, key_layers, row_spec
+from api.charts.scales import count_scale, share_scale
+from api.charts.theme import DASHES, SERIES, SHAPES, SMALL, variable
 from api.district_payloads import OptionSeatsPayload, SeatsPayload
 
 __all__ = ["seats_chart"]
@@ -17,14 +18,16 @@ MOST_BARS = 60
 
 
 def seats_chart(payload: SeatsPayload, *, title: str | None = None) -> Chart:
-    """The distribution of seats of each option, with the line of the majority.
+    """The distribution of seats of either option, with the line of the majority; of more options their intervals.
 
     Raises
     ------
     ChartFailed
         If it cannot be drawn.
     """
-    options = payload.options[:2]
+    if len(payload.options) > 2:
+        return _of_several(payload, title or "Seats")
+    options = payload.options
     numbers = [chance.seats for option in options for chance in option.distribution] or [0]
     majority = payload.n_seats // 2 + 1
     low, high = min(numbers), max(numbers)
@@ -83,13 +86,49 @@ def seats_chart(payload: SeatsPayload, *, title: str | None = None) -> Chart:
         "padding": {"left": LEFT, "right": RIGHT, "top": TOP + key_space, "bottom": BOTTOM},
         "layer": [layer for layer in layers if layer["data"]["values"]],
     }
+    description = f"How probable each number of seats is, of {payload.n_seats}; a majority is {majority}. "
+    return draw_chart(spec, title=title or "Seats", description=description + _said(options))
+
+
+def _of_several(payload: SeatsPayload, title: str) -> Chart:
+    """Seats of each option with their interval, one row an option: bars of more than two would hide each other."""
+    majority = payload.n_seats // 2 + 1
+    rows = [
+        Row(
+            label=option.option,
+            dots=(Dot(option.seats, option.low, option.high, colour=_colour(place), shape=_shape(place)),),
+            name=f"{option.option}: {option.seats:.0f} seats ({option.low:.0f} to {option.high:.0f})",
+            text=f"{option.seats:.0f}",
+        )
+        for place, option in enumerate(payload.options)
+    ]
+    highest = max(option.high for option in payload.options)
+    is_in_view = majority <= 1.25 * highest
+    spec = row_spec(
+        rows,
+        count_scale([highest, *([float(majority)] if is_in_view else [])]),
+        axis_title=f"Seats of {payload.n_seats}" + (f", line at {majority}: the majority" if is_in_view else ""),
+        reference=float(majority) if is_in_view else None,
+    )
+    description = f"Seats of each option with their intervals, of {payload.n_seats}; a majority is {majority}. "
+    return draw_chart(spec, title=title, description=description + _said(payload.options))
+
+
+def _colour(place: int) -> str:
+    return SERIES[place] if place < len(SERIES) else variable("muted")
+
+
+def _shape(place: int) -> str:
+    return SHAPES[place % len(SHAPES)]
+
+
+def _said(options: Sequence[OptionSeatsPayload]) -> str:
     said = [
         f"{option.option}: {option.seats:.0f} seats ({option.low:.0f} to {option.high:.0f}), "
         f"{percent(option.p_majority)} probable to have a majority"
         for option in options
     ]
-    description = f"How probable each number of seats is, of {payload.n_seats}; a majority is {majority}. "
-    return draw_chart(spec, title=title or "Seats", description=f"{description}{'. '.join(said)}.")
+    return f"{'. '.join(said)}."
 
 
 def _bars(option: OptionSeatsPayload, number: int, low: int, step: int) -> list[dict[str, Any]]:

@@ -7,12 +7,14 @@ drawn again. Text is ``currentColor`` in the page's font.
 |---|---|---|
 | ``--chart-surface`` | the page behind charts | |
 | ``--chart-mark`` | estimates: dots, intervals, bars | >= 3 |
-| ``--chart-series-1`` ... ``4`` | several options or groups; dashes and shapes differ too | >= 3 |
+| ``--chart-series-1`` ... ``8`` | several options or groups; dashes and shapes differ too | >= 3 |
 | ``--chart-muted`` | text of second rank, and what stands beside an estimate (raw shares, a frame) | >= 4.5 |
 | ``--chart-line`` | axes and the line at zero or one half | >= 3 |
 | ``--chart-grid`` | lines that only guide the eye | |
 | ``--chart-map-R-C`` | the map: row R of uncertainty, class C of the share | (shapes have an outline) |
 | ``--chart-map-R-C-ink`` | text on it | >= 4.5 |
+| ``--chart-lead-R-C`` | the map of what leads: option C, the greyer the less sure (row R) | (shapes have an outline) |
+| ``--chart-lead-R-C-ink`` | text on it | >= 4.5 |
 
 The map's colours are a value-suppressing uncertainty palette [1]: the wider the interval, the fewer classes of the
 share are told apart (8, 4, 2, 1) and the greyer they are, so that a map shouts only what is known.
@@ -32,7 +34,9 @@ __all__ = [
     "CONFIG",
     "DASHES",
     "FONT_SIZE",
+    "LEAD_ROWS",
     "MAP_CLASSES",
+    "N_SERIES",
     "SERIES",
     "SHAPES",
     "SMALL",
@@ -56,6 +60,10 @@ _LIGHT: Final = {
     "series-2": "#d1610e",
     "series-3": "#22997d",
     "series-4": "#4a0d3d",
+    "series-5": "#8c3116",
+    "series-6": "#5990f3",
+    "series-7": "#0407fb",
+    "series-8": "#0b098c",
     "muted": "#57606a",
     "line": "#767f89",
     "grid": "#d9dde2",
@@ -67,6 +75,10 @@ _DARK: Final = {
     "series-2": "#f08030",
     "series-3": "#9df2dc",
     "series-4": "#c07ac4",
+    "series-5": "#d30618",
+    "series-6": "#f7fd01",
+    "series-7": "#0d56fd",
+    "series-8": "#895a83",
     "muted": "#a3adb8",
     "line": "#7d8894",
     "grid": "#343c46",
@@ -77,11 +89,24 @@ _VIRIDIS: Final = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
 _UNSURE: Final = {"light": "#d3d7dc", "dark": "#4b535d"}
 _GREYNESS: Final = (0.0, 0.3, 0.55, 0.8)
 # Against any colour, black or white has a contrast of 4.58 or more.
+_LEAD_GREYNESS: Final = (0.0, 0.45, 0.8)
 _INKS: Final = ("#ffffff", "#000000")
 
-SERIES: Final = tuple(f"var(--chart-series-{number})" for number in (1, 2, 3, 4))
-DASHES: Final = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
-SHAPES: Final = ("circle", "square", "triangle-up", "diamond")
+N_SERIES: Final = 8
+SERIES: Final = tuple(f"var(--chart-series-{number})" for number in range(1, N_SERIES + 1))
+DASHES: Final = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 3], [4, 4], [1, 3], [10, 3, 3, 3])
+SHAPES: Final = (
+    "circle",
+    "square",
+    "triangle-up",
+    "diamond",
+    "cross",
+    "triangle-down",
+    "triangle-left",
+    "triangle-right",
+)
+LEAD_ROWS: Final = (0.95, 0.75)
+"""An option that leads with these probabilities has its colour in full, half greyed; with less it is nearly grey."""
 
 
 def variable(name: str) -> str:
@@ -98,7 +123,12 @@ def palette(theme: str) -> dict[str, str]:
         for column in range(n_classes):
             colour = mix(_along(ramp, (column + 0.5) / n_classes), _UNSURE[theme], greyness)
             colours[f"map-{row}-{column}"] = colour
-            colours[f"map-{row}-{column}-ink"] = max(_INKS, key=lambda ink: contrast(ink, colour))
+            colours[f"map-{row}-{column}-ink"] = _ink(colour)
+    for row, greyness in enumerate(_LEAD_GREYNESS):
+        for number in range(N_SERIES):
+            colour = mix(colours[f"series-{number + 1}"], _UNSURE[theme], greyness)
+            colours[f"lead-{row}-{number}"] = colour
+            colours[f"lead-{row}-{number}-ink"] = _ink(colour)
     return colours
 
 
@@ -121,6 +151,11 @@ def stylesheet() -> str:
         ".chart svg a:hover path,.chart svg a:focus-visible path{stroke:currentColor;stroke-width:2}\n"
         "@media print{.chart svg{break-inside:avoid}}\n"
     )
+
+
+def _ink(colour: str) -> str:
+    """The colour of text that is read best on another."""
+    return max(_INKS, key=lambda ink: contrast(ink, colour))
 
 
 def _along(ramp: tuple[str, ...], part: float) -> str:

@@ -1,4 +1,4 @@
-"""Shares over periods: a line with its band for each area or group, waves marked."""
+"""Shares over periods: a line with its band for each area or group, or each option, waves marked."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,10 +10,10 @@ from api.charts.scales import share_scale
 from api.charts.theme import DASHES, SERIES, SHAPES, SMALL, variable
 from api.trend_payloads import TrendPayload, TrendPoint
 
-__all__ = ["MOST_LINES", "trend_chart"]
+__all__ = ["MOST_LINES", "options_trend_chart", "trend_chart"]
 
-MOST_LINES = len(SERIES)
-"""Lines that can be told apart; of more areas or groups the first are drawn, and the description says so."""
+MOST_LINES = 4
+"""Areas or groups that can be told apart at a glance; of more the first are drawn, and the description says so."""
 HEIGHT = 200.0
 LEFT, RIGHT, TOP = 46.0, 30.0, 10.0
 WAVES = 22.0
@@ -42,7 +42,44 @@ def trend_chart(payload: TrendPayload, *, waves: Sequence[WaveMark] = (), title:
     lines: dict[str, list[TrendPoint]] = {}
     for point in payload.points:
         lines.setdefault(name_of(point), []).append(point)
-    drawn = dict(list(lines.items())[:MOST_LINES])
+    return _chart(payload, lines, waves=waves, title=title or f"{payload.option}: over time", most=MOST_LINES)
+
+
+def options_trend_chart(
+    payloads: Sequence[TrendPayload], *, waves: Sequence[WaveMark] = (), title: str | None = None
+) -> Chart:
+    """Shares of several options over the periods of one fit, a line and band each.
+
+    Parameters
+    ----------
+    payloads
+        The answer for each option, at least one, of one area or group: of each the first is drawn. Options after the
+        eighth are left out, which the description says.
+    waves, title
+        As for `trend_chart`.
+
+    Raises
+    ------
+    ChartFailed
+        If it cannot be drawn.
+    """
+    lines = {
+        payload.option or "": [point for point in payload.points if name_of(point) == name_of(payload.points[0])]
+        for payload in payloads
+        if payload.points
+    }
+    return _chart(payloads[0], lines, waves=waves, title=title or "Options over time", most=len(SERIES))
+
+
+def _chart(
+    payload: TrendPayload,
+    lines: dict[str, list[TrendPoint]],
+    *,
+    waves: Sequence[WaveMark],
+    title: str,
+    most: int,
+) -> Chart:
+    drawn = dict(list(lines.items())[:most])
     scale = share_scale([end for line in drawn.values() for point in line for end in (point.low, point.high)])
     at = {period: number for number, period in enumerate(payload.periods)}
     points = [
@@ -85,7 +122,7 @@ def trend_chart(payload: TrendPayload, *, waves: Sequence[WaveMark] = (), title:
     }
     return draw_chart(
         spec,
-        title=title or f"{payload.option}: over time",
+        title=title,
         description=_described(payload, drawn, len(lines), waves),
     )
 

@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "estimates": ("api.cli.estimates:estimates", "Print estimates by area and group."),
     "events": ("api.cli.events:events", "Print what happened in a survey."),
     "fit": ("api.cli.fit:fit", "Fit questions: ask now and wait, or list fits."),
+    "frame": ("api.cli.frame:frame", "Build the population frame of a survey."),
     "jobs": ("api.cli.jobs:jobs", "List, show or cancel jobs; show what the clock will do."),
     "key": ("api.cli.key:key", "Create, list, rotate or revoke API keys."),
     "privacy": ("api.cli.privacy:privacy", "Erase a respondent, export what is stored of one, purge interviews."),

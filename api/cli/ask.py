@@ -20,6 +20,31 @@ for _one in (district, seats, battleground):
     ask.add_command(_one)
 
 
+@ask.command(short_help="Means of numbers, or of the scores of a scale.")
+@asked
+def means(asked: Asked) -> None:
+    """Print means by area and group: of answers that are numbers, or of the scores of ordered options."""
+    from api.estimates import answer_means
+    from api.group_query import MeansQuery, prepare_means
+
+    query = asked.query(MeansQuery)
+    answer = answer_means(prepare_means(asked.releases, asked.served, query, asked.settings), asked.settings)
+    if asked.print_json(answer):
+        return
+    scored = ", ".join(f"{option} {score:g}" for option, score in answer.scores.items())
+    print_head(answer, f"Mean, {answer.unit or scored or 'in the unit of the answers'}")
+    print_groups(
+        answer,
+        ("mean", "low", "high", "people", ""),
+        answer.means,
+        lambda one: (
+            *(f"{number:.4g}" for number in (one.mean, one.low, one.high)),
+            f"{one.n_people:,.0f}",
+            ", ".join(one.flags),
+        ),
+    )
+
+
 @ask.command(short_help="How probable shares above a threshold are.")
 @asked
 @click.option("--threshold", type=float, default=0.5, show_default=True, help="A share, from 0 to 1.")

@@ -168,14 +168,11 @@ def _print(report: dict[str, Any]) -> None:
     data = f"{report['n_interviews']:,} interviews in {report['n_cells']:,} cells, {report['n_districts']} districts"
     click.echo(f"{report['survey']}/{report['question']}, share of '{report['option']}': {data}")
     click.echo(f"{report['engine']}, seed {report['seed']}")
-    click.echo(f"national {report['national']['mean']:.4f} (sd {report['national']['sd']:.4f})")
-    rows = [("model", *(_score(report.get(name)) for name in SCORES))]
-    for baseline, scores in report["baselines"].items():
-        rows.append((baseline, *(_score(scores.get(name)) for name in SCORES)))
-    print_table(("", *SCORES), rows)
-    if report["coverage"]:
-        covered = ", ".join(f"{_score(value)} of {float(key):.0%}" for key, value in report["coverage"].items())
-        click.echo(f"coverage: {covered} intervals")
+    _print_scores(report)
+    for option, scores in report.get("options", {}).items():
+        if option != report["option"]:
+            click.echo(f"\nshare of '{option}':")
+            _print_scores(scores)
     click.echo(", ".join(f"{name} {value:.1f} s" for name, value in report["seconds"].items()))
     click.echo("publishable" if verdict["publishable"] else "NOT publishable:")
     for problem in verdict["problems"]:
@@ -185,6 +182,17 @@ def _print(report: dict[str, Any]) -> None:
     click.echo(f"model: {report['formula']}")
     for term, prior in report["priors"].items():
         click.echo(f"  {term}: {prior}")
+
+
+def _print_scores(report: dict[str, Any]) -> None:
+    click.echo(f"national {report['national']['mean']:.4f} (sd {report['national']['sd']:.4f})")
+    rows = [("model", *(_score(report.get(name)) for name in SCORES))]
+    for baseline, scores in report["baselines"].items():
+        rows.append((baseline, *(_score(scores.get(name)) for name in SCORES)))
+    print_table(("", *SCORES), rows)
+    if report["coverage"]:
+        covered = ", ".join(f"{_score(value)} of {float(key):.0%}" for key, value in report["coverage"].items())
+        click.echo(f"coverage: {covered} intervals")
 
 
 def _score(value: float | None) -> str:

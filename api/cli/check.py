@@ -145,7 +145,7 @@ def _print_predictive(content: Any) -> None:
     )
     rows = [
         (
-            " and ".join(margin["columns"]) or "everybody",
+            _margin_name(margin),
             margin["found"],
             len(margin["groups"]),
             "" if margin["covered"] is None else percent(margin["covered"]),
@@ -156,7 +156,7 @@ def _print_predictive(content: Any) -> None:
     for margin in content["margins"]:
         if margin["found"] != "fits":
             groups = sorted(margin["groups"], key=lambda one: -abs(one["residual"]))[:MOST_GROUPS]
-            click.echo(f"\nBy {' and '.join(margin['columns']) or 'everybody'}, the worst {len(groups)}:")
+            click.echo(f"\nBy {_margin_name(margin)}, the worst {len(groups)}:")
             print_table(
                 ("", "observed", "expected", "low", "high", "interviews"),
                 [
@@ -170,7 +170,14 @@ def _print_predictive(content: Any) -> None:
             )
 
 
+def _margin_name(margin: Any) -> str:
+    name = " and ".join(margin["columns"]) or "everybody"
+    return f"{name}: {margin['option']}" if "option" in margin else name
+
+
 def _print_left_out(content: Any) -> None:
+    if "skipped" in content:
+        return
     click.echo(
         f"\nLeaving cells out: ELPD {content['elpd']} (se {content['se']}), {content['n_parameters']} effective "
         f"parameters, Pareto k above {content['max_k']} in {percent(content['share_above_max_k'])} of cells.\n"
@@ -182,6 +189,8 @@ def _print_left_out(content: Any) -> None:
 
 
 def _print_priors(content: Any) -> None:
+    if "skipped" in content:
+        return
     nation = content["predictive"]["nation"]
     click.echo(
         f"\nBefore anybody was asked: a national share of {percent(nation['0.5'])}, between {percent(nation['0.05'])} "

@@ -162,7 +162,9 @@ def print_record(record: "TrackRecordPayload") -> None:
     for result in record.results:
         click.echo(f"Result of {result.date}, version {result.version}: {result.source}")
     if record.scores:
-        click.echo(f"Share of '{record.option}': errors in points, coverage of 50, 80, 90 and 95% intervals.")
+        options = list(dict.fromkeys(one.option for one in record.scores))
+        shares = "Shares of all options" if len(options) > 1 else f"Share of '{options[0]}'"
+        click.echo(f"{shares}: errors in points, coverage of 50, 80, 90 and 95% intervals.")
         columns = (
             "release",
             "days before",
@@ -177,7 +179,7 @@ def print_record(record: "TrackRecordPayload") -> None:
             "95",
             "calls",
         )
-        print_table(columns, [_score_cells(one) for one in record.scores])
+        print_table(columns, [_score_cells(one, several=len(options) > 1) for one in record.scores])
     pooled = [one for one in record.calibration if one.of == "all"]
     if pooled:
         click.echo("Coverage of all releases, and the binomial band of calibrated intervals:")
@@ -201,8 +203,9 @@ def print_record(record: "TrackRecordPayload") -> None:
         click.echo(note)
 
 
-def _score_cells(one: "ScoreRow") -> tuple[object, ...]:
+def _score_cells(one: "ScoreRow", *, several: bool) -> tuple[object, ...]:
     level = _level(one.level, one.by) + (" (derived)" if one.derived else "")
+    level = f"{one.option}, {level}" if several else level
     coverage = (one.coverage_50, one.coverage_80, one.coverage_90, one.coverage_95)
     return (
         one.release_number,

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import msgspec
 
-from api.answer_payloads import EstimatesPayload, ProbabilityPayload, RankPayload
+from api.answer_payloads import EstimatesPayload, MeansPayload, ProbabilityPayload, RankPayload
 from api.client.questions import Asked, Who, query_of, question_path, survey_path
 from api.client.stream import Event, follow
 from api.client.transport import Transport
@@ -85,6 +85,10 @@ class Hustings:
     def estimates(self, survey: str, question: str, **asked: Unpack[Asked]) -> EstimatesPayload:
         """The share of an option in every area and group, with interval."""
         return self._ask(survey, question, "estimates", EstimatesPayload, query_of(asked))
+
+    def means(self, survey: str, question: str, **asked: Unpack[Asked]) -> MeansPayload:
+        """The mean of numbers, or of the scores of a scale, in every area and group, with interval."""
+        return self._ask(survey, question, "means", MeansPayload, query_of(asked))
 
     def probability(
         self, survey: str, question: str, *, threshold: float = 0.5, **asked: Unpack[Asked]

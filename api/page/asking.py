@@ -7,15 +7,16 @@ from typing import Any
 
 from msgspec import Struct
 
-from api.answer_payloads import EstimatesPayload
+from api.answer_payloads import EstimatesPayload, MeansPayload
 from api.answering import Which, body_of, find
 from api.changes import ChangeQuery, answer_changes, prepare_change
 from api.comparison_payloads import ChangePayload, RevisionPayload
 from api.district_payloads import BattlegroundPayload, ProfilePayload, SeatsPayload
 from api.district_profile import ProfileQuery, answer_profile, prepare_profile
 from api.errors import EstimateRefused
-from api.estimates import answer_query
-from api.group_query import EstimateQuery, load_release, prepare_query
+from api.estimates import answer_means, answer_query
+from api.group_query import EstimateQuery, MeansQuery, load_release, prepare_estimates, prepare_means, prepare_query
+from api.leading import LeadersPayload, LeadersQuery, answer_leaders
 from api.methods import MethodsQuery, answer_methods
 from api.methods_payloads import MethodsPayload
 from api.payloads import ReleasePayload
@@ -53,11 +54,25 @@ class Asking:
     @property
     def has_periods(self) -> bool:
         """Whether its model tells opinion over time."""
-        return bool(self.loaded.design.observed.get("period", ()))
+        return bool(self.loaded.design.common.observed.get("period", ()))
 
     def estimates(self, **query: Any) -> EstimatesPayload:
         """Shares of areas and groups; ``query`` are fields of `EstimateQuery`, likewise below."""
+        if self.loaded.question.kind != "binary" and query.get("option") is None:
+            query["option"] = self.loaded.question.options[0]
         return self._ask(EstimateQuery(**query), prepare_query, answer_query, EstimatesPayload)
+
+    def every_option(self, **query: Any) -> EstimatesPayload:
+        """Shares of all options of areas and groups, where there are several."""
+        return self._ask(EstimateQuery(**query), prepare_estimates, answer_query, EstimatesPayload)
+
+    def leaders(self, **query: Any) -> LeadersPayload:
+        """Which of several options leads in areas and groups."""
+        return self._ask(LeadersQuery(**query), prepare_estimates, answer_leaders, LeadersPayload)
+
+    def means(self, **query: Any) -> MeansPayload:
+        """Means of areas and groups."""
+        return self._ask(MeansQuery(**query), prepare_means, answer_means, MeansPayload)
 
     def trend(self, **query: Any) -> TrendPayload:
         """Shares over the periods of its model."""

@@ -89,6 +89,7 @@ def _checks(asking: Asking, principal: Principal, told: ChecksPayload) -> Shown:
         "checks.html",
         head=head,
         told=told,
+        is_numeric=asking.loaded.question.kind == "numeric",
         checks=[
             (
                 NAMES.get(one.kind, one.kind.replace("-", " ").capitalize()),
@@ -109,9 +110,14 @@ def _margins(check: CheckPayload) -> list[tuple[str, dict[str, Any], Chart | Non
     margins = sorted(content.get("margins", []), key=lambda margin: margin["found"] == "fits")
     return [
         # Of what fits there is nothing to be seen that its table does not say.
-        (" × ".join(one["columns"]) or "everybody", one, None if one["found"] == "fits" else _chart(one, content))
+        (_margin_name(one), one, None if one["found"] == "fits" else _chart(one, content))
         for one in margins
     ]
+
+
+def _margin_name(margin: dict[str, Any]) -> str:
+    name = " × ".join(margin["columns"]) or "everybody"
+    return f"{margin['option']}, {name}" if "option" in margin else name
 
 
 def _chart(margin: dict[str, Any], content: dict[str, Any]) -> Chart | None:

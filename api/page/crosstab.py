@@ -8,12 +8,13 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Redirect
 
-from api.answer_payloads import AreaEstimate, EstimatesPayload
+from api.answer_payloads import MeansPayload
 from api.auth import Principal
 from api.label_text import labels_from
 from api.labels import Labels, one_of
 from api.page.addresses import question_address
 from api.page.asking import Asking, ask_release
+from api.page.crosstab_tables import ANSWERS, NONE, cells_of
 from api.page.heads import head_of
 from api.page.kept import kept
 from api.page.render import Shown, part, whole_page
@@ -21,9 +22,6 @@ from api.services import Services
 from mrp.electorate import Electorate
 
 __all__ = ["crosstab_page"]
-
-NONE = "-"
-"""Only one demographic: the columns are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,48 +81,47 @@ def _crosstab(asking: Asking, principal: Principal, asked: Table) -> Shown:
     second = asked.columns or (next((name for name in names if name != first), NONE))
     if second == first:
         second = NONE
-    if second != NONE:
+    is_of_several = len(asking.loaded.question.options) > 2
+    if second != NONE and not (second == ANSWERS and is_of_several):
         second = one_of("demographic", second, others)
-    table = _ask(asking, (first,) if second == NONE else (first, second), where, option)
-    by_rows, by_columns = _ask(asking, (first,), where, option), None
-    if second != NONE:
-        by_columns = _ask(asking, (second,), where, option)
-    everybody = asking.estimates(where=where, option=option)
-    column_levels = [] if second == NONE else [one for one in _levels(electorate, second) if _is_in(second, one, where)]
+    table = cells_of(asking, first, second, where, option)
+    column_levels = _columns(asking, second, where)
     row_levels = [one for one in _levels(electorate, first) if _is_in(first, one, where)]
     main = part(
         "crosstab.html",
         head=head,
-        answer=table,
+        answer=table.answer,
         rows=first,
         columns=second,
         choices=choices,
         others=others,
         no_columns=NONE,
+        answers=ANSWERS,
+        is_of_several=is_of_several,
         row_levels=row_levels,
         column_levels=column_levels,
-        cells=_cells(table, first, second),
-        withheld=_withheld(table, first, second),
-        of_rows=_cells(by_rows, first, NONE),
-        of_columns={} if by_columns is None else _cells(by_columns, second, NONE),
-        whole=everybody.estimates[0] if everybody.estimates else None,
+        table=table,
         where=where,
         where_text=",".join(f"{column}:{level}" for column, levels in where for level in levels),
         filters=[(name, _levels(electorate, name)) for name in choices],
         options=asking.loaded.question.options,
-        option=table.option,
+        option=table.answer.option,
+        unit=table.answer.unit if isinstance(table.answer, MeansPayload) else None,
         place=(asking.served.release.survey_id, asking.served.release.question_id),
         named=asking.release_id,
     )
-    title = f"{first} by {second}" if second != NONE else first
-    return Shown(f"{title}: {head.text}", main, announcement=f"Updated: release {asking.served.release.number}.")
+    columns = {NONE: "", ANSWERS: " by answer"}.get(second, f" by {second}")
+    return Shown(
+        f"{first}{columns}: {head.text}", main, announcement=f"Updated: release {asking.served.release.number}."
+    )
 
 
-def _ask(asking: Asking, names: tuple[str, ...], where: Labels, option: str | None) -> EstimatesPayload:
-    """Shares by demographics and at most one level of areas."""
-    parents = [name for name in names if name in asking.loaded.electorate.parents]
-    by = tuple(name for name in names if name not in parents)
-    return asking.estimates(level=parents[0] if parents else None, by=by, where=where, option=option)
+def _columns(asking: Asking, second: str, where: Labels) -> list[str]:
+    if second == ANSWERS:
+        return list(asking.loaded.question.options)
+    if second == NONE:
+        return []
+    return [one for one in _levels(asking.loaded.electorate, second) if _is_in(second, one, where)]
 
 
 def _levels(electorate: Electorate, name: str) -> tuple[str, ...]:
@@ -134,15 +131,3 @@ def _levels(electorate: Electorate, name: str) -> tuple[str, ...]:
 def _is_in(name: str, level: str, where: Labels) -> bool:
     wanted = [one for column, levels in where if column == name for one in levels]
     return not wanted or level in wanted
-
-
-def _key(row: Any, first: str, second: str) -> tuple[str, str]:
-    return row.groups.get(first, row.area), "" if second == NONE else row.groups.get(second, row.area)
-
-
-def _cells(answer: EstimatesPayload, first: str, second: str) -> dict[tuple[str, str], AreaEstimate]:
-    return {_key(row, first, second): row for row in answer.estimates}
-
-
-def _withheld(answer: EstimatesPayload, first: str, second: str) -> dict[tuple[str, str], str]:
-    return {_key(row, first, second): row.reason for row in answer.withheld}

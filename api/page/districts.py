@@ -1,24 +1,25 @@
-"""Districts: all of them from the highest share to the lowest, or the closest first; and everything about one."""
+"""Districts: all of them from the highest share or mean to the lowest, or the closest first."""
 
 from typing import Annotated, Any
 
-import msgspec
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from api.auth import Principal
 from api.labels import one_of
-from api.page import words
 from api.page.asking import Asking, ask_release
-from api.page.figures import groups_figure, map_figure
+from api.page.figures import map_figure
 from api.page.heads import head_of
 from api.page.kept import kept
 from api.page.render import Shown, part, whole_page
+from api.page.several import by_option, choices_of, chosen, map_of
 from api.services import Services
 
-__all__ = ["district_page", "districts_page"]
+__all__ = ["districts_page"]
 
+SEVERAL = {"name": "by name", "highest": "surest lead first", "closest": "closest first"}
+"""Of several options together."""
 ORDERS = {"name": "by name", "highest": "highest first", "lowest": "lowest first", "closest": "closest to half first"}
 
 
@@ -36,14 +37,24 @@ def districts_page(
     principal: NamedDependency[Principal],
     services: NamedDependency[Services],
     order: Annotated[str | None, QueryParameter()] = None,
+    option: Annotated[str | None, QueryParameter(description="Of several: the option whose map is shown.")] = None,
     release: Annotated[str | None, QueryParameter()] = None,
 ) -> Response[Any]:
     """Every district."""
     asking = ask_release(services, survey_id, question_id, release)
-    order = one_of("order", order or "highest", ORDERS)
-    asked = (principal.role, asking.release_id, order)
-    shown = kept(services, "districts", asked, (asking.served,), lambda: _districts(asking, principal, order))
-    return whole_page(request, shown)
+    kind = asking.loaded.question.kind
+    orders = {name: text for name, text in ORDERS.items() if kind != "numeric" or name != "closest"}
+    order = one_of("order", order or "highest", orders)
+    asked = (principal.role, asking.release_id, order, option or None)
+
+    def ask() -> Shown:
+        if kind == "binary":
+            return _districts(asking, principal, order)
+        if kind == "numeric":
+            return _districts_by_mean(asking, principal, order, orders)
+        return _districts_of_several(asking, principal, order, option or None)
+
+    return whole_page(request, kept(services, "districts", asked, (asking.served,), ask))
 
 
 def _districts(asking: Asking, principal: Principal, order: str) -> Shown:
@@ -71,59 +82,58 @@ def _districts(asking: Asking, principal: Principal, order: str) -> Shown:
     return Shown(f"Districts: {head.text}", main, announcement=f"Updated: release {asking.served.release.number}.")
 
 
-@get(
-    "/surveys/{survey_id:str}/questions/{question_id:str}/districts/{district:str}",
-    operation_id="pageDistrict",
-    include_in_schema=False,
-    sync_to_thread=True,
-)
-def district_page(
-    *,
-    survey_id: FromPath[str],
-    question_id: FromPath[str],
-    district: FromPath[str],
-    request: Request[Any, Any, Any],
-    principal: NamedDependency[Principal],
-    services: NamedDependency[Services],
-    release: Annotated[str | None, QueryParameter()] = None,
-) -> Response[Any]:
-    """One district."""
-    asking = ask_release(services, survey_id, question_id, release)
-    asked = (principal.role, asking.release_id, district)
-    shown = kept(services, "district", asked, (asking.served,), lambda: _district(asking, principal, district))
-    return whole_page(request, shown)
-
-
-def _district(asking: Asking, principal: Principal, district: str) -> Shown:
-    head = head_of(asking, principal, "pageDistrict", "districts", district)
-    profile = asking.profile(district=district)
-    groups = {
-        one.name: [row for row in profile.groups if list(row.groups) == [one.name]]
-        for one in asking.loaded.declaration.demographics
+def _districts_of_several(asking: Asking, principal: Principal, order: str, option: str | None) -> Shown:
+    head = head_of(asking, principal, "pageDistricts", "districts")
+    option = chosen(asking, option)
+    leaders = asking.leaders(level="district")
+    shares = {one.area: one.shares for one in by_option(asking.every_option(level="district").estimates)}
+    # In order of one option where one is shown, else of how sure it is who leads.
+    sizes = {row.area: row.p_leads if option is None else shares[row.area][option].share for row in leaders.leaders}
+    orders = SEVERAL if option is None else {**ORDERS, "closest": SEVERAL["closest"]}
+    keys: dict[str, Any] = {
+        "name": lambda row: (row.area_name, row.area),
+        "highest": lambda row: (-sizes[row.area], row.area),
+        "lowest": lambda row: (sizes[row.area], row.area),
+        "closest": lambda row: (row.p_leads, row.area),
     }
     main = part(
-        "district.html",
+        "districts_several.html",
         head=head,
-        profile=profile,
-        groups=groups,
-        chart=groups_figure(
-            profile,
-            # Named by their group alone: all of them are there.
-            [msgspec.structs.replace(row, area="all") for row in profile.groups],
-            reference=None if profile.district is None else profile.district.share,
-            title=f"Share of “{profile.option}” in groups there",
-        ),
+        answer=leaders,
+        chart=map_of(asking, option, leaders),
+        rows=sorted(leaders.leaders, key=keys[order]),
+        shares=shares,
+        options=asking.loaded.question.options,
+        option=option,
+        choices=choices_of(asking),
+        order=order,
+        orders=orders,
         place=(asking.served.release.survey_id, asking.served.release.question_id),
         named=asking.release_id,
-        nation=asking.estimates().estimates,
     )
-    told = profile.district
-    said = "" if told is None else f" {profile.name}: {words.percent(told.share)}, {words.in_interval(told)}."
-    return Shown(
-        f"{profile.name}: {head.text}",
-        main,
-        announcement=f"Updated: release {asking.served.release.number}.{said}",
+    return Shown(f"Districts: {head.text}", main, announcement=f"Updated: release {asking.served.release.number}.")
+
+
+def _districts_by_mean(asking: Asking, principal: Principal, order: str, orders: dict[str, str]) -> Shown:
+    head = head_of(asking, principal, "pageDistricts", "districts")
+    answer = asking.means(level="district")
+    keys: dict[str, Any] = {
+        "name": lambda row: (row.area_name, row.area),
+        "highest": lambda row: (-row.mean, row.area),
+        "lowest": lambda row: (row.mean, row.area),
+    }
+    main = part(
+        "districts_means.html",
+        head=head,
+        answer=answer,
+        chart=map_figure(asking, answer, answer.means),
+        rows=sorted(answer.means, key=keys[order]),
+        order=order,
+        orders=orders,
+        place=(asking.served.release.survey_id, asking.served.release.question_id),
+        named=asking.release_id,
     )
+    return Shown(f"Districts: {head.text}", main, announcement=f"Updated: release {asking.served.release.number}.")
 
 
 def _parents(asking: Asking) -> dict[str, str]:

@@ -3,14 +3,17 @@
 import logging
 from collections.abc import Callable, Sequence
 
-from api.answer_payloads import AreaEstimate, EstimatesPayload, GroupRow, GroupsHead
-from api.charts import Chart, ChartFailed, change_chart, district_map, interval_chart, toplines_chart
+from api.answer_payloads import EstimatesPayload, GroupRow, GroupsHead
+from api.charts import Chart, ChartFailed, change_chart, district_map, interval_chart, leaders_map, toplines_chart
+from api.charts.measures import Estimate
+from api.charts.places import Places
 from api.comparison_payloads import RevisionPayload
+from api.leading import LeadersPayload
 from api.map_places import find_places
 from api.page.addresses import question_address
 from api.page.asking import Asking
 
-__all__ = ["drawn", "groups_figure", "map_figure", "revision_figure", "toplines_figure"]
+__all__ = ["drawn", "groups_figure", "leaders_figure", "map_figure", "revision_figure", "toplines_figure"]
 
 log = logging.getLogger("hustings.api")
 
@@ -24,8 +27,21 @@ def drawn(draw: Callable[[], Chart]) -> Chart | None:
         return None
 
 
-def map_figure(asking: Asking, head: GroupsHead, rows: Sequence[AreaEstimate], *, linked: bool = True) -> Chart | None:
+def map_figure(asking: Asking, head: GroupsHead, rows: Sequence[Estimate], *, linked: bool = True) -> Chart | None:
     """The map of districts, on the survey's boundaries or on tiles; each leads to its page, where there are pages."""
+    places = _places(asking)
+    link = (lambda row: district_address(asking, row)) if linked else None
+    return drawn(lambda: district_map(head, rows, places, link=link))
+
+
+def leaders_figure(asking: Asking, answer: LeadersPayload, *, linked: bool = True) -> Chart | None:
+    """The map of which option leads."""
+    places, options = _places(asking), asking.loaded.question.options
+    link = (lambda row: district_address(asking, row)) if linked else None
+    return drawn(lambda: leaders_map(answer, options, places, link=link))
+
+
+def _places(asking: Asking) -> Places:
     release = asking.served.release
     places, _ = find_places(
         asking.services,
@@ -33,8 +49,7 @@ def map_figure(asking: Asking, head: GroupsHead, rows: Sequence[AreaEstimate], *
         version=release.survey_version,
         districts=asking.loaded.electorate.districts,
     )
-    link = (lambda row: district_address(asking, row)) if linked else None
-    return drawn(lambda: district_map(head, rows, places, link=link))
+    return places
 
 
 def toplines_figure(answers: Sequence[EstimatesPayload]) -> Chart | None:
@@ -42,10 +57,8 @@ def toplines_figure(answers: Sequence[EstimatesPayload]) -> Chart | None:
     return drawn(lambda: toplines_chart(answers, title="Shares and their intervals"))
 
 
-def groups_figure(
-    head: GroupsHead, rows: Sequence[AreaEstimate], *, reference: float | None, title: str
-) -> Chart | None:
-    """Shares of groups, beside the share of everybody."""
+def groups_figure(head: GroupsHead, rows: Sequence[Estimate], *, reference: float | None, title: str) -> Chart | None:
+    """Shares or means of groups, beside that of everybody."""
     return drawn(lambda: interval_chart(head, rows, reference=reference, title=title)) if rows else None
 
 

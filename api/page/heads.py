@@ -9,6 +9,9 @@ from api.page.asking import Asking
 
 __all__ = ["Head", "head_of"]
 
+OF_SHARES = ("Who was interviewed", "Raw and weighted")
+"""Pages that tell of shares, and nothing of means."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tab:
@@ -74,6 +77,9 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head
         ("pageReleases", "Releases", question_address(*place, "releases")),
         ("pageDisclosure", "How it was made", survey_address(*of_release, "disclosure")),
     )
+    kind = loaded.question.kind
+    if kind == "numeric":
+        reasons = [tab for tab in reasons if tab.name not in OF_SHARES]
     is_reason = any(tab.is_here for tab in reasons)
     tabs = _tabs(
         principal,
@@ -85,7 +91,9 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head
         ("pageSeats", "Seats", question_address(*place, "seats", **named)),
         ("pageRevision", "What changed", question_address(*place, "revision", **named)),
     )
-    tabs = [tab for tab in tabs if tab.name != "Trend" or asking.has_periods]
+    absent = {"Trend"} if not asking.has_periods or kind == "numeric" else set()
+    absent |= {"ordinal": {"Seats"}, "numeric": {"Seats", "What changed"}}.get(kind, set())
+    tabs = [tab for tab in tabs if tab.name not in absent]
     if reasons:
         tabs.append(Tab("Why believe it", reasons[0].address, is_here=is_reason))
     return Head(

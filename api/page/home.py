@@ -7,7 +7,7 @@ from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from api.answer_payloads import AreaEstimate
+from api.answer_payloads import AreaEstimate, AreaMean
 from api.auth import PAGES, ROLES, Principal
 from api.charts import warm
 from api.errors import NoReleaseYet
@@ -29,7 +29,10 @@ class Headline:
     question: Question
     asking: Asking | None
     """The release that answers; None if there is none."""
-    estimate: AreaEstimate | None
+    estimate: AreaEstimate | AreaMean | None
+    """Of the first of two options, of the leading one of several; the mean of numbers."""
+    of: str
+    """Whose it is, as it is told."""
     why_none: str
     """Why there is no estimate; empty if there is one."""
 
@@ -87,9 +90,20 @@ def _headline(services: Services, declaration: SurveyDeclaration, question: Ques
     try:
         asking = ask_release(services, declaration.id, question.id, None)
     except NoReleaseYet:
-        return Headline(question, None, None, "No result yet.")
+        return Headline(question, None, None, "", "No result yet.")
     try:
-        found = asking.estimates().estimates
+        found, of = _first(asking)
     except DrawsNotFound:
-        return Headline(question, asking, None, "Its draws are not kept any more.")
-    return Headline(question, asking, found[0] if found else None, "" if found else "Too few people to tell.")
+        return Headline(question, asking, None, "", "Its draws are not kept any more.")
+    return Headline(question, asking, found, of, "" if found else "Too few people to tell.")
+
+
+def _first(asking: Asking) -> tuple[AreaEstimate | AreaMean | None, str]:
+    """The estimate that is told first, and whose it is."""
+    question = asking.loaded.question
+    if question.kind == "numeric":
+        answer = asking.means()
+        return next(iter(answer.means), None), answer.unit or "on average"
+    rows = asking.estimates().estimates if question.kind == "binary" else asking.leaders().leaders
+    row = next(iter(rows), None)
+    return row, "" if row is None else f"“{row.option}”"

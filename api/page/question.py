@@ -8,7 +8,7 @@ from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from api.answer_payloads import EstimatesPayload
+from api.answer_payloads import AreaEstimate, EstimatesPayload
 from api.auth import Principal
 from api.errors import EstimateRefused
 from api.labels import DISTRICT
@@ -17,16 +17,18 @@ from api.page.asking import Asking, ask_release
 from api.page.figures import groups_figure, map_figure, toplines_figure
 from api.page.heads import head_of
 from api.page.kept import kept
+from api.page.means import means_of
+from api.page.movement import movement_of
 from api.page.render import Shown, part, whole_page
+from api.page.several import several_of
 from api.record_words import record_in_words
 from api.served import Served
 from api.services import Services
 from api.track_record import track_record
-from polling.errors import DrawsNotFound
 from polling.store import checks
 from polling.store.checks import ConcernRecord
 
-__all__ = ["answers_of", "movement_of", "question_page"]
+__all__ = ["answers_of", "question_page"]
 
 PAIRS: Final = 15
 """Crosstabs that are offered at once; any other is made on their page."""
@@ -49,6 +51,7 @@ def question_page(
     request: Request[Any, Any, Any],
     principal: NamedDependency[Principal],
     services: NamedDependency[Services],
+    option: Annotated[str | None, QueryParameter(description="Of several: the option that is shown.")] = None,
     release: Annotated[str | None, QueryParameter()] = None,
 ) -> Response[Any]:
     """What is thought of a question."""
@@ -56,32 +59,76 @@ def question_page(
     earlier = asking.earlier()
     with services.store.read() as session:
         record = tuple(record_in_words(track_record(session, survey_id, question_id, level=DISTRICT)))
-    asked = (principal.role, asking.release_id, asking.served.confirmation, record)
+    asked = (principal.role, asking.release_id, asking.served.confirmation, record, option or None)
     rests_on = (asking.served,) if earlier is None else (asking.served, earlier)
-    shown = kept(services, "question", asked, rests_on, lambda: _question(asking, principal, earlier, record))
+    shown = kept(
+        services, "question", asked, rests_on, lambda: _question(asking, principal, earlier, record, option or None)
+    )
     return whole_page(request, shown)
 
 
-def _question(asking: Asking, principal: Principal, earlier: Served | None, record: tuple[str, ...]) -> Shown:
+def _question(
+    asking: Asking, principal: Principal, earlier: Served | None, record: tuple[str, ...], option: str | None
+) -> Shown:
     head = head_of(asking, principal, "pageQuestion")
     loaded, served = asking.loaded, asking.served
+    template, about, told = _opinion(asking, earlier, option)
+    main = part(
+        template,
+        head=head,
+        universe=loaded.declaration.universe,
+        pairs=list(combinations((one.name for one in loaded.declaration.demographics), 2))[:PAIRS],
+        described=asking.described(),
+        concerns=_concerns(asking),
+        record=record,
+        reasons=head.reasons,
+        place=(served.release.survey_id, served.release.question_id),
+        named=asking.release_id,
+        **about,
+    )
+    return Shown(
+        f"{head.text} · {head.survey_title}",
+        main,
+        announcement=f"Updated: release {served.release.number}.{told}",
+    )
+
+
+def _opinion(asking: Asking, earlier: Served | None, option: str | None) -> tuple[str, dict[str, Any], str]:
+    """The template for a question of this kind, what it needs, and what is said of it when it is new."""
+    kind = asking.loaded.question.kind
+    if kind == "numeric":
+        about = means_of(asking)
+        whole = about["whole"]
+        return "question_means.html", about, "" if whole is None else f" Mean: {words.value(whole)}."
+    if kind != "binary":
+        about = several_of(asking, earlier, option)
+        return "question_several.html", about, _told(about["toplines"])
+    about = _two_options(asking, earlier)
+    return "question.html", about, _told(about["toplines"])
+
+
+def _told(toplines: list[tuple[str, AreaEstimate]]) -> str:
+    if not toplines:
+        return ""
+    option, row = toplines[0]
+    return f" {option}: {words.percent(row.share)}, {words.in_interval(row)}."
+
+
+def _two_options(asking: Asking, earlier: Served | None) -> dict[str, Any]:
+    loaded = asking.loaded
     answers = answers_of(asking)
     toplines = [(one.option, row) for one in answers for row in one.estimates]
     nation = answers[0]
     districts = asking.estimates(level="district")
     groups = [(one, asking.estimates(by=(one.name,))) for one in loaded.declaration.demographics]
-    main = part(
-        "question.html",
-        head=head,
-        universe=loaded.declaration.universe,
-        answer=nation,
-        toplines=toplines,
-        districts=districts,
-        closest=sorted(districts.estimates, key=lambda row: (abs(row.share - 0.5), row.area))[:CLOSEST],
-        groups=groups,
-        parents=[(one, asking.estimates(level=one)) for one in loaded.electorate.parents[:PARENTS]],
-        pairs=list(combinations((one.name for one in loaded.declaration.demographics), 2))[:PAIRS],
-        charts={
+    return {
+        "answer": nation,
+        "toplines": toplines,
+        "districts": districts,
+        "closest": sorted(districts.estimates, key=lambda row: (abs(row.share - 0.5), row.area))[:CLOSEST],
+        "groups": groups,
+        "parents": [(one, asking.estimates(level=one)) for one in loaded.electorate.parents[:PARENTS]],
+        "charts": {
             "toplines": toplines_figure(answers),
             "map": map_figure(asking, districts, districts.estimates),
             "groups": groups_figure(
@@ -93,21 +140,8 @@ def _question(asking: Asking, principal: Principal, earlier: Served | None, reco
             if groups
             else None,
         },
-        movement=movement_of(asking, earlier),
-        described=asking.described(),
-        concerns=_concerns(asking),
-        record=record,
-        reasons=head.reasons,
-        place=(served.release.survey_id, served.release.question_id),
-        named=asking.release_id,
-    )
-    first = toplines[0][1] if toplines else None
-    told = "" if first is None else f" {toplines[0][0]}: {words.percent(first.share)}, {words.in_interval(first)}."
-    return Shown(
-        f"{head.text} · {head.survey_title}",
-        main,
-        announcement=f"Updated: release {served.release.number}.{told}",
-    )
+        "movement": movement_of(asking, earlier),
+    }
 
 
 def _concerns(asking: Asking) -> tuple[ConcernRecord, ...] | None:
@@ -124,36 +158,3 @@ def answers_of(asking: Asking) -> list[EstimatesPayload]:
         with suppress(EstimateRefused):
             found.append(asking.estimates(option=option))
     return found
-
-
-def movement_of(asking: Asking, earlier: Served | None) -> dict[str, Any]:
-    """How the share moved: between periods if the model has them, else what this release says differently."""
-    if asking.has_periods:
-        return _change(asking)
-    return _none("This is the first release of the question.") if earlier is None else _revision(asking, earlier)
-
-
-def _change(asking: Asking) -> dict[str, Any]:
-    try:
-        change = asking.change()
-    except EstimateRefused:  # it is the first period
-        return _none("There is one period so far: change is told from the second on.")
-    if not change.changes:
-        return _none("Too few people to tell.")
-    return {"kind": "change", "since": change.since, "until": change.period, "row": change.changes[0]}
-
-
-def _revision(asking: Asking, earlier: Served) -> dict[str, Any]:
-    try:
-        revision = asking.revision(earlier)
-    except DrawsNotFound:
-        return _none(f"The draws of release {earlier.release.number}, which was before it, are not kept any more.")
-    except EstimateRefused as refused:
-        return _none(str(refused))
-    if not revision.revisions:
-        return _none("Too few people to tell.")
-    return {"kind": "revision", "before": revision.before, "row": revision.revisions[0]}
-
-
-def _none(why: str) -> dict[str, Any]:
-    return {"kind": "none", "why": why}

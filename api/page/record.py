@@ -63,8 +63,14 @@ def _coverage(record: TrackRecordPayload) -> list[CoveragePoint]:
 
 
 def _lead_times(record: TrackRecordPayload) -> list[LeadTimePoint]:
+    several = len({row.option for row in record.scores}) > 1
     return [
-        LeadTimePoint(float(row.lead_days), row.rmse, f"Release {row.release_number}", row.level)
+        LeadTimePoint(
+            float(row.lead_days),
+            row.rmse,
+            f"Release {row.release_number}",
+            f"{row.level}, {row.option}" if several else row.level,
+        )
         for row in record.scores
         if row.method == MODEL and not row.by and row.lead_days is not None and row.lead_days >= 0
     ]

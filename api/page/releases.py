@@ -69,23 +69,25 @@ def revision_page(
     principal: NamedDependency[Principal],
     services: NamedDependency[Services],
     before: Annotated[str | None, QueryParameter()] = None,
+    option: Annotated[str | None, QueryParameter()] = None,
     release: Annotated[str | None, QueryParameter()] = None,
 ) -> Response[Any]:
     """What a release says differently from an earlier one."""
     asking = ask_release(services, survey_id, question_id, release)
     earlier = asking.earlier(before or None)
-    asked = (principal.role, asking.release_id, before or None)
+    asked = (principal.role, asking.release_id, before or None, option or None)
     rests_on = (asking.served,) if earlier is None else (asking.served, earlier)
-    shown = kept(services, "revision", asked, rests_on, lambda: _revision(asking, principal, earlier))
+    shown = kept(services, "revision", asked, rests_on, lambda: _revision(asking, principal, earlier, option or None))
     return whole_page(request, shown)
 
 
-def _revision(asking: Asking, principal: Principal, earlier: Served | None) -> Shown:
+def _revision(asking: Asking, principal: Principal, earlier: Served | None, option: str | None) -> Shown:
     head = head_of(asking, principal, "pageRevision", "revision")
     whole, districts, why = None, None, "This is the first release of the question: there is none before it."
     if earlier is not None:
         try:
-            whole, districts = asking.revision(earlier), asking.revision(earlier, level="district")
+            whole = asking.revision(earlier, option=option)
+            districts = asking.revision(earlier, option=option, level="district")
         except (DrawsNotFound, EstimateRefused) as refused:
             whole, why = None, str(refused)
     largest = [] if districts is None else sorted(districts.revisions, key=lambda row: (-abs(row.difference), row.area))
@@ -94,6 +96,8 @@ def _revision(asking: Asking, principal: Principal, earlier: Served | None) -> S
         head=head,
         answer=whole,
         why=why,
+        before=None if earlier is None else earlier.release.id,
+        options=[(one, one) for one in asking.loaded.question.options],
         districts=districts,
         largest=largest[:LARGEST],
         chart=None

@@ -5,7 +5,8 @@ from litestar import Router
 from api.page.assets import page_file
 from api.page.checks import checks_page
 from api.page.crosstab import crosstab_page
-from api.page.districts import district_page, districts_page
+from api.page.district import district_page
+from api.page.districts import districts_page
 from api.page.documents import diagnostics_page, disclosure_page, figure_file
 from api.page.home import home_page, survey_page
 from api.page.question import question_page

@@ -36,21 +36,27 @@ def seats_page(
     principal: NamedDependency[Principal],
     services: NamedDependency[Services],
     seats: Annotated[str | None, QueryParameter(description="Column of the districts with their seats.")] = None,
+    option: Annotated[str | None, QueryParameter()] = None,
     release: Annotated[str | None, QueryParameter()] = None,
 ) -> Response[Any]:
     """Seats by plurality."""
     asking = ask_release(services, survey_id, question_id, release)
-    asked = (principal.role, asking.release_id, seats or None)
-    shown = kept(services, "seats", asked, (asking.served,), lambda: _seats(asking, principal, seats or None))
+    asked = (principal.role, asking.release_id, seats or None, option or None)
+
+    def ask() -> Shown:
+        return _seats(asking, principal, seats or None, option or None)
+
+    shown = kept(services, "seats", asked, (asking.served,), ask)
     return whole_page(request, shown)
 
 
-def _seats(asking: Asking, principal: Principal, column: str | None) -> Shown:
+def _seats(asking: Asking, principal: Principal, column: str | None, option: str | None) -> Shown:
     head = head_of(asking, principal, "pageSeats", "seats")
     try:
-        answer, closest, why = asking.seats(seats=column), asking.battleground(seats=column), ""
+        answer, why = asking.seats(seats=column, option=option), ""
+        closest = asking.battleground(seats=column, option=option)
     except EstimateRefused as refused:
-        if column is not None:
+        if column is not None or option is not None:
             raise
         answer, closest, why = None, None, str(refused)
     main = part(
@@ -60,7 +66,8 @@ def _seats(asking: Asking, principal: Principal, column: str | None) -> Shown:
         why=why,
         chart=None if answer is None else drawn(lambda: seats_chart(answer)),
         closest=[] if closest is None else closest.districts[:CLOSEST],
-        versus="" if closest is None else closest.versus,
+        versus=None if closest is None else closest.versus,
+        choices=[(one, one) for one in asking.loaded.question.options],
         place=(asking.served.release.survey_id, asking.served.release.question_id),
         named=asking.release_id,
     )

@@ -80,18 +80,18 @@ def methods_page(
     principal: NamedDependency[Principal],
     services: NamedDependency[Services],
     by: Annotated[str | None, QueryParameter()] = None,
+    option: Annotated[str | None, QueryParameter()] = None,
     release: Annotated[str | None, QueryParameter()] = None,
 ) -> Response[Any]:
     """Raw, weighted and model shares side by side."""
     asking = ask_release(services, survey_id, question_id, release)
     by = by or EVERYBODY
-    asked = (principal.role, asking.release_id, by)
-    return whole_page(
-        request, kept(services, "methods", asked, (asking.served,), lambda: _methods(asking, principal, by))
-    )
+    asked = (principal.role, asking.release_id, by, option or None)
+    shown = kept(services, "methods", asked, (asking.served,), lambda: _methods(asking, principal, by, option or None))
+    return whole_page(request, shown)
 
 
-def _methods(asking: Asking, principal: Principal, by: str) -> Shown:
+def _methods(asking: Asking, principal: Principal, by: str, option: str | None) -> Shown:
     head = head_of(asking, principal, "pageMethods")
     electorate = asking.loaded.electorate
     choices = (EVERYBODY, *electorate.demographics, *electorate.parents, "district")
@@ -101,12 +101,14 @@ def _methods(asking: Asking, principal: Principal, by: str) -> Shown:
         query = {"level": by}
     elif by != EVERYBODY:
         query = {"by": (by,)}
-    answer = asking.methods(**query)
+    options = asking.loaded.question.options
+    answer = asking.methods(**query, option=option) if options else None
     main = part(
         "methods.html",
         head=head,
         answer=answer,
-        chart=None if by == "district" else drawn(lambda: methods_chart(_shares(answer))),
+        chart=None if answer is None or by == "district" else drawn(lambda: methods_chart(_shares(answer))),
+        options=options,
         by=by,
         choices=choices,
         place=(asking.served.release.survey_id, asking.served.release.question_id),

@@ -1,5 +1,6 @@
 """Opinion over time, where the model tells it: every period with its band, of everybody or of groups, waves marked."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from litestar import Request, Response, get
@@ -7,8 +8,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from api.auth import Principal
+from api.charts.chart import Chart
 from api.charts.rows import WaveMark
-from api.charts.trends import trend_chart
+from api.charts.trends import options_trend_chart, trend_chart
 from api.errors import EstimateRefused
 from api.labels import one_of
 from api.page.asking import Asking, ask_release
@@ -18,8 +20,9 @@ from api.page.kept import kept
 from api.page.render import Shown, part, whole_page
 from api.page.waves import wave_marks
 from api.services import Services
+from api.trend_payloads import TrendPayload
 
-__all__ = ["trend_page"]
+__all__ = ["trend_figure", "trend_page"]
 
 EVERYBODY = "everybody"
 
@@ -38,17 +41,18 @@ def trend_page(
     principal: NamedDependency[Principal],
     services: NamedDependency[Services],
     by: Annotated[str | None, QueryParameter()] = None,
+    option: Annotated[str | None, QueryParameter(description="Of several; without it, and of everybody, all.")] = None,
     release: Annotated[str | None, QueryParameter()] = None,
 ) -> Response[Any]:
     """The share in every period."""
     asking = ask_release(services, survey_id, question_id, release)
     by = by or EVERYBODY
-    asked = (principal.role, asking.release_id, by)
-    shown = kept(services, "trend", asked, (asking.served,), lambda: _trend(asking, principal, by))
+    asked = (principal.role, asking.release_id, by, option or None)
+    shown = kept(services, "trend", asked, (asking.served,), lambda: _trend(asking, principal, by, option or None))
     return whole_page(request, shown)
 
 
-def _trend(asking: Asking, principal: Principal, by: str) -> Shown:
+def _trend(asking: Asking, principal: Principal, by: str, option: str | None) -> Shown:
     head = head_of(asking, principal, "pageTrend", "trend")
     electorate = asking.loaded.electorate
     choices = (EVERYBODY, *electorate.demographics, *electorate.parents)
@@ -58,22 +62,29 @@ def _trend(asking: Asking, principal: Principal, by: str) -> Shown:
         query = {"level": by}
     elif by != EVERYBODY:
         query = {"by": (by,)}
+    options = asking.loaded.question.options
+    is_of_all = option is None and len(options) > 2 and by == EVERYBODY
+    named = options if is_of_all else (option or next(iter(options), None),)
     try:
-        answer, why = asking.trend(**query), ""
+        answers, why = [asking.trend(option=one, **query) for one in named], ""
     except EstimateRefused as refused:
-        if asking.has_periods:
+        if asking.has_periods and options:
             raise
-        answer, why = None, str(refused)
+        answers, why = [], str(refused)
+    answer = answers[0] if answers else None
     marks: list[WaveMark] = [] if answer is None else wave_marks(asking, answer.periods)
     lines: dict[str, list[Any]] = {}
-    for point in [] if answer is None else answer.points:
-        lines.setdefault(" · ".join(point.groups.values()) or point.area_name, []).append(point)
+    for point in (point for one in answers for point in one.points):
+        name = " · ".join(point.groups.values()) or point.area_name
+        lines.setdefault(point.option if is_of_all else name, []).append(point)
     main = part(
         "trend.html",
         head=head,
         answer=answer,
         why=why,
-        chart=None if answer is None else drawn(lambda: trend_chart(answer, waves=marks)),
+        chart=trend_figure(answers, marks),
+        options=options,
+        option=None if is_of_all or answer is None else answer.option,
         lines=lines,
         waves=marks,
         by=by,
@@ -82,3 +93,10 @@ def _trend(asking: Asking, principal: Principal, by: str) -> Shown:
         named=asking.release_id,
     )
     return Shown(f"Trend: {head.text}", main, announcement=f"Updated: release {asking.served.release.number}.")
+
+
+def trend_figure(answers: Sequence[TrendPayload], marks: Sequence[WaveMark]) -> Chart | None:
+    """One option with its areas or groups, or several options of everybody."""
+    if len(answers) > 1:
+        return drawn(lambda: options_trend_chart(answers, waves=marks))
+    return drawn(lambda: trend_chart(answers[0], waves=marks)) if answers else None

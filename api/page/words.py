@@ -2,9 +2,24 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
-__all__ = ["chance", "count", "day", "ends", "in_interval", "listed", "moment", "percent", "plain", "points", "sure"]
+from api.charts.measures import number
+
+__all__ = [
+    "chance",
+    "count",
+    "day",
+    "ends",
+    "in_interval",
+    "listed",
+    "moment",
+    "percent",
+    "plain",
+    "points",
+    "sure",
+    "value",
+]
 
 
 class Interval(Protocol):
@@ -32,8 +47,15 @@ def ends(low: float, high: float) -> str:
 
 
 def in_interval(row: Interval) -> str:
-    """The interval of an estimate: "49 to 57%"."""
+    """The interval of an estimate: "49 to 57%"; of a mean "20.1 to 26.7"."""
+    if hasattr(row, "mean"):
+        return f"{number(row.low)} to {number(row.high)}"
     return ends(row.low, row.high)
+
+
+def value(row: Any) -> str:
+    """An estimate: "54%"; a mean: "23.4"."""
+    return number(row.mean) if hasattr(row, "mean") else percent(row.share)
 
 
 def points(difference: float) -> str:

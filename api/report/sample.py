@@ -13,7 +13,9 @@ __all__ = ["sample_of"]
 
 
 def sample_of(asking: Asking) -> dict[str, dict[str, Any] | None]:
-    """Section -> what its part of the template needs."""
+    """Section -> what its part of the template needs; None where there is nothing to say."""
+    if asking.loaded.question.kind == "numeric":  # told of shares alone
+        return {"methods": None, "represented": None}
     whole = asking.methods()
     by_group = [(one.name, asking.methods(by=(one.name,))) for one in asking.loaded.declaration.demographics]
     rows = [row for answer in (whole, *(answer for _, answer in by_group)) for row in answer.methods]

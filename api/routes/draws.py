@@ -86,7 +86,7 @@ def get_draws(
         release = find_release(session, survey_id, release_id)
         served = find_served(session, survey_id, release.question_id, release.id)
     loaded = load_release(services.releases, served, services.settings)
-    period = find_period(period, loaded.design)
+    period = find_period(period, loaded.design.common)
     basis = (VERSION, release.id, loaded.latents.fit, table, period, form)
     headers = {
         "ETag": f'"{hashlib.sha256(repr(basis).encode()).hexdigest()[:32]}"',

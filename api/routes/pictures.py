@@ -117,7 +117,7 @@ def get_datatree(
         {
             **fit_attributes(fit),
             "text": question.text,
-            "option": question.options[0],
+            "option": question.options[0] if question.kind == "binary" else "",
             "release_id": release.id,
             "release_number": release.number,
             "published_at": release.published_at.isoformat(),

@@ -1,10 +1,14 @@
 """Sections of a disclosure statement about the model: what it is, how it was fitted, why it was believed."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from api.confirmed import describe_confirmation
 from api.statement.payloads import StatementSection, StatementTable
 from api.statement.records import Records
+from mrp.categorical.in_words import describe_own_term
+from mrp.categorical.options import take_own_terms
 from mrp.errors import FormulaError
 from mrp.in_words import describe_terms
 from mrp.verdict import MAX_K_HAT, MAX_MC_ERROR, MAX_RHAT, MIN_BFMI, MIN_ESS, FitVerdict
@@ -40,6 +44,53 @@ NUMBERS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What the statement says of a kind of question."""
+
+    what: str
+    mean_of: str
+    likelihood: str
+    begin: str
+    cell: str
+    """The estimate of a cell."""
+
+
+KINDS: Mapping[str, Kind] = {
+    "binary": Kind(
+        "the probability that a person of given demographics in a given district answers “{option}”",
+        " probabilities",
+        "y[c] ~ Binomial(n[c], inverse logit(eta[c])): of n[c] interviews in cell c, y[c] gave the answer.",
+        "intercept",
+        "inverse logit(eta[c])",
+    ),
+    "categorical": Kind(
+        "the probabilities of all answers of a person of given demographics in a given district",
+        " probabilities",
+        "y[c] ~ Multinomial(n[c], softmax(eta[c])): of n[c] interviews in cell c, y[c, k] chose option k. Every number "
+        "of the model is one for each option; they sum to zero over options, so that none of them is a reference.",
+        "intercept",
+        "softmax(eta[c])",
+    ),
+    "ordinal": Kind(
+        "the probabilities of all answers, which are in order, of a person of given demographics in a given district",
+        " probabilities",
+        "y[c] ~ Multinomial(n[c], p[c]), p[c, 1] + ... + p[c, k] = inverse logit(cutpoint[k] - eta[c]): of n[c] "
+        "interviews in cell c, y[c, k] chose option k (cumulative logit).",
+        "0",
+        "p[c]",
+    ),
+    "numeric": Kind(
+        "the mean answer of people of given demographics in a given district",
+        "",
+        "answer[i] ~ Normal(eta[c], sigma) for each interview i of cell c, with one residual standard deviation sigma; "
+        "answers are centred and scaled for the fit, and estimates are in their own unit.",
+        "intercept",
+        "eta[c]",
+    ),
+}
+
+
 def model_sections(records: Records) -> list[StatementSection]:
     """What was done with the interviews."""
     return [_model(records), _priors(records), _engine(records), _diagnostics(records), _software(records)]
@@ -53,22 +104,24 @@ def priors_of(records: Records) -> dict[str, str]:
 
 def _model(records: Records) -> StatementSection:
     question, fit = records.question, records.fit
+    own = KINDS[question.kind]
     text = [
         (
             "Multilevel regression and poststratification (MRP). A regression estimates, from all interviews together, "
-            f"the probability that a person of given demographics in a given district answers “{question.options[0]}”. "
-            "The estimate of an area or group is the mean of these probabilities over the people in it, counted by the "
-            "population frame."
+            f"{own.what.format(option=question.options[0] if question.options else '')}. The estimate of an area or "
+            f"group is the mean of these{own.mean_of} over the people in it, counted by the population frame."
         ),
-        "y[c] ~ Binomial(n[c], inverse logit(eta[c])): of n[c] interviews in cell c, y[c] gave the answer.",
-        f"eta = intercept + {fit.formula}",
+        own.likelihood,
+        f"eta = {own.begin} + {fit.formula}",
         (
-            "estimate of an area A, once per draw = sum over cells c in A of N[c] * inverse logit(eta[c]) / sum of "
-            "N[c], with N people in the frame; intervals are taken over draws."
+            f"estimate of an area A, once per draw = sum over cells c in A of N[c] * {own.cell} / sum of N[c], with N "
+            "people in the frame; intervals are taken over draws."
         ),
     ]
     try:
-        terms = describe_terms(fit.formula)
+        rest, own_terms = take_own_terms(fit.formula)
+        terms = describe_terms(rest) if rest != "1" else {}
+        terms |= {str(term): describe_own_term(term) for term in own_terms}
     except FormulaError:  # of a version that read other formulas
         terms = {}
     tables = []
@@ -84,11 +137,11 @@ def _model(records: Records) -> StatementSection:
 
 
 def _predictors(records: Records) -> list[list[str]]:
-    stored = records.design.get("predictors", [])
+    design = records.design.get("common", records.design)
     return [
         [str(one["name"]), f"{one['centre']:.4g}", f"{one['scale']:.4g}"]
-        for one in stored
-        if one.get("key") == records.design.get("district") and one.get("centre") is not None
+        for one in design.get("predictors", [])
+        if one.get("key") == design.get("district") and one.get("centre") is not None
     ]
 
 

@@ -10,18 +10,52 @@ likelihood. The design effect D is the same formula, which knows nothing of the 
 over-dispersed answers (`mrp.dispersion`), stay apart where a design does not tell cells apart.
 """
 
+from typing import Protocol
+
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from mrp.answers import which_count
-from mrp.categorical.design import CategoricalDesign
 from mrp.counts import cells_design_effect, relative_weights
+from mrp.design import Design
 from mrp.dispersion import Dispersion, in_order, require_clusters, require_dispersion
 from mrp.errors import CountsError
 
-__all__ = ["coarsest_options", "collapse_options", "count_name", "option_cells", "option_design_effect", "weight_name"]
+__all__ = [
+    "OptionReader",
+    "coarsest_options",
+    "collapse_options",
+    "count_name",
+    "option_cells",
+    "option_design_effect",
+    "weight_name",
+]
 
 _WEIGHING = ("weight", "weight_square")
 """Of weighted counts, per cell: sums of w and of w^2, beside that of w of each option."""
+
+
+class OptionReader(Protocol):
+    """What of a design decides which counts of options belong to it."""
+
+    @property
+    def options(self) -> tuple[str, ...]: ...
+    @property
+    def common(self) -> Design: ...
+    @property
+    def cell_columns(self) -> tuple[str, ...]:
+        """Columns of the frame that the model reads."""
+
+    @property
+    def count_columns(self) -> tuple[str, ...]:
+        """Columns that interviews must be counted by."""
+
+    def covers(self, table: pl.DataFrame) -> NDArray[np.bool_]:
+        """Which rows have only levels that the model knows, shape (row,)."""
+
+    def stands(self, table: pl.DataFrame) -> NDArray[np.bool_]:
+        """Which options can be chosen in each row, shape (row, option)."""
 
 
 def count_name(option: str) -> str:
@@ -96,7 +130,7 @@ def collapse_options(
     return answered.group_by(by).agg(counted_as).sort(by) if by else answered.select(counted_as)
 
 
-def coarsest_options(design: CategoricalDesign, counts: pl.DataFrame) -> pl.DataFrame:
+def coarsest_options(design: OptionReader, counts: pl.DataFrame) -> pl.DataFrame:
     """Add up cells that a design does not tell apart, and refuse what it cannot have made.
 
     Parameters
@@ -104,13 +138,13 @@ def coarsest_options(design: CategoricalDesign, counts: pl.DataFrame) -> pl.Data
     design
         Codes the cells.
     counts
-        `CategoricalDesign.count_columns` and perhaps more, ``n``, and a column for each option; of weighted counts the
+        `OptionReader.count_columns` and perhaps more, ``n``, and a column for each option; of weighted counts the
         sums of weights.
 
     Returns
     -------
     polars.DataFrame
-        `CategoricalDesign.count_columns`, ``n`` and the options; sorted, whatever the order of the input. Of weighted
+        `OptionReader.count_columns`, ``n`` and the options; sorted, whatever the order of the input. Of weighted
         counts they are fractional.
 
     Raises
@@ -129,7 +163,7 @@ def coarsest_options(design: CategoricalDesign, counts: pl.DataFrame) -> pl.Data
     return cells.select(*design.count_columns, n.alias("n"), **of_options)
 
 
-def option_cells(design: CategoricalDesign, counts: pl.DataFrame, dispersion: Dispersion) -> pl.DataFrame:
+def option_cells(design: OptionReader, counts: pl.DataFrame, dispersion: Dispersion) -> pl.DataFrame:
     """The rows that are fitted: cells that the design tells apart, or, over-dispersed, the clusters as they are given.
 
     Raises
@@ -147,7 +181,7 @@ def option_cells(design: CategoricalDesign, counts: pl.DataFrame, dispersion: Di
     return in_order(counts, (*design.count_columns, "n", *map(count_name, design.options)))
 
 
-def option_design_effect(design: CategoricalDesign, counts: pl.DataFrame) -> float:
+def option_design_effect(design: OptionReader, counts: pl.DataFrame) -> float:
     """What weighting costs, see `mrp.counts.design_effect`; 1 for counts without weights."""
     if "weight" not in counts.columns:
         return 1.0
@@ -155,7 +189,7 @@ def option_design_effect(design: CategoricalDesign, counts: pl.DataFrame) -> flo
     return cells_design_effect(_cells(design, counts))
 
 
-def _cells(design: CategoricalDesign, counts: pl.DataFrame) -> pl.DataFrame:
+def _cells(design: OptionReader, counts: pl.DataFrame) -> pl.DataFrame:
     names = ["n", *map(count_name, design.options)]
     if "weight" in counts.columns:
         names += [*_WEIGHING, *map(weight_name, design.options)]
@@ -163,7 +197,7 @@ def _cells(design: CategoricalDesign, counts: pl.DataFrame) -> pl.DataFrame:
     return counts.group_by(columns).agg(sums).sort(columns) if columns else counts.select(sums)
 
 
-def _require_options(design: CategoricalDesign, counts: pl.DataFrame) -> None:
+def _require_options(design: OptionReader, counts: pl.DataFrame) -> None:
     names = [count_name(option) for option in design.options]
     weighing = (*_WEIGHING, *map(weight_name, design.options)) if "weight" in counts.columns else ()
     for column in (*design.count_columns, "n", *names, *weighing):

@@ -17,13 +17,12 @@ from mrp.categorical.model import require_categorical_priors
 from mrp.categorical.nuts import sample_categorical_nuts
 from mrp.categorical.posterior import LINK, categorical_dataset, categorical_latents
 from mrp.categorical.poststratification import OptionDraws, option_draws, option_draws_many
-from mrp.diagnostics import diagnose
 from mrp.dispersion import Dispersion, needs_nuts, require_dispersion
 from mrp.electorate import Electorate
 from mrp.errors import SamplingError
 from mrp.evidence import Evidence, evidence_of
-from mrp.fit import Engine
 from mrp.grouping import Grouping
+from mrp.judged import Engine, Engines, JudgedFit, fit_and_judge, require_engine
 from mrp.laplace.elimination import choose_elimination
 from mrp.laplace.engine import LaplaceSettings, laplace_tree
 from mrp.latents import LatentDraws
@@ -32,7 +31,7 @@ from mrp.nuts import NutsSettings
 from mrp.parity import term_parity
 from mrp.priors import Priors
 from mrp.progress import Progress, Reporter
-from mrp.verdict import FitVerdict, Problem, judge_laplace, judge_nuts
+from mrp.verdict import Problem
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -51,29 +50,14 @@ those that it does not eliminate in blocks (`mrp.laplace.elimination`)."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class CategoricalFit:
-    """A fit with everything that decides on its publication; see `mrp.fit.FittedModel`."""
-
-    design: CategoricalDesign
-    priors: Priors
-    tree: "DataTree"
-    latents: LatentDraws
-    verdict: FitVerdict
-    engine: Engine
-    escalated: tuple[Problem, ...] = ()
-    design_effect: float = 1.0
-    """What weights in the likelihood cost, see `mrp.counts`; 1 without weights."""
+class CategoricalFit(JudgedFit[CategoricalDesign]):
+    """A fit with everything that decides on its publication; see `mrp.judged.JudgedFit`."""
 
     @property
     def evidence(self) -> Evidence:
         """What is kept beside the latents, for whoever checks the fit."""
         found = evidence_of(self.tree, self.design.common, option_space(self.design, self.priors))
         return replace(found, names=option_hyper_names(self.design))
-
-    def diagnostics(self) -> dict[str, Any]:
-        """As `mrp.diagnostics.diagnose`, with the reasons for an escalation and the design effect."""
-        told = {"escalated": [problem.message for problem in self.escalated], "design_effect": self.design_effect}
-        return diagnose(self.tree) | told
 
 
 def fit_categorical(
@@ -112,40 +96,39 @@ def fit_categorical(
     SamplingError
         If there is no such engine, the seed is none, the model is too large, or NUTS cannot start.
     """
-    if engine not in ("laplace", "nuts"):
-        raise SamplingError(f"there is no engine {engine!r}; take 'laplace' or 'nuts'")
+    require_engine(engine)
     require_dispersion(dispersion, "dirichlet-multinomial")
     escalated = needs_nuts(dispersion) if engine == "laplace" else ()
     engine = "nuts" if escalated else engine
     if words := _too_large(design, engine):
         raise SamplingError(words)
-    parity = categorical_parity(design, electorate)
-    effect = option_design_effect(design, counts)
-    if engine == "laplace":
-        try:
-            tree = fit_categorical_laplace(design, counts, priors, seed=seed, settings=laplace, on_progress=on_progress)
-        except SamplingError as error:
-            if words := _too_large(design, "nuts"):
-                raise SamplingError(f"{error}; but {words}") from error
-            escalated = (Problem("newton", str(error)),)
-        else:
-            latents = categorical_latents(tree, design)
-            served = [one.by_option() for one in default_option_estimates(latents, design, electorate)]
-            verdict = judge_laplace(tree, served, parity)
-            # NUTS predicts with the same design: it cannot mend a term that does not move the prediction.
-            if verdict.publishable or parity:
-                return CategoricalFit(design, priors, tree, latents, verdict, "laplace", design_effect=effect)
-            if words := _too_large(design, "nuts"):
-                verdict = replace(verdict, problems=(*verdict.problems, Problem("too-large", words)))
-                return CategoricalFit(design, priors, tree, latents, verdict, "laplace", design_effect=effect)
-            escalated = verdict.problems
-    if words := _too_large(design, "nuts"):
-        raise SamplingError(words)
-    tree = sample_categorical_nuts(
-        design, counts, priors, seed=seed, settings=nuts, dispersion=dispersion, on_progress=on_progress
+    judged = fit_and_judge(
+        Engines(
+            laplace=lambda: fit_categorical_laplace(
+                design, counts, priors, seed=seed, settings=laplace, on_progress=on_progress
+            ),
+            nuts=lambda: sample_categorical_nuts(
+                design, counts, priors, seed=seed, settings=nuts, dispersion=dispersion, on_progress=on_progress
+            ),
+            latents=lambda tree: categorical_latents(tree, design),
+            estimates=lambda latents: [
+                one.by_option() for one in default_option_estimates(latents, design, electorate)
+            ],
+            too_large=_too_large(design, "nuts"),
+        ),
+        engine=engine,
+        parity=categorical_parity(design, electorate),
     )
-    latents = categorical_latents(tree, design)
-    return CategoricalFit(design, priors, tree, latents, judge_nuts(tree, parity), "nuts", escalated, effect)
+    return CategoricalFit(
+        design,
+        priors,
+        judged.tree,
+        judged.latents,
+        judged.verdict,
+        judged.engine,
+        escalated or judged.escalated,
+        option_design_effect(design, counts),
+    )
 
 
 def fit_categorical_laplace(

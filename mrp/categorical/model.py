@@ -12,6 +12,7 @@ the binary one with sds larger by the square root of 2. With an sd for each opti
 This is the definition; NUTS moves in other coordinates, see `mrp.categorical.nuts`.
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,18 +48,7 @@ def require_categorical_priors(priors: Priors, design: CategoricalDesign) -> Non
     if not isinstance(priors, Priors):
         require_priors(priors, design.common)
     others = {term: prior for term, prior in priors.by_term.items() if term not in own}
-    common = Priors(
-        priors.intercept,
-        priors.coefficient,
-        priors.sd,
-        others,
-        priors.correlation,
-        priors.autocorrelation,
-        priors.correlation_by_term,
-        priors.mixing,
-        priors.dispersion,
-    )
-    require_priors(common, design.common)
+    require_priors(replace(priors, by_term=others), design.common)
     for term in own:
         priors.for_predictor(term)
     vectors = {"intercept": priors.intercept} | {p.name: priors.for_predictor(p.name) for p in design.common.predictors}

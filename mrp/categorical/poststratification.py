@@ -8,6 +8,7 @@ once per draw, as in `mrp.poststratification`. The shares of an area sum to 1 in
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -24,7 +25,7 @@ from mrp.latents import LatentDraws
 from mrp.poststratification import AreaDraws, grouped_cells, require_read
 from mrp.threads import in_threads, parts_of
 
-__all__ = ["OptionDraws", "option_draws", "option_draws_many"]
+__all__ = ["OptionDraws", "drawn_options", "option_draws", "option_draws_many"]
 
 type Floats = NDArray[np.float64]
 
@@ -34,7 +35,7 @@ _CHUNK, _LEAST = 200_000, 200_000
 
 @dataclass(frozen=True, slots=True)
 class OptionDraws:
-    """Posterior draws of the shares of all options, for each area."""
+    """Posterior draws of the shares of all options, or of other numbers side by side, for each area."""
 
     areas: pl.DataFrame
     """One row per area: the ``by`` columns, then ``n_people``; in the order of the draws."""
@@ -45,6 +46,7 @@ class OptionDraws:
     """As in `mrp.poststratification.AreaDraws`, like the following."""
     points: NDArray[np.int32] | None = None
     fit: str | None = None
+    kind: Literal["share", "mean"] = "share"
 
     def of(self, option: str) -> AreaDraws:
         """The draws of one option, as those of a binary question.
@@ -57,7 +59,7 @@ class OptionDraws:
         if option not in self.options:
             raise DrawsError(f"there is no option {option!r}; there are {', '.join(self.options)}")
         draws = np.ascontiguousarray(self.draws[:, :, self.options.index(option)])
-        return AreaDraws(self.areas, draws, self.n_chains, self.points, self.fit)
+        return AreaDraws(self.areas, draws, self.n_chains, self.points, self.fit, self.kind)
 
     def by_option(self) -> AreaDraws:
         """The draws of all options, with a row for each area and option, which has the column "option"."""
@@ -66,7 +68,35 @@ class OptionDraws:
             option=pl.Series(list(self.options) * n_areas)
         )
         areas = areas.select(pl.exclude("n_people"), "n_people")
-        return AreaDraws(areas, self.draws.reshape(len(self.draws), -1), self.n_chains, self.points, self.fit)
+        return AreaDraws(
+            areas, self.draws.reshape(len(self.draws), -1), self.n_chains, self.points, self.fit, self.kind
+        )
+
+    def mean(self, scores: Sequence[float] | None = None) -> AreaDraws:
+        """The mean over people of a score that each option has, as of an ordered scale.
+
+        Parameters
+        ----------
+        scores
+            One finite number for each option, in their order; default: 1, 2, 3 ...
+
+        Returns
+        -------
+        AreaDraws
+            Draws of means, between the lowest and the highest score.
+
+        Raises
+        ------
+        DrawsError
+            If there are not as many scores as options, or one is no finite number.
+        """
+        given = np.arange(1, len(self.options) + 1) if scores is None else np.asarray(scores, dtype=np.float64)
+        if given.shape != (len(self.options),) or not np.isfinite(given).all():
+            raise DrawsError(
+                f"the scores are {list(scores or ())}; {len(self.options)} finite numbers are needed, one for each of "
+                f"{', '.join(self.options)}"
+            )
+        return AreaDraws(self.areas, self.draws @ given, self.n_chains, self.points, self.fit, "mean")
 
 
 def option_draws(
@@ -110,18 +140,35 @@ def option_draws_many(
     weights = area_weights(cells["n_people"].to_numpy(), grouped)
     total = np.zeros((design.n_options, weights.shape[0], latents.draws.shape[0]))
     _add_up(total, latents.draws, design.rows(cells), weights)
-    shares = np.clip(total, 0, 1).transpose(2, 1, 0)  # (draw, area, option)
-    ends = itertools.accumulate(areas.height for _, areas in grouped)
+    return drawn_options(np.clip(total, 0, 1), [areas for _, areas in grouped], design.options, latents)
+
+
+def drawn_options(
+    shares: Floats, areas: list[pl.DataFrame], options: tuple[str, ...], latents: LatentDraws
+) -> tuple[OptionDraws, ...]:
+    """Take apart what was computed for the areas of several breakdowns at once.
+
+    Parameters
+    ----------
+    shares
+        Shape (option, area, draw), the areas of all breakdowns one after the other.
+    areas
+        The table of each breakdown.
+    latents
+        Which the draws are made from.
+    """
+    by_draw = shares.transpose(2, 1, 0)
+    ends = itertools.accumulate(table.height for table in areas)
     return tuple(
         OptionDraws(
-            areas,
-            design.options,
-            np.ascontiguousarray(shares[:, end - areas.height : end]),
+            table,
+            options,
+            np.ascontiguousarray(by_draw[:, end - table.height : end]),
             latents.n_chains,
             latents.points,
             latents.fit,
         )
-        for (_, areas), end in zip(grouped, ends, strict=True)
+        for table, end in zip(areas, ends, strict=True)
     )
 
 

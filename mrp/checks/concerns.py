@@ -1,7 +1,7 @@
 """What is wrong with a fit, in short sentences, the worst first, each with what to do about it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ LARGE_HOUSE, SURE = 0.05, 0.95
 _CALLS = {"pollster": "house", "mode": "mode"}
 _MOST_NAMED = 3
 
+type Size = Callable[[float], str]
 type Kind = Literal["misfit", "interaction", "house-effect", "prior-conflict", "weak-data", "held-out", "scores"]
 
 
@@ -61,7 +62,11 @@ def worst_first(concerns: Sequence[Concern]) -> tuple[Concern, ...]:
 
 
 def misfit_concerns(
-    misfits: Sequence[MarginMisfit], design: Design, *, names: Mapping[str, str] | None = None
+    misfits: Sequence[MarginMisfit],
+    design: Design,
+    *,
+    names: Mapping[str, str] | None = None,
+    size: Callable[[float], str] | None = None,
 ) -> tuple[Concern, ...]:
     """Say which margins the model does not describe, and what to add to it.
 
@@ -73,11 +78,14 @@ def misfit_concerns(
         Of the fit: advice depends on what is in the model already.
     names
         District code → what people call it.
+    size
+        Says how large a difference is, without its sign; default: in points of a share. See `mrp.checks.of_means`.
     """
-    return worst_first([_of_margin(one, design, names or {}) for one in misfits if one.is_misfit])
+    told = size or _size
+    return worst_first([_of_margin(one, design, names or {}, told) for one in misfits if one.is_misfit])
 
 
-def _of_margin(misfit: MarginMisfit, design: Design, names: Mapping[str, str]) -> Concern:
+def _of_margin(misfit: MarginMisfit, design: Design, names: Mapping[str, str], size: Size) -> Concern:
     columns = misfit.check.margin.columns
     largest = max((abs(_told(one)) for one in misfit.worst), default=misfit.typical)
     first = misfit.worst[0] if misfit.worst else None
@@ -89,24 +97,24 @@ def _of_margin(misfit: MarginMisfit, design: Design, names: Mapping[str, str]) -
         levels=first.group.levels if first else (),
         size=round(_told(first) if first else misfit.typical, 2),
         strength=told_strength(first.z) if first else 2.0,
-        sentence=_sentence(misfit, design, names, chance="far outside chance" if grave else "outside chance"),
+        sentence=_sentence(misfit, design, names, size, chance="far outside chance" if grave else "outside chance"),
         advice=_advice(columns, first.group.levels if first else (), design),
     )
 
 
-def _sentence(misfit: MarginMisfit, design: Design, names: Mapping[str, str], *, chance: str) -> str:
+def _sentence(misfit: MarginMisfit, design: Design, names: Mapping[str, str], size: Size, *, chance: str) -> str:
     columns = misfit.check.margin.columns
     named = misfit.worst[:_MOST_NAMED]
     if not columns:
         (one,) = named
         return (
-            f"All interviews together are {_points(_told(one))} than the model expects, {chance}: something in the "
-            "model holds it back."
+            f"All interviews together are {_points(_told(one), size)} than the model expects, {chance}: something in "
+            "the model holds it back."
         )
     if not named:
         return (
             f"Answers by {' and '.join(columns)} differ from what the model expects by more than chance, typically by "
-            f"{_size(misfit.typical)}, though no group by itself."
+            f"{size(misfit.typical)}, though no group by itself."
         )
     what = " and by ".join(columns)
     together = " beyond what each does by itself" if len(columns) > 1 else ""
@@ -118,7 +126,7 @@ def _sentence(misfit: MarginMisfit, design: Design, names: Mapping[str, str], *,
         for one in named
     ]
     first, *others = [
-        f"{_group(columns, levels)} {_points(_told(one))}" for levels, one in zip(called, named, strict=True)
+        f"{_group(columns, levels)} {_points(_told(one), size)}" for levels, one in zip(called, named, strict=True)
     ]
     more = f"; also {' and '.join(others)}" if others else ""
     left = len(misfit.worst) - len(named)
@@ -142,16 +150,20 @@ def _advice(columns: tuple[str, ...], levels: tuple[str, ...], design: Design) -
     return f"add (1|{':'.join(columns)}) to the model"
 
 
-def house_concerns(latents: LatentDraws, design: Design, *, share: float) -> tuple[Concern, ...]:
+def house_concerns(
+    latents: LatentDraws, design: Design, *, slope: float, size: Callable[[float], str] | None = None
+) -> tuple[Concern, ...]:
     """Name the pollsters and modes whose effects, which the model takes out of every estimate, are large.
 
     Parameters
     ----------
-    share
-        Share of the nation, which tells what an effect on the logit scale is in points.
+    slope
+        Share that an effect of one is worth: of a binary question about p (1 - p), with the share of the nation. Of
+        means see `mrp.checks.of_means`.
+    size
+        As for `misfit_concerns`.
     """
     found = []
-    slope = share * (1 - share)
     for effect, offset in zip(design.effects, design.offsets, strict=True):
         if not effect.nuisance:
             continue
@@ -162,8 +174,8 @@ def house_concerns(latents: LatentDraws, design: Design, *, share: float) -> tup
             sure = float(np.mean(np.sign(mean) * pull >= LARGE_HOUSE))
             if sure >= SURE:
                 sentence = (
-                    f"{_group((column,), (level,))} {_points(mean)} than those of other {column}s of the same people; "
-                    "the model takes that out of its estimates."
+                    f"{_group((column,), (level,))} {_points(mean, size or _size)} than those of other {column}s "
+                    "of the same people; the model takes that out of its estimates."
                 )
                 found.append(
                     Concern(
@@ -191,8 +203,8 @@ def _group(columns: tuple[str, ...], levels: tuple[str, ...]) -> str:
     return " / ".join(f"{column} {level}" for column, level in zip(columns, levels, strict=True)) + " is"
 
 
-def _points(difference: float) -> str:
-    return f"{_size(abs(difference))} {'higher' if difference > 0 else 'lower'}"
+def _points(difference: float, size: Size) -> str:
+    return f"{size(abs(difference))} {'higher' if difference > 0 else 'lower'}"
 
 
 def _size(share: float) -> str:

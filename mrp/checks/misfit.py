@@ -83,7 +83,9 @@ class MarginMisfit:
         return self.log_chance < math.log(FALSE_ALARM) and max(size, self.typical) >= SMALLEST
 
 
-def judge_margins(checks: Sequence[MarginCheck], design: Design, *, least: int = 30) -> tuple[MarginMisfit, ...]:
+def judge_margins(
+    checks: Sequence[MarginCheck], design: Design, *, least: int = 30, n_shares: int = 1
+) -> tuple[MarginMisfit, ...]:
     """Judge the margins of a fit.
 
     Parameters
@@ -94,6 +96,8 @@ def judge_margins(checks: Sequence[MarginCheck], design: Design, *, least: int =
         Of the fit: which margins have a term of their own.
     least
         Groups with fewer interviews are not looked at: little can be said of them, and nothing may be told.
+    n_shares
+        How many shares are judged by themselves, such as those of the options of a question.
 
     Returns
     -------
@@ -104,7 +108,9 @@ def judge_margins(checks: Sequence[MarginCheck], design: Design, *, least: int =
     kept = [one for one in kept if one.groups]
     own = {frozenset(), *(frozenset(term.names) for term in parse_formula(design.formula).terms)}
     weights = [_MODELLED_WEIGHT if frozenset(one.margin.columns) in own else 1.0 for one in kept]
-    return tuple(_judge(one, n_tests=2 * sum(weights) / weight) for one, weight in zip(kept, weights, strict=True))
+    return tuple(
+        _judge(one, n_tests=2 * n_shares * sum(weights) / weight) for one, weight in zip(kept, weights, strict=True)
+    )
 
 
 def _judge(check: MarginCheck, *, n_tests: float) -> MarginMisfit:

@@ -39,7 +39,16 @@ from mrp.electorate import Electorate
 from mrp.errors import DrawsError
 from mrp.latents import LatentDraws
 
-__all__ = ["INTERVAL", "GroupCheck", "MarginCheck", "Predicted", "posterior_predictive", "predict_counts"]
+__all__ = [
+    "INTERVAL",
+    "GroupCheck",
+    "MarginCheck",
+    "Predicted",
+    "check_margin",
+    "groups_of",
+    "posterior_predictive",
+    "predict_counts",
+]
 
 type Floats = NDArray[np.float64]
 
@@ -151,7 +160,7 @@ def posterior_predictive(
         If the draws are those of another design.
     """
     predicted = predict_counts(latents, design, electorate, counts)
-    return tuple(_check(predicted, margin) for margin in margins)
+    return tuple(check_margin(predicted, margin) for margin in margins)
 
 
 def predict_counts(
@@ -190,8 +199,9 @@ def predict_counts(
     return Predicted(with_parents(counts, electorate), n, y, spread, cell, share)
 
 
-def _check(predicted: Predicted, margin: Margin) -> MarginCheck:
-    names, group = _groups(predicted.table, margin)
+def check_margin(predicted: Predicted, margin: Margin) -> MarginCheck:
+    """Check a margin of counts whose shares were predicted."""
+    names, group = groups_of(predicted.table, margin)
     if not names:
         return MarginCheck(margin, ())
     member = np.flatnonzero(group >= 0)
@@ -230,7 +240,7 @@ def _check(predicted: Predicted, margin: Margin) -> MarginCheck:
     )
 
 
-def _groups(table: pl.DataFrame, margin: Margin) -> tuple[list[tuple[str, ...]], NDArray[np.int64]]:
+def groups_of(table: pl.DataFrame, margin: Margin) -> tuple[list[tuple[str, ...]], NDArray[np.int64]]:
     """Levels of each group in order, and the group of each row; -1 for a row with a gap."""
     if not margin.columns:
         return [()], np.zeros(table.height, dtype=np.int64)

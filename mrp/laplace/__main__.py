@@ -16,6 +16,8 @@ from mrp.categorical.options import Options
 from mrp.design import build_design
 from mrp.electorate import Electorate
 from mrp.laplace.conditional import Conditional
+from mrp.ordinal.conditional import ordinal_conditional
+from mrp.ordinal.design import build_ordinal_design
 from mrp.priors import Priors
 
 
@@ -38,6 +40,12 @@ def main() -> None:
     best, _ = categorical.slope(sd)
     latents, _ = categorical.draw(sd, best, np.zeros((1, categorical.n_coordinates)))
     categorical.log_joint(latents, sd)
+    of_scale = build_ordinal_design("(1|district)", electorate, ("no", "perhaps", "yes"))
+    of_three = of_two.rename({"y[yes]": "y[perhaps]"}).with_columns(pl.lit(0).alias("y[yes]"))
+    ordinal = ordinal_conditional(of_scale, of_three, Priors())
+    found, _ = ordinal.slope(sd)
+    latents, _ = ordinal.draw(sd, found, np.zeros((1, ordinal.n_coordinates)))
+    ordinal.log_joint(latents, sd)
     print(f"kernels of the Laplace engine ready after {time.perf_counter() - start:.1f} s")
 
 

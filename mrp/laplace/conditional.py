@@ -23,6 +23,7 @@ search takes 0.03, 0.09 and 0.17 s for 7, 12 and 20 parameters on cces2018; with
 s (`make bench` has the figures of the day).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,11 +34,11 @@ from scipy.special import logsumexp
 
 from mrp.design import Design
 from mrp.errors import SamplingError
-from mrp.hyper import hyper_space
 from mrp.laplace import kernels
 from mrp.laplace.block_kernels import log_determinant
 from mrp.laplace.blocks import PriorBlock
 from mrp.laplace.elimination import choose_elimination
+from mrp.linear import LinearModel, linear_model
 from mrp.priors import Priors
 
 __all__ = ["Conditional", "Mode"]
@@ -72,13 +73,22 @@ class Conditional:
     Parameters
     ----------
     design, counts, priors
-        As for `mrp.model.build_model`, of which this is the density.
+        As for `mrp.model.build_model`, of which this is the density. `of` takes any other linear model.
     """
 
     def __init__(self, design: Design, counts: pl.DataFrame, priors: Priors) -> None:
-        rows = design.rows(counts)
-        effects = design.effects
-        own = choose_elimination(effects, 1 + len(design.coefficient_names))
+        self._prepare(linear_model(design, counts, priors))
+
+    @classmethod
+    def of(cls, model: LinearModel) -> "Conditional":
+        """Latents of a model that is given in numbers, such as that of several questions."""
+        made = cls.__new__(cls)
+        made._prepare(model)
+        return made
+
+    def _prepare(self, model: LinearModel) -> None:
+        effects, n_free = model.effects, model.n_free
+        own = choose_elimination(effects, n_free)
         # A mixed map keeps its effects for coordinates: a dense precision is made once for a set of parameters, where
         # to carry the curvature over to directions takes as long at every step.
         bases = {
@@ -88,8 +98,6 @@ class Conditional:
         }
         # Coordinates of structured effects come last; see `mrp.laplace.kernels`.
         rest = sorted((k for k in range(len(effects)) if k not in own.terms), key=lambda k: k in bases)
-        free_prior = [priors.for_predictor(p.name) for p in design.predictors for _ in p.coefficients]
-        n_free = 1 + len(free_prior)
         sizes = [effects[k].size for k in rest]
         widths = [bases[k].shape[1] if k in bases else effects[k].size for k in rest]
         starts = n_free + np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
@@ -101,43 +109,39 @@ class Conditional:
         if not bases:
             self._basis = np.empty((0, 0))
         self._first = self.n_rest - self._basis.shape[1]
-        self._space = hyper_space(design, priors)
+        terms = model.space.terms
         self._blocks = [
-            PriorBlock(effects[k], self._space.terms[k], slice(int(start), int(start + width)))
+            PriorBlock(effects[k], terms[k], slice(int(start), int(start + width)))
             for k, start, width in zip(rest, at, widths, strict=False)
         ]
         self._own_blocks = [
-            PriorBlock(effects[k], self._space.terms[k], at_own, times=own.n_groups)
+            PriorBlock(effects[k], terms[k], at_own, times=own.n_groups)
             for k, at_own in zip(own.terms, own.at, strict=True)
         ]
-        # Where each latent of the design is found in (rest, own), both with effects for coordinates.
-        place = np.arange(design.n_latents)
+        # Where each latent of the model is found in (rest, own), both with effects for coordinates.
+        place = np.arange(model.n_latents)
         for k, start in zip(rest, starts, strict=False):
-            place[design.offsets[k] : design.offsets[k] + effects[k].size] = start + np.arange(effects[k].size)
+            place[model.offsets[k] : model.offsets[k] + effects[k].size] = start + np.arange(effects[k].size)
         for k, at_effects in zip(own.terms, own.place, strict=True):
-            place[design.offsets[k] : design.offsets[k] + effects[k].size] = starts[-1] + at_effects
+            place[model.offsets[k] : model.offsets[k] + effects[k].size] = starts[-1] + at_effects
         self._place = place
         self._n_rest_effects = int(starts[-1])
         self._mean = np.zeros(self.n_rest)
-        self._mean[:n_free] = [priors.intercept.mean, *(p.mean for p in free_prior)]
-        self._fixed = np.array([priors.intercept.sd**-2, *(p.sd**-2 for p in free_prior)])
+        self._mean[:n_free] = model.mean
+        self._fixed = model.sd**-2.0
 
-        entries = np.cumsum([0, *(len(effect.columns) for effect in effects)])
-        columns, own_columns = (
-            [entry for k in terms for entry in range(entries[k], entries[k + 1])] for terms in (rest, own.terms)
-        )
-        own_index = place[rows.index[:, own_columns]].astype(np.int64) - self._n_rest_effects
+        index, weight = _entries(model, rest, place)
+        own_index, own_weight = _entries(model, own.terms, place - self._n_rest_effects)
         # Cells of one block together: its part of the Hessian stays in the processor's cache.
-        order = np.arange(counts.height) if not own.terms else np.argsort(own_index[:, 0], kind="stable")
-        n, y = (counts[name].cast(pl.Float64).to_numpy()[order] for name in ("n", "y"))
+        order = np.argsort(own_index[:, 0], kind="stable") if own_index.shape[1] else np.arange(len(own_index))
         self._data = (
-            np.ascontiguousarray(np.column_stack([np.ones(counts.height), rows.x])[order]),
-            np.ascontiguousarray(place[rows.index[:, columns]][order].astype(np.int64)),
-            np.ascontiguousarray(rows.weight[:, columns][order]),
+            np.ascontiguousarray(model.x[order]),
+            np.ascontiguousarray(index[order]),
+            np.ascontiguousarray(weight[order]),
             np.ascontiguousarray(own_index[order]),
-            np.ascontiguousarray(rows.weight[:, own_columns][order]),
-            n,
-            y,
+            np.ascontiguousarray(own_weight[order]),
+            model.n[order],
+            model.y[order],
             self._basis,
             own.basis,
         )
@@ -145,9 +149,8 @@ class Conditional:
             (_PAIRS if self.n_coordinates >= _MANY else 0, self.n_coordinates)
         )
         self._probes = np.concatenate([half, -half])
-        share = (y.sum() + 1) / (n.sum() + 2)
         self._start = self._mean.copy()
-        self._start[0] = np.log(share / (1 - share))
+        self._start[:n_free] = model.start
 
     @property
     def n_coordinates(self) -> int:
@@ -303,3 +306,25 @@ class Conditional:
         log_det = log_determinant(factors)
         mode = Mode(rest=rest, own=own, log_likelihood=float(value + normaliser - log_det), n_steps=steps)
         return mode, factors
+
+
+def _entries(
+    model: LinearModel, terms: Sequence[int], place: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Positions and weights of a cell's effects of some terms, those that it has first, shape (cell, entry).
+
+    What is left over stands for the last of them with the weight 0: positions go on ascending, within one block.
+    """
+    columns = [entry for k in terms for entry, of in enumerate(model.effect_of) if of == k]
+    index, weight = place[model.index[:, columns]].astype(np.int64), model.weight[:, columns]
+    if model.present is None:
+        return index, weight
+    present = model.present[:, columns]
+    n_present = present.sum(axis=1)
+    order = np.argsort(~present, axis=1, kind="stable")[:, : n_present.max(initial=0)]
+    if not order.shape[1]:
+        return np.empty((len(index), 0), dtype=np.int64), np.empty((len(index), 0))
+    index, weight = np.take_along_axis(index, order, axis=1), np.take_along_axis(weight, order, axis=1)
+    last = np.where(n_present > 0, index[np.arange(len(index)), np.maximum(n_present - 1, 0)], 0)
+    over = np.arange(order.shape[1]) >= n_present[:, None]
+    return np.where(over, last[:, None], index), np.where(over, 0.0, weight)

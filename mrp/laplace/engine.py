@@ -21,8 +21,8 @@ from mrp.aliasing import data_warnings
 from mrp.attributes import as_attributes
 from mrp.counts import coarsest
 from mrp.design import Design
-from mrp.hyper import HyperSpace, hyper_space
-from mrp.laplace.interface import Given, ModeFound
+from mrp.hyper import hyper_space
+from mrp.laplace.interface import Given, ModeFound, ParameterSpace
 from mrp.laplace.pareto import smoothed_weights
 from mrp.numbers import require_seed
 from mrp.posterior import posterior_dataset
@@ -118,7 +118,7 @@ def fit_laplace(
 
 def laplace_tree[Mode: ModeFound](
     conditional: Given[Mode],
-    space: HyperSpace,
+    space: ParameterSpace,
     *,
     n_latents: int,
     named: Callable[[NDArray[np.float32], Floats], "xr.Dataset"],

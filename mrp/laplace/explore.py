@@ -34,8 +34,7 @@ from scipy import linalg, optimize
 from scipy.special import logsumexp
 
 from mrp.errors import SamplingError
-from mrp.hyper import HyperSpace
-from mrp.laplace.interface import Given, ModeFound
+from mrp.laplace.interface import Given, ModeFound, ParameterSpace
 from mrp.laplace.pareto import smoothed_weights
 from mrp.laplace.surrogate import Surrogate
 from mrp.verdict import MAX_K_HAT
@@ -78,7 +77,7 @@ class Exploration[Mode: ModeFound]:
 
 def explore[Mode: ModeFound](
     conditional: Given[Mode],
-    space: HyperSpace,
+    space: ParameterSpace,
     *,
     n_points: int,
     rng: np.random.Generator,
@@ -151,7 +150,7 @@ def explore[Mode: ModeFound](
     )
 
 
-def most_probable[Mode: ModeFound](conditional: Given[Mode], space: HyperSpace) -> Floats:
+def most_probable[Mode: ModeFound](conditional: Given[Mode], space: ParameterSpace) -> Floats:
     """Natural values of the most probable parameters, on the free scale."""
     if not space.size:
         return np.empty(0)
@@ -162,7 +161,7 @@ def most_probable[Mode: ModeFound](conditional: Given[Mode], space: HyperSpace) 
 class _Known[Mode: ModeFound]:
     """The exact values so far, at working values of the parameters."""
 
-    def __init__(self, conditional: Given[Mode], space: HyperSpace, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, conditional: Given[Mode], space: ParameterSpace, threads: ThreadPoolExecutor) -> None:
         self._conditional, self._space, self._threads = conditional, space, threads
         self.points = np.empty((0, space.size))
         self.value = np.empty(0)
@@ -233,7 +232,7 @@ def _efficiency(log_weight: Floats) -> float:
     return float(1 / np.sum(weight**2) / len(weight))
 
 
-def _draw_t(rng: np.random.Generator, space: HyperSpace, centre: Floats, covariance: Floats, n: int) -> Floats:
+def _draw_t(rng: np.random.Generator, space: ParameterSpace, centre: Floats, covariance: Floats, n: int) -> Floats:
     """Draws of a multivariate t, those out of bounds thrown away."""
     root = linalg.cholesky(covariance, lower=True)
     kept: list[Floats] = []
@@ -246,7 +245,7 @@ def _draw_t(rng: np.random.Generator, space: HyperSpace, centre: Floats, covaria
 
 def _draw_surrogate(
     rng: np.random.Generator,
-    space: HyperSpace,
+    space: ParameterSpace,
     log_density: Callable[[Floats], Floats],
     *,
     near: tuple[Floats, Floats],

@@ -23,6 +23,7 @@ from polling.errors import ErasureNotFound
 from polling.payload import from_payload, payload_column, payload_labels, to_payload
 from polling.store.checks import forget_checks
 from polling.store.columns import Json
+from polling.store.fit_inputs import every_wave
 from polling.store.tables import Erasure, Fit, FitDraws, SurveyVersion, Wave, WaveEvent, WavePart, WaveVersion
 from polling.store.wave_events import NOTHING_COUNTED, append_event
 from polling.store.wave_records import Standing
@@ -377,14 +378,12 @@ def _any(rows: pl.DataFrame, columns: Sequence[str], is_one: Callable[[pl.Series
 
 
 def _hashes(inputs: Any) -> set[str]:
-    used = inputs.get("waves", []) if isinstance(inputs, dict) else []
-    hashes = [one.get("payload_sha256") or [] for one in used]
+    hashes = [one.get("payload_sha256") or [] for one in every_wave(inputs)]
     return {sha256 for one in hashes for sha256 in ([one] if isinstance(one, str) else one)}
 
 
 def _waves(inputs: Any) -> list[str]:
-    used = inputs.get("waves", []) if isinstance(inputs, dict) else []
-    return [str(one.get("id")) for one in used]
+    return [str(one.get("id")) for one in every_wave(inputs)]
 
 
 def _record(row: Erasure) -> ErasureRecord:

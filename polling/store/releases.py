@@ -26,6 +26,7 @@ from polling.errors import (
 )
 from polling.store import outbox, serving, surveys
 from polling.store.columns import Json
+from polling.store.fit_inputs import partners_noted
 from polling.store.fit_waves import waves_of_fit
 from polling.store.fits import get_fit
 from polling.store.records import FitRecord, QuestionStateRecord, ReleaseRecord
@@ -175,7 +176,8 @@ def clear_stale(session: Session, state: QuestionState, fit_id: str) -> None:
     """Say of what is served, this fit, what it lacks: the changes of waves that it does not know of."""
     fit = get_fit(session, fit_id)
     changes = changes_after(session, fit.survey_id, fit.data_sequence)
-    missing = [change for change in changes if fit.question_id in change.questions]
+    used = {fit.question_id, *partners_noted(fit.inputs)}
+    missing = [change for change in changes if not used.isdisjoint(change.questions)]
     if missing:
         _set_stale(state, missing[0].at, describe_missing(missing))
     else:

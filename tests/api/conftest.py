@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from polling.store.engine import open_store
+from tests.api.kinds import add_kinds
 from tests.api.world import World, make_world
 
 
@@ -39,3 +40,11 @@ def _world(template: Path, folder: Path) -> Iterator[World]:
     with world.client:
         yield world
     store.close()
+
+
+@pytest.fixture(scope="module")
+def kinds(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A service with releases of questions of several options, of a scale and of numbers; tests only read from it."""
+    for world in _world(_sqlite_template, tmp_path_factory.mktemp("kinds")):
+        add_kinds(world)
+        yield world

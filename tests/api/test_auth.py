@@ -54,6 +54,7 @@ PATHS = {
     "listDeliveries": "/v1/surveys/{s}/webhooks/none/deliveries",
     "replayDelivery": "/v1/surveys/{s}/webhooks/none/deliveries/1/replay",
     "getEstimates": "/v1/surveys/{s}/questions/rail/estimates",
+    "getMeans": "/v1/surveys/{s}/questions/rail/means",
     "getProbability": "/v1/surveys/{s}/questions/rail/probability",
     "getRank": "/v1/surveys/{s}/questions/rail/rank?level=district",
     "getContrast": "/v1/surveys/{s}/questions/rail/contrast?versus=no",
@@ -286,6 +287,7 @@ def test_a_role_may_do_what_the_table_says_and_nothing_else(served: World, opera
             "getRevision": (422,),  # there is one release
             "getChange": (422,),  # the model has no period
             "getTrend": (422,),
+            "getMeans": (422,),  # it has options
             "rollBack": (404,),  # there is no release of this id
             "createKey": (201,),
             "rotateKey": (201,),

@@ -133,7 +133,7 @@ def answer(**changes: Any) -> EstimatesPayload:
     numbers = dict.fromkeys(("n_effective", "n_equivalent", "n_equivalent_mc_error", "pooling", "pooling_mc_error"))
     numbers |= {"share": 0.5, "low": 0.4, "high": 0.6, "intervals": [], "sd": 0.1, "mc_error": 0.01, "n_people": 1e3}
     about = {"n_interviews": None, "flags": ["a", "b"]}
-    row = AreaEstimate("@D", 'Ünter, "den"\r\nLinden', groups, **numbers, **about)
+    row = AreaEstimate("@D", 'Ünter, "den"\r\nLinden', groups, "-1", **numbers, **about)
     fields: dict[str, Any] = dict.fromkeys(EstimatesPayload.__struct_fields__)
     fields |= {
         "survey": "s",
@@ -160,7 +160,7 @@ def answer(**changes: Any) -> EstimatesPayload:
 def test_a_demographic_that_is_called_like_a_column_keeps_apart_from_it():
     table = flat_table(answer())
 
-    assert table.columns[:5] == ["area", "area_name", "by.share", "gender", "share"]
+    assert table.columns[:5] == ["area", "area_name", "by.share", "gender", "option"]
     assert table["share"].to_list() == [0.5, None]
     assert table["by.share"].to_list() == ["=1+1"] * 2
     upper = answer(by=["Share"], estimates=[], withheld=[])
@@ -180,7 +180,7 @@ def test_cells_of_csv_that_begin_like_formulas_are_defused_and_others_quoted():
     content = write_table(answer(), "csv").decode()
 
     header, first, *_ = content.split("\r\n")
-    assert header.startswith("area,area_name,by.share,gender,share,")
+    assert header.startswith("area,area_name,by.share,gender,option,share,")
     assert first == '\'@D,"Ünter, ""den""'
     table = pl.read_csv(content.encode())
     assert table["area_name"].to_list() == ['Ünter, "den"\r\nLinden', "'\tTab"]

@@ -131,7 +131,7 @@ def test_csv_is_a_download_in_utf_8_with_lines_as_rfc_4180_has_them(served: Worl
     assert reply.headers["content-type"] == "text/csv; charset=utf-8"
     assert reply.headers["content-disposition"] == 'attachment; filename="town-rail-estimates-1.csv"'
     lines = reply.content.split(b"\r\n")
-    assert lines[0].startswith(b"area,area_name,gender,share,low,high,")
+    assert lines[0].startswith(b"area,area_name,gender,option,share,low,high,")
     assert (len(lines), lines[-1]) == (1 + 12 + 1, b"")
     assert b"\n" not in reply.content.replace(b"\r\n", b"")
     assert b",2026-03-02T12:01:00Z," in lines[1]

@@ -6,6 +6,7 @@ Nothing here samples: the worker is the real one, its fit is replaced by draws t
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from api.keys import create_key
 from api.release_cache import ReleaseCache
 from api.services import Services
 from api.sessions import open_session
+from jobs.fit_process import fit
 from jobs.fit_request import FitRequest, FitResult
 from jobs.settings import Settings
 from jobs.survey import add_survey, load_survey, update_survey
@@ -29,6 +31,7 @@ from jobs.worker import Worker
 from mrp.counts import observed_levels
 from mrp.design import Design, build_design
 from mrp.evidence import Evidence, hyper_names
+from mrp.laplace.engine import LaplaceSettings
 from mrp.latents import LatentDraws
 from polling.secrets import SecretsFile
 from polling.store import releases
@@ -137,6 +140,8 @@ class KnownFit:
     draws: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
 
     def __call__(self, request: FitRequest, settings: Settings, *, beat: Callable[..., bool], stop: Any) -> FitResult:
+        if request.outcome.kind != "binary":
+            return self._fitted(request)
         self.design = build_design(request.formula, request.electorate, observed=observed_levels(request.counts))
         rng = np.random.default_rng(self.seed)
         self.seed += 1
@@ -153,6 +158,12 @@ class KnownFit:
             seconds={"sample": 0.1},
             evidence=known_evidence(self.design, self.n_draws).to_bytes(),
         )
+
+    def _fitted(self, request: FitRequest) -> FitResult:
+        """Of other kinds of questions a real fit with few draws, good enough to be asked."""
+        quick = replace(request, engine="laplace", laplace=LaplaceSettings(points=60, draws=self.n_draws))
+        found = fit(quick, progress=StringIO())
+        return replace(found, verdict={"problems": self.problems, "warnings": self.warnings})
 
 
 def known_evidence(design: Design, n_draws: int) -> Evidence:

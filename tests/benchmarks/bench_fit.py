@@ -87,12 +87,14 @@ def cold(case: str) -> dict[str, Any]:
     from jobs.fit_request import FitRequest, FitResult
     from mrp.laplace.engine import LaplaceSettings
     from mrp.nuts import NutsSettings
+    from mrp.outcomes import BinaryOutcome
 
     inputs = load(case)
     seconds, peaks, engines = [], [], []
     for seed in range(COLD_REPEATS):
         with tempfile.TemporaryDirectory() as folder:
             request = FitRequest(
+                outcome=BinaryOutcome(("yes", "no")),
                 formula=inputs.design.formula,
                 priors=inputs.overridden,
                 seed=seed,

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,8 +43,8 @@ class Town:
 
 
 @contextmanager
-def serve_town(folder: Path, template: Path) -> Iterator[Town]:
-    """A survey with three weeks, served by a process of its own."""
+def serve_town(folder: Path, template: Path, prepare: Callable[[World], None] | None = None) -> Iterator[Town]:
+    """A survey with three weeks, or whatever ``prepare`` makes of it, served by a process of its own."""
     (folder / "hustings.db").write_bytes(template.read_bytes())
     store = open_store(f"sqlite:///{folder}/hustings.db")
     world = make_world(store, folder)
@@ -55,7 +55,7 @@ def serve_town(folder: Path, template: Path) -> Iterator[Town]:
     command = [sys.executable, "-m", "api.cli", "--settings", str(settings)]
     command += ["serve", "--port", "0", "--no-worker", "--with-parent"]
     with world.client:
-        keep_figures(world, world.weekly_release())
+        (prepare or _three_weeks)(world)
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
             assert process.stdout is not None
@@ -70,6 +70,10 @@ def serve_town(folder: Path, template: Path) -> Iterator[Town]:
                 process.kill()
                 process.stdout.close()
     store.close()
+
+
+def _three_weeks(world: World) -> None:
+    keep_figures(world, world.weekly_release())
 
 
 def keep_figures(world: World, release: ReleaseRecord) -> None:

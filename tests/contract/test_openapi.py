@@ -19,6 +19,7 @@ from jobs import pictures
 from polling.errors import RespondentsUnknown, SchemaOutdated
 from polling.store import outbox, webhooks
 from polling.store.engine import open_store
+from tests.api.kinds import MINUTES, minutes_csv
 from tests.api.shapes import geo_json
 from tests.api.world import SURVEY, World, change_survey, make_world, wave_csv
 
@@ -48,6 +49,8 @@ def furnish(world: World) -> None:
     # A trend needs a model with periods.
     change_survey(world, "survey.toml", "gender + (1|district)", "gender + (1|district) + (1|period)")
     world.release(question="tax", content=wave_csv(questions=("rail", "tax")))
+    change_survey(world, "survey.toml", "[questions.rail]", f"{MINUTES}[questions.rail]")
+    world.release("minutes", minutes_csv(), question="minutes")
     with world.store.write() as session:
         session.execute(text("DELETE FROM fit_draws WHERE fit_id IN (SELECT id FROM fit WHERE question_id = 'tax')"))
 
@@ -385,9 +388,9 @@ def busy(world: World, path: str, slots: str = "slots") -> Any:
         return world.get(f"{path}{'&' if '?' in path else '?'}interval=0.123")
 
 
-def asking(what: str, query: str = "") -> dict[int, Provoke]:
+def asking(what: str, query: str = "", question: str = "rail") -> dict[int, Provoke]:
     """Provocations that every question about shares shares."""
-    path = f"{RAIL}/{what}?{query}"
+    path = f"{BASE}/questions/{question}/{what}?{query}"
     return {
         200: lambda world: world.get(path),
         304: lambda world: world.get(path, headers={"If-None-Match": world.get(path).headers["etag"]}),
@@ -719,6 +722,7 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
         503: pictureless,
     },
     "getEstimates": asking("estimates"),
+    "getMeans": asking("means", question="minutes"),
     "getTrend": asking("trend"),
     "getMethods": asking("methods"),
     "askQueries": {

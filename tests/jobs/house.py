@@ -16,7 +16,6 @@ from jobs.settings import Settings
 from jobs.survey import add_survey, load_survey
 from jobs.webhook_threads import WebhookThreads
 from jobs.worker import Worker
-from mrp.design import build_design
 from mrp.latents import LatentDraws
 from polling.secrets import SecretsFile
 from polling.store import queue
@@ -26,6 +25,7 @@ from polling.store.schema import upgrade
 
 NOON = datetime(2025, 10, 6, 12, 0, tzinfo=UTC)
 """When the first wave arrives."""
+LINKS = {"binary": "logit", "categorical": "softmax", "ordinal": "cumulative-logit", "numeric": "identity"}
 
 
 @dataclass
@@ -40,13 +40,15 @@ class FakeFit:
     def __call__(self, request: FitRequest, settings: Settings, *, beat: Callable[..., bool], stop: Any) -> FitResult:
         self.requests.append(request)
         assert beat(None) is False
-        design = build_design(request.formula, request.electorate)
+        design = request.outcome.build(request.formula, request.electorate)
         rng = np.random.default_rng(request.seed)
         draws = rng.normal(0.0, 0.1, (40, design.n_latents)).astype(np.float32)
         self.before_end()
         return FitResult(
             engine="nuts",
-            draws=LatentDraws(draws=draws, names=design.latent_names, n_chains=4).to_bytes(),
+            draws=LatentDraws(
+                draws=draws, names=design.latent_names, n_chains=4, link=LINKS[request.outcome.kind]
+            ).to_bytes(),
             design=design.to_json(),
             verdict={"problems": self.problems},
             diagnostics={},

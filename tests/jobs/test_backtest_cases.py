@@ -19,8 +19,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 CASES = PROJECT / "tests" / "cases"
 
 
-def run(case: str, **settings: object) -> BacktestReport:
-    tables = Path(os.environ.get("HUSTINGS_CASES", PROJECT.parent / "shared" / "data")) / case
+def run(case: str, *, data: str | None = None, **settings: object) -> BacktestReport:
+    tables = Path(os.environ.get("HUSTINGS_CASES", PROJECT.parent / "shared" / "data")) / (data or case)
     if not tables.is_dir():
         message = f"no tables of {case} in {tables.parent}: set HUSTINGS_CASES"
         if os.environ.get("CI"):
@@ -77,3 +77,28 @@ def test_marriage2005_has_no_truth_and_orders_the_states_better_than_the_raw_sha
     silent = report.districts.filter(report.districts["n_interviews"] == 0)
     assert {"AK", "HI"} <= set(silent["district"])
     assert silent["share"].null_count() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_london2016_with_six_options_beats_the_raw_shares_of_every_one():
+    report = run("london2016_options", data="london2016")
+
+    assert report.publishable, report.problems
+    assert report.engine == "laplace"
+    assert report.n_interviews == 1_347
+    assert list(report.options) == ["Labour", "Conservative", "Green", "Liberal Democrat", "UKIP", "Other"]
+    assert abs(sum(one.national_mean for one in report.options.values()) - 1) < 1e-6
+    for name, one in report.options.items():
+        raw, city = (one.baselines[method].rmse for method in ("raw_by_district", "national_mean"))
+        assert one.scores.rmse is not None
+        assert raw is not None
+        assert city is not None
+        assert one.scores.rmse < raw, name
+        # Nothing is known of the small parties beforehand, which were one with UKIP in 2012.
+        assert one.scores.rmse < city or name == "Other", name
+    # Each in a column of its own: what the trial of this engine reached.
+    assert report.options["Labour"].scores.rmse == pytest.approx(0.052, abs=0.004)
+    assert {"last_result", "uniform_swing"} <= set(report.options["Green"].baselines)
+    assert "uniform_swing" not in report.options["UKIP"].baselines
+    assert report.districts.height == 6 * 32

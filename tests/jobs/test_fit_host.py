@@ -19,6 +19,7 @@ from jobs.settings import Settings
 from mrp.electorate import Electorate
 from mrp.laplace.engine import LaplaceSettings
 from mrp.nuts import NutsSettings
+from mrp.outcomes import BinaryOutcome
 from tests.jobs.house import alive
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="puts another program in the place of Python")
@@ -36,7 +37,7 @@ for line in sys.stdin:
     if formula == "crash":
         print("the ground shook", file=sys.stderr)
         sys.exit(7)
-    head = dict(format_version=3, design=None, verdict=None, diagnostics=None, priors=None, seconds=dict())
+    head = dict(format_version=4, design=None, verdict=None, diagnostics=None, priors=None, seconds=dict())
     head |= dict(engine="nuts" if formula == "nuts" else "laplace", versions=dict(pid=os.getpid()))
     open(folder + "/draws.npz", "wb").close()
     json.dump(head, open(folder + "/result.json", "w"))
@@ -69,6 +70,7 @@ def host() -> Iterator[FitHost]:
 def fit(host: FitHost, settings: Settings) -> Callable[..., FitResult]:
     cells = pl.DataFrame({"district": ["A", "A", "B", "B"], "gender": ["F", "M", "F", "M"]})
     request = FitRequest(
+        outcome=BinaryOutcome(("yes", "no")),
         formula="(1|district) + (1|gender)",
         priors={},
         seed=1,

@@ -23,6 +23,7 @@ from jobs.spool import spool_folder
 from mrp.electorate import Electorate
 from mrp.laplace.engine import LaplaceSettings
 from mrp.nuts import NutsSettings
+from mrp.outcomes import BinaryOutcome
 from tests.jobs.house import alive
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
@@ -34,6 +35,7 @@ def request_() -> FitRequest:
     districts = pl.DataFrame({"code": ["A", "B"], "name": ["A", "B"], "wealth": [0.1, 0.4]})
     cells = pl.DataFrame({"district": ["A", "A", "B", "B"], "gender": ["F", "M", "F", "M"]})
     return FitRequest(
+        outcome=BinaryOutcome(("yes", "no")),
         formula="wealth + (1|gender)",
         priors={},
         seed=1,

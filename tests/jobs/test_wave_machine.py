@@ -34,8 +34,8 @@ from polling.store.engine import Store
 from polling.store.wave_records import NewWave, Standing
 
 STEPS = 50
-EXAMPLES = 46
-"""2,000 steps per store; the slow suite takes 10,000."""
+EXAMPLES = 20
+"""A thousand steps per store; the slow suite takes ten thousand."""
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 DAYS = ((date(2026, 2, 20), date(2026, 2, 25)), (date(2026, 2, 21), date(2026, 2, 26)))
 POLLSTERS = ("Alpha", "Beta")
@@ -463,4 +463,4 @@ def test_any_life_of_waves_leaves_the_counts_of_the_accepted_rows(store: Store, 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_converted_once")
 def test_ten_thousand_steps(store: Store, tmp_path: Path):
-    run(store, tmp_path, examples=5 * EXAMPLES)
+    run(store, tmp_path, examples=10 * EXAMPLES)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from mrp.proper_scores import call_scores, crps, pit, pit_counts
+from mrp.proper_scores import call_scores, crps, interval_score, pit, pit_counts
 from mrp.scoring import score
 
 
@@ -87,3 +87,9 @@ def test_scores_hold_what_is_computed_here():
     assert (scores.n_calls, scores.n_right_calls, scores.brier) == (calls.n, calls.n_right, calls.brier)
     assert sum(scores.pit) == 5
     assert scores.to_json()["pit"] == list(pit_counts(pit(draws, truth)))
+
+
+def test_the_score_of_an_interval_by_hand():
+    # The central 50% interval of 0, 1, 2, 3, 4 is [1, 3]. Inside it costs its width; half below it 2 / 0.5 * 0.5 more.
+    draws = np.tile(np.arange(5.0)[:, None], 3)
+    np.testing.assert_allclose(interval_score(draws, np.array([2.0, 0.5, 4.0]), interval=0.5), [2, 4, 6])

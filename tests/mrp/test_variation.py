@@ -74,6 +74,7 @@ def test_words_are_as_sure_as_the_probability():
         ("(1|educ:age)", "the combination of educ and age"),
         ("(1+gender|educ)", "how gender works by educ"),
         ("(gender||educ)", "how gender works by educ"),
+        ("(1|p|educ)", "educ"),
         ("rw1(period|region)", "period by region"),
         ("rep_share", "rep_share"),
     ],

@@ -9,6 +9,7 @@ from scipy.stats import norm
 from polling.disclosure import (
     ANSWER_NOISE_VARIANCE,
     COUNT_NOISE_VARIANCE,
+    OPTION_NOISE_VARIANCE,
     DisclosureRules,
     group_counts,
     perturb_counts,
@@ -54,6 +55,38 @@ def test_the_noise_of_answers_is_two_sided_geometric_whatever_the_counts_are(n: 
         limit = norm.isf(0.5e-6 / 7) * (size * share * (1 - share)) ** 0.5
         assert abs((noise == k).sum() - size * share) < limit
     assert ANSWER_NOISE_VARIANCE == 3 / 2
+
+
+@pytest.mark.parametrize("y", [(1, 0, 0), (2, 4, 1)])
+def test_of_several_options_a_changed_answer_makes_what_is_told_three_times_as_probable_at_most(y: tuple[int, ...]):
+    size, names = 20_000, ["y[A]", "y[B]", "y[C]"]
+    counts = (
+        many(sum(y), 0, size).drop("y").with_columns(pl.lit(k).alias(name) for k, name in zip(y, names, strict=True))
+    )
+    shown = perturb(counts)
+    noise = [shown[name] - k for k, name in zip(y, names, strict=True)]
+
+    for one in noise:
+        for k in range(-3, 4):
+            # With r = 1 / sqrt(3): whoever says B in place of A is one less in one column and one more in another.
+            share = (1 - 3**-0.5) / (1 + 3**-0.5) * 3 ** (-abs(k) / 2)
+            limit = norm.isf(0.5e-6 / 21) * (size * share * (1 - share)) ** 0.5
+            assert abs((one == k).sum() - size * share) < limit
+    assert pytest.approx(2 * 3**0.5 / (3**0.5 - 1) ** 2) == OPTION_NOISE_VARIANCE
+    for one, other in itertools.combinations(noise, 2):
+        assert abs((one * other).sum() / size) < norm.isf(0.5e-6 / 3) * OPTION_NOISE_VARIANCE / size**0.5
+    # Interviews are shown as of every other question.
+    assert shown["n"].equals(perturb(many(sum(y), 0, size))["n"])
+
+
+def test_groups_of_options_are_added_up_and_small_ones_not_told():
+    counts = cells((20, 0), (5, 0)).rename({"y": "y[A]"}).with_columns(pl.col("n").alias("y[B]"))
+    shown = perturb(counts)
+
+    whole = group_counts(shown, by=(), rules=EVERYTHING)
+    assert whole.row(0) == tuple(shown[name].sum() for name in ("n", "y[A]", "y[B]"))
+    few = group_counts(shown, by=BY, rules=DisclosureRules(0, 15))
+    assert few.select("n", "y[A]", "y[B]").row(1) == (None, None, None)
 
 
 def test_the_noise_of_answers_has_nothing_to_do_with_that_of_interviews():

@@ -16,6 +16,7 @@ from polling.declaration import (
 )
 from polling.errors import QuestionNotFound
 from polling.faults import Fault
+from polling.question_toml import parse_question
 from polling.survey_toml import parse_declaration
 
 BACKTEST = """
@@ -296,8 +297,13 @@ def _inline(value: object) -> str:
 
 def test_every_key_that_is_read_is_in_the_documented_table():
     documented = declaration_module.__doc__ or ""
-    source = Path(parse_declaration.__code__.co_filename).read_text()
-    read = set(re.findall(r"section\.(?:text|maybe_text|texts|flag|labels|choice|positive|date)\(\"(\w+)\"", source))
+    modules = [Path(reads.__code__.co_filename) for reads in (parse_declaration, parse_question)]
+    source = "".join(module.read_text() for module in modules)
+    read = set(
+        re.findall(
+            r"section\.(?:text|maybe_text|texts|flag|labels|choice|positive|date|numbers|sections)\(\"(\w+)\"", source
+        )
+    )
 
     assert len(read) > 25
     assert [key for key in sorted(read) if not re.search(rf"\b{key}\b", documented)] == []

@@ -87,7 +87,7 @@ def simulated(n_surveys: int) -> Simulated:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("n_surveys", [20, pytest.param(500, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
+@pytest.mark.parametrize("n_surveys", [8, pytest.param(500, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
 def test_the_laplace_engine_is_calibrated_on_several_options(n_surveys: int):
     found = simulated(n_surveys)
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from api.answer_payloads import AreaEstimate, EstimatesPayload, IntervalEnds
+from api.answer_payloads import AreaEstimate, AreaMean, EstimatesPayload, IntervalEnds, MeansPayload
+from api.leading import AreaLeader, LeadersPayload
 from api.payloads import ConfirmationPayload
 
 HEAD: dict[str, Any] = {
@@ -67,12 +68,38 @@ def estimate(
     name: str | None = None,
     groups: dict[str, str] | None = None,
     flags: Sequence[str] = (),
+    option: str = "yes",
 ) -> AreaEstimate:
     """One row."""
     fields = share_fields(share, low, high, flags=flags)
-    return AreaEstimate(area=area, area_name=name or area, groups=groups or {}, **fields)
+    return AreaEstimate(area=area, area_name=name or area, groups=groups or {}, option=option, **fields)
 
 
 def answer(rows: Sequence[AreaEstimate], **head: Any) -> EstimatesPayload:
     """An answer with these rows."""
     return EstimatesPayload(**{**HEAD, **head}, estimates=list(rows))
+
+
+def leader(area: str, option: str, p: float, *, name: str = "", flags: tuple[str, ...] = ()) -> AreaLeader:
+    """Which option leads in one area."""
+    fields = share_fields(0.5, 0.4, 0.6, flags=flags)
+    return AreaLeader(area=area, area_name=name or area, groups={}, option=option, p_leads=p, second="Town", **fields)
+
+
+def leaders(*rows: AreaLeader, **head: Any) -> LeadersPayload:
+    """An answer with these."""
+    return LeadersPayload(**{**HEAD, "option": None, **head}, leaders=list(rows))
+
+
+def mean(area: str, value: float, low: float, high: float, **about: Any) -> AreaMean:
+    """The mean of one area."""
+    fields = share_fields(0.5, 0.4, 0.6)
+    kept = {name: fields[name] for name in ("sd", "mc_error", "n_people", "n_interviews", "n_effective", "flags")}
+    ends = [IntervalEnds(0.9, low, high)]
+    named = {"area_name": area, "groups": {}} | about
+    return AreaMean(area=area, **named, mean=value, low=low, high=high, intervals=ends, **kept)
+
+
+def means(*rows: AreaMean, unit: str | None = "minutes", scores: dict[str, float] | None = None) -> MeansPayload:
+    """An answer with these."""
+    return MeansPayload(**{**HEAD, "option": None}, unit=unit, scores=scores or {}, means=list(rows))

@@ -22,6 +22,7 @@ from api.charts import (
     district_map,
     interval_chart,
     lead_time_chart,
+    leaders_map,
     learning_chart,
     methods_chart,
     predictive_chart,
@@ -36,7 +37,7 @@ from api.district_payloads import OptionSeatsPayload, SeatChance, SeatsPayload
 from api.drawing.renderer import Renderer
 from api.trend_payloads import TrendPayload, TrendPoint
 from tests.api.charts.drawn import SVG, root_of
-from tests.api.charts.payloads import HEAD, answer, estimate, share_fields
+from tests.api.charts.payloads import HEAD, answer, estimate, leader, leaders, mean, means, share_fields
 from tests.api.charts.tables import districts
 
 HOSTILE = "<script>alert(1)</script> \"'&amp; \\ 🗳️ \u202eהצבעה\u202c ]]> \x0b 'x' + alert(1) //"
@@ -49,13 +50,24 @@ def _rows(name: str) -> Chart:
 
 
 def _toplines(name: str) -> Chart:
-    return toplines_chart([answer([estimate("all", 0.5, 0.4, 0.6)], option=name, text=name)])
+    return toplines_chart([answer([estimate("all", 0.5, 0.4, 0.6, option=name)], option=name, text=name)])
 
 
 def _map(name: str) -> Chart:
     rows = [estimate("D000", 0.5, 0.4, 0.6, name=name)]
     table = districts(2, name=name)
     return district_map(answer(rows, option=name), rows, tiles_of(table), link=lambda row: f"/d/{name}")
+
+
+def _leaders(name: str) -> Chart:
+    rows = (leader("D000", name, 0.9, name=name),)
+    table = districts(2, name=name)
+    return leaders_map(leaders(*rows, text=name), (name, "Town"), tiles_of(table), link=lambda row: f"/d/{name}")
+
+
+def _means(name: str) -> Chart:
+    rows = [mean("D000", 12.0, 10.0, 14.0, area_name=name)]
+    return interval_chart(means(*rows, unit=name), rows, link=lambda row: f"/d/{name}")
 
 
 def _table(name: str) -> Chart:
@@ -90,7 +102,7 @@ def _change(name: str) -> Chart:
 def _trend(name: str) -> Chart:
     fields = share_fields(0.5, 0.4, 0.6)
     points = [
-        TrendPoint(period=period, area="D1", area_name=area, groups={}, **fields)
+        TrendPoint(period=period, option="yes", area="D1", area_name=area, groups={}, **fields)
         for area in (name, "other")
         for period in (name, "W2")
     ]
@@ -120,6 +132,8 @@ CHARTS: dict[str, Make] = {
     "rows": _rows,
     "toplines": _toplines,
     "map": _map,
+    "leaders": _leaders,
+    "means": _means,
     "table": _table,
     "change": _change,
     "trend": _trend,

@@ -88,7 +88,10 @@ def test_a_model_alone_is_hollow_and_the_key_says_so():
 def test_options_are_compared_on_one_axis_from_zero():
     shares = {"yes": 0.46, "no": 0.41, "don't know": 0.13}
     chart = toplines_chart(
-        [answer([estimate("all", s, s - 0.03, s + 0.03)], option=o, level="nation") for o, s in shares.items()]
+        [
+            answer([estimate("all", s, s - 0.03, s + 0.03, option=o)], option=o, level="nation")
+            for o, s in shares.items()
+        ]
     )
 
     assert chart.title == "Should the town build the bypass?"

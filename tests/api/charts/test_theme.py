@@ -7,7 +7,7 @@ import pytest
 from api.charts import stylesheet
 from api.charts.colour import as_seen, contrast, distance, mix
 from api.charts.map_classes import MapClasses, map_classes
-from api.charts.theme import MAP_CLASSES, palette
+from api.charts.theme import LEAD_ROWS, MAP_CLASSES, N_SERIES, palette
 
 VISIONS = ("normal", "deuteranopia", "protanopia")
 APART = 0.07
@@ -38,7 +38,7 @@ def test_red_and_green_of_one_lightness_look_alike_to_the_colour_blind():
 def test_graphics_and_text_stand_out_from_the_page(theme: str):
     colours = palette(theme)
 
-    for name in ("mark", "line", "series-1", "series-2", "series-3", "series-4"):
+    for name in ("mark", "line", *(f"series-{number}" for number in range(1, N_SERIES + 1))):
         assert contrast(colours[name], colours["surface"]) >= 3, name
     assert contrast(colours["muted"], colours["surface"]) >= 4.5
 
@@ -56,7 +56,7 @@ def test_numbers_can_be_read_on_every_colour_of_the_map(theme: str):
 @pytest.mark.parametrize("vision", VISIONS)
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_series_are_told_apart(theme: str, vision: str):
-    series = [palette(theme)[f"series-{number}"] for number in (1, 2, 3, 4)]
+    series = [palette(theme)[f"series-{number}"] for number in range(1, N_SERIES + 1)]
 
     for first, second in combinations(series, 2):
         assert distance(seen(first, vision), seen(second, vision)) >= APART, (first, second)
@@ -74,6 +74,25 @@ def test_neighbouring_classes_of_the_map_are_told_apart(theme: str, vision: str)
     for first, second in neighbours:
         apart = distance(seen(colours[first], vision), seen(colours[second], vision))
         assert apart >= APART * 0.7, (first, second, apart)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_letters_can_be_read_on_every_colour_of_what_leads(theme: str):
+    colours = palette(theme)
+
+    for row in range(len(LEAD_ROWS) + 1):
+        for number in range(N_SERIES):
+            name = f"lead-{row}-{number}"
+            assert contrast(colours[name], colours[f"{name}-ink"]) >= 4.5, name
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_less_sure_a_lead_is_the_more_alike_colours_are(theme: str):
+    colours = palette(theme)
+
+    for first, second in combinations(range(N_SERIES), 2):
+        apart = [distance(colours[f"lead-{row}-{first}"], colours[f"lead-{row}-{second}"]) for row in range(3)]
+        assert apart == sorted(apart, reverse=True)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

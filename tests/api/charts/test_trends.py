@@ -16,6 +16,7 @@ def trend(groups: tuple[dict[str, str], ...] = ({},), flags: tuple[str, ...] = (
     shares = {"W07": 0.42, "W08": 0.44, "W09": 0.50, "W10": 0.48}
     points = [
         TrendPoint(
+            option="yes",
             period=period,
             area="all",
             area_name="All",
@@ -86,7 +87,7 @@ def test_many_periods_leave_room_between_their_names():
     payload = trend()
     periods = [f"2026-W{week:02}" for week in range(1, 53)]
     points = [
-        TrendPoint(period=period, area="all", area_name="All", groups={}, **share_fields(0.5, 0.4, 0.6))
+        TrendPoint(period=period, option="yes", area="all", area_name="All", groups={}, **share_fields(0.5, 0.4, 0.6))
         for period in periods
     ]
     head = {**HEAD, "level": "nation", "period": periods[-1]}

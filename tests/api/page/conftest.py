@@ -9,7 +9,7 @@ from tests.api.world import World
 
 @pytest.fixture(autouse=True)
 def _forget_cookies(request: pytest.FixtureRequest) -> Iterator[None]:
-    names = sorted({"served", "weekly", "public"} & set(request.fixturenames))
+    names = sorted({"served", "weekly", "public", "kinds"} & set(request.fixturenames))
     worlds: list[World] = [request.getfixturevalue(name) for name in names]
     yield
     for world in worlds:

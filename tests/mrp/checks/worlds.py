@@ -72,4 +72,4 @@ def misfits_of(latents: LatentDraws, design: Design, counts: pl.DataFrame) -> tu
 def concerns_of(latents: LatentDraws, design: Design, counts: pl.DataFrame) -> tuple[Concern, ...]:
     """What the checks say, the worst first."""
     said = misfit_concerns(misfits_of(latents, design, counts), design)
-    return worst_first([*said, *house_concerns(latents, design, share=0.5)])
+    return worst_first([*said, *house_concerns(latents, design, slope=0.25)])

@@ -1,0 +1,65 @@
+"""Draws of what is estimated of a question, by name: its share, the shares of all its options, or its mean."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mrp.design import Design
+from mrp.electorate import Electorate
+from mrp.grouping import Grouping
+from mrp.latents import LatentDraws
+from mrp.outcomes.designs import MEAN, SHARE, AnyDesign, draws_many
+from mrp.poststratification import AreaDraws, area_draws_many
+
+__all__ = ["Drawn", "drawn_many", "means_of", "size_of"]
+
+type Drawn = Mapping[str, AreaDraws]
+"""Estimand → its draws for the same areas; see `mrp.outcomes.designs.estimands`."""
+
+
+def drawn_many(
+    latents: LatentDraws,
+    design: AnyDesign,
+    electorate: Electorate,
+    groupings: Sequence[Grouping],
+    *,
+    at: Mapping[str, str] | None = None,
+) -> tuple[Drawn, ...]:
+    """Draws of every estimand for several breakdowns of the population, in one pass over its cells.
+
+    The draws of an area lie next to each other in memory, as summaries read them. Parameters and errors as those of
+    `mrp.poststratification.area_draws_many`.
+    """
+    if isinstance(design, Design):
+        return tuple({SHARE: one} for one in area_draws_many(latents, design, electorate, groupings, at=at))
+    return tuple(
+        {
+            name: AreaDraws(
+                one.areas, np.ascontiguousarray(one.draws[:, :, i].T).T, one.n_chains, one.points, one.fit, one.kind
+            )
+            for i, name in enumerate(one.options)
+        }
+        for one in draws_many(latents, design, electorate, groupings, at=at)
+    )
+
+
+def means_of(drawn: Drawn, scores: Sequence[float]) -> AreaDraws:
+    """Draws of means: those of a question of numbers, or of the scores of ordered options.
+
+    Parameters
+    ----------
+    scores
+        One for each option in their order; empty where answers are numbers.
+    """
+    if MEAN in drawn:
+        return drawn[MEAN]
+    first = next(iter(drawn.values()))
+    total = np.zeros_like(first.draws)
+    for one, score in zip(drawn.values(), scores, strict=True):
+        total += score * one.draws
+    return AreaDraws(first.areas, total, first.n_chains, first.points, first.fit, "mean")
+
+
+def size_of(drawn: Drawn) -> int:
+    """Bytes of all draws."""
+    return sum(one.draws.nbytes for one in drawn.values())

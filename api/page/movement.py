@@ -1,0 +1,47 @@
+"""How an opinion moved: between periods if the model has them, else what a release says differently from the last."""
+
+from typing import Any
+
+from api.errors import EstimateRefused
+from api.page.asking import Asking
+from api.served import Served
+from polling.errors import DrawsNotFound
+
+__all__ = ["movement_of"]
+
+
+def movement_of(asking: Asking, earlier: Served | None, *, option: str | None = None) -> dict[str, Any]:
+    """How the share of an option, the first if none is named, moved."""
+    if not asking.loaded.question.options:
+        return _none("Change is not told of numbers yet.")
+    if asking.has_periods:
+        return _change(asking, option)
+    if earlier is None:
+        return _none("This is the first release of the question.")
+    return _revision(asking, earlier, option)
+
+
+def _change(asking: Asking, option: str | None) -> dict[str, Any]:
+    try:
+        change = asking.change(option=option)
+    except EstimateRefused:  # it is the first period
+        return _none("There is one period so far: change is told from the second on.")
+    if not change.changes:
+        return _none("Too few people to tell.")
+    return {"kind": "change", "since": change.since, "until": change.period, "row": change.changes[0]}
+
+
+def _revision(asking: Asking, earlier: Served, option: str | None) -> dict[str, Any]:
+    try:
+        revision = asking.revision(earlier, option=option)
+    except DrawsNotFound:
+        return _none(f"The draws of release {earlier.release.number}, which was before it, are not kept any more.")
+    except EstimateRefused as refused:
+        return _none(str(refused))
+    if not revision.revisions:
+        return _none("Too few people to tell.")
+    return {"kind": "revision", "before": revision.before, "row": revision.revisions[0]}
+
+
+def _none(why: str) -> dict[str, Any]:
+    return {"kind": "none", "why": why}

@@ -1,0 +1,16 @@
+"""The labels of a formula, by which questions are fitted together."""
+
+from mrp.errors import FormulaError
+from mrp.formula import parse_formula
+from mrp.terms import VaryingIntercept
+
+__all__ = ["formula_labels"]
+
+
+def formula_labels(formula: str) -> frozenset[str]:
+    """Labels such as p of ``(1|p|district)``; none if the formula cannot be read."""
+    try:
+        groups = parse_formula(formula).groups
+    except FormulaError:
+        return frozenset()
+    return frozenset(term.label for term in groups if isinstance(term, VaryingIntercept) and term.label)

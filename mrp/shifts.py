@@ -1,0 +1,129 @@
+"""Move the linear predictor of areas after a fit, draw by draw.
+
+    eta'[i, s] = eta[i, s] + shift[s, a(i)],      a(i): the area of cell i
+
+What is known from elsewhere, and what no model can see, comes in this way: past results that are known exactly
+(`mrp.known_totals`), errors that all polls share (`mrp.systematic`). The shift becomes further latents of the draws and
+a further term of the design, so that everything that is asked of a fit is asked of the shifted one in the same way. The
+fit itself, its priors and evidence are as they were.
+"""
+
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrp.categorical.design import CategoricalDesign
+from mrp.coding import FactorCoding, code_areas
+from mrp.design import Design, ShiftCoding
+from mrp.electorate import Electorate
+from mrp.errors import FrameError, ShapeMismatch
+from mrp.latents import LatentDraws
+from mrp.numeric.design import NumericDesign
+from mrp.outcomes.designs import AnyDesign
+
+__all__ = ["areas_of", "require_shares", "shifted"]
+
+type Floats = NDArray[np.float64]
+
+
+def areas_of(column: str | None, electorate: Electorate) -> FactorCoding:
+    """The areas of a kind as a factor of the districts.
+
+    Parameters
+    ----------
+    column
+        The district column, a parent of it, or None: all together, one area "all".
+
+    Raises
+    ------
+    FrameError
+        If there is no such kind of area.
+    """
+    if column is None:
+        nowhere = np.zeros(len(electorate.codes), dtype=np.int32)
+        return FactorCoding("all", electorate.district, ("all",), nowhere)
+    if column != electorate.district and column not in electorate.parents:
+        known = ", ".join((electorate.district, *electorate.parents))
+        raise FrameError(f"{column!r} is no kind of area; there are {known}")
+    return code_areas((column,), electorate)
+
+
+def shifted[D: AnyDesign](
+    latents: LatentDraws, design: D, electorate: Electorate, shift: Floats, *, by: str | None, term: str
+) -> tuple[LatentDraws, D]:
+    """Add a shift to the draws of a fit.
+
+    Parameters
+    ----------
+    latents, design
+        Of the fit, or of a shifted one.
+    shift
+        On the scale of the link, shape (draw, area); of a question of several options (draw, area, option). Areas as
+        `areas_of` sorts them.
+    by
+        The kind of area, see `areas_of`.
+    term
+        Its name. A shift of this name is added to what is there already, if its areas are the same.
+
+    Returns
+    -------
+    latents, design
+        With a latent for each area more; those of options before their own predictors'.
+
+    Raises
+    ------
+    ShapeMismatch
+        If the shift has another shape.
+    FrameError
+        If there is no such kind of area, a shift of this name by another, or the question is answered with a number.
+    """
+    require_shares(design)
+    factor = areas_of(by, electorate)
+    n_draws, n_areas = latents.draws.shape[0], len(factor.levels)
+    k = design.n_options if isinstance(design, CategoricalDesign) else 1
+    wanted = (n_draws, n_areas, k) if isinstance(design, CategoricalDesign) else (n_draws, n_areas)
+    if shift.shape != wanted:
+        raise ShapeMismatch("shift", str(wanted), shift.shape)
+    common = design.common
+    at = _place(common, factor, term)
+    end = common.n_latents * k
+    added = shift.reshape(n_draws, n_areas * k)
+    if at is not None:
+        draws = latents.draws.astype(np.float64)
+        draws[:, at * k : (at + n_areas) * k] += added
+        longer = common
+    else:
+        draws = np.concatenate([latents.draws[:, :end], added, latents.draws[:, end:]], axis=1)
+        longer = replace(
+            common,
+            keys={**common.keys, factor.key: electorate.codes},
+            shifts=(*common.shifts, ShiftCoding(term, factor)),
+        )
+    whole: AnyDesign = replace(design, common=longer) if isinstance(design, CategoricalDesign) else longer
+    changed = cast("D", whole)
+    moved = LatentDraws(
+        draws.astype(np.float32), changed.latent_names, latents.n_chains, latents.link, points=latents.points
+    )
+    return moved, changed
+
+
+def require_shares(design: AnyDesign) -> None:
+    """Refuse a question answered with a number, by a `FrameError`: shifts are of shares, on the scale of their link."""
+    if isinstance(design, NumericDesign):
+        raise FrameError("a question answered with a number has means and no shares that could be shifted")
+
+
+def _place(common: Design, factor: FactorCoding, term: str) -> int | None:
+    """Where the latents of a shift of this name begin, if there is one."""
+    at = common.n_fitted
+    for there in common.shifts:
+        if there.term == term:
+            if there.factor.levels != factor.levels or there.factor.name != factor.name:
+                raise FrameError(
+                    f"there is a shift {term!r} by {there.factor.name} already; give this one another name"
+                )
+            return at
+        at += len(there.factor.levels)
+    return None

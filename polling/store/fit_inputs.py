@@ -1,0 +1,24 @@
+"""What a fit notes of its inputs: its waves, and those of the questions that were fitted with it.
+
+    {"waves": [{"id": ..., "version": ..., "payload_sha256": [...]}, ...],
+     "partners": {question: {"waves": [...], "counts_sha256": ..., ...} or None}}
+
+None stands for a question that belongs to the joint model and had no interviews.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["every_wave", "partners_noted"]
+
+
+def partners_noted(inputs: Any) -> Mapping[str, Any]:
+    """What is noted of each question that belongs to the same joint model, by its id; empty if there are none."""
+    noted = inputs.get("partners") if isinstance(inputs, dict) else None
+    return noted if isinstance(noted, dict) else {}
+
+
+def every_wave(inputs: Any) -> list[dict[str, Any]]:
+    """Waves whose interviews are in a fit, those of its partners too; one of several questions is there for each."""
+    own = inputs.get("waves", []) if isinstance(inputs, dict) else []
+    return [*own, *(wave for of in partners_noted(inputs).values() if of for wave in of.get("waves", []))]

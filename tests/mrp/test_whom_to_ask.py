@@ -1,0 +1,71 @@
+"""Whom to ask next: exact for one answer, as a fit with the interviews would find, nothing where nothing is learned."""
+
+import numpy as np
+import polars as pl
+import pytest
+from numpy.testing import assert_allclose
+from scipy.stats import beta
+
+from mrp.errors import DrawsError
+from mrp.poststratification import AreaDraws
+from mrp.whom_to_ask import expected_narrowing
+
+
+def areas(draws: np.ndarray, name: str = "district") -> AreaDraws:
+    labels = [f"{name} {i}" for i in range(draws.shape[1])]
+    return AreaDraws(pl.DataFrame({name: labels, "n_people": [1.0] * draws.shape[1]}), draws, fit="one")
+
+
+def test_two_draws_by_hand():
+    # p and theta are 0.2 or 0.6 together. Of one answer: Var = 0.04, P(yes) = 0.4; theta given yes is
+    # (0.2 * 0.2 + 0.6 * 0.6) / 0.8 = 0.5, given no (0.8 * 0.2 + 0.4 * 0.6) / 1.2 = 1/3. Variances that remain:
+    # 0.4 * (0.3 * 0.1 ...) in all 0.04 - Var(0.5, 1/3) = 0.04 - 0.24 / 36. Repeated, so that the noise of a
+    # covariance of draws is nothing.
+    draws = np.tile([[0.2], [0.6]], (200_000, 1))
+    found = expected_narrowing(areas(draws), areas(draws, "group"), n=1)
+    assert_allclose(found.sd_before, 0.2)
+    assert_allclose(found.sd_after, np.sqrt(0.04 - 0.24 / 36), rtol=1e-4)
+
+
+@pytest.mark.parametrize("n", [1, 10, 200])
+def test_a_share_that_is_asked_for_itself_has_the_variance_of_its_beta_posterior(n: int):
+    a, b = 6.0, 9.0
+    draws = beta(a, b).ppf((np.arange(50_000) + 0.5) / 50_000)
+    draws = np.random.default_rng(1).permutation(draws)[:, None]
+    found = expected_narrowing(areas(draws), areas(draws, "group"), n=n)
+    # E Var(p | y) of a beta-binomial, in which the best rule is linear.
+    remains = beta(a, b).var() * (a + b) / (a + b + n)
+    assert_allclose(found.sd_after[0, 0] ** 2, remains, rtol=2e-3)
+
+
+def test_groups_that_tell_nothing_do_not_look_as_if_they_did():
+    rng = np.random.default_rng(2)
+    theta, strange = rng.beta(20, 20, (1000, 30)), rng.beta(20, 20, (1000, 30))
+    found = expected_narrowing(areas(theta), areas(strange, "group"), n=100)
+    assert found.narrower.mean() < 0.001
+    own = expected_narrowing(areas(theta), areas(theta, "group"), n=100)
+    assert (np.diag(own.narrower) > 0.3).all()
+    assert own.ranked()["target"].to_list() == [
+        name.replace("group", "district") for name in own.ranked()["group"].to_list()
+    ]
+
+
+def test_more_interviews_tell_more_and_never_more_than_there_is_to_know():
+    rng = np.random.default_rng(3)
+    shared = rng.normal(0, 0.05, (2000, 1))
+    draws = 0.5 + shared + rng.normal(0, 0.02, (2000, 3))
+    before = np.inf
+    for n in (1, 10, 100, 10_000):
+        found = expected_narrowing(areas(draws), areas(draws[:, :1], "group"), n=n)
+        assert (found.sd_after < before).all()
+        assert (found.sd_after >= 0).all()
+        before = found.sd_after
+    assert found.ranked().columns == ["group", "n_people", "narrower", "most", "target"]
+
+
+def test_draws_that_do_not_belong_together_are_refused():
+    one = areas(np.full((10, 2), 0.5))
+    with pytest.raises(DrawsError, match="different fits"):
+        expected_narrowing(one, AreaDraws(one.areas, one.draws, fit="two"), n=1)
+    with pytest.raises(DrawsError, match="from 1 on"):
+        expected_narrowing(one, one, n=0)
