@@ -207,10 +207,10 @@ def kept_tree(
     n_chains = latents.n_chains
     shape = (n_chains, latents.draws.shape[0] // n_chains)
     draws = ("chain", "draw")
-    n_hypers = len(hyper_names(design))
-    hypers = np.full((latents.draws.shape[0], n_hypers), np.nan) if evidence is None else evidence.hypers
+    nothing_kept = np.full((latents.draws.shape[0], len(hyper_names(design))), np.nan)
+    hypers = nothing_kept if evidence is None else evidence.hypers
     name = named or partial(posterior_dataset, design)
-    posterior = name(latents.draws.reshape(*shape, -1), hypers.reshape(*shape, n_hypers).astype(np.float64))
+    posterior = name(latents.draws.reshape(*shape, -1), hypers.reshape(*shape, hypers.shape[1]).astype(np.float64))
     if evidence is None:
         posterior = posterior.drop_vars([one for one in _hyper_variables(design) if one in posterior])
         return xr.DataTree.from_dict({"posterior": posterior})
@@ -218,7 +218,7 @@ def kept_tree(
     groups = {
         "posterior": posterior,
         "sample_stats": xr.Dataset(stats, coords=dict(posterior[["chain", "draw"]].coords)),
-        "prior": _prior(design, evidence, shape),
+        "prior": _prior(design, evidence, name, np.zeros_like(latents.draws).reshape(*shape, -1)),
     }
     if evidence.points is not None:
         groups["exploration"] = xr.Dataset(
@@ -233,12 +233,14 @@ def kept_tree(
     return xr.DataTree.from_dict(groups)
 
 
-def _prior(design: Design, evidence: Evidence, shape: tuple[int, int]) -> Any:
-    """Draws of the parameters from their priors, named like the posterior ones; evenly spaced quantiles, shuffled."""
+def _prior(design: Design, evidence: Evidence, name: Named, nothing: NDArray[np.float32]) -> Any:
+    """Draws of the parameters from their priors, named like the posterior ones; evenly spaced quantiles, shuffled.
+
+    ``nothing`` stands for the latents, shape (chain, draw, latent).
+    """
     from scipy import stats
 
-    from mrp.posterior import posterior_dataset
-
+    shape = nothing.shape[:2]
     n, rng = shape[0] * shape[1], np.random.default_rng(0)
     middle = (np.arange(n) + 0.5) / n
     sds = [scale * stats.halfnorm.ppf(rng.permutation(middle)) for scale in evidence.prior_scale]
@@ -246,9 +248,8 @@ def _prior(design: Design, evidence: Evidence, shape: tuple[int, int]) -> Any:
     own = evidence.prior_mixing
     mixings = [] if own is None else [own.quantile(rng.permutation(middle))]
     hypers = np.stack([*sds, *correlations, *mixings], axis=1) if sds else np.empty((n, 0))
-    nothing = np.zeros((*shape, design.n_latents))
-    named = posterior_dataset(design, nothing, hypers.reshape(*shape, -1))
-    return named[[name for name in _hyper_variables(design) if name in named]]
+    named = name(nothing, hypers.reshape(*shape, hypers.shape[1]))
+    return named[[one for one in _hyper_variables(design) if one in named]]
 
 
 def _hyper_variables(design: Design) -> list[str]:

@@ -177,3 +177,16 @@ def test_what_stops_a_formula_is_told_in_words():
 def test_a_kind_that_is_not_known_is_refused():
     with pytest.raises(DrawsError, match="'tomorrow'"):
         outcome_from_json({"kind": "tomorrow"})
+
+
+def test_what_is_kept_of_a_standard_deviation_for_each_option_is_a_tree_again():
+    outcome = outcome_from_json(written(CategoricalOutcome(parties.OPTIONS, "by option").to_json()))
+    design = outcome.build("(1|district)", parties.WORLD)
+    counts = outcome.collapse(INTERVIEWS, by=design.count_columns, answer="vote")
+    fitted = outcome.fit(design, parties.WORLD, counts, Priors(), engine="laplace", seed=1, laplace=FEW)
+    read = design_from_json(written(design.to_json()))
+    evidence = Evidence.from_bytes(fitted.evidence.to_bytes())
+    tree = kept_tree(fitted.latents, evidence, read.common, named=lambda *args: dataset_of(read, *args))
+    name = "sd (1|district)"
+    np.testing.assert_allclose(tree["posterior"][name], fitted.tree["posterior"][name], rtol=1e-5)
+    assert tree["prior"][name].dims == tree["posterior"][name].dims
