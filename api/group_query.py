@@ -176,6 +176,9 @@ def prepare_means(cache: ReleaseCache, served: Served, query: MeansQuery, settin
     """The same of means: of answers that are numbers, or of the scores of ordered options."""
     loaded = load_release(cache, served, settings)
     question = loaded.question
+    if query.option is not None and question.options:
+        one_of("option", query.option, question.options)
+    prepared = _prepare(loaded, served, query, settings, options=())
     if question.kind not in ("numeric", "ordinal"):
         raise EstimateRefused(
             f"Question {question.id} is {question.kind}: it has shares of its options and no mean. Ask for its "
@@ -183,7 +186,7 @@ def prepare_means(cache: ReleaseCache, served: Served, query: MeansQuery, settin
         )
     if query.option is not None:
         raise EstimateRefused(f"A mean is of all answers to {question.id}. Leave option out.")
-    return _prepare(loaded, served, query, settings, options=())
+    return prepared
 
 
 def _prepare(
