@@ -52,7 +52,7 @@ def with_labels(written: WrittenSurvey, folder: Path, *, model: str = MODEL, per
     text = re.sub(r'(?m)^model = ".*"$', f'model = "{model}"', toml.read_text())
     text = re.sub(r'(?m)^period = ".*"$', f'period = "{period}"', text)
     # Fits that take no time predict nothing, and small waves scatter.
-    toml.write_text(f"{text}\n[quality]\nsurprise = false\ndrift = false\ncomposition = false\n")
+    toml.write_text(f"{text}\n[quality]\nsurprise = false\nduplicates = false\ndrift = false\ncomposition = false\n")
     return replace(written, path=folder)
 
 
