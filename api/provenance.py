@@ -1,12 +1,14 @@
 """What went into the fits behind two releases, and what differs, in words: for revisions and changes."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from api.release_cache import LoadedRelease
 from mrp.revision import FitInputs
 from polling.declaration import Question, Retention, SurveyDeclaration, TimeRule, declaration_to_json
+from polling.store.fit_inputs import partners_noted
 from polling.store.restatement import waves_used
 
 __all__ = ["fit_inputs", "model_differences", "wave_ids"]
@@ -21,9 +23,10 @@ def fit_inputs(loaded: LoadedRelease) -> FitInputs:
     """The inputs of a release's fit, as a revision compares them."""
     inputs: Any = loaded.fit.inputs
     return FitInputs(
-        waves=frozenset(json.dumps([wave, *used]) for wave, used in waves_used(loaded.fit).items()),
+        waves=frozenset(json.dumps([wave, *used]) for wave, used in waves_used(loaded.fit).items())
+        | {json.dumps([name, of and of["counts_sha256"]]) for name, of in partners_noted(inputs).items()},
         frame=json.dumps([inputs.get("frame_sha256"), inputs.get("districts_sha256")]),
-        model=json.dumps(_model(loaded), sort_keys=True),
+        model=json.dumps([_model(loaded), _of_partners(loaded)], sort_keys=True),
     )
 
 
@@ -41,6 +44,14 @@ def model_differences(before: LoadedRelease, after: LoadedRelease) -> list[str]:
         "codebook": f"The codebook changed ({versions}).",
     }
     found = [sentence for part, sentence in sentences.items() if old[part] != new[part]]
+    for name, now in partners_noted(new_inputs).items():
+        was = partners_noted(old_inputs).get(name)
+        if now is not None and was is None:
+            found.append(f"Question {name} is fitted together with this one, and was not.")
+        elif was is not None and now is None:
+            found.append(f"Question {name} was fitted together with this one, and is not.")
+        elif now is not None and was is not None:
+            found += _changed_partner(name, was, now)
     for name, what in (("frame_sha256", "population frame"), ("districts_sha256", "table of districts")):
         if old_inputs.get(name) != new_inputs.get(name):
             found.append(f"The {what} changed ({versions}).")
@@ -58,6 +69,19 @@ def _model(loaded: LoadedRelease) -> dict[str, Any]:
         "window": declaration.time.window_days,
         "codebook": declaration_to_json(_codebook(declaration, loaded.question)).decode(),
     }
+
+
+def _changed_partner(name: str, was: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    if now["counts_sha256"] != was["counts_sha256"]:
+        yield f"The interviews on {name}, which is fitted together with this question, are others."
+    if (now["formula"], now["priors"]) != (was["formula"], was["priors"]):
+        yield f"The model of {name}, which is fitted together with this question, changed."
+
+
+def _of_partners(loaded: LoadedRelease) -> dict[str, Any]:
+    """Models of the questions that were fitted with this one."""
+    noted = partners_noted(loaded.fit.inputs)
+    return {name: [of["formula"], of["priors"]] for name, of in noted.items() if of is not None}
 
 
 def _codebook(declaration: SurveyDeclaration, question: Question) -> SurveyDeclaration:

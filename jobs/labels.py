@@ -1,5 +1,7 @@
 """The labels of a formula, by which questions are fitted together."""
 
+from functools import lru_cache
+
 from mrp.errors import FormulaError
 from mrp.formula import parse_formula
 from mrp.terms import VaryingIntercept
@@ -7,6 +9,7 @@ from mrp.terms import VaryingIntercept
 __all__ = ["formula_labels"]
 
 
+@lru_cache(maxsize=1024)  # read at every wave, of every question
 def formula_labels(formula: str) -> frozenset[str]:
     """Labels such as p of ``(1|p|district)``; none if the formula cannot be read."""
     try:

@@ -63,10 +63,11 @@ def restate(
     asked = []
     declaration = surveys.get_declaration(session, survey_id)
     with_partners = concerned(declaration, moved)
+    moved_by = [(change, concerned(declaration, change.questions)) for change in changes]
     for question in declaration.questions:
         if question.id not in with_partners or (question.id not in moved and question.id not in counted):
             continue
-        mine = [change for change in changes if question.id in concerned(declaration, change.questions)]
+        mine = [change for change, of in moved_by if question.id in of]
         if question.id in counted:
             asked.append(ask_refit(session, settings, survey_id=survey_id, question_id=question.id, now=now))
             releases.mark_stale(session, survey_id, question.id, now, describe_missing(mine))

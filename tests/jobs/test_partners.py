@@ -51,8 +51,8 @@ def with_labels(written: WrittenSurvey, folder: Path, *, model: str = MODEL, per
     toml = folder / "survey.toml"
     text = re.sub(r'(?m)^model = ".*"$', f'model = "{model}"', toml.read_text())
     text = re.sub(r'(?m)^period = ".*"$', f'period = "{period}"', text)
-    # Fits that take no time predict nothing.
-    toml.write_text(f"{text}\n[quality]\nsurprise = false\n")
+    # Fits that take no time predict nothing, and small waves scatter.
+    toml.write_text(f"{text}\n[quality]\nsurprise = false\nduplicates = false\ndrift = false\ncomposition = false\n")
     return replace(written, path=folder)
 
 
