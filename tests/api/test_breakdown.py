@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from numpy.testing import assert_allclose
 
-from api import breakdown, release_cache
-from mrp import poststratification
+from api import breakdown, estimands, release_cache
 from tests.api.world import SURVEY, World
 
 URL = f"/v1/surveys/{SURVEY}/questions/rail/estimates"
@@ -19,12 +18,12 @@ def in_pieces(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """Nothing is kept and five groups are a piece; what was made: cells in, groups out."""
     made: list[tuple[int, int]] = []
 
-    def area_draws(latents: Any, design: Any, electorate: Any, **options: Any) -> Any:
-        areas = poststratification.area_draws(latents, design, electorate, **options)
-        made.append((electorate.frame.height, areas.draws.shape[1]))
-        return areas
+    def drawn_many(latents: Any, design: Any, electorate: Any, groupings: Any) -> Any:
+        (drawn,) = estimands.drawn_many(latents, design, electorate, groupings)
+        made.append((electorate.frame.height, drawn["share"].draws.shape[1]))
+        return (drawn,)
 
-    monkeypatch.setattr(breakdown, "area_draws", area_draws)
+    monkeypatch.setattr(breakdown, "drawn_many", drawn_many)
     monkeypatch.setattr(breakdown, "PIECE_MB", 5 * 200 * 8 / 1_000_000)
     monkeypatch.setattr(release_cache, "MAX_BREAKDOWN_MB", 0.002)
     monkeypatch.setattr(release_cache, "MAX_SHARES_MB", 0)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from api.estimands import drawn_many
 from api.margins import base_of, make_margins
 from api.release_cache import LoadedRelease
+from mrp.outcomes.designs import SHARE
 from mrp.poststratification import area_draws
 from tests.api.world import World
 
@@ -27,7 +29,7 @@ CROSSTABS = [by for n in (0, 1, 2) for by in itertools.permutations(COLUMNS, n) 
 def test_a_crosstab_is_the_one_that_is_made_alone(loaded: LoadedRelease, by: tuple[str, ...]):
     alone = area_draws(loaded.latents, loaded.design, loaded.electorate, by=by)
 
-    made = loaded.areas(by)
+    made = loaded.drawn(by)[SHARE]
 
     assert made.areas.select(*by).equals(alone.areas.select(*by))
     assert_allclose(made.areas["n_people"], alone.areas["n_people"], rtol=1e-12)
@@ -37,17 +39,14 @@ def test_a_crosstab_is_the_one_that_is_made_alone(loaded: LoadedRelease, by: tup
 
 def test_all_of_them_take_two_passes_over_the_cells(loaded: LoadedRelease, monkeypatch: pytest.MonkeyPatch):
     passes = []
-    monkeypatch.setattr("api.margins.area_draws_many", lambda *given: passes.append(given[-1]) or many(*given))
-    monkeypatch.setattr(
-        "api.release_cache.area_draws", lambda *given, by: passes.append(by) or area_draws(*given, by=by)
-    )
-    from mrp.poststratification import area_draws_many as many
+    for where in ("api.margins.drawn_many", "api.release_cache.drawn_many"):
+        monkeypatch.setattr(where, lambda *given: passes.append([one.by for one in given[-1]]) or drawn_many(*given))
 
     for by in CROSSTABS:
-        loaded.areas(by)
+        loaded.drawn(by)
 
     assert len(passes) == 2
-    assert ("district",) in passes
+    assert [("district",)] in passes
 
 
 def test_what_has_no_room_is_made_when_it_is_asked_for(loaded: LoadedRelease, monkeypatch: pytest.MonkeyPatch):
@@ -59,11 +58,11 @@ def test_what_has_no_room_is_made_when_it_is_asked_for(loaded: LoadedRelease, mo
 
     assert set(made) == {("gender",), ("age",), ("gender", "age")}
     alone = area_draws(loaded.latents, loaded.design, loaded.electorate, by=("district", "age"))
-    assert_allclose(loaded.areas(("district", "age")).draws, alone.draws, atol=2e-6)
+    assert_allclose(loaded.drawn(("district", "age"))[SHARE].draws, alone.draws, atol=2e-6)
 
 
 def test_the_base_of_a_crosstab_is_in_the_order_of_the_cells(loaded: LoadedRelease):
     assert base_of(("age", "region"), loaded.electorate) == ("district", "age")
     assert base_of(("age", "gender"), loaded.electorate) == ("gender", "age")
     assert base_of((), loaded.electorate) == ()
-    assert np.isfinite(loaded.areas(()).draws).all()
+    assert np.isfinite(loaded.drawn(())[SHARE].draws).all()

@@ -66,14 +66,14 @@ def test_a_release_and_its_breakdowns_are_loaded_once(served: World, monkeypatch
     cache = ReleaseCache(served.store, served.secrets, served.settings)
     release_id = served.estimates()["release_id"]
     loaded = cache.load(release_id)
-    areas = loaded.areas(("district",))
+    areas = loaded.drawn(("district",))
 
     def no(*_: object) -> None:
         raise AssertionError("loaded twice")
 
     monkeypatch.setattr(fits, "load_draws", no)
     assert cache.load(release_id) is loaded
-    assert loaded.areas(("district",)) is areas
+    assert loaded.drawn(("district",)) is areas
 
 
 def test_a_release_that_does_not_exist_is_not_kept(served: World):
