@@ -182,7 +182,7 @@ def prepare_means(cache: ReleaseCache, served: Served, query: MeansQuery, settin
     if question.kind not in ("numeric", "ordinal"):
         raise EstimateRefused(
             f"Question {question.id} is {question.kind}: it has shares of its options and no mean. Ask for its "
-            "/estimates."
+            "/estimates (`hustings estimates`)."
         )
     if query.option is not None:
         raise EstimateRefused(f"A mean is of all answers to {question.id}. Leave option out.")
@@ -249,7 +249,7 @@ def find_option(option: str | None, question: Question) -> str:
     if not question.options:
         raise EstimateRefused(
             f"Question {question.id} is answered with numbers: it has no options, and no shares of them. Ask for its "
-            "/means."
+            "/means (`hustings ask means`)."
         )
     first = question.options[0]
     option = one_of("option", option or first, question.options)

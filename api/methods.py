@@ -51,7 +51,9 @@ class _Told:
 
     @property
     def is_apart(self) -> bool:
-        return self.raw is not None and not self.raw.low <= self.mrp.share <= self.raw.high
+        # Both may be nothing: then rounding must not call them apart.
+        slack = 1e-9
+        return self.raw is not None and not self.raw.low - slack <= self.mrp.share <= self.raw.high + slack
 
 
 def answer_methods(prepared: Prepared, settings: Settings) -> MethodsPayload:
@@ -137,7 +139,12 @@ def _row(told: _Told, why: Composition | None, prepared: Prepared, settings: Set
         weighted_minus_mrp=weighted.share - mrp.share if weighted else None,
         apart=told.is_apart if raw else None,
         sentence=sentence_of(
-            shares, why, is_apart=told.is_apart, option=prepared.option, min_interviews=settings.min_interviews
+            shares,
+            why,
+            is_apart=told.is_apart,
+            option=prepared.option,
+            min_interviews=settings.min_interviews,
+            is_noisy=prepared.loaded.question.kind != "binary",
         ),
     )
 

@@ -72,12 +72,12 @@ class CheckedRelease:
     @cached_property
     def shown(self) -> ShownCounts:
         """The counts as they may be told."""
-        return self.shown_of("y")
+        return self.shown_of("y", self.counts)
 
-    def shown_of(self, answer: str) -> ShownCounts:
-        """The counts of an answer as they may be told."""
+    def shown_of(self, answer: str, counts: pl.DataFrame) -> ShownCounts:
+        """The counts of an answer as they may be told; ``counts`` are those of the places where it can be given."""
         return ShownCounts(
-            counts=self.counts,
+            counts=counts,
             stored=self.stored,
             electorate=self.electorate,
             survey=self.release.survey_id,
@@ -115,8 +115,10 @@ def _check_options(checked: CheckedRelease, design: CategoricalDesign | OrdinalD
     names = dict(checked.electorate.districts.select("code", "name").iter_rows())
     content: dict[str, Any] = {}
     concerns: list[Concern] = []
-    for option, of_margins in found.items():
-        shown = checked.shown_of(count_name(option))
+    stands = design.stands(checked.counts)
+    for k, (option, of_margins) in enumerate(found.items()):
+        # What is predicted is of those who could choose it; so is what is observed.
+        shown = checked.shown_of(count_name(option), checked.counts.filter(pl.Series(stands[:, k])))
         told = {one.margin.columns: shown.of(one.margin.columns) for one in of_margins}
         seen = [MarginCheck(one.margin, _told_groups(one.groups, told[one.margin.columns])) for one in of_margins]
         misfits = judge_margins(seen, design.common, least=0, n_shares=len(found))

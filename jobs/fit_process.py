@@ -134,6 +134,8 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
     design = fitted.design  # which may know more than the one that was asked for, such as a unit
     diagnostics = fitted.diagnostics() | shared
     diagnostics["variation"] = [one.to_json() for one in variation(fitted.latents, design, request.electorate)]
+    if request.outcome.kind == "numeric":
+        diagnostics["variation_unit"] = "the unit of the answers"
     evidence = fitted.evidence.to_bytes()
     clock.lap("diagnose")
     return FitResult(

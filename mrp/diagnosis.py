@@ -39,6 +39,9 @@ class Diagnosis:
     """Which terms of the model tell people apart, those that do most first."""
 
 
+_LOGIT = "the scale of the logit"
+
+
 def diagnosis_in_words(engine: str, diagnostics: Mapping[str, Any], problems: Sequence[str] = ()) -> Diagnosis:
     """Say what the diagnostics of a fit mean.
 
@@ -66,25 +69,29 @@ def diagnosis_in_words(engine: str, diagnostics: Mapping[str, Any], problems: Se
     if escalated := diagnostics.get("escalated"):
         why = escalated[0].rstrip(".")
         headline += f" The fast engine did not pass, so that the slow and exact one was used: {why}."
-    return Diagnosis(headline, checks, variation_in_words(diagnostics.get("variation") or []))
+    unit = diagnostics.get("variation_unit")
+    return Diagnosis(headline, checks, variation_in_words(diagnostics.get("variation") or [], unit=unit))
 
 
-def variation_in_words(terms: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Compare the terms of a model, as `mrp.variation.TermVariation.to_json` has them, the largest first."""
+def variation_in_words(terms: Sequence[Mapping[str, Any]], *, unit: str | None = None) -> tuple[str, ...]:
+    """Compare the terms of a model, as `mrp.variation.TermVariation.to_json` has them, the largest first.
+
+    ``unit``: what they are counted in, such as "the unit of the answers"; None: the logit.
+    """
     shown = [term for term in terms if term["sd"] >= _HARDLY][:_TERMS]
     if not shown:
         return ("The model tells hardly any difference between groups of people or districts.",) if terms else ()
     first = shown[0]
     said = [
         (
-            f"What tells people apart most is {_called(first['term'])}: its typical difference is {first['sd']:.2f} on "
-            f"the scale of the logit, about {_points(first['sd'])} of a share near one half."
+            f"What tells people apart most is {_called(first['term'])}: its typical difference is {first['sd']:.2f} "
+            + (f"in {unit}." if unit else f"on {_LOGIT}, about {_points(first['sd'])} of a share near one half.")
         )
     ]
     for one, two in itertools.pairwise(shown):
         p = one["p_above_next"]
         names = _called(one["term"]), _called(two["term"])
-        sds = f"{one['sd']:.2f} against {two['sd']:.2f} on the scale of the logit"
+        sds = f"{one['sd']:.2f} against {two['sd']:.2f} {f'in {unit}' if unit else f'on {_LOGIT}'}"
         if p >= _CLEAR:
             more = "explains more of the variation than"
             said.append(f"{_capital(names[0])} {more} {names[1]} ({sds}; probability {p:.2f}).")

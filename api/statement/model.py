@@ -147,7 +147,8 @@ def _predictors(records: Records) -> list[list[str]]:
 
 def _priors(records: Records) -> StatementSection:
     rows = [[term, prior] for term, prior in priors_of(records).items()]
-    text = ["What the model held to be plausible before it saw an interview, on the logit scale."]
+    scale = "in units of the spread of answers" if records.question.kind == "numeric" else "on the logit scale"
+    text = [f"What the model held to be plausible before it saw an interview, {scale}."]
     table = StatementTable("Prior distributions", ["of", "prior"], rows)
     return StatementSection("priors", "Priors", ["AAPOR 9"], text, [table] if rows else [])
 

@@ -452,6 +452,12 @@ def test_every_option_is_checked_against_the_interviews(fitted: House):
     for party, n in zip(PARTIES[:3], exact[1:4], strict=True):
         assert abs(whole[party]["predicted"] - n / exact[0]) < 0.03
 
+    # Of a party that stands in some districts only, both are of those.
+    home = checked.counts.filter(pl.col("district").is_in(list(HOME)))
+    share = home["y[Isles]"].sum() / home["n"].sum()
+    assert abs(whole["Isles"]["predicted"] - share) < 0.1
+    assert whole["Isles"]["n_interviews"] < 2 * home["n"].sum() < exact[0]
+
     # A party that everybody under 25 would rather have than the model says.
     young = (pl.col("age") == "18-24") & (pl.col("y[Rail]") > 0)
     moved = [pl.when(young).then(0).otherwise("y[Rail]").alias("y[Rail]")]
