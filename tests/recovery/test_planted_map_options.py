@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 OPTIONS = Options(("Left", "Right", "Green"))
 FORMULAS = {"bym2": "bym2(district)", "icar": "icar(district)", "no map": "(1|district)"}
-N_SURVEYS = 6
+N_SURVEYS = 20
 
 
 @cache
