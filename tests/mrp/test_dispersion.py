@@ -147,13 +147,16 @@ def test_rows_of_clusters_stay_apart_and_in_one_order():
     assert coarsest_options(of, OF_THREE).rows() == [(12, 5, 2, 5)]
 
 
-N_DISTRICTS, N_CLUSTERS, SIZE = 40, 4, 12
+N_DISTRICTS, N_CLUSTERS, SIZE = 40, 10, 12
 SETTINGS = NutsSettings(chains=2, tune=400, draws=600)
 
 
 @cache
 def planted(k: int) -> tuple[Electorate, pl.DataFrame, np.ndarray]:
-    """Districts with four clusters of twelve answers each, much alike: rho is 0.2. Truth: (district, option)."""
+    """Districts with ten clusters of twelve answers each, much alike: rho is 0.2. Truth: (district, option).
+
+    With few clusters all intervals of a survey hang on one standard deviation that it hardly knows.
+    """
     rng = np.random.default_rng([8, k])
     codes = tuple(f"D{i:02d}" for i in range(N_DISTRICTS))
     eta = rng.normal(0, 0.4, (N_DISTRICTS, k))
