@@ -2,7 +2,8 @@
 
 Raw and weighted shares are those of the interviews in the period that is looked at, or in all where the model has none;
 from perturbed counts, and only of groups with ``min_interviews`` shown interviews. Their intervals have the noise of
-the counts in them beside chance (``mrp.perturbed_shares``).
+the counts in them beside chance (``mrp.perturbed_shares``), so that an estimate is never called apart from a raw share
+for that noise alone.
 """
 
 from collections.abc import Iterator, Mapping
@@ -144,7 +145,6 @@ def _row(told: _Told, why: Composition | None, prepared: Prepared, settings: Set
             is_apart=told.is_apart,
             option=prepared.option,
             min_interviews=settings.min_interviews,
-            is_noisy=prepared.loaded.question.kind != "binary",
         ),
     )
 

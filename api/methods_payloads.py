@@ -14,8 +14,10 @@ class SampleShare(msgspec.Struct, frozen=True):
     """The share of the option among those interviewed, from counts perturbed for disclosure control."""
 
     share: Annotated[float, Meta(description="Their share who chose the option.")]
-    low: Annotated[float, Meta(description="Lower end of its interval of chance (Wilson's).")]
-    high: Annotated[float, Meta(description="Upper end of its interval of chance.")]
+    low: Annotated[
+        float, Meta(description="Lower end of its interval: chance (Wilson's) and the noise of the shown counts.")
+    ]
+    high: Annotated[float, Meta(description="Upper end of its interval.")]
     intervals: Ends
     n_effective: Annotated[
         float,

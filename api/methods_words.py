@@ -85,7 +85,6 @@ def sentence_of(
     is_apart: bool,
     option: str,
     min_interviews: int,
-    is_noisy: bool = False,
 ) -> str:
     """How the methods differ in one group.
 
@@ -95,21 +94,15 @@ def sentence_of(
         Raw, weighted and MRP; None where the first two are not told.
     why
         What explains it, if the sample's composition does.
-    is_noisy
-        Whether the counts are those of one of several options, whose noise is wide.
     """
     if shares is None:
         return f"Fewer than {min_interviews} interviews are shown: the model's estimate stands alone."
     raw, weighted, mrp = shares
     if not is_apart:
-        return "The raw share and the estimate agree within chance."
+        return "The raw share and the estimate agree within chance and the noise of the shown counts."
     said = [f"The raw share is {abs(100 * (raw - mrp)):.1f} points {'above' if raw > mrp else 'below'} the estimate."]
     if why is not None and why.moves * (raw - mrp) > 0 and abs(why.moves) >= LEAST * abs(raw - mrp):
         said.append(_because(why, option))
-    if is_noisy:
-        said.append(
-            "Counts of options are perturbed, so that nobody can be recognised: in few interviews that alone may be it."
-        )
     if abs(weighted - mrp) < abs(raw - mrp):
         said.append(f"Weighting leaves {abs(100 * (weighted - mrp)):.1f} points of it.")
     else:
