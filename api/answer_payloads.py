@@ -63,7 +63,29 @@ Pooling = Annotated[
     ),
 ]
 PoolingError = Annotated[float | None, Meta(description="Monte-Carlo standard error of `pooling`, or null.")]
-Flags = Annotated[list[str], Meta(description="no-interviews: a model estimate alone; few-interviews.")]
+Flags = Annotated[
+    list[str],
+    Meta(
+        description="no-interviews: a model estimate alone; few-interviews; does-not-stand: the option cannot be "
+        "chosen there; stands-in-part: it can be where a part of the people live, see `part_standing`."
+    ),
+]
+PartStanding = Annotated[
+    float,
+    Meta(
+        description="Part of the people who live where the option stands: 1 for one that stands everywhere. The share "
+        "is one of all people; 0, without an interval, where the option does not stand at all."
+    ),
+]
+ShareLow = Annotated[
+    float | None, Meta(description="Lower end of the central interval; null where the option does not stand.")
+]
+ShareHigh = Annotated[
+    float | None, Meta(description="Upper end of the central interval; null where the option does not stand.")
+]
+ShareSd = Annotated[
+    float | None, Meta(description="Posterior standard deviation; null where the option does not stand.")
+]
 
 
 class IntervalEnds(msgspec.Struct, frozen=True):
@@ -142,10 +164,10 @@ class ShareEstimate(msgspec.Struct, frozen=True):
     """The share of the option among some people."""
 
     share: Share
-    low: Low
-    high: High
+    low: ShareLow
+    high: ShareHigh
     intervals: Ends
-    sd: Sd
+    sd: ShareSd
     mc_error: McError
     n_people: People
     n_interviews: Interviews
@@ -155,6 +177,7 @@ class ShareEstimate(msgspec.Struct, frozen=True):
     pooling: Pooling
     pooling_mc_error: PoolingError
     flags: Flags
+    part_standing: PartStanding
 
 
 class AreaEstimate(GroupRow, frozen=True):
@@ -162,10 +185,10 @@ class AreaEstimate(GroupRow, frozen=True):
 
     option: Annotated[str, Meta(description="The option whose share it is.")]
     share: Share
-    low: Low
-    high: High
+    low: ShareLow
+    high: ShareHigh
     intervals: Ends
-    sd: Sd
+    sd: ShareSd
     mc_error: McError
     n_people: People
     n_interviews: Interviews
@@ -175,6 +198,7 @@ class AreaEstimate(GroupRow, frozen=True):
     pooling: Pooling
     pooling_mc_error: PoolingError
     flags: Flags
+    part_standing: PartStanding
 
 
 class WithheldGroup(GroupRow, frozen=True):
@@ -199,7 +223,10 @@ class GroupsHead(AnswerHead, frozen=True):
         dict[str, dict[str, list[str]]],
         Meta(description="Levels taken together: of each column, new names and the levels in them; usually empty."),
     ]
-    withheld: Annotated[list[WithheldGroup], Meta(description="Groups too small to be answered.")]
+    withheld: Annotated[
+        list[WithheldGroup],
+        Meta(description="Groups too small to be answered, or left out because the option does not stand there."),
+    ]
     next_cursor: Annotated[
         str | None, Meta(description="With `limit`: the `cursor` of the next page; null if this is the last.")
     ]

@@ -63,7 +63,7 @@ def prepare_probabilities(cache: ReleaseCache, served: Served, query: Probabilit
     """Understand the query; raises as `prepare_query`, and `EstimateRefused` for a threshold that is no share."""
     if not 0 <= query.threshold <= 1:
         raise EstimateRefused(f"threshold must be a share from 0 to 1, such as 0.5 for 50%; got {query.threshold:g}.")
-    return prepare_query(cache, served, query, settings)
+    return prepare_query(cache, served, query, settings).where_it_stands()
 
 
 def answer_probabilities(prepared: Prepared, settings: Settings) -> ProbabilityPayload:
@@ -93,11 +93,13 @@ def prepare_ranks(cache: ReleaseCache, served: Served, query: RankQuery, setting
     EstimateRefused
         As `prepare_query`; or if there is nothing to rank, or too much: ranks compare all draws at once.
     """
-    prepared = prepare_query(cache, served, query, settings)
+    prepared = prepare_query(cache, served, query, settings).where_it_stands()
     groups = prepared.breakdown.groups
     if not prepared.breakdown.by:
         raise EstimateRefused("The nation alone has no rank. Name a level of several areas, or demographics in by.")
-    ranked = np.flatnonzero(groups["n_people"].to_numpy() >= settings.min_people)
+    ranked = np.flatnonzero(
+        (groups["n_people"].to_numpy() >= settings.min_people) & (prepared.part_standing(prepared.option) > 0)
+    )
     if ranked.size > settings.max_groups:
         raise TooManyGroups(ranked.size, settings.max_groups)
     together: dict[tuple[str, ...], list[int]] = {}

@@ -13,6 +13,7 @@ from typing import Any
 from api.answer_head import groups_head
 from api.comparison_payloads import AreaContrast, ContrastPayload
 from api.errors import EstimateRefused
+from api.group_facts import withheld_groups
 from api.group_query import EstimateQuery, find_option, load_release, prepare_query
 from api.interval_ends import ends_of
 from api.labels import Labels, find_labels
@@ -107,6 +108,8 @@ def answer_contrasts(contrast: PreparedContrast, settings: Settings) -> Contrast
         head["withheld"] = pairs.unpaired(
             f"Fewer than {settings.min_people} people in the frame on one of the two sides."
         )
+    else:
+        head["withheld"] += [one for one in withheld_groups(pairs.second, settings) if one not in head["withheld"]]
     return ContrastPayload(
         **head,
         first=contrast.first,

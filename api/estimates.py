@@ -2,12 +2,15 @@
 
 The share of an area or group is computed per draw and summarised last; the complement of a binary question's first
 option is one minus its draws. How much of an estimate is data is told beside it (``mrp.information``), as far as the
-number of interviews is.
+number of interviews is. Where an option does not stand its share is 0 and no estimate: it has a flag and no interval.
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from api.answer_head import groups_head
 from api.answer_payloads import AreaEstimate, AreaMean, EstimatesPayload, MeansPayload
@@ -21,15 +24,33 @@ from mrp.poststratification import AreaDraws
 from mrp.quantity import central_intervals
 from mrp.summary import summarise
 
-__all__ = ["answer_means", "answer_query", "drawn_pieces", "share_fields"]
+__all__ = ["answer_means", "answer_query", "drawn_pieces", "option_fields", "share_fields"]
+
+
+NOT_ESTIMATED: Final[dict[str, Any]] = {
+    "low": None,
+    "high": None,
+    "intervals": [],
+    "sd": None,
+    "n_effective": None,
+    "n_equivalent": None,
+    "n_equivalent_mc_error": 0.0,
+    "pooling": None,
+    "pooling_mc_error": None,
+}
+"""What is said of a share that is 0 because the option does not stand there: it is not known from interviews."""
 
 
 def answer_query(prepared: Prepared, settings: Settings) -> EstimatesPayload:
     """Compute every estimate that was asked for."""
-    return EstimatesPayload(
-        **groups_head(prepared, settings),
-        estimates=[row for facts, drawn in _option_pieces(prepared, settings) for row in _rows(prepared, facts, drawn)],
-    )
+    facts, done = group_facts(prepared, settings), 0
+    found: list[AreaEstimate] = []
+    for rows in pieces(prepared.loaded, prepared.answered):
+        drawn = dict(zip(prepared.options, prepared.draws_by_option(rows), strict=True))
+        told = facts[done : done + rows.size]
+        found += _rows(told, option_fields(prepared, rows, told, drawn))
+        done += rows.size
+    return EstimatesPayload(**groups_head(prepared, settings), estimates=found)
 
 
 def answer_means(prepared: Prepared, settings: Settings) -> MeansPayload:
@@ -48,19 +69,10 @@ def answer_means(prepared: Prepared, settings: Settings) -> MeansPayload:
     )
 
 
-def _option_pieces(prepared: Prepared, settings: Settings) -> Iterator[tuple[list[GroupFacts], tuple[AreaDraws, ...]]]:
-    """As `drawn_pieces`, with the draws of every option."""
-    facts, done = group_facts(prepared, settings), 0
-    for rows in pieces(prepared.loaded, prepared.answered):
-        yield facts[done : done + rows.size], prepared.draws_by_option(rows)
-        done += rows.size
-
-
-def _rows(prepared: Prepared, facts: Sequence[GroupFacts], drawn: Sequence[AreaDraws]) -> Iterator[AreaEstimate]:
+def _rows(facts: Sequence[GroupFacts], of_options: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[AreaEstimate]:
     """All options of the first group, then all of the second ..."""
-    of_options = [share_fields(areas, facts, prepared.query) for areas in drawn]
-    for one, shares in zip(facts, zip(*of_options, strict=True), strict=True):
-        for option, share in zip(prepared.options, shares, strict=True):
+    for one, shares in zip(facts, zip(*of_options.values(), strict=True), strict=True):
+        for option, share in zip(of_options, shares, strict=True):
             yield AreaEstimate(**one.names, option=option, **share)
 
 
@@ -87,7 +99,35 @@ def share_fields(areas: AreaDraws, facts: Sequence[GroupFacts], query: EstimateQ
     """
     known = information(areas, [one.n_effective or 0.0 for one in facts])
     shares = _summaries("share", areas, facts, query)
-    return [share | _how_much_is_data(one, of_one) for share, one, of_one in zip(shares, facts, known, strict=True)]
+    return [
+        share
+        | {"part_standing": one.part_standing}
+        | _how_much_is_data(one, of_one)
+        | (NOT_ESTIMATED if not one.stands else {})
+        for share, one, of_one in zip(shares, facts, known, strict=True)
+    ]
+
+
+def option_fields(
+    prepared: Prepared, rows: NDArray[np.int64], facts: Sequence[GroupFacts], drawn: Mapping[str, AreaDraws]
+) -> dict[str, list[dict[str, Any]]]:
+    """`share_fields` of each of several options in some groups, as far as it stands there.
+
+    Parameters
+    ----------
+    rows
+        Which groups of the breakdown.
+    facts
+        Of each of them.
+    drawn
+        Draws of the options for them.
+    """
+    found = {}
+    for option, areas in drawn.items():
+        parts = prepared.part_standing(option)[rows].tolist()
+        told = [one.of_option(part) for one, part in zip(facts, parts, strict=True)]
+        found[option] = share_fields(areas, told, prepared.query)
+    return found
 
 
 def _summaries(name: str, areas: AreaDraws, facts: Sequence[GroupFacts], query: EstimateQuery) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ What may be said about small groups is decided here and in ``api.group_facts``, 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from api.estimands import Drawn, means_of
 from api.labels import DISTRICT, Labels, Merges, find_labels, find_merges, merges_districts, one_of
 from api.release_cache import LoadedRelease, ReleaseCache
 from api.served import Served
+from api.standing import part_standing
 from jobs.draws import why_gone
 from jobs.settings import Settings
 from mrp.areas import complement
@@ -94,7 +95,7 @@ class Prepared:
     wanted: NDArray[np.bool_]
     """Which groups of the breakdown were asked for, shape (group,)."""
     answered: NDArray[np.bool_]
-    """Which of them have enough people, shape (group,)."""
+    """Which of them have enough people, and are to be told of the option, shape (group,)."""
 
     @property
     def is_large(self) -> bool:
@@ -110,6 +111,14 @@ class Prepared:
     def is_complement(self) -> bool:
         """Whether the share is that of the other option of a binary question."""
         return self._is_complement(self.option)
+
+    def part_standing(self, option: str) -> NDArray[np.float64]:
+        """Part of the people of each group of the breakdown who live where an option stands, shape (group,)."""
+        return part_standing(self.loaded.design, self.breakdown, option)
+
+    def where_it_stands(self) -> "Prepared":
+        """The same without the groups in which the option does not stand: they are not compared with others."""
+        return replace(self, answered=self.answered & (self.part_standing(self.option) > 0))
 
     def draws(self, rows: NDArray[np.int64]) -> AreaDraws:
         """Draws of some groups of the breakdown, ascending; as many at a time as `api.breakdown.pieces` says."""

@@ -58,7 +58,8 @@ class _Told:
 
 
 def answer_methods(prepared: Prepared, settings: Settings) -> MethodsPayload:
-    """Compute the shares of every group by every method."""
+    """Compute the shares of every group by every method, where the option stands."""
+    prepared = prepared.where_it_stands()
     sample = prepared.loaded.raked(prepared.period, settings.min_interviews)
     groups = _groups(prepared)
     told = list(_told(prepared, sample, groups, settings))

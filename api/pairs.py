@@ -13,6 +13,7 @@ from api.breakdown import pieces
 from api.estimates import share_fields
 from api.group_facts import GroupFacts, group_facts, group_names
 from api.group_query import Prepared
+from api.standing import reason as absence
 from jobs.settings import Settings
 from mrp.poststratification import AreaDraws
 
@@ -70,9 +71,16 @@ class Pairs:
     def unpaired(self, reason: str) -> list[WithheldGroup]:
         """Groups that were asked for and are not answered on both sides, with a reason."""
         sides = (self.first, self.second)
+        absent = {
+            _key(names): absence(side.option)
+            for side in sides
+            for names in group_names(side, side.wanted & (side.part_standing(side.option) == 0))
+        }
         found = {_key(names): names for side in sides for names in group_names(side, side.wanted)}
         paired = set(self.keys)
-        return [WithheldGroup(**names, reason=reason) for key, names in found.items() if key not in paired]
+        return [
+            WithheldGroup(**names, reason=absent.get(key, reason)) for key, names in found.items() if key not in paired
+        ]
 
     def head(self, settings: Settings) -> dict[str, Any]:
         """The fields of `api.answer_payloads.GroupsHead`, of something earlier and the later that answers."""
@@ -88,7 +96,8 @@ class Pairs:
 
 
 def pair_groups(first: Prepared, second: Prepared) -> Pairs:
-    """Match the groups of two prepared queries by area and levels."""
+    """Match the groups of two prepared queries by area and levels, as far as the options stand there."""
+    first, second = first.where_it_stands(), second.where_it_stands()
     one, other = (
         dict(zip(map(_key, group_names(side, side.answered)), np.flatnonzero(side.answered).tolist(), strict=True))
         for side in (first, second)

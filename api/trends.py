@@ -73,7 +73,7 @@ def prepare_trend(cache: ReleaseCache, served: Served, query: TrendQuery, settin
     if grid.index(since) > grid.index(until):
         raise EstimateRefused(f"since={since} is after until={until}. Exchange them, or name other periods.")
     periods = tuple(grid[grid.index(since) : grid.index(until) + 1])
-    prepared = prepare_query(cache, served, replace(query, period=until), settings)
+    prepared = prepare_query(cache, served, replace(query, period=until), settings).where_it_stands()
     n_groups = int(prepared.wanted.sum())
     if (n_points := n_groups * len(periods)) > settings.max_groups:
         raise EstimateRefused(

@@ -3,10 +3,21 @@
 from collections.abc import Sequence
 
 from api.answer_payloads import AreaEstimate, AreaMean, GroupsHead, MeansPayload
-from api.charts.chart import percent, share_name
+from api.charts.chart import ABSENT, percent, share_name
 from api.charts.scales import Scale, number_scale, share_scale
 
-__all__ = ["Estimate", "estimate_name", "is_of_means", "measure_of", "number", "scale_of", "value_of", "written"]
+__all__ = [
+    "Estimate",
+    "estimate_name",
+    "estimated",
+    "is_of_means",
+    "measure_of",
+    "number",
+    "scale_of",
+    "span_of",
+    "value_of",
+    "written",
+]
 
 type Estimate = AreaEstimate | AreaMean
 
@@ -18,7 +29,20 @@ def value_of(row: Estimate) -> float:
 
 def written(row: Estimate) -> str:
     """The same for readers."""
-    return number(row.mean) if isinstance(row, AreaMean) else percent(row.share)
+    if isinstance(row, AreaMean):
+        return number(row.mean)
+    return percent(row.share) if row.low is not None else ABSENT
+
+
+def span_of(row: Estimate) -> tuple[float, float]:
+    """Ends of the interval; the share itself where the option does not stand."""
+    low, high = row.low, row.high
+    return (value_of(row), value_of(row)) if low is None or high is None else (low, high)
+
+
+def estimated[E: Estimate](rows: Sequence[E]) -> list[E]:
+    """Those of which something is estimated: the option stands there."""
+    return [row for row in rows if row.low is not None]
 
 
 def number(value: float) -> str:
@@ -32,7 +56,8 @@ def estimate_name(name: str, row: Estimate) -> str:
     """What a mark is called: "Northmoor: 54% (48 to 60)", "Northmoor: 23.4 (20.1 to 26.7)"."""
     if isinstance(row, AreaMean):
         return f"{name}: {number(row.mean)} ({number(row.low)} to {number(row.high)})"
-    return share_name(name, row.share, row.low, row.high)
+    told = share_name(name, row.share, row.low, row.high)
+    return told if row.part_standing in (0, 1) else f"{told}, stands among {percent(row.part_standing)} of the people"
 
 
 def is_of_means(head: GroupsHead) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 
 from api.charts.chart import Chart, draw_chart, name_of, percent, share_name
 from api.charts.layout import BOTTOM, WIDTH, Key, key_height, key_layers
+from api.charts.measures import span_of
 from api.charts.rows import WaveMark
 from api.charts.scales import share_scale
 from api.charts.theme import DASHES, SERIES, SHAPES, SMALL, variable
@@ -14,6 +15,8 @@ __all__ = ["MOST_LINES", "options_trend_chart", "trend_chart"]
 
 MOST_LINES = 4
 """Areas or groups that can be told apart at a glance; of more the first are drawn, and the description says so."""
+UNASKED = frozenset({"no-interviews", "few-interviews"})
+"""Flags of points that are hollow."""
 HEIGHT = 200.0
 LEFT, RIGHT, TOP = 46.0, 30.0, 10.0
 WAVES = 22.0
@@ -80,7 +83,7 @@ def _chart(
     most: int,
 ) -> Chart:
     drawn = dict(list(lines.items())[:most])
-    scale = share_scale([end for line in drawn.values() for point in line for end in (point.low, point.high)])
+    scale = share_scale([end for line in drawn.values() for point in line for end in span_of(point)])
     at = {period: number for number, period in enumerate(payload.periods)}
     points = [
         {
@@ -90,7 +93,7 @@ def _chart(
             "high": point.high,
             "series": name,
             "name": f"{_in(point, name, len(drawn))}{_interviewed(point)}",
-            "is_hollow": bool(point.flags),
+            "is_hollow": bool(UNASKED.intersection(point.flags)),
         }
         for name, line in drawn.items()
         for point in line
@@ -256,7 +259,7 @@ def _in(point: TrendPoint, name: str, n_lines: int) -> str:
 def _interviewed(point: TrendPoint) -> str:
     if "no-interviews" in point.flags:
         return ", nobody interviewed in it"
-    return ", few interviewed in it" if point.flags else ""
+    return ", few interviewed in it" if UNASKED.intersection(point.flags) else ""
 
 
 def _described(
@@ -272,6 +275,8 @@ def _described(
     left_out = f" The first {len(drawn)} of {n_lines} are drawn." if n_lines > len(drawn) else ""
     marked = f" {len(waves)} waves are marked." if waves else ""
     hollow = (
-        " Hollow: nobody or few interviewed in the period." if any(p.flags for d in drawn.values() for p in d) else ""
+        " Hollow: nobody or few interviewed in the period."
+        if any(UNASKED.intersection(p.flags) for d in drawn.values() for p in d)
+        else ""
     )
     return f"{percent(payload.interval)} intervals as bands. {'. '.join(ends)}.{left_out}{hollow}{marked}"

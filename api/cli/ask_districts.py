@@ -2,7 +2,7 @@
 
 import click
 
-from api.cli.asked import Asked, asked, points, print_groups, print_head, print_withheld, share_cells
+from api.cli.asked import Asked, asked, flags_text, points, print_groups, print_head, print_withheld, share_cells
 from api.cli.output import percent, print_table
 
 __all__ = ["battleground", "district", "seats"]
@@ -25,7 +25,7 @@ def district(asked: Asked, *, district: str) -> None:
     print_head(answer, f"Share of '{answer.option}' in {answer.name} ({answer.code})")
     if (one := answer.district) is not None:
         shown = [
-            ("share", f"{percent(one.share)}, {percent(one.low)} to {percent(one.high)}"),
+            ("share", "{}, {} to {}".format(*share_cells(one))),
             ("leads", percent(one.p_lead)),
             ("rank", f"{one.rank:.1f} of {one.n_ranked}, {one.rank_low:g} to {one.rank_high:g}"),
             ("interviews", "not shown" if one.n_interviews is None else f"{one.n_interviews:,}"),
@@ -37,7 +37,7 @@ def district(asked: Asked, *, district: str) -> None:
     names = tuple(dict.fromkeys(name for group in answer.groups for name in group.groups))
     print_table(
         (*names, "share", "low", "high", ""),
-        [(*(one.groups.get(name) for name in names), *share_cells(one), ", ".join(one.flags)) for one in answer.groups],
+        [(*(one.groups.get(name) for name in names), *share_cells(one), flags_text(one)) for one in answer.groups],
     )
     print_withheld(answer.withheld)
 
@@ -99,6 +99,6 @@ def battleground(asked: Asked, *, seats: str | None) -> None:
             points(one.lead_high),
             percent(one.p_tipping),
             percent(one.share),
-            ", ".join(one.flags),
+            flags_text(one),
         ),
     )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from api.served import Served
     from jobs.settings import Settings
 
-__all__ = ["Asked", "asked", "points", "print_groups", "print_head", "print_withheld", "share_cells"]
+__all__ = ["Asked", "asked", "flags_text", "points", "print_groups", "print_head", "print_withheld", "share_cells"]
 
 _OPTIONS = (
     click.argument("survey_id", metavar="SURVEY"),
@@ -179,6 +179,14 @@ def points(difference: float) -> str:
     return f"{100 * difference:+.1f}"
 
 
+def flags_text(one: Any) -> str:
+    """What is to be known of an estimate; of an option that stands in part of the people, in which."""
+    told = {"stands-in-part": f"stands-in-part ({percent(one.part_standing)} of the people)"}
+    return ", ".join(told.get(flag, flag) for flag in one.flags)
+
+
 def share_cells(one: Any) -> tuple[str, ...]:
-    """Share and interval."""
+    """Share and interval; in words where the option does not stand."""
+    if one.low is None:
+        return "does not stand", "", ""
     return percent(one.share), percent(one.low), percent(one.high)

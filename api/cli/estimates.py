@@ -2,7 +2,7 @@
 
 import click
 
-from api.cli.asked import Asked, asked, print_groups, print_head, share_cells
+from api.cli.asked import Asked, asked, flags_text, print_groups, print_head, share_cells
 
 __all__ = ["estimates"]
 
@@ -29,6 +29,6 @@ def estimates(asked: Asked) -> None:
             *share_cells(one),
             f"{one.n_people:,.0f}",
             "" if one.n_interviews is None else f"{one.n_interviews:,}",
-            ", ".join(one.flags),
+            flags_text(one),
         ),
     )

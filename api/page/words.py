@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Protocol
 
+from api.charts.chart import ABSENT
 from api.charts.measures import number
 
 __all__ = [
@@ -26,9 +27,9 @@ class Interval(Protocol):
     """Ends of a central interval."""
 
     @property
-    def low(self) -> float: ...
+    def low(self) -> float | None: ...
     @property
-    def high(self) -> float: ...
+    def high(self) -> float | None: ...
 
 
 def percent(share: float) -> str:
@@ -47,15 +48,19 @@ def ends(low: float, high: float) -> str:
 
 
 def in_interval(row: Interval) -> str:
-    """The interval of an estimate: "49 to 57%"; of a mean "20.1 to 26.7"."""
+    """The interval of an estimate: "49 to 57%"; of a mean "20.1 to 26.7"; "" where the option does not stand."""
+    if row.low is None or row.high is None:
+        return ""
     if hasattr(row, "mean"):
         return f"{number(row.low)} to {number(row.high)}"
     return ends(row.low, row.high)
 
 
 def value(row: Any) -> str:
-    """An estimate: "54%"; a mean: "23.4"."""
-    return number(row.mean) if hasattr(row, "mean") else percent(row.share)
+    """An estimate: "54%"; a mean: "23.4"; of an option that cannot be chosen there "does not stand"."""
+    if hasattr(row, "mean"):
+        return number(row.mean)
+    return ABSENT if row.low is None else percent(row.share)
 
 
 def points(difference: float) -> str:

@@ -29,7 +29,7 @@ def test_by_hand():
     s = (14 / 50 * 2500 / 70 + 2) / (2500 / 70 + 4)
     noise = 5 * (1.5 + s**2 * 0.5) / (s * (1 - s))
     assert row["n_effective"] == pytest.approx(2500 / (70 + noise))
-    # The noise has the variance noise s (1 - s) / 2500 in the share; Wilson's interval of 2500 / 70 interviews goes from
+    # The noise has the variance noise s (1 - s) / 2500 in the share; Wilson's interval of 2500 / 70 interviews is from
     # 0.1753 to 0.4156, and each end is moved out by it.
     spread = 1.6449**2 * noise * s * (1 - s) / 2500
     assert row["low"] == pytest.approx(0.28 - ((0.28 - 0.1753) ** 2 + spread) ** 0.5, abs=2e-4)

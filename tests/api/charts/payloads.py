@@ -56,6 +56,7 @@ def share_fields(share: float, low: float, high: float, *, flags: Sequence[str] 
         "pooling": 0.5,
         "pooling_mc_error": 0.01,
         "flags": list(flags),
+        "part_standing": 1.0,
     }
 
 
