@@ -203,3 +203,12 @@ def test_a_question_of_another_kind_has_options_that_stand_everywhere(kinds: Wor
     breakdown = Breakdown(Grouping(("age",)), groups, groups, np.array([0, 1], dtype=np.int32))
 
     assert part_standing(design, breakdown, "yes").tolist() == [1, 1]
+
+
+def test_the_disclosure_statement_says_it(kinds: World):
+    release = ask(kinds, "party", "estimates")["release_id"]
+    said = words(kinds.page(f"/surveys/{SURVEY}/releases/{release}/disclosure"))
+
+    assert "Isles cannot be chosen everywhere." in said
+    assert "Isles region South" in said
+    assert "one standard deviation for all options" in said
