@@ -86,8 +86,8 @@ def prepare_change_of_releases(
         waves = "1 wave" if len(shared) == 1 else f"{len(shared)} waves"
         raise EstimateRefused(
             f"Releases {before.release.number} and {after.release.number} have {waves} in common, so that there is no "
-            "probability of a change between them. Ask for their /revision, or for the change between two periods of "
-            "one."
+            "probability of a change between them. Ask for their "
+            "/revision (`hustings ask revision`), or for the change between two periods of one."
         )
     return pair_groups(*(prepare_query(cache, one, query, settings) for one in (earlier, served)))
 

@@ -57,11 +57,11 @@ def prepare_profile(cache: ReleaseCache, served: Served, query: ProfileQuery, se
         As `prepare_query`; or if a level or districts are named besides.
     """
     if query.level not in (None, DISTRICT) or query.districts:
-        raise EstimateRefused("The path names the district. Leave level and districts out.")
+        raise EstimateRefused("The district is named already. Leave level and districts out.")
     electorate = load_release(cache, served, settings).electorate
     if merges_districts(query.merge, electorate):
         raise EstimateRefused(
-            "The path names the district. Leave merged districts out, or ask for them at level=district."
+            "The district is named already. Leave merged districts out, or ask for them at level=district."
         )
     if query.district not in electorate.codes:
         raise DistrictNotFound(query.district, electorate.codes)

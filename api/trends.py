@@ -63,7 +63,8 @@ def prepare_trend(cache: ReleaseCache, served: Served, query: TrendQuery, settin
     if not grid:
         raise EstimateRefused(
             f"The model {design.formula!r} has no term of period: it pools its waves, and tells no series of them. "
-            "Give the model such a term, or see what a release says differently from an earlier one under /revision."
+            "Give the model such a term, or see what a release says differently from an earlier one in its "
+            "/revision (`hustings ask revision`)."
         )
     if query.period is not None:
         raise EstimateRefused(
