@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import polars as pl
+
 from api.answer_head import groups_head
 from api.answer_payloads import ShareEstimate
 from api.breakdown import pieces
@@ -20,6 +22,7 @@ from api.interval_ends import interval_ends
 from api.methods_payloads import AreaMethods, MethodsPayload, SampleShare, WeightingPayload
 from api.methods_words import Composition, find_compositions, sentence_of
 from api.raked_sample import RakedSample
+from api.standing import stands_in
 from jobs.settings import Settings
 from mrp.categorical.counts import count_name
 from mrp.perturbed_shares import perturbed_shares
@@ -97,7 +100,11 @@ def _sample_shares(prepared: Prepared, sample: RakedSample | None, column: str, 
     cells, named = in_groups(prepared, sample.cells)
     is_one = "y" in cells.columns
     answers = cells["y" if is_one else count_name(prepared.option)]
-    cells = cells.drop("weight", strict=False).with_columns(answers.alias("y"), weight=cells[column])
+    # Where the option does not stand its shown counts are nothing but noise.
+    stands = pl.Series(stands_in(prepared.loaded.design, cells, prepared.option))
+    cells = cells.drop("weight", strict=False).with_columns(
+        weight=cells[column], y=answers * stands, noisy_y=cells["noisy"] * stands
+    )
     tables = [
         perturbed_shares(
             cells,

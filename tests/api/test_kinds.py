@@ -120,7 +120,9 @@ def test_raw_shares_rest_on_the_perturbed_counts_of_the_option(kinds: World):
     shown = kinds.services.releases.load(kinds.get(f"{URL}/party/releases").json()["releases"][0]["id"]).counts
     for option in PARTIES:
         (row,) = ask(kinds, "party", "methods", option=option)["methods"]
-        assert_allclose(row["raw"]["share"], shown[f"y[{option}]"].sum() / shown["n"].sum())
+        # What is shown of it where it does not stand is nothing but noise.
+        where = shown.filter(region="South") if option == "Isles" else shown
+        assert_allclose(row["raw"]["share"], where[f"y[{option}]"].sum() / shown["n"].sum())
         assert row["raw"]["low"] < row["raw"]["share"] < row["raw"]["high"]
 
 

@@ -187,6 +187,7 @@ def test_pages_say_it(kinds: World):
     part = round(100 * by_hand(kinds)[()])
     assert f"stands among {part}% of the people" in said("")
     assert "does not stand" in said("/crosstab?rows=region&columns=*")
+    assert f"North {REASON}" in said("/methods?by=region&option=Isles")
 
 
 def test_flags_of_groups_are_those_of_the_option():

@@ -146,6 +146,22 @@ def test_the_share_among_the_people_is_inside_as_often_as_is_said():
         assert inside >= binom.ppf(1e-6, 400, 0.9)
 
 
+def test_cells_where_nobody_can_have_given_the_answer_have_no_noise_in_it():
+    poll = table([20, 20, 20], [9, 0, 0])
+    noise = {"count_noise": 2 / 3, "answer_noise": 6.5}
+    every, some = (
+        perturbed_shares(one, **noise).row(0, named=True)
+        for one in (poll, poll.with_columns(noisy_y=pl.Series([1, 0, 0])))
+    )
+
+    assert some["share"] == every["share"]
+    # Of three cells' noise in the answers one is left; l and u of sampling alone are the same.
+    low = perturbed_shares(poll, count_noise=0, answer_noise=0).row(0, named=True)["low"]
+    s = (9 + 2) / (60 + 4)
+    left, all_ = ((9 / 60 - one["low"]) ** 2 - (9 / 60 - low) ** 2 for one in (some, every))
+    assert left / all_ == pytest.approx((6.5 + 3 * s**2 * 2 / 3) / (3 * 6.5 + 3 * s**2 * 2 / 3))
+
+
 def test_groups_are_sorted_and_one_that_weighs_nothing_has_no_row():
     both = pl.concat([table([40], [10], place="b"), table([50], [10], place="a"), table([9], [3], [0.0], place="c")])
 
