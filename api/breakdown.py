@@ -17,10 +17,12 @@ from scipy import sparse
 from api.estimands import Drawn, drawn_many
 from api.release_cache import LoadedRelease
 from mrp.grouping import Grouping, cells_of, group_cells
+from mrp.numeric.design import NumericDesign
+from mrp.numeric.poststratification import answer_variances
 from mrp.outcomes.designs import SHARE, estimands
 from mrp.poststratification import AreaDraws
 
-__all__ = ["Breakdown", "draws_of", "find_breakdown", "pieces"]
+__all__ = ["Breakdown", "draws_of", "find_breakdown", "pieces", "variances_of"]
 
 PIECE_MB = 8
 """Draws handed out at a time. Quantiles, deviations and autocorrelations take about four times as much."""
@@ -80,11 +82,29 @@ def draws_of(
     period
         The period to look at; None: that of the design.
     """
-    grouping = breakdown.grouping
-    is_plain = not grouping.where and not grouping.merge and period in (None, loaded.design.common.period)
-    if is_plain and loaded.keeps(breakdown.groups.height):
+    if _is_kept(loaded, breakdown, period):
         return _kept(loaded, breakdown, rows)
     return _made(loaded, breakdown, rows, period)
+
+
+def variances_of(
+    loaded: LoadedRelease, breakdown: Breakdown, rows: NDArray[np.int64], *, period: str | None = None
+) -> NDArray[np.float64]:
+    """Variance of one answer that is a number in some groups, shape (row,); parameters as those of `draws_of`."""
+    assert isinstance(loaded.design, NumericDesign)
+    if _is_kept(loaded, breakdown, period):
+        return loaded.answer_variance(breakdown.by)[rows]
+    part = loaded.electorate.with_cells(breakdown.cells.filter(pl.Series(np.isin(breakdown.group, rows))))
+    design = loaded.design if period is None else loaded.design.at_period(period)
+    (variance,) = answer_variances(loaded.latents, design, part, (breakdown.grouping,))
+    return variance
+
+
+def _is_kept(loaded: LoadedRelease, breakdown: Breakdown, period: str | None) -> bool:
+    """Whether it is a breakdown of everybody in the last period, of few groups."""
+    grouping = breakdown.grouping
+    is_plain = not grouping.where and not grouping.merge and period in (None, loaded.design.common.period)
+    return is_plain and loaded.keeps(breakdown.groups.height)
 
 
 def _kept(loaded: LoadedRelease, breakdown: Breakdown, rows: NDArray[np.int64]) -> Drawn:

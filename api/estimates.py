@@ -10,18 +10,27 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from api.answer_head import groups_head
-from api.answer_payloads import AreaEstimate, AreaMean, EstimatesPayload, MeansPayload
+from api.answer_payloads import AreaEstimate, AreaMean, AreaNumber, EstimatesPayload, MeansPayload
 from api.breakdown import pieces
 from api.group_facts import GroupFacts, group_facts
 from api.group_query import EstimateQuery, Prepared
 from api.interval_ends import interval_ends
+from api.measured import Measured
 from jobs.settings import Settings
 from mrp.information import Information, information
 from mrp.poststratification import AreaDraws
 from mrp.quantity import central_intervals
 from mrp.summary import summarise
 
-__all__ = ["answer_means", "answer_query", "drawn_pieces", "share_fields"]
+__all__ = [
+    "answer_means",
+    "answer_query",
+    "answer_rows",
+    "estimate_fields",
+    "measured_pieces",
+    "number_fields",
+    "share_fields",
+]
 
 
 def answer_query(prepared: Prepared, settings: Settings) -> EstimatesPayload:
@@ -34,22 +43,27 @@ def answer_query(prepared: Prepared, settings: Settings) -> EstimatesPayload:
 
 def answer_means(prepared: Prepared, settings: Settings) -> MeansPayload:
     """Compute every mean that was asked for."""
-    question, query = prepared.loaded.question, prepared.query
-    scores = question.scores or range(1, len(question.options) + 1)
     return MeansPayload(
         **groups_head(prepared, settings),
-        unit=question.unit or None,
-        scores={option: float(score) for option, score in zip(question.options, scores, strict=True)},
         means=[
-            AreaMean(**one.names, **mean, n_effective=one.n_effective)
-            for facts, areas in drawn_pieces(prepared, settings)
-            for one, mean in zip(facts, _summaries("mean", areas, facts, query), strict=True)
+            AreaMean(**one.names, **mean)
+            for facts, found in measured_pieces(prepared, settings)
+            for one, mean in zip(facts, estimate_fields(found, facts, prepared.query), strict=True)
         ],
     )
 
 
+def answer_rows(prepared: Prepared, settings: Settings) -> list[AreaNumber]:
+    """The share or the mean of every group, as a row of whatever else is told of them."""
+    return [
+        AreaNumber(**one.names, option=prepared.option or None, **number)
+        for facts, found in measured_pieces(prepared, settings)
+        for one, number in zip(facts, number_fields(found, facts, prepared.query), strict=True)
+    ]
+
+
 def _option_pieces(prepared: Prepared, settings: Settings) -> Iterator[tuple[list[GroupFacts], tuple[AreaDraws, ...]]]:
-    """As `drawn_pieces`, with the draws of every option."""
+    """As `measured_pieces`, with the draws of every option."""
     facts, done = group_facts(prepared, settings), 0
     for rows in pieces(prepared.loaded, prepared.answered):
         yield facts[done : done + rows.size], prepared.draws_by_option(rows)
@@ -64,39 +78,42 @@ def _rows(prepared: Prepared, facts: Sequence[GroupFacts], drawn: Sequence[AreaD
             yield AreaEstimate(**one.names, option=option, **share)
 
 
-def drawn_pieces(prepared: Prepared, settings: Settings) -> Iterator[tuple[list[GroupFacts], AreaDraws]]:
-    """Facts and draws of the groups that are answered, in order, some at a time."""
+def measured_pieces(prepared: Prepared, settings: Settings) -> Iterator[tuple[list[GroupFacts], Measured]]:
+    """Facts of the groups that are answered, and their shares or means, in order, some at a time."""
     facts, done = group_facts(prepared, settings), 0
     for rows in pieces(prepared.loaded, prepared.answered):
-        yield facts[done : done + rows.size], prepared.draws(rows)
+        yield facts[done : done + rows.size], prepared.measured(rows)
         done += rows.size
 
 
 def share_fields(areas: AreaDraws, facts: Sequence[GroupFacts], query: EstimateQuery) -> list[dict[str, Any]]:
-    """Share, intervals and errors of every area, its people and interviews, and how much of it is data.
+    """The fields of `api.answer_payloads.AreaEstimate` that tell of shares; see `estimate_fields`."""
+    return estimate_fields(Measured(areas), facts, query)
+
+
+def number_fields(found: Measured, facts: Sequence[GroupFacts], query: EstimateQuery) -> list[dict[str, Any]]:
+    """The same where a share or a mean may be answered: the fields of `api.answer_payloads.Number`."""
+    return [{"share": None, "mean": None} | one for one in estimate_fields(found, facts, query)]
+
+
+def estimate_fields(found: Measured, facts: Sequence[GroupFacts], query: EstimateQuery) -> list[dict[str, Any]]:
+    """``share`` or ``mean`` of every area, intervals and errors, its people and interviews, and how much of it is data.
 
     Parameters
     ----------
     facts
         Of each area.
-
-    Returns
-    -------
-    list of dict
-        The fields of `api.answer_payloads.ShareEstimate`.
     """
-    known = information(areas, [one.n_effective or 0.0 for one in facts])
-    shares = _summaries("share", areas, facts, query)
-    return [share | _how_much_is_data(one, of_one) for share, one, of_one in zip(shares, facts, known, strict=True)]
-
-
-def _summaries(name: str, areas: AreaDraws, facts: Sequence[GroupFacts], query: EstimateQuery) -> list[dict[str, Any]]:
-    """The number called ``name``, intervals and errors of every area, its people and interviews."""
-    numbers = summarise(areas, interval=query.interval).select(name, "low", "high", "sd", "mc_error").to_dicts()
+    areas = found.areas
+    known = information(areas, [one.n_effective or 0.0 for one in facts], answer_variance=found.answer_variance)
+    numbers = summarise(areas, interval=query.interval).select(areas.kind, "low", "high", "sd", "mc_error").to_dicts()
     further = central_intervals(areas.draws, query.further).transpose(2, 0, 1).tolist()  # (area, interval, 2)
     return [
-        number | {"intervals": interval_ends(query.intervals, ((number["low"], number["high"]), *ends))} | one.counted
-        for number, ends, one in zip(numbers, further, facts, strict=True)
+        number
+        | {"intervals": interval_ends(query.intervals, ((number["low"], number["high"]), *ends))}
+        | one.counted
+        | _how_much_is_data(one, of_one)
+        for number, ends, one, of_one in zip(numbers, further, facts, known, strict=True)
     ]
 
 

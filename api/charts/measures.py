@@ -2,23 +2,19 @@
 
 from collections.abc import Sequence
 
-from api.answer_payloads import AreaEstimate, AreaMean, GroupsHead, MeansPayload
+from api.answer_payloads import AreaEstimate, AreaMean, AreaNumber, GroupsHead
 from api.charts.chart import percent, share_name
 from api.charts.scales import Scale, number_scale, share_scale
+from api.measures import value_of
 
 __all__ = ["Estimate", "estimate_name", "is_of_means", "measure_of", "number", "scale_of", "value_of", "written"]
 
-type Estimate = AreaEstimate | AreaMean
-
-
-def value_of(row: Estimate) -> float:
-    """The share or the mean."""
-    return row.mean if isinstance(row, AreaMean) else row.share
+type Estimate = AreaEstimate | AreaMean | AreaNumber
 
 
 def written(row: Estimate) -> str:
     """The same for readers."""
-    return number(row.mean) if isinstance(row, AreaMean) else percent(row.share)
+    return number(value_of(row)) if is_mean(row) else percent(value_of(row))
 
 
 def number(value: float) -> str:
@@ -30,19 +26,24 @@ def number(value: float) -> str:
 
 def estimate_name(name: str, row: Estimate) -> str:
     """What a mark is called: "Northmoor: 54% (48 to 60)", "Northmoor: 23.4 (20.1 to 26.7)"."""
-    if isinstance(row, AreaMean):
-        return f"{name}: {number(row.mean)} ({number(row.low)} to {number(row.high)})"
-    return share_name(name, row.share, row.low, row.high)
+    if is_mean(row):
+        return f"{name}: {written(row)} ({number(row.low)} to {number(row.high)})"
+    return share_name(name, value_of(row), row.low, row.high)
+
+
+def is_mean(row: Estimate) -> bool:
+    """Whether a row has a mean and no share."""
+    return getattr(row, "mean", None) is not None
 
 
 def is_of_means(head: GroupsHead) -> bool:
     """Whether an answer is of means."""
-    return isinstance(head, MeansPayload)
+    return head.measure == "mean"
 
 
 def measure_of(head: GroupsHead) -> str:
     """What is shown: "Share answering “yes”", "Mean, minutes", "Mean score"."""
-    if isinstance(head, MeansPayload):
+    if is_of_means(head):
         return "Mean score" if head.scores else f"Mean, {head.unit}" if head.unit else "Mean"
     return f"Share answering “{head.option}”"
 

@@ -69,7 +69,7 @@ def _district(asking: Asking, principal: Principal, district: str) -> Shown:
         nation=asking.estimates().estimates,
     )
     told = profile.district
-    said = "" if told is None else f" {profile.name}: {words.percent(told.share)}, {words.in_interval(told)}."
+    said = "" if told is None else f" {profile.name}: {words.value(told)}, {words.in_interval(told)}."
     return Shown(
         f"{profile.name}: {head.text}",
         main,

@@ -8,6 +8,7 @@ from litestar.params import FromPath, QueryParameter
 
 from api.auth import Principal
 from api.labels import one_of
+from api.measures import value_of
 from api.page.asking import Asking, ask_release
 from api.page.figures import map_figure
 from api.page.heads import head_of
@@ -88,7 +89,7 @@ def _districts_of_several(asking: Asking, principal: Principal, order: str, opti
     leaders = asking.leaders(level="district")
     shares = {one.area: one.shares for one in by_option(asking.every_option(level="district").estimates)}
     # In order of one option where one is shown, else of how sure it is who leads.
-    sizes = {row.area: row.p_leads if option is None else shares[row.area][option].share for row in leaders.leaders}
+    sizes = {row.area: row.p_leads if option is None else value_of(shares[row.area][option]) for row in leaders.leaders}
     orders = SEVERAL if option is None else {**ORDERS, "closest": SEVERAL["closest"]}
     keys: dict[str, Any] = {
         "name": lambda row: (row.area_name, row.area),

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from api.answer_payloads import AreaEstimate, EstimatesPayload
+from api.answer_payloads import AreaEstimate, AreaNumber, EstimatesPayload
 from api.charts import Chart
 from api.labels import one_of
 from api.leading import LeadersPayload
@@ -28,21 +28,21 @@ class OptionsRow:
     area: str
     area_name: str
     groups: dict[str, str]
-    shares: dict[str, AreaEstimate]
+    shares: dict[str, AreaEstimate | AreaNumber]
     """By option."""
 
     @property
-    def any(self) -> AreaEstimate:
+    def any(self) -> AreaEstimate | AreaNumber:
         """One of them, for what they have in common: interviews and flags."""
         return next(iter(self.shares.values()))
 
 
-def by_option(rows: Iterable[AreaEstimate]) -> list[OptionsRow]:
+def by_option(rows: Iterable[AreaEstimate | AreaNumber]) -> list[OptionsRow]:
     """Estimates of all options, a row for each area or group, in their order."""
     found: dict[tuple[str, ...], OptionsRow] = {}
     for row in rows:
         key = (row.area, *row.groups.values())
-        found.setdefault(key, OptionsRow(row.area, row.area_name, row.groups, {})).shares[row.option] = row
+        found.setdefault(key, OptionsRow(row.area, row.area_name, row.groups, {})).shares[row.option or ""] = row
     return list(found.values())
 
 

@@ -76,7 +76,7 @@ def _trend(asking: Asking, principal: Principal, by: str, option: str | None) ->
     lines: dict[str, list[Any]] = {}
     for point in (point for one in answers for point in one.points):
         name = " · ".join(point.groups.values()) or point.area_name
-        lines.setdefault(point.option if is_of_all else name, []).append(point)
+        lines.setdefault(point.option or "" if is_of_all else name, []).append(point)
     main = part(
         "trend.html",
         head=head,

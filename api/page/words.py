@@ -48,14 +48,15 @@ def ends(low: float, high: float) -> str:
 
 def in_interval(row: Interval) -> str:
     """The interval of an estimate: "49 to 57%"; of a mean "20.1 to 26.7"."""
-    if hasattr(row, "mean"):
+    if getattr(row, "mean", None) is not None:
         return f"{number(row.low)} to {number(row.high)}"
     return ends(row.low, row.high)
 
 
 def value(row: Any) -> str:
     """An estimate: "54%"; a mean: "23.4"."""
-    return number(row.mean) if hasattr(row, "mean") else percent(row.share)
+    mean = getattr(row, "mean", None)
+    return percent(row.share) if mean is None else number(mean)
 
 
 def points(difference: float) -> str:

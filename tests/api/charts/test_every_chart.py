@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from api.answer_payloads import IntervalEnds, ShareEstimate
+from api.answer_payloads import IntervalEnds, Number
 from api.charts import (
     Chart,
     CoveragePoint,
@@ -37,7 +37,7 @@ from api.district_payloads import OptionSeatsPayload, SeatChance, SeatsPayload
 from api.drawing.renderer import Renderer
 from api.trend_payloads import TrendPayload, TrendPoint
 from tests.api.charts.drawn import SVG, root_of
-from tests.api.charts.payloads import HEAD, answer, estimate, leader, leaders, mean, means, share_fields
+from tests.api.charts.payloads import HEAD, answer, estimate, leader, leaders, mean, means, number_fields
 from tests.api.charts.tables import districts
 
 HOSTILE = "<script>alert(1)</script> \"'&amp; \\ 🗳️ \u202eהצבעה\u202c ]]> \x0b 'x' + alert(1) //"
@@ -76,7 +76,7 @@ def _table(name: str) -> Chart:
 
 
 def _change(name: str) -> Chart:
-    share = ShareEstimate(**share_fields(0.5, 0.4, 0.6))
+    share = Number(**number_fields(0.5, 0.4, 0.6))
     change = AreaChange(
         area="D1",
         area_name=name,
@@ -100,7 +100,7 @@ def _change(name: str) -> Chart:
 
 
 def _trend(name: str) -> Chart:
-    fields = share_fields(0.5, 0.4, 0.6)
+    fields = number_fields(0.5, 0.4, 0.6)
     points = [
         TrendPoint(period=period, option="yes", area="D1", area_name=area, groups={}, **fields)
         for area in (name, "other")

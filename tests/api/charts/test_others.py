@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from api.answer_payloads import IntervalEnds, ReleaseReference, ShareEstimate, WithheldGroup
+from api.answer_payloads import IntervalEnds, Number, ReleaseReference, WithheldGroup
 from api.charts import (
     CoveragePoint,
     LeadTimePoint,
@@ -25,9 +25,9 @@ from api.charts import (
 from api.comparison_payloads import AreaChange, AreaRevision, ChangePayload, RevisionPayload
 from api.district_payloads import OptionSeatsPayload, SeatChance, SeatsPayload
 from tests.api.charts.drawn import links, marks, texts, tips
-from tests.api.charts.payloads import HEAD, answer, estimate, share_fields
+from tests.api.charts.payloads import HEAD, answer, estimate, number_fields
 
-SHARE = ShareEstimate(**share_fields(0.5, 0.4, 0.6))
+SHARE = Number(**number_fields(0.5, 0.4, 0.6))
 
 
 def option(name: str, chances: dict[int, float]) -> OptionSeatsPayload:
