@@ -16,7 +16,9 @@ from api.district_profile import ProfileQuery, answer_profile, prepare_profile
 from api.errors import EstimateRefused
 from api.estimates import answer_means, answer_query
 from api.group_query import EstimateQuery, MeansQuery, load_release, prepare_estimates, prepare_means, prepare_query
+from api.labels import one_of
 from api.leading import LeadersPayload, LeadersQuery, answer_leaders
+from api.measures import MEAN, MEASURES
 from api.methods import MethodsQuery, answer_methods
 from api.methods_payloads import MethodsPayload
 from api.payloads import ReleasePayload
@@ -34,7 +36,7 @@ from jobs.settings import Settings
 from polling.store import fits
 from polling.store.restatement import compare_waves
 
-__all__ = ["Asking", "ask_release"]
+__all__ = ["Asking", "ask_release", "measured"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,19 @@ class Asking:
         self, query: EstimateQuery, prepare: Callable[..., Any], make: Callable[[Any, Settings], B], kind: type[B]
     ) -> B:
         return body_of(self.services, (self.served,), query, prepare=prepare, make=make, kind=kind)
+
+
+def measured(asking: Asking, option: str | None, measure: str | None) -> dict[str, str | None]:
+    """The fields of a query that say whose share is shown, or that it is the mean: of a scale by choice.
+
+    Raises
+    ------
+    UnknownChoice
+        If there is no such measure.
+    """
+    if measure and one_of("measure", measure, MEASURES) == MEAN and asking.loaded.question.kind == "ordinal":
+        return {"option": None, "measure": MEAN}
+    return {"option": option or None, "measure": None}
 
 
 def ask_release(

@@ -11,9 +11,7 @@ __all__ = ["movement_of"]
 
 
 def movement_of(asking: Asking, earlier: Served | None, *, option: str | None = None) -> dict[str, Any]:
-    """How the share of an option, the first if none is named, moved."""
-    if not asking.loaded.question.options:
-        return _none("Change is not told of numbers yet.")
+    """How the share of an option, the first if none is named, or the mean of numbers moved."""
     if asking.has_periods:
         return _change(asking, option)
     if earlier is None:
@@ -28,7 +26,7 @@ def _change(asking: Asking, option: str | None) -> dict[str, Any]:
         return _none("There is one period so far: change is told from the second on.")
     if not change.changes:
         return _none("Too few people to tell.")
-    return {"kind": "change", "since": change.since, "until": change.period, "row": change.changes[0]}
+    return {"kind": "change", "since": change.since, "until": change.period, "row": change.changes[0], "of": change}
 
 
 def _revision(asking: Asking, earlier: Served, option: str | None) -> dict[str, Any]:
@@ -40,7 +38,7 @@ def _revision(asking: Asking, earlier: Served, option: str | None) -> dict[str, 
         return _none(str(refused))
     if not revision.revisions:
         return _none("Too few people to tell.")
-    return {"kind": "revision", "before": revision.before, "row": revision.revisions[0]}
+    return {"kind": "revision", "before": revision.before, "row": revision.revisions[0], "of": revision}
 
 
 def _none(why: str) -> dict[str, Any]:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Protocol
 
-from api.charts.measures import number
+from api.answer_payloads import GroupsHead
+from api.charts.measures import is_of_means, number
 
 __all__ = [
+    "apart",
     "chance",
     "count",
     "day",
@@ -19,6 +21,8 @@ __all__ = [
     "points",
     "sure",
     "value",
+    "what",
+    "wide",
 ]
 
 
@@ -64,6 +68,25 @@ def points(difference: float) -> str:
     text = f"{abs(100 * difference):.1f}"
     sign = "" if text == "0.0" else "+" if difference > 0 else "−"
     return f"{sign}{text} points"
+
+
+def apart(difference: float, answer: GroupsHead) -> str:
+    """A difference of shares in points, of means in their unit: "+3.2 points", "−1.24 minutes"."""
+    if not is_of_means(answer):
+        return points(difference)
+    return f"{'+' if difference > 0 else ''}{number(difference)} {answer.unit or ''}".rstrip()
+
+
+def wide(width: float, answer: GroupsHead) -> str:
+    """How wide an interval is, in points or in the unit of means."""
+    return number(width) if is_of_means(answer) else count(100 * width)
+
+
+def what(answer: GroupsHead) -> str:
+    """What is answered: "Share of “yes”", "Mean, minutes"."""
+    if is_of_means(answer):
+        return f"Mean, {answer.unit}" if answer.unit else "Mean"
+    return f"Share of “{answer.option}”"
 
 
 def chance(probability: float) -> str:

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from numpy.testing import assert_allclose
 
+from api.charts.measures import number
 from api.cli import cli
 from api.release_cache import LoadedRelease
 from mrp.grouping import Grouping
@@ -141,15 +142,15 @@ def test_a_trend_has_the_mean_of_every_period(timed: World, question: str):
     assert body["periods"] == list(WEEKS)
     draws = {week: stored(timed, question, "region", "gender", week=week) for week in WEEKS}
     assert len(body["points"]) == 2 * draws[WEEKS[0]].shape[1]
-    for number, point in enumerate(body["points"]):
-        check(point, draws[WEEKS[number % 2]][:, number // 2])
+    for at, point in enumerate(body["points"]):
+        check(point, draws[WEEKS[at % 2]][:, at // 2])
 
 
 @pytest.mark.parametrize("question", MEANS)
 def test_a_revision_says_means_in_the_unit(kinds: World, question: str, world: World):
     change_survey(world, "survey.toml", "[questions.rail]", KINDS + "[questions.rail]")
-    for number in range(2):
-        assert world.push(f"k{number}", kinds_csv(240, start=1000 * number)).status_code == 202
+    for at in range(2):
+        assert world.push(f"k{at}", kinds_csv(240, start=1000 * at)).status_code == 202
         world.work()
     (row,) = ask(world, question, "revision")["revisions"]
 
@@ -307,6 +308,22 @@ def test_the_command_line_says_what_http_says(timed: World, question: str):
         table = CliRunner().invoke(cli, line, env=place).output
         assert ("minutes" if question == "minutes" else "points on the scale −1 to 1") in table, table
         assert "mean" in table.lower()
+
+
+@pytest.mark.parametrize("question", MEANS)
+def test_pages_show_means_over_time_in_the_unit(timed: World, question: str):
+    trend = timed.page(f"/surveys/{SURVEY}/questions/{question}/trend", params=MEANS[question] | {"by": "gender"}).text
+    unit = "minutes" if question == "minutes" else "points on the scale −1 to 1"
+
+    assert f"Mean, {unit} with 90% interval" in trend
+    for point in ask(timed, question, "trend", by="gender")["points"]:
+        assert f">{number(point['mean'])}</strong>" in trend
+    if question == "minutes":
+        (change,) = ask(timed, question, "change")["changes"]
+        first = timed.page(f"/surveys/{SURVEY}/questions/{question}").text
+        sign = "+" if change["difference"] > 0 else ""
+        assert f"<strong>{sign}{number(change['difference'])} minutes</strong> from 2026-W07 to 2026-W08" in first
+        assert ">Trend</a>" in first
 
 
 def test_numbers_without_a_range_have_no_raw_means(world: World):

@@ -12,7 +12,7 @@ from api.charts import (
     CoveragePoint,
     LeadTimePoint,
     LearningPoint,
-    MethodShare,
+    MethodNumber,
     PredictedShare,
     SampleShare,
     WaveMark,
@@ -143,7 +143,7 @@ CHARTS: dict[str, Make] = {
     "learning": lambda name: learning_chart([LearningPoint(500, 0.03, 0.02, 0.04, name)], error=name),
     "representation": lambda name: representation_chart([SampleShare(name, name, 0.5, 0.4)]),
     "predictive": lambda name: predictive_chart([PredictedShare(name, 0.5, 0.4, 0.6, name)]),
-    "methods": lambda name: methods_chart([MethodShare(name, name, 0.5, 0.4, 0.6)]),
+    "methods": lambda name: methods_chart(answer([]), [MethodNumber(name, name, 0.5, 0.4, 0.6)]),
 }
 
 
@@ -242,7 +242,7 @@ def test_nothing_to_show_is_a_chart_too():
         learning_chart([]),
         representation_chart([]),
         predictive_chart([]),
-        methods_chart([]),
+        methods_chart(answer([]), []),
     ]
     for chart in empty:
         assert ElementTree.fromstring(chart.svg).get("role") in ("img", "group")

@@ -9,7 +9,7 @@ from api.charts import (
     CoveragePoint,
     LeadTimePoint,
     LearningPoint,
-    MethodShare,
+    MethodNumber,
     PredictedShare,
     SampleShare,
     calibration_chart,
@@ -224,11 +224,11 @@ def test_what_lies_outside_its_prediction_is_marked_and_named():
 
 def test_methods_stand_below_each_other_in_a_row():
     shares: list[Any] = [
-        MethodShare("Ash", "Raw", None, None, None),
-        MethodShare("Ash", "Weighted", 0.52, None, None),
-        MethodShare("Ash", "MRP", 0.5, 0.4, 0.6),
+        MethodNumber("Ash", "Raw", None, None, None),
+        MethodNumber("Ash", "Weighted", 0.52, None, None),
+        MethodNumber("Ash", "MRP", 0.5, 0.4, 0.6),
     ]
-    chart = methods_chart(shares)
+    chart = methods_chart(answer([]), shares)
 
     weighted, mrp = marks(chart, "estimate")
     assert weighted.y < mrp.y

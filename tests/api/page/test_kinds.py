@@ -100,12 +100,31 @@ def test_numbers_are_told_in_their_unit(kinds: World):
     (row,) = asked(kinds, "minutes", "means")["means"]
 
     assert f"Mean, minutes {number(row['mean'])} {number(row['low'])} to {number(row['high'])}" in said
-    assert "are not shown for numbers" in said
+    assert "This is the first release of the question." in said
     of_women = asked(kinds, "minutes", "means", by="gender", where="region:North")["means"][0]
     table = words(page(kinds, "minutes", "/crosstab?rows=gender&columns=-&where=region:North"))
     assert f"{number(of_women['mean'])} {number(of_women['low'])} to {number(of_women['high'])}" in table
-    methods = words(page(kinds, "minutes", "/methods"))
-    assert "not shown for questions that are answered with numbers" in methods
+    (methods,) = asked(kinds, "minutes", "methods")["methods"]
+    shown = words(page(kinds, "minutes", "/methods"))
+    for one in (methods["raw"], methods["weighted"], methods["mrp"]):
+        assert f"{number(one['mean'])} {number(one['low'])} to {number(one['high'])}" in shown
+    assert methods["sentence"] in shown
+    profile = asked(kinds, "minutes", "districts/D2")
+    there = words(page(kinds, "minutes", "/districts/D2"))
+    assert f"Of 6 districts it stands at place {profile['district']['rank_low']:.0f} to" in there
+    group = profile["groups"][0]
+    assert f"{number(group['mean'])} {number(group['low'])} to {number(group['high'])}" in there
+
+
+@pytest.mark.parametrize("more", ["/crosstab?rows=gender&columns=age", "/methods?by=gender", "/methods"])
+def test_the_score_of_a_scale_is_shown_where_it_is_chosen(kinds: World, more: str):
+    shown = words(page(kinds, "agree", f"{more}{'&' if '?' in more else '?'}measure=mean"))
+    query = {"by": "gender"} if "gender" in more else {}
+
+    assert "Mean, points on the scale −1 to 1" in shown
+    for row in asked(kinds, "agree", "means", **query)["means"]:
+        assert f"{number(row['mean'])} {number(row['low'])} to {number(row['high'])}" in shown
+    assert "Share of “no”" in words(page(kinds, "agree", more))
 
 
 def test_seats_of_several_options(kinds: World):
@@ -133,6 +152,8 @@ def test_the_report_tells_of_every_kind(kinds: World, question: str, monkeypatch
 
     assert ("Shares of all options by district" in text) == (question != "minutes")
     assert ("Mean, minutes" in text) == (question == "minutes")
+    assert "Raw, weighted and estimated" in text
+    assert "Whom the interviews represent" in text
     assert ("Districts won" in text) == (question == "party")
     assert "<script" not in text
 
