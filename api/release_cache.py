@@ -8,7 +8,7 @@ threads asking for the same thing wait for one of them to make it.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -48,6 +48,9 @@ MAX_BREAKDOWNS = 32
 MAX_BREAKDOWNS_MB = 64
 MAX_BREAKDOWN_MB = 32
 """Area draws kept per release: how many breakdowns, how much memory for all of them and for one."""
+MAX_MADE_MB = 8
+"""Draws kept per release of what is asked besides: filtered, merged, of another period, of some districts. Options, and
+words about them, are asked one after the other."""
 MAX_RAKED = 4
 """Periods of a release whose weighted interviews are kept."""
 MAX_SHARES_MB = 200
@@ -75,6 +78,9 @@ class LoadedRelease:
     One number for all groups, to two digits: that of a group would tell the weights of single persons."""
     _breakdowns: Once[tuple[str, ...], Drawn] = field(
         default_factory=lambda: Once(MAX_BREAKDOWNS, most_bytes=MAX_BREAKDOWNS_MB * 1_000_000, size=size_of)
+    )
+    _made: Once[Hashable, Drawn] = field(
+        default_factory=lambda: Once(MAX_BREAKDOWNS, most_bytes=MAX_MADE_MB * 1_000_000, size=size_of)
     )
     _margins: Once[tuple[()], Margins] = field(default_factory=lambda: Once(1))
     _variances: Once[tuple[str, ...], NDArray[np.float64]] = field(default_factory=lambda: Once(MAX_BREAKDOWNS))
@@ -119,6 +125,19 @@ class LoadedRelease:
     def drawn(self, by: tuple[str, ...]) -> Drawn:
         """Draws of all that is estimated, for every area of a breakdown that is coarse enough to be kept."""
         return self._breakdowns.get(by, lambda: self._drawn(by))
+
+    def has_at_hand(self, by: tuple[str, ...]) -> bool:
+        """Whether `drawn` has the draws of a breakdown, or those that they follow from."""
+        if self._breakdowns.find(by) is not None:
+            return True
+        if len(by) <= 1 and base_of(by, self.electorate) in ((), (self.electorate.district,)):
+            return self._breakdowns.find((self.electorate.district,)) is not None
+        margins = self._margins.find(())
+        return margins is not None and len(by) <= 2 and base_of(by, self.electorate) in margins
+
+    def made(self, asked: Hashable, make: Callable[[], Drawn]) -> Drawn:
+        """Draws that are made for one question and the next: the last few are kept."""
+        return self._made.get(asked, make)
 
     def answer_variance(self, by: tuple[str, ...]) -> NDArray[np.float64]:
         """Variance of one answer that is a number in every area of a breakdown, shape (area,); kept like its draws."""

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from api.charts.measures import number
+from api.estimands import drawn_many
 from api.page.asking import ask_release
 from api.page.words import chance, ends, percent, points
 from api.report import make_report, trust
@@ -194,3 +195,19 @@ def test_over_time_every_option_has_a_line_and_its_change(world: World):
     for option in PARTIES:
         (row,) = asked(world, "party", "change", option=option)["changes"]
         assert f"“{option}”: {points(row['difference'])} , {row['words']}" in first
+
+
+def test_the_first_screen_takes_two_passes_over_the_cells_whatever_the_options(
+    kinds: World, monkeypatch: pytest.MonkeyPatch
+):
+    release_id = asked(kinds, "party", "estimates")["release_id"]
+    kinds.services.releases._loaded.drop(release_id)
+    kinds.forget_answers()
+    passes: list[int] = []
+    for where in ("api.margins.drawn_many", "api.release_cache.drawn_many", "api.breakdown.drawn_many"):
+        monkeypatch.setattr(where, lambda *given: passes.append(1) or drawn_many(*given))
+    monkeypatch.setattr("api.page.question.kept", lambda *given: given[-1]())
+    page(kinds, "party")
+
+    # One for districts, from which larger areas and the whole follow, and one for groups.
+    assert len(passes) == 2
