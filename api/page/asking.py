@@ -7,8 +7,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from api.answer_payloads import EstimatesPayload, MeansPayload
+from api.answer_payloads import EstimatesPayload, MeansPayload, RankPayload
 from api.answering import Which, body_of, find
+from api.chances import RankQuery, answer_ranks, prepare_ranks
 from api.changes import ChangeQuery, answer_changes, prepare_change
 from api.comparison_payloads import ChangePayload, RevisionPayload
 from api.district_payloads import BattlegroundPayload, ProfilePayload, SeatsPayload
@@ -75,6 +76,10 @@ class Asking:
     def means(self, **query: Any) -> MeansPayload:
         """Means of areas and groups."""
         return self._ask(MeansQuery(**query), prepare_means, answer_means, MeansPayload)
+
+    def ranks(self, **query: Any) -> RankPayload:
+        """Where areas stand among each other."""
+        return self._ask(RankQuery(**query), prepare_ranks, answer_ranks, RankPayload)
 
     def trend(self, **query: Any) -> TrendPayload:
         """Shares over the periods of its model."""

@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from api.auth import Principal
-from api.measures import value_of
+from api.measures import MEAN, value_of
 from api.page import words
 from api.page.asking import Asking, ask_release
 from api.page.figures import groups_figure, toplines_figure
@@ -88,6 +88,9 @@ def _of_several(asking: Asking, principal: Principal, district: str) -> Shown:
     for row in by_option(row for one in profiles.values() for row in one.groups):
         groups.setdefault(next(iter(row.groups)), []).append(row)
     nation = asking.every_option()
+    score = None
+    if asking.loaded.question.kind == "ordinal":
+        score = asking.ranks(level="district", districts=(district,), measure=MEAN)
     answers = [msgspec.structs.replace(within, estimates=[row], option=row.option) for row in within.estimates]
     main = part(
         "district_several.html",
@@ -96,6 +99,7 @@ def _of_several(asking: Asking, principal: Principal, district: str) -> Shown:
         options=options,
         places={option: one.district for option, one in profiles.items()},
         leader=leaders[0] if leaders else None,
+        score=score,
         shares=within.estimates,
         nation={row.option: row for row in nation.estimates},
         chart=toplines_figure(answers) if answers else None,

@@ -8,6 +8,7 @@ from api.answer_payloads import AreaEstimate, AreaNumber, EstimatesPayload
 from api.charts import Chart
 from api.labels import one_of
 from api.leading import LeadersPayload
+from api.measures import MEAN
 from api.page.asking import Asking
 from api.page.figures import groups_figure, leaders_figure, map_figure, toplines_figure
 from api.page.movement import movement_of
@@ -102,6 +103,7 @@ def several_of(asking: Asking, earlier: Served | None, option: str | None, *, li
         "leader": whole[0] if whole else None,
         "is_scale": is_scale,
         "score": asking.means() if is_scale else None,
+        "score_movement": movement_of(asking, earlier, measure=MEAN) if is_scale else None,
         "movements": [(name, movement_of(asking, earlier, option=name)) for name in question.options],
         "leaders": leaders,
         "shares": {one.area: one.shares for one in by_option(asking.every_option(level="district").estimates)},

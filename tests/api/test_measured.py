@@ -324,6 +324,11 @@ def test_pages_show_means_over_time_in_the_unit(timed: World, question: str):
         sign = "+" if change["difference"] > 0 else ""
         assert f"<strong>{sign}{number(change['difference'])} minutes</strong> from 2026-W07 to 2026-W08" in first
         assert ">Trend</a>" in first
+    else:
+        (change,) = ask(timed, question, "change")["changes"]
+        first = timed.page(f"/surveys/{SURVEY}/questions/{question}").text
+        sign = "+" if change["difference"] > 0 else ""
+        assert f"Mean score: <strong>{sign}{number(change['difference'])} points on the scale −1 to 1</strong>" in first
 
 
 def test_numbers_without_a_range_have_no_raw_means(world: World):

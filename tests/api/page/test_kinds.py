@@ -128,6 +128,22 @@ def test_the_score_of_a_scale_is_shown_where_it_is_chosen(kinds: World, more: st
     assert "Share of “no”" in words(page(kinds, "agree", more))
 
 
+def test_districts_are_listed_by_the_mean_score(kinds: World):
+    rows = asked(kinds, "agree", "rank", level="district", measure="mean")["ranks"]
+    said = words(page(kinds, "agree", "/districts?order=highest"))
+    ordered = sorted(rows, key=lambda row: (-row["mean"], row["area"]))
+    places = [said.rindex(f"{row['area_name']} {number(row['mean'])}") for row in ordered]
+
+    assert places == sorted(places)
+    assert "Mean, points on the scale −1 to 1" in said
+    assert "of “no”" not in said
+    assert "Which option leads" not in page(kinds, "agree", "/districts?order=closest&option=no").text
+    there = words(page(kinds, "agree", "/districts/D3"))
+    row = rows[2]
+    assert f"Mean, points on the scale −1 to 1: {number(row['mean'])} {number(row['low'])} to" in there
+    assert f"at place {row['rank_low']:.0f} to {row['rank_high']:.0f} of 6 districts" in there
+
+
 def test_seats_of_several_options(kinds: World):
     said = words(page(kinds, "party", "/seats?option=Town"))
 
