@@ -116,6 +116,7 @@ def _is_of_releases(pairs: Pairs) -> bool:
 
 
 def _changes(pairs: Pairs, before: AreaDraws, after: AreaDraws) -> Iterator[dict[str, Any]]:
+    unit = pairs.first.unit
     for one in _changed(pairs, before, after):
         yield {
             "difference": one.difference.mean,
@@ -127,7 +128,7 @@ def _changes(pairs: Pairs, before: AreaDraws, after: AreaDraws) -> Iterator[dict
             "p_rise": one.p_rise.value,
             "p_rise_mc_error": one.p_rise.mc_error,
             "words": one.direction,
-            "sentence": one.sentence,
+            "sentence": one.in_words(unit),
         }
 
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.answer_head import groups_head
-from api.answer_payloads import ShareEstimate, WithheldGroup
+from api.answer_payloads import Number, WithheldGroup
 from api.breakdown import pieces
-from api.estimates import share_fields
+from api.estimates import number_fields
 from api.group_facts import GroupFacts, group_facts, group_names
 from api.group_query import Prepared
 from api.standing import reason as absence
@@ -27,8 +27,8 @@ class Compared(NamedTuple):
 
     names: dict[str, Any]
     """Which group it is, as fields of a payload."""
-    first: ShareEstimate
-    second: ShareEstimate
+    first: Number
+    second: Number
     fields: dict[str, Any]
     """What the comparison says, as fields of a payload."""
 
@@ -62,11 +62,12 @@ class Pairs:
         facts = self._facts(settings)
         query = self.first.query
         for part in pieces(self.first.loaded, np.ones(len(self.keys), dtype=np.bool_)):
-            first, second = self.first.draws(self.rows[0][part]), self.second.draws(self.rows[1][part])
+            first, second = self.first.measured(self.rows[0][part]), self.second.measured(self.rows[1][part])
             of_first, of_second = ([side[place] for place in part.tolist()] for side in facts)
-            shares = share_fields(first, of_first, query), share_fields(second, of_second, query)
-            for names, one, other, fields in zip(of_first, *shares, compare(first, second), strict=True):
-                yield Compared(dict(names.names), ShareEstimate(**one), ShareEstimate(**other), fields)
+            numbers = number_fields(first, of_first, query), number_fields(second, of_second, query)
+            compared = compare(first.areas, second.areas)
+            for names, one, other, fields in zip(of_first, *numbers, compared, strict=True):
+                yield Compared(dict(names.names), Number(**one), Number(**other), fields)
 
     def unpaired(self, reason: str) -> list[WithheldGroup]:
         """Groups that were asked for and are not answered on both sides, with a reason."""

@@ -18,9 +18,10 @@ from api.district_payloads import (
 from api.errors import EstimateRefused
 from api.estimates import share_fields
 from api.group_facts import group_facts
-from api.group_query import EstimateQuery, Prepared, find_option, load_release, prepare_query
+from api.group_query import EstimateQuery, Prepared, load_release, prepare_query
 from api.interval_ends import ends_of
 from api.labels import DISTRICT, one_of
+from api.measures import find_option, refuse_means
 from api.release_cache import ReleaseCache
 from api.served import Served
 from jobs.settings import Settings
@@ -81,6 +82,7 @@ def prepare_seats(cache: ReleaseCache, served: Served, query: SeatsQuery, settin
     """
     if query.by or query.merge or query.level not in (None, DISTRICT):
         raise EstimateRefused("Seats are counted by district, of everybody in it. Leave level, by and merge out.")
+    refuse_means(query.measure, "Seats")
     loaded = load_release(cache, served, settings)
     if loaded.question.kind == "ordinal":
         raise EstimateRefused(f"The options of {loaded.question.id} are points of a scale: nobody wins seats by them.")

@@ -1,4 +1,4 @@
-"""Shares over time: every period of one fit, from its joint draws.
+"""Shares and means over time: every period of one fit, from its joint draws.
 
 Only a model with a term of period has a series. Estimates of one release after another are none: each rests on more
 interviews than the one before, and a difference between them is a revision.
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from api.answer_head import groups_head
 from api.breakdown import pieces
 from api.errors import EstimateRefused
-from api.estimates import share_fields
+from api.estimates import number_fields
 from api.group_facts import group_facts
 from api.group_query import EstimateQuery, Prepared, load_release, prepare_query
 from api.labels import one_of
@@ -95,10 +95,11 @@ def answer_trend(trend: PreparedTrend, settings: Settings) -> TrendPayload:
         of_period = []
         for period in trend.periods:
             told = facts[period][done : done + rows.size]
-            areas = replace(prepared, period=period).draws(rows)
-            shares = zip(told, share_fields(areas, told, prepared.query), strict=True)
+            found = replace(prepared, period=period).measured(rows)
+            numbers = zip(told, number_fields(found, told, prepared.query), strict=True)
+            option = prepared.option or None
             of_period.append(
-                [TrendPoint(**one.names, option=prepared.option, **share, period=period) for one, share in shares]
+                [TrendPoint(**one.names, option=option, **number, period=period) for one, number in numbers]
             )
         points += [point for series in zip(*of_period, strict=True) for point in series]
         done += rows.size
