@@ -6,6 +6,7 @@ from api.answer_payloads import ReleaseReference
 from api.confirmed import describe_confirmation
 from api.group_facts import withheld_groups
 from api.group_query import Prepared
+from api.measures import measure_fields
 from api.release_cache import LoadedRelease
 from api.served import Served
 from jobs.settings import Settings
@@ -44,6 +45,7 @@ def groups_head(prepared: Prepared, settings: Settings) -> dict[str, Any]:
     option = prepared.option if len(prepared.options) == 1 else None
     head = release_head(prepared.served, prepared.loaded, option=option, interval=prepared.query.interval)
     return head | {
+        **measure_fields(prepared.loaded.question, is_mean=prepared.is_of_means),
         "period": prepared.period,
         "level": prepared.level,
         "by": list(prepared.query.by),

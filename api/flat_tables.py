@@ -55,7 +55,10 @@ ROWS: dict[type[Struct], tuple[str, ...]] = {
 HEAD = (
     "survey",
     "question",
+    "measure",
     "option",
+    "unit",
+    "scores",
     "interval",
     "period",
     "level",

@@ -8,7 +8,7 @@ threads asking for the same thing wait for one of them to make it.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -28,6 +28,8 @@ from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
+from mrp.numeric.design import NumericDesign
+from mrp.numeric.poststratification import answer_variances
 from mrp.outcomes.designs import AnyDesign, counted_design_effect, design_from_json, estimands
 from mrp.poststratification import cell_shares
 from mrp.verdict import FitVerdict
@@ -46,6 +48,9 @@ MAX_BREAKDOWNS = 32
 MAX_BREAKDOWNS_MB = 64
 MAX_BREAKDOWN_MB = 32
 """Area draws kept per release: how many breakdowns, how much memory for all of them and for one."""
+MAX_MADE_MB = 8
+"""Draws kept per release of what is asked besides: filtered, merged, of another period, of some districts. Options, and
+words about them, are asked one after the other."""
 MAX_RAKED = 4
 """Periods of a release whose weighted interviews are kept."""
 MAX_SHARES_MB = 200
@@ -74,7 +79,11 @@ class LoadedRelease:
     _breakdowns: Once[tuple[str, ...], Drawn] = field(
         default_factory=lambda: Once(MAX_BREAKDOWNS, most_bytes=MAX_BREAKDOWNS_MB * 1_000_000, size=size_of)
     )
+    _made: Once[Hashable, Drawn] = field(
+        default_factory=lambda: Once(MAX_BREAKDOWNS, most_bytes=MAX_MADE_MB * 1_000_000, size=size_of)
+    )
     _margins: Once[tuple[()], Margins] = field(default_factory=lambda: Once(1))
+    _variances: Once[tuple[str, ...], NDArray[np.float64]] = field(default_factory=lambda: Once(MAX_BREAKDOWNS))
     _raked: Once[tuple[str | None, int], RakedSample | None] = field(default_factory=lambda: Once(MAX_RAKED))
     _shares: Once[str, NDArray[np.float32]] = field(default_factory=lambda: Once(0))
     """Draws of cells, which the releases of a process share the memory for."""
@@ -116,6 +125,27 @@ class LoadedRelease:
     def drawn(self, by: tuple[str, ...]) -> Drawn:
         """Draws of all that is estimated, for every area of a breakdown that is coarse enough to be kept."""
         return self._breakdowns.get(by, lambda: self._drawn(by))
+
+    def has_at_hand(self, by: tuple[str, ...]) -> bool:
+        """Whether `drawn` has the draws of a breakdown, or those that they follow from."""
+        if self._breakdowns.find(by) is not None:
+            return True
+        if len(by) <= 1 and base_of(by, self.electorate) in ((), (self.electorate.district,)):
+            return self._breakdowns.find((self.electorate.district,)) is not None
+        margins = self._margins.find(())
+        return margins is not None and len(by) <= 2 and base_of(by, self.electorate) in margins
+
+    def made(self, asked: Hashable, make: Callable[[], Drawn]) -> Drawn:
+        """Draws that are made for one question and the next: the last few are kept."""
+        return self._made.get(asked, make)
+
+    def answer_variance(self, by: tuple[str, ...]) -> NDArray[np.float64]:
+        """Variance of one answer that is a number in every area of a breakdown, shape (area,); kept like its draws."""
+        design = self.design
+        assert isinstance(design, NumericDesign)
+        return self._variances.get(
+            by, lambda: answer_variances(self.latents, design, self.electorate, (Grouping(by),))[0]
+        )
 
     def _drawn(self, by: tuple[str, ...]) -> Drawn:
         district = self.electorate.district
@@ -199,16 +229,17 @@ class ReleaseCache:
                 self._answered.popitem(last=False)
         electorate = electorate_of(survey.bundle)
         design = design_from_json(design_json)
+        question = declaration.question(release.question_id)
         return LoadedRelease(
             release=release,
             fit=fit,
             declaration=declaration,
-            question=declaration.question(release.question_id),
+            question=question,
             electorate=electorate,
             design=design,
             latents=latents,
             verdict=FitVerdict.from_json(verdict),
-            counts=shown_counts(counts, electorate, release, key=self._secrets.disclosure_key()),
+            counts=shown_counts(counts, electorate, release, key=self._secrets.disclosure_key(), within=question.range),
             design_effect=round(counted_design_effect(design, counts), 2),
             _shares=self._shares,
         )

@@ -9,9 +9,6 @@ from api.page.asking import Asking
 
 __all__ = ["Head", "head_of"]
 
-OF_SHARES = ("Who was interviewed", "Raw and weighted")
-"""Pages that tell of shares, and nothing of means."""
-
 
 @dataclass(frozen=True, slots=True)
 class Tab:
@@ -78,8 +75,6 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head
         ("pageDisclosure", "How it was made", survey_address(*of_release, "disclosure")),
     )
     kind = loaded.question.kind
-    if kind == "numeric":
-        reasons = [tab for tab in reasons if tab.name not in OF_SHARES]
     is_reason = any(tab.is_here for tab in reasons)
     tabs = _tabs(
         principal,
@@ -91,8 +86,8 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head
         ("pageSeats", "Seats", question_address(*place, "seats", **named)),
         ("pageRevision", "What changed", question_address(*place, "revision", **named)),
     )
-    absent = {"Trend"} if not asking.has_periods or kind == "numeric" else set()
-    absent |= {"ordinal": {"Seats"}, "numeric": {"Seats", "What changed"}}.get(kind, set())
+    absent = set() if asking.has_periods else {"Trend"}
+    absent |= {"Seats"} if kind in ("ordinal", "numeric") else set()
     tabs = [tab for tab in tabs if tab.name not in absent]
     if reasons:
         tabs.append(Tab("Why believe it", reasons[0].address, is_here=is_reason))

@@ -26,6 +26,7 @@ WRONG: dict[str, list[tuple[str, str | None]]] = {
     "interval": [("2", None), ("x", None)],
     "threshold": [("1.5", None), ("x", None)],
     "option": [("yess", "yes")],
+    "measure": [("meen", "mean")],
     "versus": [("noo", "no")],
     "first": [("age:yong", "young"), ("age", None)],
     "second": [("gender:mann", "man")],
