@@ -28,7 +28,7 @@ from jobs.errors import BacktestImpossible
 from jobs.fit_process import fit
 from jobs.fit_request import FitRequest, FitResult
 from jobs.known_results import add_known_result
-from jobs.outcomes import last_result_of, outcome_of, without_astray
+from jobs.outcomes import outcome_of, without_astray
 from jobs.purged_counts import collapse_left
 from jobs.refit import electorate_of, prepare_refit
 from jobs.settings import Settings
@@ -43,7 +43,6 @@ from polling.declaration import (
     Backtest,
     Demographic,
     Geography,
-    LastResult,
     Question,
     Retention,
     SurveyDeclaration,
@@ -506,18 +505,6 @@ def test_a_formula_is_checked_as_that_of_its_kind(asked: WrittenSurvey):
 
 def written_districts(asked: WrittenSurvey) -> Path:
     return asked.path / "districts.parquet"
-
-
-def test_the_last_result_of_an_option_is_its_own_column_unless_it_shares_it(asked: WrittenSurvey):
-    party = load_survey(asked.path).declaration.question("party")
-    shared = replace(party, own_columns={"past": party.own_columns["past"] | {"Isles": "green_2020"}})
-
-    assert last_result_of(LastResult("past"), party, "Town") == LastResult("town_2020")
-    assert last_result_of(LastResult("past"), shared, "Green") is None
-    assert last_result_of(LastResult("past"), shared, "Town") == LastResult("town_2020")
-    assert last_result_of(LastResult("last_share", complement=True), party, "Rail") == LastResult("last_share", True)
-    assert last_result_of(LastResult("last_share"), party, "Town") is None
-    assert last_result_of(None, party, "Rail") is None
 
 
 def test_a_truth_is_read_of_the_options_that_it_has(asked: WrittenSurvey, tmp_path: Path):

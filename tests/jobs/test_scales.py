@@ -14,13 +14,11 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from fixtures.survey_folder import WrittenSurvey
-from jobs.backtest_waves import plan_backtest
 from jobs.check import prepare_check
 from jobs.check_ask import PREDICTIVE, ask_next_check
 from jobs.check_made import CHECKS
 from jobs.confirm import prepare_confirmation
 from jobs.confirm_judge import judge
-from jobs.errors import BacktestImpossible
 from jobs.fit_process import fit
 from jobs.fit_request import FitRequest, FitResult
 from jobs.known_results import add_known_result
@@ -285,9 +283,3 @@ def test_a_wave_of_numbers_that_is_far_from_the_release_waits(asked: WrittenSurv
     assert received.wave.state == "held"
     assert flag["over"]
     assert flag["words"].startswith(f"The mean is {number.mean() / 10:.3f} where ")
-
-
-def test_a_backtest_of_numbers_is_refused(asked: WrittenSurvey):
-    with pytest.raises(BacktestImpossible, match="Question warmth is answered with a number"):
-        plan_backtest(load_survey(asked.path), "warmth", None)
-    assert plan_backtest(load_survey(asked.path), "agree", None).question == "agree"
