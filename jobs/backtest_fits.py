@@ -129,7 +129,7 @@ class Bench:
 
     def add(self, tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
         """Counts of several waves in one table."""
-        return outcome_of(self.question).add(tables, counted_by(tables[0]))
+        return outcome_of(self.question).add(tables, counted_by(tables[0].columns))
 
     def score(self, fit: BacktestFit) -> Scored:
         """District estimates against the truth, or the benchmark."""

@@ -1,5 +1,7 @@
 """What the estimator makes of a declared question."""
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from mrp.categorical.counts import count_name, weight_name
@@ -87,7 +89,7 @@ def counts_of_option(counts: pl.DataFrame, option: str) -> pl.DataFrame:
     return counts.with_columns(pl.col(count_name(option)).alias("y")).drop(others)
 
 
-def counted_by(counts: pl.DataFrame) -> tuple[str, ...]:
-    """The columns that counts of any kind of question are counted by."""
+def counted_by(columns: Sequence[str]) -> tuple[str, ...]:
+    """The columns that counts of any kind of question are counted by, of all that they have."""
     sums = ("n", "y", "mean", "ss", "weight", "weight_y", "weight_square")
-    return tuple(name for name in counts.columns if name not in sums and not name.startswith(("y[", "weight[")))
+    return tuple(name for name in columns if name not in sums and not name.startswith(("y[", "weight[")))
