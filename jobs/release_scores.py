@@ -19,8 +19,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from jobs.backtest_score import baselines_of
-from jobs.outcomes import counts_of_option, last_result_of
+from jobs.backtest_methods import Methods, baselines_of
 from mrp.electorate import Electorate
 from mrp.errors import PriorError
 from mrp.grouping import Grouping
@@ -97,6 +96,7 @@ def score_release(release: ReleaseDraws, result: pl.DataFrame, *, rules: Disclos
     drawn = draws_many(release.latents, release.design, release.electorate, groupings)
     estimated = dict(zip((one.by for one in groupings), drawn, strict=True))
     names = estimands(release.design)
+    methods = _methods(release) if any(not one.by for _, one in of_options) else None
     rows = []
     for option, one in of_options:
         areas = estimated[one.columns].of(option if len(names) > 1 else names[0])
@@ -106,7 +106,7 @@ def score_release(release: ReleaseDraws, result: pl.DataFrame, *, rules: Disclos
             continue
         found = [_row(MODEL, one, areas.draws[:, kept], known[kept], point=None)]
         if not one.by and one.level in (NATION, release.electorate.district):
-            found += _baseline_rows(release, option, one, known[kept], rules)
+            found += _baseline_rows(release, methods, option, one=one, known=known[kept], rules=rules)
         rows += found if len(names) == 1 else [{"option": option, **row} for row in found]
     return rows
 
@@ -173,17 +173,28 @@ def _known_of(areas: AreaDraws, one: _Level, rules: DisclosureRules) -> pl.DataF
     return found.with_columns(pl.when(enough).then(pl.col("share")).alias("share"))
 
 
-def _baseline_rows(
-    release: ReleaseDraws, option: str, one: _Level, known: pl.DataFrame, rules: DisclosureRules
-) -> Iterator[dict[str, Any]]:
+def _methods(release: ReleaseDraws) -> Methods | None:
+    """What simpler methods make of the interviews; None where these, or the priors, are not known any more."""
     if release.counts is None:
-        return
-    counts = counts_of_option(release.counts, option)
-    last_result = last_result_of(release.last_result, release.question, option)
+        return None
     try:
-        baselines = baselines_of(counts, release.electorate, release.design.common, release.question, last_result)
+        return baselines_of(release.counts, release.electorate, release.design, release.question, release.last_result)
     except PriorError:  # one that an older version of the program knew
+        return None
+
+
+def _baseline_rows(
+    release: ReleaseDraws,
+    methods: Methods | None,
+    option: str,
+    *,
+    one: _Level,
+    known: pl.DataFrame,
+    rules: DisclosureRules,
+) -> Iterator[dict[str, Any]]:
+    if methods is None or release.counts is None:
         return
+    baselines = methods.of(option)
     if one.level == NATION:
         overall = baselines["national_mean"]
         if release.counts["n"].sum() >= rules.min_interviews:

@@ -95,7 +95,7 @@ sources[].credentials        section ``[credentials.<name>]`` of the secrets fil
                              ``password``; s3: ``access_key_id``, ``secret_access_key``, ``session_token``
 sources[].facts              said of every wave from here: ``mode = "phone"``; of one file: ``polling.sidecar``
 backtest.interviews          file pushed as waves when the survey is scored
-backtest.truth               table geography, option, share and optionally se
+backtest.truth               table geography, option, share (of numbers: mean) and optionally se
 backtest.benchmark           table geography, option, share: only ranks are comparable
 backtest.question            the question scored (default: the only one)
 backtest.option              the option of the truth compared with the first option (default: the same label)
