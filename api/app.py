@@ -47,6 +47,7 @@ from api.routes.metrics import metrics_route
 from api.routes.open_waves import open_waves_routes
 from api.routes.pictures import pictures_routes
 from api.routes.pins import pins_routes
+from api.routes.predictors import predictors_routes
 from api.routes.privacy import privacy_routes
 from api.routes.quarantine import quarantine_routes
 from api.routes.queries import queries_routes
@@ -127,6 +128,7 @@ def build(services: Services) -> Litestar:
         route_handlers=[
             surveys_routes,
             boundaries_routes,
+            predictors_routes,
             estimates_routes,
             events_routes,
             webhooks_routes,

@@ -34,6 +34,10 @@ ROLES: dict[str, frozenset[str]] = {
     "getBoundaries": EVERYONE,
     "putBoundaries": frozenset({"analyst", "admin"}),
     "deleteBoundaries": frozenset({"analyst", "admin"}),
+    # They decide what is served of everybody's waves; what was decided is looked at by whoever judges fits.
+    "addPredictors": frozenset({"admin"}),
+    "listPredictors": frozenset({"analyst", "admin"}),
+    "getPredictors": frozenset({"analyst", "admin"}),
     # The state of a question names waves of every pollster, so pollsters do not see it.
     "listQuestions": EVERYONE - {"pollster"},
     "getQuestion": EVERYONE - {"pollster"},

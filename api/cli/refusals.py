@@ -90,6 +90,7 @@ def _codes() -> tuple[tuple[tuple[type[Exception], ...], int], ...]:
         polling.WebhookNotFound,
         polling.DeliveryNotFound,
         polling.ResultNotFound,
+        polling.PredictorsNotFound,
         SettingsError,
         EstimateRefused,
     )
