@@ -61,6 +61,7 @@ from api.routes.trends import trends_routes
 from api.routes.wave_life import wave_life_routes
 from api.routes.waves import waves_routes
 from api.routes.webhooks import webhooks_routes
+from api.routes.whom_to_ask import whom_to_ask_route
 from api.services import Services, utc_now
 from api.strict import is_strict
 from jobs.settings import Settings
@@ -138,6 +139,7 @@ def build(services: Services) -> Litestar:
             track_record_route,
             known_results_routes,
             methods_routes,
+            whom_to_ask_route,
             representation_routes,
             queries_routes,
             releases_routes,

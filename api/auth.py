@@ -97,6 +97,8 @@ ROLES: dict[str, frozenset[str]] = {
     "withdrawKnownResult": frozenset({"analyst", "admin"}),
     "getTrend": frozenset({"reader", "analyst", "admin"}),
     "getMethods": frozenset({"reader", "analyst", "admin"}),
+    # How interviews are planned is for whoever judges fits.
+    "getWhomToAsk": frozenset({"analyst", "admin"}),
     "getRepresentation": frozenset({"reader", "analyst", "admin"}),
     "listReleases": EVERYONE - {"pollster"},
     "getRelease": EVERYONE - {"pollster"},

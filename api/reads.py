@@ -53,6 +53,7 @@ PLAIN: Final = frozenset(
         "getTrackRecord",
         "getWave",
         "getWaveHistory",
+        "getWhomToAsk",
         "listDeliveries",
         "listDistricts",
         "listErasures",

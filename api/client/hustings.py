@@ -1,7 +1,7 @@
 """The questions that a service answers, as methods; each returns the payload that the OpenAPI document describes."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,7 @@ from api.predictor_payloads import AddedPredictorsPayload, PredictorList, Upload
 from api.record_payloads import TrackRecordPayload
 from api.representation_payloads import RepresentationPayload
 from api.wave_payloads import ReceivedWavePayload
+from api.whom_to_ask_payloads import WhomToAskPayload
 
 if TYPE_CHECKING:
     from api.statement.payloads import StatementPayload
@@ -145,6 +146,18 @@ class Hustings:
     def methods(self, survey: str, question: str, **asked: Unpack[Asked]) -> MethodsPayload:
         """Raw, weighted and MRP shares side by side."""
         return self._ask(survey, question, "methods", MethodsPayload, query_of(asked))
+
+    def whom_to_ask(
+        self,
+        survey: str,
+        question: str,
+        *,
+        n: int = 100,
+        targets: Sequence[str] = ("district",),
+        **asked: Unpack[Asked],
+    ) -> WhomToAskPayload:
+        """How much narrower intervals of ``targets`` would become with ``n`` further interviews, by group."""
+        return self._ask(survey, question, "whom-to-ask", WhomToAskPayload, query_of(asked, n=n, targets=targets))
 
     def releases(self, survey: str, question: str) -> ReleaseList:
         """The releases of a question, newest first."""

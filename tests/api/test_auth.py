@@ -69,6 +69,7 @@ PATHS = {
     "askQueries": "/v1/surveys/{s}/queries",
     "getTrend": "/v1/surveys/{s}/questions/rail/trend",
     "getMethods": "/v1/surveys/{s}/questions/rail/methods",
+    "getWhomToAsk": "/v1/surveys/{s}/questions/rail/whom-to-ask",
     "listReleases": "/v1/surveys/{s}/questions/rail/releases",
     "getRelease": "/v1/surveys/{s}/releases/{release}",
     "getDisclosure": "/v1/surveys/{s}/releases/{release}/disclosure",

@@ -763,6 +763,7 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     "getMeans": asking("means", question="minutes"),
     "getTrend": asking("trend"),
     "getMethods": asking("methods"),
+    "getWhomToAsk": asking("whom-to-ask", "level=district"),
     "askQueries": {
         200: ask_many,
         400: lambda world: ask_many(world, queries=[]),
@@ -927,6 +928,7 @@ def check(world: World, schema: str, body: dict[str, Any]) -> None:
         representation_payloads,
         trend_payloads,
         wave_payloads,
+        whom_to_ask_payloads,
     )
     from api.statement import payloads as statement_payloads
 
@@ -949,6 +951,7 @@ def check(world: World, schema: str, body: dict[str, Any]) -> None:
             record_payloads,
             release_payloads,
             trend_payloads,
+            whom_to_ask_payloads,
             methods_payloads,
             picture_payloads,
             predictor_payloads,
