@@ -62,7 +62,7 @@ class UploadedPredictors(msgspec.Struct, frozen=True):
     """One upload with its numbers."""
 
     survey: SurveyId
-    upload: Annotated[PredictorPayload, Meta(description="What is known of it.")]
+    upload: PredictorPayload
     districts: Annotated[list[PredictorValues], Meta(description="By code.")]
 
 
@@ -70,7 +70,7 @@ class AddedPredictorsPayload(msgspec.Struct, frozen=True):
     """What became of predictors that were sent."""
 
     survey: SurveyId
-    upload: Annotated[PredictorPayload, Meta(description="What is known of it.")]
+    upload: PredictorPayload
     created: Annotated[bool, Meta(description="False if the very same holds already; nothing was changed then.")]
     jobs: Annotated[
         list[JobLink],

@@ -13,7 +13,7 @@ Narrower = Annotated[float, Meta(description="Part of its width that an interval
 
 
 class NarrowedTarget(msgspec.Struct, frozen=True):
-    """An estimate that would become narrower."""
+    """An estimate that would become narrower: of all targets the one that would gain the most."""
 
     area: Annotated[str, Meta(description="Code of the area; 'all' for the whole.")]
     area_name: Annotated[str, Meta(description="Name of the area.")]
@@ -28,7 +28,7 @@ class GroupNarrowing(GroupRow, frozen=True):
     narrower: Annotated[
         float, Meta(description="Part of their width that intervals of the targets are expected to lose, on average.")
     ]
-    most: Annotated[NarrowedTarget, Meta(description="The target that would gain the most.")]
+    most: NarrowedTarget
     sentence: Annotated[str, Meta(description="The same in words.")]
     n_people: People
     n_interviews: Interviews
