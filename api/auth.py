@@ -147,6 +147,7 @@ PAGES: Mapping[str, str] = {
     "pageRepresentation": "getRepresentation",
     "pageMethods": "getMethods",
     "pageTrackRecord": "getTrackRecord",
+    "pageWhomToAsk": "getWhomToAsk",
     "pageEvents": "followEvents",
 }
 """Operation id of a page of the web -> the route whose answer it shows, and whose roles may open it."""

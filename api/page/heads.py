@@ -90,6 +90,7 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head
         ("pageTrend", "Trend", question_address(*place, "trend", **named)),
         ("pageSeats", "Seats", question_address(*place, "seats", **named)),
         ("pageRevision", "What changed", question_address(*place, "revision", **named)),
+        ("pageWhomToAsk", "Whom to ask", question_address(*place, "whom-to-ask", **named)),
     )
     absent = {"Trend"} if not asking.has_periods or kind == "numeric" else set()
     absent |= {"ordinal": {"Seats"}, "numeric": {"Seats", "What changed"}}.get(kind, set())

@@ -1,5 +1,7 @@
 """Whom to ask next over HTTP, on the command line and with the client, of every kind of question."""
 
+import re
+from html import unescape
 from io import BytesIO
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from numpy.testing import assert_allclose
 
+from api.charts.chart import percent
 from api.cli import cli
 from mrp.grouping import Grouping
 from mrp.numeric.poststratification import answer_variances
@@ -149,3 +152,17 @@ def test_the_command_line_tells_the_same(served: World):
     first = ask(served, query="?level=district&n=200&targets=age").json()["groups"][0]
     assert first["sentence"] in done.output
     assert "What 200 further interviews would narrow, of 3 estimates (age)" in done.output
+
+
+def test_the_page_says_what_the_interface_says(served: World):
+    reply = served.page(f"/surveys/{SURVEY}/questions/rail/whom-to-ask?n=50", "analyst")
+    assert reply.status_code == 200, reply.text
+    groups = ask(served, query="?level=district&n=50").json()["groups"]
+    assert unescape(reply.text).count(groups[0]["sentence"]) >= 1
+    names = [f"{one['area_name']}: {percent(one['narrower'])} narrower" for one in groups]
+    charts = re.findall(r"<svg.*?</svg>", reply.text, flags=re.DOTALL)
+    assert sum(all(name in chart for name in names) for chart in charts) == 2  # the map and the bars
+    assert "Whom to ask" in served.page(f"/surveys/{SURVEY}/questions/rail", "analyst").text
+    assert "Whom to ask" not in served.page(f"/surveys/{SURVEY}/questions/rail", "reader").text
+    by_age = served.page(f"/surveys/{SURVEY}/questions/rail/whom-to-ask?by=age&targets=gender", "analyst").text
+    assert "further interviews in Adults of the town, " in unescape(by_age)
