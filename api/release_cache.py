@@ -22,6 +22,7 @@ from api.margins import Margins, base_of, make_margins, merge_areas
 from api.raked_sample import RakedSample, rake_sample
 from api.shown_counts import shown_counts
 from api.slots import Slots
+from jobs.predictors import bundle_of_fit
 from jobs.refit import electorate_of
 from jobs.settings import Settings
 from mrp.design import Design
@@ -219,6 +220,7 @@ class ReleaseCache:
             survey = surveys.get_survey(session, release.survey_id, release.survey_version)
             latents = LatentDraws.from_bytes(fits.load_draws(session, release.fit_id))
             fit = fits.get_fit(session, release.fit_id)
+            bundle = bundle_of_fit(session, survey, fit.inputs)
             design_json: Any = fits.load_design(session, release.fit_id)
             counts = pl.read_parquet(BytesIO(fits.load_counts(session, release.fit_id)))
         declaration = survey.bundle.declaration
@@ -227,7 +229,7 @@ class ReleaseCache:
             self._answered[release_id] = None
             while len(self._answered) > MAX_ANSWERED:
                 self._answered.popitem(last=False)
-        electorate = electorate_of(survey.bundle)
+        electorate = electorate_of(bundle)
         design = design_from_json(design_json)
         question = declaration.question(release.question_id)
         return LoadedRelease(

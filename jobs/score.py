@@ -15,6 +15,7 @@ import polars as pl
 from sqlalchemy.orm import Session
 
 from jobs.heartbeat import beating
+from jobs.predictors import bundle_of_fit
 from jobs.refit import electorate_of
 from jobs.release_scores import ReleaseDraws, score_release
 from jobs.settings import Settings
@@ -125,7 +126,9 @@ def score_pair(
 def _load(session: Session, secrets: SecretsFile | None, release: ReleaseRecord) -> ReleaseDraws:
     """A release with its counts, perturbed if secrets are given."""
     survey = surveys.get_survey(session, release.survey_id, release.survey_version)
-    declaration, electorate = survey.bundle.declaration, electorate_of(survey.bundle)
+    declaration = survey.bundle.declaration
+    inputs = fits.get_fit(session, release.fit_id).inputs
+    electorate = electorate_of(bundle_of_fit(session, survey, inputs))
     question = declaration.question(release.question_id)
     latents = LatentDraws.from_bytes(fits.load_draws(session, release.fit_id))
     design: Any = fits.load_design(session, release.fit_id)

@@ -33,6 +33,8 @@ from api.served import Served, find_earlier
 from api.services import Services
 from api.trend_payloads import TrendPayload
 from api.trends import TrendQuery, answer_trend, prepare_trend
+from api.whom_to_ask import WhomToAskQuery, answer_whom_to_ask, prepare_whom_to_ask
+from api.whom_to_ask_payloads import WhomToAskPayload
 from jobs.settings import Settings
 from polling.store import fits
 from polling.store.restatement import compare_waves
@@ -120,6 +122,10 @@ class Asking:
     def methods(self, **query: Any) -> MethodsPayload:
         """Raw, weighted and MRP shares side by side."""
         return self._ask(MethodsQuery(**query), prepare_query, answer_methods, MethodsPayload)
+
+    def whom_to_ask(self, **query: Any) -> WhomToAskPayload:
+        """What further interviews would narrow."""
+        return self._ask(WhomToAskQuery(**query), prepare_whom_to_ask, answer_whom_to_ask, WhomToAskPayload)
 
     def representation(self, **query: Any) -> RepresentationPayload:
         """Whom its interviews represent."""

@@ -85,6 +85,7 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head
         ("pageTrend", "Trend", question_address(*place, "trend", **named)),
         ("pageSeats", "Seats", question_address(*place, "seats", **named)),
         ("pageRevision", "What changed", question_address(*place, "revision", **named)),
+        ("pageWhomToAsk", "Whom to ask", question_address(*place, "whom-to-ask", **named)),
     )
     absent = set() if asking.has_periods else {"Trend"}
     absent |= {"Seats"} if kind in ("ordinal", "numeric") else set()
