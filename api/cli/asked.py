@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from api.answer_payloads import AnswerHead, GroupRow, GroupsHead, WithheldGroup
+    from api.answer_payloads import AnswerHead, GroupRow, GroupsHead, PopulationPayload, WithheldGroup
     from api.group_query import EstimateQuery
     from api.release_cache import ReleaseCache
     from api.served import Served
     from jobs.settings import Settings
 
-__all__ = ["Asked", "asked", "points", "print_groups", "print_head", "print_withheld", "share_cells"]
+__all__ = ["Asked", "asked", "points", "print_groups", "print_head", "print_withheld", "share_cells", "whom_sentence"]
 
 _OPTIONS = (
     click.argument("survey_id", metavar="SURVEY"),
@@ -46,6 +46,7 @@ _OPTIONS = (
     ),
     click.option("--option", help="Whose share. Default: the first option."),
     click.option("--period", help="A period of the model, such as 2026-W09. Default: the last one that it has."),
+    click.option("--population", help="Whom it is about: everybody, or a declared part of the population."),
     click.option("--release", "release_id", help="Id of a release. Default: the current one."),
     click.option(
         "--as-of", type=moment, metavar="TIME", help="Answer as it was known then, e.g. 2026-11-23T12:00 (UTC)."
@@ -53,7 +54,7 @@ _OPTIONS = (
 )
 _NAMES = (
     "survey_id", "question_id", "level", "districts", "by", "where", "merge", "interval", "option", "period",
-    "release_id", "as_of",
+    "population", "release_id", "as_of",
 )  # fmt: skip
 
 
@@ -72,6 +73,7 @@ class Asked:
     interval: str
     option: str | None
     period: str | None
+    population: str | None
     release_id: str | None
     as_of: "datetime | None"
     json: bool
@@ -89,6 +91,7 @@ class Asked:
             intervals=intervals_from(self.interval),
             option=self.option or None,
             period=self.period or None,
+            population=self.population or None,
             **more,
         )
 
@@ -145,6 +148,8 @@ def print_head(answer: "AnswerHead", what: str, *, has_intervals: bool = True) -
     click.echo(f"{answer.text}\n{what}{intervals}.")
     if answer.base != ["answered"]:
         click.echo(f"Of all who are counted: {', '.join(answer.base)}.")
+    if answer.population.told_by:
+        click.echo(whom_sentence(answer.population))
     click.echo(f"Release {answer.release_number} of {answer.published_at:%Y-%m-%d %H:%M} UTC, {answer.engine}.")
     if answer.stale_reason:
         click.echo(f"Stale since {answer.stale_since:%Y-%m-%d %H:%M} UTC: {answer.stale_reason}")
@@ -154,6 +159,13 @@ def print_head(answer: "AnswerHead", what: str, *, has_intervals: bool = True) -
         click.echo(note)
     if answer.confirmation.state != "none":
         click.echo(answer.confirmation.sentence)
+
+
+def whom_sentence(population: "PopulationPayload") -> str:
+    """Whom an answer is about, and what tells it."""
+    told = " and ".join(f"release {one.release_number} of {one.question}" for one in population.told_by)
+    few, many = (f"{n:,.0f}" for n in (population.low, population.high))
+    return f"Among {population.people}: {population.n_people:,.0f} people ({few} to {many}), told by {told}."
 
 
 def print_groups[R: GroupRow](

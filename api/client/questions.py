@@ -25,6 +25,8 @@ class Asked(TypedDict, total=False):
     """Probability of the central intervals, above 0 and below 1."""
     option: str
     period: str
+    population: str
+    """everybody, or the id of a part of the population."""
     release: str
     """Id of a release."""
     as_of: datetime

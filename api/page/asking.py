@@ -15,7 +15,15 @@ from api.district_payloads import BattlegroundPayload, ProfilePayload, SeatsPayl
 from api.district_profile import ProfileQuery, answer_profile, prepare_profile
 from api.errors import EstimateRefused
 from api.estimates import answer_means, answer_query
-from api.group_query import EstimateQuery, MeansQuery, load_release, prepare_estimates, prepare_means, prepare_query
+from api.group_query import (
+    EstimateQuery,
+    MeansQuery,
+    load_release,
+    prepare_estimates,
+    prepare_means,
+    prepare_of_everybody,
+    prepare_query,
+)
 from api.leading import LeadersPayload, LeadersQuery, answer_leaders
 from api.methods import MethodsQuery, answer_methods
 from api.methods_payloads import MethodsPayload
@@ -112,7 +120,7 @@ class Asking:
 
     def methods(self, **query: Any) -> MethodsPayload:
         """Raw, weighted and MRP shares side by side."""
-        return self._ask(MethodsQuery(**query), prepare_query, answer_methods, MethodsPayload)
+        return self._ask(MethodsQuery(**query), prepare_of_everybody, answer_methods, MethodsPayload)
 
     def representation(self, **query: Any) -> RepresentationPayload:
         """Whom its interviews represent."""

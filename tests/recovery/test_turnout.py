@@ -21,7 +21,7 @@ ALIKE = 0.8
 """Correlation of what a group thinks and how much it votes."""
 MANY, FEW = 3000, 700
 """Interviews of a survey."""
-N_SURVEYS = 30
+N_SURVEYS = 24
 NATION = [Grouping()]
 
 
