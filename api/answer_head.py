@@ -35,7 +35,11 @@ def release_head(served: Served, loaded: LoadedRelease, *, option: str | None, i
         "stale_reason": served.stale_reason,
         "engine": release.engine,
         "survey_version": release.survey_version,
-        "warnings": [*loaded.verdict.warnings, *served.concerns, *doubts_of(loaded.among)],
+        "warnings": [
+            *loaded.verdict.warnings,
+            *served.concerns,
+            *doubts_of(loaded.among),
+        ],
         "data_notes": [*served.data_notes, *notes_of(served, loaded.among)],
         "confirmation": describe_confirmation(release, served.confirmation),
     }

@@ -15,7 +15,7 @@ from polling.store import surveys
 from polling.store.records import ReleaseRecord
 from polling.store.telling import TellingRelease, telling_questions, telling_release
 
-__all__ = ["Populations", "find_populations"]
+__all__ = ["Populations", "doubt_of", "find_populations"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,35 @@ class Populations:
             return self.told_by(self.chain(asked))
         except (EstimateRefused, NoReleaseYet):
             return ()
+
+    def sentences(self) -> list[str]:
+        """What to say of the populations, of those alone that something tells."""
+        if self.question in telling_questions(self.declared):
+            return []
+        chains = [chain_of(self.declared, one.id) for one in self.declared]
+        told = [chain for chain in chains if all(one.question in self.telling for one in chain)]
+        return [sentence for chain in told for sentence in self._sentences(chain)]
+
+    def _sentences(self, chain: tuple[Population, ...]) -> list[str]:
+        part = chain[-1]
+        by = " and ".join(f"release {self.telling[one.question].release.number} of {one.question}" for one in chain)
+        asked = "unless another population is asked for" if part.id == self.default else "where that is asked for"
+        about = (
+            f"Estimates are about {part.people} {asked}: each combination of district and demographics counts with "
+            f"those of its people who belong to them, as {by} tells, draw by draw. Within a combination they are taken "
+            "to think like the others."
+        )
+        doubt = doubt_of(part)
+        return [about] if part.validated else [about, f"{doubt[0].upper()}{doubt[1:]}."]
+
+
+def doubt_of(part: Population) -> str:
+    """What to know of a part of the population that is told by no records, in the form of a warning."""
+    return (
+        f"who the {part.people} are is what respondents say of themselves in answer to '{part.question}', which meets "
+        "no known totals: more people say that they vote, and are registered, than do, and those who answer surveys do "
+        "so more often than others. Use records ([populations] validated), or calibrate the question to known totals"
+    )
 
 
 def find_populations(session: Session, release: ReleaseRecord) -> Populations:

@@ -3,11 +3,12 @@
 from api.among import Among
 from api.answer_payloads import PopulationPayload, ToldByPayload
 from api.group_query import Prepared
+from api.populations import doubt_of
 from api.release_cache import LoadedRelease
 from api.served import Served
 from polling.population import EVERYBODY
 
-__all__ = ["doubts_of", "notes_of", "telling_differences", "whom"]
+__all__ = ["doubts_of", "notes_of", "telling_differences", "whom", "whom_sentence"]
 
 
 def whom(served: Served, loaded: LoadedRelease, *, interval: float) -> PopulationPayload:
@@ -37,15 +38,18 @@ def whom(served: Served, loaded: LoadedRelease, *, interval: float) -> Populatio
     return PopulationPayload(among.population.id, among.population.people, size.mean, size.low, size.high, told_by)
 
 
+def whom_sentence(population: PopulationPayload) -> str:
+    """Whom an answer is about, and what tells it; empty for everybody."""
+    if not population.told_by:
+        return ""
+    told = " and ".join(f"release {one.release_number} of {one.question}" for one in population.told_by)
+    few, many = (f"{n:,.0f}" for n in (population.low, population.high))
+    return f"Among {population.people}: {population.n_people:,.0f} people ({few} to {many}), told by {told}."
+
+
 def doubts_of(among: Among | None) -> list[str]:
     """What to know of who belongs to a part of the population, in the form of warnings; usually empty."""
-    return [
-        f"who the {one.people} are is what respondents say of themselves in answer to '{one.question}', which meets no "
-        "known totals: more people say that they vote, and are registered, than do, and those who answer surveys do so "
-        "more often than others. Use records ([populations] validated), or calibrate the question to known totals"
-        for one in (among.chain if among else ())
-        if not one.validated
-    ]
+    return [doubt_of(one) for one in (among.chain if among else ()) if not one.validated]
 
 
 def telling_differences(before: Prepared, after: Prepared) -> list[str]:

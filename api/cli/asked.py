@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from api.answer_payloads import AnswerHead, GroupRow, GroupsHead, PopulationPayload, WithheldGroup
+    from api.answer_payloads import AnswerHead, GroupRow, GroupsHead, WithheldGroup
     from api.group_query import EstimateQuery
     from api.release_cache import ReleaseCache
     from api.served import Served
     from jobs.settings import Settings
 
-__all__ = ["Asked", "asked", "points", "print_groups", "print_head", "print_withheld", "share_cells", "whom_sentence"]
+__all__ = ["Asked", "asked", "points", "print_groups", "print_head", "print_withheld", "share_cells"]
 
 _OPTIONS = (
     click.argument("survey_id", metavar="SURVEY"),
@@ -144,12 +144,14 @@ def asked(command: Callable[..., None]) -> Callable[..., None]:
 
 def print_head(answer: "AnswerHead", what: str, *, has_intervals: bool = True) -> None:
     """Print the wording, what is given, which release answers, and all that is to be known of it."""
+    from api.whom import whom_sentence
+
     intervals = f", {100 * answer.interval:g}% intervals" if has_intervals else ""
     click.echo(f"{answer.text}\n{what}{intervals}.")
     if answer.base != ["answered"]:
         click.echo(f"Of all who are counted: {', '.join(answer.base)}.")
-    if answer.population.told_by:
-        click.echo(whom_sentence(answer.population))
+    if whom := whom_sentence(answer.population):
+        click.echo(whom)
     click.echo(f"Release {answer.release_number} of {answer.published_at:%Y-%m-%d %H:%M} UTC, {answer.engine}.")
     if answer.stale_reason:
         click.echo(f"Stale since {answer.stale_since:%Y-%m-%d %H:%M} UTC: {answer.stale_reason}")
@@ -159,13 +161,6 @@ def print_head(answer: "AnswerHead", what: str, *, has_intervals: bool = True) -
         click.echo(note)
     if answer.confirmation.state != "none":
         click.echo(answer.confirmation.sentence)
-
-
-def whom_sentence(population: "PopulationPayload") -> str:
-    """Whom an answer is about, and what tells it."""
-    told = " and ".join(f"release {one.release_number} of {one.question}" for one in population.told_by)
-    few, many = (f"{n:,.0f}" for n in (population.low, population.high))
-    return f"Among {population.people}: {population.n_people:,.0f} people ({few} to {many}), told by {told}."
 
 
 def print_groups[R: GroupRow](

@@ -18,6 +18,7 @@ from api.estimates import answer_means, answer_query
 from api.group_query import (
     EstimateQuery,
     MeansQuery,
+    load_among,
     load_release,
     prepare_estimates,
     prepare_means,
@@ -58,6 +59,11 @@ class Asking:
     def loaded(self) -> LoadedRelease:
         """The release with its draws; raises `DrawsNotFound` if they are not kept any more."""
         return load_release(self.services.releases, self.served, self.services.settings)
+
+    @property
+    def about(self) -> LoadedRelease:
+        """The same about whom its answers are unless somebody asks otherwise."""
+        return load_among(self.services.releases, self.served, EstimateQuery(), self.services.settings)
 
     @property
     def has_periods(self) -> bool:

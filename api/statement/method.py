@@ -66,6 +66,7 @@ def _population(records: Records) -> StatementSection:
             f"Date of the frame: {_sentence(declared.facts.get('frame_date', NOT_TOLD))}"
         ),
     ]
+    text += records.populations.sentences()
     return StatementSection("population", "Population and frame", ["AAPOR 4", "ESOMAR/WAPOR"], text)
 
 

@@ -236,5 +236,11 @@ def test_a_question_can_be_about_voters_unless_somebody_asks_for_everybody(world
     assert ask(world, population="everybody")["population"]["id"] == "everybody"
     # What is compared with interviews stays about everybody who could be asked.
     assert ask(world, "rail/methods")["population"]["id"] == "everybody"
+    page = world.page(f"/surveys/{SURVEY}/questions/rail")
+    assert "Among likely voters:" in page.text
+    assert "is what respondents say of themselves" in page.text
+    assert "Among likely voters:" not in world.page(f"/surveys/{SURVEY}/questions/rail/methods").text
+    statement = world.get(f"/v1/surveys/{SURVEY}/releases/{ask(world)['release_id']}/disclosure")
+    assert "Estimates are about likely voters unless another population is asked for" in statement.text
     report = world.get(f"/v1/surveys/{SURVEY}/releases/{ask(world)['release_id']}/representation")
     assert report.json()["population"]["id"] == "everybody"
