@@ -225,6 +225,20 @@ def test_a_release_keeps_to_the_one_that_told_it_and_the_next_goes_on_to_the_new
     assert any("turnout" in reason for reason in revision["reasons"])
 
 
+def test_of_a_wave_that_asks_both_turnout_is_refitted_first(world: World):
+    declare(world, POPULATIONS.replace('within = "registered"\n', ""))
+    for number in (1, 2):
+        world.release(
+            f"both{number}",
+            wave_csv(start=1000 * number, questions=("rail", "turnout"))
+            .replace(b",yes\n", b",voted\n")
+            .replace(b",no\n", b",did not\n"),
+        )
+        told = ask(world, population="voters")
+        assert told["release_number"] == number
+        assert [one["release_number"] for one in told["population"]["told_by"]] == [number]
+
+
 def test_a_question_can_be_about_voters_unless_somebody_asks_for_everybody(world: World):
     declare(world, POPULATIONS.replace('within = "registered"\n', ""))
     change_survey(world, "survey.toml", "[questions.rail]\n", '[questions.rail]\npopulation = "voters"\n')
