@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 from api.served import find_served
 from mrp.grouping import Grouping
 from mrp.turnout import Turnout, voter_draws_many
-from polling.store import releases
+from polling.store import queue, releases
 from tests.api.conftest import _world
 from tests.api.kinds import KINDS, PARTIES, kinds_csv
 from tests.api.world import AGES, DISTRICTS, GENDERS, SILENT, SURVEY, World, change_survey, wave_csv
@@ -227,16 +227,15 @@ def test_a_release_keeps_to_the_one_that_told_it_and_the_next_goes_on_to_the_new
 
 def test_of_a_wave_that_asks_both_turnout_is_refitted_first(world: World):
     declare(world, POPULATIONS.replace('within = "registered"\n', ""))
-    for number in (1, 2):
-        world.release(
-            f"both{number}",
-            wave_csv(start=1000 * number, questions=("rail", "turnout"))
-            .replace(b",yes\n", b",voted\n")
-            .replace(b",no\n", b",did not\n"),
-        )
-        told = ask(world, population="voters")
-        assert told["release_number"] == number
-        assert [one["release_number"] for one in told["population"]["told_by"]] == [number]
+    content = (
+        wave_csv(questions=("rail", "turnout")).decode().replace(",yes\n", ",voted\n").replace(",no\n", ",did not\n")
+    )
+    assert world.push("both", content.encode()).status_code == 202
+    with world.store.read() as session:
+        due = {job.question_id: job.run_after for job in queue.list_jobs(session, SURVEY)}
+    assert due["turnout"] < due["rail"]
+    world.work()
+    assert [one["question"] for one in ask(world, population="voters")["population"]["told_by"]] == ["turnout"]
 
 
 def test_a_question_can_be_about_voters_unless_somebody_asks_for_everybody(world: World):
