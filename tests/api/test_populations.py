@@ -9,10 +9,12 @@ import polars as pl
 import pytest
 from numpy.testing import assert_allclose
 
+from api.page.asking import ask_release
+from api.report import make_report
 from api.served import find_served
 from mrp.grouping import Grouping
 from mrp.turnout import Turnout, voter_draws_many
-from polling.store import queue, releases
+from polling.store import erasure, queue, releases
 from tests.api.conftest import _world
 from tests.api.kinds import KINDS, PARTIES, kinds_csv
 from tests.api.world import AGES, DISTRICTS, GENDERS, SILENT, SURVEY, World, change_survey, wave_csv
@@ -181,6 +183,34 @@ def test_merged_and_filtered_groups_are_made_for_voters(parts: World):
     assert_allclose(opposite, 1 - found.ravel(), atol=1e-6)
 
 
+def test_many_queries_in_one_request_may_ask_among_voters(parts: World):
+    queries = [{"question": "rail", "kind": "estimates", "population": one} for one in ("voters", "everybody")]
+    reply = parts.client.post(f"/v1/surveys/{SURVEY}/queries", json={"queries": queries}, headers=parts.bearer("admin"))
+    assert reply.status_code == 200, reply.text
+    told = [one["body"]["population"]["id"] for one in reply.json()["answers"]]
+    assert told == ["voters", "everybody"]
+
+
+def test_what_was_made_with_draws_that_are_gone_is_forgotten(world: World):
+    declare(world, POPULATIONS.replace('within = "registered"\n', ""))
+    assert world.push("records", turnout_csv(columns=("turnout",))).status_code == 202
+    world.work()
+    world.release()
+    first = ask(world, population="voters")
+    (told,) = first["population"]["told_by"]
+    assert world.push("more", turnout_csv(start=60_000, columns=("turnout",))).status_code == 202
+    world.work()
+    with world.store.write() as session:
+        erasure.forget_fits(session, [releases.get_release(session, told["release_id"]).fit_id])
+    world.services.memory.look()
+
+    loaded = world.services.releases.load(first["release_id"])
+    assert loaded._parts.keys() == []
+    again = ask(world, population="voters")
+    assert [one["release_number"] for one in again["population"]["told_by"]] == [2]
+    assert again["estimates"] != first["estimates"]
+
+
 def test_what_cannot_be_asked_among_voters_says_why(parts: World):
     assert "'voters'" in ask(parts, status=422, population="votes")["detail"]
     assert "answered for everybody only" in ask(parts, "turnout/estimates", 422, population="voters")["detail"]
@@ -238,7 +268,9 @@ def test_of_a_wave_that_asks_both_turnout_is_refitted_first(world: World):
     assert [one["question"] for one in ask(world, population="voters")["population"]["told_by"]] == ["turnout"]
 
 
-def test_a_question_can_be_about_voters_unless_somebody_asks_for_everybody(world: World):
+def test_a_question_can_be_about_voters_unless_somebody_asks_for_everybody(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
     declare(world, POPULATIONS.replace('within = "registered"\n', ""))
     change_survey(world, "survey.toml", "[questions.rail]\n", '[questions.rail]\npopulation = "voters"\n')
     assert world.push("records", turnout_csv(columns=("turnout",))).status_code == 202
@@ -255,5 +287,17 @@ def test_a_question_can_be_about_voters_unless_somebody_asks_for_everybody(world
     assert "Among likely voters:" not in world.page(f"/surveys/{SURVEY}/questions/rail/methods").text
     statement = world.get(f"/v1/surveys/{SURVEY}/releases/{ask(world)['release_id']}/disclosure")
     assert "Estimates are about likely voters unless another population is asked for" in statement.text
+    monkeypatch.setattr("api.report.trust.figure_of", lambda *_: "<svg></svg>")
+    document = make_report(ask_release(world.services, SURVEY, "rail", None))
+    assert "Among likely voters:" in document
+    assert document.count("is what respondents say of themselves") >= 1
+    assert world.get(f"/v1/surveys/{SURVEY}").json()["populations"][1] == {
+        "id": "voters",
+        "people": "likely voters",
+        "question": "turnout",
+        "within": None,
+        "validated": False,
+    }
+    assert world.get(f"/v1/surveys/{SURVEY}/questions/rail").json()["population"] == "voters"
     report = world.get(f"/v1/surveys/{SURVEY}/releases/{ask(world)['release_id']}/representation")
     assert report.json()["population"]["id"] == "everybody"
