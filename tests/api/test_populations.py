@@ -1,5 +1,6 @@
 """Estimates about a part of the population that another question tells: whom, how many, by which release."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from click.testing import CliRunner
 from numpy.testing import assert_allclose
 
+from api.cli import cli
 from api.page.asking import ask_release
 from api.report import make_report
 from api.served import find_served
@@ -17,7 +20,7 @@ from mrp.turnout import Turnout, voter_draws_many
 from polling.store import erasure, queue, releases
 from tests.api.conftest import _world
 from tests.api.kinds import KINDS, PARTIES, kinds_csv
-from tests.api.world import AGES, DISTRICTS, GENDERS, SILENT, SURVEY, World, change_survey, wave_csv
+from tests.api.world import AGES, DISTRICTS, GENDERS, SILENT, SURVEY, WEEKS, World, change_survey, wave_csv
 
 POPULATIONS = """
 [questions.turnout]
@@ -301,3 +304,76 @@ def test_a_question_can_be_about_voters_unless_somebody_asks_for_everybody(
     assert world.get(f"/v1/surveys/{SURVEY}/questions/rail").json()["population"] == "voters"
     report = world.get(f"/v1/surveys/{SURVEY}/releases/{ask(world)['release_id']}/representation")
     assert report.json()["population"]["id"] == "everybody"
+
+
+@pytest.fixture(scope="module")
+def weekly_parts(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A question with an effect of every week that can be asked among voters; tests only read from it."""
+    for world in _world(_sqlite_template, tmp_path_factory.mktemp("weekly_parts")):
+        declare(world, POPULATIONS.replace('within = "registered"\n', ""))
+        assert world.push("records", turnout_csv(columns=("turnout",))).status_code == 202
+        world.work()
+        world.weekly_release()
+        yield world
+
+
+def test_change_and_trend_are_those_of_the_same_voters_in_every_period(weekly_parts: World):
+    body = ask(weekly_parts, "rail/change", since="2026-W07", period="2026-W09", population="voters")
+    cache = weekly_parts.services.releases
+    with weekly_parts.store.read() as session:
+        asked, told = (releases.current_release(session, SURVEY, one) for one in ("rail", "turnout"))
+    assert asked is not None
+    assert told is not None
+    rail, turnout = cache.load(asked.id), cache.load(told.id)
+    shares = [
+        voter_draws_many(
+            rail.latents,
+            rail.design,
+            rail.electorate,
+            [Turnout(turnout.latents, turnout.design)],
+            [Grouping()],
+            at={"period": period},
+        )[0].drawn.draws[:, 0, 0]
+        for period in WEEKS
+    ]
+    (row,) = body["changes"]
+    assert_allclose(row["difference"], (shares[2] - shares[0]).mean(), atol=1e-6)
+    assert_allclose(row["p_rise"], (shares[2] > shares[0]).mean(), atol=1e-9)
+    points = ask(weekly_parts, "rail/trend", population="voters")["points"]
+    assert_allclose([point["share"] for point in points], [one.mean() for one in shares], atol=1e-6)
+
+
+def test_a_change_between_releases_is_that_of_the_people_whom_the_later_one_knows(world: World):
+    declare(world, POPULATIONS.replace('within = "registered"\n', ""))
+    first = world.release("early", wave_csv(200))
+    assert world.push("records", turnout_csv(columns=("turnout",))).status_code == 202
+    world.work()
+    listed = world.get(f"/v1/surveys/{SURVEY}/waves").json()["waves"]
+    (early,) = [wave["id"] for wave in listed if wave["reference"] == "early"]
+    reply = world.client.post(
+        f"/v1/surveys/{SURVEY}/waves/{early}/withdraw", json={"reason": "old"}, headers=world.bearer("admin")
+    )
+    assert reply.status_code < 300, reply.text
+    world.release("late", wave_csv(200, start=5000))
+    assert world.push("more", turnout_csv(start=60_000, columns=("turnout",))).status_code == 202
+    world.work()
+    body = ask(world, "rail/change", before=first.id, population="voters")
+    assert [one["release_number"] for one in body["population"]["told_by"]] == [1]
+    (row,) = body["changes"]
+    alone = ask(world, population="voters", release=first.id)["estimates"][0]
+    assert row["before"]["share"] == pytest.approx(alone["share"])
+
+
+def test_the_command_line_says_whom_it_is_about(parts: World):
+    place = {
+        "HUSTINGS_DATA_DIR": str(parts.settings.data_dir),
+        "HUSTINGS_SECRETS_FILE": str(parts.settings.secrets_file),
+        "HUSTINGS_DATABASE_URL": f"sqlite:///{parts.store.path}",
+    }
+    asked = ["ask", "probability", SURVEY, "rail", "--population", "voters"]
+    told = CliRunner().invoke(cli, asked, env=place)
+    assert told.exit_code == 0, told.output
+    assert "Among likely voters: " in told.output
+    assert "told by release 1 of listed and release 1 of turnout." in told.output
+    body = json.loads(CliRunner().invoke(cli, [*asked, "--json"], env=place).output)
+    assert body["probabilities"] == ask(parts, "rail/probability", population="voters")["probabilities"]
