@@ -317,6 +317,16 @@ def weekly_parts(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactor
         yield world
 
 
+def test_a_question_about_people_whom_nothing_tells_yet_does_not_keep_others_from_being_listed(world: World):
+    declare(world, POPULATIONS)
+    change_survey(world, "survey.toml", "[questions.rail]\n", '[questions.rail]\npopulation = "voters"\n')
+    world.release()
+    assert "told by question 'listed', which has no release" in ask(world, status=404)["detail"]
+    for page in ("/", f"/surveys/{SURVEY}"):
+        assert "told by question &#39;listed&#39;" in world.page(page).text
+    assert "told by question &#39;listed&#39;" in world.page(f"/surveys/{SURVEY}/questions/rail").text
+
+
 def test_change_and_trend_are_those_of_the_same_voters_in_every_period(weekly_parts: World):
     body = ask(weekly_parts, "rail/change", since="2026-W07", period="2026-W09", population="voters")
     cache = weekly_parts.services.releases
