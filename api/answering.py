@@ -33,7 +33,7 @@ from jobs.settings import Settings
 from polling.errors import ReleaseNotFound
 from polling.store.telling import TellingRelease
 
-__all__ = ["ANSWERS", "TABLE_ANSWERS", "Found", "Which", "answer", "body_of", "entity_tag", "find"]
+__all__ = ["ANSWERS", "TABLE_ANSWERS", "Found", "Which", "answer", "body_of", "entity_tag", "find", "ids_of"]
 
 FORM = 8
 """Version of the form of the answers."""
@@ -124,7 +124,7 @@ def answer[P: Understood, B: Struct](
     if are_there and matches(headers.get("if-none-match"), tag):
         return Response(cast("B", None), status_code=304, headers=_headers(tag))
 
-    ids = _ids(served, query)
+    ids = ids_of(served, query)
     turn = _turn(services, served, query, prepare, make)
 
     @contextmanager
@@ -172,7 +172,7 @@ def body_of[P: Understood, B: Struct](
     kind
         The type of the body.
     """
-    turn, ids = _turn(services, served, query, prepare, make), _ids(served, query)
+    turn, ids = _turn(services, served, query, prepare, make), ids_of(served, query)
     _, body = services.answers.get(entity_tag(served, query, services.settings), turn, of=ids)
     return msgspec.json.decode(body, type=kind)
 
@@ -241,7 +241,7 @@ def _find_again(services: Services, which: Which, release_id: str) -> Served:
 
 def _basis(served: tuple[Served, ...], query: object, settings: Settings) -> tuple[Any, ...]:
     """What all pages of an answer have in common, however stale it has become meanwhile."""
-    return (FORM, *_ids(served, query), query, settings.min_people, settings.min_interviews)
+    return (FORM, *ids_of(served, query), query, settings.min_people, settings.min_interviews)
 
 
 def _telling(served: tuple[Served, ...], query: object) -> tuple[TellingRelease, ...]:
@@ -250,7 +250,7 @@ def _telling(served: tuple[Served, ...], query: object) -> tuple[TellingRelease,
     return tuple(told for one in served for told in one.populations.used(asked))
 
 
-def _ids(served: tuple[Served, ...], query: object) -> tuple[str, ...]:
+def ids_of(served: tuple[Served, ...], query: object) -> tuple[str, ...]:
     """Ids of all releases that an answer rests on."""
     return (*(one.release.id for one in served), *(told.release.id for told in _telling(served, query)))
 
