@@ -215,10 +215,10 @@ def trend(asked: Asked, *, since: str | None, until: str | None) -> None:
 @asked
 def methods(asked: Asked) -> None:
     """Print the share or mean as interviewed, raked to the frame, and estimated by the model; how the three differ."""
-    from api.group_query import prepare_query
+    from api.group_query import prepare_of_everybody
     from api.methods import MethodsQuery, answer_methods
 
-    prepared = prepare_query(asked.releases, asked.served, asked.query(MethodsQuery), asked.settings)
+    prepared = prepare_of_everybody(asked.releases, asked.served, asked.query(MethodsQuery), asked.settings)
     answer = answer_methods(prepared, asked.settings)
     if asked.print_json(answer):
         return

@@ -16,7 +16,16 @@ from api.district_payloads import BattlegroundPayload, ProfilePayload, SeatsPayl
 from api.district_profile import ProfileQuery, answer_profile, prepare_profile
 from api.errors import EstimateRefused
 from api.estimates import answer_means, answer_query
-from api.group_query import EstimateQuery, MeansQuery, load_release, prepare_estimates, prepare_means, prepare_query
+from api.group_query import (
+    EstimateQuery,
+    MeansQuery,
+    load_among,
+    load_release,
+    prepare_estimates,
+    prepare_means,
+    prepare_of_everybody,
+    prepare_query,
+)
 from api.labels import one_of
 from api.leading import LeadersPayload, LeadersQuery, answer_leaders
 from api.measures import MEAN, MEASURES
@@ -55,6 +64,11 @@ class Asking:
     def loaded(self) -> LoadedRelease:
         """The release with its draws; raises `DrawsNotFound` if they are not kept any more."""
         return load_release(self.services.releases, self.served, self.services.settings)
+
+    @property
+    def about(self) -> LoadedRelease:
+        """The same about whom its answers are unless somebody asks otherwise."""
+        return load_among(self.services.releases, self.served, EstimateQuery(), self.services.settings)
 
     @property
     def has_periods(self) -> bool:
@@ -121,7 +135,7 @@ class Asking:
 
     def methods(self, **query: Any) -> MethodsPayload:
         """Raw, weighted and MRP shares side by side."""
-        return self._ask(MethodsQuery(**query), prepare_query, answer_methods, MethodsPayload)
+        return self._ask(MethodsQuery(**query), prepare_of_everybody, answer_methods, MethodsPayload)
 
     def whom_to_ask(self, **query: Any) -> WhomToAskPayload:
         """What further interviews would narrow."""

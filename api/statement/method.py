@@ -68,6 +68,7 @@ def _population(records: Records) -> StatementSection:
         f"Source: {_sentence(one['source'])}"
         for one in predictors_noted(records.fit.inputs)
     ]
+    text += records.populations.sentences()
     return StatementSection("population", "Population and frame", ["AAPOR 4", "ESOMAR/WAPOR"], text)
 
 

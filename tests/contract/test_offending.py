@@ -30,6 +30,7 @@ WRONG: dict[str, list[tuple[str, str | None]]] = {
     "versus": [("noo", "no")],
     "first": [("age:yong", "young"), ("age", None)],
     "second": [("gender:mann", "man")],
+    "population": [("everbody", "everybody"), ("moon", None)],
     "period": [("2026-W01", "2026-W09"), ("spring", None)],
     "since": [("2026-W01", "2026-W09"), ("spring", None)],
     "release": [("never", None)],
