@@ -9,6 +9,7 @@ from api.group_query import Prepared
 from api.measures import measure_fields
 from api.release_cache import LoadedRelease
 from api.served import Served
+from api.whom import doubts_of, notes_of, whom
 from jobs.settings import Settings
 from polling.store.records import ReleaseRecord
 
@@ -22,6 +23,7 @@ def release_head(served: Served, loaded: LoadedRelease, *, option: str | None, i
         "survey": release.survey_id,
         "question": release.question_id,
         "text": loaded.question.text,
+        "population": whom(served, loaded, interval=interval),
         "option": option,
         "base": list(loaded.question.base),
         "weights": loaded.question.weights,
@@ -34,8 +36,12 @@ def release_head(served: Served, loaded: LoadedRelease, *, option: str | None, i
         "stale_reason": served.stale_reason,
         "engine": release.engine,
         "survey_version": release.survey_version,
-        "warnings": [*loaded.verdict.warnings, *served.concerns],
-        "data_notes": list(served.data_notes),
+        "warnings": [
+            *loaded.verdict.warnings,
+            *served.concerns,
+            *doubts_of(loaded.among),
+        ],
+        "data_notes": [*served.data_notes, *notes_of(served, loaded.among)],
         "confirmation": describe_confirmation(release, served.confirmation),
     }
 

@@ -26,9 +26,11 @@ __all__ = [
     "IntervalEnds",
     "MeansPayload",
     "Number",
+    "PopulationPayload",
     "ProbabilityPayload",
     "RankPayload",
     "ReleaseReference",
+    "ToldByPayload",
     "WithheldGroup",
 ]
 
@@ -111,12 +113,41 @@ Ends = Annotated[
 ]
 
 
+class ToldByPayload(msgspec.Struct, frozen=True):
+    """A release that tells who belongs to a population."""
+
+    question: QuestionId
+    release_id: Annotated[str, Meta(description="The release of this question that was served when the answer's was.")]
+    release_number: Annotated[int, Meta(description="Its number.")]
+    published_at: Annotated[datetime, Meta(description="When it was published.")]
+    data_through: Annotated[date | None, Meta(description="Last day of interviewing in its data.")]
+    newest_number: Annotated[
+        int,
+        Meta(description="Number of the release of the question that is served now; the next release answers with it."),
+    ]
+
+
+class PopulationPayload(msgspec.Struct, frozen=True):
+    """Whom an answer is about."""
+
+    id: Annotated[str, Meta(description="everybody, or the id of a part of the population.")]
+    people: Annotated[str, Meta(description="Who they are.")]
+    n_people: Annotated[float, Meta(description="How many they are expected to be, of all people in the frame.")]
+    low: Annotated[float, Meta(description="Lower end of the interval of their number; of everybody `n_people`.")]
+    high: Annotated[float, Meta(description="Upper end of the interval of their number.")]
+    told_by: Annotated[
+        list[ToldByPayload],
+        Meta(description="The releases that tell who belongs to them, the largest part first; empty for everybody."),
+    ]
+
+
 class AnswerHead(msgspec.Struct, frozen=True):
     """Which release answers, and what to know of it."""
 
     survey: SurveyId
     question: QuestionId
     text: Annotated[str, Meta(description="The wording.")]
+    population: PopulationPayload
     option: Annotated[
         str | None, Meta(description="The option whose share is given; null where those of several are, or means.")
     ]

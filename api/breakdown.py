@@ -144,7 +144,7 @@ def _made(
     part = loaded.electorate.with_cells(breakdown.cells.filter(pl.Series(inside)))
     grouping = breakdown.grouping
     design = loaded.design if period is None else loaded.design.at_period(period)
-    (made,) = drawn_many(loaded.latents, design, part, (grouping,))
+    (made,) = drawn_many(loaded.latents, design, part, (grouping,), turnout=loaded.turnout)
     groups = breakdown.groups[rows]
     return {name: replace(one, areas=groups) for name, one in made.items()}
 

@@ -89,6 +89,8 @@ def prepare_change_of_releases(
             "probability of a change between them. Ask for their "
             "/revision (`hustings ask revision`), or for the change between two periods of one."
         )
+    # The change among the same people: those whom the later release knows the part of the population by.
+    earlier = replace(earlier, populations=served.populations)
     return pair_groups(*(prepare_query(cache, one, query, settings) for one in (earlier, served)))
 
 

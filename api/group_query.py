@@ -25,6 +25,7 @@ from mrp.design import Design
 from mrp.grouping import Grouping
 from mrp.poststratification import AreaDraws
 from polling.errors import DrawsNotFound
+from polling.population import EVERYBODY
 
 __all__ = [
     "EstimateQuery",
@@ -32,9 +33,11 @@ __all__ = [
     "Prepared",
     "find_period",
     "levels_of",
+    "load_among",
     "load_release",
     "prepare_estimates",
     "prepare_means",
+    "prepare_of_everybody",
     "prepare_query",
 ]
 
@@ -61,6 +64,8 @@ class EstimateQuery:
     """share or mean, see `api.measures`. None: the mean of numbers, else a share."""
     period: str | None = None
     """None: the last that the model has, if it has any."""
+    population: str | None = None
+    """Whom the answer is about. None: the question's own population, or everybody."""
 
     @property
     def interval(self) -> float:
@@ -171,16 +176,28 @@ def prepare_query(cache: ReleaseCache, served: Served, query: EstimateQuery, set
         If districts are named together with another level, or a demographic is named twice, or levels cannot be merged
         (see `api.labels.find_merges`), or a period is named and the model has none, or the question has no such share
         or mean (see `api.measures.find_measure`).
+    NoReleaseYet
+        If nothing tells yet who belongs to the population.
     DrawsNotFound
         If the draws of the release are not kept any more.
     """
-    loaded = load_release(cache, served, settings)
+    loaded = load_among(cache, served, query, settings)
     return _prepare(loaded, served, query, settings, options=find_measure(query.measure, query.option, loaded.question))
+
+
+def prepare_of_everybody(cache: ReleaseCache, served: Served, query: EstimateQuery, settings: Settings) -> Prepared:
+    """The same of what is compared with interviews: those are of everybody; raises as `prepare_query`."""
+    if query.population not in (None, EVERYBODY):
+        raise EstimateRefused(
+            "Interviews are of everybody who was asked, and are not compared with estimates about a part of them. "
+            f"Leave population out, or ask for {EVERYBODY}."
+        )
+    return prepare_query(cache, served, replace(query, population=EVERYBODY), settings)
 
 
 def prepare_estimates(cache: ReleaseCache, served: Served, query: EstimateQuery, settings: Settings) -> Prepared:
     """The same of the shares of all options, where there are several and none is named."""
-    loaded = load_release(cache, served, settings)
+    loaded = load_among(cache, served, query, settings)
     refuse_means(query.measure, "Estimates")
     first = find_option(query.option, loaded.question)
     is_one = query.option is not None or loaded.question.kind == "binary"
@@ -192,7 +209,7 @@ def prepare_means(cache: ReleaseCache, served: Served, query: MeansQuery, settin
     if query.measure not in (None, MEAN):
         one_of("measure", query.measure, MEASURES)
         raise EstimateRefused(f"Means are no shares. Leave measure={query.measure} out, or ask for /estimates.")
-    loaded = load_release(cache, served, settings)
+    loaded = load_among(cache, served, query, settings)
     # Whatever else is wrong with the query is said first: it would be wrong of any question.
     prepared = _prepare(loaded, served, query, settings, options=())
     find_measure(MEAN, query.option, loaded.question)
@@ -239,6 +256,24 @@ def load_release(cache: ReleaseCache, served: Served, settings: Settings) -> Loa
         because = "they contained the answers of somebody who was erased" if erased else why_gone(settings)
         raise DrawsNotFound(served.release.fit_id, "draws", because)
     return cache.load(served.release.id)
+
+
+def load_among(cache: ReleaseCache, served: Served, query: EstimateQuery, settings: Settings) -> LoadedRelease:
+    """A release with its draws, about the population that is asked for.
+
+    Raises
+    ------
+    DrawsNotFound
+        As `load_release`.
+    UnknownChoice, EstimateRefused, NoReleaseYet
+        If there is no such population, or nothing tells who belongs to it; see `api.populations.Populations.chain`.
+    """
+    loaded = load_release(cache, served, settings)
+    chain = served.populations.chain(query.population)
+    if not chain:
+        return loaded
+    told_by = [one.release.id for one in served.populations.told_by(chain)]
+    return cache.load_among(loaded, chain, told_by)
 
 
 def levels_of(parents: Iterable[str]) -> tuple[str, ...]:

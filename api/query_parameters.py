@@ -75,6 +75,13 @@ def asked(
         str | None,
         QueryParameter(description="A period of the model, such as 2026-W09. Default: the last one that it has."),
     ] = None,
+    population: Annotated[
+        str | None,
+        QueryParameter(
+            description="Whom the answer is about: everybody, or a part of the population that the survey declares, "
+            "such as likely voters. Default: that of the question, or everybody."
+        ),
+    ] = None,
     release: Annotated[str | None, QueryParameter(description="Id of a release. Default: the current one.")] = None,
     as_of: Annotated[
         datetime | None,
@@ -101,6 +108,7 @@ def asked(
         option=option or None,
         measure=measure or None,
         period=period or None,
+        population=population or None,
     )
     return Asked(services, Which(survey_id, question_id, release, as_of, format, limit, cursor), query)
 

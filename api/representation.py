@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from sqlalchemy.orm import Session
 
 from api.answer_head import groups_head
-from api.group_query import EstimateQuery, Prepared, prepare_query
+from api.group_query import EstimateQuery, Prepared, prepare_of_everybody
 from api.known_shares import KnownShares, known_shares
 from api.release_cache import LoadedRelease, ReleaseCache
 from api.representation_payloads import ColumnAccuracy, LevelBalance, RepresentationPayload, WidthSpread
@@ -60,8 +60,8 @@ def ask_for_representation(session: Session, release: ReleaseRecord, **query: An
 def prepare_representation(
     cache: ReleaseCache, served: Served, query: RepresentationQuery, settings: Settings
 ) -> PreparedRepresentation:
-    """Understand the query; raises as `api.group_query.prepare_query`."""
-    return PreparedRepresentation(prepare_query(cache, served, query, settings), query.known)
+    """Understand the query; raises as `api.group_query.prepare_of_everybody`."""
+    return PreparedRepresentation(prepare_of_everybody(cache, served, query, settings), query.known)
 
 
 def answer_representation(asked: PreparedRepresentation, settings: Settings) -> RepresentationPayload:

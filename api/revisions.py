@@ -17,6 +17,7 @@ from api.pairs import Pairs, pair_groups
 from api.provenance import fit_inputs, model_differences
 from api.release_cache import LoadedRelease, ReleaseCache
 from api.served import Served
+from api.whom import telling_differences
 from jobs.settings import Settings
 from mrp.poststratification import AreaDraws
 from mrp.revision import FitInputs, causes_of, revision
@@ -70,7 +71,7 @@ def answer_revision(prepared: PreparedRevision, settings: Settings) -> RevisionP
             ComparedWavePayload(one.wave_id, one.pollster, one.reference, one.change, one.text)
             for one in prepared.waves
         ],
-        reasons=model_differences(before, after),
+        reasons=[*model_differences(before, after), *telling_differences(pairs.first, pairs.second)],
         revisions=[
             AreaRevision(**names, before=first, after=second, **fields)
             for names, first, second, fields in pairs.compared(

@@ -48,6 +48,7 @@ def parse_question(question_id: str, section: Section) -> Question:
         scores=section.numbers("scores") or (),
         unit=section.maybe_text("unit"),
         range=_range(section),
+        population=section.maybe_text("population"),
     )
     section.close()
     return question

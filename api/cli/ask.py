@@ -215,10 +215,10 @@ def trend(asked: Asked, *, since: str | None, until: str | None) -> None:
 @asked
 def methods(asked: Asked) -> None:
     """Print the share or mean as interviewed, raked to the frame, and estimated by the model; how the three differ."""
-    from api.group_query import prepare_query
+    from api.group_query import prepare_of_everybody
     from api.methods import MethodsQuery, answer_methods
 
-    prepared = prepare_query(asked.releases, asked.served, asked.query(MethodsQuery), asked.settings)
+    prepared = prepare_of_everybody(asked.releases, asked.served, asked.query(MethodsQuery), asked.settings)
     answer = answer_methods(prepared, asked.settings)
     if asked.print_json(answer):
         return
@@ -241,6 +241,39 @@ def methods(asked: Asked) -> None:
     for one in answer.methods:
         if one.apart or (one.raw is None and answer.measure == "mean"):
             click.echo(f"{', '.join((one.area_name, *one.groups.values()))}: {one.sentence}")
+
+
+@ask.command("whom-to-ask", short_help="What further interviews would narrow.")
+@asked
+@click.option("-n", "--n", "n", default=100, show_default=True, help="Further interviews in one group.")
+@click.option(
+    "--targets", default="district", show_default=True, help="What is to become narrower: a level, demographics, both."
+)
+def whom_to_ask(asked: Asked, *, n: int, targets: str) -> None:
+    """Print how much narrower intervals would become with further interviews in each group of --level and --by."""
+    from api.label_text import names_from
+    from api.whom_to_ask import WhomToAskQuery, answer_whom_to_ask, prepare_whom_to_ask
+
+    query = asked.query(WhomToAskQuery, n=n, targets=names_from(targets) or ("district",))
+    prepared = prepare_whom_to_ask(asked.releases, asked.served, query, asked.settings)
+    answer = answer_whom_to_ask(prepared, asked.settings)
+    if asked.print_json(answer):
+        return
+    what = f"What {answer.n:,} further interviews would narrow, of {answer.n_targets:,} estimates"
+    print_head(answer, f"{what} ({', '.join(answer.targets)})")
+    print_groups(
+        answer,
+        ("narrower", "most", "of", "interviews"),
+        answer.groups,
+        lambda one: (
+            percent(one.narrower),
+            percent(one.most.narrower),
+            ", ".join((one.most.area_name, *one.most.groups.values(), *filter(None, (one.most.option,)))),
+            "" if one.n_interviews is None else f"{one.n_interviews:,}",
+        ),
+    )
+    if answer.groups:
+        click.echo(answer.groups[0].sentence)
 
 
 @ask.command(short_help="What a release says differently from an earlier one, and why.")

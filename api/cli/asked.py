@@ -61,6 +61,7 @@ _OPTIONS = (
     click.option("--option", help="Whose share. Default: the first option."),
     click.option("--measure", help="share or mean. Default: the mean of numbers, of all other questions the share."),
     click.option("--period", help="A period of the model, such as 2026-W09. Default: the last one that it has."),
+    click.option("--population", help="Whom it is about: everybody, or a declared part of the population."),
     click.option("--release", "release_id", help="Id of a release. Default: the current one."),
     click.option(
         "--as-of", type=moment, metavar="TIME", help="Answer as it was known then, e.g. 2026-11-23T12:00 (UTC)."
@@ -68,7 +69,7 @@ _OPTIONS = (
 )
 _NAMES = (
     "survey_id", "question_id", "level", "districts", "by", "where", "merge", "interval", "option", "measure",
-    "period", "release_id", "as_of",
+    "period", "population", "release_id", "as_of",
 )  # fmt: skip
 
 
@@ -88,6 +89,7 @@ class Asked:
     option: str | None
     measure: str | None
     period: str | None
+    population: str | None
     release_id: str | None
     as_of: "datetime | None"
     json: bool
@@ -106,6 +108,7 @@ class Asked:
             option=self.option or None,
             measure=self.measure or None,
             period=self.period or None,
+            population=self.population or None,
             **more,
         )
 
@@ -158,10 +161,14 @@ def asked(command: Callable[..., None]) -> Callable[..., None]:
 
 def print_head(answer: "AnswerHead", what: str, *, has_intervals: bool = True) -> None:
     """Print the wording, what is given, which release answers, and all that is to be known of it."""
+    from api.whom import whom_sentence
+
     intervals = f", {100 * answer.interval:g}% intervals" if has_intervals else ""
     click.echo(f"{answer.text}\n{what}{intervals}.")
     if answer.base != ["answered"]:
         click.echo(f"Of all who are counted: {', '.join(answer.base)}.")
+    if whom := whom_sentence(answer.population):
+        click.echo(whom)
     click.echo(f"Release {answer.release_number} of {answer.published_at:%Y-%m-%d %H:%M} UTC, {answer.engine}.")
     if answer.stale_reason:
         click.echo(f"Stale since {answer.stale_since:%Y-%m-%d %H:%M} UTC: {answer.stale_reason}")

@@ -98,6 +98,7 @@ def _codes() -> tuple[tuple[tuple[type[Exception], ...], int], ...]:
         polling.WebhookNotFound,
         polling.DeliveryNotFound,
         polling.ResultNotFound,
+        polling.PredictorsNotFound,
         SettingsError,
         EstimateRefused,
     )

@@ -27,6 +27,8 @@ class Asked(TypedDict, total=False):
     measure: str
     """share, or mean: of numbers, or of the scores of ordered options."""
     period: str
+    population: str
+    """everybody, or the id of a part of the population."""
     release: str
     """Id of a release."""
     as_of: datetime

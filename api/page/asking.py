@@ -16,7 +16,16 @@ from api.district_payloads import BattlegroundPayload, ProfilePayload, SeatsPayl
 from api.district_profile import ProfileQuery, answer_profile, prepare_profile
 from api.errors import EstimateRefused
 from api.estimates import answer_means, answer_query
-from api.group_query import EstimateQuery, MeansQuery, load_release, prepare_estimates, prepare_means, prepare_query
+from api.group_query import (
+    EstimateQuery,
+    MeansQuery,
+    load_among,
+    load_release,
+    prepare_estimates,
+    prepare_means,
+    prepare_of_everybody,
+    prepare_query,
+)
 from api.labels import one_of
 from api.leading import LeadersPayload, LeadersQuery, answer_leaders
 from api.measures import MEAN, MEASURES
@@ -33,6 +42,8 @@ from api.served import Served, find_earlier
 from api.services import Services
 from api.trend_payloads import TrendPayload
 from api.trends import TrendQuery, answer_trend, prepare_trend
+from api.whom_to_ask import WhomToAskQuery, answer_whom_to_ask, prepare_whom_to_ask
+from api.whom_to_ask_payloads import WhomToAskPayload
 from jobs.settings import Settings
 from polling.store import fits
 from polling.store.restatement import compare_waves
@@ -53,6 +64,11 @@ class Asking:
     def loaded(self) -> LoadedRelease:
         """The release with its draws; raises `DrawsNotFound` if they are not kept any more."""
         return load_release(self.services.releases, self.served, self.services.settings)
+
+    @property
+    def about(self) -> LoadedRelease:
+        """The same about whom its answers are unless somebody asks otherwise."""
+        return load_among(self.services.releases, self.served, EstimateQuery(), self.services.settings)
 
     @property
     def has_periods(self) -> bool:
@@ -119,7 +135,11 @@ class Asking:
 
     def methods(self, **query: Any) -> MethodsPayload:
         """Raw, weighted and MRP shares side by side."""
-        return self._ask(MethodsQuery(**query), prepare_query, answer_methods, MethodsPayload)
+        return self._ask(MethodsQuery(**query), prepare_of_everybody, answer_methods, MethodsPayload)
+
+    def whom_to_ask(self, **query: Any) -> WhomToAskPayload:
+        """What further interviews would narrow."""
+        return self._ask(WhomToAskQuery(**query), prepare_whom_to_ask, answer_whom_to_ask, WhomToAskPayload)
 
     def representation(self, **query: Any) -> RepresentationPayload:
         """Whom its interviews represent."""

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.auth import PAGES, ROLES, Principal
+from api.group_query import EstimateQuery
 from api.page.addresses import question_address, survey_address
 from api.page.asking import Asking
+from api.whom import doubts_of, notes_of, whom, whom_sentence
 
 __all__ = ["Head", "head_of"]
 
@@ -45,6 +47,8 @@ class Head:
     """Address of this page for whatever release is served."""
     permanent: str
     """Address of this page for this very release."""
+    whom: str
+    """Whom its answers are about, in a sentence; empty for everybody."""
     warnings: list[str]
     data_notes: list[str]
 
@@ -76,6 +80,8 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head
     )
     kind = loaded.question.kind
     is_reason = any(tab.is_here for tab in reasons)
+    # What is compared with interviews is about everybody.
+    about = loaded if is_reason else asking.about
     tabs = _tabs(
         principal,
         {"pageDistrict": "pageDistricts"}.get(here, here),
@@ -85,6 +91,7 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head
         ("pageTrend", "Trend", question_address(*place, "trend", **named)),
         ("pageSeats", "Seats", question_address(*place, "seats", **named)),
         ("pageRevision", "What changed", question_address(*place, "revision", **named)),
+        ("pageWhomToAsk", "Whom to ask", question_address(*place, "whom-to-ask", **named)),
     )
     absent = set() if asking.has_periods else {"Trend"}
     absent |= {"Seats"} if kind in ("ordinal", "numeric") else set()
@@ -106,8 +113,9 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head
         is_named=asking.release_id is not None,
         latest=question_address(*place, *more),
         permanent=question_address(*place, *more, release=release.id),
-        warnings=list(loaded.verdict.warnings),
-        data_notes=list(served.data_notes),
+        whom=whom_sentence(whom(served, about, interval=EstimateQuery().interval)),
+        warnings=[*loaded.verdict.warnings, *doubts_of(about.among)],
+        data_notes=[*served.data_notes, *notes_of(served, about.among)],
     )
 
 

@@ -7,6 +7,7 @@ from api.statement.payloads import StatementSection, StatementTable
 from api.statement.records import NOT_TOLD, Records
 from jobs.wave_facts import facts_of
 from polling.disclosure import rounded_count
+from polling.store.fit_inputs import predictors_noted
 from polling.store.fit_waves import FitWave
 
 __all__ = ["method_sections"]
@@ -61,6 +62,13 @@ def _population(records: Records) -> StatementSection:
             f"Date of the frame: {_sentence(declared.facts.get('frame_date', NOT_TOLD))}"
         ),
     ]
+    text += [
+        f"{', '.join(one['columns'])} of the districts {'is' if len(one['columns']) == 1 else 'are'} as of "
+        f"{one['as_of']}, received {one['received_at'][:10]} (upload {one['number']}, SHA-256 {one['sha256']}). "
+        f"Source: {_sentence(one['source'])}"
+        for one in predictors_noted(records.fit.inputs)
+    ]
+    text += records.populations.sentences()
     return StatementSection("population", "Population and frame", ["AAPOR 4", "ESOMAR/WAPOR"], text)
 
 

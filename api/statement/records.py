@@ -8,6 +8,7 @@ from typing import Any, cast
 import polars as pl
 from sqlalchemy.orm import Session
 
+from api.populations import Populations, find_populations
 from api.shown_counts import shown_counts
 from jobs.refit import electorate_of
 from jobs.wave_facts import facts_of
@@ -59,6 +60,8 @@ class Records:
     """Interviews in the model, as they may be told."""
     is_rounded: bool
     rules: DisclosureRules
+    populations: Populations
+    """Whom estimates can be about besides everybody."""
 
     @property
     def declaration(self) -> SurveyDeclaration:
@@ -116,6 +119,7 @@ def read_records(session: Session, release: ReleaseRecord, secrets: SecretsFile,
         n_shown=rules.shown_interviews(rounded_count(release.n_interviews) if shown is None else int(shown["n"].sum())),
         is_rounded=shown is None,
         rules=rules,
+        populations=find_populations(session, release),
     )
 
 

@@ -18,8 +18,8 @@ def in_pieces(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """Nothing is kept and five groups are a piece; what was made: cells in, groups out."""
     made: list[tuple[int, int]] = []
 
-    def drawn_many(latents: Any, design: Any, electorate: Any, groupings: Any) -> Any:
-        (drawn,) = estimands.drawn_many(latents, design, electorate, groupings)
+    def drawn_many(latents: Any, design: Any, electorate: Any, groupings: Any, **about: Any) -> Any:
+        (drawn,) = estimands.drawn_many(latents, design, electorate, groupings, **about)
         made.append((electorate.frame.height, drawn["share"].draws.shape[1]))
         return (drawn,)
 

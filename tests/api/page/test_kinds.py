@@ -29,6 +29,8 @@ PAGES = (
     "/releases",
     "/methods",
     "/methods?by=age",
+    "/whom-to-ask",
+    "/whom-to-ask?by=age&targets=nation&n=50",
     "/track-record",
 )
 OF_RELEASE = ("representation", "checks", "diagnostics", "disclosure")
