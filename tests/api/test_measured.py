@@ -1,5 +1,6 @@
 """Means are asked for like shares: ranks, chances, contrasts, changes, trends, methods, a district, representation."""
 
+import io
 import json
 import math
 from collections.abc import Iterator
@@ -329,6 +330,33 @@ def test_pages_show_means_over_time_in_the_unit(timed: World, question: str):
         first = timed.page(f"/surveys/{SURVEY}/questions/{question}").text
         sign = "+" if change["difference"] > 0 else ""
         assert f"Mean score: <strong>{sign}{number(change['difference'])} points on the scale −1 to 1</strong>" in first
+
+
+@pytest.mark.parametrize("question", MEANS)
+def test_an_analyst_computes_the_means_from_the_draws(timed: World, question: str):
+    url = timed.get(f"{URL}/{question}/releases").json()["releases"][0]["url"] + "/draws"
+    content = {name: timed.get(url, "analyst", params={"table": name}).content for name in ("draws", "design", "cells")}
+    draws, design, cells = (pl.read_parquet(io.BytesIO(one)) for one in content.values())
+    about = json.loads(pl.read_parquet_metadata(io.BytesIO(content["draws"]))["hustings"])
+    latents = draws.drop(".draw", ".chain", ".point").to_numpy().astype(float)
+    weight = np.zeros((design[".row"].max() + 1, latents.shape[1]))
+    weight[design[".row"], design[".latent"]] = design["weight"]
+    eta = (latents @ weight.T)[:, cells[".row"]]
+    if question == "minutes":
+        assert (about["unit"], about["option"]) == ("minutes", None)
+        answers = about["centre"] + about["scale"] * eta
+    else:
+        cuts = np.exp(latents[:, -(len(AGREE) - 2) :]) @ np.array(about["spacing"]).T
+        above = 1 / (1 + np.exp(cuts[:, None] - eta[:, :, None]))
+        shares = -np.diff(above, axis=2, prepend=1, append=0)
+        assert about["options"] == list(AGREE)
+        answers = shares @ np.array(about["scores"])
+
+    for row in ask(timed, question, "means", level="region", by="gender")["means"]:
+        inside = ((cells["region"] == row["area"]) & (cells["gender"] == row["groups"]["gender"])).to_numpy()
+        mean = np.average(answers[:, inside], axis=1, weights=cells["n_people"].to_numpy()[inside])
+        assert_allclose(row["mean"], mean.mean(), atol=1e-5)
+        assert_allclose([row["low"], row["high"]], np.quantile(mean, [0.05, 0.95]), atol=1e-5)
 
 
 def test_numbers_without_a_range_have_no_raw_means(world: World):
