@@ -28,6 +28,7 @@ from mrp.numeric.surprise import numeric_surprise
 from mrp.ordinal.design import OrdinalDesign
 from mrp.ordinal.surprise import ordinal_surprise
 from mrp.outcomes import AnyDesign, design_from_json
+from mrp.shifts import as_fitted
 from mrp.surprise import PollingError, Surprise, surprise
 from polling.codebook import Conversion, convert, counted_answer
 from polling.declaration import Question, SurveyDeclaration, declaration_to_json
@@ -185,7 +186,8 @@ def _surprise(
         latents = LatentDraws.from_bytes(fits.load_draws(session, release.fit_id))
         counts = outcome_of(question).collapse(kept, by=declaration.cell_columns, answer=question.id)
         counts = as_texts(counts).sort(declaration.cell_columns)
-        found = _compared(latents, design_from_json(design_json), counts, error)
+        # Interviews are compared with what the model says of them, not with what is known besides.
+        found = _compared(*as_fitted(latents, design_from_json(design_json)), counts, error)
     except (DrawsNotFound, MrpError, JobsError):  # of a survey that changed since: there is nothing to compare with
         return []
     judged = {option: one for option, one in found.items() if one.measures and one.n_interviews >= LEAST_INTERVIEWS}

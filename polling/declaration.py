@@ -81,6 +81,9 @@ questions.<id>.weights       ``ignored`` (default) or ``likelihood``: a cell cou
                              effect, with their weighted mean, see ``mrp.counts``; who sends no weight weighs 1
 questions.<id>.model         the formula
 questions.<id>.priors        term = prior, where it is not the default
+questions.<id>.known_totals  what is known of areas, which estimates meet; ``moved_by``: the question with known totals
+                             that this one moves with; ``systematic_error``, also of the whole survey: the error that
+                             polls share. All three: see ``polling.beyond``
 sources[].name               ``[[sources]]``: a place looked at on schedule (``polling.source``); named like an id
 sources[].pollster           whose interviews its files are
 sources[].kind               ``folder``, ``https`` (one file) or ``s3``
@@ -121,6 +124,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from polling.beyond import KnownTotals, MovedBy, Systematic
 from polling.errors import QuestionNotFound
 from polling.quality_limits import Quality
 from polling.source import Source
@@ -247,6 +251,12 @@ class Question:
     """Of a numeric question."""
     range: tuple[float, float] | None = None
     """Least and greatest answer to a numeric question."""
+    known_totals: KnownTotals | None = None
+    """What its estimates meet in every draw."""
+    moved_by: MovedBy | None = None
+    """The question with known totals that it moves with."""
+    systematic_error: Systematic | None = None
+    """None: that of the survey."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +352,8 @@ class SurveyDeclaration:
     """Where files are fetched from."""
     public: bool = False
     """Whether its web pages need no account."""
+    systematic_error: Systematic | None = None
+    """Of every question whose estimates are shares; None: of those that declare their own."""
 
     @property
     def levels(self) -> dict[str, tuple[str, ...]]:
@@ -370,6 +382,10 @@ class SurveyDeclaration:
             if question.id == question_id:
                 return question
         raise QuestionNotFound(self.id, question_id, [question.id for question in self.questions])
+
+    def systematic_error_of(self, question: Question) -> Systematic | None:
+        """The error that the polls of a question share; None where none is declared, or its estimates are means."""
+        return None if question.kind == "numeric" else question.systematic_error or self.systematic_error
 
     def columns_of(self, pollster: str) -> dict[str, str]:
         """Canonical name -> column in this pollster's waves.

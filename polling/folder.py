@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from polling.beyond_check import check_totals_tables
 from polling.bundle import SurveyBundle
 from polling.declaration import Question, SurveyDeclaration
 from polling.district_table import check_districts
@@ -129,7 +130,8 @@ def _check_last_result(bundle: SurveyBundle, log: FaultLog) -> None:
 def _check_questions(bundle: SurveyBundle, check_formula: FormulaChecker | None, log: FaultLog) -> None:
     for question in bundle.declaration.questions:
         # A formula would be refused once more for what the districts lack.
-        if not check_question_tables(question, bundle, log) or check_formula is None:
+        are_sound = [check(question, bundle, log) for check in (check_question_tables, check_totals_tables)]
+        if not all(are_sound) or check_formula is None:
             continue
         for problem in check_formula(question, bundle):
             reason, key = problem.rstrip("."), f"questions.{question.id}.model"

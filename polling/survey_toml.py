@@ -6,6 +6,7 @@ targets, clashing names, number of options) is checked in ``polling.declaration_
 
 from typing import cast
 
+from polling.beyond_toml import parse_systematic
 from polling.declaration import (
     SURVEY_FACTS,
     WAVE_FACTS,
@@ -98,6 +99,7 @@ def parse_declaration(content: bytes, *, file: str = "survey.toml") -> tuple[Sur
         frame_ignore=frame.texts("ignore") or (),
         questions=questions,
         sources=parse_sources(root, WAVE_FACTS),
+        systematic_error=parse_systematic(root),
         backtest=_backtest(root.section("backtest", required=False)) if "backtest" in root.names() else None,
     )
     frame.close()
