@@ -8,6 +8,7 @@ from api.group_facts import withheld_groups
 from api.group_query import Prepared
 from api.release_cache import LoadedRelease
 from api.served import Served
+from api.systematic_words import uncertainty_head
 from jobs.settings import Settings
 from polling.store.records import ReleaseRecord
 
@@ -36,6 +37,7 @@ def release_head(served: Served, loaded: LoadedRelease, *, option: str | None, i
         "warnings": [*loaded.verdict.warnings, *served.concerns],
         "data_notes": list(served.data_notes),
         "confirmation": describe_confirmation(release, served.confirmation),
+        **uncertainty_head(loaded),
     }
 
 

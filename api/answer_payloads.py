@@ -27,6 +27,8 @@ __all__ = [
     "RankPayload",
     "ReleaseReference",
     "ShareEstimate",
+    "SystematicErrorPayload",
+    "TwoIntervals",
     "WithheldGroup",
 ]
 
@@ -79,6 +81,18 @@ Ends = Annotated[
 ]
 
 
+class SystematicErrorPayload(msgspec.Struct, frozen=True):
+    """The error that polls share and no model can see, as the survey declares it."""
+
+    national_sd: Annotated[
+        float,
+        Meta(description="Standard deviation of the nation's share of an option that has one half: 0.03 is 3 points."),
+    ]
+    correlation: Annotated[float, Meta(description="Of the errors of two districts.")]
+    basis: Annotated[str, Meta(description="Where the scale comes from.")]
+    meaning: Annotated[str, Meta(description="All of it in words.")]
+
+
 class AnswerHead(msgspec.Struct, frozen=True):
     """Which release answers, and what to know of it."""
 
@@ -117,6 +131,15 @@ class AnswerHead(msgspec.Struct, frozen=True):
         Meta(description="What to know of its interviews: somebody was erased, waves were purged; usually empty."),
     ]
     confirmation: ConfirmationPayload
+    uncertainty: Annotated[
+        str,
+        Meta(
+            description="model: intervals and chances hold what the interviews and the model leave open. total: the "
+            "systematic error besides."
+        ),
+    ]
+    uncertainty_meaning: Annotated[str, Meta(description="What that is, in words.")]
+    systematic_error: SystematicErrorPayload | None
 
 
 class ReleaseReference(msgspec.Struct, frozen=True):
@@ -177,6 +200,17 @@ class AreaEstimate(GroupRow, frozen=True):
     flags: Flags
 
 
+class TwoIntervals(AreaEstimate, frozen=True):
+    """The estimate for one area or group, with a second interval where a systematic error is declared; else nulls."""
+
+    total_low: Annotated[float | None, Meta(description="Lower end of the interval with the systematic error.")]
+    total_high: Annotated[float | None, Meta(description="Upper end of it.")]
+    total_intervals: Annotated[
+        list[IntervalEnds] | None, Meta(description="Every interval that was asked for, with the systematic error.")
+    ]
+    total_sd: Annotated[float | None, Meta(description="Standard deviation with the systematic error.")]
+
+
 class WithheldGroup(GroupRow, frozen=True):
     """A group for which no estimate is given."""
 
@@ -209,12 +243,12 @@ class EstimatesPayload(GroupsHead, frozen=True):
     """Estimates of one question from one release."""
 
     estimates: Annotated[
-        list[AreaEstimate], Meta(description="One per area, group and option, sorted; options as they are declared.")
+        list[TwoIntervals], Meta(description="One per area, group and option, sorted; options as they are declared.")
     ]
 
 
 class AreaMean(GroupRow, frozen=True):
-    """The mean in one area or group."""
+    """The mean in one area or group, with a second interval where a systematic error is declared; else nulls."""
 
     mean: Annotated[float, Meta(description="Posterior mean of the mean answer, in the unit of the question.")]
     low: Low
@@ -226,6 +260,12 @@ class AreaMean(GroupRow, frozen=True):
     n_interviews: Interviews
     n_effective: Effective
     flags: Flags
+    total_low: Annotated[float | None, Meta(description="Lower end of the interval with the systematic error.")]
+    total_high: Annotated[float | None, Meta(description="Upper end of it.")]
+    total_intervals: Annotated[
+        list[IntervalEnds] | None, Meta(description="Every interval that was asked for, with the systematic error.")
+    ]
+    total_sd: Annotated[float | None, Meta(description="Standard deviation with the systematic error.")]
 
 
 class MeansPayload(GroupsHead, frozen=True):

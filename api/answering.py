@@ -34,7 +34,7 @@ from polling.errors import ReleaseNotFound
 
 __all__ = ["ANSWERS", "TABLE_ANSWERS", "Found", "Which", "answer", "body_of", "entity_tag", "find"]
 
-FORM = 7
+FORM = 8
 """Version of the form of the answers."""
 
 ANSWERS = {

@@ -39,10 +39,18 @@ class ProbabilityQuery(EstimateQuery):
 
     threshold: float = 0.5
 
+    @property
+    def is_chance(self) -> bool:
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class RankQuery(EstimateQuery):
     """For which groups the rank is asked."""
+
+    @property
+    def is_chance(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from api.answer_head import groups_head
-from api.answer_payloads import AreaRank
+from api.answer_payloads import AreaEstimate, AreaRank, TwoIntervals
 from api.chances import PreparedRanks, RankQuery, answer_ranks, prepare_ranks
 from api.district_payloads import DistrictProfile, ProfilePayload
 from api.errors import DistrictNotFound, EstimateRefused
@@ -28,6 +28,10 @@ class ProfileQuery(EstimateQuery):
     """Whose profile is asked."""
 
     district: str = ""
+
+    @property
+    def is_chance(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ def prepare_profile(cache: ReleaseCache, served: Served, query: ProfileQuery, se
         query.district,
         prepare_ranks(cache, served, replace(RankQuery(**shared), by=(), merge=()), settings),
         tuple(
-            prepare_query(cache, served, replace(EstimateQuery(**shared), by=by, merge=merges), settings)
+            prepare_query(cache, served, replace(RankQuery(**shared), by=by, merge=merges), settings)
             for by, merges in zip(breakdowns, _divided(query, breakdowns), strict=True)
         ),
     )
@@ -95,7 +99,7 @@ def answer_profile(profile: PreparedProfile, settings: Settings) -> ProfilePaylo
         name=row["name"],
         parents={parent: row[parent] for parent in electorate.parents},
         district=DistrictProfile(**_fields(ranked[0]), **_chance_to_lead(prepared)) if ranked else None,
-        groups=[group for one in within for group in one.estimates],
+        groups=[_plain(group) for one in within for group in one.estimates],
     )
 
 
@@ -106,6 +110,11 @@ def _divided(query: EstimateQuery, breakdowns: tuple[tuple[str, ...], ...]) -> l
         tuple(one for one in query.merge if one.column in by or (one.column not in named and first))
         for first, by in zip((True, *(False for _ in breakdowns)), breakdowns, strict=False)
     ]
+
+
+def _plain(group: TwoIntervals) -> AreaEstimate:
+    """Without the second interval: all of a profile is of one uncertainty, which its head tells."""
+    return AreaEstimate(**{name: getattr(group, name) for name in AreaEstimate.__struct_fields__})
 
 
 def _fields(rank: AreaRank) -> dict[str, Any]:

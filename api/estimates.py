@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from api.answer_head import groups_head
-from api.answer_payloads import AreaEstimate, AreaMean, EstimatesPayload, MeansPayload
+from api.answer_payloads import AreaMean, EstimatesPayload, MeansPayload, TwoIntervals
 from api.breakdown import pieces
 from api.group_facts import GroupFacts, group_facts
 from api.group_query import EstimateQuery, Prepared
 from api.interval_ends import interval_ends
+from api.systematic_words import uncertainty_head
 from jobs.settings import Settings
 from mrp.information import Information, information
 from mrp.poststratification import AreaDraws
@@ -27,8 +28,12 @@ __all__ = ["answer_means", "answer_query", "drawn_pieces", "share_fields"]
 def answer_query(prepared: Prepared, settings: Settings) -> EstimatesPayload:
     """Compute every estimate that was asked for."""
     return EstimatesPayload(
-        **groups_head(prepared, settings),
-        estimates=[row for facts, drawn in _option_pieces(prepared, settings) for row in _rows(prepared, facts, drawn)],
+        **_head(prepared, settings),
+        estimates=[
+            row
+            for facts, drawn, second in _option_pieces(prepared, settings)
+            for row in _rows(prepared, facts, drawn, second)
+        ],
     )
 
 
@@ -37,31 +42,69 @@ def answer_means(prepared: Prepared, settings: Settings) -> MeansPayload:
     question, query = prepared.loaded.question, prepared.query
     scores = question.scores or range(1, len(question.options) + 1)
     return MeansPayload(
-        **groups_head(prepared, settings),
+        **_head(prepared, settings),
         unit=question.unit or None,
         scores={option: float(score) for option, score in zip(question.options, scores, strict=True)},
         means=[
-            AreaMean(**one.names, **mean, n_effective=one.n_effective)
-            for facts, areas in drawn_pieces(prepared, settings)
-            for one, mean in zip(facts, _summaries("mean", areas, facts, query), strict=True)
+            AreaMean(**one.names, **mean, n_effective=one.n_effective, **total)
+            for facts, areas, second in _mean_pieces(prepared, settings)
+            for one, mean, total in zip(
+                facts, _summaries("mean", areas, facts, query), _second("mean", second, facts, query), strict=True
+            )
         ],
     )
 
 
-def _option_pieces(prepared: Prepared, settings: Settings) -> Iterator[tuple[list[GroupFacts], tuple[AreaDraws, ...]]]:
-    """As `drawn_pieces`, with the draws of every option."""
-    facts, done = group_facts(prepared, settings), 0
+def _head(prepared: Prepared, settings: Settings) -> dict[str, Any]:
+    """That of an answer with two intervals."""
+    return groups_head(prepared, settings) | uncertainty_head(prepared.loaded, two_intervals=True)
+
+
+def _option_pieces(
+    prepared: Prepared, settings: Settings
+) -> Iterator[tuple[list[GroupFacts], tuple[AreaDraws, ...], tuple[AreaDraws | None, ...]]]:
+    """As `drawn_pieces`, with the draws of every option, and the same with the systematic error."""
+    facts, done, with_error = group_facts(prepared, settings), 0, prepared.with_error
     for rows in pieces(prepared.loaded, prepared.answered):
-        yield facts[done : done + rows.size], prepared.draws_by_option(rows)
+        second = (None,) * len(prepared.options) if with_error is None else with_error.draws_by_option(rows)
+        yield facts[done : done + rows.size], prepared.draws_by_option(rows), second
         done += rows.size
 
 
-def _rows(prepared: Prepared, facts: Sequence[GroupFacts], drawn: Sequence[AreaDraws]) -> Iterator[AreaEstimate]:
+def _mean_pieces(
+    prepared: Prepared, settings: Settings
+) -> Iterator[tuple[list[GroupFacts], AreaDraws, AreaDraws | None]]:
+    """As `drawn_pieces`, with the draws that have the systematic error."""
+    facts, done, with_error = group_facts(prepared, settings), 0, prepared.with_error
+    for rows in pieces(prepared.loaded, prepared.answered):
+        second = None if with_error is None else with_error.draws(rows)
+        yield facts[done : done + rows.size], prepared.draws(rows), second
+        done += rows.size
+
+
+def _rows(
+    prepared: Prepared,
+    facts: Sequence[GroupFacts],
+    drawn: Sequence[AreaDraws],
+    second: Sequence[AreaDraws | None],
+) -> Iterator[TwoIntervals]:
     """All options of the first group, then all of the second ..."""
-    of_options = [share_fields(areas, facts, prepared.query) for areas in drawn]
-    for one, shares in zip(facts, zip(*of_options, strict=True), strict=True):
-        for option, share in zip(prepared.options, shares, strict=True):
-            yield AreaEstimate(**one.names, option=option, **share)
+    query = prepared.query
+    of_options = [share_fields(areas, facts, query) for areas in drawn]
+    with_error = [_second("share", areas, facts, query) for areas in second]
+    for one, shares, totals in zip(facts, zip(*of_options, strict=True), zip(*with_error, strict=True), strict=True):
+        for option, share, total in zip(prepared.options, shares, totals, strict=True):
+            yield TwoIntervals(**one.names, option=option, **share, **total)
+
+
+def _second(
+    name: str, areas: AreaDraws | None, facts: Sequence[GroupFacts], query: EstimateQuery
+) -> list[dict[str, Any]]:
+    """The second interval of every area; nulls where there is none."""
+    fields = ("low", "high", "intervals", "sd")
+    if areas is None:
+        return [{f"total_{field}": None for field in fields} for _ in facts]
+    return [{f"total_{field}": one[field] for field in fields} for one in _summaries(name, areas, facts, query)]
 
 
 def drawn_pieces(prepared: Prepared, settings: Settings) -> Iterator[tuple[list[GroupFacts], AreaDraws]]:

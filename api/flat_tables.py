@@ -71,6 +71,7 @@ HEAD = (
     "survey_version",
     "base",
     "weights",
+    "uncertainty",
 )
 """Fields of the head that every row repeats."""
 

@@ -9,9 +9,9 @@ threads asking for the same thing wait for one of them to make it.
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -24,6 +24,7 @@ from api.shown_counts import shown_counts
 from api.slots import Slots
 from jobs.refit import electorate_of
 from jobs.settings import Settings
+from mrp.adjusted import second_design
 from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.grouping import Grouping
@@ -38,7 +39,10 @@ from polling.store import fits, kept_draws, releases, surveys
 from polling.store.engine import Store
 from polling.store.records import FitRecord, ReleaseRecord
 
-__all__ = ["LoadedRelease", "ReleaseCache"]
+__all__ = ["LoadedRelease", "ReleaseCache", "Uncertainty"]
+
+type Uncertainty = Literal["model", "total"]
+"""What draws are uncertain of: what the interviews leave open, or the error that polls share besides."""
 
 MAX_ANSWERED = 2000
 """Releases of which it is remembered that they answered; as many as there are answers in memory (``api.answers``)."""
@@ -50,6 +54,10 @@ MAX_RAKED = 4
 """Periods of a release whose weighted interviews are kept."""
 MAX_SHARES_MB = 200
 """Draws of cells that a process keeps, of all releases together."""
+
+
+def _no_breakdowns() -> Once[tuple[str, ...], Drawn]:
+    return Once(MAX_BREAKDOWNS, most_bytes=MAX_BREAKDOWNS_MB * 1_000_000, size=size_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +79,11 @@ class LoadedRelease:
     """What weighting costs: by how much interviews are divided in the likelihood; 1 where it has no weights.
 
     One number for all groups, to two digits: that of a group would tell the weights of single persons."""
-    _breakdowns: Once[tuple[str, ...], Drawn] = field(
-        default_factory=lambda: Once(MAX_BREAKDOWNS, most_bytes=MAX_BREAKDOWNS_MB * 1_000_000, size=size_of)
-    )
+    uncertainty: Uncertainty = "model"
+    """Whether the draws have the systematic error too."""
+    with_error: "LoadedRelease | None" = None
+    """The same release with draws that have the systematic error; None where none is declared, and of itself."""
+    _breakdowns: Once[tuple[str, ...], Drawn] = field(default_factory=_no_breakdowns)
     _margins: Once[tuple[()], Margins] = field(default_factory=lambda: Once(1))
     _raked: Once[tuple[str | None, int], RakedSample | None] = field(default_factory=lambda: Once(MAX_RAKED))
     _shares: Once[str, NDArray[np.float32]] = field(default_factory=lambda: Once(0))
@@ -101,10 +111,11 @@ class LoadedRelease:
         ):
             return None
         if n_wanted < cells.height / 4:
-            return self._shares.find(self.release.id)
+            return self._shares.find(_key(self.release.id, self.uncertainty))
         if not design.covers(cells).all():
             return None
-        return self._shares.get(self.release.id, lambda: cell_shares(self.latents, design, cells).T)
+        key = _key(self.release.id, self.uncertainty)
+        return self._shares.get(key, lambda: cell_shares(self.latents, design, cells).T)
 
     def raked(self, period: str | None, min_interviews: int) -> RakedSample | None:
         """Its interviews of a period or of all, weighted; see `api.raked_sample`."""
@@ -175,7 +186,8 @@ class ReleaseCache:
             return
         for release_id in gone:
             self._loaded.drop(release_id)
-            self._shares.drop(release_id)
+            self._shares.drop(_key(release_id, "model"))
+            self._shares.drop(_key(release_id, "total"))
         self.when_gone(gone)
         with self._lock:
             for release_id in gone:
@@ -188,6 +200,7 @@ class ReleaseCache:
             release = releases.get_release(session, release_id)
             survey = surveys.get_survey(session, release.survey_id, release.survey_version)
             latents = LatentDraws.from_bytes(fits.load_draws(session, release.fit_id))
+            second = fits.load_second(session, release.fit_id)
             fit = fits.get_fit(session, release.fit_id)
             design_json: Any = fits.load_design(session, release.fit_id)
             counts = pl.read_parquet(BytesIO(fits.load_counts(session, release.fit_id)))
@@ -199,7 +212,7 @@ class ReleaseCache:
                 self._answered.popitem(last=False)
         electorate = electorate_of(survey.bundle)
         design = design_from_json(design_json)
-        return LoadedRelease(
+        loaded = LoadedRelease(
             release=release,
             fit=fit,
             declaration=declaration,
@@ -212,3 +225,19 @@ class ReleaseCache:
             design_effect=round(counted_design_effect(design, counts), 2),
             _shares=self._shares,
         )
+        if second is None:
+            return loaded
+        with_error = replace(
+            loaded,
+            design=second_design(design, electorate),
+            latents=LatentDraws.from_bytes(second),
+            uncertainty="total",
+            _breakdowns=_no_breakdowns(),
+            _margins=Once(1),
+        )
+        return replace(loaded, with_error=with_error)
+
+
+def _key(release_id: str, uncertainty: Uncertainty) -> str:
+    """Under which draws of cells are kept."""
+    return f"{release_id}/{uncertainty}"

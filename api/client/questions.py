@@ -25,6 +25,8 @@ class Asked(TypedDict, total=False):
     """Probability of the central intervals, above 0 and below 1."""
     option: str
     period: str
+    uncertainty: str
+    """model, or total: with the systematic error, where one probability is given."""
     release: str
     """Id of a release."""
     as_of: datetime
