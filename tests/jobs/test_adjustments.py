@@ -86,7 +86,7 @@ def declared(written: WrittenSurvey, tmp_path_factory: pytest.TempPathFactory) -
 def fitted(declared: WrittenSurvey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A house in which a wave is in a release of each question that was really fitted."""
     with furnish(declared, tmp_path_factory.mktemp("known")) as mine:
-        mine.settings = replace(mine.settings, laplace_points=60, laplace_draws=100)
+        mine.settings = replace(mine.settings, laplace_points=150, laplace_draws=400)
         mine.push(1)
         work(mine, fit=in_here)
         yield mine
@@ -136,14 +136,16 @@ def test_stored_draws_of_a_question_meet_its_totals_with_and_without_the_error(f
     known = districts(fitted)["old_enough"].to_numpy()
 
     for latents, design in drawn(fitted, "voting_age"):
-        assert_allclose(shares(fitted, latents, design)[:, :, 0], np.tile(known, (100, 1)), atol=1e-5)
+        assert_allclose(
+            shares(fitted, latents, design)[:, :, 0], np.tile(known, (latents.draws.shape[0], 1)), atol=1e-5
+        )
 
 
 def test_those_of_several_options_do_too_and_who_does_not_stand_has_nobody(fitted: House):
     known = districts(fitted).select("of_rail", "of_town", "of_green", "of_isles").to_numpy()
 
     for latents, design in drawn(fitted, "party"):
-        assert_allclose(shares(fitted, latents, design), np.tile(known, (100, 1, 1)), atol=1e-5)
+        assert_allclose(shares(fitted, latents, design), np.tile(known, (latents.draws.shape[0], 1, 1)), atol=1e-5)
 
 
 def test_a_partner_moves_along_by_the_slope_of_each_draw(fitted: House):
