@@ -3,7 +3,7 @@
 import pytest
 
 from polling.errors import DrawsNotFound, FitNotFound
-from polling.store import fits
+from polling.store import erasure, fits
 from polling.store.engine import Store
 
 from .conftest import NOW, n_rows, new_fit, seconds
