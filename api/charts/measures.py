@@ -6,7 +6,17 @@ from api.answer_payloads import AreaEstimate, AreaMean, GroupsHead, MeansPayload
 from api.charts.chart import percent, share_name
 from api.charts.scales import Scale, number_scale, share_scale
 
-__all__ = ["Estimate", "estimate_name", "is_of_means", "measure_of", "number", "scale_of", "value_of", "written"]
+__all__ = [
+    "Estimate",
+    "estimate_name",
+    "is_of_means",
+    "measure_of",
+    "number",
+    "outer_written",
+    "scale_of",
+    "value_of",
+    "written",
+]
 
 type Estimate = AreaEstimate | AreaMean
 
@@ -33,6 +43,13 @@ def estimate_name(name: str, row: Estimate) -> str:
     if isinstance(row, AreaMean):
         return f"{name}: {number(row.mean)} ({number(row.low)} to {number(row.high)})"
     return share_name(name, row.share, row.low, row.high)
+
+
+def outer_written(row: Estimate, low: float, high: float) -> str:
+    """A wider interval around it: "44 to 63%", "18.0 to 28.5"."""
+    if isinstance(row, AreaMean):
+        return f"{number(low)} to {number(high)}"
+    return f"{percent(low).removesuffix('%')} to {percent(high)}"
 
 
 def is_of_means(head: GroupsHead) -> bool:

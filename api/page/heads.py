@@ -6,6 +6,7 @@ from typing import Any
 from api.auth import PAGES, ROLES, Principal
 from api.page.addresses import question_address, survey_address
 from api.page.asking import Asking
+from api.systematic_words import systematic_error
 
 __all__ = ["Head", "head_of"]
 
@@ -50,6 +51,8 @@ class Head:
     """Address of this page for this very release."""
     warnings: list[str]
     data_notes: list[str]
+    systematic: str
+    """How the error that polls share is shown, and what it is; empty where none is declared."""
 
 
 def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head:
@@ -113,6 +116,17 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head
         permanent=question_address(*place, *more, release=release.id),
         warnings=list(loaded.verdict.warnings),
         data_notes=list(served.data_notes),
+        systematic=_systematic(asking),
+    )
+
+
+def _systematic(asking: Asking) -> str:
+    declared = systematic_error(asking.loaded)
+    if declared is None:
+        return ""
+    return (
+        "Intervals in brackets, and lighter in charts, have the error that polls share besides; so have chances, ranks "
+        f"and seats. {declared.meaning}"
     )
 
 

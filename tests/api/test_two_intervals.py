@@ -178,3 +178,43 @@ def test_a_changed_total_asks_for_a_refit_and_is_a_cause_of_the_revision(world: 
     assert before["source"] == "The returning officer's count"
     told = ask(world, "revision", question="rail", before=first.id)
     assert any("known totals" in reason for reason in told["reasons"])
+
+
+def test_pages_show_both_intervals_with_a_legend_and_say_what_the_second_is(both: World):
+    page = both.page(f"/surveys/{SURVEY}/questions/tax")
+    (row,) = ask(both, "estimates")["estimates"]
+
+    assert page.status_code == 200
+    low, high = (round(100 * row[end]) for end in ("total_low", "total_high"))
+    assert f"({low} to {high}%)" in page.text
+    assert "With the error that polls share" in page.text  # of the chart
+    assert BASIS.rstrip(".") in page.text
+    assert f"{low} to {high}% with the systematic error" in page.text  # for screen readers
+
+
+@pytest.mark.parametrize("place", ["seats", "districts", "districts/D2", "crosstab"])
+def test_other_pages_say_it_too(both: World, place: str):
+    page = both.page(f"/surveys/{SURVEY}/questions/tax/{place}")
+
+    assert page.status_code == 200
+    assert BASIS.rstrip(".") in page.text
+
+
+def test_pages_of_a_survey_that_declares_none_are_as_before(served: World):
+    page = served.page(f"/surveys/{SURVEY}/questions/rail")
+
+    assert "polls share" not in page.text
+
+
+def test_the_statement_tells_scale_basis_and_totals_or_that_nothing_is_included(both: World, served: World):
+    told = []
+    for world in (both, served):
+        place = f"/v1/surveys/{SURVEY}/releases/{loaded(world).release.id}/disclosure"
+        told.append({one["id"]: " ".join(one["text"]) for one in world.get(place).json()["sections"]})
+
+    assert BASIS.rstrip(".") in told[0]["systematic_error"]
+    assert "second interval" in told[0]["systematic_error"]
+    assert "The returning officer's count, of 2025-10-05" in told[0]["known_totals"]
+    assert "Every report of it is declared to be right" in told[0]["known_totals"]
+    assert "is not included" in told[1]["systematic_error"]
+    assert "known_totals" not in told[1]
