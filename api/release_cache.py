@@ -240,4 +240,4 @@ class ReleaseCache:
 
 def _key(release_id: str, uncertainty: Uncertainty) -> str:
     """Under which draws of cells are kept."""
-    return f"{release_id}/{uncertainty}"
+    return release_id if uncertainty == "model" else f"{release_id}/{uncertainty}"
