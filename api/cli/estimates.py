@@ -31,7 +31,7 @@ def estimates(asked: Asked) -> None:
         lambda one: (
             *((one.option,) if several else ()),
             *share_cells(one),
-            *((percent(one.total_low), percent(one.total_high)) if two else ()),
+            *(("" if end is None else percent(end) for end in (one.total_low, one.total_high)) if two else ()),
             f"{one.n_people:,.0f}",
             "" if one.n_interviews is None else f"{one.n_interviews:,}",
             ", ".join(one.flags),
