@@ -65,7 +65,10 @@ Pooling = Annotated[
     ),
 ]
 PoolingError = Annotated[float | None, Meta(description="Monte-Carlo standard error of `pooling`, or null.")]
-Flags = Annotated[list[str], Meta(description="no-interviews: a model estimate alone; few-interviews.")]
+Flags = Annotated[
+    list[str],
+    Meta(description="no-interviews: a model estimate alone; few-interviews; known-total: met in every draw."),
+]
 
 
 class IntervalEnds(msgspec.Struct, frozen=True):

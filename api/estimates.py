@@ -7,7 +7,10 @@ number of interviews is.
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from api.answer_head import groups_head
 from api.answer_payloads import AreaMean, EstimatesPayload, MeansPayload, TwoIntervals
@@ -22,7 +25,12 @@ from mrp.poststratification import AreaDraws
 from mrp.quantity import central_intervals
 from mrp.summary import summarise
 
-__all__ = ["answer_means", "answer_query", "drawn_pieces", "share_fields"]
+__all__ = ["KNOWN", "answer_means", "answer_query", "drawn_pieces", "share_fields"]
+
+KNOWN = "known-total"
+"""Flag of an estimate that meets what is known of its area in every draw."""
+_ROUNDING = 1e-5
+"""Between the largest and the smallest draw of what is known; posteriors are wider by far."""
 
 
 def answer_query(prepared: Prepared, settings: Settings) -> EstimatesPayload:
@@ -128,13 +136,34 @@ def share_fields(areas: AreaDraws, facts: Sequence[GroupFacts], query: EstimateQ
     list of dict
         The fields of `api.answer_payloads.ShareEstimate`.
     """
+    areas, settled = _settled(areas)
     known = information(areas, [one.n_effective or 0.0 for one in facts])
     shares = _summaries("share", areas, facts, query)
-    return [share | _how_much_is_data(one, of_one) for share, one, of_one in zip(shares, facts, known, strict=True)]
+    return [
+        share | _how_much_is_data(one, of_one) | ({"flags": [*share["flags"], KNOWN]} if is_settled else {})
+        for share, one, of_one, is_settled in zip(shares, facts, known, settled, strict=True)
+    ]
+
+
+def _settled(areas: AreaDraws) -> tuple[AreaDraws, list[bool]]:
+    """Draws without the rounding of shares that meet a known total, and which shares these are.
+
+    What meets a total in every draw differs by the rounding of stored numbers, 1e-6, and by nothing else.
+    """
+    draws = areas.draws
+    if not draws.size:
+        return areas, [False] * draws.shape[1]
+    mean = draws.mean(axis=0)
+    same = np.ptp(draws, axis=0) < _ROUNDING
+    if not same.any():
+        return areas, same.tolist()
+    settled = same & (mean > _ROUNDING) & (mean < 1 - _ROUNDING)  # else nobody can choose it, or anything else
+    return replace(areas, draws=np.where(settled, mean, draws)), settled.tolist()
 
 
 def _summaries(name: str, areas: AreaDraws, facts: Sequence[GroupFacts], query: EstimateQuery) -> list[dict[str, Any]]:
     """The number called ``name``, intervals and errors of every area, its people and interviews."""
+    areas, _ = _settled(areas) if name == "share" else (areas, [])
     numbers = summarise(areas, interval=query.interval).select(name, "low", "high", "sd", "mc_error").to_dicts()
     further = central_intervals(areas.draws, query.further).transpose(2, 0, 1).tolist()  # (area, interval, 2)
     return [

@@ -5,7 +5,7 @@ from typing import Any
 from api.answer_payloads import SystematicErrorPayload
 from api.release_cache import LoadedRelease
 
-__all__ = ["CANCELS", "NOT_INCLUDED", "meaning", "systematic_error", "uncertainty_head"]
+__all__ = ["CANCELS", "NOT_INCLUDED", "how_shown", "meaning", "systematic_error", "uncertainty_head"]
 
 NOT_INCLUDED = (
     "Intervals and chances hold what the interviews and the model leave open. Error that all polls share, and no model "
@@ -50,6 +50,17 @@ def uncertainty_head(loaded: LoadedRelease, *, two_intervals: bool = False) -> d
             "that is declared."
         )
     return {"uncertainty": loaded.uncertainty, "uncertainty_meaning": words, "systematic_error": declared}
+
+
+def how_shown(loaded: LoadedRelease) -> str:
+    """How pages and reports show it, and what it is; empty where none is declared."""
+    declared = systematic_error(loaded)
+    if declared is None:
+        return ""
+    return (
+        "Intervals in brackets, and lighter in charts, have the error that polls share besides; so have chances, ranks "
+        f"and seats. {declared.meaning}"
+    )
 
 
 def meaning(declared: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from api.auth import PAGES, ROLES, Principal
 from api.page.addresses import question_address, survey_address
 from api.page.asking import Asking
-from api.systematic_words import systematic_error
+from api.systematic_words import how_shown
 
 __all__ = ["Head", "head_of"]
 
@@ -116,17 +116,7 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head
         permanent=question_address(*place, *more, release=release.id),
         warnings=list(loaded.verdict.warnings),
         data_notes=list(served.data_notes),
-        systematic=_systematic(asking),
-    )
-
-
-def _systematic(asking: Asking) -> str:
-    declared = systematic_error(asking.loaded)
-    if declared is None:
-        return ""
-    return (
-        "Intervals in brackets, and lighter in charts, have the error that polls share besides; so have chances, ranks "
-        f"and seats. {declared.meaning}"
+        systematic=how_shown(loaded),
     )
 
 

@@ -2,15 +2,21 @@
 
 import csv
 import io
+import json
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from click.testing import CliRunner
 from numpy.testing import assert_allclose
 
+from api.cli import cli
+from api.page.asking import ask_release
+from api.report import make_report
 from mrp.poststratification import area_draws
 from polling.store import fits, releases
 from tests.api.conftest import _world
@@ -50,6 +56,15 @@ def test_estimates_meet_known_totals_with_and_without_the_error(both: World):
         total = KNOWN[row["area"]]
         for field in ("share", "low", "high", "total_low", "total_high"):
             assert row[field] == pytest.approx(total, abs=3e-6), (row["area"], field)
+        # What does not vary is not told by rounding.
+        assert (row["sd"], row["total_sd"], row["n_equivalent"]) == (
+            pytest.approx(0, abs=1e-12),
+            pytest.approx(0, abs=1e-12),
+            None,
+        )
+        assert "known-total" in row["flags"]
+    (nation,) = ask(both, "estimates", question="rail", by="gender", districts="D1")["estimates"][:1]
+    assert "known-total" not in nation["flags"]
 
 
 def test_every_draw_of_both_kinds_meets_them(both: World):
@@ -198,6 +213,32 @@ def test_other_pages_say_it_too(both: World, place: str):
 
     assert page.status_code == 200
     assert BASIS.rstrip(".") in page.text
+
+
+@pytest.mark.slow
+def test_the_report_says_it_too(both: World):
+    text = unescape(make_report(ask_release(both.services, SURVEY, "tax", None)))
+
+    assert BASIS.rstrip(".") in text
+    assert "With the error that polls share" in text
+
+
+def test_the_command_line_prints_both_intervals_and_takes_a_choice(both: World):
+    place = {"HUSTINGS_DATA_DIR": str(both.settings.data_dir), "HUSTINGS_SECRETS_FILE": str(both.settings.secrets_file)}
+    place["HUSTINGS_DATABASE_URL"] = f"sqlite:///{both.store.path}"
+
+    def run(*arguments: str) -> str:
+        result = CliRunner().invoke(cli, arguments, env=place)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    printed = run("estimates", SURVEY, "tax")
+    assert "total low" in printed
+    assert BASIS.rstrip(".") in printed
+    (one,) = ask(both, "probability", uncertainty="model")["probabilities"]
+    told = json.loads(run("ask", "probability", SURVEY, "tax", "--uncertainty", "model", "--json"))
+    assert told["uncertainty"] == "model"
+    assert told["probabilities"][0]["probability"] == one["probability"]
 
 
 def test_pages_of_a_survey_that_declares_none_are_as_before(served: World):
