@@ -2,22 +2,24 @@
 
 The share of an area or group is computed per draw and summarised last; the complement of a binary question's first
 option is one minus its draws. How much of an estimate is data is told beside it (``mrp.information``), as far as the
-number of interviews is.
+number of interviews is. Where an option does not stand its share is 0 and no estimate: it has a flag and no interval.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from api.answer_head import groups_head
-from api.answer_payloads import AreaMean, EstimatesPayload, MeansPayload, TwoIntervals
+from api.answer_payloads import AreaMean, AreaNumber, EstimatesPayload, MeansPayload, TwoIntervals
 from api.breakdown import pieces
 from api.group_facts import GroupFacts, group_facts
 from api.group_query import EstimateQuery, Prepared
 from api.interval_ends import interval_ends
+from api.measured import Measured
 from api.systematic_words import uncertainty_head
 from jobs.settings import Settings
 from mrp.information import Information, information
@@ -25,39 +27,64 @@ from mrp.poststratification import AreaDraws
 from mrp.quantity import central_intervals
 from mrp.summary import summarise
 
-__all__ = ["KNOWN", "answer_means", "answer_query", "drawn_pieces", "share_fields"]
+__all__ = [
+    "KNOWN",
+    "answer_means",
+    "answer_query",
+    "answer_rows",
+    "estimate_fields",
+    "measured_pieces",
+    "number_fields",
+    "option_fields",
+    "share_fields",
+]
 
-KNOWN = "known-total"
+
+KNOWN: Final = "known-total"
 """Flag of an estimate that meets what is known of its area in every draw."""
-_ROUNDING = 1e-5
+_ROUNDING: Final = 1e-5
 """Between the largest and the smallest draw of what is known; posteriors are wider by far."""
+_SECOND: Final = ("low", "high", "intervals", "sd")
+"""What the second interval has of its own."""
+
+NOT_ESTIMATED: Final[dict[str, Any]] = {
+    "low": None,
+    "high": None,
+    "intervals": [],
+    "sd": None,
+    "n_effective": None,
+    "n_equivalent": None,
+    "n_equivalent_mc_error": 0.0,
+    "pooling": None,
+    "pooling_mc_error": None,
+}
+"""What is said of a share that is 0 because the option does not stand there: it is not known from interviews."""
 
 
 def answer_query(prepared: Prepared, settings: Settings) -> EstimatesPayload:
     """Compute every estimate that was asked for."""
-    return EstimatesPayload(
-        **_head(prepared, settings),
-        estimates=[
-            row
-            for facts, drawn, second in _option_pieces(prepared, settings)
-            for row in _rows(prepared, facts, drawn, second)
-        ],
-    )
+    facts, done = group_facts(prepared, settings), 0
+    found: list[TwoIntervals] = []
+    for rows in pieces(prepared.loaded, prepared.answered):
+        told = facts[done : done + rows.size]
+        first, second = (_by_option(one, rows, told) for one in (prepared, prepared.with_error))
+        found += _rows(told, first, second)
+        done += rows.size
+    return EstimatesPayload(**_head(prepared, settings), estimates=found)
 
 
 def answer_means(prepared: Prepared, settings: Settings) -> MeansPayload:
     """Compute every mean that was asked for."""
-    question, query = prepared.loaded.question, prepared.query
-    scores = question.scores or range(1, len(question.options) + 1)
     return MeansPayload(
         **_head(prepared, settings),
-        unit=question.unit or None,
-        scores={option: float(score) for option, score in zip(question.options, scores, strict=True)},
         means=[
-            AreaMean(**one.names, **mean, n_effective=one.n_effective, **total)
-            for facts, areas, second in _mean_pieces(prepared, settings)
+            AreaMean(**one.names, **mean, **total)
+            for facts, found, second in _mean_pieces(prepared, settings)
             for one, mean, total in zip(
-                facts, _summaries("mean", areas, facts, query), _second("mean", second, facts, query), strict=True
+                facts,
+                estimate_fields(found, facts, prepared.query),
+                _no_second(facts) if second is None else map(_second, estimate_fields(second, facts, prepared.query)),
+                strict=True,
             )
         ],
     )
@@ -68,80 +95,120 @@ def _head(prepared: Prepared, settings: Settings) -> dict[str, Any]:
     return groups_head(prepared, settings) | uncertainty_head(prepared.loaded, two_intervals=True)
 
 
-def _option_pieces(
-    prepared: Prepared, settings: Settings
-) -> Iterator[tuple[list[GroupFacts], tuple[AreaDraws, ...], tuple[AreaDraws | None, ...]]]:
-    """As `drawn_pieces`, with the draws of every option, and the same with the systematic error."""
-    facts, done, with_error = group_facts(prepared, settings), 0, prepared.with_error
-    for rows in pieces(prepared.loaded, prepared.answered):
-        second = (None,) * len(prepared.options) if with_error is None else with_error.draws_by_option(rows)
-        yield facts[done : done + rows.size], prepared.draws_by_option(rows), second
-        done += rows.size
+def _by_option(
+    prepared: Prepared | None, rows: NDArray[np.int64], facts: Sequence[GroupFacts]
+) -> dict[str, list[dict[str, Any]]]:
+    """`option_fields` of the options that are answered; empty without draws."""
+    if prepared is None:
+        return {}
+    drawn = dict(zip(prepared.options, prepared.draws_by_option(rows), strict=True))
+    return option_fields(prepared, rows, facts, drawn)
 
 
 def _mean_pieces(
     prepared: Prepared, settings: Settings
-) -> Iterator[tuple[list[GroupFacts], AreaDraws, AreaDraws | None]]:
-    """As `drawn_pieces`, with the draws that have the systematic error."""
-    facts, done, with_error = group_facts(prepared, settings), 0, prepared.with_error
-    for rows in pieces(prepared.loaded, prepared.answered):
-        second = None if with_error is None else with_error.draws(rows)
-        yield facts[done : done + rows.size], prepared.draws(rows), second
-        done += rows.size
+) -> Iterator[tuple[list[GroupFacts], Measured, Measured | None]]:
+    """As `measured_pieces`, with what the draws that have the systematic error say."""
+    with_error = prepared.with_error
+    seconds = None if with_error is None else measured_pieces(with_error, settings)
+    for facts, found in measured_pieces(prepared, settings):
+        yield facts, found, None if seconds is None else next(seconds)[1]
+
+
+def answer_rows(prepared: Prepared, settings: Settings) -> list[AreaNumber]:
+    """The share or the mean of every group, as a row of whatever else is told of them."""
+    return [
+        AreaNumber(**one.names, option=prepared.option or None, **number)
+        for facts, found in measured_pieces(prepared, settings)
+        for one, number in zip(facts, number_fields(found, facts, prepared.query), strict=True)
+    ]
 
 
 def _rows(
-    prepared: Prepared,
     facts: Sequence[GroupFacts],
-    drawn: Sequence[AreaDraws],
-    second: Sequence[AreaDraws | None],
+    of_options: Mapping[str, Sequence[Mapping[str, Any]]],
+    seconds: Mapping[str, Sequence[Mapping[str, Any]]],
 ) -> Iterator[TwoIntervals]:
     """All options of the first group, then all of the second ..."""
-    query = prepared.query
-    of_options = [share_fields(areas, facts, query) for areas in drawn]
-    with_error = [_second("share", areas, facts, query) for areas in second]
-    for one, shares, totals in zip(facts, zip(*of_options, strict=True), zip(*with_error, strict=True), strict=True):
-        for option, share, total in zip(prepared.options, shares, totals, strict=True):
-            yield TwoIntervals(**one.names, option=option, **share, **total)
+    for at, one in enumerate(facts):
+        for option, shares in of_options.items():
+            total = _second(seconds[option][at]) if seconds else NO_SECOND
+            yield TwoIntervals(**one.names, option=option, **shares[at], **total)
 
 
-def _second(
-    name: str, areas: AreaDraws | None, facts: Sequence[GroupFacts], query: EstimateQuery
-) -> list[dict[str, Any]]:
-    """The second interval of every area; nulls where there is none."""
-    fields = ("low", "high", "intervals", "sd")
-    if areas is None:
-        return [{f"total_{field}": None for field in fields} for _ in facts]
-    return [{f"total_{field}": one[field] for field in fields} for one in _summaries(name, areas, facts, query)]
+NO_SECOND: Final[dict[str, Any]] = {f"total_{name}": None for name in _SECOND}
 
 
-def drawn_pieces(prepared: Prepared, settings: Settings) -> Iterator[tuple[list[GroupFacts], AreaDraws]]:
-    """Facts and draws of the groups that are answered, in order, some at a time."""
+def _second(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The second interval; nulls where nothing is estimated."""
+    return NO_SECOND if fields["low"] is None else {f"total_{name}": fields[name] for name in _SECOND}
+
+
+def _no_second(facts: Sequence[GroupFacts]) -> list[dict[str, Any]]:
+    return [NO_SECOND for _ in facts]
+
+
+def measured_pieces(prepared: Prepared, settings: Settings) -> Iterator[tuple[list[GroupFacts], Measured]]:
+    """Facts of the groups that are answered, and their shares or means, in order, some at a time."""
     facts, done = group_facts(prepared, settings), 0
     for rows in pieces(prepared.loaded, prepared.answered):
-        yield facts[done : done + rows.size], prepared.draws(rows)
+        yield facts[done : done + rows.size], prepared.measured(rows)
         done += rows.size
 
 
 def share_fields(areas: AreaDraws, facts: Sequence[GroupFacts], query: EstimateQuery) -> list[dict[str, Any]]:
-    """Share, intervals and errors of every area, its people and interviews, and how much of it is data.
+    """The fields of `api.answer_payloads.AreaEstimate` that tell of shares; see `estimate_fields`."""
+    shares = estimate_fields(Measured(areas), facts, query)
+    return [share | _standing(one) for share, one in zip(shares, facts, strict=True)]
+
+
+def option_fields(
+    prepared: Prepared, rows: NDArray[np.int64], facts: Sequence[GroupFacts], drawn: Mapping[str, AreaDraws]
+) -> dict[str, list[dict[str, Any]]]:
+    """`share_fields` of each of several options in some groups, as far as it stands there.
+
+    Parameters
+    ----------
+    rows
+        Which groups of the breakdown.
+    facts
+        Of each of them.
+    drawn
+        Draws of the options for them.
+    """
+    found = {}
+    for option, areas in drawn.items():
+        parts = prepared.part_standing(option)[rows].tolist()
+        told = [one.of_option(part) for one, part in zip(facts, parts, strict=True)]
+        found[option] = share_fields(areas, told, prepared.query)
+    return found
+
+
+def number_fields(found: Measured, facts: Sequence[GroupFacts], query: EstimateQuery) -> list[dict[str, Any]]:
+    """The same where a share or a mean may be answered: the fields of `api.answer_payloads.Number`."""
+    numbers = estimate_fields(found, facts, query)
+    return [{"share": None, "mean": None} | number | _standing(one) for number, one in zip(numbers, facts, strict=True)]
+
+
+def estimate_fields(found: Measured, facts: Sequence[GroupFacts], query: EstimateQuery) -> list[dict[str, Any]]:
+    """``share`` or ``mean`` of every area, intervals and errors, its people and interviews, and how much of it is data.
 
     Parameters
     ----------
     facts
         Of each area.
-
-    Returns
-    -------
-    list of dict
-        The fields of `api.answer_payloads.ShareEstimate`.
     """
-    areas, settled = _settled(areas)
-    known = information(areas, [one.n_effective or 0.0 for one in facts])
-    shares = _summaries("share", areas, facts, query)
+    areas, settled = _settled(found.areas)
+    known = information(areas, [one.n_effective or 0.0 for one in facts], answer_variance=found.answer_variance)
+    numbers = summarise(areas, interval=query.interval).select(areas.kind, "low", "high", "sd", "mc_error").to_dicts()
+    further = central_intervals(areas.draws, query.further).transpose(2, 0, 1).tolist()  # (area, interval, 2)
     return [
-        share | _how_much_is_data(one, of_one) | ({"flags": [*share["flags"], KNOWN]} if is_settled else {})
-        for share, one, of_one, is_settled in zip(shares, facts, known, settled, strict=True)
+        number
+        | {"intervals": interval_ends(query.intervals, ((number["low"], number["high"]), *ends))}
+        | one.counted
+        | _how_much_is_data(one, of_one)
+        | ({"flags": [*one.counted["flags"], KNOWN]} if is_settled else {})
+        for number, ends, one, of_one, is_settled in zip(numbers, further, facts, known, settled, strict=True)
     ]
 
 
@@ -151,25 +218,19 @@ def _settled(areas: AreaDraws) -> tuple[AreaDraws, list[bool]]:
     What meets a total in every draw differs by the rounding of stored numbers, 1e-6, and by nothing else.
     """
     draws = areas.draws
-    if not draws.size:
+    if areas.kind != "share" or not draws.size:
         return areas, [False] * draws.shape[1]
     mean = draws.mean(axis=0)
-    same = np.ptp(draws, axis=0) < _ROUNDING
-    if not same.any():
-        return areas, same.tolist()
-    settled = same & (mean > _ROUNDING) & (mean < 1 - _ROUNDING)  # else nobody can choose it, or anything else
+    # A share of nobody, or of everybody, is one that cannot be otherwise.
+    settled = (np.ptp(draws, axis=0) < _ROUNDING) & (mean > _ROUNDING) & (mean < 1 - _ROUNDING)
+    if not settled.any():
+        return areas, settled.tolist()
     return replace(areas, draws=np.where(settled, mean, draws)), settled.tolist()
 
 
-def _summaries(name: str, areas: AreaDraws, facts: Sequence[GroupFacts], query: EstimateQuery) -> list[dict[str, Any]]:
-    """The number called ``name``, intervals and errors of every area, its people and interviews."""
-    areas, _ = _settled(areas) if name == "share" else (areas, [])
-    numbers = summarise(areas, interval=query.interval).select(name, "low", "high", "sd", "mc_error").to_dicts()
-    further = central_intervals(areas.draws, query.further).transpose(2, 0, 1).tolist()  # (area, interval, 2)
-    return [
-        number | {"intervals": interval_ends(query.intervals, ((number["low"], number["high"]), *ends))} | one.counted
-        for number, ends, one in zip(numbers, further, facts, strict=True)
-    ]
+def _standing(facts: GroupFacts) -> dict[str, Any]:
+    """In which part of the people the option stands; and what is not told where in none."""
+    return {"part_standing": facts.part_standing} | ({} if facts.stands else NOT_ESTIMATED)
 
 
 def _how_much_is_data(facts: GroupFacts, known: Information) -> dict[str, Any]:

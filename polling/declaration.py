@@ -81,6 +81,9 @@ questions.<id>.weights       ``ignored`` (default) or ``likelihood``: a cell cou
                              effect, with their weighted mean, see ``mrp.counts``; who sends no weight weighs 1
 questions.<id>.model         the formula
 questions.<id>.priors        term = prior, where it is not the default
+questions.<id>.population    whom its answers are about unless another population is asked for (default: everybody)
+populations.<id>.<key>       a part of the population that a question tells, such as those who vote: see
+                             ``polling.population``
 questions.<id>.known_totals  what is known of areas, which estimates meet; ``moved_by``: the question with known totals
                              that this one moves with; ``systematic_error``, also of the whole survey: the error that
                              polls share. All three: see ``polling.beyond``
@@ -98,7 +101,7 @@ sources[].credentials        section ``[credentials.<name>]`` of the secrets fil
                              ``password``; s3: ``access_key_id``, ``secret_access_key``, ``session_token``
 sources[].facts              said of every wave from here: ``mode = "phone"``; of one file: ``polling.sidecar``
 backtest.interviews          file pushed as waves when the survey is scored
-backtest.truth               table geography, option, share and optionally se
+backtest.truth               table geography, option, share (of numbers: mean) and optionally se
 backtest.benchmark           table geography, option, share: only ranks are comparable
 backtest.question            the question scored (default: the only one)
 backtest.option              the option of the truth compared with the first option (default: the same label)
@@ -126,6 +129,7 @@ import msgspec
 
 from polling.beyond import KnownTotals, MovedBy, Systematic
 from polling.errors import QuestionNotFound
+from polling.population import Population
 from polling.quality_limits import Quality
 from polling.source import Source
 
@@ -251,6 +255,8 @@ class Question:
     """Of a numeric question."""
     range: tuple[float, float] | None = None
     """Least and greatest answer to a numeric question."""
+    population: str | None = None
+    """Id of the population that its answers are about; None: everybody."""
     known_totals: KnownTotals | None = None
     """What its estimates meet in every draw."""
     moved_by: MovedBy | None = None
@@ -352,6 +358,8 @@ class SurveyDeclaration:
     """Where files are fetched from."""
     public: bool = False
     """Whether its web pages need no account."""
+    populations: tuple[Population, ...] = ()
+    """Parts of the population that a question tells."""
     systematic_error: Systematic | None = None
     """Of every question whose estimates are shares; None: of those that declare their own."""
 

@@ -6,9 +6,10 @@ from polling.beyond_toml import parse_known_totals, parse_moved_by, parse_system
 from polling.declaration import Kind, Question, Sd, Status, Weights
 from polling.toml_section import Section
 
-__all__ = ["KEYS_OF_KINDS", "parse_question"]
+__all__ = ["KEYS_OF_KINDS", "KINDS", "parse_question"]
 
-_KINDS = ("binary", "categorical", "ordinal", "numeric")
+KINDS = ("binary", "categorical", "ordinal", "numeric")
+"""Of questions."""
 _WEIGHTS = ("ignored", "likelihood")
 _SDS = ("shared", "by option")
 
@@ -34,7 +35,7 @@ def parse_question(question_id: str, section: Section) -> Question:
         id=question_id,
         column=section.maybe_text("column") or question_id,
         text=section.text("text"),
-        kind=cast("Kind", section.choice("kind", _KINDS)),
+        kind=cast("Kind", section.choice("kind", KINDS)),
         options=section.texts("options") or (),
         model=section.text("model"),
         recode=section.labels("recode"),
@@ -51,6 +52,7 @@ def parse_question(question_id: str, section: Section) -> Question:
         scores=section.numbers("scores") or (),
         unit=section.maybe_text("unit"),
         range=_range(section),
+        population=section.maybe_text("population"),
         known_totals=parse_known_totals(section),
         moved_by=parse_moved_by(section),
         systematic_error=parse_systematic(section),

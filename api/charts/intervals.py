@@ -10,10 +10,12 @@ from api.charts.layout import Dot, Key, Row, row_spec
 from api.charts.measures import (
     Estimate,
     estimate_name,
+    estimated,
     is_of_means,
     measure_of,
     outer_written,
     scale_of,
+    span_of,
     value_of,
     written,
 )
@@ -67,7 +69,7 @@ def interval_chart(
             rows.append(Row(label=" × ".join(kind)))
         previous = kind
         rows.append(_row(row, name_of(row), None if link is None else link(row)))
-    ends = [end for row in ordered for end in (row.low, row.high, *(_outer(row) or ()))]
+    ends = [end for row in estimated(ordered) for end in (*span_of(row), *(_outer(row) or ()))]
     is_alone = any(NOBODY in row.flags for row in ordered)
     keys = [
         Key("Interviewed", variable("mark")),
@@ -103,7 +105,7 @@ def toplines_chart(payloads: Sequence[EstimatesPayload], *, title: str | None = 
     rows = [_row(row, row.option, None) for _, row in answered]
     if len(payloads) > 2:
         rows = [_coloured(row, place) for place, row in enumerate(rows)]
-    ends = [end for _, row in answered for end in (row.low, row.high, *(_outer(row) or ()))]
+    ends = [end for _, row in answered for end in (*span_of(row), *(_outer(row) or ()))]
     interval = payloads[0].interval if payloads else 0.9
     spec = row_spec(
         rows,
@@ -120,6 +122,8 @@ def toplines_chart(payloads: Sequence[EstimatesPayload], *, title: str | None = 
 def _row(row: Estimate, name: str, href: str | None) -> Row:
     is_alone = NOBODY in row.flags
     spoken = estimate_name(name, row) + (", nobody interviewed" if is_alone else "")
+    if row.low is None:
+        return Row(label=name, name=spoken, text="—", href=href)  # there is no room for words
     widest, inner = _spans(row)
     outer = _outer(row)
     if outer is not None:
@@ -144,7 +148,7 @@ def _coloured(row: Row, place: int) -> Row:
 
 def _spans(row: Estimate) -> tuple[IntervalEnds, IntervalEnds | None]:
     """The widest interval, and the narrowest if there is another."""
-    ends = sorted(row.intervals, key=lambda end: end.interval) or [IntervalEnds(0.0, row.low, row.high)]
+    ends = sorted(row.intervals, key=lambda end: end.interval) or [IntervalEnds(0.0, *span_of(row))]
     return ends[-1], ends[0] if len(ends) > 1 else None
 
 
@@ -170,6 +174,7 @@ def _by(head: GroupsHead) -> str:
 
 
 def _described(head: GroupsHead, rows: Sequence[Estimate]) -> str:
+    rows = estimated(rows)
     if not rows:
         return f"Nothing is estimated of {head.text}"
     most, least = max(rows, key=value_of), min(rows, key=value_of)

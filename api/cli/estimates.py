@@ -2,7 +2,7 @@
 
 import click
 
-from api.cli.asked import Asked, asked, print_groups, print_head, share_cells
+from api.cli.asked import Asked, asked, flags_text, number_cells, print_groups, print_head
 from api.cli.output import percent
 
 __all__ = ["estimates"]
@@ -30,10 +30,10 @@ def estimates(asked: Asked) -> None:
         answer.estimates,
         lambda one: (
             *((one.option,) if several else ()),
-            *share_cells(one),
+            *number_cells(one),
             *(("" if end is None else percent(end) for end in (one.total_low, one.total_high)) if two else ()),
             f"{one.n_people:,.0f}",
             "" if one.n_interviews is None else f"{one.n_interviews:,}",
-            ", ".join(one.flags),
+            flags_text(one),
         ),
     )

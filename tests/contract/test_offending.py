@@ -26,9 +26,11 @@ WRONG: dict[str, list[tuple[str, str | None]]] = {
     "interval": [("2", None), ("x", None)],
     "threshold": [("1.5", None), ("x", None)],
     "option": [("yess", "yes")],
+    "measure": [("meen", "mean")],
     "versus": [("noo", "no")],
     "first": [("age:yong", "young"), ("age", None)],
     "second": [("gender:mann", "man")],
+    "population": [("everbody", "everybody"), ("moon", None)],
     "period": [("2026-W01", "2026-W09"), ("spring", None)],
     "since": [("2026-W01", "2026-W09"), ("spring", None)],
     "release": [("never", None)],
@@ -36,6 +38,8 @@ WRONG: dict[str, list[tuple[str, str | None]]] = {
     "as_of": [("moon", None), ("2026-01-01T00:00:00", None), ("0001-01-01T00:00:00+14:00", None)],
     "uncertainty": [("totl", "total")],
     "seats": [("incom", "income")],
+    "n": [("0", None), ("x", None)],
+    "targets": [("agee", "age"), ("moon", None)],
     "format": [("htm", "html")],
     "output": [("cvs", "csv")],
     "last_event_id": [("x", None), ("999999999", None)],
@@ -54,6 +58,7 @@ UNKNOWN = {
     "question_id": "rial",
     "district": "D11",
     "number": "0",
+    "upload_id": "none",
     "event_id": "99",
 }
 
