@@ -8,7 +8,7 @@ A request is complete when ``request.json`` is there, a result when
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FitProgress", "FitRequest", "FitResult", "Partner"]
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 EVIDENCE = "evidence.npz"
 
 
@@ -179,9 +179,15 @@ class FitResult:
     """Duration of each stage."""
     evidence: bytes | None = None
     """What is kept beside the draws, see ``mrp.evidence``."""
+    others: Mapping[str, "FitResult"] = field(default_factory=dict)
+    """Of a joint fit the same of every partner, by the id of its question."""
 
     def write(self, folder: Path) -> None:
         """Write the result into ``folder``; it is complete when this returns, and not before."""
+        for number, other in enumerate(self.others.values()):
+            part = folder / _part_of(number)
+            part.mkdir(mode=0o700)
+            other.write(part)
         _private(folder / "draws.npz").write_bytes(self.draws)
         if self.evidence is not None:
             _private(folder / EVIDENCE).write_bytes(self.evidence)
@@ -196,6 +202,7 @@ class FitResult:
                 "priors": self.priors,
                 "versions": dict(self.versions),
                 "seconds": dict(self.seconds),
+                "others": list(self.others),
             },
         )
 
@@ -210,9 +217,10 @@ class FitResult:
         """
         head = _read_json(folder / "result.json")
         head.pop("format_version")
+        others = {name: cls.read(folder / _part_of(number)) for number, name in enumerate(head.pop("others"))}
         try:
             evidence = (folder / EVIDENCE).read_bytes() if (folder / EVIDENCE).exists() else None
-            return cls(draws=(folder / "draws.npz").read_bytes(), evidence=evidence, **head)
+            return cls(draws=(folder / "draws.npz").read_bytes(), evidence=evidence, others=others, **head)
         except (OSError, TypeError) as error:
             raise SpoolError(f"The fit result in {folder} is damaged: {error}. Ask for the refit again.") from None
 
@@ -220,6 +228,11 @@ class FitResult:
 def _counts_of(number: int) -> str:
     """File of the counts of a partner: ids are no names of files."""
     return f"counts-{number}.parquet"
+
+
+def _part_of(number: int) -> str:
+    """Folder of what a joint fit says of a partner."""
+    return f"partner-{number}"
 
 
 def _private(path: Path) -> Path:

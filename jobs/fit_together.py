@@ -1,4 +1,4 @@
-"""Fit a question together with its partners: of the joint fit its part comes back, and what they share in words."""
+"""Fit a question together with its partners: of the joint fit every part comes back, and what they share in words."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -61,8 +61,8 @@ def joint_model(request: FitRequest) -> JointModel:
 
 def fit_together(
     request: FitRequest, model: JointModel, on_progress: Callable[[Progress], None]
-) -> "tuple[FittedModel, dict[str, Any]]":
-    """The question's part of the joint fit, and what is told of what it shares.
+) -> "tuple[dict[str, FittedModel], dict[str, Any]]":
+    """Every question's part of the joint fit, by id, and what is told of what they share.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def fit_together(
         laplace=request.laplace,
         on_progress=on_progress,
     )
-    return fit.of(request.question), _told(fit)
+    return {question: fit.of(question) for question in model.counts}, _told(fit)
 
 
 def priors_between(model: JointModel) -> dict[str, str]:

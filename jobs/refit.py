@@ -47,7 +47,16 @@ from polling.store.wave_records import WaveRecord
 if TYPE_CHECKING:
     from mrp.fit import Engine
 
-__all__ = ["PreparedRefit", "electorate_of", "laplace_settings", "nuts_settings", "prepare_refit", "store_result"]
+__all__ = [
+    "PreparedRefit",
+    "electorate_of",
+    "fit_of",
+    "laplace_settings",
+    "nuts_settings",
+    "prepare_refit",
+    "store_result",
+    "with_warnings",
+]
 
 
 _OF_COUNTS = ("waves", "base", "weights", "purged", "n_astray", "partners")
@@ -68,6 +77,12 @@ class PreparedRefit:
     data_sequence: int
     data_through: date | None
     n_interviews: int
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How it is fitted, as stored with the fit."""
+        request = self.request
+        return {"nuts": asdict(request.nuts), "laplace": asdict(request.laplace), "engine": request.engine}
 
 
 def electorate_of(bundle: SurveyBundle) -> Electorate:
@@ -172,12 +187,10 @@ def store_result(session: Session, claim: Claim, prepared: PreparedRefit, result
     LeaseLost
         If the job belongs to another worker by now; the caller's transaction is rolled back.
     """
-    if warnings := [*_left_out(prepared), *_astray(prepared), *_partners_missing(prepared)]:
-        warned = result.verdict | {"warnings": [*result.verdict.get("warnings", ()), *warnings]}
-        result = replace(result, verdict=warned)
+    result = with_warnings(prepared, result)
     verdict = FitVerdict.from_json(result.verdict)
     survey_id, question_id = prepared.survey.id, prepared.question.id
-    fit_id = fits.save_fit(session, _new_fit(prepared, result, publishable=verdict.publishable), now=now)
+    fit_id = fits.save_fit(session, fit_of(prepared, result), now=now)
     erasure.mark_if_late(session, fit_id)
     n_waves = len(prepared.waves)
     # Readers are told it, where it is why nothing new is served.
@@ -215,7 +228,23 @@ def store_result(session: Session, claim: Claim, prepared: PreparedRefit, result
     return fit_id
 
 
-def _new_fit(prepared: PreparedRefit, result: FitResult, *, publishable: bool) -> NewFit:
+def with_warnings(prepared: PreparedRefit, result: FitResult) -> FitResult:
+    """A result whose verdict says what is to be known of its inputs, too."""
+    told: Sequence[str] = result.verdict.get("warnings", ())
+    own = (*_left_out(prepared), *_astray(prepared), *_partners_missing(prepared))
+    if not (more := [one for one in own if one not in told]):
+        return result
+    return replace(result, verdict=result.verdict | {"warnings": [*told, *more]})
+
+
+def fit_of(prepared: PreparedRefit, result: FitResult, *, data_sequence: int | None = None) -> NewFit:
+    """What is stored of a fit.
+
+    Parameters
+    ----------
+    data_sequence
+        Of the newest change of waves that it counts as having seen; default: that of the refit.
+    """
     request = prepared.request
     return NewFit(
         survey_id=prepared.survey.id,
@@ -225,15 +254,15 @@ def _new_fit(prepared: PreparedRefit, result: FitResult, *, publishable: bool) -
         seed=request.seed,
         formula=request.formula,
         priors=result.priors,
-        settings={"nuts": asdict(request.nuts), "laplace": asdict(request.laplace), "engine": request.engine},
+        settings=prepared.settings,
         versions=dict(result.versions),
         inputs=prepared.inputs,
-        data_sequence=prepared.data_sequence,
+        data_sequence=prepared.data_sequence if data_sequence is None else data_sequence,
         data_through=prepared.data_through,
         n_interviews=prepared.n_interviews,
         n_cells=request.counts.height,
         verdict=result.verdict,
-        publishable=publishable,
+        publishable=FitVerdict.from_json(result.verdict).publishable,
         seconds=dict(result.seconds),
         design=result.design,
         diagnostics=result.diagnostics,
