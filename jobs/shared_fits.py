@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from jobs.counted_parts import CountedParts
+from jobs.errors import FitImpossible
 from jobs.fit_request import FitResult
 from jobs.refit import PreparedRefit, fit_of, prepare_refit, with_warnings
 from jobs.settings import Settings
@@ -30,19 +31,22 @@ def prepare_partners(
 ) -> dict[str, PreparedRefit]:
     """The refits of the partners of a question that would be the same joint fit, by id.
 
-    Parameters and errors as of ``jobs.refit.prepare_refit``; in the same transaction, so that all see the same waves.
+    Parameters as of ``jobs.refit.prepare_refit``; in the same transaction, so that all see the same waves.
     """
     own = prepared.request
     found = {}
     for partner in own.partners:
-        other = prepare_refit(
-            session,
-            settings,
-            survey_id=prepared.survey.id,
-            question_id=partner.id,
-            seed=own.seed,
-            memory=memory,
-        )
+        try:
+            other = prepare_refit(
+                session,
+                settings,
+                survey_id=prepared.survey.id,
+                question_id=partner.id,
+                seed=own.seed,
+                memory=memory,
+            )
+        except FitImpossible:  # which its own refit says; this one goes on without it
+            continue
         if _questions(other) == _questions(prepared):
             found[partner.id] = other
     return found
