@@ -47,6 +47,7 @@ from api.routes.metrics import metrics_route
 from api.routes.open_waves import open_waves_routes
 from api.routes.pictures import pictures_routes
 from api.routes.pins import pins_routes
+from api.routes.predictors import predictors_routes
 from api.routes.privacy import privacy_routes
 from api.routes.quarantine import quarantine_routes
 from api.routes.queries import queries_routes
@@ -60,6 +61,7 @@ from api.routes.trends import trends_routes
 from api.routes.wave_life import wave_life_routes
 from api.routes.waves import waves_routes
 from api.routes.webhooks import webhooks_routes
+from api.routes.whom_to_ask import whom_to_ask_route
 from api.services import Services, utc_now
 from api.strict import is_strict
 from jobs.settings import Settings
@@ -127,6 +129,7 @@ def build(services: Services) -> Litestar:
         route_handlers=[
             surveys_routes,
             boundaries_routes,
+            predictors_routes,
             estimates_routes,
             events_routes,
             webhooks_routes,
@@ -136,6 +139,7 @@ def build(services: Services) -> Litestar:
             track_record_route,
             known_results_routes,
             methods_routes,
+            whom_to_ask_route,
             representation_routes,
             queries_routes,
             releases_routes,

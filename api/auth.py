@@ -34,6 +34,10 @@ ROLES: dict[str, frozenset[str]] = {
     "getBoundaries": EVERYONE,
     "putBoundaries": frozenset({"analyst", "admin"}),
     "deleteBoundaries": frozenset({"analyst", "admin"}),
+    # They decide what is served of everybody's waves; what was decided is looked at by whoever judges fits.
+    "addPredictors": frozenset({"admin"}),
+    "listPredictors": frozenset({"analyst", "admin"}),
+    "getPredictors": frozenset({"analyst", "admin"}),
     # The state of a question names waves of every pollster, so pollsters do not see it.
     "listQuestions": EVERYONE - {"pollster"},
     "getQuestion": EVERYONE - {"pollster"},
@@ -93,6 +97,8 @@ ROLES: dict[str, frozenset[str]] = {
     "withdrawKnownResult": frozenset({"analyst", "admin"}),
     "getTrend": frozenset({"reader", "analyst", "admin"}),
     "getMethods": frozenset({"reader", "analyst", "admin"}),
+    # How interviews are planned is for whoever judges fits.
+    "getWhomToAsk": frozenset({"analyst", "admin"}),
     "getRepresentation": frozenset({"reader", "analyst", "admin"}),
     "listReleases": EVERYONE - {"pollster"},
     "getRelease": EVERYONE - {"pollster"},
@@ -141,6 +147,7 @@ PAGES: Mapping[str, str] = {
     "pageRepresentation": "getRepresentation",
     "pageMethods": "getMethods",
     "pageTrackRecord": "getTrackRecord",
+    "pageWhomToAsk": "getWhomToAsk",
     "pageEvents": "followEvents",
 }
 """Operation id of a page of the web -> the route whose answer it shows, and whose roles may open it."""

@@ -30,6 +30,7 @@ from api.methods_payloads import MethodsPayload
 from api.record_payloads import TrackRecordPayload
 from api.representation_payloads import RepresentationPayload
 from api.trend_payloads import TrendPayload
+from api.whom_to_ask_payloads import WhomToAskPayload
 
 __all__ = ["ROWS", "WITHHELD", "flat_table", "head_of"]
 
@@ -47,6 +48,7 @@ ROWS: dict[type[Struct], tuple[str, ...]] = {
     BattlegroundPayload: ("districts",),
     TrendPayload: ("points",),
     TrackRecordPayload: ("scores",),
+    WhomToAskPayload: ("groups",),
     MethodsPayload: ("methods",),
     RepresentationPayload: ("levels",),
 }
@@ -55,7 +57,10 @@ ROWS: dict[type[Struct], tuple[str, ...]] = {
 HEAD = (
     "survey",
     "question",
+    "measure",
     "option",
+    "unit",
+    "scores",
     "interval",
     "period",
     "level",

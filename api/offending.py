@@ -27,6 +27,7 @@ PARAMETERS: dict[type[Exception], str] = {
     polling_errors.KeyNotFound: "prefix",
     polling_errors.WebhookNotFound: "webhook_id",
     polling_errors.DeliveryNotFound: "event_id",
+    polling_errors.PredictorsNotFound: "upload_id",
     polling_errors.ResultNotFound: "result_id",
     WebhookRefused: "url",
     errors.DistrictNotFound: "district",

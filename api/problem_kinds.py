@@ -73,7 +73,7 @@ RULES: dict[str, Rule] = {
     "unknown-parameter": always,
     "repeated-parameter": lambda _, operation: any(one["in"] == "query" for one in _parameters(operation)),
     "nul-character": lambda _, operation: bool(_parameters(operation)) or "requestBody" in operation,
-    "bad-upload": of("receiveWave", "openWave", "addKnownResult"),
+    "bad-upload": of("receiveWave", "openWave", "addKnownResult", "addPredictors"),
     "bad-idempotency-key": takes("Idempotency-Key"),
     "bad-event-id": of("followEvents"),
     "moment-without-zone": either(takes("as_of"), of("undoWaves")),
@@ -94,6 +94,8 @@ RULES: dict[str, Rule] = {
     "result-not-found": in_path("result_id"),
     "result-conflict": of("addKnownResult", "withdrawKnownResult"),
     "result-rejected": of("addKnownResult"),
+    "predictors-not-found": in_path("upload_id"),
+    "predictors-rejected": of("addPredictors"),
     "webhook-not-found": in_path("webhook_id"),
     "delivery-not-found": in_path("event_id"),
     "idempotency-key-reused": takes("Idempotency-Key"),
@@ -128,7 +130,7 @@ RULES: dict[str, Rule] = {
     "database-unreachable": always,
     "internal-error": asks_for_key,
     "database-not-ready": of("ready"),
-    "reader-unavailable": of("receiveWave", "receiveBatch", "addKnownResult"),
+    "reader-unavailable": of("receiveWave", "receiveBatch", "addKnownResult", "addPredictors"),
     "secrets-unusable": asks_for_key,
 }
 """Type -> who may answer it, where the status is documented. The others are of no route: unknown paths and methods."""
@@ -205,6 +207,8 @@ def _refusals() -> list[Exception]:
         polling_errors.ResultNotFound("rail", "0190"),
         polling_errors.ResultConflict("A result of 2026-11-03 is known already. Say why this one takes its place."),
         polling_errors.ResultRejected([_IN_A_RESULT]),
+        polling_errors.PredictorsNotFound("demo", "0190"),
+        polling_errors.PredictorsRejected([_IN_PREDICTORS]),
         polling_errors.BoundariesRefused([shape]),
         polling_errors.BoundariesNotFound("demo"),
         polling_errors.WebhookNotFound("0190"),
@@ -221,6 +225,15 @@ def _refusals() -> list[Exception]:
 
 _IN_A_RESULT = Fault(
     "truth.csv", 7, "share", "52.3", "the share is above 1: is it in percent?", "Divide percent by 100."
+)
+
+_IN_PREDICTORS = Fault(
+    "turnout.csv",
+    3,
+    None,
+    None,
+    "the table looks individual-level: 12 districts have several rows, D07 has 214",
+    "Predictors are aggregates: send one row per district with its totals, means or shares, and nothing of one person.",
 )
 
 _OF_THE_FRAMEWORK = {

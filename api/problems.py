@@ -129,6 +129,8 @@ PROBLEMS: dict[type[Exception], ProblemKind] = {
     polling_errors.ResultRejected: ProblemKind(422, "result-rejected", "The result was not accepted"),
     polling_errors.ResultConflict: ProblemKind(409, "result-conflict", "The result contradicts one that is known"),
     polling_errors.ResultNotFound: ProblemKind(404, "result-not-found", "No such known result"),
+    polling_errors.PredictorsRejected: ProblemKind(422, "predictors-rejected", "The predictors were not accepted"),
+    polling_errors.PredictorsNotFound: ProblemKind(404, "predictors-not-found", "No such upload of predictors"),
     WebhookRefused: ProblemKind(422, "webhook-refused", "Events are not sent there"),
     polling_errors.SchemaOutdated: ProblemKind(503, "database-not-ready", "The database cannot be used"),
     polling_errors.SchemaTooNew: ProblemKind(503, "database-not-ready", "The database cannot be used"),

@@ -8,7 +8,7 @@ from typing import Any
 from api.release_cache import LoadedRelease
 from mrp.revision import FitInputs
 from polling.declaration import Question, Retention, SurveyDeclaration, TimeRule, declaration_to_json
-from polling.store.fit_inputs import partners_noted
+from polling.store.fit_inputs import partners_noted, predictors_noted
 from polling.store.restatement import waves_used
 
 __all__ = ["fit_inputs", "model_differences", "wave_ids"]
@@ -25,7 +25,7 @@ def fit_inputs(loaded: LoadedRelease) -> FitInputs:
     return FitInputs(
         waves=frozenset(json.dumps([wave, *used]) for wave, used in waves_used(loaded.fit).items())
         | {json.dumps([name, of and of["counts_sha256"]]) for name, of in partners_noted(inputs).items()},
-        frame=json.dumps([inputs.get("frame_sha256"), inputs.get("districts_sha256")]),
+        frame=json.dumps([inputs.get("frame_sha256"), inputs.get("districts_sha256"), _of_predictors(inputs)]),
         model=json.dumps([_model(loaded), _of_partners(loaded)], sort_keys=True),
     )
 
@@ -55,7 +55,28 @@ def model_differences(before: LoadedRelease, after: LoadedRelease) -> list[str]:
     for name, what in (("frame_sha256", "population frame"), ("districts_sha256", "table of districts")):
         if old_inputs.get(name) != new_inputs.get(name):
             found.append(f"The {what} changed ({versions}).")
-    return found
+    return found + list(_changed_predictors(old_inputs, new_inputs))
+
+
+def _of_predictors(inputs: Any) -> dict[str, str]:
+    """Predictor -> hash of the upload that it was taken from."""
+    return {column: one["sha256"] for one in predictors_noted(inputs) for column in one["columns"]}
+
+
+def _changed_predictors(old_inputs: Any, new_inputs: Any) -> Iterator[str]:
+    old, new = (
+        {column: one for one in predictors_noted(of) for column in one["columns"]} for of in (old_inputs, new_inputs)
+    )
+    for column in sorted({*old, *new}):
+        was, now = old.get(column), new.get(column)
+        if (was and was["id"]) != (now and now["id"]):
+            yield f"The predictor {column} was {_told_of(was)} and is {_told_of(now)}."
+
+
+def _told_of(upload: dict[str, Any] | None) -> str:
+    if upload is None:
+        return "that of the table of districts"
+    return f"that as of {upload['as_of']} ({upload['source']}, upload {upload['number']})"
 
 
 def _model(loaded: LoadedRelease) -> dict[str, Any]:

@@ -38,6 +38,8 @@ PLAIN: Final = frozenset(
         "getMeans",
         "getMethods",
         "getMetrics",
+        # Numbers about districts, and nothing of a person.
+        "getPredictors",
         "getProbability",
         # Rows by their number and what is wrong with them, not what they say.
         "getQuarantine",
@@ -51,6 +53,7 @@ PLAIN: Final = frozenset(
         "getTrackRecord",
         "getWave",
         "getWaveHistory",
+        "getWhomToAsk",
         "listDeliveries",
         "listDistricts",
         "listErasures",
@@ -58,6 +61,7 @@ PLAIN: Final = frozenset(
         "listJobs",
         "listKeys",
         "listKnownResults",
+        "listPredictors",
         "listQuestions",
         "listReleases",
         "listSources",

@@ -32,6 +32,7 @@ from jobs.fit_request import FitProgress, FitRequest, FitResult
 from jobs.giving_way import PAUSE, GivingWay
 from jobs.heartbeat import beating
 from jobs.outcomes import counted_by, outcome_of, without_astray
+from jobs.predictors import bundle_of_fit
 from jobs.refit import electorate_of, laplace_settings, nuts_settings
 from jobs.settings import Settings
 from mrp.errors import MrpError
@@ -156,7 +157,9 @@ def prepare_check(
     survey = surveys.get_survey(session, survey_id, release.survey_version)
     stored = pl.read_parquet(io.BytesIO(fits.load_counts(session, release.fit_id)))
     declaration = survey.bundle.declaration
-    finer, partners = None, tuple(partners_noted(fits.get_fit(session, release.fit_id).inputs))
+    fit = fits.get_fit(session, release.fit_id)
+    electorate = electorate_of(bundle_of_fit(session, survey, fit.inputs))
+    finer, partners = None, tuple(partners_noted(fit.inputs))
     try:
         counted = count_interviews(
             session,
@@ -166,24 +169,22 @@ def prepare_check(
             also=("period", "pollster"),
             beside=partners,
         )
-        finer, _ = without_astray(counted.counts, declaration.question(question_id), electorate_of(survey.bundle))
+        finer, _ = without_astray(counted.counts, declaration.question(question_id), electorate)
     except (FitImpossible, PollingError) as error:  # waves that were fitted are gone, or do not fit the codebook now
         log.info("pollsters and periods of %s/%s are not checked: %s", survey_id, question_id, error)
     design: Any = fits.load_design(session, release.fit_id)
     evidence = fits.load_evidence(session, release.fit_id)
     return CheckedRelease(
         release=release,
-        electorate=electorate_of(survey.bundle),
+        electorate=electorate,
         fitted=design_from_json(design),
         priors=parse_priors(declaration.question(question_id).priors),
         latents=LatentDraws.from_bytes(fits.load_draws(session, release.fit_id)),
         hypers=None if evidence is None else Evidence.from_bytes(evidence).hypers,
         counts=finer if finer is not None and _are_same(finer, stored) else stored,
         stored=tuple(stored.columns),
-        seed=fits.get_fit(session, release.fit_id).seed,
-        partners=tuple(
-            name for name, of in partners_noted(fits.get_fit(session, release.fit_id).inputs).items() if of is not None
-        ),
+        seed=fit.seed,
+        partners=tuple(name for name, of in partners_noted(fit.inputs).items() if of is not None),
         rules=DisclosureRules(settings.min_people, settings.min_interviews),
         key=SecretsFile(settings.secrets_file).disclosure_key(),
     )

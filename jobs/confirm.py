@@ -28,6 +28,7 @@ from jobs.giving_way import PAUSE, GivingWay
 from jobs.heartbeat import beating
 from jobs.outcomes import outcome_of
 from jobs.partners import partners_fitted
+from jobs.predictors import bundle_of_fit
 from jobs.refit import electorate_of, laplace_settings, nuts_settings
 from jobs.settings import Settings
 from mrp.errors import MrpError
@@ -140,7 +141,7 @@ def prepare_confirmation(
         engine="nuts",
         nuts=replace(nuts, tune=max(nuts.tune, LEAST_TUNE), draws=settings.confirm_draws * 2**tries),
         laplace=laplace_settings(settings),
-        electorate=electorate_of(survey.bundle),
+        electorate=electorate_of(bundle_of_fit(session, survey, fit.inputs)),
         counts=pl.read_parquet(io.BytesIO(fits.load_counts(session, fit.id))),
         question=question_id,
         partners=partners_fitted(session, survey.bundle.declaration, question, fit),

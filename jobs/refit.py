@@ -28,6 +28,7 @@ from jobs.erasure import finish_question
 from jobs.fit_request import FitRequest, FitResult, Partner
 from jobs.outcomes import outcome_of, without_astray
 from jobs.partners import count_partners, hash_of_counts, partners_of
+from jobs.predictors import known_predictors
 from jobs.retention import LARGE_SHARE
 from jobs.score_ask import ask_scores_of_new
 from jobs.settings import Settings
@@ -59,8 +60,9 @@ __all__ = [
 ]
 
 
-_OF_COUNTS = ("waves", "base", "weights", "purged", "n_astray", "partners")
-"""Inputs that are in the counts, as far as they matter; of partners there is what a joint fit is described by."""
+_OF_COUNTS = ("waves", "base", "weights", "purged", "n_astray", "partners", "predictors")
+"""Inputs that are in the counts, as far as they matter; of partners there is what a joint fit is described by, of
+predictors the hash of their values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +127,17 @@ def prepare_refit(
     survey = surveys.get_survey(session, survey_id)
     declaration = survey.bundle.declaration
     question = declaration.question(question_id)
-    outcome, electorate = outcome_of(question), electorate_of(survey.bundle)
+    outcome = outcome_of(question)
     every = partners_of(question, declaration.questions)
     counted = count_interviews(session, declaration, question, memory=memory, beside=[one.id for one in every])
     partners = count_partners(session, declaration, question, memory=memory)
+    known = known_predictors(
+        session,
+        survey,
+        [question, *(one for one in every if one.id in partners)],
+        data_through=_last_day([counted, *(of for _, of in partners.values())]),
+    )
+    electorate = electorate_of(known.bundle)
     counts, n_astray = without_astray(counted.counts, question, electorate)
     nuts, laplace = nuts_settings(settings), laplace_settings(settings)
     inputs = {
@@ -142,6 +151,7 @@ def prepare_refit(
         "window_days": declaration.time.window_days,
         **({"purged": counted.purged} if counted.purged else {}),
         **({"n_astray": n_astray} if n_astray else {}),
+        **({"predictors": list(known.noted)} if known.noted else {}),
         # Those without interviews too: their first wave changes this fit.
         **({"partners": {one.id: _of_partner(partners.get(one.id)) for one in every}} if every else {}),
     }
@@ -153,6 +163,8 @@ def prepare_refit(
         mine = ("counts_sha256", "formula", "priors")
         questions = {name: {key: told[key] for key in mine} for name, told in sorted(of.items())}
         described = {"questions": questions} | {key: inputs[key] for key in ("frame_sha256", "districts_sha256")}
+    if known.hashes:
+        described |= {"predictors": known.hashes}
     described |= {"nuts": asdict(nuts), "laplace": asdict(laplace)}
     request = FitRequest(
         outcome=outcome,
@@ -287,6 +299,12 @@ def nuts_settings(settings: Settings) -> NutsSettings:
 def laplace_settings(settings: Settings) -> LaplaceSettings:
     """How the Laplace engine fits."""
     return LaplaceSettings(points=settings.laplace_points, draws=settings.laplace_draws, threads=settings.fit_cores)
+
+
+def _last_day(counted: Sequence[CountedInterviews]) -> date:
+    """The last day of all interviews of a fit; of waves that do not tell, the day on which they were received."""
+    days = [one.data_through for one in counted if one.data_through is not None]
+    return max(days or [wave.received_at.date() for one in counted for wave in one.waves])
 
 
 def _described(partner: Partner) -> dict[str, Any]:

@@ -15,9 +15,11 @@ import polars as pl
 from sqlalchemy.orm import Session
 
 from jobs.heartbeat import beating
+from jobs.predictors import bundle_of_fit
 from jobs.refit import electorate_of
 from jobs.release_scores import ReleaseDraws, score_release
 from jobs.settings import Settings
+from jobs.turnout import turnout_of
 from mrp.errors import MrpError
 from mrp.latents import LatentDraws
 from mrp.outcomes import design_from_json
@@ -110,6 +112,8 @@ def score_pair(
             draws = _load(session, None if exact else SecretsFile(settings.secrets_file), release)
         except DrawsNotFound:
             draws, why = None, GONE
+        except MrpError as error:
+            draws, why = None, f"It cannot be compared: {error}"
         result = known_results.load_table(session, result_id)
     if draws is not None:
         rules = DisclosureRules(settings.min_people, settings.min_interviews)
@@ -125,7 +129,9 @@ def score_pair(
 def _load(session: Session, secrets: SecretsFile | None, release: ReleaseRecord) -> ReleaseDraws:
     """A release with its counts, perturbed if secrets are given."""
     survey = surveys.get_survey(session, release.survey_id, release.survey_version)
-    declaration, electorate = survey.bundle.declaration, electorate_of(survey.bundle)
+    declaration = survey.bundle.declaration
+    inputs = fits.get_fit(session, release.fit_id).inputs
+    electorate = electorate_of(bundle_of_fit(session, survey, inputs))
     question = declaration.question(release.question_id)
     latents = LatentDraws.from_bytes(fits.load_draws(session, release.fit_id))
     design: Any = fits.load_design(session, release.fit_id)
@@ -145,6 +151,7 @@ def _load(session: Session, secrets: SecretsFile | None, release: ReleaseRecord)
         shown = shown.with_columns(pl.col(answers).clip(0, pl.col("n"))).sort(electorate.district)
     scored = declaration.backtest
     return ReleaseDraws(
+        turnout=turnout_of(session, release, declaration),
         latents=latents,
         design=design_from_json(design),
         electorate=electorate,

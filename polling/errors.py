@@ -41,6 +41,8 @@
   x ResultRejected      a known result has faults; carries them all, nothing was stored
   x ResultConflict      another result of that day is known already, or this one is not current
   x ResultNotFound      the question has no such known result
+  x PredictorsRejected  an upload of predictors has faults; carries them all, nothing was stored
+  x PredictorsNotFound  the survey has no such upload of predictors
   x BoundariesRefused   a file of boundaries has faults; carries them all, nothing was stored
   x BoundariesNotFound  the survey has no boundaries
   x StoreError          the database cannot be opened, or is of a kind there is no store for
@@ -73,6 +75,8 @@ __all__ = [
     "LeaseLost",
     "PayloadDamaged",
     "PollingError",
+    "PredictorsNotFound",
+    "PredictorsRejected",
     "QuestionHeld",
     "QuestionNotFound",
     "ReaderUnavailable",
@@ -443,6 +447,22 @@ class ResultNotFound(PollingError):
 
     def __init__(self, question_id: str, result_id: str) -> None:
         super().__init__(f"Question '{question_id}' has no known result '{result_id[:80]}'. List them to find the id.")
+
+
+class PredictorsRejected(PollingError):
+    """An upload of predictors has faults; nothing was stored. ``faults`` stand for all; ``n_faults`` counts them."""
+
+    def __init__(self, faults: Sequence[Fault], *, total: int | None = None) -> None:
+        self.faults = tuple(faults[:MAX_REPORTED_FAULTS])
+        self.n_faults = sum(fault.count for fault in faults) if total is None else total
+        super().__init__(f"The predictors have {_count(self.n_faults)}. {_first(self.faults)}")
+
+
+class PredictorsNotFound(PollingError):
+    """The survey has no such upload of predictors."""
+
+    def __init__(self, survey_id: str, upload_id: str) -> None:
+        super().__init__(f"Survey '{survey_id}' has no predictors '{upload_id[:80]}'. List them to find the id.")
 
 
 class RecipeRejected(PollingError):

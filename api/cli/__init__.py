@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "frame": ("api.cli.frame:frame", "Build the population frame of a survey."),
     "jobs": ("api.cli.jobs:jobs", "List, show or cancel jobs; show what the clock will do."),
     "key": ("api.cli.key:key", "Create, list, rotate or revoke API keys."),
+    "predictors": ("api.cli.predictors:predictors", "Upload district predictors; list or show them."),
     "privacy": ("api.cli.privacy:privacy", "Erase a respondent, export what is stored of one, purge interviews."),
     "question": ("api.cli.question:question", "Hold what is served, release it, go back, pin or show it."),
     "release": ("api.cli.release:release", "Print the disclosure statement of a release."),

@@ -1,7 +1,7 @@
 """The questions that a service answers, as methods; each returns the payload that the OpenAPI document describes."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from types import TracebackType
@@ -18,9 +18,11 @@ from api.comparison_payloads import ChangePayload, ContrastPayload, RevisionPayl
 from api.district_payloads import BattlegroundPayload, ProfilePayload, SeatsPayload
 from api.methods_payloads import MethodsPayload
 from api.payloads import DistrictList, JobPayload, QuestionPayload, ReleaseList, SurveyList, SurveyPayload
+from api.predictor_payloads import AddedPredictorsPayload, PredictorList, UploadedPredictors
 from api.record_payloads import TrackRecordPayload
 from api.representation_payloads import RepresentationPayload
 from api.wave_payloads import ReceivedWavePayload
+from api.whom_to_ask_payloads import WhomToAskPayload
 
 if TYPE_CHECKING:
     from api.statement.payloads import StatementPayload
@@ -91,13 +93,13 @@ class Hustings:
         return self._ask(survey, question, "means", MeansPayload, query_of(asked))
 
     def probability(
-        self, survey: str, question: str, *, threshold: float = 0.5, **asked: Unpack[Asked]
+        self, survey: str, question: str, *, threshold: float | None = None, **asked: Unpack[Asked]
     ) -> ProbabilityPayload:
-        """How probable shares above a threshold are."""
+        """How probable shares or means above a threshold are; of shares by default a half."""
         return self._ask(survey, question, "probability", ProbabilityPayload, query_of(asked, threshold=threshold))
 
     def rank(self, survey: str, question: str, **asked: Unpack[Asked]) -> RankPayload:
-        """Where every area stands among all; 1 is the largest share."""
+        """Where every area stands among all; 1 is the largest share or mean."""
         return self._ask(survey, question, "rank", RankPayload, query_of(asked))
 
     def contrast(
@@ -142,8 +144,20 @@ class Hustings:
         return self._ask(survey, question, "battleground", BattlegroundPayload, query_of(asked, seats=seats))
 
     def methods(self, survey: str, question: str, **asked: Unpack[Asked]) -> MethodsPayload:
-        """Raw, weighted and MRP shares side by side."""
+        """Raw, weighted and MRP shares or means side by side."""
         return self._ask(survey, question, "methods", MethodsPayload, query_of(asked))
+
+    def whom_to_ask(
+        self,
+        survey: str,
+        question: str,
+        *,
+        n: int = 100,
+        targets: Sequence[str] = ("district",),
+        **asked: Unpack[Asked],
+    ) -> WhomToAskPayload:
+        """How much narrower intervals of ``targets`` would become with ``n`` further interviews, by group."""
+        return self._ask(survey, question, "whom-to-ask", WhomToAskPayload, query_of(asked, n=n, targets=targets))
 
     def releases(self, survey: str, question: str) -> ReleaseList:
         """The releases of a question, newest first."""
@@ -205,6 +219,24 @@ class Hustings:
             data={name: value for name, value in fields.items() if value is not None},
             files={"file": (name, content)},
         )
+
+    def add_predictors(self, survey: str, file: Path | bytes, *, as_of: date, source: str) -> AddedPredictorsPayload:
+        """Send predictors of all districts, a table with ``code``: aggregates that describe the day ``as_of``."""
+        name, content = ("predictors", file) if isinstance(file, bytes) else (file.name, file.read_bytes())
+        return self._transport.post(
+            survey_path(survey, "predictors"),
+            AddedPredictorsPayload,
+            data={"as_of": as_of.isoformat(), "source": source},
+            files={"file": (name, content)},
+        )
+
+    def predictors(self, survey: str) -> PredictorList:
+        """The uploads of predictors, and which of them hold."""
+        return self._transport.get(survey_path(survey, "predictors"), PredictorList)
+
+    def predictor_values(self, survey: str, upload: str) -> UploadedPredictors:
+        """One upload of predictors with its numbers."""
+        return self._transport.get(survey_path(survey, "predictors", upload), UploadedPredictors)
 
     def job(self, survey: str, job: str) -> JobPayload:
         """A piece of work, such as a refit."""

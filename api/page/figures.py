@@ -13,7 +13,16 @@ from api.map_places import find_places
 from api.page.addresses import question_address
 from api.page.asking import Asking
 
-__all__ = ["drawn", "groups_figure", "leaders_figure", "map_figure", "revision_figure", "toplines_figure"]
+__all__ = [
+    "district_address",
+    "drawn",
+    "groups_figure",
+    "leaders_figure",
+    "map_figure",
+    "places_of",
+    "revision_figure",
+    "toplines_figure",
+]
 
 log = logging.getLogger("hustings.api")
 
@@ -29,19 +38,20 @@ def drawn(draw: Callable[[], Chart]) -> Chart | None:
 
 def map_figure(asking: Asking, head: GroupsHead, rows: Sequence[Estimate], *, linked: bool = True) -> Chart | None:
     """The map of districts, on the survey's boundaries or on tiles; each leads to its page, where there are pages."""
-    places = _places(asking)
+    places = places_of(asking)
     link = (lambda row: district_address(asking, row)) if linked else None
     return drawn(lambda: district_map(head, rows, places, link=link))
 
 
 def leaders_figure(asking: Asking, answer: LeadersPayload, *, linked: bool = True) -> Chart | None:
     """The map of which option leads."""
-    places, options = _places(asking), asking.loaded.question.options
+    places, options = places_of(asking), asking.loaded.question.options
     link = (lambda row: district_address(asking, row)) if linked else None
     return drawn(lambda: leaders_map(answer, options, places, link=link))
 
 
-def _places(asking: Asking) -> Places:
+def places_of(asking: Asking) -> Places:
+    """Where the districts of a release are, for maps."""
     release = asking.served.release
     places, _ = find_places(
         asking.services,

@@ -17,6 +17,7 @@ from api.page.signing import sign_in, sign_in_form, sign_out
 from api.page.standing import methods_page, representation_page
 from api.page.stream import follow_page
 from api.page.trend import trend_page
+from api.page.whom_to_ask import whom_to_ask_page
 
 __all__ = ["page_routes"]
 
@@ -44,6 +45,7 @@ page_routes = Router(
         representation_page,
         methods_page,
         record_page,
+        whom_to_ask_page,
         follow_page,
     ],
 )

@@ -19,7 +19,22 @@ from polling.store.engine import Store, sqlite_module
 
 __all__ = ["REVISIONS", "current_revision", "require_current", "upgrade"]
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013")
+REVISIONS = (
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+    "0005",
+    "0006",
+    "0007",
+    "0008",
+    "0009",
+    "0010",
+    "0011",
+    "0012",
+    "0013",
+    "0015",
+)
 """Every schema this version knows, oldest first; the last is the one it needs."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"

@@ -2,6 +2,7 @@
 
     survey 1--n survey_version n--1 frame, district_table     (tables by content hash)
     survey 1--n boundaries                                    (polling.store.boundary_tables)
+    survey 1--n predictor_upload                              (polling.store.predictor_tables)
     survey 1--n wave                                          (polling.store.wave_tables)
     survey 1--n question_state 1--0..1 release                (what is served now, and why it may be stale)
     fit 1--0..1 fit_draws, fit 1--n release, fit 1--n fit_check (polling.store.check_tables)
@@ -35,6 +36,7 @@ from polling.store.boundary_tables import BoundaryFile, SurveyBoundaries
 from polling.store.check_tables import FitCheck
 from polling.store.event_tables import EventTicket, Webhook, WebhookDelivery
 from polling.store.ledger_tables import AuditEntry, AuditHead, BackupRun, Erasure, IdempotencyKey, KeyCheck, Suppression
+from polling.store.predictor_tables import PredictorUpload
 from polling.store.record_tables import KnownResult, ReleaseScore
 from polling.store.release_tables import Confirmation, QuestionAlarm, QuestionHold, ReleasePin, Serving
 from polling.store.wave_tables import SourceFile, SourceState, Wave, WaveEvent, WavePart, WaveVersion
@@ -63,6 +65,7 @@ __all__ = [
     "KnownResult",
     "Lease",
     "Outbox",
+    "PredictorUpload",
     "QuestionAlarm",
     "QuestionHold",
     "QuestionState",

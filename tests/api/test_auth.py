@@ -14,7 +14,7 @@ from polling.keys import new_key
 from polling.store import keys as stored_keys
 from polling.store import queue
 from tests.api.shapes import geo_json
-from tests.api.world import OTHER, POLLSTER, RIVAL, SURVEY, World, wave_csv
+from tests.api.world import DISTRICTS, OTHER, POLLSTER, RIVAL, SURVEY, World, wave_csv
 
 ALL_ROLES = ("pollster", "reader", "analyst", "dpo", "monitor", "admin")
 
@@ -25,6 +25,9 @@ PATHS = {
     "getBoundaries": "/v1/surveys/{s}/boundaries",
     "putBoundaries": "/v1/surveys/{s}/boundaries",
     "deleteBoundaries": "/v1/surveys/{s}/boundaries",
+    "addPredictors": "/v1/surveys/{s}/predictors",
+    "listPredictors": "/v1/surveys/{s}/predictors",
+    "getPredictors": "/v1/surveys/{s}/predictors/{upload}",
     "listQuestions": "/v1/surveys/{s}/questions",
     "getQuestion": "/v1/surveys/{s}/questions/rail",
     "receiveWave": "/v1/surveys/{s}/waves",
@@ -66,6 +69,7 @@ PATHS = {
     "askQueries": "/v1/surveys/{s}/queries",
     "getTrend": "/v1/surveys/{s}/questions/rail/trend",
     "getMethods": "/v1/surveys/{s}/questions/rail/methods",
+    "getWhomToAsk": "/v1/surveys/{s}/questions/rail/whom-to-ask",
     "listReleases": "/v1/surveys/{s}/questions/rail/releases",
     "getRelease": "/v1/surveys/{s}/releases/{release}",
     "getDisclosure": "/v1/surveys/{s}/releases/{release}/disclosure",
@@ -141,6 +145,12 @@ def add_result(world: World, path: str, headers: dict[str, str]) -> Any:
     return world.client.post(path, headers=headers, data=said, files={"file": ("result.csv", table)})
 
 
+def upload_predictors(world: World, path: str, headers: dict[str, str]) -> Any:
+    said = {"as_of": "2026-02-28", "source": "the office"}
+    table = "code,income\n" + "".join(f"{code},{n}\n" for n, code in enumerate(DISTRICTS))
+    return world.client.post(path, headers=headers, data=said, files={"file": ("income.csv", table.encode())})
+
+
 def know(world: World, path: str, headers: dict[str, str]) -> str:
     """Id of a result that is known now, whatever was withdrawn before."""
     known = [one for one in world.get(path).json()["results"] if one["state"] == "current"]
@@ -157,6 +167,10 @@ def call(world: World, operation: str, headers: dict[str, str], survey: str = SU
     }
     if "{result}" in PATHS[operation]:
         ids["result"] = know(world, f"/v1/surveys/{SURVEY}/questions/rail/known-results", world.bearer("admin"))
+    if "{upload}" in PATHS[operation]:
+        ids["upload"] = upload_predictors(world, f"/v1/surveys/{SURVEY}/predictors", world.bearer("admin")).json()[
+            "upload"
+        ]["id"]
     if "{prefix}" in PATHS[operation]:
         ids["prefix"] = world.key("reader").split("_")[1]
     path = PATHS[operation].format(s=survey, **ids)
@@ -172,6 +186,8 @@ def call(world: World, operation: str, headers: dict[str, str], survey: str = SU
         return world.client.delete(path, headers=headers)
     if operation == "addKnownResult":
         return add_result(world, path, headers)
+    if operation == "addPredictors":
+        return upload_predictors(world, path, headers)
     if operation != "receiveWave":
         return world.client.get(path, headers=headers)
     form = {"reference": "w1", "fieldwork_start": "2026-02-20", "fieldwork_end": "2026-02-25"}
@@ -293,6 +309,7 @@ def test_a_role_may_do_what_the_table_says_and_nothing_else(served: World, opera
             "rotateKey": (201,),
             "createEventTicket": (201,),
             "createWebhook": (201,),
+            "addPredictors": (201,),  # 200: they hold already
             "addKnownResult": (201,),  # 200: it is known already
             "getBoundaries": (404,),  # there are none, unless the test that stores them came first
             "deleteBoundaries": (204, 404),

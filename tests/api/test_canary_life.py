@@ -30,7 +30,7 @@ from jobs.logs import formatter, tell_origin
 from polling.store.engine import open_store
 from tests.api.following import Following
 from tests.api.test_revisions import change_survey
-from tests.api.world import POLLSTER, SURVEY, World, make_world, wave_csv
+from tests.api.world import DISTRICTS, POLLSTER, SURVEY, World, make_world, wave_csv
 from tests.jobs.receiver import Receiver, receiving
 
 ANSWER, PERSON = "canary-answer-4711", "canary-respondent-0815"
@@ -205,6 +205,16 @@ def look(life: Life, folder: Path) -> None:
             life.said[f"table {table}"] = "\n".join(map(str, rows))
 
 
+def add_predictors(world: World) -> Any:
+    table = "code,income\n" + "".join(f"{code},{n}\n" for n, code in enumerate(DISTRICTS))
+    return world.client.post(
+        f"/v1/surveys/{SURVEY}/predictors",
+        headers=world.bearer("admin"),
+        data={"as_of": "2026-02-01", "source": "an office"},
+        files={"file": ("income.csv", table.encode())},
+    )
+
+
 def readable(world: World) -> Iterator[tuple[str, str]]:
     """Every GET of the application, with the ids that there are."""
     found = world.get(WAVES).json()["waves"][0]
@@ -218,6 +228,7 @@ def readable(world: World) -> Iterator[tuple[str, str]]:
         "release_id": releases[0]["id"],
         "job_id": world.get(f"/v1/surveys/{SURVEY}/jobs").json()["jobs"][0]["id"],
         "case_number": world.get(f"/v1/surveys/{SURVEY}/erasures").json()["erasures"][0]["case_number"],
+        "upload_id": add_predictors(world).json()["upload"]["id"],
         "webhook_id": world.get(f"/v1/surveys/{SURVEY}/webhooks").json()["webhooks"][0]["id"],
     }
     for handler in handlers_of(world.app):

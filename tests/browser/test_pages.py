@@ -29,6 +29,7 @@ PATHS = {
     "pageRepresentation": f"/surveys/{SURVEY}/releases/RELEASE/representation",
     "pageMethods": f"{QUESTION}/methods?by=age",
     "pageTrackRecord": f"{QUESTION}/track-record",
+    "pageWhomToAsk": f"{QUESTION}/whom-to-ask",
     "no page": "/nothing",
 }
 

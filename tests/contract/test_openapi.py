@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 import pytest
@@ -21,7 +22,7 @@ from polling.store import outbox, webhooks
 from polling.store.engine import open_store
 from tests.api.kinds import MINUTES, minutes_csv
 from tests.api.shapes import geo_json
-from tests.api.world import SURVEY, World, change_survey, make_world, wave_csv
+from tests.api.world import DISTRICTS, SURVEY, World, change_survey, make_world, wave_csv
 
 BASE = f"/v1/surveys/{SURVEY}"
 RAIL = f"{BASE}/questions/rail"
@@ -461,6 +462,25 @@ def bounded(
     return world.client.put(f"{base}/boundaries{query}", headers=headers, content=content or geo_json())
 
 
+def told_of_districts(
+    world: World,
+    *,
+    role: str = "admin",
+    content: str | None = None,
+    as_of: str = "2026-02-28",
+    shift: int = 0,
+    base: str = BASE,
+) -> Any:
+    """POST predictors."""
+    rows = "".join(f"{code},{shift + n}\n" for n, code in enumerate(DISTRICTS))
+    return world.client.post(
+        f"{base}/predictors",
+        headers=world.bearer(role),
+        data={"as_of": as_of, "source": "contract"},
+        files={"file": ("income.csv", (content or f"code,income\n{rows}").encode())},
+    )
+
+
 def with_boundaries(world: World, ask: Callable[[World], Any]) -> Any:
     bounded(world)
     return ask(world)
@@ -508,6 +528,24 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
         403: lambda world: unbounded(world, "reader"),
         404: lambda world: unbounded(world, base="/v1/surveys/none"),
     },
+    "addPredictors": {
+        201: lambda world: told_of_districts(world, shift=uuid4().int % 1000),
+        200: lambda world: [told_of_districts(world) for _ in range(2)][-1],
+        400: lambda world: told_of_districts(world, as_of="soon"),
+        401: lambda world: world.client.post(f"{BASE}/predictors"),
+        403: lambda world: told_of_districts(world, role="analyst"),
+        404: lambda world: told_of_districts(world, base="/v1/surveys/none"),
+        413: lambda world: told_of_districts(world, content="x" * 5_200_000),
+        415: lambda world: world.client.post(f"{BASE}/predictors", headers=world.bearer("admin"), json={}),
+        422: lambda world: told_of_districts(world, content="code,income\nD1,1\n"),
+    },
+    "listPredictors": plain(f"{BASE}/predictors", forbidden="reader", missing="/v1/surveys/none/predictors")
+    | {200: lambda world: [told_of_districts(world), world.get(f"{BASE}/predictors")][-1]},
+    "getPredictors": plain(
+        lambda world: f"{BASE}/predictors/{told_of_districts(world).json()['upload']['id']}",
+        forbidden="reader",
+        missing=f"{BASE}/predictors/none",
+    ),
     "listWaves": plain(f"{BASE}/waves", forbidden="reader", missing="/v1/surveys/none/waves")
     | badly_paged(f"{BASE}/waves"),
     "getWave": plain(wave, forbidden="reader", missing=f"{BASE}/waves/none"),
@@ -725,6 +763,7 @@ PROVOCATIONS: dict[str, dict[int, Provoke]] = {
     "getMeans": asking("means", question="minutes"),
     "getTrend": asking("trend"),
     "getMethods": asking("methods"),
+    "getWhomToAsk": asking("whom-to-ask", "level=district"),
     "askQueries": {
         200: ask_many,
         400: lambda world: ask_many(world, queries=[]),
@@ -880,6 +919,7 @@ def check(world: World, schema: str, body: dict[str, Any]) -> None:
         methods_payloads,
         payloads,
         picture_payloads,
+        predictor_payloads,
         privacy_payloads,
         problems,
         query_payloads,
@@ -888,6 +928,7 @@ def check(world: World, schema: str, body: dict[str, Any]) -> None:
         representation_payloads,
         trend_payloads,
         wave_payloads,
+        whom_to_ask_payloads,
     )
     from api.statement import payloads as statement_payloads
 
@@ -910,8 +951,10 @@ def check(world: World, schema: str, body: dict[str, Any]) -> None:
             record_payloads,
             release_payloads,
             trend_payloads,
+            whom_to_ask_payloads,
             methods_payloads,
             picture_payloads,
+            predictor_payloads,
             representation_payloads,
             statement_payloads,
             check_payloads,

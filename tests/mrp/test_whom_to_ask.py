@@ -8,7 +8,7 @@ from scipy.stats import beta
 
 from mrp.errors import DrawsError
 from mrp.poststratification import AreaDraws
-from mrp.whom_to_ask import expected_narrowing
+from mrp.whom_to_ask import expected_narrowing, expected_narrowing_of_options
 
 
 def areas(draws: np.ndarray, name: str = "district") -> AreaDraws:
@@ -69,3 +69,51 @@ def test_draws_that_do_not_belong_together_are_refused():
         expected_narrowing(one, AreaDraws(one.areas, one.draws, fit="two"), n=1)
     with pytest.raises(DrawsError, match="from 1 on"):
         expected_narrowing(one, one, n=0)
+
+
+def test_two_options_together_are_one_option_by_itself():
+    rng = np.random.default_rng(4)
+    draws = np.clip(0.5 + rng.normal(0, 0.05, (2000, 1)) + rng.normal(0, 0.02, (2000, 3)), 0, 1)
+    alone = expected_narrowing(areas(draws), areas(draws[:, :2], "group"), n=50)
+    both = expected_narrowing_of_options(
+        {"yes": areas(draws), "no": areas(1 - draws)},
+        {"yes": areas(draws[:, :2], "group"), "no": areas(1 - draws[:, :2], "group")},
+        n=50,
+    )
+    assert both.targets["option"].to_list() == ["yes"] * 3 + ["no"] * 3
+    assert_allclose(both.narrower[:, :3], alone.narrower, rtol=1e-6)
+    assert_allclose(both.narrower[:, 3:], alone.narrower, rtol=1e-6)
+
+
+@pytest.mark.parametrize("n", [1, 25, 400])
+def test_shares_that_are_asked_for_themselves_have_the_variances_of_their_dirichlet_posterior(n: int):
+    a = np.array([5.0, 8.0, 3.0])
+    draws = np.random.default_rng(5).dirichlet(a, 200_000)
+    shares = {name: areas(draws[:, [k]]) for k, name in enumerate("abc")}
+    found = expected_narrowing_of_options(shares, shares, n=n)
+    # Given n answers the posterior is Dirichlet again, in which the mean is linear in the counts.
+    before = a / a.sum() * (1 - a / a.sum()) / (a.sum() + 1)
+    assert_allclose(found.sd_after[0] ** 2, before * a.sum() / (a.sum() + n), rtol=0.02)
+
+
+def test_an_option_that_does_not_stand_there_changes_nothing():
+    rng = np.random.default_rng(6)
+    p = np.clip(0.5 + rng.normal(0, 0.05, (2000, 1)), 0, 1)
+    nothing = areas(np.zeros_like(p))
+    for order in ("yes,no,isles", "yes,isles,no", "isles,yes,no"):
+        every = {"yes": areas(p), "no": areas(1 - p), "isles": nothing}
+        shares = {name: every[name] for name in order.split(",")}
+        found = expected_narrowing_of_options(shares, shares, n=30)
+        one = expected_narrowing(areas(p), areas(p), n=30).narrower[0, 0]
+        lost = dict(zip(found.targets["option"], found.narrower[0], strict=True))
+        assert_allclose([lost["yes"], lost["no"], lost["isles"]], [one, one, 0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("n", [1, 20, 500])
+def test_a_mean_that_is_asked_for_itself_is_known_as_of_a_normal_sample(n: int):
+    draws = 40 + 3 * np.random.default_rng(7).standard_normal((100_000, 1))
+    means = AreaDraws(pl.DataFrame({"district": ["A"], "n_people": [1.0]}), draws, fit="one", kind="mean")
+    found = expected_narrowing(means, means, n=n, answer_variance=np.array([15.0**2]))
+    assert_allclose(found.sd_after[0, 0] ** 2, 1 / (1 / 9 + n / 225), rtol=0.02)
+    with pytest.raises(DrawsError, match="answer_variance is needed"):
+        expected_narrowing(means, means, n=n)

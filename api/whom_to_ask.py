@@ -1,0 +1,179 @@
+"""Answer from the draws of one release whom to ask next: what further interviews in each group would narrow.
+
+The groups who could be asked are those of ``level``, ``by`` and ``where``; the estimates that are to become narrower
+are of the level and the demographics of ``targets``. Both have ``min_people`` people at least. See `mrp.whom_to_ask`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from api.answer_head import groups_head
+from api.errors import EstimateRefused, UnknownChoice
+from api.group_facts import group_facts, group_names
+from api.group_query import EstimateQuery, MeansQuery, Prepared, levels_of, prepare_estimates, prepare_means
+from api.group_query import load_release as load
+from api.labels import DISTRICT
+from api.release_cache import ReleaseCache
+from api.served import Served
+from api.whom_to_ask_payloads import GroupNarrowing, NarrowedTarget, WhomToAskPayload
+from jobs.settings import Settings
+from mrp.electorate import Electorate
+from mrp.numeric.design import NumericDesign
+from mrp.numeric.poststratification import answer_variances
+from mrp.whom_to_ask import Narrowing, expected_narrowing, expected_narrowing_of_options
+
+__all__ = ["MOST_INTERVIEWS", "WhomToAskQuery", "answer_whom_to_ask", "prepare_whom_to_ask"]
+
+MOST_INTERVIEWS = 100_000
+"""In one group."""
+MOST_NUMBERS = 20_000_000
+"""Draws of groups and targets, and pairs of them, that one answer may hold: 160 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class WhomToAskQuery(EstimateQuery):
+    """Which groups could be asked, and what is to become narrower."""
+
+    n: int = 100
+    """Interviews in the one group."""
+    targets: tuple[str, ...] = (DISTRICT,)
+    """A level, demographics, or both."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedNarrowing:
+    """Groups and targets that are understood; no draws are made yet."""
+
+    groups: Prepared
+    targets: Prepared
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the answer takes seconds."""
+        return not self.groups.loaded.keeps(int(self.groups.answered.sum() + self.targets.answered.sum()))
+
+
+def prepare_whom_to_ask(
+    cache: ReleaseCache, served: Served, query: WhomToAskQuery, settings: Settings
+) -> PreparedNarrowing:
+    """Understand the query.
+
+    Raises
+    ------
+    EstimateRefused
+        As `api.group_query.prepare_query`; or if ``n`` is no number of interviews, nobody could be asked, nothing could
+        become narrower, or groups and targets are too many to be compared.
+    """
+    if not 1 <= query.n <= MOST_INTERVIEWS:
+        raise EstimateRefused(f"n must be a number of interviews from 1 to {MOST_INTERVIEWS:,}; got {query.n:,}.")
+    loaded = load(cache, served, settings)
+    level, by = _named(query.targets, loaded.electorate)
+    about: dict[str, Any] = {"intervals": query.intervals, "option": query.option, "period": query.period}
+    prepare: Any = prepare_means if loaded.question.kind == "numeric" else prepare_estimates
+    kind: type[EstimateQuery] = MeansQuery if loaded.question.kind == "numeric" else EstimateQuery
+    groups = prepare(cache, served, query, settings)
+    targets = prepare(cache, served, kind(level=level, by=by, **about), settings)
+    n_groups, n_targets = (int(one.answered.sum()) for one in (groups, targets))
+    if not n_groups or not n_targets:
+        what = "Nobody could be asked" if not n_groups else "Nothing could become narrower"
+        raise EstimateRefused(f"{what}: every group has fewer than {settings.min_people} people in the frame.")
+    n_draws, n_options = loaded.latents.draws.shape[0], max(1, len(groups.options))
+    if n_options * (n_draws * (n_groups + n_targets) + n_groups * n_targets) > MOST_NUMBERS:
+        raise EstimateRefused(
+            f"{n_groups:,} groups and {n_targets:,} targets are too many to be compared. Name fewer demographics in by "
+            "or targets, or one option."
+        )
+    return PreparedNarrowing(groups, targets)
+
+
+def answer_whom_to_ask(prepared: PreparedNarrowing, settings: Settings) -> WhomToAskPayload:
+    """What the interviews would narrow, group by group, most first."""
+    groups, targets, query = prepared.groups, prepared.targets, prepared.groups.query
+    assert isinstance(query, WhomToAskQuery)
+    found = _narrowing(prepared, query.n / groups.loaded.design_effect)
+    lost = found.narrower
+    names = _target_names(targets)
+    rows = [
+        GroupNarrowing(
+            **facts.names,
+            **facts.counted,
+            narrower=float(of_group.mean()),
+            most=NarrowedTarget(**names[best], narrower=float(of_group[best])),
+            sentence=_sentence(facts.names, query, names[best], of_group),
+        )
+        for facts, of_group in zip(group_facts(groups, settings), lost, strict=True)
+        for best in (int(of_group.argmax()),)
+    ]
+    return WhomToAskPayload(
+        **groups_head(groups, settings),
+        n=query.n,
+        targets=list(query.targets),
+        n_targets=len(names),
+        groups=sorted(rows, key=lambda row: -row.narrower),
+    )
+
+
+def _narrowing(prepared: PreparedNarrowing, n: float) -> Narrowing:
+    """Of weighted interviews, so many are worth ``n``."""
+    groups, targets = prepared.groups, prepared.targets
+    rows, wanted = np.flatnonzero(groups.answered), np.flatnonzero(targets.answered)
+    n = max(n, 1.0)
+    if len(groups.options) > 1:
+        by_option = [one.draws_by_option(which) for one, which in ((targets, wanted), (groups, rows))]
+        of_targets, of_groups = (dict(zip(groups.options, one, strict=True)) for one in by_option)
+        return expected_narrowing_of_options(of_targets, of_groups, n=n)
+    variance = None
+    if isinstance(design := groups.loaded.design, NumericDesign):
+        at = {"period": groups.period} if groups.period is not None else None
+        loaded = groups.loaded
+        (of_all,) = answer_variances(loaded.latents, design, loaded.electorate, (groups.breakdown.grouping,), at=at)
+        variance = of_all[rows]
+    return expected_narrowing(targets.draws(wanted), groups.draws(rows), n=n, answer_variance=variance)
+
+
+def _named(targets: Sequence[str], electorate: Electorate) -> tuple[str, tuple[str, ...]]:
+    """The level and the demographics that targets name."""
+    levels = levels_of(electorate.parents)
+    known = dict.fromkeys((*levels, *electorate.demographics))
+    found = [DISTRICT if name == electorate.district else name for name in targets]
+    for name in found:
+        if name not in known:
+            raise UnknownChoice("target", name, known, parameter="targets")
+    if len(set(found)) < len(found):
+        raise EstimateRefused(f"targets names something twice: {', '.join(targets)}.")
+    of_level = [name for name in found if name in levels]
+    if len(of_level) > 1:
+        raise EstimateRefused(f"targets names {len(of_level)} levels, {', '.join(of_level)}. Name one.")
+    return of_level[0] if of_level else levels[0], tuple(name for name in found if name not in levels)
+
+
+def _target_names(targets: Prepared) -> list[dict[str, Any]]:
+    """Area, its name, groups and option of every target, in the order of the columns of a `Narrowing`."""
+    names = group_names(targets, targets.answered)
+    return [{**one, "option": option or None} for option in targets.options or ("",) for one in names]
+
+
+def _sentence(
+    group: Mapping[str, Any], query: WhomToAskQuery, target: Mapping[str, Any], lost: "np.ndarray[Any, Any]"
+) -> str:
+    of = f" of “{target['option']}”" if target["option"] else ""
+    first = (
+        f"{query.n:,} further interviews in {_told(group)} would narrow the {100 * query.interval:g}% interval{of} in "
+        f"{_told(target)} by about {_percent(float(lost.max()))}"
+    )
+    return (
+        f"{first}."
+        if len(lost) == 1
+        else f"{first}, the most, and all {len(lost):,} by {_percent(float(lost.mean()))} on average."
+    )
+
+
+def _told(names: Mapping[str, Any]) -> str:
+    return ", ".join((names["area_name"], *names["groups"].values()))
+
+
+def _percent(part: float) -> str:
+    return "less than 1%" if part < 0.01 else f"{100 * part:.0f}%"

@@ -1,0 +1,139 @@
+"""Which district predictors a fit reads: of each column what was known by the last day of its interviews.
+
+Of a column the upload holds that describes the latest day not after the last day of fieldwork, of those that were
+received before the fit; without one, the districts table of the survey. A fit notes every upload that it used, and is
+read and made again with these, whatever was uploaded since.
+
+    {"predictors": [{"id": ..., "number": 3, "as_of": "2024-05-02", "source": ..., "sha256": ...,
+                     "received_at": ..., "columns": ["turnout"]}, ...]}
+
+``columns`` are those of the upload that the fit took from it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any
+
+import polars as pl
+from sqlalchemy.orm import Session
+
+from jobs.errors import FitImpossible
+from jobs.outcomes import columns_read
+from mrp.categorical.options import take_own_terms
+from polling.bundle import SurveyBundle
+from polling.declaration import Question
+from polling.store import predictors
+from polling.store.blobs import table_sha256
+from polling.store.fit_inputs import predictors_noted
+from polling.store.predictors import PredictorRecord
+from polling.store.records import StoredSurvey
+
+__all__ = ["KnownPredictors", "bundle_of_fit", "known_predictors", "predictors_read", "with_columns"]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPredictors:
+    """The predictors of a fit."""
+
+    bundle: SurveyBundle
+    """The survey, with these in its table of districts."""
+    noted: tuple[dict[str, Any], ...]
+    """What the fit notes of each upload, see above; empty if all are of the survey's own table."""
+    hashes: dict[str, str]
+    """Column -> hash of its values, for those that were uploaded: what a seed follows from in every installation."""
+
+
+def predictors_read(questions: Iterable[Question], bundle: SurveyBundle) -> frozenset[str]:
+    """Predictors of the districts that the models of some questions read.
+
+    Raises
+    ------
+    FormulaError
+        If a formula cannot be read.
+    """
+    read: set[str] = set()
+    for question in questions:
+        _, own = take_own_terms(question.model)
+        read |= columns_read(question)
+        read |= {column for term in own for column in question.own_columns.get(term.name, {}).values()}
+    return frozenset(read & set(bundle.predictors))
+
+
+def known_predictors(
+    session: Session, survey: StoredSurvey, questions: Sequence[Question], *, data_through: date
+) -> KnownPredictors:
+    """The predictors that questions are fitted with now.
+
+    Parameters
+    ----------
+    questions
+        Those of one fit.
+    data_through
+        Last day of fieldwork: what describes a later day is not known yet.
+
+    Raises
+    ------
+    FitImpossible
+        If an upload that holds lacks districts of this version of the survey.
+    """
+    columns = predictors_read(questions, survey.bundle)
+    holding = predictors.known_by(session, survey.id, columns, data_through) if columns else {}
+    noted: dict[str, dict[str, Any]] = {}
+    for column, upload in sorted(holding.items()):
+        noted.setdefault(upload.id, _noted(upload))["columns"].append(column)
+    ordered = sorted(noted.values(), key=lambda one: one["number"])
+    bundle = _with_noted(session, survey, ordered)
+    hashes = {column: table_sha256(bundle.districts.select("code", column)) for column in sorted(holding)}
+    return KnownPredictors(bundle, tuple(ordered), hashes)
+
+
+def bundle_of_fit(session: Session, survey: StoredSurvey, inputs: Any) -> SurveyBundle:
+    """The survey with the predictors that a stored fit used.
+
+    Parameters
+    ----------
+    survey
+        In the version of the fit.
+    inputs
+        What the fit noted of its inputs.
+    """
+    return _with_noted(session, survey, predictors_noted(inputs))
+
+
+def with_columns(bundle: SurveyBundle, table: pl.DataFrame) -> SurveyBundle:
+    """A survey with other values of some predictors, ``code`` and numbers of every district."""
+    by_code = bundle.districts.select("code").join(table, on="code", how="left", maintain_order="left")
+    return replace(bundle, districts=bundle.districts.with_columns(by_code.drop("code").get_columns()))
+
+
+def _with_noted(session: Session, survey: StoredSurvey, noted: Sequence[dict[str, Any]]) -> SurveyBundle:
+    bundle = survey.bundle
+    for one in noted:
+        table = predictors.load_table(session, one["id"]).select("code", *one["columns"])
+        if lacking := sorted(set(bundle.districts["code"]) - set(table["code"])):
+            raise FitImpossible(
+                "predictors-incomplete",
+                f"{', '.join(one['columns'])} as of {one['as_of']} ({one['source']}, upload {one['number']}) "
+                f"{'has' if len(one['columns']) == 1 else 'have'} no value for district {lacking[0]}"
+                f"{f' and {len(lacking) - 1} more' if len(lacking) > 1 else ''}, which version {survey.version} of the "
+                "survey has. Upload the column for all districts, for the same day.",
+            )
+        bundle = with_columns(bundle, table)
+    return bundle
+
+
+def _noted(upload: PredictorRecord) -> dict[str, Any]:
+    return {
+        "id": upload.id,
+        "number": upload.number,
+        "as_of": upload.as_of.isoformat(),
+        "source": upload.source,
+        "sha256": upload.sha256,
+        "received_at": _utc(upload.received_at),
+        "columns": [],
+    }
+
+
+def _utc(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
