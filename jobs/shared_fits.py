@@ -47,7 +47,7 @@ def prepare_partners(
             )
         except FitImpossible:  # which its own refit says; this one goes on without it
             continue
-        if _questions(other) == _questions(prepared):
+        if _model(other) == _model(prepared):
             found[partner.id] = other
     return found
 
@@ -97,12 +97,13 @@ def find_shared(session: Session, prepared: PreparedRefit) -> FitResult | None:
     )
 
 
-def _questions(prepared: PreparedRefit) -> dict[str, str]:
-    """Every question of a joint model, with the hash of what is fitted of it."""
+def _model(prepared: PreparedRefit) -> dict[str, str]:
+    """Every question of a joint model with the hash of what is fitted of it, and that of what is known of districts."""
     request = prepared.request
+    districts = hashlib.sha256(request.electorate.districts.write_json().encode()).hexdigest()
     of = {request.question: (request.counts, request.formula, request.priors)}
     of |= {one.id: (one.counts, one.formula, one.priors) for one in request.partners}
-    return {
+    return {"": districts} | {
         name: hashlib.sha256(f"{formula}|{sorted(priors.items())}|{counts.write_csv()}".encode()).hexdigest()
         for name, (counts, formula, priors) in sorted(of.items())
     }
