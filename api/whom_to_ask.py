@@ -76,10 +76,16 @@ def prepare_whom_to_ask(
     kind: type[EstimateQuery] = MeansQuery if loaded.question.kind == "numeric" else EstimateQuery
     groups = prepare(cache, served, query, settings)
     targets = prepare(cache, served, kind(level=level, by=by, **about), settings)
+    if len(groups.options) == 1:
+        # Interviews where an option does not stand tell nothing of it, and there is nothing to be told there.
+        groups, targets = groups.where_it_stands(), targets.where_it_stands()
     n_groups, n_targets = (int(one.answered.sum()) for one in (groups, targets))
     if not n_groups or not n_targets:
         what = "Nobody could be asked" if not n_groups else "Nothing could become narrower"
-        raise EstimateRefused(f"{what}: every group has fewer than {settings.min_people} people in the frame.")
+        raise EstimateRefused(
+            f"{what}: every group has fewer than {settings.min_people} people in the frame, or the option does not "
+            "stand there."
+        )
     n_draws, n_options = loaded.latents.draws.shape[0], max(1, len(groups.options))
     if n_options * (n_draws * (n_groups + n_targets) + n_groups * n_targets) > MOST_NUMBERS:
         raise EstimateRefused(
