@@ -25,6 +25,9 @@ setup:
 demo: setup
 	@.venv/bin/hustings demo --data-dir .demo $(if $(EXIT),--exit) $(if $(PORT),--port $(PORT))
 
+# One thread per process for linear algebra: the engines and the tests use the cores themselves.
+test test-slow references bench live: export OPENBLAS_NUM_THREADS = 1
+
 test: setup
 	@.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
@@ -35,8 +38,6 @@ test-slow: setup
 PUBLIC = $(or $(HUSTINGS_CASES),../shared/data)
 CCES = $(if $(wildcard $(PUBLIC)/cces2018),tests/cases/cces2018 --data $(PUBLIC)/cces2018)
 
-# One thread per process for linear algebra: the engines use the cores themselves.
-references bench: export OPENBLAS_NUM_THREADS = 1
 references: setup
 	.venv/bin/python -m tests.agreement.references $(CASES)
 
@@ -57,7 +58,6 @@ bench: setup
 	@mv $(REPORTS)/.part $(REPORTS)/pages.json && cat $(REPORTS)/pages.json
 
 # With the interviews of cces2018 where they are, else with those of a synthetic survey; the burst is always synthetic.
-live: export OPENBLAS_NUM_THREADS = 1
 live: REPORTS = tests/benchmarks/reports
 live: ALL = $(and $(CCES),--interviews responses.parquet)
 live: setup

@@ -6,8 +6,10 @@ from api.answer_payloads import ReleaseReference
 from api.confirmed import describe_confirmation
 from api.group_facts import withheld_groups
 from api.group_query import Prepared
+from api.measures import measure_fields
 from api.release_cache import LoadedRelease
 from api.served import Served
+from api.whom import doubts_of, notes_of, whom
 from jobs.settings import Settings
 from polling.store.records import ReleaseRecord
 
@@ -21,6 +23,7 @@ def release_head(served: Served, loaded: LoadedRelease, *, option: str | None, i
         "survey": release.survey_id,
         "question": release.question_id,
         "text": loaded.question.text,
+        "population": whom(served, loaded, interval=interval),
         "option": option,
         "base": list(loaded.question.base),
         "weights": loaded.question.weights,
@@ -33,8 +36,12 @@ def release_head(served: Served, loaded: LoadedRelease, *, option: str | None, i
         "stale_reason": served.stale_reason,
         "engine": release.engine,
         "survey_version": release.survey_version,
-        "warnings": [*loaded.verdict.warnings, *served.concerns],
-        "data_notes": list(served.data_notes),
+        "warnings": [
+            *loaded.verdict.warnings,
+            *served.concerns,
+            *doubts_of(loaded.among),
+        ],
+        "data_notes": [*served.data_notes, *notes_of(served, loaded.among)],
         "confirmation": describe_confirmation(release, served.confirmation),
     }
 
@@ -44,6 +51,7 @@ def groups_head(prepared: Prepared, settings: Settings) -> dict[str, Any]:
     option = prepared.option if len(prepared.options) == 1 else None
     head = release_head(prepared.served, prepared.loaded, option=option, interval=prepared.query.interval)
     return head | {
+        **measure_fields(prepared.loaded.question, is_mean=prepared.is_of_means),
         "period": prepared.period,
         "level": prepared.level,
         "by": list(prepared.query.by),

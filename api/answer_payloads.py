@@ -1,11 +1,12 @@
-"""The bodies that answer questions about shares, every field described.
+"""The bodies that answer questions about shares and means, every field described.
 
 Each says which release answers and how stale it is (`AnswerHead`), and what was asked; its rows say of which area and
-group they are (`GroupRow`). Shares and differences of shares are on the scale of shares: 0.01 is one point.
+group they are (`GroupRow`). Shares and differences of shares are on the scale of shares: 0.01 is one point; means, and
+differences of means, are in the unit of the question.
 """
 
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -16,6 +17,7 @@ __all__ = [
     "AnswerHead",
     "AreaEstimate",
     "AreaMean",
+    "AreaNumber",
     "AreaProbability",
     "AreaRank",
     "EstimatesPayload",
@@ -23,10 +25,12 @@ __all__ = [
     "GroupsHead",
     "IntervalEnds",
     "MeansPayload",
+    "Number",
+    "PopulationPayload",
     "ProbabilityPayload",
     "RankPayload",
     "ReleaseReference",
-    "ShareEstimate",
+    "ToldByPayload",
     "WithheldGroup",
 ]
 
@@ -34,7 +38,15 @@ Share = Annotated[float, Meta(description="Posterior mean of the share who choos
 Low = Annotated[float, Meta(description="Lower end of the central interval.")]
 High = Annotated[float, Meta(description="Upper end of the central interval.")]
 Sd = Annotated[float, Meta(description="Posterior standard deviation.")]
-McError = Annotated[float, Meta(description="Monte-Carlo standard error of `share`.")]
+McError = Annotated[float, Meta(description="Monte-Carlo standard error of `share`, or of `mean`.")]
+ShareOrNull = Annotated[
+    float | None,
+    Meta(description="Posterior mean of the share who choose the option; null where means are answered."),
+]
+MeanOrNull = Annotated[
+    float | None,
+    Meta(description="Posterior mean of the mean answer, in `unit`; null where shares are answered."),
+]
 People = Annotated[float, Meta(description="People in the frame.")]
 Interviews = Annotated[
     int | None,
@@ -63,7 +75,29 @@ Pooling = Annotated[
     ),
 ]
 PoolingError = Annotated[float | None, Meta(description="Monte-Carlo standard error of `pooling`, or null.")]
-Flags = Annotated[list[str], Meta(description="no-interviews: a model estimate alone; few-interviews.")]
+Flags = Annotated[
+    list[str],
+    Meta(
+        description="no-interviews: a model estimate alone; few-interviews; does-not-stand: the option cannot be "
+        "chosen there; stands-in-part: it can be where a part of the people live, see `part_standing`."
+    ),
+]
+PartStanding = Annotated[
+    float,
+    Meta(
+        description="Part of the people who live where the option stands: 1 for one that stands everywhere. The share "
+        "is one of all people; 0, without an interval, where the option does not stand at all."
+    ),
+]
+ShareLow = Annotated[
+    float | None, Meta(description="Lower end of the central interval; null where the option does not stand.")
+]
+ShareHigh = Annotated[
+    float | None, Meta(description="Upper end of the central interval; null where the option does not stand.")
+]
+ShareSd = Annotated[
+    float | None, Meta(description="Posterior standard deviation; null where the option does not stand.")
+]
 
 
 class IntervalEnds(msgspec.Struct, frozen=True):
@@ -79,12 +113,41 @@ Ends = Annotated[
 ]
 
 
+class ToldByPayload(msgspec.Struct, frozen=True):
+    """A release that tells who belongs to a population."""
+
+    question: QuestionId
+    release_id: Annotated[str, Meta(description="The release of this question that was served when the answer's was.")]
+    release_number: Annotated[int, Meta(description="Its number.")]
+    published_at: Annotated[datetime, Meta(description="When it was published.")]
+    data_through: Annotated[date | None, Meta(description="Last day of interviewing in its data.")]
+    newest_number: Annotated[
+        int,
+        Meta(description="Number of the release of the question that is served now; the next release answers with it."),
+    ]
+
+
+class PopulationPayload(msgspec.Struct, frozen=True):
+    """Whom an answer is about."""
+
+    id: Annotated[str, Meta(description="everybody, or the id of a part of the population.")]
+    people: Annotated[str, Meta(description="Who they are.")]
+    n_people: Annotated[float, Meta(description="How many they are expected to be, of all people in the frame.")]
+    low: Annotated[float, Meta(description="Lower end of the interval of their number; of everybody `n_people`.")]
+    high: Annotated[float, Meta(description="Upper end of the interval of their number.")]
+    told_by: Annotated[
+        list[ToldByPayload],
+        Meta(description="The releases that tell who belongs to them, the largest part first; empty for everybody."),
+    ]
+
+
 class AnswerHead(msgspec.Struct, frozen=True):
     """Which release answers, and what to know of it."""
 
     survey: SurveyId
     question: QuestionId
     text: Annotated[str, Meta(description="The wording.")]
+    population: PopulationPayload
     option: Annotated[
         str | None, Meta(description="The option whose share is given; null where those of several are, or means.")
     ]
@@ -138,14 +201,15 @@ class GroupRow(msgspec.Struct, frozen=True):
     groups: Annotated[dict[str, str], Meta(description="The level of each demographic named in `by`.")]
 
 
-class ShareEstimate(msgspec.Struct, frozen=True):
-    """The share of the option among some people."""
+class Number(msgspec.Struct, frozen=True):
+    """The share of the option among some people, or the mean of their answers."""
 
-    share: Share
-    low: Low
-    high: High
+    share: ShareOrNull
+    mean: MeanOrNull
+    low: ShareLow
+    high: ShareHigh
     intervals: Ends
-    sd: Sd
+    sd: ShareSd
     mc_error: McError
     n_people: People
     n_interviews: Interviews
@@ -155,6 +219,29 @@ class ShareEstimate(msgspec.Struct, frozen=True):
     pooling: Pooling
     pooling_mc_error: PoolingError
     flags: Flags
+    part_standing: PartStanding
+
+
+class AreaNumber(GroupRow, frozen=True):
+    """The share or the mean in one area or group."""
+
+    option: Annotated[str | None, Meta(description="The option whose share it is; null of means.")]
+    share: ShareOrNull
+    mean: MeanOrNull
+    low: ShareLow
+    high: ShareHigh
+    intervals: Ends
+    sd: ShareSd
+    mc_error: McError
+    n_people: People
+    n_interviews: Interviews
+    n_effective: Effective
+    n_equivalent: Equivalent
+    n_equivalent_mc_error: EquivalentError
+    pooling: Pooling
+    pooling_mc_error: PoolingError
+    flags: Flags
+    part_standing: PartStanding
 
 
 class AreaEstimate(GroupRow, frozen=True):
@@ -162,10 +249,10 @@ class AreaEstimate(GroupRow, frozen=True):
 
     option: Annotated[str, Meta(description="The option whose share it is.")]
     share: Share
-    low: Low
-    high: High
+    low: ShareLow
+    high: ShareHigh
     intervals: Ends
-    sd: Sd
+    sd: ShareSd
     mc_error: McError
     n_people: People
     n_interviews: Interviews
@@ -175,6 +262,7 @@ class AreaEstimate(GroupRow, frozen=True):
     pooling: Pooling
     pooling_mc_error: PoolingError
     flags: Flags
+    part_standing: PartStanding
 
 
 class WithheldGroup(GroupRow, frozen=True):
@@ -186,6 +274,18 @@ class WithheldGroup(GroupRow, frozen=True):
 class GroupsHead(AnswerHead, frozen=True):
     """The head of an answer by areas and groups."""
 
+    measure: Annotated[Literal["share", "mean"], Meta(description="What is answered: shares of options, or means.")]
+    unit: Annotated[
+        str | None,
+        Meta(
+            description="What means are counted in: the declared unit of numbers, or points on the scale of scores; "
+            "null of shares, and where none is declared."
+        ),
+    ]
+    scores: Annotated[
+        dict[str, float],
+        Meta(description="In means of ordered options, the number that each counts as; else empty."),
+    ]
     period: Annotated[
         str | None,
         Meta(description="The period that is looked at; null where the model has none and pools its waves."),
@@ -199,7 +299,10 @@ class GroupsHead(AnswerHead, frozen=True):
         dict[str, dict[str, list[str]]],
         Meta(description="Levels taken together: of each column, new names and the levels in them; usually empty."),
     ]
-    withheld: Annotated[list[WithheldGroup], Meta(description="Groups too small to be answered.")]
+    withheld: Annotated[
+        list[WithheldGroup],
+        Meta(description="Groups too small to be answered, or left out because the option does not stand there."),
+    ]
     next_cursor: Annotated[
         str | None, Meta(description="With `limit`: the `cursor` of the next page; null if this is the last.")
     ]
@@ -225,35 +328,37 @@ class AreaMean(GroupRow, frozen=True):
     n_people: People
     n_interviews: Interviews
     n_effective: Effective
+    n_equivalent: Equivalent
+    n_equivalent_mc_error: EquivalentError
+    pooling: Pooling
+    pooling_mc_error: PoolingError
     flags: Flags
 
 
 class MeansPayload(GroupsHead, frozen=True):
     """Means of one question from one release."""
 
-    unit: Annotated[str | None, Meta(description="What answers are counted in, where it was declared.")]
-    scores: Annotated[
-        dict[str, float], Meta(description="Of ordered options, the number that each counts as; else empty.")
-    ]
     means: Annotated[list[AreaMean], Meta(description="One per area and group, sorted.")]
 
 
-class AreaProbability(AreaEstimate, frozen=True):
-    """How probable it is that the share of an area or group is above a threshold."""
+class AreaProbability(AreaNumber, frozen=True):
+    """How probable it is that the share or the mean of an area or group is above a threshold."""
 
-    probability: Annotated[float, Meta(description="Posterior probability that the share is above the threshold.")]
+    probability: Annotated[float, Meta(description="Posterior probability that it is above the threshold.")]
     probability_mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `probability`; never 0.")]
 
 
 class ProbabilityPayload(GroupsHead, frozen=True):
-    """Probabilities of shares above a threshold."""
+    """Probabilities of shares or means above a threshold."""
 
-    threshold: Annotated[float, Meta(description="The threshold, a share: 0.5 is a majority.")]
+    threshold: Annotated[
+        float, Meta(description="The threshold: of shares from 0 to 1, 0.5 is a majority; of means in `unit`.")
+    ]
     probabilities: Annotated[list[AreaProbability], Meta(description="One per area and group, sorted.")]
 
 
-class AreaRank(AreaEstimate, frozen=True):
-    """Where an area or group stands among those it is ranked with; 1 is the largest share."""
+class AreaRank(AreaNumber, frozen=True):
+    """Where an area or group stands among those it is ranked with; 1 is the largest share or mean."""
 
     n_ranked: Annotated[int, Meta(description="How many are ranked together.")]
     rank: Annotated[float, Meta(description="Posterior mean of the rank.")]
@@ -261,7 +366,7 @@ class AreaRank(AreaEstimate, frozen=True):
     rank_high: Annotated[float, Meta(description="Upper end of the interval of ranks.")]
     rank_intervals: Ends
     rank_mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `rank`.")]
-    p_first: Annotated[float, Meta(description="Posterior probability that its share is the largest.")]
+    p_first: Annotated[float, Meta(description="Posterior probability that its share or mean is the largest.")]
     p_first_mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `p_first`; never 0.")]
 
 

@@ -31,10 +31,11 @@ from api.validators import matches
 from api.variants import COMPRESSED, GZIP, Encoded, PageBytes, Variant, is_gzip
 from jobs.settings import Settings
 from polling.errors import ReleaseNotFound
+from polling.store.telling import TellingRelease
 
-__all__ = ["ANSWERS", "TABLE_ANSWERS", "Found", "Which", "answer", "body_of", "entity_tag", "find"]
+__all__ = ["ANSWERS", "TABLE_ANSWERS", "Found", "Which", "answer", "body_of", "entity_tag", "find", "ids_of"]
 
-FORM = 7
+FORM = 8
 """Version of the form of the answers."""
 
 ANSWERS = {
@@ -123,7 +124,7 @@ def answer[P: Understood, B: Struct](
     if are_there and matches(headers.get("if-none-match"), tag):
         return Response(cast("B", None), status_code=304, headers=_headers(tag))
 
-    ids = tuple(one.release.id for one in served)
+    ids = ids_of(served, query)
     turn = _turn(services, served, query, prepare, make)
 
     @contextmanager
@@ -171,7 +172,7 @@ def body_of[P: Understood, B: Struct](
     kind
         The type of the body.
     """
-    turn, ids = _turn(services, served, query, prepare, make), tuple(one.release.id for one in served)
+    turn, ids = _turn(services, served, query, prepare, make), ids_of(served, query)
     _, body = services.answers.get(entity_tag(served, query, services.settings), turn, of=ids)
     return msgspec.json.decode(body, type=kind)
 
@@ -203,6 +204,7 @@ def entity_tag(served: tuple[Served, ...], query: object, settings: Settings) ->
             (one.release.id, one.release.has_draws, one.state.version, one.stale_since, one.data_notes)
             for one in served
         ),
+        _telling(served, query),
         query,
         settings.min_people,
         settings.min_interviews,
@@ -239,7 +241,18 @@ def _find_again(services: Services, which: Which, release_id: str) -> Served:
 
 def _basis(served: tuple[Served, ...], query: object, settings: Settings) -> tuple[Any, ...]:
     """What all pages of an answer have in common, however stale it has become meanwhile."""
-    return (FORM, *(one.release.id for one in served), query, settings.min_people, settings.min_interviews)
+    return (FORM, *ids_of(served, query), query, settings.min_people, settings.min_interviews)
+
+
+def _telling(served: tuple[Served, ...], query: object) -> tuple[TellingRelease, ...]:
+    """The releases that tell whom an answer is about; none where it is about everybody."""
+    asked: str | None = getattr(query, "population", None)
+    return tuple(told for one in served for told in one.populations.used(asked))
+
+
+def ids_of(served: tuple[Served, ...], query: object) -> tuple[str, ...]:
+    """Ids of all releases that an answer rests on."""
+    return (*(one.release.id for one in served), *(told.release.id for told in _telling(served, query)))
 
 
 def _page(which: Which, basis: tuple[Any, ...]) -> Page | None:

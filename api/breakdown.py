@@ -17,13 +17,17 @@ from scipy import sparse
 from api.estimands import Drawn, drawn_many
 from api.release_cache import LoadedRelease
 from mrp.grouping import Grouping, cells_of, group_cells
+from mrp.numeric.design import NumericDesign
+from mrp.numeric.poststratification import answer_variances
 from mrp.outcomes.designs import SHARE, estimands
 from mrp.poststratification import AreaDraws
 
-__all__ = ["Breakdown", "draws_of", "find_breakdown", "pieces"]
+__all__ = ["Breakdown", "draws_of", "find_breakdown", "pieces", "variances_of"]
 
 PIECE_MB = 8
 """Draws handed out at a time. Quantiles, deviations and autocorrelations take about four times as much."""
+SMALL_PART = 0.25
+"""Of the cells, below which draws are made of what is asked alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +84,41 @@ def draws_of(
     period
         The period to look at; None: that of the design.
     """
+    inside = np.isin(breakdown.group, rows)
+    if _takes_kept(loaded, breakdown, inside, period):
+        return _kept(loaded, breakdown, rows)
+    # They have all options, and are asked for one after the other.
+    asked = (repr(breakdown.grouping), rows.tobytes(), period)
+    return loaded.made(asked, lambda: _made(loaded, breakdown, rows, inside, period))
+
+
+def variances_of(
+    loaded: LoadedRelease, breakdown: Breakdown, rows: NDArray[np.int64], *, period: str | None = None
+) -> NDArray[np.float64]:
+    """Variance of one answer that is a number in some groups, shape (row,); parameters as those of `draws_of`."""
+    assert isinstance(loaded.design, NumericDesign)
+    inside = np.isin(breakdown.group, rows)
+    if _takes_kept(loaded, breakdown, inside, period):
+        return loaded.answer_variance(breakdown.by)[rows]
+    part = loaded.electorate.with_cells(breakdown.cells.filter(pl.Series(inside)))
+    design = loaded.design if period is None else loaded.design.at_period(period)
+    (variance,) = answer_variances(loaded.latents, design, part, (breakdown.grouping,))
+    return variance
+
+
+def _takes_kept(loaded: LoadedRelease, breakdown: Breakdown, inside: NDArray[np.bool_], period: str | None) -> bool:
+    """Whether draws are taken from a breakdown of everybody in the last period that is, or is to be, kept.
+
+    Parameters
+    ----------
+    inside
+        Which cells are looked at. Where that is a small part, making these alone costs less than making all.
+    """
     grouping = breakdown.grouping
     is_plain = not grouping.where and not grouping.merge and period in (None, loaded.design.common.period)
-    if is_plain and loaded.keeps(breakdown.groups.height):
-        return _kept(loaded, breakdown, rows)
-    return _made(loaded, breakdown, rows, period)
+    if not is_plain or not loaded.keeps(breakdown.groups.height):
+        return False
+    return int(inside.sum()) >= SMALL_PART * inside.size or loaded.has_at_hand(breakdown.by)
 
 
 def _kept(loaded: LoadedRelease, breakdown: Breakdown, rows: NDArray[np.int64]) -> Drawn:
@@ -96,8 +130,13 @@ def _kept(loaded: LoadedRelease, breakdown: Breakdown, rows: NDArray[np.int64]) 
     }
 
 
-def _made(loaded: LoadedRelease, breakdown: Breakdown, rows: NDArray[np.int64], period: str | None) -> Drawn:
-    inside = np.isin(breakdown.group, rows)
+def _made(
+    loaded: LoadedRelease,
+    breakdown: Breakdown,
+    rows: NDArray[np.int64],
+    inside: NDArray[np.bool_],
+    period: str | None,
+) -> Drawn:
     if period in (None, loaded.design.common.period):
         shares = loaded.cell_draws(breakdown.cells, int((breakdown.group >= 0).sum()))
         if shares is not None:
@@ -105,7 +144,7 @@ def _made(loaded: LoadedRelease, breakdown: Breakdown, rows: NDArray[np.int64], 
     part = loaded.electorate.with_cells(breakdown.cells.filter(pl.Series(inside)))
     grouping = breakdown.grouping
     design = loaded.design if period is None else loaded.design.at_period(period)
-    (made,) = drawn_many(loaded.latents, design, part, (grouping,))
+    (made,) = drawn_many(loaded.latents, design, part, (grouping,), turnout=loaded.turnout)
     groups = breakdown.groups[rows]
     return {name: replace(one, areas=groups) for name, one in made.items()}
 

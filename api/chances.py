@@ -1,11 +1,12 @@
-"""Answer from the draws of one release how probable it is that shares are above a threshold, and how areas rank.
+"""Answer from the draws of one release how probable it is that shares or means are above a threshold, and how areas
+rank.
 
 Areas are ranked within each group of the breakdown, among all areas of the level that are answered, whichever are asked
 for: 3 of 50 means the same in every query. At the level of the nation its groups are ranked.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,11 @@ from numpy.typing import NDArray
 from api.answer_head import groups_head
 from api.answer_payloads import AreaProbability, AreaRank, ProbabilityPayload, RankPayload
 from api.errors import EstimateRefused, TooManyGroups
-from api.estimates import drawn_pieces, share_fields
+from api.estimates import measured_pieces, number_fields
 from api.group_facts import GroupFacts, group_facts
 from api.group_query import EstimateQuery, Prepared, prepare_query
 from api.interval_ends import ends_of
+from api.measures import require_threshold
 from api.release_cache import ReleaseCache
 from api.served import Served
 from jobs.settings import Settings
@@ -37,7 +39,8 @@ __all__ = [
 class ProbabilityQuery(EstimateQuery):
     """For which groups the probability is asked, and of what."""
 
-    threshold: float = 0.5
+    threshold: float | None = None
+    """A share, or a number in the unit of the question; None: a half, of shares alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +63,37 @@ class PreparedRanks:
 
 
 def prepare_probabilities(cache: ReleaseCache, served: Served, query: ProbabilityQuery, settings: Settings) -> Prepared:
-    """Understand the query; raises as `prepare_query`, and `EstimateRefused` for a threshold that is no share."""
-    if not 0 <= query.threshold <= 1:
-        raise EstimateRefused(f"threshold must be a share from 0 to 1, such as 0.5 for 50%; got {query.threshold:g}.")
-    return prepare_query(cache, served, query, settings)
+    """Understand the query; raises as `prepare_query`, and `EstimateRefused` for a threshold that cannot be."""
+    prepared = prepare_query(cache, served, query, settings).where_it_stands()
+    _threshold(prepared)
+    return prepared
 
 
 def answer_probabilities(prepared: Prepared, settings: Settings) -> ProbabilityPayload:
-    """P(share > threshold) of every group."""
-    assert isinstance(prepared.query, ProbabilityQuery)
-    threshold = prepared.query.threshold
+    """P(share > threshold), or P(mean > threshold), of every group."""
+    threshold = _threshold(prepared)
     return ProbabilityPayload(
         **groups_head(prepared, settings),
         threshold=threshold,
         probabilities=[
             AreaProbability(
-                **one.names, option=prepared.option, **share, probability=p.value, probability_mc_error=p.mc_error
+                **one.names,
+                option=prepared.option or None,
+                **number,
+                probability=p.value,
+                probability_mc_error=p.mc_error,
             )
-            for facts, areas in drawn_pieces(prepared, settings)
-            for one, share, p in zip(
-                facts, share_fields(areas, facts, prepared.query), above(areas, threshold), strict=True
+            for facts, found in measured_pieces(prepared, settings)
+            for one, number, p in zip(
+                facts, number_fields(found, facts, prepared.query), above(found.areas, threshold), strict=True
             )
         ],
     )
+
+
+def _threshold(prepared: Prepared) -> float:
+    assert isinstance(prepared.query, ProbabilityQuery)
+    return require_threshold(prepared.query.threshold, prepared.loaded.question, is_mean=prepared.is_of_means)
 
 
 def prepare_ranks(cache: ReleaseCache, served: Served, query: RankQuery, settings: Settings) -> PreparedRanks:
@@ -93,11 +104,13 @@ def prepare_ranks(cache: ReleaseCache, served: Served, query: RankQuery, setting
     EstimateRefused
         As `prepare_query`; or if there is nothing to rank, or too much: ranks compare all draws at once.
     """
-    prepared = prepare_query(cache, served, query, settings)
+    prepared = prepare_query(cache, served, query, settings).where_it_stands()
     groups = prepared.breakdown.groups
     if not prepared.breakdown.by:
         raise EstimateRefused("The nation alone has no rank. Name a level of several areas, or demographics in by.")
-    ranked = np.flatnonzero(groups["n_people"].to_numpy() >= settings.min_people)
+    ranked = np.flatnonzero(
+        (groups["n_people"].to_numpy() >= settings.min_people) & (prepared.part_standing(prepared.option) > 0)
+    )
     if ranked.size > settings.max_groups:
         raise TooManyGroups(ranked.size, settings.max_groups)
     together: dict[tuple[str, ...], list[int]] = {}
@@ -121,27 +134,27 @@ def answer_ranks(ranking: PreparedRanks, settings: Settings) -> RankPayload:
     return RankPayload(
         **groups_head(prepared, settings),
         ranked="areas" if prepared.area_column else "groups",
-        ranks=[AreaRank(**facts[row].names, option=prepared.option, **found[row]) for row in answered],
+        ranks=[AreaRank(**facts[row].names, option=prepared.option or None, **found[row]) for row in answered],
     )
 
 
 def _ranked(
     prepared: Prepared, rows: NDArray[np.int64], facts: Mapping[int, GroupFacts]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Shares and ranks of those of some rows that were asked for; ``facts`` has theirs."""
+    """Numbers and ranks of those of some rows that were asked for; ``facts`` has theirs."""
     wanted = np.flatnonzero(prepared.answered[rows])
     if not wanted.size:
         return
     query = prepared.query
-    areas = prepared.draws(rows)
-    ranked = ranks(areas, interval=query.interval, also=query.further)
+    found = prepared.measured(rows)
+    ranked = ranks(found.areas, interval=query.interval, also=query.further)
     told = [facts[row] for row in rows[wanted].tolist()]
-    part = replace(areas, areas=areas.areas[wanted], draws=areas.draws[:, wanted])
-    for row, place, share in zip(rows[wanted].tolist(), wanted.tolist(), share_fields(part, told, query), strict=True):
+    numbers = number_fields(found.part(wanted), told, query)
+    for row, place, number in zip(rows[wanted].tolist(), wanted.tolist(), numbers, strict=True):
         one = ranked[place]
         yield (
             row,
-            share
+            number
             | {
                 "n_ranked": rows.size,
                 "rank": one.rank.mean,

@@ -86,9 +86,11 @@ def prepare_change_of_releases(
         waves = "1 wave" if len(shared) == 1 else f"{len(shared)} waves"
         raise EstimateRefused(
             f"Releases {before.release.number} and {after.release.number} have {waves} in common, so that there is no "
-            "probability of a change between them. Ask for their /revision, or for the change between two periods of "
-            "one."
+            "probability of a change between them. Ask for their "
+            "/revision (`hustings ask revision`), or for the change between two periods of one."
         )
+    # The change among the same people: those whom the later release knows the part of the population by.
+    earlier = replace(earlier, populations=served.populations)
     return pair_groups(*(prepare_query(cache, one, query, settings) for one in (earlier, served)))
 
 
@@ -116,6 +118,7 @@ def _is_of_releases(pairs: Pairs) -> bool:
 
 
 def _changes(pairs: Pairs, before: AreaDraws, after: AreaDraws) -> Iterator[dict[str, Any]]:
+    unit = pairs.first.unit
     for one in _changed(pairs, before, after):
         yield {
             "difference": one.difference.mean,
@@ -127,7 +130,7 @@ def _changes(pairs: Pairs, before: AreaDraws, after: AreaDraws) -> Iterator[dict
             "p_rise": one.p_rise.value,
             "p_rise_mc_error": one.p_rise.mc_error,
             "words": one.direction,
-            "sentence": one.sentence,
+            "sentence": one.in_words(unit),
         }
 
 

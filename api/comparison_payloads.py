@@ -1,6 +1,6 @@
-"""The bodies that compare shares: groups, areas and options, releases, periods. Every field described.
+"""The bodies that compare shares or means: groups, areas and options, releases, periods. Every field described.
 
-Differences are on the scale of shares: 0.01 is one point.
+Differences of shares are on the scale of shares: 0.01 is one point; those of means are in the unit of the question.
 """
 
 from typing import Annotated
@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from api.answer_payloads import Ends, GroupRow, GroupsHead, High, Low, ReleaseReference, Sd, ShareEstimate
+from api.answer_payloads import Ends, GroupRow, GroupsHead, High, Low, Number, ReleaseReference, Sd
 
 __all__ = [
     "AreaChange",
@@ -27,11 +27,11 @@ Sentence = Annotated[str, Meta(description="The same in a sentence.")]
 
 
 class AreaContrast(GroupRow, frozen=True):
-    """How much larger the first share is than the second, in one area or group."""
+    """How much larger the first share or mean is than the second, in one area or group."""
 
-    first: ShareEstimate
-    second: ShareEstimate
-    difference: Annotated[float, Meta(description="Posterior mean of the first share minus the second.")]
+    first: Number
+    second: Number
+    difference: Annotated[float, Meta(description="Posterior mean of the first minus the second.")]
     low: Low
     high: High
     intervals: Ends
@@ -72,9 +72,9 @@ class ComparedWavePayload(msgspec.Struct, frozen=True):
 class AreaRevision(GroupRow, frozen=True):
     """What a later release says differently of one area or group."""
 
-    before: ShareEstimate
-    after: ShareEstimate
-    difference: Annotated[float, Meta(description="Share after minus share before; no probability belongs to it.")]
+    before: Number
+    after: Number
+    difference: Annotated[float, Meta(description="After minus before; no probability belongs to it.")]
     mc_error: DifferenceError
     beyond_simulation: Annotated[
         bool,
@@ -122,11 +122,11 @@ class MixAndMindPayload(msgspec.Struct, frozen=True):
 
 
 class AreaChange(GroupRow, frozen=True):
-    """How the share changed in one area or group."""
+    """How the share or the mean changed in one area or group."""
 
-    before: ShareEstimate
-    after: ShareEstimate
-    difference: Annotated[float, Meta(description="Posterior mean of the share after minus the share before.")]
+    before: Number
+    after: Number
+    difference: Annotated[float, Meta(description="Posterior mean of what is after minus what was before.")]
     low: Low
     high: High
     intervals: Ends

@@ -1,6 +1,6 @@
 """Compare two groups, two areas or two options, draw by draw, in one release.
 
-    difference[s] = first share[s] - second share[s]
+    difference[s] = first[s] - second[s],      shares or means
 
 in every area and group of the breakdown; those without people on both sides are left out.
 """
@@ -13,9 +13,11 @@ from typing import Any
 from api.answer_head import groups_head
 from api.comparison_payloads import AreaContrast, ContrastPayload
 from api.errors import EstimateRefused
-from api.group_query import EstimateQuery, find_option, load_release, prepare_query
+from api.group_facts import withheld_groups
+from api.group_query import EstimateQuery, Prepared, load_release, prepare_query
 from api.interval_ends import ends_of
 from api.labels import Labels, find_labels
+from api.measures import find_option, refuse_means
 from api.pairs import Pairs, pair_groups
 from api.release_cache import ReleaseCache
 from api.served import Served
@@ -70,6 +72,7 @@ def prepare_contrasts(
     if query.versus is not None:
         if query.first or query.second:
             raise EstimateRefused("versus compares options, first and second compare groups. Ask for one of them.")
+        refuse_means(query.measure, "Leads over versus")
         option, versus = (find_option(name, loaded.question) for name in (query.option, query.versus))
         if option == versus:
             raise EstimateRefused(
@@ -107,13 +110,15 @@ def answer_contrasts(contrast: PreparedContrast, settings: Settings) -> Contrast
         head["withheld"] = pairs.unpaired(
             f"Fewer than {settings.min_people} people in the frame on one of the two sides."
         )
+    else:
+        head["withheld"] += [one for one in withheld_groups(pairs.second, settings) if one not in head["withheld"]]
     return ContrastPayload(
         **head,
         first=contrast.first,
         second=contrast.second,
         contrasts=[
             AreaContrast(**names, first=first, second=second, **fields)
-            for names, first, second, fields in pairs.compared(settings, partial(_differences, query=pairs.first.query))
+            for names, first, second, fields in pairs.compared(settings, partial(_differences, pairs.first))
         ],
     )
 
@@ -122,9 +127,11 @@ def _named(labels: Labels) -> Named:
     return {column: list(levels) for column, levels in labels}
 
 
-def _differences(first: AreaDraws, second: AreaDraws, *, query: EstimateQuery) -> Iterator[dict[str, Any]]:
+def _differences(side: Prepared, first: AreaDraws, second: AreaDraws) -> Iterator[dict[str, Any]]:
+    query = side.query
     for size, p in differences(first.draws - second.draws, first, interval=query.interval, also=query.further):
         words = direction(p, "larger", "smaller", "no clear difference")
+        told = in_points(size, query.interval, kind=first.kind, unit=side.unit)
         yield {
             "difference": size.mean,
             "low": size.low,
@@ -135,5 +142,5 @@ def _differences(first: AreaDraws, second: AreaDraws, *, query: EstimateQuery) -
             "p_larger": p.value,
             "p_larger_mc_error": p.mc_error,
             "words": words,
-            "sentence": f"{words}: {in_points(size, query.interval)}, P(larger) {p.value:.2f}",
+            "sentence": f"{words}: {told}, P(larger) {p.value:.2f}",
         }

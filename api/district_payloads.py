@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from api.answer_payloads import AreaEstimate, AreaRank, Ends, GroupsHead
+from api.answer_payloads import AreaEstimate, AreaNumber, AreaRank, Ends, GroupsHead
 
 __all__ = [
     "BattlegroundPayload",
@@ -22,8 +22,12 @@ __all__ = [
 class DistrictProfile(AreaRank, frozen=True):
     """Estimate and rank of a district, and its chance to lead."""
 
-    p_lead: Annotated[float, Meta(description="Posterior probability that more than half choose the option.")]
-    p_lead_mc_error: Annotated[float, Meta(description="Monte-Carlo standard error of `p_lead`; never 0.")]
+    p_lead: Annotated[
+        float | None, Meta(description="Posterior probability that more than half choose the option; null of means.")
+    ]
+    p_lead_mc_error: Annotated[
+        float | None, Meta(description="Monte-Carlo standard error of `p_lead`; never 0; null of means.")
+    ]
 
 
 class ProfilePayload(GroupsHead, frozen=True):
@@ -34,7 +38,7 @@ class ProfilePayload(GroupsHead, frozen=True):
     parents: Annotated[dict[str, str], Meta(description="The larger areas it lies in, by level.")]
     district: DistrictProfile | None
     groups: Annotated[
-        list[AreaEstimate],
+        list[AreaNumber],
         Meta(description="Groups within it: those of `by`, by default the levels of each demographic in turn."),
     ]
 

@@ -10,7 +10,7 @@ from api.answer_payloads import AreaRank
 from api.chances import PreparedRanks, RankQuery, answer_ranks, prepare_ranks
 from api.district_payloads import DistrictProfile, ProfilePayload
 from api.errors import DistrictNotFound, EstimateRefused
-from api.estimates import answer_query
+from api.estimates import answer_rows
 from api.group_query import EstimateQuery, Prepared, load_release, prepare_query
 from api.labels import DISTRICT, Merges, merges_districts
 from api.release_cache import ReleaseCache
@@ -57,11 +57,11 @@ def prepare_profile(cache: ReleaseCache, served: Served, query: ProfileQuery, se
         As `prepare_query`; or if a level or districts are named besides.
     """
     if query.level not in (None, DISTRICT) or query.districts:
-        raise EstimateRefused("The path names the district. Leave level and districts out.")
+        raise EstimateRefused("The district is named already. Leave level and districts out.")
     electorate = load_release(cache, served, settings).electorate
     if merges_districts(query.merge, electorate):
         raise EstimateRefused(
-            "The path names the district. Leave merged districts out, or ask for them at level=district."
+            "The district is named already. Leave merged districts out, or ask for them at level=district."
         )
     if query.district not in electorate.codes:
         raise DistrictNotFound(query.district, electorate.codes)
@@ -81,11 +81,11 @@ def prepare_profile(cache: ReleaseCache, served: Served, query: ProfileQuery, se
 def answer_profile(profile: PreparedProfile, settings: Settings) -> ProfilePayload:
     """The profile of a district; without numbers if it is too small to be answered."""
     prepared = profile.ranks.prepared
-    within = [answer_query(one, settings) for one in profile.groups]
     head = groups_head(prepared, settings)
-    head["by"] = [name for one in within for name in one.by]
-    head["merge"] = {column: names for one in within for column, names in one.merge.items()}
-    head["withheld"] = [*head["withheld"], *(group for one in within for group in one.withheld)]
+    within = [groups_head(one, settings) for one in profile.groups]
+    head["by"] = [name for one in within for name in one["by"]]
+    head["merge"] = {column: names for one in within for column, names in one["merge"].items()}
+    head["withheld"] = [*head["withheld"], *(group for one in within for group in one["withheld"])]
     electorate = prepared.loaded.electorate
     row = next(row for row in electorate.districts.iter_rows(named=True) if row["code"] == profile.district)
     ranked = answer_ranks(profile.ranks, settings).ranks
@@ -95,7 +95,7 @@ def answer_profile(profile: PreparedProfile, settings: Settings) -> ProfilePaylo
         name=row["name"],
         parents={parent: row[parent] for parent in electorate.parents},
         district=DistrictProfile(**_fields(ranked[0]), **_chance_to_lead(prepared)) if ranked else None,
-        groups=[group for one in within for group in one.estimates],
+        groups=[row for one in profile.groups for row in answer_rows(one, settings)],
     )
 
 
@@ -113,7 +113,9 @@ def _fields(rank: AreaRank) -> dict[str, Any]:
 
 
 def _chance_to_lead(prepared: Prepared) -> dict[str, Any]:
-    """Of the only group that is answered."""
+    """Of the only group that is answered; none of a mean, beside which nothing else stands."""
+    if prepared.is_of_means:
+        return {"p_lead": None, "p_lead_mc_error": None}
     rows = np.flatnonzero(prepared.answered)
     if len(prepared.loaded.question.options) == 2:
         (first,) = above(prepared.draws(rows), MAJORITY)

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mrp.categorical.poststratification import OptionDraws
 from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
 from mrp.outcomes.designs import MEAN, SHARE, AnyDesign, draws_many
 from mrp.poststratification import AreaDraws, area_draws_many
+from mrp.turnout import Turnout, voter_draws_many
 
 __all__ = ["Drawn", "drawn_many", "means_of", "size_of"]
 
@@ -24,23 +26,38 @@ def drawn_many(
     groupings: Sequence[Grouping],
     *,
     at: Mapping[str, str] | None = None,
+    turnout: Sequence[Turnout] = (),
 ) -> tuple[Drawn, ...]:
     """Draws of every estimand for several breakdowns of the population, in one pass over its cells.
 
     The draws of an area lie next to each other in memory, as summaries read them. Parameters and errors as those of
     `mrp.poststratification.area_draws_many`.
+
+    Parameters
+    ----------
+    turnout
+        What tells whom the estimates are about, see `mrp.turnout.voter_draws_many`; empty: everybody.
     """
+    if turnout:
+        among = voter_draws_many(latents, design, electorate, turnout, groupings, at=at)
+        return tuple(_by_name(one.drawn) for one in among)
     if isinstance(design, Design):
         return tuple({SHARE: one} for one in area_draws_many(latents, design, electorate, groupings, at=at))
-    return tuple(
-        {
-            name: AreaDraws(
-                one.areas, np.ascontiguousarray(one.draws[:, :, i].T).T, one.n_chains, one.points, one.fit, one.kind
-            )
-            for i, name in enumerate(one.options)
-        }
-        for one in draws_many(latents, design, electorate, groupings, at=at)
-    )
+    return tuple(_by_name(one) for one in draws_many(latents, design, electorate, groupings, at=at))
+
+
+def _by_name(drawn: OptionDraws) -> Drawn:
+    return {
+        name: AreaDraws(
+            drawn.areas,
+            np.ascontiguousarray(drawn.draws[:, :, i].T).T,
+            drawn.n_chains,
+            drawn.points,
+            drawn.fit,
+            drawn.kind,
+        )
+        for i, name in enumerate(drawn.options)
+    }
 
 
 def means_of(drawn: Drawn, scores: Sequence[float]) -> AreaDraws:

@@ -2,102 +2,161 @@
 
 The share of an area or group is computed per draw and summarised last; the complement of a binary question's first
 option is one minus its draws. How much of an estimate is data is told beside it (``mrp.information``), as far as the
-number of interviews is.
+number of interviews is. Where an option does not stand its share is 0 and no estimate: it has a flag and no interval.
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from api.answer_head import groups_head
-from api.answer_payloads import AreaEstimate, AreaMean, EstimatesPayload, MeansPayload
+from api.answer_payloads import AreaEstimate, AreaMean, AreaNumber, EstimatesPayload, MeansPayload
 from api.breakdown import pieces
 from api.group_facts import GroupFacts, group_facts
 from api.group_query import EstimateQuery, Prepared
 from api.interval_ends import interval_ends
+from api.measured import Measured
 from jobs.settings import Settings
 from mrp.information import Information, information
 from mrp.poststratification import AreaDraws
 from mrp.quantity import central_intervals
 from mrp.summary import summarise
 
-__all__ = ["answer_means", "answer_query", "drawn_pieces", "share_fields"]
+__all__ = [
+    "answer_means",
+    "answer_query",
+    "answer_rows",
+    "estimate_fields",
+    "measured_pieces",
+    "number_fields",
+    "option_fields",
+    "share_fields",
+]
+
+
+NOT_ESTIMATED: Final[dict[str, Any]] = {
+    "low": None,
+    "high": None,
+    "intervals": [],
+    "sd": None,
+    "n_effective": None,
+    "n_equivalent": None,
+    "n_equivalent_mc_error": 0.0,
+    "pooling": None,
+    "pooling_mc_error": None,
+}
+"""What is said of a share that is 0 because the option does not stand there: it is not known from interviews."""
 
 
 def answer_query(prepared: Prepared, settings: Settings) -> EstimatesPayload:
     """Compute every estimate that was asked for."""
-    return EstimatesPayload(
-        **groups_head(prepared, settings),
-        estimates=[row for facts, drawn in _option_pieces(prepared, settings) for row in _rows(prepared, facts, drawn)],
-    )
+    facts, done = group_facts(prepared, settings), 0
+    found: list[AreaEstimate] = []
+    for rows in pieces(prepared.loaded, prepared.answered):
+        drawn = dict(zip(prepared.options, prepared.draws_by_option(rows), strict=True))
+        told = facts[done : done + rows.size]
+        found += _rows(told, option_fields(prepared, rows, told, drawn))
+        done += rows.size
+    return EstimatesPayload(**groups_head(prepared, settings), estimates=found)
 
 
 def answer_means(prepared: Prepared, settings: Settings) -> MeansPayload:
     """Compute every mean that was asked for."""
-    question, query = prepared.loaded.question, prepared.query
-    scores = question.scores or range(1, len(question.options) + 1)
     return MeansPayload(
         **groups_head(prepared, settings),
-        unit=question.unit or None,
-        scores={option: float(score) for option, score in zip(question.options, scores, strict=True)},
         means=[
-            AreaMean(**one.names, **mean, n_effective=one.n_effective)
-            for facts, areas in drawn_pieces(prepared, settings)
-            for one, mean in zip(facts, _summaries("mean", areas, facts, query), strict=True)
+            AreaMean(**one.names, **mean)
+            for facts, found in measured_pieces(prepared, settings)
+            for one, mean in zip(facts, estimate_fields(found, facts, prepared.query), strict=True)
         ],
     )
 
 
-def _option_pieces(prepared: Prepared, settings: Settings) -> Iterator[tuple[list[GroupFacts], tuple[AreaDraws, ...]]]:
-    """As `drawn_pieces`, with the draws of every option."""
-    facts, done = group_facts(prepared, settings), 0
-    for rows in pieces(prepared.loaded, prepared.answered):
-        yield facts[done : done + rows.size], prepared.draws_by_option(rows)
-        done += rows.size
+def answer_rows(prepared: Prepared, settings: Settings) -> list[AreaNumber]:
+    """The share or the mean of every group, as a row of whatever else is told of them."""
+    return [
+        AreaNumber(**one.names, option=prepared.option or None, **number)
+        for facts, found in measured_pieces(prepared, settings)
+        for one, number in zip(facts, number_fields(found, facts, prepared.query), strict=True)
+    ]
 
 
-def _rows(prepared: Prepared, facts: Sequence[GroupFacts], drawn: Sequence[AreaDraws]) -> Iterator[AreaEstimate]:
+def _rows(facts: Sequence[GroupFacts], of_options: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[AreaEstimate]:
     """All options of the first group, then all of the second ..."""
-    of_options = [share_fields(areas, facts, prepared.query) for areas in drawn]
-    for one, shares in zip(facts, zip(*of_options, strict=True), strict=True):
-        for option, share in zip(prepared.options, shares, strict=True):
+    for one, shares in zip(facts, zip(*of_options.values(), strict=True), strict=True):
+        for option, share in zip(of_options, shares, strict=True):
             yield AreaEstimate(**one.names, option=option, **share)
 
 
-def drawn_pieces(prepared: Prepared, settings: Settings) -> Iterator[tuple[list[GroupFacts], AreaDraws]]:
-    """Facts and draws of the groups that are answered, in order, some at a time."""
+def measured_pieces(prepared: Prepared, settings: Settings) -> Iterator[tuple[list[GroupFacts], Measured]]:
+    """Facts of the groups that are answered, and their shares or means, in order, some at a time."""
     facts, done = group_facts(prepared, settings), 0
     for rows in pieces(prepared.loaded, prepared.answered):
-        yield facts[done : done + rows.size], prepared.draws(rows)
+        yield facts[done : done + rows.size], prepared.measured(rows)
         done += rows.size
 
 
 def share_fields(areas: AreaDraws, facts: Sequence[GroupFacts], query: EstimateQuery) -> list[dict[str, Any]]:
-    """Share, intervals and errors of every area, its people and interviews, and how much of it is data.
+    """The fields of `api.answer_payloads.AreaEstimate` that tell of shares; see `estimate_fields`."""
+    shares = estimate_fields(Measured(areas), facts, query)
+    return [share | _standing(one) for share, one in zip(shares, facts, strict=True)]
+
+
+def option_fields(
+    prepared: Prepared, rows: NDArray[np.int64], facts: Sequence[GroupFacts], drawn: Mapping[str, AreaDraws]
+) -> dict[str, list[dict[str, Any]]]:
+    """`share_fields` of each of several options in some groups, as far as it stands there.
+
+    Parameters
+    ----------
+    rows
+        Which groups of the breakdown.
+    facts
+        Of each of them.
+    drawn
+        Draws of the options for them.
+    """
+    found = {}
+    for option, areas in drawn.items():
+        parts = prepared.part_standing(option)[rows].tolist()
+        told = [one.of_option(part) for one, part in zip(facts, parts, strict=True)]
+        found[option] = share_fields(areas, told, prepared.query)
+    return found
+
+
+def number_fields(found: Measured, facts: Sequence[GroupFacts], query: EstimateQuery) -> list[dict[str, Any]]:
+    """The same where a share or a mean may be answered: the fields of `api.answer_payloads.Number`."""
+    numbers = estimate_fields(found, facts, query)
+    return [{"share": None, "mean": None} | number | _standing(one) for number, one in zip(numbers, facts, strict=True)]
+
+
+def estimate_fields(found: Measured, facts: Sequence[GroupFacts], query: EstimateQuery) -> list[dict[str, Any]]:
+    """``share`` or ``mean`` of every area, intervals and errors, its people and interviews, and how much of it is data.
 
     Parameters
     ----------
     facts
         Of each area.
-
-    Returns
-    -------
-    list of dict
-        The fields of `api.answer_payloads.ShareEstimate`.
     """
-    known = information(areas, [one.n_effective or 0.0 for one in facts])
-    shares = _summaries("share", areas, facts, query)
-    return [share | _how_much_is_data(one, of_one) for share, one, of_one in zip(shares, facts, known, strict=True)]
-
-
-def _summaries(name: str, areas: AreaDraws, facts: Sequence[GroupFacts], query: EstimateQuery) -> list[dict[str, Any]]:
-    """The number called ``name``, intervals and errors of every area, its people and interviews."""
-    numbers = summarise(areas, interval=query.interval).select(name, "low", "high", "sd", "mc_error").to_dicts()
+    areas = found.areas
+    known = information(areas, [one.n_effective or 0.0 for one in facts], answer_variance=found.answer_variance)
+    numbers = summarise(areas, interval=query.interval).select(areas.kind, "low", "high", "sd", "mc_error").to_dicts()
     further = central_intervals(areas.draws, query.further).transpose(2, 0, 1).tolist()  # (area, interval, 2)
     return [
-        number | {"intervals": interval_ends(query.intervals, ((number["low"], number["high"]), *ends))} | one.counted
-        for number, ends, one in zip(numbers, further, facts, strict=True)
+        number
+        | {"intervals": interval_ends(query.intervals, ((number["low"], number["high"]), *ends))}
+        | one.counted
+        | _how_much_is_data(one, of_one)
+        for number, ends, one, of_one in zip(numbers, further, facts, known, strict=True)
     ]
+
+
+def _standing(facts: GroupFacts) -> dict[str, Any]:
+    """In which part of the people the option stands; and what is not told where in none."""
+    return {"part_standing": facts.part_standing} | ({} if facts.stands else NOT_ESTIMATED)
 
 
 def _how_much_is_data(facts: GroupFacts, known: Information) -> dict[str, Any]:

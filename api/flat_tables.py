@@ -57,7 +57,10 @@ ROWS: dict[type[Struct], tuple[str, ...]] = {
 HEAD = (
     "survey",
     "question",
+    "measure",
     "option",
+    "unit",
+    "scores",
     "interval",
     "period",
     "level",

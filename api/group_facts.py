@@ -4,7 +4,7 @@ An interview count is given only from ``min_interviews`` on, from counts perturb
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from api.answer_payloads import WithheldGroup
 from api.group_query import Prepared
 from api.shown_counts import PERIOD
+from api.standing import DOES_NOT_STAND, STANDS_IN_PART, flags_of, reason
 from jobs.settings import Settings
 
 __all__ = ["GroupFacts", "group_facts", "group_names", "in_groups", "shown_interviews", "withheld_groups"]
@@ -30,6 +31,18 @@ class GroupFacts:
     n_effective: float | None
     """Interviews after weighting; 0 where it is told that there are none; None where their number is not told."""
     flags: tuple[str, ...]
+    part_standing: float = 1.0
+    """Part of its people who live where the option stands that is told of."""
+
+    @property
+    def stands(self) -> bool:
+        """Whether the option can be chosen by anybody in it; else its share is no estimate."""
+        return self.part_standing > 0
+
+    def of_option(self, part_standing: float) -> "GroupFacts":
+        """The same of an option that stands in this part of the people."""
+        flags = tuple(one for one in self.flags if one not in (DOES_NOT_STAND, STANDS_IN_PART))
+        return replace(self, part_standing=part_standing, flags=(*flags, *flags_of(part_standing)))
 
     @property
     def counted(self) -> dict[str, Any]:
@@ -38,7 +51,7 @@ class GroupFacts:
 
 
 def group_facts(prepared: Prepared, settings: Settings, *, period: str | None = None) -> list[GroupFacts]:
-    """Facts of the groups that are answered, in order.
+    """Facts of the groups that are answered, in order; of the option, if there is one.
 
     Parameters
     ----------
@@ -52,10 +65,12 @@ def group_facts(prepared: Prepared, settings: Settings, *, period: str | None = 
     is_whole = is_whole and (period is None or prepared.area_column is None)
     facts = []
     answered = prepared.breakdown.groups.filter(pl.Series(prepared.answered))
-    for names, row in zip(group_names(prepared, prepared.answered), answered.iter_rows(named=True), strict=True):
+    parts = prepared.part_standing(prepared.option)[prepared.answered].tolist()
+    named = group_names(prepared, prepared.answered)
+    for names, row, part in zip(named, answered.iter_rows(named=True), parts, strict=True):
         n_shown = interviews.get(tuple(row[name] for name in prepared.breakdown.by))
         told = _told(n_shown, is_whole=is_whole, design_effect=prepared.loaded.design_effect, settings=settings)
-        facts.append(GroupFacts(names, row["n_people"], *told))
+        facts.append(GroupFacts(names, row["n_people"], *told).of_option(part))
     return facts
 
 
@@ -72,9 +87,14 @@ def group_names(prepared: Prepared, which: NDArray[np.bool_]) -> list[dict[str, 
 
 def withheld_groups(prepared: Prepared, settings: Settings) -> list[WithheldGroup]:
     """The groups that were asked for and are not answered."""
-    reason = f"Fewer than {settings.min_people} people in the frame."
-    small = group_names(prepared, prepared.wanted & ~prepared.answered)
-    return [WithheldGroup(**names, reason=reason) for names in small] + _without_people(prepared)
+    few = prepared.breakdown.groups["n_people"].to_numpy() < settings.min_people
+    small = group_names(prepared, prepared.wanted & few)
+    elsewhere = group_names(prepared, prepared.wanted & ~few & ~prepared.answered)
+    return [
+        *(WithheldGroup(**names, reason=f"Fewer than {settings.min_people} people in the frame.") for names in small),
+        *(WithheldGroup(**names, reason=reason(prepared.option)) for names in elsewhere),
+        *_without_people(prepared),
+    ]
 
 
 def _told(

@@ -5,37 +5,39 @@ What may be said about small groups is decided here and in ``api.group_facts``, 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from api.breakdown import Breakdown, draws_of, find_breakdown
 from api.errors import EstimateRefused, IntervalOutOfRange, TooManyGroups
-from api.estimands import Drawn, means_of
+from api.estimands import means_of
 from api.labels import DISTRICT, Labels, Merges, find_labels, find_merges, merges_districts, one_of
+from api.measured import Measured, measured, option_of
+from api.measures import MEAN, MEASURES, find_measure, find_option, is_complement, refuse_means, scores_of, unit_of
 from api.release_cache import LoadedRelease, ReleaseCache
 from api.served import Served
+from api.standing import part_standing
 from jobs.draws import why_gone
 from jobs.settings import Settings
-from mrp.areas import complement
 from mrp.design import Design
 from mrp.grouping import Grouping
-from mrp.outcomes.designs import SHARE
 from mrp.poststratification import AreaDraws
-from polling.declaration import Question
 from polling.errors import DrawsNotFound
+from polling.population import EVERYBODY
 
 __all__ = [
     "EstimateQuery",
     "MeansQuery",
     "Prepared",
-    "find_option",
     "find_period",
     "levels_of",
+    "load_among",
     "load_release",
     "prepare_estimates",
     "prepare_means",
+    "prepare_of_everybody",
     "prepare_query",
 ]
 
@@ -58,8 +60,12 @@ class EstimateQuery:
     """Probabilities of the central intervals, at least one."""
     option: str | None = None
     """None: the first option; in estimates of several options, all of them."""
+    measure: str | None = None
+    """share or mean, see `api.measures`. None: the mean of numbers, else a share."""
     period: str | None = None
     """None: the last that the model has, if it has any."""
+    population: str | None = None
+    """Whom the answer is about. None: the question's own population, or everybody."""
 
     @property
     def interval(self) -> float:
@@ -94,7 +100,7 @@ class Prepared:
     wanted: NDArray[np.bool_]
     """Which groups of the breakdown were asked for, shape (group,)."""
     answered: NDArray[np.bool_]
-    """Which of them have enough people, shape (group,)."""
+    """Which of them have enough people, and are to be told of the option, shape (group,)."""
 
     @property
     def is_large(self) -> bool:
@@ -107,66 +113,92 @@ class Prepared:
         return self.options[0] if self.options else ""
 
     @property
+    def is_of_means(self) -> bool:
+        """Whether means are answered and no shares."""
+        return not self.options
+
+    @property
+    def unit(self) -> str:
+        """What means are counted in; empty for shares, and where no unit is declared."""
+        return unit_of(self.loaded.question) if self.is_of_means else ""
+
+    @property
     def is_complement(self) -> bool:
         """Whether the share is that of the other option of a binary question."""
-        return self._is_complement(self.option)
+        return is_complement(self.option, self.loaded.question)
+
+    def measured(self, rows: NDArray[np.int64]) -> Measured:
+        """What is asked of some groups of the breakdown, ascending; as many at a time as `api.breakdown.pieces` has."""
+        return measured(self.loaded, self.breakdown, rows, self.option, period=self.period)
+
+    def part_standing(self, option: str) -> NDArray[np.float64]:
+        """Part of the people of each group of the breakdown who live where an option stands, shape (group,)."""
+        return part_standing(self.loaded.design, self.breakdown, option)
+
+    def where_it_stands(self) -> "Prepared":
+        """The same without the groups in which the option does not stand: they are not compared with others."""
+        return replace(self, answered=self.answered & (self.part_standing(self.option) > 0))
 
     def draws(self, rows: NDArray[np.int64]) -> AreaDraws:
-        """Draws of some groups of the breakdown, ascending; as many at a time as `api.breakdown.pieces` says."""
-        return self._chosen(draws_of(self.loaded, self.breakdown, rows, period=self.period), self.option)
+        """Its draws alone."""
+        return self.measured(rows).areas
 
     def draws_by_option(self, rows: NDArray[np.int64]) -> tuple[AreaDraws, ...]:
-        """The same for each of ``options``, joint draws."""
+        """The shares of each of ``options``, joint draws."""
         drawn = draws_of(self.loaded, self.breakdown, rows, period=self.period)
-        return tuple(self._chosen(drawn, option) for option in self.options)
+        return tuple(option_of(drawn, self.loaded.question, option) for option in self.options)
 
     def competing(self, rows: NDArray[np.int64]) -> dict[str, AreaDraws]:
         """Draws of every option, the one that is answered first: joint draws, which sum to one over options."""
         drawn = draws_of(self.loaded, self.breakdown, rows, period=self.period)
         others = (option for option in self.loaded.question.options if option != self.option)
-        return {option: self._chosen(drawn, option) for option in (self.option, *others)}
+        return {option: option_of(drawn, self.loaded.question, option) for option in (self.option, *others)}
 
     def areas(self, by: tuple[str, ...]) -> AreaDraws:
         """Draws for every area of another breakdown, as they are kept."""
-        return self._chosen(self.loaded.drawn(by), self.option)
-
-    def _chosen(self, drawn: Drawn, option: str) -> AreaDraws:
-        question = self.loaded.question
-        if not option:
-            return means_of(drawn, question.scores or range(1, len(question.options) + 1))
-        if question.kind != "binary":
-            return drawn[option]
-        return complement(drawn[SHARE]) if self._is_complement(option) else drawn[SHARE]
-
-    def _is_complement(self, option: str) -> bool:
-        return self.loaded.question.kind == "binary" and option != self.loaded.question.options[0]
+        drawn, question = self.loaded.drawn(by), self.loaded.question
+        return option_of(drawn, question, self.option) if self.options else means_of(drawn, scores_of(question))
 
 
 def prepare_query(cache: ReleaseCache, served: Served, query: EstimateQuery, settings: Settings) -> Prepared:
-    """Understand a query of the share of one option, and find its groups.
+    """Understand a query of the share of one option, or of a mean, and find its groups.
 
     Raises
     ------
     UnknownChoice
-        If the level, a district, a demographic, a label, the period or the option does not exist; it names those
-        that do.
+        If the level, a district, a demographic, a label, the period, the option or the measure does not exist; it names
+        those that do.
     IntervalOutOfRange
         If an interval is not in (0, 1).
     TooManyGroups
         If there are more groups than the setting ``max_groups`` allows.
     EstimateRefused
         If districts are named together with another level, or a demographic is named twice, or levels cannot be merged
-        (see `api.labels.find_merges`), or a period is named and the model has none.
+        (see `api.labels.find_merges`), or a period is named and the model has none, or the question has no such share
+        or mean (see `api.measures.find_measure`).
+    NoReleaseYet
+        If nothing tells yet who belongs to the population.
     DrawsNotFound
         If the draws of the release are not kept any more.
     """
-    loaded = load_release(cache, served, settings)
-    return _prepare(loaded, served, query, settings, options=(find_option(query.option, loaded.question),))
+    loaded = load_among(cache, served, query, settings)
+    return _prepare(loaded, served, query, settings, options=find_measure(query.measure, query.option, loaded.question))
+
+
+def prepare_of_everybody(cache: ReleaseCache, served: Served, query: EstimateQuery, settings: Settings) -> Prepared:
+    """The same of what is compared with interviews: those are of everybody; raises as `prepare_query`."""
+    if query.population not in (None, EVERYBODY):
+        raise EstimateRefused(
+            "Interviews are of everybody who was asked, and are not compared with estimates about a part of them. "
+            f"Leave population out, or ask for {EVERYBODY}."
+        )
+    return prepare_query(cache, served, replace(query, population=EVERYBODY), settings)
 
 
 def prepare_estimates(cache: ReleaseCache, served: Served, query: EstimateQuery, settings: Settings) -> Prepared:
     """The same of the shares of all options, where there are several and none is named."""
-    loaded = load_release(cache, served, settings)
+    loaded = load_among(cache, served, query, settings)
+    refuse_means(query.measure, "Estimates")
     first = find_option(query.option, loaded.question)
     is_one = query.option is not None or loaded.question.kind == "binary"
     return _prepare(loaded, served, query, settings, options=(first,) if is_one else loaded.question.options)
@@ -174,18 +206,13 @@ def prepare_estimates(cache: ReleaseCache, served: Served, query: EstimateQuery,
 
 def prepare_means(cache: ReleaseCache, served: Served, query: MeansQuery, settings: Settings) -> Prepared:
     """The same of means: of answers that are numbers, or of the scores of ordered options."""
-    loaded = load_release(cache, served, settings)
-    question = loaded.question
-    if query.option is not None and question.options:
-        one_of("option", query.option, question.options)
+    if query.measure not in (None, MEAN):
+        one_of("measure", query.measure, MEASURES)
+        raise EstimateRefused(f"Means are no shares. Leave measure={query.measure} out, or ask for /estimates.")
+    loaded = load_among(cache, served, query, settings)
+    # Whatever else is wrong with the query is said first: it would be wrong of any question.
     prepared = _prepare(loaded, served, query, settings, options=())
-    if question.kind not in ("numeric", "ordinal"):
-        raise EstimateRefused(
-            f"Question {question.id} is {question.kind}: it has shares of its options and no mean. Ask for its "
-            "/estimates (`hustings estimates`)."
-        )
-    if query.option is not None:
-        raise EstimateRefused(f"A mean is of all answers to {question.id}. Leave option out.")
+    find_measure(MEAN, query.option, loaded.question)
     return prepared
 
 
@@ -231,35 +258,27 @@ def load_release(cache: ReleaseCache, served: Served, settings: Settings) -> Loa
     return cache.load(served.release.id)
 
 
-def levels_of(parents: Iterable[str]) -> tuple[str, ...]:
-    """The levels at which a survey answers, from the whole to the district."""
-    return (NATION, *parents, DISTRICT)
-
-
-def find_option(option: str | None, question: Question) -> str:
-    """The option asked for, or the first.
+def load_among(cache: ReleaseCache, served: Served, query: EstimateQuery, settings: Settings) -> LoadedRelease:
+    """A release with its draws, about the population that is asked for.
 
     Raises
     ------
-    UnknownChoice
-        If the question has no such option.
-    EstimateRefused
-        If its share is not estimated, or answers are numbers.
+    DrawsNotFound
+        As `load_release`.
+    UnknownChoice, EstimateRefused, NoReleaseYet
+        If there is no such population, or nothing tells who belongs to it; see `api.populations.Populations.chain`.
     """
-    if not question.options:
-        raise EstimateRefused(
-            f"Question {question.id} is answered with numbers: it has no options, and no shares of them. Ask for its "
-            "/means (`hustings ask means`)."
-        )
-    first = question.options[0]
-    option = one_of("option", option or first, question.options)
-    if question.kind == "binary" and option != first and question.base != ("answered",):
-        silent = " and ".join(status for status in question.base if status != "answered")
-        raise EstimateRefused(
-            f"Only the share of '{first}' is estimated: the base counts {silent} too, so that the rest "
-            f"of it is not '{option}' alone."
-        )
-    return option
+    loaded = load_release(cache, served, settings)
+    chain = served.populations.chain(query.population)
+    if not chain:
+        return loaded
+    told_by = [one.release.id for one in served.populations.told_by(chain)]
+    return cache.load_among(loaded, chain, told_by)
+
+
+def levels_of(parents: Iterable[str]) -> tuple[str, ...]:
+    """The levels at which a survey answers, from the whole to the district."""
+    return (NATION, *parents, DISTRICT)
 
 
 def find_period(period: str | None, design: Design) -> str | None:

@@ -13,7 +13,7 @@ from msgspec import Meta
 from api.answer_head import groups_head
 from api.answer_payloads import AreaEstimate, GroupsHead
 from api.breakdown import pieces
-from api.estimates import share_fields
+from api.estimates import option_fields
 from api.group_facts import group_facts
 from api.group_query import EstimateQuery, Prepared
 from jobs.settings import Settings
@@ -48,9 +48,11 @@ def answer_leaders(prepared: Prepared, settings: Settings) -> LeadersPayload:
         competing = prepared.competing(rows)
         options = list(competing)
         chances = np.array([[one.value for one in chance] for chance in leads(competing).values()])
+        # An option that does not stand there comes after all that do, however improbable those are.
+        chances[np.array([prepared.part_standing(option)[rows] for option in options]) == 0] = -1
         # The most probable first; of those that are equally so the one that is declared first.
         order = np.argsort(-chances, axis=0, kind="stable")
-        shares = [share_fields(areas, told, prepared.query) for areas in competing.values()]
+        shares = [*option_fields(prepared, rows, told, competing).values()]
         found += [
             AreaLeader(
                 **one.names,

@@ -22,6 +22,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from api.errors import DatabaseAway, NoReleaseYet
+from api.populations import find_populations
 from api.release_cache import ReleaseCache
 from api.served import Served, find_served
 from polling.declaration import SurveyDeclaration
@@ -29,7 +30,7 @@ from polling.errors import DrawsNotFound, QuestionNotFound, SurveyNotFound
 from polling.once import Once
 from polling.store import boundaries, keys, releases, surveys, web_sessions
 from polling.store.engine import Store
-from polling.store.records import ApiKeyRecord, QuestionStateRecord, ReleaseRecord, StoredSurvey
+from polling.store.records import ApiKeyRecord, QuestionStateRecord, StoredSurvey
 from polling.store.web_sessions import WebSessionRecord
 
 __all__ = ["Memory"]
@@ -254,8 +255,7 @@ class Memory:
                 if question not in states or states[question].release_id is None:
                     continue
                 known = before.served.get(question)
-                # Draws may have been deleted, and nothing else have changed.
-                same = known is not None and known.state == states[question] and _is_still(session, known.release)
+                same = known is not None and known.state == states[question] and _is_still(session, known)
                 served[question] = known if known is not None and same else find_served(session, *question)
         self._seen(
             _Known(at, stamp, wanted, moment, every_key, versions, states, served, sessions, declarations, shapes),
@@ -263,11 +263,12 @@ class Memory:
         self._loaded.forget_gone()
         for one in served.values():
             # Ready before anybody asks for it.
-            if one.release.has_draws:
-                try:
-                    self._loaded.load(one.release.id)
-                except DrawsNotFound:  # they went between the two looks
-                    continue
+            for release in (one.release, *(told.release for told in one.populations.used(None))):
+                if release.has_draws:
+                    try:
+                        self._loaded.load(release.id)
+                    except DrawsNotFound:  # they went between the two looks
+                        continue
 
     def _seen(self, known: _Known) -> None:
         self._known = known
@@ -323,8 +324,11 @@ class Memory:
             self._wake.set()
 
 
-def _is_still(session: Session, release: ReleaseRecord) -> bool:
-    return releases.get_release(session, release.id) == release
+def _is_still(session: Session, known: Served) -> bool:
+    """Whether draws were not deleted, nor released of a question that tells of a population."""
+    release = known.release
+    still = releases.get_release(session, release.id) == release
+    return still and find_populations(session, release) == known.populations
 
 
 def _recall_state(known: _Known, survey_id: str, question_id: str) -> QuestionStateRecord:

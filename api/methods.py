@@ -1,8 +1,7 @@
-"""Raw, weighted and MRP shares of the same groups, side by side.
+"""Raw, weighted and MRP shares or means of the same groups, side by side.
 
-Raw and weighted shares are those of the interviews in the period that is looked at, or in all where the model has none;
-from perturbed counts, and only of groups with ``min_interviews`` shown interviews. Their intervals have the noise of
-the counts in them beside chance (``mrp.perturbed_shares``).
+Raw and weighted ones are those of the interviews in the period that is looked at, or in all where the model has none;
+from perturbed counts and sums, and only of groups with ``min_interviews`` shown interviews; see `api.sample_numbers`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,19 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.answer_head import groups_head
-from api.answer_payloads import ShareEstimate
+from api.answer_payloads import Number
 from api.breakdown import pieces
-from api.estimates import share_fields
-from api.group_facts import group_facts, in_groups
+from api.estimates import number_fields
+from api.group_facts import group_facts
 from api.group_query import EstimateQuery, Prepared
-from api.interval_ends import interval_ends
-from api.methods_payloads import AreaMethods, MethodsPayload, SampleShare, WeightingPayload
+from api.measures import value_of
+from api.methods_payloads import AreaMethods, MethodsPayload, SampleNumber, WeightingPayload
 from api.methods_words import Composition, find_compositions, sentence_of
 from api.raked_sample import RakedSample
+from api.sample_numbers import sample_numbers, why_no_means
 from jobs.settings import Settings
-from mrp.categorical.counts import count_name
-from mrp.perturbed_shares import perturbed_shares
-from polling.disclosure import ANSWER_NOISE_VARIANCE, COUNT_NOISE_VARIANCE, OPTION_NOISE_VARIANCE
 
 __all__ = ["MethodsQuery", "answer_methods"]
 
@@ -36,7 +33,6 @@ class MethodsQuery(EstimateQuery):
 
 
 type Group = tuple[object, ...]
-type Shares = Mapping[Group, SampleShare]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +41,20 @@ class _Told:
 
     names: Mapping[str, Any]
     counted: Mapping[str, Any]
-    raw: SampleShare | None
-    weighted: SampleShare | None
-    mrp: ShareEstimate
+    raw: SampleNumber | None
+    weighted: SampleNumber | None
+    mrp: Number
 
     @property
     def is_apart(self) -> bool:
         # Both may be nothing: then rounding must not call them apart.
         slack = 1e-9
-        return self.raw is not None and not self.raw.low - slack <= self.mrp.share <= self.raw.high + slack
+        return self.raw is not None and not self.raw.low - slack <= value_of(self.mrp) <= self.raw.high + slack
 
 
 def answer_methods(prepared: Prepared, settings: Settings) -> MethodsPayload:
-    """Compute the shares of every group by every method."""
+    """Compute the shares or means of every group by every method, where the option stands."""
+    prepared = prepared.where_it_stands()
     sample = prepared.loaded.raked(prepared.period, settings.min_interviews)
     groups = _groups(prepared)
     told = list(_told(prepared, sample, groups, settings))
@@ -77,74 +74,39 @@ def _groups(prepared: Prepared) -> list[Group]:
 
 
 def _told(prepared: Prepared, sample: RakedSample | None, groups: list[Group], settings: Settings) -> Iterator[_Told]:
-    raw, weighted = (_sample_shares(prepared, sample, column, settings) for column in METHODS.values())
     facts, done = group_facts(prepared, settings, period=prepared.period), 0
     for rows in pieces(prepared.loaded, prepared.answered):
-        some = facts[done : done + rows.size]
-        of_mrp = share_fields(prepared.draws(rows), some, prepared.query)
-        for group, one, share in zip(groups[done : done + rows.size], some, of_mrp, strict=True):
-            yield _Told(one.names, one.counted, raw.get(group), weighted.get(group), ShareEstimate(**share))
-        done += rows.size
-
-
-def _sample_shares(prepared: Prepared, sample: RakedSample | None, column: str, settings: Settings) -> Shares:
-    """Shares of the groups with enough shown interviews."""
-    if sample is None:
-        return {}
-    query = prepared.query
-    cells, named = in_groups(prepared, sample.cells)
-    is_one = "y" in cells.columns
-    answers = cells["y" if is_one else count_name(prepared.option)]
-    cells = cells.drop("weight", strict=False).with_columns(answers.alias("y"), weight=cells[column])
-    tables = [
-        perturbed_shares(
-            cells,
-            by=tuple(named),
-            count_noise=COUNT_NOISE_VARIANCE,
-            answer_noise=ANSWER_NOISE_VARIANCE if is_one else OPTION_NOISE_VARIANCE,
-            interval=interval,
+        some, found = facts[done : done + rows.size], prepared.measured(rows)
+        raw, weighted = (
+            {} if sample is None else sample_numbers(prepared, sample, found, column, settings)
+            for column in METHODS.values()
         )
-        for interval in query.intervals
-    ]
-    found = {}
-    for rows in zip(*(table.iter_rows(named=True) for table in tables), strict=True):
-        row = rows[0]
-        if row["n_interviews"] >= max(1, settings.min_interviews):
-            ends = [_ends(one["low"], one["high"], prepared) for one in rows]
-            found[tuple(row[name] for name in named)] = SampleShare(
-                share=1 - row["share"] if prepared.is_complement else row["share"],
-                low=ends[0][0],
-                high=ends[0][1],
-                intervals=interval_ends(query.intervals, ends),
-                n_effective=row["n_effective"],
-                design_effect=row["design_effect"],
-            )
-    return found
-
-
-def _ends(low: float, high: float, prepared: Prepared) -> tuple[float, float]:
-    return (1 - high, 1 - low) if prepared.is_complement else (low, high)
+        of_mrp = number_fields(found, some, prepared.query)
+        for group, one, number in zip(groups[done : done + rows.size], some, of_mrp, strict=True):
+            yield _Told(one.names, one.counted, raw.get(group), weighted.get(group), Number(**number))
+        done += rows.size
 
 
 def _row(told: _Told, why: Composition | None, prepared: Prepared, settings: Settings) -> AreaMethods:
     raw, weighted, mrp = told.raw, told.weighted, told.mrp
-    shares = None if raw is None or weighted is None else (raw.share, weighted.share, mrp.share)
+    numbers = None if raw is None or weighted is None else (value_of(raw), value_of(weighted), value_of(mrp))
     return AreaMethods(
         **told.names,
         **told.counted,
         raw=raw,
         weighted=weighted,
         mrp=mrp,
-        raw_minus_mrp=raw.share - mrp.share if raw else None,
-        weighted_minus_mrp=weighted.share - mrp.share if weighted else None,
+        raw_minus_mrp=value_of(raw) - value_of(mrp) if raw else None,
+        weighted_minus_mrp=value_of(weighted) - value_of(mrp) if weighted else None,
         apart=told.is_apart if raw else None,
-        sentence=sentence_of(
-            shares,
+        sentence=why_no_means(prepared)
+        or sentence_of(
+            numbers,
             why,
             is_apart=told.is_apart,
             option=prepared.option,
+            unit=prepared.unit,
             min_interviews=settings.min_interviews,
-            is_noisy=prepared.loaded.question.kind != "binary",
         ),
     )
 

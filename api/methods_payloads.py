@@ -1,21 +1,25 @@
-"""The body that puts raw, weighted and model shares side by side. Every field described."""
+"""The body that puts raw, weighted and model shares or means side by side. Every field described."""
 
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from api.answer_payloads import Ends, Flags, GroupRow, GroupsHead, Interviews, People, ShareEstimate
+from api.answer_payloads import Ends, Flags, GroupRow, GroupsHead, Interviews, Number, People
 
-__all__ = ["AreaMethods", "MethodsPayload", "SampleShare", "WeightingPayload"]
+__all__ = ["AreaMethods", "MethodsPayload", "SampleNumber", "WeightingPayload"]
 
 
-class SampleShare(msgspec.Struct, frozen=True):
-    """The share of the option among those interviewed, from counts perturbed for disclosure control."""
+class SampleNumber(msgspec.Struct, frozen=True):
+    """The share or the mean among those interviewed, from counts and sums perturbed for disclosure control."""
 
-    share: Annotated[float, Meta(description="Their share who chose the option.")]
-    low: Annotated[float, Meta(description="Lower end of its interval of chance (Wilson's).")]
-    high: Annotated[float, Meta(description="Upper end of its interval of chance.")]
+    share: Annotated[float | None, Meta(description="Their share who chose the option; null where means are answered.")]
+    mean: Annotated[float | None, Meta(description="Mean of their answers, in `unit`; null where shares are answered.")]
+    low: Annotated[
+        float,
+        Meta(description="Lower end of its interval: chance (of shares Wilson's) and the noise of what is shown."),
+    ]
+    high: Annotated[float, Meta(description="Upper end of its interval.")]
     intervals: Ends
     n_effective: Annotated[
         float,
@@ -28,7 +32,7 @@ class SampleShare(msgspec.Struct, frozen=True):
 
 
 class WeightingPayload(msgspec.Struct, frozen=True):
-    """How the weighted shares were weighted: raked to margins of the frame, from equal weights."""
+    """How the weighted shares or means were weighted: raked to margins of the frame, from equal weights."""
 
     raked_to: Annotated[list[str], Meta(description="The columns whose margins the weighted interviews have.")]
     converged: Annotated[bool, Meta(description="Whether they have them.")]
@@ -48,22 +52,28 @@ class AreaMethods(GroupRow, frozen=True):
     n_interviews: Interviews
     flags: Flags
     raw: Annotated[
-        SampleShare | None, Meta(description="Of the interviews as they came; null where too few are shown.")
+        SampleNumber | None,
+        Meta(description="Of the interviews as they came; null where too few are shown, or means cannot be told."),
     ]
     weighted: Annotated[
-        SampleShare | None, Meta(description="Of the interviews raked to the frame; null where too few are shown.")
+        SampleNumber | None,
+        Meta(
+            description="Of the interviews raked to the frame; null where too few are shown, or means cannot be told."
+        ),
     ]
-    mrp: ShareEstimate
-    raw_minus_mrp: Annotated[float | None, Meta(description="The raw share minus the estimate; or null.")]
-    weighted_minus_mrp: Annotated[float | None, Meta(description="The weighted share minus the estimate; or null.")]
+    mrp: Number
+    raw_minus_mrp: Annotated[float | None, Meta(description="The raw share or mean minus the estimate; or null.")]
+    weighted_minus_mrp: Annotated[
+        float | None, Meta(description="The weighted share or mean minus the estimate; or null.")
+    ]
     apart: Annotated[
-        bool | None, Meta(description="Whether the estimate lies outside the interval of the raw share; or null.")
+        bool | None, Meta(description="Whether the estimate lies outside the interval of the raw one; or null.")
     ]
     sentence: Annotated[str, Meta(description="How the three differ, and what explains it.")]
 
 
 class MethodsPayload(GroupsHead, frozen=True):
-    """Raw, weighted and MRP shares of one question from one release."""
+    """Raw, weighted and MRP shares or means of one question from one release."""
 
     weighting: WeightingPayload
     methods: Annotated[list[AreaMethods], Meta(description="One per area and group, sorted like estimates.")]

@@ -1,8 +1,8 @@
-"""Say how raw, weighted and MRP shares differ, and whom the sample has too many or too few of.
+"""Say how raw, weighted and MRP shares or means differ, and whom the sample has too many or too few of.
 
-In a group where raw share and estimate are apart, every column that the group does not fix is asked how much it could
-explain: sum over its levels of (share of the sample - share of the people) times the estimate of the level. The one
-that explains most of the difference is named, with the level that does most of it.
+In a group where the raw number and the estimate are apart, every column that the group does not fix is asked how much
+it could explain: sum over its levels of (share of the sample - share of the people) times the estimate of the level.
+The one that explains most of the difference is named, with the level that does most of it.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class Composition:
     moves: float
     """By how much the column could move the raw share."""
     is_above: bool
-    """Whether the level chooses the option more often than the others."""
+    """Whether the level chooses the option more often than the others, or has a higher mean."""
 
 
 def find_compositions(
@@ -79,39 +79,39 @@ def find_compositions(
 
 
 def sentence_of(
-    shares: tuple[float, float, float] | None,
+    numbers: tuple[float, float, float] | None,
     why: Composition | None,
     *,
     is_apart: bool,
     option: str,
     min_interviews: int,
-    is_noisy: bool = False,
+    unit: str = "",
 ) -> str:
     """How the methods differ in one group.
 
     Parameters
     ----------
-    shares
+    numbers
         Raw, weighted and MRP; None where the first two are not told.
     why
         What explains it, if the sample's composition does.
-    is_noisy
-        Whether the counts are those of one of several options, whose noise is wide.
+    option
+        Whose share it is; empty of a mean.
+    unit
+        Of a mean, where it has a name.
     """
-    if shares is None:
+    if numbers is None:
         return f"Fewer than {min_interviews} interviews are shown: the model's estimate stands alone."
-    raw, weighted, mrp = shares
+    raw, weighted, mrp = numbers
+    what = "share" if option else "mean"
     if not is_apart:
-        return "The raw share and the estimate agree within chance."
-    said = [f"The raw share is {abs(100 * (raw - mrp)):.1f} points {'above' if raw > mrp else 'below'} the estimate."]
+        return f"The raw {what} and the estimate agree within chance and the noise of what is shown."
+    size = _size(raw - mrp, option, unit)
+    said = [f"The raw {what} is {size} {'above' if raw > mrp else 'below'} the estimate."]
     if why is not None and why.moves * (raw - mrp) > 0 and abs(why.moves) >= LEAST * abs(raw - mrp):
         said.append(_because(why, option))
-    if is_noisy:
-        said.append(
-            "Counts of options are perturbed, so that nobody can be recognised: in few interviews that alone may be it."
-        )
     if abs(weighted - mrp) < abs(raw - mrp):
-        said.append(f"Weighting leaves {abs(100 * (weighted - mrp)):.1f} points of it.")
+        said.append(f"Weighting leaves {_size(weighted - mrp, option, unit)} of it.")
     else:
         said.append(
             "Weighting does not bring it nearer: the rest is chance in few interviews, or what the model takes from "
@@ -120,14 +120,20 @@ def sentence_of(
     return " ".join(said)
 
 
+def _size(difference: float, option: str, unit: str) -> str:
+    if option:
+        return f"{abs(100 * difference):.1f} points"
+    return " ".join(filter(None, (f"{abs(difference):,.3g}", unit)))
+
+
 def _because(why: Composition, option: str) -> str:
     many = "many" if why.sample_share > why.frame_share else "few"
     counted = f", {why.sample_share:.0%} against {why.frame_share:.0%} of the people" if why.is_told else ""
     more = "more" if why.is_above else "less"
-    return (
-        f"Among those interviewed are too {many} of {why.column} {why.level!r}{counted}, who choose {option!r} {more} "
-        "often than others."
-    )
+    who = f"Among those interviewed are too {many} of {why.column} {why.level!r}{counted}"
+    if not option:
+        return f"{who}, whose mean is {'above' if why.is_above else 'below'} that of others."
+    return f"{who}, who choose {option!r} {more} often than others."
 
 
 def _free_columns(prepared: Prepared) -> list[str]:

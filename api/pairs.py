@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.answer_head import groups_head
-from api.answer_payloads import ShareEstimate, WithheldGroup
+from api.answer_payloads import Number, WithheldGroup
 from api.breakdown import pieces
-from api.estimates import share_fields
+from api.estimates import number_fields
 from api.group_facts import GroupFacts, group_facts, group_names
 from api.group_query import Prepared
+from api.standing import reason as absence
 from jobs.settings import Settings
 from mrp.poststratification import AreaDraws
 
@@ -26,8 +27,8 @@ class Compared(NamedTuple):
 
     names: dict[str, Any]
     """Which group it is, as fields of a payload."""
-    first: ShareEstimate
-    second: ShareEstimate
+    first: Number
+    second: Number
     fields: dict[str, Any]
     """What the comparison says, as fields of a payload."""
 
@@ -61,18 +62,26 @@ class Pairs:
         facts = self._facts(settings)
         query = self.first.query
         for part in pieces(self.first.loaded, np.ones(len(self.keys), dtype=np.bool_)):
-            first, second = self.first.draws(self.rows[0][part]), self.second.draws(self.rows[1][part])
+            first, second = self.first.measured(self.rows[0][part]), self.second.measured(self.rows[1][part])
             of_first, of_second = ([side[place] for place in part.tolist()] for side in facts)
-            shares = share_fields(first, of_first, query), share_fields(second, of_second, query)
-            for names, one, other, fields in zip(of_first, *shares, compare(first, second), strict=True):
-                yield Compared(dict(names.names), ShareEstimate(**one), ShareEstimate(**other), fields)
+            numbers = number_fields(first, of_first, query), number_fields(second, of_second, query)
+            compared = compare(first.areas, second.areas)
+            for names, one, other, fields in zip(of_first, *numbers, compared, strict=True):
+                yield Compared(dict(names.names), Number(**one), Number(**other), fields)
 
     def unpaired(self, reason: str) -> list[WithheldGroup]:
         """Groups that were asked for and are not answered on both sides, with a reason."""
         sides = (self.first, self.second)
+        absent = {
+            _key(names): absence(side.option)
+            for side in sides
+            for names in group_names(side, side.wanted & (side.part_standing(side.option) == 0))
+        }
         found = {_key(names): names for side in sides for names in group_names(side, side.wanted)}
         paired = set(self.keys)
-        return [WithheldGroup(**names, reason=reason) for key, names in found.items() if key not in paired]
+        return [
+            WithheldGroup(**names, reason=absent.get(key, reason)) for key, names in found.items() if key not in paired
+        ]
 
     def head(self, settings: Settings) -> dict[str, Any]:
         """The fields of `api.answer_payloads.GroupsHead`, of something earlier and the later that answers."""
@@ -88,7 +97,8 @@ class Pairs:
 
 
 def pair_groups(first: Prepared, second: Prepared) -> Pairs:
-    """Match the groups of two prepared queries by area and levels."""
+    """Match the groups of two prepared queries by area and levels, as far as the options stand there."""
+    first, second = first.where_it_stands(), second.where_it_stands()
     one, other = (
         dict(zip(map(_key, group_names(side, side.answered)), np.flatnonzero(side.answered).tolist(), strict=True))
         for side in (first, second)

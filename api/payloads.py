@@ -14,6 +14,7 @@ from api.check_payloads import ConcernPayload
 
 __all__ = [
     "ConfirmationPayload",
+    "DeclaredPopulation",
     "DemographicPayload",
     "DiagnosticCheck",
     "DiagnosticsPayload",
@@ -77,6 +78,16 @@ class DemographicPayload(msgspec.Struct, frozen=True):
     ordered: Annotated[bool, Meta(description="Whether the order of levels has a meaning.")]
 
 
+class DeclaredPopulation(msgspec.Struct, frozen=True):
+    """A part of the population that estimates may be about."""
+
+    id: Annotated[str, Meta(description="Name to use in `population`.")]
+    people: Annotated[str, Meta(description="Who they are.")]
+    question: Annotated[str, Meta(description="The question whose first option says that somebody belongs to them.")]
+    within: Annotated[str | None, Meta(description="The population of whom the question was asked; null: everybody.")]
+    validated: Annotated[bool, Meta(description="Whether its answers are records, not what respondents say.")]
+
+
 class SurveyPayload(msgspec.Struct, frozen=True):
     """A survey's declaration."""
 
@@ -91,6 +102,7 @@ class SurveyPayload(msgspec.Struct, frozen=True):
     n_people: Annotated[float, Meta(description="People in the poststratification frame.")]
     demographics: Annotated[list[DemographicPayload], Meta(description="Demographics that `by` may name.")]
     questions: Annotated[list[str], Meta(description="Ids of the questions.")]
+    populations: Annotated[list[DeclaredPopulation], Meta(description="Whom `population` may name besides everybody.")]
 
 
 class QuestionPayload(msgspec.Struct, frozen=True):
@@ -111,6 +123,7 @@ class QuestionPayload(msgspec.Struct, frozen=True):
         str, Meta(description="What the model does with weights: ignored, or likelihood (fractional counts).")
     ]
     model: Annotated[str, Meta(description="The model, as a formula.")]
+    population: Annotated[str, Meta(description="Whom its answers are about by default: everybody, or a population.")]
     release_id: Annotated[str | None, Meta(description="The release that is served now, if there is one.")]
     held_since: Annotated[
         datetime | None, Meta(description="Since when an analyst keeps new fits back, or null; see stale_reason.")

@@ -20,7 +20,7 @@ __all__ = ["ASKED", "Asked"]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What every question about shares says."""
+    """What every question about shares and means says."""
 
     services: Services
     which: Which
@@ -64,9 +64,23 @@ def asked(
         ),
     ] = "0.9",
     option: Annotated[str | None, QueryParameter(description="Whose share. Default: the first option.")] = None,
+    measure: Annotated[
+        str | None,
+        QueryParameter(
+            description="share: of an option; mean: of answers that are numbers, or of the scores of ordered options, "
+            "in their unit. Default: the mean of numbers, of all other questions the share."
+        ),
+    ] = None,
     period: Annotated[
         str | None,
         QueryParameter(description="A period of the model, such as 2026-W09. Default: the last one that it has."),
+    ] = None,
+    population: Annotated[
+        str | None,
+        QueryParameter(
+            description="Whom the answer is about: everybody, or a part of the population that the survey declares, "
+            "such as likely voters. Default: that of the question, or everybody."
+        ),
     ] = None,
     release: Annotated[str | None, QueryParameter(description="Id of a release. Default: the current one.")] = None,
     as_of: Annotated[
@@ -83,7 +97,7 @@ def asked(
         str | None, QueryParameter(description="The `next_cursor` of the page before, with the query that gave it.")
     ] = None,
 ) -> Asked:
-    """What every question about shares says, from the request."""
+    """What every question about shares and means says, from the request."""
     query = EstimateQuery(
         level=level,
         districts=names_from(districts),
@@ -92,7 +106,9 @@ def asked(
         merge=merges_from(merge),
         intervals=intervals_from(interval),
         option=option or None,
+        measure=measure or None,
         period=period or None,
+        population=population or None,
     )
     return Asked(services, Which(survey_id, question_id, release, as_of, format, limit, cursor), query)
 

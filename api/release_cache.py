@@ -8,8 +8,8 @@ threads asking for the same thing wait for one of them to make it.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Hashable, Sequence
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from api.among import Among, find_among
 from api.estimands import Drawn, drawn_many, size_of
 from api.margins import Margins, base_of, make_margins, merge_areas
 from api.raked_sample import RakedSample, rake_sample
@@ -29,11 +30,15 @@ from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
+from mrp.numeric.design import NumericDesign
+from mrp.numeric.poststratification import answer_variances
 from mrp.outcomes.designs import AnyDesign, counted_design_effect, design_from_json, estimands
 from mrp.poststratification import cell_shares
+from mrp.turnout import Turnout
 from mrp.verdict import FitVerdict
 from polling.declaration import Question, SurveyDeclaration
 from polling.once import Once
+from polling.population import Population
 from polling.secrets import SecretsFile
 from polling.store import fits, kept_draws, releases, surveys
 from polling.store.engine import Store
@@ -47,10 +52,25 @@ MAX_BREAKDOWNS = 32
 MAX_BREAKDOWNS_MB = 64
 MAX_BREAKDOWN_MB = 32
 """Area draws kept per release: how many breakdowns, how much memory for all of them and for one."""
+MAX_MADE_MB = 8
+"""Draws kept per release of what is asked besides: filtered, merged, of another period, of some districts. Options, and
+words about them, are asked one after the other."""
 MAX_RAKED = 4
 """Periods of a release whose weighted interviews are kept."""
+MAX_PARTS = 4
+"""Parts of the population that a release was asked about."""
 MAX_SHARES_MB = 200
 """Draws of cells that a process keeps, of all releases together."""
+
+
+def breakdowns_kept() -> Once[tuple[str, ...], Drawn]:
+    """Room for the breakdowns of a release."""
+    return Once(MAX_BREAKDOWNS, most_bytes=MAX_BREAKDOWNS_MB * 1_000_000, size=size_of)
+
+
+def answers_kept() -> Once[Hashable, Drawn]:
+    """Room for what is asked of it besides."""
+    return Once(MAX_BREAKDOWNS, most_bytes=MAX_MADE_MB * 1_000_000, size=size_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +92,22 @@ class LoadedRelease:
     """What weighting costs: by how much interviews are divided in the likelihood; 1 where it has no weights.
 
     One number for all groups, to two digits: that of a group would tell the weights of single persons."""
-    _breakdowns: Once[tuple[str, ...], Drawn] = field(
-        default_factory=lambda: Once(MAX_BREAKDOWNS, most_bytes=MAX_BREAKDOWNS_MB * 1_000_000, size=size_of)
-    )
+    among: Among | None = None
+    """Whom its estimates are about; None: everybody."""
+    _breakdowns: Once[tuple[str, ...], Drawn] = field(default_factory=breakdowns_kept)
+    _made: Once[Hashable, Drawn] = field(default_factory=answers_kept)
     _margins: Once[tuple[()], Margins] = field(default_factory=lambda: Once(1))
+    _variances: Once[tuple[str, ...], NDArray[np.float64]] = field(default_factory=lambda: Once(MAX_BREAKDOWNS))
     _raked: Once[tuple[str | None, int], RakedSample | None] = field(default_factory=lambda: Once(MAX_RAKED))
     _shares: Once[str, NDArray[np.float32]] = field(default_factory=lambda: Once(0))
     """Draws of cells, which the releases of a process share the memory for."""
+    _parts: Once[tuple[str, ...], "LoadedRelease"] = field(default_factory=lambda: Once(MAX_PARTS))
+    """The same release about parts of the population, by the releases that tell of them and the part's id."""
+
+    @property
+    def turnout(self) -> tuple[Turnout, ...]:
+        """What tells whom the estimates are about; empty: everybody."""
+        return self.among.turnout if self.among else ()
 
     def keeps(self, n_groups: int) -> bool:
         """Whether the draws of so many groups are few enough to be kept."""
@@ -97,7 +126,8 @@ class LoadedRelease:
         """
         design = self.design
         if (
-            not isinstance(design, Design)
+            self.among is not None
+            or not isinstance(design, Design)
             or 4 * cells.height * self.latents.draws.shape[0] > MAX_SHARES_MB * 1_000_000 / 2
         ):
             return None
@@ -106,6 +136,12 @@ class LoadedRelease:
         if not design.covers(cells).all():
             return None
         return self._shares.get(self.release.id, lambda: cell_shares(self.latents, design, cells).T)
+
+    def forget_parts(self, gone: Collection[str]) -> None:
+        """Forget what was made with the draws of releases that are gone."""
+        for key in self._parts.keys():  # noqa: SIM118 (no mapping)
+            if not set(gone).isdisjoint(key[1:]):
+                self._parts.drop(key)
 
     def raked(self, period: str | None, min_interviews: int) -> RakedSample | None:
         """Its interviews of a period or of all, weighted; see `api.raked_sample`."""
@@ -118,7 +154,34 @@ class LoadedRelease:
         """Draws of all that is estimated, for every area of a breakdown that is coarse enough to be kept."""
         return self._breakdowns.get(by, lambda: self._drawn(by))
 
+    def has_at_hand(self, by: tuple[str, ...]) -> bool:
+        """Whether `drawn` has the draws of a breakdown, or those that they follow from."""
+        if self._breakdowns.find(by) is not None:
+            return True
+        if self.among is not None:
+            return False
+        if len(by) <= 1 and base_of(by, self.electorate) in ((), (self.electorate.district,)):
+            return self._breakdowns.find((self.electorate.district,)) is not None
+        margins = self._margins.find(())
+        return margins is not None and len(by) <= 2 and base_of(by, self.electorate) in margins
+
+    def made(self, asked: Hashable, make: Callable[[], Drawn]) -> Drawn:
+        """Draws that are made for one question and the next: the last few are kept."""
+        return self._made.get(asked, make)
+
+    def answer_variance(self, by: tuple[str, ...]) -> NDArray[np.float64]:
+        """Variance of one answer that is a number in every area of a breakdown, shape (area,); kept like its draws."""
+        design = self.design
+        assert isinstance(design, NumericDesign)
+        return self._variances.get(
+            by, lambda: answer_variances(self.latents, design, self.electorate, (Grouping(by),))[0]
+        )
+
     def _drawn(self, by: tuple[str, ...]) -> Drawn:
+        if self.among is not None:
+            # Sums of smaller areas would need the number of their voters in every draw.
+            grouping = Grouping(by)
+            return drawn_many(self.latents, self.design, self.electorate, (grouping,), turnout=self.turnout)[0]
         district = self.electorate.district
         larger = {(), *((parent,) for parent in self.electorate.parents)}
         if by in larger and self.keeps(self.electorate.districts.height):
@@ -164,6 +227,37 @@ class ReleaseCache:
         """
         return self._loaded.get(release_id, lambda: self._load(release_id))
 
+    def load_among(self, loaded: LoadedRelease, chain: Sequence[Population], told_by: Sequence[str]) -> LoadedRelease:
+        """A release about a part of the population.
+
+        Parameters
+        ----------
+        loaded
+            The release about everybody.
+        chain
+            The part and those that it is within, the largest first.
+        told_by
+            Ids of the releases that tell who belongs to each.
+
+        Raises
+        ------
+        EstimateRefused
+            If these do not know everybody whom the release is about.
+        """
+
+        def make() -> LoadedRelease:
+            telling = [self.load(one) for one in told_by]
+            among = find_among(
+                chain,
+                [(one.latents, one.design) for one in telling],
+                loaded.latents,
+                loaded.design,
+                loaded.electorate,
+            )
+            return replace(loaded, among=among, _breakdowns=breakdowns_kept(), _made=answers_kept(), _parts=Once(0))
+
+        return loaded._parts.get((chain[-1].id, *told_by), make)
+
     def forget_gone(self) -> None:
         """Forget the releases whose draws were deleted: their time is over, or somebody in them was erased."""
         with self._lock:
@@ -177,6 +271,9 @@ class ReleaseCache:
         for release_id in gone:
             self._loaded.drop(release_id)
             self._shares.drop(release_id)
+        for release_id in self._loaded.keys():  # noqa: SIM118 (no mapping)
+            if (loaded := self._loaded.find(release_id)) is not None:
+                loaded.forget_parts(gone)
         self.when_gone(gone)
         with self._lock:
             for release_id in gone:
@@ -201,16 +298,17 @@ class ReleaseCache:
                 self._answered.popitem(last=False)
         electorate = electorate_of(bundle)
         design = design_from_json(design_json)
+        question = declaration.question(release.question_id)
         return LoadedRelease(
             release=release,
             fit=fit,
             declaration=declaration,
-            question=declaration.question(release.question_id),
+            question=question,
             electorate=electorate,
             design=design,
             latents=latents,
             verdict=FitVerdict.from_json(verdict),
-            counts=shown_counts(counts, electorate, release, key=self._secrets.disclosure_key()),
+            counts=shown_counts(counts, electorate, release, key=self._secrets.disclosure_key(), within=question.range),
             design_effect=round(counted_design_effect(design, counts), 2),
             _shares=self._shares,
         )

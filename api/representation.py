@@ -1,5 +1,6 @@
 """Report on the representation of a release: sample against frame, how sure and how right estimates are by group."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from msgspec.structs import replace
 from sqlalchemy.orm import Session
 
 from api.answer_head import groups_head
-from api.group_query import EstimateQuery, Prepared, prepare_query
+from api.group_query import EstimateQuery, Prepared, prepare_of_everybody
 from api.known_shares import KnownShares, known_shares
 from api.release_cache import LoadedRelease, ReleaseCache
 from api.representation_payloads import ColumnAccuracy, LevelBalance, RepresentationPayload, WidthSpread
@@ -17,7 +18,6 @@ from api.representation_words import sentences_of
 from api.sample_balance import balance_sample
 from api.served import Served
 from jobs.settings import Settings
-from mrp.poststratification import AreaDraws
 from mrp.representation import interval_widths
 from polling.disclosure import DisclosureRules
 from polling.store.records import ReleaseRecord
@@ -33,7 +33,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class RepresentationQuery(EstimateQuery):
-    """Of which option, and at which probability, intervals are measured; everything else stays as it is."""
+    """Of which option or mean, and at which probability, intervals are measured; everything else stays as it is."""
 
     known: KnownShares | None = None
     """What happened, where it is known by now."""
@@ -60,8 +60,8 @@ def ask_for_representation(session: Session, release: ReleaseRecord, **query: An
 def prepare_representation(
     cache: ReleaseCache, served: Served, query: RepresentationQuery, settings: Settings
 ) -> PreparedRepresentation:
-    """Understand the query; raises as `api.group_query.prepare_query`."""
-    return PreparedRepresentation(prepare_query(cache, served, query, settings), query.known)
+    """Understand the query; raises as `api.group_query.prepare_of_everybody`."""
+    return PreparedRepresentation(prepare_of_everybody(cache, served, query, settings), query.known)
 
 
 def answer_representation(asked: PreparedRepresentation, settings: Settings) -> RepresentationPayload:
@@ -76,7 +76,16 @@ def answer_representation(asked: PreparedRepresentation, settings: Settings) -> 
     interval = prepared.query.interval
     return RepresentationPayload(
         **head,
-        summary=sentences_of(balance, levels, rules=rules, spread=spread, accuracy=accuracy, interval=interval),
+        summary=sentences_of(
+            balance,
+            levels,
+            rules=rules,
+            spread=spread,
+            accuracy=accuracy,
+            interval=interval,
+            is_of_means=prepared.is_of_means,
+            unit=prepared.unit,
+        ),
         sample=balance.sample,
         columns=list(balance.columns),
         missing=balance.missing,
@@ -95,11 +104,12 @@ def _with_estimates(
         areas = prepared.areas((column,))
         kept = (areas.areas["n_people"] >= rules.min_people).to_numpy()
         if kept.any():
-            chosen = AreaDraws(areas.areas.filter(kept.tolist()), areas.draws[:, kept], areas.n_chains, areas.points)
+            chosen = dataclasses.replace(areas, areas=areas.areas.filter(kept.tolist()), draws=areas.draws[:, kept])
             table = interval_widths(chosen, interval=prepared.query.interval)
             found |= {(column, row[column]): row for row in table.iter_rows(named=True)}
     of = prepared.loaded.question.options[0] if prepared.is_complement else prepared.option
-    shares = known.by_level(of, is_complement=prepared.is_complement) if known else {}
+    shares = known.by_level(of, is_complement=prepared.is_complement) if known and of else {}
+    sd = "mean_sd" if prepared.is_of_means else "share_sd"
     for one in levels:
         row, share = found.get((one.column, one.level)), shares.get((one.column, one.level))
         if row is None:
@@ -108,7 +118,7 @@ def _with_estimates(
         is_known = share is not None
         yield replace(
             one,
-            share_sd=row["sd"],
+            **{sd: row["sd"]},
             width=row["width"],
             width_ratio=row["width_ratio"],
             known_share=share,

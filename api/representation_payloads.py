@@ -61,8 +61,10 @@ class LevelBalance(GroupRow, frozen=True):
     ]
     standing: Standing
     share_sd: Annotated[
-        float | None, Meta(description="Posterior sd of the option's share; null if too few people, or without draws.")
+        float | None,
+        Meta(description="Posterior sd of the option's share; null if too few people, without draws, or of means."),
     ]
+    mean_sd: Annotated[float | None, Meta(description="The same of the mean, where that is asked for.")]
     width: Annotated[float | None, Meta(description="Width of the estimate's interval, or null.")]
     width_ratio: Annotated[float | None, Meta(description="The same by that of the column's narrowest; or null.")]
     known_share: Annotated[

@@ -1,6 +1,7 @@
 """A representation report for laypeople: whom the sample lacks, what the model does about it, where to be careful."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from api.representation_payloads import ColumnAccuracy, LevelBalance, WidthSpread
 from api.sample_balance import Balance
@@ -21,6 +22,8 @@ def sentences_of(
     spread: WidthSpread | None = None,
     accuracy: Sequence[ColumnAccuracy] = (),
     interval: float = 0.9,
+    is_of_means: bool = False,
+    unit: str = "",
 ) -> list[str]:
     """Four to eight sentences.
 
@@ -32,6 +35,8 @@ def sentences_of(
         Of districts.
     accuracy
         Where it is known what happened.
+    is_of_means, unit
+        Whether the widths are those of means, and what they are counted in, where that has a name.
     """
     sample, demographics = balance.sample, [one for one in levels if one.area == "all"]
     said = []
@@ -59,7 +64,9 @@ def sentences_of(
         "lives there: too many or too few interviews of a group change how sure an estimate is, not what the group "
         "weighs."
     )
-    said += _accuracy(levels, accuracy, interval) or _widths(demographics, spread, interval)
+    said += _accuracy(levels, accuracy, interval) or _widths(
+        demographics, spread, interval, partial(_half, is_of_means, unit)
+    )
     said.append(
         "It cannot know whether people of a kind who answer polls think like those of the same kind who do not: be "
         "careful where few were interviewed."
@@ -129,13 +136,20 @@ def _accuracy(levels: Sequence[LevelBalance], accuracy: Sequence[ColumnAccuracy]
     return [said]
 
 
-def _widths(levels: Sequence[LevelBalance], spread: WidthSpread | None, interval: float) -> list[str]:
+def _half(is_of_means: bool, unit: str, width: float) -> str:
+    """Half of an interval, in points or in the unit of means."""
+    return f"±{width / 2:,.3g} {unit}".rstrip() if is_of_means else f"±{50 * width:.1f} points"
+
+
+def _widths(
+    levels: Sequence[LevelBalance], spread: WidthSpread | None, interval: float, half: Callable[[float], str]
+) -> list[str]:
     told = [one for one in levels if one.width is not None]
     said = []
     if told:
         widest = max(told, key=lambda one: one.width or 0.0)
         ratio = widest.width_ratio or 1.0
-        margin = f"±{50 * (widest.width or 0.0):.1f} points"
+        margin = half(widest.width or 0.0)
         if ratio >= NOTABLY_WIDE:
             said.append(
                 f"Among demographics, estimates are least sure for {widest.column} {widest.level}: {margin}, "
@@ -147,7 +161,7 @@ def _widths(levels: Sequence[LevelBalance], spread: WidthSpread | None, interval
             )
     if spread is not None:
         said.append(
-            f"Half of the districts have an interval of ±{50 * spread.median:.1f} points or less, the widest "
-            f"±{50 * spread.widest:.1f}."
+            f"Half of the districts have an interval of {half(spread.median)} or less, the widest "
+            f"{half(spread.widest)}."
         )
     return said

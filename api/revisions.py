@@ -17,6 +17,7 @@ from api.pairs import Pairs, pair_groups
 from api.provenance import fit_inputs, model_differences
 from api.release_cache import LoadedRelease, ReleaseCache
 from api.served import Served
+from api.whom import telling_differences
 from jobs.settings import Settings
 from mrp.poststratification import AreaDraws
 from mrp.revision import FitInputs, causes_of, revision
@@ -70,10 +71,12 @@ def answer_revision(prepared: PreparedRevision, settings: Settings) -> RevisionP
             ComparedWavePayload(one.wave_id, one.pollster, one.reference, one.change, one.text)
             for one in prepared.waves
         ],
-        reasons=model_differences(before, after),
+        reasons=[*model_differences(before, after), *telling_differences(pairs.first, pairs.second)],
         revisions=[
             AreaRevision(**names, before=first, after=second, **fields)
-            for names, first, second, fields in pairs.compared(settings, partial(_differences, inputs=inputs))
+            for names, first, second, fields in pairs.compared(
+                settings, partial(_differences, inputs=inputs, unit=pairs.second.unit)
+            )
         ],
     )
 
@@ -98,13 +101,16 @@ def last_common_period(before: LoadedRelease, after: LoadedRelease) -> str | Non
 
 
 def _differences(
-    before: AreaDraws, after: AreaDraws, *, inputs: tuple[FitInputs, FitInputs]
+    before: AreaDraws, after: AreaDraws, *, inputs: tuple[FitInputs, FitInputs], unit: str
 ) -> Iterator[dict[str, Any]]:
     for one in revision(before, after, inputs_before=inputs[0], inputs_after=inputs[1]).areas:
+        size = f"{100 * one.difference:+.1f} points"
+        if after.kind == "mean":
+            size = " ".join(filter(None, (f"{one.difference:+,.3g}", unit)))
         beyond = "more than" if one.beyond_simulation else "no more than"
         yield {
             "difference": one.difference,
             "mc_error": one.mc_error,
             "beyond_simulation": one.beyond_simulation,
-            "sentence": f"{100 * one.difference:+.1f} points, {beyond} chance in the simulation explains",
+            "sentence": f"{size}, {beyond} chance in the simulation explains",
         }

@@ -119,6 +119,7 @@ def _levels(
                 difference_sd=told["sd"] if told else None,
                 standing=told["standing"] if told else "nobody" if nobody else "few",
                 share_sd=None,
+                mean_sd=None,
                 width=None,
                 width_ratio=None,
                 known_share=None,

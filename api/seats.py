@@ -18,9 +18,10 @@ from api.district_payloads import (
 from api.errors import EstimateRefused
 from api.estimates import share_fields
 from api.group_facts import group_facts
-from api.group_query import EstimateQuery, Prepared, find_option, load_release, prepare_query
+from api.group_query import EstimateQuery, Prepared, load_release, prepare_query
 from api.interval_ends import ends_of
 from api.labels import DISTRICT, one_of
+from api.measures import find_option, refuse_means
 from api.release_cache import ReleaseCache
 from api.served import Served
 from jobs.settings import Settings
@@ -81,6 +82,7 @@ def prepare_seats(cache: ReleaseCache, served: Served, query: SeatsQuery, settin
     """
     if query.by or query.merge or query.level not in (None, DISTRICT):
         raise EstimateRefused("Seats are counted by district, of everybody in it. Leave level, by and merge out.")
+    refuse_means(query.measure, "Seats")
     loaded = load_release(cache, served, settings)
     if loaded.question.kind == "ordinal":
         raise EstimateRefused(f"The options of {loaded.question.id} are points of a scale: nobody wins seats by them.")
@@ -100,7 +102,7 @@ def answer_seats(counted: PreparedSeats, settings: Settings) -> SeatsPayload:
     return SeatsPayload(
         **groups_head(prepared, settings),
         n_seats=forecast.n_seats,
-        options=[_option(one, prepared.query) for one in forecast.options],
+        options=[_option(one, prepared.query) for one in forecast.options if _stands(prepared, one.option).any()],
         tipping=[
             TippingDistrict(code, names[code], p.value, p.mc_error) for code, p in _tips(prepared, forecast) if p.value
         ],
@@ -116,6 +118,7 @@ def answer_battleground(counted: PreparedSeats, settings: Settings) -> Battlegro
     rival = None if counted.other else strongest(others)
     tips = dict(_tips(prepared, _forecast(counted)))
     facts = group_facts(prepared, settings)
+    stands = _stands(prepared, prepared.option).tolist()
     rows = [
         BattlegroundRow(
             **one.names,
@@ -132,17 +135,26 @@ def answer_battleground(counted: PreparedSeats, settings: Settings) -> Battlegro
             p_tipping=tips[one.names["area"]].value,
             p_tipping_mc_error=tips[one.names["area"]].mc_error,
         )
-        for one, share, win, gap, n_seats in zip(
+        for one, share, win, gap, n_seats, is_candidate in zip(
             facts,
             share_fields(areas, facts, query),
             wins,
             lead(areas, rival, interval=query.interval, also=query.further),
             counted.n_seats.tolist(),
+            stands,
             strict=True,
         )
+        if is_candidate
     ]
     rows.sort(key=lambda row: (abs(row.p_win - 0.5), abs(row.lead), row.area))
-    return BattlegroundPayload(**groups_head(prepared, settings), versus=counted.other, districts=rows)
+    return BattlegroundPayload(
+        **groups_head(prepared.where_it_stands(), settings), versus=counted.other, districts=rows
+    )
+
+
+def _stands(prepared: Prepared, option: str) -> NDArray[np.bool_]:
+    """In which of the districts that are answered an option stands."""
+    return prepared.part_standing(option)[prepared.answered] > 0
 
 
 def _competing(counted: PreparedSeats) -> dict[str, AreaDraws]:

@@ -1,12 +1,13 @@
 """Find the release that answers for a question, and say what is known of it, or why there is none."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
 from api.data_notes import data_notes
 from api.errors import EstimateRefused, NoReleaseYet
+from api.populations import Populations, find_populations
 from polling.errors import ReleaseNotFound
 from polling.store import checks, confirmations, fits, queue, releases, serving
 from polling.store.records import QuestionStateRecord, ReleaseRecord
@@ -29,6 +30,8 @@ class Served:
     """What NUTS said of it, if it was asked."""
     concerns: tuple[str, ...] = ()
     """What checks of it found that is gravely wrong, the worst first, in the form of warnings."""
+    populations: Populations = field(default_factory=Populations)
+    """Whom it can be asked about besides everybody."""
 
 
 def find_served(
@@ -102,7 +105,8 @@ def _served(session: Session, release: ReleaseRecord, state: QuestionStateRecord
     confirmation = confirmations.find_confirmation(session, release.fit_id)
     found = checks.concerns_of(session, release.fit_id) or ()
     grave = tuple(one.sentence.rstrip(".") for one in found if one.severity == "grave")
-    return Served(release, state, state.stale_since, state.stale_reason, tuple(notes), confirmation, grave)
+    populations = find_populations(session, release)
+    return Served(release, state, state.stale_since, state.stale_reason, tuple(notes), confirmation, grave, populations)
 
 
 def _why_none(session: Session, state: QuestionStateRecord) -> str:

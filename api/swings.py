@@ -33,7 +33,7 @@ def swings(pairs: Pairs, settings: Settings) -> Iterator[dict[str, Any]]:
         the pairs.
     """
     if pairs.first.loaded.question.kind != "binary":
-        told = {"mix_and_mind": None, "mix_and_mind_reason": "A swing is split for questions of two options only."}
+        told = {"mix_and_mind": None, "mix_and_mind_reason": "A swing is split for shares of two options only."}
         yield from (told for _ in pairs.keys)
         return
     polls = _cells(pairs.first), _cells(pairs.second)

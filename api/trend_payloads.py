@@ -1,16 +1,16 @@
-"""The bodies that tell of shares over time, every field described."""
+"""The bodies that tell of shares and means over time, every field described."""
 
 from typing import Annotated
 
 from msgspec import Meta
 
-from api.answer_payloads import AreaEstimate, GroupsHead
+from api.answer_payloads import AreaNumber, GroupsHead
 
 __all__ = ["TrendPayload", "TrendPoint"]
 
 
-class TrendPoint(AreaEstimate, frozen=True):
-    """The share in one area or group in one period.
+class TrendPoint(AreaNumber, frozen=True):
+    """The share or the mean in one area or group in one period.
 
     Interviews are those of the period alone, so that `pooling` counts what is borrowed from other periods too. A period
     has no-interviews only of the whole population, everywhere else few-interviews.
@@ -20,7 +20,7 @@ class TrendPoint(AreaEstimate, frozen=True):
 
 
 class TrendPayload(GroupsHead, frozen=True):
-    """Shares over the periods of one fit. `period` of the head is the last of them."""
+    """Shares or means over the periods of one fit. `period` of the head is the last of them."""
 
     periods: Annotated[list[str], Meta(description="The periods, in order of time, also those without interviews.")]
     points: Annotated[

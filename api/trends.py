@@ -1,4 +1,4 @@
-"""Shares over time: every period of one fit, from its joint draws.
+"""Shares and means over time: every period of one fit, from its joint draws.
 
 Only a model with a term of period has a series. Estimates of one release after another are none: each rests on more
 interviews than the one before, and a difference between them is a revision.
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from api.answer_head import groups_head
 from api.breakdown import pieces
 from api.errors import EstimateRefused
-from api.estimates import share_fields
+from api.estimates import number_fields
 from api.group_facts import group_facts
 from api.group_query import EstimateQuery, Prepared, load_release, prepare_query
 from api.labels import one_of
@@ -63,7 +63,8 @@ def prepare_trend(cache: ReleaseCache, served: Served, query: TrendQuery, settin
     if not grid:
         raise EstimateRefused(
             f"The model {design.formula!r} has no term of period: it pools its waves, and tells no series of them. "
-            "Give the model such a term, or see what a release says differently from an earlier one under /revision."
+            "Give the model such a term, or see what a release says differently from an earlier one in its "
+            "/revision (`hustings ask revision`)."
         )
     if query.period is not None:
         raise EstimateRefused(
@@ -73,7 +74,7 @@ def prepare_trend(cache: ReleaseCache, served: Served, query: TrendQuery, settin
     if grid.index(since) > grid.index(until):
         raise EstimateRefused(f"since={since} is after until={until}. Exchange them, or name other periods.")
     periods = tuple(grid[grid.index(since) : grid.index(until) + 1])
-    prepared = prepare_query(cache, served, replace(query, period=until), settings)
+    prepared = prepare_query(cache, served, replace(query, period=until), settings).where_it_stands()
     n_groups = int(prepared.wanted.sum())
     if (n_points := n_groups * len(periods)) > settings.max_groups:
         raise EstimateRefused(
@@ -94,10 +95,11 @@ def answer_trend(trend: PreparedTrend, settings: Settings) -> TrendPayload:
         of_period = []
         for period in trend.periods:
             told = facts[period][done : done + rows.size]
-            areas = replace(prepared, period=period).draws(rows)
-            shares = zip(told, share_fields(areas, told, prepared.query), strict=True)
+            found = replace(prepared, period=period).measured(rows)
+            numbers = zip(told, number_fields(found, told, prepared.query), strict=True)
+            option = prepared.option or None
             of_period.append(
-                [TrendPoint(**one.names, option=prepared.option, **share, period=period) for one, share in shares]
+                [TrendPoint(**one.names, option=option, **number, period=period) for one, number in numbers]
             )
         points += [point for series in zip(*of_period, strict=True) for point in series]
         done += rows.size

@@ -10,7 +10,7 @@ not publishable is scored all the same, and the report says so.
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from io import BytesIO
@@ -19,25 +19,20 @@ from typing import Any, cast
 
 import polars as pl
 
-from jobs.backtest_report import BacktestReport, OptionReport
-from jobs.backtest_score import Outcomes, baseline_columns, baselines_of, model_estimates, score_against
-from jobs.backtest_tables import district_estimates, read_outcomes
+from jobs.backtest_options import report_options
+from jobs.backtest_report import BacktestReport
 from jobs.backtest_waves import BacktestPlan, PushedWave, plan_backtest, split_waves
 from jobs.errors import BacktestImpossible, FitProcessFailed
 from jobs.fit_request import FitProgress, FitRequest, FitResult
 from jobs.fit_run import run_fit
-from jobs.outcomes import counts_of_option, last_result_of
 from jobs.receive import receive_wave
 from jobs.refit import electorate_of
 from jobs.settings import Settings
 from jobs.survey import add_survey, load_survey
 from jobs.worker import Worker, utc_now
-from mrp.baselines import Baseline
-from mrp.electorate import Electorate
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
 from mrp.outcomes import AnyDesign, design_from_json, draws_many
-from mrp.poststratification import AreaDraws
 from mrp.verdict import FitVerdict
 from polling.bundle import SurveyBundle
 from polling.secrets import SecretsFile
@@ -119,27 +114,14 @@ def backtest(
     (drawn,) = draws_many(fit.draws, fit.design, electorate, [Grouping(by=(electorate.district,))])
     done = time.perf_counter()
     asked = bundle.declaration.question(plan.question)
-    options = asked.options if len(drawn.options) > 1 else asked.options[:1]
-    known = _outcomes(bundle, plan, tables, options)
-    reports, table = {}, []
-    for option in options:
-        estimated = drawn.of(option if len(drawn.options) > 1 else drawn.options[0])
-        reports[option], rows = _report_of(
-            option,
-            bundle=bundle,
-            plan=plan,
-            fit=fit,
-            electorate=electorate,
-            estimated=estimated,
-            outcomes=known[option],
-        )
-        table.append(rows.select(pl.lit(option).alias("option"), pl.all()) if len(options) > 1 else rows)
-    first = reports[options[0]]
+    scored = report_options(bundle, plan, tables, drawn, counts=fit.counts, design=fit.design, electorate=electorate)
+    reports = scored.options
+    first_name, first = next(iter(reports.items()))
     verdict = FitVerdict.from_json(cast(dict[str, Any], fit.record.verdict))
     return BacktestReport(
         survey=bundle.declaration.id,
         question=plan.question,
-        option=asked.options[0],
+        option=first_name,
         engine=fit.record.engine,
         seed=fit.record.seed,
         n_interviews=fit.record.n_interviews,
@@ -159,8 +141,11 @@ def backtest(
         warnings=verdict.warnings,
         formula=fit.record.formula,
         priors=fit.record.priors,
-        districts=pl.concat(table, how="diagonal"),
-        options=reports if len(options) > 1 else {},
+        districts=scored.districts,
+        options=reports if len(reports) > 1 else {},
+        together=scored.together,
+        absent=first.absent,
+        unit=asked.unit or "unit of the answers" if asked.kind == "numeric" else None,
     )
 
 
@@ -170,57 +155,6 @@ class _Fitted:
     counts: pl.DataFrame
     draws: LatentDraws
     design: AnyDesign
-
-
-def _outcomes(bundle: SurveyBundle, plan: BacktestPlan, tables: Path, options: tuple[str, ...]) -> dict[str, Outcomes]:
-    question, codes = bundle.declaration.question(plan.question), bundle.districts["code"]
-    truth, benchmark = (
-        read_outcomes(tables / name, plan.declared, question, districts=codes, options=options) if name else {}
-        for name in (plan.declared.truth, plan.declared.benchmark)
-    )
-    return {option: Outcomes(truth.get(option), benchmark.get(option)) for option in options}
-
-
-def _report_of(
-    option: str,
-    *,
-    bundle: SurveyBundle,
-    plan: BacktestPlan,
-    fit: _Fitted,
-    electorate: Electorate,
-    estimated: AreaDraws,
-    outcomes: Outcomes,
-) -> tuple[OptionReport, pl.DataFrame]:
-    """The scores of one option, and its districts."""
-    question, counts = bundle.declaration.question(plan.question), counts_of_option(fit.counts, option)
-    before = last_result_of(plan.declared.last_result, question, option)
-    baselines = baselines_of(counts, electorate, fit.design.common, question, before)
-    people = estimated.areas["n_people"].to_numpy()
-    nation = estimated.draws @ (people / people.sum())  # what a second pass over all cells would give
-    report = OptionReport(
-        national_mean=float(nation.mean()),
-        national_sd=float(nation.std(ddof=1)),
-        scores=score_against(outcomes, model_estimates(estimated, district=electorate.district)),
-        baselines={name: score_against(outcomes, baseline) for name, baseline in baselines.items()},
-    )
-    return report, _district_table(bundle, counts, estimated, outcomes, baselines)
-
-
-def _district_table(
-    bundle: SurveyBundle,
-    counts: pl.DataFrame,
-    estimated: AreaDraws,
-    outcomes: Outcomes,
-    baselines: Mapping[str, Baseline],
-) -> pl.DataFrame:
-    table = district_estimates(bundle.districts, estimated, counts, district=bundle.declaration.geography.district)
-    for name, outcome in (("truth", outcomes.truth), ("benchmark", outcomes.benchmark)):
-        if outcome is not None:
-            known = pl.DataFrame({"district": outcome.codes, name: outcome.share})
-            if outcome.se is not None:
-                known = known.with_columns(pl.Series(f"{name}_se", outcome.se))
-            table = table.join(known, on="district", how="left", maintain_order="left")
-    return baseline_columns(table, baselines)
 
 
 def _ingest(

@@ -5,9 +5,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from jobs.backtest_fits import Bench
-from jobs.backtest_report import ScoreRow
+from jobs.backtest_score import Scored
 from jobs.errors import BacktestImpossible
-from jobs.purged_counts import add_counts
 from jobs.survey import formula_problems
 
 __all__ = ["Candidate", "CompareReport", "compare"]
@@ -26,7 +25,7 @@ class Candidate:
     seconds: float
     publishable: bool
     problems: tuple[str, ...]
-    scores: ScoreRow
+    scores: Scored
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +33,13 @@ class CompareReport:
     """All of them."""
 
     candidates: tuple[Candidate, ...]
-    baselines: Mapping[str, ScoreRow]
+    baselines: Mapping[str, Scored]
 
     def to_json(self) -> dict[str, Any]:
         """What ``hustings backtest --engines --models --json`` prints of them."""
         return {
-            "candidates": [asdict(one) for one in self.candidates],
-            "baselines": {name: asdict(row) for name, row in self.baselines.items()},
+            "candidates": [asdict(one) | {"scores": one.scores.to_json()} for one in self.candidates],
+            "baselines": {name: scored.to_json() for name, scored in self.baselines.items()},
         }
 
 
@@ -66,9 +65,9 @@ def compare(bench: Bench, *, models: Mapping[str, str], engines: Sequence[str], 
             raise BacktestImpossible(f"Model {name} cannot be used: {problems[0]}")
     bench.expect(len(models) * len(engines))
     candidates = []
-    baselines: Mapping[str, ScoreRow] = {}
+    baselines: Mapping[str, Scored] = {}
     for name, formula in models.items():
-        counts = add_counts(list(bench.counts(formula).values()))
+        counts = bench.add(list(bench.counts(formula).values()))
         for engine in engines:
             fit = bench.fit(counts, name=f"{name} by {engine}", seed=seed, formula=formula, engine=engine)
             baselines = baselines or bench.score_baselines(counts, fit.design)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from jobs.backtest_fits import Bench
 from jobs.backtest_report import ScoreRow
+from jobs.backtest_score import Scored
 from jobs.errors import BacktestImpossible
-from jobs.purged_counts import add_counts
 from mrp.holdout import HeldOutScores
 
 __all__ = ["CurvePoint", "CurveReport", "default_sizes", "learning_curve", "subsample"]
@@ -34,9 +34,9 @@ class CurvePoint:
     n: int
     seed: int
     publishable: bool
-    truth: ScoreRow
+    truth: Scored
     """District estimates against the truth."""
-    baselines: Mapping[str, ScoreRow]
+    baselines: Mapping[str, Scored]
     left: HeldOutScores | None
     """The interviews that are not in the sample, as predicted; None if there are none."""
 
@@ -49,16 +49,24 @@ class CurveReport:
 
     def to_json(self) -> dict[str, Any]:
         """What ``hustings backtest --learning-curve --json`` prints of them."""
-        return {"points": [asdict(point) for point in self.points], "curve": self.curve()}
+        points = [
+            asdict(point)
+            | {
+                "truth": point.truth.to_json(),
+                "baselines": {name: scored.to_json() for name, scored in point.baselines.items()},
+            }
+            for point in self.points
+        ]
+        return {"points": points, "curve": self.curve()}
 
     def curve(self) -> list[dict[str, Any]]:
         """Of each size and method: mean of a score over seeds, and its least and largest value."""
         rows = []
         for n in sorted({point.n for point in self.points}):
             some = [point for point in self.points if point.n == n]
-            rows.append(_curve_row("model", n, [one.truth for one in some], [one.left for one in some]))
+            rows.append(_curve_row("model", n, [one.truth.whole for one in some], [one.left for one in some]))
             rows += [
-                _curve_row(name, n, [one.baselines[name] for one in some if name in one.baselines], [])
+                _curve_row(name, n, [one.baselines[name].whole for one in some if name in one.baselines], [])
                 for name in some[0].baselines
             ]
         return rows
@@ -77,11 +85,16 @@ def learning_curve(bench: Bench, *, sizes: Sequence[int] | None = None, seeds: i
     Raises
     ------
     BacktestImpossible
-        If weights are in the likelihood, so that counts are no interviews, or there is no sample.
+        If weights are in the likelihood, or answers are numbers, so that counts are no single interviews.
     """
+    if bench.question.kind == "numeric":
+        raise BacktestImpossible(
+            f"Counts of question {bench.question.id} cannot be sampled: of a cell's numbers the mean and the squares "
+            "are known. A plain backtest and folds are made of it."
+        )
     if bench.question.weights == "likelihood":
         raise BacktestImpossible("Weighted counts cannot be sampled: they are no whole interviews.")
-    counts = add_counts(list(bench.counts().values()))
+    counts = bench.add(list(bench.counts().values()))
     total = int(counts["n"].sum())
     wanted = sorted({min(size, total) for size in sizes or default_sizes(total)})
     # All interviews are the same sample for every seed.
@@ -116,27 +129,30 @@ def subsample(counts: pl.DataFrame, n: int, *, seed: int) -> tuple[pl.DataFrame,
     Parameters
     ----------
     counts
-        Cells with whole ``n`` and ``y``.
+        Cells with whole ``n`` and ``y``, or a column of answers for each option.
     n
         At most as many as there are.
     seed
         Of the order: samples with the same seed are nested.
     """
-    size, chose = (counts[name].cast(pl.Int64).to_numpy() for name in ("n", "y"))
-    cell = np.repeat(np.arange(counts.height), size)
-    # Of the interviews of a cell the first y are for the option.
-    place = np.arange(cell.size) - np.repeat(np.cumsum(size) - size, size)
-    is_for = place < chose[cell]
-    order = np.random.default_rng(seed).permutation(cell.size)
-    sample, left = (_counted(counts, cell[chosen], is_for[chosen]) for chosen in (order[:n], order[n:]))
+    names = ["y"] if "y" in counts.columns else [name for name in counts.columns if name.startswith("y[")]
+    answers = counts.select(names).cast(pl.Int64).to_numpy()
+    if names == ["y"]:  # and the others, whom no column counts
+        answers = np.column_stack([answers, counts["n"].cast(pl.Int64).to_numpy() - answers[:, 0]])
+    # An interview of a cell and an answer, as often as there are.
+    which = np.repeat(np.arange(answers.size), answers.ravel())
+    order = np.random.default_rng(seed).permutation(which.size)
+    sample, left = (
+        _counted(counts, names, np.bincount(which[chosen], minlength=answers.size).reshape(answers.shape))
+        for chosen in (order[:n], order[n:])
+    )
     return sample, left
 
 
-def _counted(counts: pl.DataFrame, cell: NDArray[np.int64], is_for: NDArray[np.bool_]) -> pl.DataFrame:
-    n = np.bincount(cell, minlength=counts.height)
-    y = np.bincount(cell, is_for.astype(float), minlength=counts.height).astype(np.int64)
-    made = counts.with_columns(pl.Series("n", n, dtype=counts["n"].dtype), pl.Series("y", y, dtype=counts["y"].dtype))
-    return made.filter(pl.col("n") > 0)
+def _counted(counts: pl.DataFrame, names: Sequence[str], answers: NDArray[np.int64]) -> pl.DataFrame:
+    made = {name: answers[:, k] for k, name in enumerate(names)} | {"n": answers.sum(axis=1)}
+    columns = [pl.Series(name, values, dtype=counts[name].dtype) for name, values in made.items()]
+    return counts.with_columns(columns).filter(pl.col("n") > 0)
 
 
 def _curve_row(method: str, n: int, truth: Sequence[ScoreRow], left: Sequence[HeldOutScores | None]) -> dict[str, Any]:

@@ -1,30 +1,28 @@
 """Fit counts one after the other for a backtest, in one process that stays warm, and score each fit."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-import numpy as np
 import polars as pl
 
 from jobs.backtest_house import BacktestHouse, RunFit
-from jobs.backtest_report import ScoreRow
-from jobs.backtest_score import Outcomes, baselines_of, model_estimates, score_against
-from jobs.backtest_tables import read_outcome
+from jobs.backtest_methods import JOINT, baselines_of, model_estimates
+from jobs.backtest_options import outcomes_of
+from jobs.backtest_score import Outcomes, Scored, score_estimates, score_methods
 from jobs.counting import count_interviews
-from jobs.errors import BacktestImpossible
 from jobs.fit_host import FitHost
 from jobs.fit_request import FitProgress, FitRequest
-from jobs.outcomes import outcome_of
+from jobs.outcomes import counted_by, outcome_of
 from jobs.refit import electorate_of, laplace_settings, nuts_settings
-from mrp.design import Design, build_design
 from mrp.electorate import Electorate
 from mrp.errors import PriorError
-from mrp.holdout import HeldOutScores, score_held_out
+from mrp.grouping import Grouping
+from mrp.holdout import HeldOutScores
 from mrp.latents import LatentDraws
-from mrp.poststratification import area_draws, cell_shares
+from mrp.outcomes import MEAN, AnyDesign, design_from_json, draws_many, score_interviews
 from mrp.priors import parse_priors
 from mrp.verdict import FitVerdict
 from polling.declaration import Question
@@ -39,7 +37,7 @@ class BacktestFit:
     engine: str
     verdict: FitVerdict
     latents: LatentDraws
-    design: Design
+    design: AnyDesign
     seconds: float
 
 
@@ -50,7 +48,8 @@ class Bench:
     house: BacktestHouse
     electorate: Electorate
     question: Question
-    outcomes: Outcomes
+    outcomes: dict[str, Outcomes]
+    """What is known, by option; of a number under the name of its mean."""
     waves: dict[str, str]
     """Id of each wave that asks the question -> its reference, in fieldwork order."""
     _fit: RunFit = None  # type: ignore[assignment]
@@ -124,34 +123,30 @@ class Bench:
             engine=result.engine,
             verdict=FitVerdict.from_json(cast("Any", result.verdict)),
             latents=LatentDraws.from_bytes(result.draws),
-            design=Design.from_json(cast("Any", result.design)),
+            design=design_from_json(cast("Any", result.design)),
             seconds=round(sum(result.seconds.values()), 3),
         )
 
-    def score(self, fit: BacktestFit) -> ScoreRow:
-        """District estimates against the truth, or the benchmark."""
-        district = self.electorate.district
-        estimated = area_draws(fit.latents, fit.design, self.electorate, by=(district,))
-        return score_against(self.outcomes, model_estimates(estimated, district=district))
+    def add(self, tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        """Counts of several waves in one table."""
+        return outcome_of(self.question).add(tables, counted_by(tables[0].columns))
 
-    def score_baselines(self, counts: pl.DataFrame, design: Design) -> dict[str, ScoreRow]:
-        """Simpler methods on the same counts."""
+    def score(self, fit: BacktestFit) -> Scored:
+        """District estimates against the truth, or the benchmark."""
+        grouping = Grouping(by=(self.electorate.district,))
+        (drawn,) = draws_many(fit.latents, fit.design, self.electorate, [grouping])
+        own = model_estimates(drawn, fit.design, self.electorate, self.question)
+        return score_estimates(self.outcomes, own)
+
+    def score_baselines(self, counts: pl.DataFrame, design: AnyDesign) -> dict[str, Scored]:
+        """Simpler methods on the same counts; those that say nothing of some options have no scores of all."""
         declared = self.house.plan.declared.last_result
         found = baselines_of(counts, self.electorate, design, self.question, declared)
-        return {name: score_against(self.outcomes, baseline) for name, baseline in found.items()}
+        return score_methods(self.outcomes, found.estimates, joint=JOINT)
 
     def score_interviews(self, fit: BacktestFit, counts: pl.DataFrame, *, seed: int) -> HeldOutScores | None:
         """Interviews that the fit has not seen; None if there are none in cells that it knows."""
-        cells = counts.group_by(self.electorate.cell_columns).agg(pl.col("n", "y").sum())
-        cells = cells.sort(self.electorate.cell_columns)
-        cells = cells.filter(pl.Series(fit.design.covers(cells)))
-        if cells.is_empty():
-            return None
-        codes = {code: i for i, code in enumerate(self.electorate.codes)}
-        group = np.array([codes[code] for code in cells[self.electorate.district]], dtype=np.int64)
-        share = cell_shares(fit.latents, fit.design, cells)
-        n, y = (cells[name].cast(pl.Float64).to_numpy() for name in ("n", "y"))
-        return score_held_out(share, n, y, group, seed=seed)
+        return score_interviews(fit.latents, fit.design, self.electorate, counts, seed=seed)
 
     def _priors_of(self, formula: str, counts: pl.DataFrame) -> dict[str, str]:
         """The question's priors; of another model those of terms that it has too."""
@@ -160,11 +155,12 @@ class Bench:
             return priors
         from mrp.counts import observed_levels
 
-        design = build_design(formula, self.electorate, observed=observed_levels(counts))
+        outcome = outcome_of(self.question)
+        design = outcome.build(formula, self.electorate, observed=observed_levels(counts))
         kept = {}
         for term, prior in priors.items():
             try:
-                parse_priors({term: prior}).check(design)
+                outcome.check_priors(parse_priors({term: prior}), design)
             except PriorError:
                 continue
             kept[term] = prior
@@ -191,24 +187,14 @@ def open_bench(
     """
     declaration = house.bundle.declaration
     question = declaration.question(house.plan.question)
-    if question.kind != "binary":
-        raise BacktestImpossible(
-            f"Question {question.id} is {question.kind}. Folds, learning curves and comparisons are made of binary "
-            "questions; a plain backtest and a replay are made of it."
-        )
     pushed = house.push_all()
-    known = [
-        read_outcome(house.tables / name, house.plan.declared, question, districts=house.bundle.districts["code"])
-        if name
-        else None
-        for name in (house.plan.declared.truth, house.plan.declared.benchmark)
-    ]
+    names = question.options[:1] if question.kind == "binary" else question.options or (MEAN,)
     with closing(FitHost()) as host:
         yield Bench(
             house=house,
             electorate=electorate_of(house.bundle),
             question=question,
-            outcomes=Outcomes(*known),
+            outcomes=outcomes_of(house.bundle, house.plan, house.tables, names),
             waves={wave_id: wave.reference for wave_id, wave in pushed.items()},
             _fit=fit or host,
             _on_progress=on_progress,

@@ -10,13 +10,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from jobs.backtest_fits import Bench
-from jobs.backtest_report import ScoreRow
+from jobs.backtest_score import Scored
 from jobs.errors import BacktestImpossible
-from jobs.purged_counts import add_counts
-from mrp.holdout import HeldOutScores, score_held_out
+from mrp.holdout import HeldOutScores
+from mrp.outcomes import score_alike
 
 __all__ = ["Fold", "FoldsReport", "run_folds"]
 
@@ -34,8 +33,8 @@ class Fold:
     interviews: HeldOutScores | None
     """Its interviews as predicted."""
     national_mean: HeldOutScores | None
-    """The same interviews, each predicted by the share among those that were fitted."""
-    truth: ScoreRow
+    """The same interviews, each predicted by what was answered in those that were fitted."""
+    truth: Scored
     """District estimates of the fit against the truth."""
 
 
@@ -47,7 +46,8 @@ class FoldsReport:
 
     def to_json(self) -> dict[str, Any]:
         """What ``hustings backtest --folds --json`` prints of them."""
-        return {"folds": [asdict(fold) for fold in self.folds], "pooled": self.pooled()}
+        folds = [asdict(fold) | {"truth": fold.truth.to_json()} for fold in self.folds]
+        return {"folds": folds, "pooled": self.pooled()}
 
     def pooled(self) -> Mapping[str, Any]:
         """Means over folds, of interviews weighted by their number; coverage by districts of folds."""
@@ -81,8 +81,8 @@ def run_folds(bench: Bench, k: int, *, seed: int = 1) -> FoldsReport:
     folds = []
     for number in range(k):
         held_out = references[number::k]
-        fitted = add_counts([counts for name, counts in counts_of.items() if name not in held_out])
-        left = add_counts([counts_of[name] for name in held_out])
+        fitted = bench.add([counts for name, counts in counts_of.items() if name not in held_out])
+        left = bench.add([counts_of[name] for name in held_out])
         fit = bench.fit(fitted, name=f"fold {number + 1} of {k}", seed=seed)
         folds.append(
             Fold(
@@ -91,37 +91,28 @@ def run_folds(bench: Bench, k: int, *, seed: int = 1) -> FoldsReport:
                 n_fitted=int(fitted["n"].sum()),
                 publishable=fit.verdict.publishable,
                 interviews=bench.score_interviews(fit, left, seed=seed),
-                national_mean=_flat(fitted, left, bench),
+                national_mean=score_alike(fitted, fit.design, bench.electorate, left),
                 truth=bench.score(fit),
             )
         )
     return FoldsReport(tuple(folds))
 
 
-def _flat(fitted: pl.DataFrame, left: pl.DataFrame, bench: Bench) -> HeldOutScores | None:
-    """Everybody predicted alike; Jeffreys' distribution of the share."""
-    y, n = float(fitted["y"].sum()), float(fitted["n"].sum())
-    share = np.random.default_rng(0).beta(y + 0.5, n - y + 0.5, 1000)
-    by_district = left.group_by(bench.electorate.district).agg(pl.col("n", "y").sum()).sort(bench.electorate.district)
-    if by_district.is_empty():
-        return None
-    asked, chose = (by_district[name].cast(pl.Float64).to_numpy() for name in ("n", "y"))
-    draws = np.repeat(share[:, None], by_district.height, axis=1)
-    return score_held_out(draws, asked, chose, np.arange(by_district.height))
-
-
 def _pool(scores: Sequence[HeldOutScores]) -> dict[str, Any] | None:
     if not scores:
         return None
     n = np.array([one.n_interviews for one in scores], dtype=float)
+    squares = None if scores[0].rmse is None else [(one.rmse or 0.0) ** 2 for one in scores]
+    briers = [one.brier for one in scores if one.brier is not None]
     groups = np.array([one.n_groups for one in scores], dtype=float)
     return {
         "n_interviews": int(n.sum()),
         "n_groups": int(groups.sum()),
         "log_score": float(np.average([one.log_score for one in scores], weights=n)),
-        "brier": float(np.average([one.brier for one in scores], weights=n)),
+        "brier": float(np.average(briers, weights=n)) if briers else None,
         "coverage": {
             level: float(np.average([one.coverage[level] for one in scores], weights=groups))
             for level in scores[0].coverage
         },
+        **({} if squares is None else {"rmse": float(np.sqrt(np.average(squares, weights=n)))}),
     }

@@ -75,6 +75,11 @@ def replay[T](
     with backtest_house(folder, data_dir, settings=settings, question=question, now=now) as house:
         if house.plan.declared.truth is None:
             raise BacktestImpossible("Releases are scored against a truth. Name its table in [backtest] truth.")
+        if house.bundle.declaration.question(house.plan.question).kind == "numeric":
+            raise BacktestImpossible(
+                f"Question {house.plan.question} is answered with a number, and a track record is one of shares; a "
+                "plain backtest and folds are made of it."
+            )
         if len(house.waves) < 2:
             raise BacktestImpossible(
                 "All interviews are one wave, so that there is nothing to replay. Split them by [backtest] wave_by, "

@@ -6,15 +6,15 @@ from typing import Any
 
 import polars as pl
 
-__all__ = ["BacktestReport", "OptionReport", "ScoreRow"]
+__all__ = ["BacktestReport", "OptionReport", "ScoreRow", "TogetherReport"]
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:
     """Scores of one set of district estimates against the truth; None where they do not apply.
 
-    Errors are estimate - truth, in shares. Interval score and mean width are
-    those of 90% intervals.
+    Errors are estimate - truth, in shares, or in the unit of a question answered with a number. Interval score and
+    mean width are those of 90% intervals.
     """
 
     n_districts: int
@@ -45,6 +45,8 @@ class OptionReport:
     national_sd: float
     scores: ScoreRow
     baselines: Mapping[str, ScoreRow]
+    absent: Mapping[str, str] = field(default_factory=dict)
+    """Method -> why it says nothing of the option."""
 
     def to_json(self) -> dict[str, Any]:
         """A value that ``json.dumps`` takes."""
@@ -52,7 +54,22 @@ class OptionReport:
             "national": {"mean": self.national_mean, "sd": self.national_sd},
             **asdict(self.scores),
             "baselines": {name: asdict(row) for name, row in self.baselines.items()},
+            **({"absent": dict(self.absent)} if self.absent else {}),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class TogetherReport:
+    """All options of a question beside what happened: each district and option counts alike."""
+
+    scores: ScoreRow
+    """Brier and log score are of who leads."""
+    baselines: Mapping[str, ScoreRow]
+    """Of the methods that say something of every option."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A value that ``json.dumps`` takes."""
+        return asdict(self.scores) | {"baselines": {name: asdict(row) for name, row in self.baselines.items()}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +96,16 @@ class BacktestReport:
     priors: Any
     """Of every term, in words."""
     districts: pl.DataFrame
-    """One row per district: n_interviews, raw, share, low, high, sd, truth where there is one, the baselines; with
-    several options one for each, which the column ``option`` names."""
+    """One row per district: n_interviews, raw, share (or mean), low, high, sd, truth where there is one, the baselines;
+    with several options one for each, which the column ``option`` names."""
     options: Mapping[str, OptionReport] = field(default_factory=dict)
     """Of a question of several options all of them, ``option`` too; empty: one share is estimated."""
+    together: TogetherReport | None = None
+    """All of them together."""
+    absent: Mapping[str, str] = field(default_factory=dict)
+    """Method -> why it says nothing of ``option``."""
+    unit: str | None = None
+    """Of a question answered with a number: of its mean, which ``option`` then is, and of all scores."""
 
     @property
     def n_districts(self) -> int:
@@ -111,5 +134,8 @@ class BacktestReport:
             "formula": self.formula,
             "priors": self.priors,
             "baselines": {name: asdict(row) for name, row in self.baselines.items()},
+            **({"absent": dict(self.absent)} if self.absent else {}),
+            **({"unit": self.unit} if self.unit is not None else {}),
             **({"options": {name: one.to_json() for name, one in self.options.items()}} if self.options else {}),
+            **({"together": self.together.to_json()} if self.together is not None else {}),
         }

@@ -46,11 +46,16 @@ def read_outcomes(
 ) -> dict[str, Outcome]:
     """Read a truth or benchmark of several options of a question; those that it does not have are left out.
 
+    Of a question answered with a number it is a table with ``geography``, ``mean`` and optionally ``se``, and what is
+    read has the one name among ``options``.
+
     Raises
     ------
     BacktestImpossible
         As `read_outcome`; also if it has none of them.
     """
+    if question.kind == "numeric":
+        return {options[0]: _read_means(path, districts)}
     known = set(read_table(path).get_column("option", default=pl.Series(dtype=pl.String)).drop_nulls())
     first = declared.option or question.options[0]
     named = [option for option in options if (first if option == question.options[0] else option) in known]
@@ -80,9 +85,7 @@ def read_outcome(
         If a column is missing, no row has the option, a district occurs
         twice, or a district of the table is not one of the survey.
     """
-    table = read_table(path)
-    if missing := [name for name in ("geography", "option", "share") if name not in table.columns]:
-        raise BacktestImpossible(f"{path.name} has no column {missing[0]!r}; it has {', '.join(table.columns)}.")
+    table = _with_columns(path, ("geography", "option", "share"))
     if option is None or option == question.options[0]:
         option = declared.option or question.options[0]
     rows = table.filter(pl.col("option") == option).sort("geography")
@@ -91,15 +94,36 @@ def read_outcome(
         raise BacktestImpossible(
             f"{path.name} has no option {option!r}; it has {known}. Name one in [backtest] option."
         )
-    if (twice := rows.filter(pl.col("geography").is_duplicated())).height:
-        raise BacktestImpossible(f"{path.name} has more than one row for {twice['geography'][0]} and {option!r}.")
-    if (strange := rows.filter(~pl.col("geography").is_in(districts.to_list()))).height:
-        raise BacktestImpossible(f"{path.name} has {strange['geography'][0]!r}, which is no district of the survey.")
+    _check_districts(rows, path, districts, f" and {option!r}")
     share = rows["share"].cast(pl.Float64)
     if share.null_count() or not share.is_between(0, 1).all():
         raise BacktestImpossible(f"{path.name} has shares of {option!r} outside 0 and 1, or none at all in some row.")
     se = rows["se"].cast(pl.Float64).to_numpy() if "se" in rows.columns else None
     return Outcome(tuple(rows["geography"]), share.to_numpy(), se)
+
+
+def _read_means(path: Path, districts: pl.Series) -> Outcome:
+    rows = _with_columns(path, ("geography", "mean")).sort("geography")
+    _check_districts(rows, path, districts, "")
+    mean = rows["mean"].cast(pl.Float64, strict=False)
+    if mean.null_count() or not mean.is_finite().all():
+        raise BacktestImpossible(f"{path.name} has a mean that is no finite number; leave that district out.")
+    se = rows["se"].cast(pl.Float64).to_numpy() if "se" in rows.columns else None
+    return Outcome(tuple(rows["geography"]), mean.to_numpy(), se)
+
+
+def _with_columns(path: Path, names: tuple[str, ...]) -> pl.DataFrame:
+    table = read_table(path)
+    if missing := [name for name in names if name not in table.columns]:
+        raise BacktestImpossible(f"{path.name} has no column {missing[0]!r}; it has {', '.join(table.columns)}.")
+    return table
+
+
+def _check_districts(rows: pl.DataFrame, path: Path, districts: pl.Series, of: str) -> None:
+    if (twice := rows.filter(pl.col("geography").is_duplicated())).height:
+        raise BacktestImpossible(f"{path.name} has more than one row for {twice['geography'][0]}{of}.")
+    if (strange := rows.filter(~pl.col("geography").is_in(districts.to_list()))).height:
+        raise BacktestImpossible(f"{path.name} has {strange['geography'][0]!r}, which is no district of the survey.")
 
 
 def district_estimates(
@@ -114,7 +138,7 @@ def district_estimates(
     estimated
         Draws per district, shape (draw, district).
     counts
-        ``n`` interviews and ``y`` of them for the option, per cell.
+        ``n`` interviews and ``y`` of them for the option, or the ``mean`` of their answers, per cell.
     district
         Name of the district column in draws and counts.
     interval
@@ -124,16 +148,17 @@ def district_estimates(
     -------
     polars.DataFrame
         ``district``, ``name``, ``n_interviews``, ``raw`` (null where nobody
-        was interviewed), ``share``, ``low``, ``high``, ``sd``.
+        was interviewed), ``share`` (of numbers ``mean``), ``low``, ``high``, ``sd``.
     """
     table = summarise(estimated, interval=interval).rename({district: "district"})
+    answers = pl.col("y") if estimated.kind == "share" else pl.col("n") * pl.col("mean")
     interviewed = counts.group_by(pl.col(district).alias("district")).agg(
-        pl.col("n").sum().alias("n_interviews"), (pl.col("y").sum() / pl.col("n").sum()).alias("raw")
+        pl.col("n").sum().alias("n_interviews"), (answers.sum() / pl.col("n").sum()).alias("raw")
     )
     names = districts.select(pl.col("code").alias("district"), "name")
     return (
         table.join(names, on="district", how="left", maintain_order="left")
         .join(interviewed, on="district", how="left", maintain_order="left")
         .with_columns(pl.col("n_interviews").fill_null(0))
-        .select("district", "name", "n_interviews", "raw", "share", "low", "high", "sd")
+        .select("district", "name", "n_interviews", "raw", estimated.kind, "low", "high", "sd")
     )

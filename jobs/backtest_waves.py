@@ -52,7 +52,7 @@ def plan_backtest(bundle: SurveyBundle, question: str | None, interviews: str | 
     Raises
     ------
     BacktestImpossible
-        If the survey declares no backtest, has several questions and none is named, or the one named has no options.
+        If the survey declares no backtest, or has several questions and none is named.
     QuestionNotFound
         If it does not ask the question.
     """
@@ -66,10 +66,7 @@ def plan_backtest(bundle: SurveyBundle, question: str | None, interviews: str | 
     if wanted is None:
         asked = ", ".join(one.id for one in declaration.questions)
         raise BacktestImpossible(f"Survey {declaration.id} has several questions: {asked}. Say which one to score.")
-    asked_about = declaration.question(wanted)
-    if asked_about.kind == "numeric":
-        raise BacktestImpossible(f"Question {wanted} is answered with a number; a backtest compares shares of options.")
-    return BacktestPlan(declared, asked_about.id, interviews or declared.interviews)
+    return BacktestPlan(declared, declaration.question(wanted).id, interviews or declared.interviews)
 
 
 def split_waves(

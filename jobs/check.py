@@ -17,11 +17,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
 import polars as pl
 from sqlalchemy.orm import Session
 
 from jobs.check_ask import CHECK, kinds
-from jobs.check_made import CHECKS, CheckedRelease, Made, not_alone, not_made
+from jobs.check_made import CHECKS, CheckedRelease, Made, not_alone
 from jobs.check_refits import REFIT_CHECKS, Refits
 from jobs.confirm_ask import CONFIRM
 from jobs.counted_parts import CountedParts
@@ -30,7 +31,7 @@ from jobs.errors import FitCancelled, FitImpossible, JobsError, WorkerStopping
 from jobs.fit_request import FitProgress, FitRequest, FitResult
 from jobs.giving_way import PAUSE, GivingWay
 from jobs.heartbeat import beating
-from jobs.outcomes import outcome_of, without_astray
+from jobs.outcomes import counted_by, outcome_of, without_astray
 from jobs.predictors import bundle_of_fit
 from jobs.refit import electorate_of, laplace_settings, nuts_settings
 from jobs.settings import Settings
@@ -109,7 +110,7 @@ def check(
         refits = Refits(request, fit_once, settings, ends=time.monotonic() + settings.check_budget_s)
         for kind in again:
             if kind in REFIT_CHECKS:
-                found = not_made(checked) or not_alone(checked) or REFIT_CHECKS[kind](checked, refits)
+                found = not_alone(checked) or REFIT_CHECKS[kind](checked, refits)
                 with store.write() as session:
                     _keep(session, checked.release, {kind: found}, now=clock())
                     queue.heartbeat(session, claim, now=clock(), lease=settings.lease)
@@ -209,12 +210,19 @@ def request_of(session: Session, settings: Settings, checked: CheckedRelease) ->
 
 def _are_same(finer: pl.DataFrame, stored: pl.DataFrame) -> bool:
     """Whether finer counts are of exactly the interviews that were fitted."""
-    numbers = [column for column in stored.columns if column in ("n", "y") or column.startswith("y[")]
-    by = [column for column in stored.columns if column in finer.columns and column not in numbers]
-    by = [column for column in by if not column.startswith("weight")]
-    sums = [pl.col(numbers).sum()]
+    by = [column for column in counted_by(stored.columns) if column in finer.columns]
+    whole = [column for column in stored.columns if column in ("n", "y") or column.startswith("y[")]
+    sums = [pl.col(whole).sum()]
+    # Of numbers their total too, which adds up in another order.
+    sums += [(pl.col("n") * pl.col("mean")).sum().alias("total")] if "mean" in stored.columns else []
     coarse = [table.group_by(by).agg(sums).sort(by) if by else table.select(sums) for table in (finer, stored)]
-    return coarse[0].equals(coarse[1].cast(coarse[0].schema))
+    own, theirs = (table.select(*by, *whole) for table in coarse)
+    if not own.equals(theirs.cast(own.schema)):
+        return False
+    if "mean" not in stored.columns:
+        return True
+    totals = [table["total"].to_numpy() for table in coarse]
+    return np.allclose(totals[0], totals[1], rtol=1e-9)
 
 
 def _keep(

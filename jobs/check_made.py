@@ -14,27 +14,26 @@ from jobs.check_shown import ShownCounts, Told, told_misfits
 from mrp.categorical.counts import count_name
 from mrp.categorical.design import CategoricalDesign
 from mrp.checks.concerns import Concern, house_concerns, misfit_concerns, worst_first
-from mrp.checks.left_out import CAUTION, MAX_K, estimate_scores, leave_cells_out
+from mrp.checks.left_out import CAUTION, MAX_K, EstimateScore, estimate_scores, leave_cells_out
 from mrp.checks.margins import margins_of
 from mrp.checks.misfit import judge_margins
 from mrp.checks.of_means import SLOPE, predictive_of_means, size_in_unit
 from mrp.checks.of_options import predictive_of_options
 from mrp.checks.predictive import GroupCheck, MarginCheck, posterior_predictive
 from mrp.checks.prior_checks import prior_concerns, prior_conflicts, prior_predictive
-from mrp.checks.sensitivity import SENSITIVE, sensitivity, sensitivity_concerns
+from mrp.checks.sensitivity import SENSITIVE, parameter_space, sensitivity, sensitivity_concerns
 from mrp.design import Design
 from mrp.electorate import Electorate
-from mrp.hyper import hyper_space
 from mrp.latents import LatentDraws
 from mrp.numeric.design import NumericDesign
 from mrp.ordinal.design import OrdinalDesign
-from mrp.outcomes import AnyDesign
+from mrp.outcomes import SHARE, AnyDesign
 from mrp.priors import Priors
 from polling.disclosure import DisclosureRules
 from polling.store.columns import Json
 from polling.store.records import ReleaseRecord
 
-__all__ = ["CHECKS", "CheckedRelease", "Made", "not_alone", "not_made"]
+__all__ = ["CHECKS", "CheckedRelease", "Made", "not_alone"]
 
 type Made = tuple[dict[str, Json], tuple[Concern, ...]]
 """What may be told of a check, and what is wrong, the worst first."""
@@ -68,6 +67,22 @@ class CheckedRelease:
     def design(self) -> Design:
         """Of a binary question the design; of another what it has in common with that."""
         return self.fitted.common
+
+    @property
+    def by_estimand(self) -> dict[str, ShownCounts]:
+        """The counts of every share that is estimated as they may be told; of a mean none are.
+
+        Of an option they are those of the places where it can be chosen, which is whom it is predicted of.
+        """
+        if isinstance(self.fitted, Design):
+            return {SHARE: self.shown}
+        if isinstance(self.fitted, NumericDesign):
+            return {}
+        stands = self.fitted.stands(self.counts)
+        return {
+            option: self.shown_of(count_name(option), self.counts.filter(pl.Series(stands[:, k])))
+            for k, option in enumerate(self.fitted.options)
+        }
 
     @cached_property
     def shown(self) -> ShownCounts:
@@ -115,10 +130,9 @@ def _check_options(checked: CheckedRelease, design: CategoricalDesign | OrdinalD
     names = dict(checked.electorate.districts.select("code", "name").iter_rows())
     content: dict[str, Any] = {}
     concerns: list[Concern] = []
-    stands = design.stands(checked.counts)
-    for k, (option, of_margins) in enumerate(found.items()):
-        # What is predicted is of those who could choose it; so is what is observed.
-        shown = checked.shown_of(count_name(option), checked.counts.filter(pl.Series(stands[:, k])))
+    every = checked.by_estimand
+    for option, of_margins in found.items():
+        shown = every[option]
         told = {one.margin.columns: shown.of(one.margin.columns) for one in of_margins}
         seen = [MarginCheck(one.margin, _told_groups(one.groups, told[one.margin.columns])) for one in of_margins]
         misfits = judge_margins(seen, design.common, least=0, n_shares=len(found))
@@ -156,51 +170,62 @@ def _check_means(checked: CheckedRelease, design: NumericDesign) -> Made:
 
 def check_left_out(checked: CheckedRelease) -> Made:
     """The score of the model by leaving cells out, and beside it those of its estimates: sums over many cells."""
-    left_out = leave_cells_out(checked.latents, checked.design, checked.electorate, checked.counts)
+    left_out = leave_cells_out(checked.latents, checked.fitted, checked.electorate, checked.counts)
     scores = estimate_scores(left_out, checked.electorate, least=checked.rules.min_interviews)
-    return {
+    whole = next(iter(left_out.values()))  # the score of the model is that of all answers
+    return _of_means(checked) | {
         "caution": CAUTION,
-        "elpd": round(left_out.total, 1),
-        "se": round(left_out.se, 1),
-        "n_parameters": round(left_out.n_parameters, 1),
+        "elpd": round(whole.total, 1),
+        "se": round(whole.se, 1),
+        "n_parameters": round(whole.n_parameters, 1),
         "max_k": MAX_K,
-        "share_above_max_k": round(left_out.share_bad, 3),
-        "estimates": [
-            # How many areas are large enough is a threshold on exact counts.
-            {"level": one.level} | {name: round(getattr(one, name), 4) for name in ("error", "noise", "crps", "bias")}
-            for one in scores
-        ],
+        "share_above_max_k": round(whole.share_bad, 3),
+        "estimates": [_told_score(checked, one) for one in scores],
     }, ()
+
+
+def _told_score(checked: CheckedRelease, one: EstimateScore) -> Json:
+    # How many areas are large enough is a threshold on exact counts.
+    level: dict[str, Json] = {"level": one.level} if one.option is None else {"option": one.option, "level": one.level}
+    if isinstance(checked.fitted, NumericDesign):
+        # The bias of the nation beside its estimate would be the mean of the interviews, which has no noise.
+        return level | {name: float(f"{getattr(one, name):.2g}") for name in ("error", "noise", "crps")}
+    return level | {name: round(getattr(one, name), 4) for name in ("error", "noise", "crps", "bias")}
 
 
 def check_priors(checked: CheckedRelease) -> Made:
     """What the priors say by themselves, and where the interviews contradict them."""
-    everybody = checked.shown.of(()).get(())
+    everybody = {name: shown.of(()).get(()) for name, shown in checked.by_estimand.items()}
     predictive = prior_predictive(
-        checked.design,
+        checked.fitted,
         checked.electorate,
         checked.priors,
         seed=checked.seed,
-        observed=None if everybody is None else everybody[1],
+        observed={name: told[1] for name, told in everybody.items() if told is not None},
     )
-    conflicts = prior_conflicts(checked.latents, checked.design, checked.priors)
-    content: dict[str, Json] = {
-        "predictive": predictive.to_json(),
-        "conflicts": [
-            asdict(one) | {"distance": round(one.distance, 2), "chance": round(one.chance, 6)} for one in conflicts
-        ],
-    }
+    conflicts = prior_conflicts(checked.latents, checked.fitted, checked.priors)
+    first, *others = (one.to_json() for one in predictive.values())
+    told: dict[str, Json] = {"options": [first, *others]} if others else {"predictive": first}
+    content: dict[str, Json] = (
+        _of_means(checked)
+        | told
+        | {
+            "conflicts": [
+                asdict(one) | {"distance": round(one.distance, 2), "chance": round(one.chance, 6)} for one in conflicts
+            ],
+        }
+    )
     return content, prior_concerns(predictive, conflicts)
 
 
 def check_sensitivity(checked: CheckedRelease) -> Made:
     """What would change with the priors, or with more and fewer interviews."""
-    wanted = hyper_space(checked.design, checked.priors).size
+    wanted = parameter_space(checked.fitted, checked.priors).size
     if checked.hypers is None or checked.hypers.shape[1] != wanted:
         return {"skipped": "Draws of the parameters of the priors are not kept of this fit."}, ()
     found = sensitivity(
         checked.latents,
-        checked.design,
+        checked.fitted,
         checked.electorate,
         checked.counts,
         priors=checked.priors,
@@ -209,20 +234,18 @@ def check_sensitivity(checked: CheckedRelease) -> Made:
     return {"sensitive_from": SENSITIVE, "quantities": [one.to_json() for one in found]}, sensitivity_concerns(found)
 
 
+def _of_means(checked: CheckedRelease) -> dict[str, Json]:
+    """That the numbers of a check are in the unit of the answers, if they are."""
+    return {"of": "means"} if isinstance(checked.fitted, NumericDesign) else {}
+
+
 CHECKS: Mapping[str, Callable[[CheckedRelease], Made]] = {
     PREDICTIVE: check_predictive,
-    LEFT_OUT: lambda checked: not_made(checked) or check_left_out(checked),
-    PRIORS: lambda checked: not_made(checked) or check_priors(checked),
-    SENSITIVITY: lambda checked: not_made(checked) or check_sensitivity(checked),
+    LEFT_OUT: check_left_out,
+    PRIORS: check_priors,
+    SENSITIVITY: check_sensitivity,
 }
 """Kind -> how it is made."""
-
-
-def not_made(checked: CheckedRelease) -> Made | None:
-    """What is kept of a check that is made of binary questions alone, if this is no such question."""
-    if isinstance(checked.fitted, Design):
-        return None
-    return {"skipped": "This check is made of questions with one share only."}, ()
 
 
 def not_alone(checked: CheckedRelease) -> Made | None:

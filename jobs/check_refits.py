@@ -8,14 +8,17 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import polars as pl
 
 from jobs.check_ask import AREAS, POLLSTERS
 from jobs.check_made import CheckedRelease, Made
+from jobs.check_shown import Told
 from jobs.errors import FitProcessFailed
 from jobs.fit_request import FitRequest, FitResult
+from jobs.outcomes import counted_by
 from jobs.settings import Settings
 from mrp.checks.held_out import (
     HeldOutArea,
@@ -27,8 +30,10 @@ from mrp.checks.held_out import (
     pollster_held_out,
     without,
 )
-from mrp.design import Design
+from mrp.checks.of_means import SLOPE, size_in_unit
 from mrp.latents import LatentDraws
+from mrp.numeric.design import NumericDesign
+from mrp.outcomes import AnyDesign, design_from_json
 from mrp.verdict import FitVerdict
 from polling.store.columns import Json
 
@@ -36,8 +41,10 @@ __all__ = ["REFIT_CHECKS", "Refits"]
 
 MOST_GROUPS = 12
 _BANDS = (0.0001, 0.001, 0.01, 0.05)
+_REACH = 1.645
+"""Of a normal distribution's central interval of 90%, in its sds."""
 
-type Fitted = tuple[LatentDraws, Design]
+type Fitted = tuple[LatentDraws, AnyDesign]
 
 
 @dataclass
@@ -70,14 +77,14 @@ class Refits:
         if not verdict.publishable:
             self.failed[name] = verdict.problems[0].message
             return None
-        return LatentDraws.from_bytes(result.draws), Design.from_json(result.design)
+        return LatentDraws.from_bytes(result.draws), design_from_json(cast("Any", result.design))
 
 
 def leave_out_pollsters(checked: CheckedRelease, refits: Refits) -> Made:
     """Each pollster beside what the others predict of it."""
     if "pollster" not in checked.counts.columns:
         return {"skipped": "The waves are not those that were fitted any more."}, ()
-    told = checked.shown.of(("pollster",))
+    told = _told(checked, "pollster")
     names, later = _groups(checked, "pollster")
     if len(names) + len(later) < 2:
         return {"skipped": "There is one pollster with enough interviews."}, ()
@@ -87,27 +94,28 @@ def leave_out_pollsters(checked: CheckedRelease, refits: Refits) -> Made:
             later = (*later, name)
             continue
         rest, own = without(checked.counts, checked.electorate, "pollster", name)
-        fitted = refits.fit(_as_stored(rest, checked), name)
+        fitted = refits.fit(_as_stored(rest, checked, refits), name)
         if fitted is None:
             continue
-        whole = (checked.latents, checked.design)
-        one = pollster_held_out(whole, fitted, checked.electorate, own, pollster=name, seed=checked.seed)
-        if one is not None:
-            found.append(one)
-    rows: list[Json] = [
-        {
-            "pollster": one.pollster,
-            "n_interviews": told[(one.pollster,)][0],
-            "observed": round(told[(one.pollster,)][1], 4),
-            "predicted": round(one.total.expected, 4),
-            "low": round(max(0.0, one.total.expected - 1.645 * one.total.sd), 4),
-            "high": round(min(1.0, one.total.expected + 1.645 * one.total.sd), 4),
-            "chance_below": _band(one.chance * len(found)),
-            "shift": round(one.shift, 3),
-        }
-        for one in found
-    ]
-    return _content(rows, refits, later), pollster_concerns(tuple(found))
+        whole = (checked.latents, checked.fitted)
+        found += pollster_held_out(whole, fitted, checked.electorate, own, pollster=name, seed=checked.seed)
+    n_pollsters = len({one.pollster for one in found})
+    rows: list[Json] = []
+    for one in found:
+        row: dict[str, Json] = {"pollster": one.pollster} | _of_option(one.option)
+        if told is None:
+            row |= {"predicted": _number(one.total.expected), "shift": _number(one.shift)}
+        elif (one.pollster,) not in told.get(one.option, {}):
+            continue
+        else:
+            n, share, _ = told[one.option][one.pollster,]
+            row |= {"n_interviews": n, "observed": round(share, 4), "predicted": round(one.total.expected, 4)}
+            row |= {"low": round(max(0.0, one.total.expected - _REACH * one.total.sd), 4)}
+            row |= {"high": round(min(1.0, one.total.expected + _REACH * one.total.sd), 4)}
+            row |= {"shift": round(one.shift, 3)}
+        rows.append(row | {"chance_below": _band(one.chance * n_pollsters)})
+    size = None if told is not None else lambda difference: f"{_number(abs(difference)):,g}"
+    return _of_means(told) | _content(rows, refits, later), pollster_concerns(found, size=size)
 
 
 def leave_out_areas(checked: CheckedRelease, refits: Refits) -> Made:
@@ -115,7 +123,7 @@ def leave_out_areas(checked: CheckedRelease, refits: Refits) -> Made:
     column = _parent(checked)
     if column is None:
         return {"skipped": "No parent of the districts has 3 areas or more."}, ()
-    told = checked.shown.of((column,))
+    told = _told(checked, column)
     names, later = _groups(checked, column)
     found: list[HeldOutArea] = []
     for name in names:
@@ -123,25 +131,27 @@ def leave_out_areas(checked: CheckedRelease, refits: Refits) -> Made:
             later = (*later, name)
             continue
         rest, own = without(checked.counts, checked.electorate, column, name)
-        fitted = refits.fit(_as_stored(rest, checked), name) if rest.height else None
-        if fitted is None:
-            continue
-        one = area_held_out(fitted, checked.electorate, own, area=name, least=checked.rules.min_interviews)
-        if one is not None:
-            found.append(one)
-    rows: list[Json] = [
-        {
-            "area": one.area,
-            "n_interviews": told[(one.area,)][0],
-            "observed": round(told[(one.area,)][1], 4),
-            "predicted": round(one.group.predicted, 4),
-            "low": round(one.group.low, 4),
-            "high": round(one.group.high, 4),
-            "chance_below": _band(math.exp(min(0.0, one.group.log_chance)) * len(found)),
-        }
-        for one in found
-    ]
-    return {"column": column} | _content(rows, refits, later), area_concerns(tuple(found), column)
+        fitted = refits.fit(_as_stored(rest, checked, refits), name) if rest.height else None
+        if fitted is not None:
+            least = checked.rules.min_interviews
+            found += area_held_out(fitted, checked.electorate, own, area=name, least=least)
+    rows: list[Json] = []
+    for one in found:
+        row: dict[str, Json] = {"area": one.area} | _of_option(one.option)
+        if told is not None:
+            if (one.area,) not in told.get(one.option, {}):
+                continue
+            n, share, _ = told[one.option][one.area,]
+            row |= {"n_interviews": n, "observed": round(share, 4), "predicted": round(one.group.predicted, 4)}
+            row |= {"low": round(one.group.low, 4), "high": round(one.group.high, 4)}
+        elif isinstance(checked.fitted, NumericDesign):
+            unit = checked.fitted.require_unit()
+            row |= {"predicted": _number(unit.centre + unit.scale * one.group.predicted / SLOPE)}
+        chance = math.exp(min(0.0, one.group.log_chance)) * len(found)
+        rows.append(row | {"chance_below": _band(chance)})
+    size = partial(size_in_unit, design=checked.fitted) if isinstance(checked.fitted, NumericDesign) else None
+    content = {"column": column} | _of_means(told) | _content(rows, refits, later)
+    return content, area_concerns(found, column, size=size)
 
 
 REFIT_CHECKS: dict[str, Callable[[CheckedRelease, Refits], Made]] = {
@@ -151,11 +161,19 @@ REFIT_CHECKS: dict[str, Callable[[CheckedRelease, Refits], Made]] = {
 """Kind -> how it is made."""
 
 
+def _told(checked: CheckedRelease, column: str) -> dict[str | None, Told] | None:
+    """What may be told of the groups of a column, by option (None: the only share); None if nothing of means is."""
+    every = checked.by_estimand
+    if not every:
+        return None
+    return {name if len(every) > 1 else None: one.of((column,)) for name, one in every.items()}
+
+
 def _groups(checked: CheckedRelease, column: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Groups that may be told, the largest first, and those that are too many."""
-    told = checked.shown.of((column,))
+    large = checked.shown.large_enough((column,))
     every = largest_first(checked.counts, checked.electorate, column, least=0)
-    names = tuple(name for name in every if (name,) in told)
+    names = tuple(name for name in every if (name,) in large)
     return names[:MOST_GROUPS], names[MOST_GROUPS:]
 
 
@@ -165,14 +183,24 @@ def _parent(checked: CheckedRelease) -> str | None:
     return min((name for name, n in parents.items() if n >= 3), key=lambda name: (parents[name], name), default=None)
 
 
-def _as_stored(counts: pl.DataFrame, checked: CheckedRelease) -> pl.DataFrame:
+def _as_stored(counts: pl.DataFrame, checked: CheckedRelease, refits: Refits) -> pl.DataFrame:
     """Counts by the columns that the release was fitted on."""
-    by = [name for name in checked.stored if name not in _SUMS]
-    sums = [pl.col(name).sum() for name in checked.stored if name in _SUMS]
-    return counts.group_by(by).agg(sums).sort(by).select(checked.stored)
+    by = counted_by(checked.stored)
+    return refits.request.outcome.add([counts.select(checked.stored)], by).select(checked.stored)
 
 
-_SUMS = ("n", "y", "weight", "weight_y", "weight_square")
+def _of_option(option: str | None) -> dict[str, Json]:
+    return {} if option is None else {"option": option}
+
+
+def _of_means(told: Any) -> dict[str, Json]:
+    """That the numbers of a check are in the unit of the answers, if they are."""
+    return {"of": "means"} if told is None else {}
+
+
+def _number(value: float) -> float:
+    """Of means to three digits: what the rest says of a group, and nothing of the group."""
+    return float(f"{value:.3g}")
 
 
 def _content(rows: list[Json], refits: Refits, later: tuple[str, ...]) -> dict[str, Any]:

@@ -4,7 +4,9 @@ A release's draws, a few megabytes, answer every question about it. They are kep
 
 - while it is served, pinned, or kept back by a hold;
 - for ``draws_days`` after it was last served, so that one can go back to it, and see what was answered then;
-- for ``draws_daily_days`` if it was what was served when a day (UTC) ended.
+- for ``draws_daily_days`` if it was what was served when a day (UTC) ended;
+- while draws are kept of a release of another question that is answered with them, as estimates among likely voters are
+  with those of turnout (``polling.store.telling``).
 
 The draws of a fit that was never published are kept for ``draws_days``. With the draws go the counts per cell that they
 were fitted on, which nothing else needs. Summaries, diagnostics and what a release says of itself stay for ever;

@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+from mrp.categorical.options import take_own_terms
 from mrp.errors import FormulaError
 from mrp.formula import parse_formula
 from mrp.terms import VaryingIntercept
@@ -13,7 +14,8 @@ __all__ = ["formula_labels"]
 def formula_labels(formula: str) -> frozenset[str]:
     """Labels such as p of ``(1|p|district)``; none if the formula cannot be read."""
     try:
-        groups = parse_formula(formula).groups
+        rest, _ = take_own_terms(formula)
+        groups = parse_formula(rest).groups
     except FormulaError:
         return frozenset()
     return frozenset(term.label for term in groups if isinstance(term, VaryingIntercept) and term.label)

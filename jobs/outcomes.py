@@ -1,5 +1,7 @@
 """What the estimator makes of a declared question."""
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from mrp.categorical.counts import count_name, weight_name
@@ -8,9 +10,9 @@ from mrp.electorate import Electorate
 from mrp.formula import formula_columns
 from mrp.outcomes import BinaryOutcome, CategoricalOutcome, NumericOutcome, OrdinalOutcome, Outcome
 from polling.codebook import counted_labels
-from polling.declaration import LastResult, Question
+from polling.declaration import Question
 
-__all__ = ["columns_read", "counts_of_option", "last_result_of", "outcome_of", "without_astray"]
+__all__ = ["columns_read", "counted_by", "counts_of_option", "outcome_of", "without_astray"]
 
 
 def outcome_of(question: Question) -> Outcome:
@@ -87,12 +89,7 @@ def counts_of_option(counts: pl.DataFrame, option: str) -> pl.DataFrame:
     return counts.with_columns(pl.col(count_name(option)).alias("y")).drop(others)
 
 
-def last_result_of(declared: LastResult | None, question: Question, option: str) -> LastResult | None:
-    """What is declared as the last result of an option: a column of its own, or what is declared of the first."""
-    if declared is None:
-        return None
-    if (columns := question.own_columns.get(declared.predictor)) is not None:
-        # Options that share a column have a result together.
-        alone = list(columns.values()).count(columns[option]) == 1
-        return LastResult(columns[option]) if alone else None
-    return declared if option == question.options[0] else None
+def counted_by(columns: Sequence[str]) -> tuple[str, ...]:
+    """The columns that counts of any kind of question are counted by, of all that they have."""
+    sums = ("n", "y", "mean", "ss", "weight", "weight_y", "weight_square")
+    return tuple(name for name in columns if name not in sums and not name.startswith(("y[", "weight[")))

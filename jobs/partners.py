@@ -149,10 +149,17 @@ def label_problems(question: Question, questions: Sequence[Question], electorate
     if problem is not None:
         return (f"the label {label} {problem}",)
     partners = partners_of(question, questions)
-    return _joint_problems(question, partners, electorate) if partners else ()
+    if not partners:
+        return ()
+    # What goes for all of them is told of the first.
+    together = {question.id, *(one.id for one in partners)}
+    first = next(one.id for one in questions if one.id in together)
+    return _joint_problems(question, partners, electorate, tells_of_all=question.id == first)
 
 
-def _joint_problems(question: Question, partners: tuple[Question, ...], electorate: Electorate) -> tuple[str, ...]:
+def _joint_problems(
+    question: Question, partners: tuple[Question, ...], electorate: Electorate, *, tells_of_all: bool
+) -> tuple[str, ...]:
     """What stops the joint model, but for what is wrong with the formula or the priors of a partner by themselves."""
     together = {one.id: one for one in sorted((question, *partners), key=lambda one: one.id)}
     try:
@@ -169,8 +176,12 @@ def _joint_problems(question: Question, partners: tuple[Question, ...], electora
         problems = (str(error),)
     else:
         return ()
-    of_partners = tuple(f"{one.id}: " for one in partners)
-    return tuple(one.removeprefix(f"{question.id}: ") for one in problems if not one.startswith(of_partners))
+    own, of_partners = f"{question.id}: ", tuple(f"{one.id}: " for one in partners)
+    return tuple(
+        one.removeprefix(own)
+        for one in problems
+        if one.startswith(own) or (tells_of_all and not one.startswith(of_partners))
+    )
 
 
 def hash_of_counts(counts: pl.DataFrame) -> str:

@@ -16,16 +16,7 @@ from polling.enums import as_texts
 from polling.purged import MEAN, SQUARES, counts_of
 from polling.store.wave_records import WaveRecord
 
-__all__ = ["add_counts", "collapse_left"]
-
-_SUMS = ("n", "y", "weight", "weight_y", "weight_square")
-
-
-def add_counts(tables: list[pl.DataFrame]) -> pl.DataFrame:
-    """Counts of several sources, in the form of ``mrp.counts.collapse``, with text for levels."""
-    by = [column for column in tables[0].columns if column not in _SUMS]
-    sums = [pl.col(column).sum() for column in tables[0].columns if column in _SUMS]
-    return pl.concat([table.select(tables[0].columns) for table in tables]).group_by(by).agg(sums).sort(by)
+__all__ = ["collapse_left"]
 
 
 def collapse_left(

@@ -19,16 +19,10 @@ from sqlalchemy.orm import Session
 from jobs.errors import JobsError
 from jobs.outcomes import outcome_of
 from jobs.respondents import MOST, n_shared
-from mrp.categorical.design import CategoricalDesign
-from mrp.categorical.surprise import option_surprise
 from mrp.errors import MrpError
 from mrp.latents import LatentDraws
-from mrp.numeric.design import NumericDesign
-from mrp.numeric.surprise import numeric_surprise
-from mrp.ordinal.design import OrdinalDesign
-from mrp.ordinal.surprise import ordinal_surprise
-from mrp.outcomes import AnyDesign, design_from_json
-from mrp.surprise import PollingError, Surprise, surprise
+from mrp.outcomes import design_from_json, surprises
+from mrp.surprise import PollingError, Surprise
 from polling.codebook import Conversion, convert, counted_answer
 from polling.declaration import Question, SurveyDeclaration, declaration_to_json
 from polling.enums import as_texts
@@ -185,7 +179,7 @@ def _surprise(
         latents = LatentDraws.from_bytes(fits.load_draws(session, release.fit_id))
         counts = outcome_of(question).collapse(kept, by=declaration.cell_columns, answer=question.id)
         counts = as_texts(counts).sort(declaration.cell_columns)
-        found = _compared(latents, design_from_json(design_json), counts, error)
+        found = surprises(latents, design_from_json(design_json), counts, seed=SEED, error=error)
     except (DrawsNotFound, MrpError, JobsError):  # of a survey that changed since: there is nothing to compare with
         return []
     judged = {option: one for option, one in found.items() if one.measures and one.n_interviews >= LEAST_INTERVIEWS}
@@ -201,19 +195,6 @@ def _surprise(
         f"{chance:.2g}, the limit is {limit:g}."
     )
     return [Flag("surprise", question.id, chance, limit, not chance >= limit, words)]
-
-
-def _compared(
-    latents: LatentDraws, design: AnyDesign, counts: pl.DataFrame, error: PollingError
-) -> Mapping[str, Surprise]:
-    """Option, or "" for the first of two and for a mean → how far the counts are from what was predicted."""
-    if isinstance(design, CategoricalDesign):
-        return option_surprise(latents, design, counts, seed=SEED, error=error)
-    if isinstance(design, OrdinalDesign):
-        return ordinal_surprise(latents, design, counts, seed=SEED, error=error)
-    if isinstance(design, NumericDesign):
-        return {"": numeric_surprise(latents, design, counts, seed=SEED, error=error)}
-    return {"": surprise(latents, design.common, counts, seed=SEED, error=error)}
 
 
 def _words(found: Surprise, what: str) -> str:

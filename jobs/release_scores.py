@@ -5,13 +5,16 @@ area or group in it is a level of its own and gives one row of scores (``mrp.sco
 happened in the larger areas that they make up follows: the mean over their people in the frame, as the estimates are
 weighted, and so no official figure; such rows are ``derived``.
 
+A question that is about a part of the population by its declaration, such as likely voters, is compared among these: a
+result of an election is one of those who voted. The means over people stay those over all people in the frame.
+
 Beside the model stand baselines (``mrp.baselines``) of the same interviews, by district; and for the nation the share
 among all interviews. Of a question of several options each is compared by itself, as that of a binary question. They
 rest on perturbed counts as everything raw that leaves (``polling.disclosure``), and shares that would not be told of a
 district are not scored.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,8 +22,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from jobs.backtest_score import baselines_of
-from jobs.outcomes import counts_of_option, last_result_of
+from jobs.backtest_methods import Methods, baselines_of
+from mrp.categorical.poststratification import OptionDraws
 from mrp.electorate import Electorate
 from mrp.errors import PriorError
 from mrp.grouping import Grouping
@@ -28,6 +31,7 @@ from mrp.latents import LatentDraws
 from mrp.outcomes import AnyDesign, draws_many, estimands
 from mrp.poststratification import AreaDraws
 from mrp.scoring import score
+from mrp.turnout import Turnout, voter_draws_many
 from polling.declaration import LastResult, Question
 from polling.disclosure import DisclosureRules
 from polling.known_result import NATION
@@ -55,6 +59,15 @@ class ReleaseDraws:
     kept."""
     perturbed: bool = False
     """Whether the counts are perturbed for disclosure control."""
+    turnout: tuple[Turnout, ...] = ()
+    """What tells whom the question is about; empty: everybody."""
+
+    def drawn(self, groupings: Sequence[Grouping]) -> tuple[OptionDraws, ...]:
+        """Draws of all that is estimated, about those whom the question is about."""
+        if not self.turnout:
+            return draws_many(self.latents, self.design, self.electorate, groupings)
+        among = voter_draws_many(self.latents, self.design, self.electorate, self.turnout, groupings)
+        return tuple(one.drawn for one in among)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +107,10 @@ def score_release(release: ReleaseDraws, result: pl.DataFrame, *, rules: Disclos
     """
     of_options = [(option, one) for option in _options(release) for one in _levels(result, release, option)]
     groupings = list({one.columns: Grouping(one.columns) for _, one in of_options}.values())
-    drawn = draws_many(release.latents, release.design, release.electorate, groupings)
+    drawn = release.drawn(groupings)
     estimated = dict(zip((one.by for one in groupings), drawn, strict=True))
     names = estimands(release.design)
+    methods = _methods(release) if any(not one.by for _, one in of_options) else None
     rows = []
     for option, one in of_options:
         areas = estimated[one.columns].of(option if len(names) > 1 else names[0])
@@ -106,7 +120,7 @@ def score_release(release: ReleaseDraws, result: pl.DataFrame, *, rules: Disclos
             continue
         found = [_row(MODEL, one, areas.draws[:, kept], known[kept], point=None)]
         if not one.by and one.level in (NATION, release.electorate.district):
-            found += _baseline_rows(release, option, one, known[kept], rules)
+            found += _baseline_rows(release, methods, option, one=one, known=known[kept], rules=rules)
         rows += found if len(names) == 1 else [{"option": option, **row} for row in found]
     return rows
 
@@ -173,17 +187,28 @@ def _known_of(areas: AreaDraws, one: _Level, rules: DisclosureRules) -> pl.DataF
     return found.with_columns(pl.when(enough).then(pl.col("share")).alias("share"))
 
 
-def _baseline_rows(
-    release: ReleaseDraws, option: str, one: _Level, known: pl.DataFrame, rules: DisclosureRules
-) -> Iterator[dict[str, Any]]:
+def _methods(release: ReleaseDraws) -> Methods | None:
+    """What simpler methods make of the interviews; None where these, or the priors, are not known any more."""
     if release.counts is None:
-        return
-    counts = counts_of_option(release.counts, option)
-    last_result = last_result_of(release.last_result, release.question, option)
+        return None
     try:
-        baselines = baselines_of(counts, release.electorate, release.design.common, release.question, last_result)
+        return baselines_of(release.counts, release.electorate, release.design, release.question, release.last_result)
     except PriorError:  # one that an older version of the program knew
+        return None
+
+
+def _baseline_rows(
+    release: ReleaseDraws,
+    methods: Methods | None,
+    option: str,
+    *,
+    one: _Level,
+    known: pl.DataFrame,
+    rules: DisclosureRules,
+) -> Iterator[dict[str, Any]]:
+    if methods is None or release.counts is None:
         return
+    baselines = methods.of(option)
     if one.level == NATION:
         overall = baselines["national_mean"]
         if release.counts["n"].sum() >= rules.min_interviews:

@@ -9,7 +9,7 @@ a refit would have nothing to fit.
 
 import logging
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
@@ -21,6 +21,7 @@ from polling.secrets import SecretsFile
 from polling.store import job_events, outbox, queue, releases, surveys, waves
 from polling.store.columns import Json
 from polling.store.records import JobRecord
+from polling.store.telling import telling_questions
 from polling.store.wave_events import changes_after, list_events
 from polling.store.wave_records import WaveRecord, describe_missing
 
@@ -28,6 +29,9 @@ __all__ = ["REFIT", "ask_refit", "refit_key", "restate", "tell_asked"]
 
 REFIT = "refit"
 """The kind of job that fits one question and publishes the result."""
+AHEAD = timedelta(milliseconds=1)
+"""So much earlier starts the refit of a question that tells who belongs to a population than of those that are answered
+with it: their releases then know its newest."""
 
 log = logging.getLogger("hustings.waves")
 
@@ -63,13 +67,17 @@ def restate(
     asked = []
     declaration = surveys.get_declaration(session, survey_id)
     with_partners = concerned(declaration, moved)
+    telling = telling_questions(declaration.populations)
     moved_by = [(change, concerned(declaration, change.questions)) for change in changes]
     for question in declaration.questions:
         if question.id not in with_partners or (question.id not in moved and question.id not in counted):
             continue
         mine = [change for change, of in moved_by if question.id in of]
         if question.id in counted:
-            asked.append(ask_refit(session, settings, survey_id=survey_id, question_id=question.id, now=now))
+            quiet = settings.quiet - AHEAD if question.id in telling else settings.quiet
+            asked.append(
+                ask_refit(session, settings, survey_id=survey_id, question_id=question.id, now=now, quiet=quiet)
+            )
             releases.mark_stale(session, survey_id, question.id, now, describe_missing(mine))
         else:
             left = "No wave that asks this question is left; what is served is of interviews that count no more."
@@ -103,8 +111,22 @@ def refit_key(survey_id: str, question_id: str) -> str:
     return f"{survey_id}/{question_id}"
 
 
-def ask_refit(session: Session, settings: Settings, *, survey_id: str, question_id: str, now: datetime) -> JobRecord:
-    """Ask for a refit of one question; a burst of asks makes one job. Then ``tell_asked``."""
+def ask_refit(
+    session: Session,
+    settings: Settings,
+    *,
+    survey_id: str,
+    question_id: str,
+    now: datetime,
+    quiet: timedelta | None = None,
+) -> JobRecord:
+    """Ask for a refit of one question; a burst of asks makes one job. Then ``tell_asked``.
+
+    Parameters
+    ----------
+    quiet
+        The time without a further ask after which it starts. Default: that of the settings.
+    """
     return queue.ask(
         session,
         kind=REFIT,
@@ -112,7 +134,7 @@ def ask_refit(session: Session, settings: Settings, *, survey_id: str, question_
         survey_id=survey_id,
         question_id=question_id,
         now=now,
-        quiet=settings.quiet,
+        quiet=settings.quiet if quiet is None else quiet,
         patience=settings.patience,
         max_attempts=settings.max_attempts,
         priority=PRIORITIES[REFIT],

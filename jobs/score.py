@@ -19,6 +19,7 @@ from jobs.predictors import bundle_of_fit
 from jobs.refit import electorate_of
 from jobs.release_scores import ReleaseDraws, score_release
 from jobs.settings import Settings
+from jobs.turnout import turnout_of
 from mrp.errors import MrpError
 from mrp.latents import LatentDraws
 from mrp.outcomes import design_from_json
@@ -111,6 +112,8 @@ def score_pair(
             draws = _load(session, None if exact else SecretsFile(settings.secrets_file), release)
         except DrawsNotFound:
             draws, why = None, GONE
+        except MrpError as error:
+            draws, why = None, f"It cannot be compared: {error}"
         result = known_results.load_table(session, result_id)
     if draws is not None:
         rules = DisclosureRules(settings.min_people, settings.min_interviews)
@@ -148,6 +151,7 @@ def _load(session: Session, secrets: SecretsFile | None, release: ReleaseRecord)
         shown = shown.with_columns(pl.col(answers).clip(0, pl.col("n"))).sort(electorate.district)
     scored = declaration.backtest
     return ReleaseDraws(
+        turnout=turnout_of(session, release, declaration),
         latents=latents,
         design=design_from_json(design),
         electorate=electorate,

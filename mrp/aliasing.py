@@ -30,8 +30,9 @@ def data_warnings(design: Design, counts: pl.DataFrame) -> list[str]:
     Terms left out, `aliased_terms`, `separate_parts`, and labels that nothing else has.
     """
     alone = [
-        f"{effect.term} is fitted as (1|{effect.term.rpartition('|')[2]}: its effects are correlated with those of "
-        "other questions only where binary questions are fitted together, with mrp.joint.fit_joint"
+        f"{effect.term} is fitted as (1|{effect.term.rpartition('|')[2]}: the label {label_of(effect.term)} correlates "
+        "effects with those of other questions, and no question that is fitted with this one has it; write "
+        f"{effect.term} in the model of another question too, or leave the label out"
         for effect in design.effects
         if label_of(effect.term)
     ]

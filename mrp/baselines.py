@@ -18,12 +18,20 @@ from mrp.electorate import Electorate
 from mrp.errors import CountsError, ScoreError, ShapeMismatch
 from mrp.priors import Priors
 
-__all__ = ["Baseline", "last_result", "national_mean", "predictors_alone", "raw_by_district", "uniform_swing"]
+__all__ = [
+    "PROBABILITIES",
+    "Baseline",
+    "last_result",
+    "national_mean",
+    "predictors_alone",
+    "raw_by_district",
+    "uniform_swing",
+]
 
 type Floats = NDArray[np.float64]
 
-# Mid-quantiles; with 1,999 the ends of a 95% interval are those of the distribution to the third digit.
-_PROBABILITIES = (np.arange(1999) + 0.5) / 1999
+PROBABILITIES = (np.arange(1999) + 0.5) / 1999
+"""Mid-quantiles; with 1,999 the ends of a 95% interval are those of the distribution to the third digit."""
 # Between two elections districts move by about 0.05 (sd), and by about 0.03 around the mean movement. Conventions, for
 # methods that state no uncertainty of their own.
 _SWING_SD = 0.05
@@ -67,13 +75,13 @@ def raw_by_district(counts: pl.DataFrame, electorate: Electorate) -> Baseline:
     asked = n > 0
     codes = tuple(code for code, kept in zip(electorate.codes, asked, strict=True) if kept)
     y, n = y[asked], n[asked]
-    return Baseline(codes, y / n, betaincinv(y + 0.5, n - y + 0.5, _PROBABILITIES[:, None]))
+    return Baseline(codes, y / n, betaincinv(y + 0.5, n - y + 0.5, PROBABILITIES[:, None]))
 
 
 def national_mean(counts: pl.DataFrame, electorate: Electorate) -> Baseline:
     """The share among all interviews, for every district; Jeffreys' interval of that share around it."""
     y, n = (values.sum() for values in _by_district(counts, electorate))
-    draws = betaincinv(y + 0.5, n - y + 0.5, _PROBABILITIES)
+    draws = betaincinv(y + 0.5, n - y + 0.5, PROBABILITIES)
     size = len(electorate.codes)
     return Baseline(electorate.codes, np.full(size, y / n), np.repeat(draws[:, None], size, axis=1))
 
@@ -101,42 +109,57 @@ def predictors_alone(counts: pl.DataFrame, electorate: Electorate, *, design: De
             break
     sd = np.sqrt(np.einsum("ij,jk,ik->i", x, linalg.inv(hessian), x))
     eta = x @ beta
-    return Baseline(electorate.codes, expit(eta), expit(eta + sd * ndtri(_PROBABILITIES)[:, None]))
+    return Baseline(electorate.codes, expit(eta), expit(eta + sd * ndtri(PROBABILITIES)[:, None]))
 
 
-def last_result(result: Floats, electorate: Electorate) -> Baseline:
+def last_result(result: Floats, electorate: Electorate, *, stands: NDArray[np.bool_] | None = None) -> Baseline:
     """Nothing has changed since the last election; an sd of 0.05 around it by convention.
 
     Parameters
     ----------
     result
         Share of the option last time, in [0, 1], by district code in sorted order, shape (district,).
+    stands
+        Where it can be chosen, shape (district,); what the result is elsewhere does not matter, and there is no
+        estimate. Default: everywhere.
     """
-    return _around(_checked(result, electorate), _SWING_SD, electorate)
+    here = np.ones(len(electorate.codes), dtype=np.bool_) if stands is None else stands
+    return _around(_checked(result, electorate, here), _SWING_SD, electorate, here)
 
 
-def uniform_swing(counts: pl.DataFrame, electorate: Electorate, *, result: Floats) -> Baseline:
+def uniform_swing(
+    counts: pl.DataFrame, electorate: Electorate, *, result: Floats, stands: NDArray[np.bool_] | None = None
+) -> Baseline:
     """Every district has moved by as much as the nation: the share among all interviews minus the last result.
 
     The last result of the nation is the mean over the people of the frame. Around it, the sampling error of the swing
     and an sd of 0.03 between districts by convention.
+
+    Parameters
+    ----------
+    result, stands
+        As for `last_result`. The nation is the districts where the option stands, among interviews too.
     """
-    result = _checked(result, electorate)
-    y, n = (values.sum() for values in _by_district(counts, electorate))
+    here = np.ones(len(electorate.codes), dtype=np.bool_) if stands is None else stands
+    result = _checked(result, electorate, here)
+    y, n = (float(values[here].sum()) for values in _by_district(counts, electorate))
     people = dict(electorate.frame.group_by(electorate.district).agg(pl.col("n_people").sum()).iter_rows())
-    before = np.average(result, weights=[people.get(code, 0.0) for code in electorate.codes])
+    weights = here * np.array([people.get(code, 0.0) for code in electorate.codes])
     sd = np.hypot(np.sqrt((y + 0.5) * (n - y + 0.5) / (n + 1) ** 3), _SWING_SPREAD_SD)
-    return _around(np.clip(result + (y / n - before), 0, 1), float(sd), electorate)
+    swung = np.clip(result + (y / n - np.average(result, weights=weights)), 0, 1)
+    return _around(swung, float(sd), electorate, here)
 
 
-def _around(share: Floats, sd: float, electorate: Electorate) -> Baseline:
-    draws = np.clip(share + sd * ndtri(_PROBABILITIES)[:, None], 0, 1)
-    return Baseline(electorate.codes, share, draws)
+def _around(share: Floats, sd: float, electorate: Electorate, here: NDArray[np.bool_]) -> Baseline:
+    draws = np.clip(share + sd * ndtri(PROBABILITIES)[:, None], 0, 1)
+    codes = tuple(code for code, stands in zip(electorate.codes, here, strict=True) if stands)
+    return Baseline(codes, share[here], draws[:, here])
 
 
-def _checked(result: Floats, electorate: Electorate) -> Floats:
+def _checked(result: Floats, electorate: Electorate, here: NDArray[np.bool_]) -> Floats:
     if result.shape != (len(electorate.codes),):
         raise ShapeMismatch("result", f"({len(electorate.codes)},)", result.shape)
+    result = np.where(here, result, 0.0)
     if not ((result >= 0) & (result <= 1)).all():
         raise ScoreError("a last result is missing or outside 0 and 1; write percent as a share, 0.52 for 52%")
     return result

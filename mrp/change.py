@@ -51,7 +51,11 @@ class Change:
     @property
     def sentence(self) -> str:
         """For people, e.g. "rise: +2.1 points (90% interval +0.3 to +3.9), P(rise) 0.97"."""
-        size = in_points(self.difference, self.interval, kind=self.kind)
+        return self.in_words()
+
+    def in_words(self, unit: str = "") -> str:
+        """The same with the unit of means: "rise: +2.1 minutes (90% interval ...), P(rise) 0.97"."""
+        size = in_points(self.difference, self.interval, kind=self.kind, unit=unit)
         return f"{self.direction}: {size}, P(rise) {self.p_rise.value:.2f}"
 
 

@@ -31,12 +31,12 @@ Krichevsky and Trofimov (1981), "The performance of universal encoding", IEEE Tr
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PIT_BINS", "Calls", "call_scores", "crps", "interval_score", "pit", "pit_counts"]
+__all__ = ["PIT_BINS", "Calls", "call_scores", "crps", "interval_score", "leader_scores", "pit", "pit_counts"]
 
 type Floats = NDArray[np.float64]
 
@@ -78,6 +78,38 @@ def crps(draws: Floats, truth: Floats) -> Floats:
     spread = (2.0 * np.arange(1, n_draws + 1) - n_draws - 1) @ ordered / n_draws**2
     score: Floats = np.abs(draws - truth).mean(axis=0) - spread
     return score
+
+
+def leader_scores(draws: NDArray[np.floating[Any]], truth: Floats) -> Calls:
+    """Score the probabilities of which option leads, by district.
+
+    With p_k the probability that option k has the largest share, counted as that of a call, and w_k = 1 for the option
+    that had it, of K options
+
+        Brier = 1/2 sum_k (p_k - w_k)^2,      log score = -log p_w,      p_k = (S_k + 1/K) / (S + 1)
+
+    which of two options are those of the call who of them is ahead.
+
+    Parameters
+    ----------
+    draws
+        Shares that belong together, shape (draw, district, option).
+    truth
+        What happened, shape (district, option). Districts without one leader are no calls.
+    """
+    n_draws, _, k = draws.shape
+    first = truth.max(axis=1)
+    clear = (truth == first[:, None]).sum(axis=1) == 1
+    if not clear.any():
+        return Calls(0, 0, None, None)
+    leader = truth[clear].argmax(axis=1)
+    leads = draws[:, clear].argmax(axis=2)
+    times = (leads[:, :, None] == np.arange(k)).sum(axis=0)
+    p = (times + 1 / k) / (n_draws + 1)
+    of_leader = p[np.arange(len(leader)), leader]
+    brier = 0.5 * np.square(p - (np.arange(k) == leader[:, None])).sum(axis=1)
+    n_right = int((of_leader > 0.5).sum())
+    return Calls(len(leader), n_right, float(brier.mean()), float(-np.log(of_leader).mean()))
 
 
 def interval_score(draws: Floats, truth: Floats, *, interval: float = 0.9) -> Floats:

@@ -138,11 +138,11 @@ def interval_widths(areas: AreaDraws, *, interval: float = 0.9) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        The columns of ``areas.areas``, then ``share``, ``low``, ``high``, ``sd``, ``width`` of the interval, and
-        ``width_ratio``, to the narrowest of them (1 where that has no width).
+        The columns of ``areas.areas``, then ``share`` (``mean`` of means), ``low``, ``high``, ``sd``, ``width`` of the
+        interval, and ``width_ratio``, to the narrowest of them (1 where that has no width).
     """
     table = summarise(areas, interval=interval).with_columns(width=pl.col("high") - pl.col("low"))
     narrowest = float(table["width"].min() or 0.0)  # type: ignore[arg-type]
     ratio = pl.col("width") / narrowest if narrowest > 0 else pl.lit(1.0)
-    numbers = ("share", "low", "high", "sd", "width", "width_ratio")
+    numbers = (areas.kind, "low", "high", "sd", "width", "width_ratio")
     return table.with_columns(width_ratio=ratio).select(*areas.areas.columns, *numbers)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrp.errors import ScoreError, ShapeMismatch
-from mrp.proper_scores import call_scores, crps, pit, pit_counts
+from mrp.proper_scores import Calls, call_scores, crps, pit, pit_counts
 
 __all__ = ["COVERAGE_LEVELS", "Scores", "rank_correlation", "score"]
 
@@ -33,7 +33,7 @@ _SCORED_INTERVAL = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """How good estimates of shares were; all but the coverage and the correlation on the scale of shares."""
+    """How good estimates were; all but coverage, correlation and calls on the scale of shares or means."""
 
     n_districts: int
     rmse: float
@@ -87,16 +87,16 @@ def score(
     point: Floats | None = None,
     truth_se: Floats | None = None,
     seed: int = 0,
-    threshold: float = 0.5,
+    threshold: float | None = 0.5,
 ) -> Scores:
-    """Score draws of shares.
+    """Score draws of shares, or of means.
 
     Parameters
     ----------
     draws
         Posterior draws, or evenly spaced quantiles of any other distribution, shape (draw, district).
     truth
-        What happened, in [0, 1], shape (district,).
+        What happened, in [0, 1], of means in their unit, shape (district,).
     point
         The estimate itself where it is not the mean of the draws, shape (district,).
     truth_se
@@ -105,7 +105,7 @@ def score(
     seed
         For that noise.
     threshold
-        The share above which a district is won.
+        The share above which a district is won. None: these are means, which no district is won by.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def score(
         raise ScoreError("there is nothing to score: no district has both an estimate and a truth")
     if not all(np.isfinite(values).all() for values in (draws, truth, estimate)):
         raise ScoreError("an estimate or a truth is not a finite number; leave that district out")
-    if (wrong := (truth < 0) | (truth > 1)).any():
+    if threshold is not None and (wrong := (truth < 0) | (truth > 1)).any():
         raise ScoreError(f"a truth is {truth[wrong][0]:g}; it must be a share in [0, 1]: divide percent by 100")
     if truth_se is not None:
         if not (np.isfinite(truth_se) & (truth_se >= 0)).all():
@@ -137,7 +137,7 @@ def score(
         coverage[level] = float(np.mean((low <= truth) & (truth <= high)))
     low, high = _interval(draws, _SCORED_INTERVAL)
     outside = np.maximum(low - truth, 0) + np.maximum(truth - high, 0)
-    calls = call_scores(draws, truth, threshold=threshold)
+    calls = Calls(0, 0, None, None) if threshold is None else call_scores(draws, truth, threshold=threshold)
     return Scores(
         n_districts=truth.size,
         rmse=float(np.sqrt(np.mean(error**2))),

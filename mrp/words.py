@@ -27,15 +27,20 @@ def direction[W: str](p: Probability, more: W, less: W, neither: W, *, sure: flo
     return less if p.value <= 1 - sure else neither
 
 
-def in_points(difference: Quantity, interval: float, *, kind: Literal["share", "mean"] = "share") -> str:
-    """A difference of shares, e.g. "+2.1 points (90% interval +0.3 to +3.9)"; of means in their unit, "+2.1 (90% ...)".
+def in_points(
+    difference: Quantity, interval: float, *, kind: Literal["share", "mean"] = "share", unit: str = ""
+) -> str:
+    """A difference of shares, e.g. "+2.1 points (90% interval +0.3 to +3.9)"; of means "+2.1 minutes (90% ...)".
 
-    Of means there are as many decimals as it takes to show a tenth of the sd.
+    Parameters
+    ----------
+    unit
+        Of means, where it has a name. There are as many decimals as it takes to show a tenth of the sd.
     """
     d = difference
     if kind == "mean":
-        n = _decimals(d.sd)
-        return f"{d.mean:+,.{n}f} ({100 * interval:g}% interval {d.low:+,.{n}f} to {d.high:+,.{n}f})"
+        n, of = _decimals(d.sd), f" {unit}" if unit else ""
+        return f"{d.mean:+,.{n}f}{of} ({100 * interval:g}% interval {d.low:+,.{n}f} to {d.high:+,.{n}f})"
     return f"{100 * d.mean:+.1f} points ({100 * interval:g}% interval {100 * d.low:+.1f} to {100 * d.high:+.1f})"
 
 

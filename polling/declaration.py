@@ -81,6 +81,9 @@ questions.<id>.weights       ``ignored`` (default) or ``likelihood``: a cell cou
                              effect, with their weighted mean, see ``mrp.counts``; who sends no weight weighs 1
 questions.<id>.model         the formula
 questions.<id>.priors        term = prior, where it is not the default
+questions.<id>.population    whom its answers are about unless another population is asked for (default: everybody)
+populations.<id>.<key>       a part of the population that a question tells, such as those who vote: see
+                             ``polling.population``
 sources[].name               ``[[sources]]``: a place looked at on schedule (``polling.source``); named like an id
 sources[].pollster           whose interviews its files are
 sources[].kind               ``folder``, ``https`` (one file) or ``s3``
@@ -95,7 +98,7 @@ sources[].credentials        section ``[credentials.<name>]`` of the secrets fil
                              ``password``; s3: ``access_key_id``, ``secret_access_key``, ``session_token``
 sources[].facts              said of every wave from here: ``mode = "phone"``; of one file: ``polling.sidecar``
 backtest.interviews          file pushed as waves when the survey is scored
-backtest.truth               table geography, option, share and optionally se
+backtest.truth               table geography, option, share (of numbers: mean) and optionally se
 backtest.benchmark           table geography, option, share: only ranks are comparable
 backtest.question            the question scored (default: the only one)
 backtest.option              the option of the truth compared with the first option (default: the same label)
@@ -122,6 +125,7 @@ from typing import Final, Literal
 import msgspec
 
 from polling.errors import QuestionNotFound
+from polling.population import Population
 from polling.quality_limits import Quality
 from polling.source import Source
 
@@ -247,6 +251,8 @@ class Question:
     """Of a numeric question."""
     range: tuple[float, float] | None = None
     """Least and greatest answer to a numeric question."""
+    population: str | None = None
+    """Id of the population that its answers are about; None: everybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +348,8 @@ class SurveyDeclaration:
     """Where files are fetched from."""
     public: bool = False
     """Whether its web pages need no account."""
+    populations: tuple[Population, ...] = ()
+    """Parts of the population that a question tells."""
 
     @property
     def levels(self) -> dict[str, tuple[str, ...]]:

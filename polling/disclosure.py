@@ -45,6 +45,7 @@ __all__ = [
     "group_counts",
     "perturb_counts",
     "rounded_count",
+    "wide_noise",
 ]
 
 COUNT_NOISE_VARIANCE: Final = 2 / 3
@@ -118,7 +119,7 @@ def perturb_counts(
     told = [shown.alias("n")]
     for name in answers:
         cell = zip(cells["n"], cells[name], labels, strict=True)
-        of_y = _wide_noise(key, [(name, survey, question, *one) for one in cell], most_telling)
+        of_y = wide_noise(key, [(name, survey, question, *one) for one in cell], most_telling)
         told.append(pl.when(n == 0).then(0).otherwise(pl.col(name) + of_y).alias(name))
     return cells.with_columns(told)
 
@@ -158,7 +159,7 @@ def _noise(key: bytes, names: Sequence[object]) -> pl.Series:
     return pl.Series([int.from_bytes(digest[:8]) % 3 - 1 for digest in digests], dtype=pl.Int64)
 
 
-def _wide_noise(key: bytes, names: Sequence[object], most_telling: float) -> pl.Series:
+def wide_noise(key: bytes, names: Sequence[object], most_telling: float) -> pl.Series:
     """Two-sided geometric noise for each name: the difference of two geometric numbers, P(k) = (1 - r) r^k."""
     digests = (hmac.digest(key, json.dumps(name).encode(), "sha256") for name in names)
     rate = math.log(most_telling)

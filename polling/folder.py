@@ -11,7 +11,7 @@ from polling.errors import SurveyRejected
 from polling.faults import FaultLog, did_you_mean
 from polling.folder_files import read_folder_file, read_folder_table
 from polling.frame_table import check_frame, check_frame_districts
-from polling.question_check import check_question_tables
+from polling.question_check import check_question_tables, for_its_formula
 from polling.sketch import sketch_survey
 from polling.survey_toml import parse_declaration
 
@@ -127,9 +127,11 @@ def _check_last_result(bundle: SurveyBundle, log: FaultLog) -> None:
 
 
 def _check_questions(bundle: SurveyBundle, check_formula: FormulaChecker | None, log: FaultLog) -> None:
-    for question in bundle.declaration.questions:
-        # A formula would be refused once more for what the districts lack.
-        if not check_question_tables(question, bundle, log) or check_formula is None:
+    of_no_kind = {fault.column for fault in log.reported() if (fault.column or "").endswith(".kind")}
+    for declared in bundle.declaration.questions:
+        # A formula would be refused once more for what is wrong with options, or what the districts lack.
+        question = check_question_tables(for_its_formula(declared), bundle, log)
+        if question is None or check_formula is None or f"questions.{question.id}.kind" in of_no_kind:
             continue
         for problem in check_formula(question, bundle):
             reason, key = problem.rstrip("."), f"questions.{question.id}.model"

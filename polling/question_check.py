@@ -1,14 +1,17 @@
 """Check that the keys of one question make sense together, and beside the table of districts."""
 
 import re
+from dataclasses import replace
+
+import polars as pl
 
 from polling.bundle import SurveyBundle
 from polling.declaration import Question
 from polling.faults import FaultLog, did_you_mean, listing
-from polling.question_toml import KEYS_OF_KINDS
+from polling.question_toml import KEYS_OF_KINDS, KINDS
 from polling.toml_section import Section
 
-__all__ = ["SILENT", "check_question", "check_question_tables"]
+__all__ = ["SILENT", "check_question", "check_question_tables", "for_its_formula"]
 
 SILENT = ("dont_know", "refused", "not_asked")
 """What an interview can say of a question without answering it."""
@@ -20,6 +23,8 @@ _OF_WAVES = ("period", "pollster", "mode")
 
 def check_question(question: Question, section: Section) -> None:
     """Record what is wrong with options, base and the keys of its kind. (Labels are checked with all others.)"""
+    if section.maybe_text("kind") not in KINDS:
+        return  # of no kind, it cannot be said what belongs to it
     _check_options(question, section)
     _check_base(question, section)
     for key, kinds in KEYS_OF_KINDS.items():
@@ -31,37 +36,86 @@ def check_question(question: Question, section: Section) -> None:
         _check_only_in(question, section.section("only_in", required=False))
     if question.kind == "ordinal":
         _check_scores(question, section)
+    if question.dispersion and question.weights == "likelihood":
+        reason = "weights make fractional answers, and over-dispersed ones have to be whole"
+        section.fault("dispersion", reason, 'Leave out dispersion, or weights = "likelihood".')
 
 
-def check_question_tables(question: Question, bundle: SurveyBundle, log: FaultLog) -> bool:
+def for_its_formula(question: Question) -> Question:
+    """A question whose options and what belongs to them are in order, so that its formula is looked at by itself.
+
+    What `check_question` records would be a fault of the formula once more. A question without faults stays as it is.
+    """
+    options = question.options
+    if question.kind != "numeric" and (len(options) < 2 or (question.kind == "binary" and len(options) != 2)):
+        options = ("yes", "no")
+    scores = question.scores if len(question.scores) == len(options) else ()
+    columns = {
+        name: {option: of[option] for option in options if option in of} for name, of in question.own_columns.items()
+    }
+    standing = {
+        option: where
+        for option, where in question.only_in.items()
+        if option in options and where and all(where.values())
+    }
+    is_weighted_too = question.weights == "likelihood"
+    return replace(
+        question,
+        options=options if question.kind != "numeric" else (),
+        scores=scores,
+        own_columns=columns,
+        only_in=standing,
+        dispersion=question.dispersion and not is_weighted_too,
+    )
+
+
+def check_question_tables(question: Question, bundle: SurveyBundle, log: FaultLog) -> Question | None:
     """Record columns and areas that the table of districts does not have.
 
     Returns
     -------
-    bool
-        Whether all are there.
+    Question or None
+        The question as its formula is to be looked at, without what is recorded here; None if its options lack columns.
     """
-    key, sound = f"questions.{question.id}", True
+    key = f"questions.{question.id}"
+    sound = all(option in of for of in question.own_columns.values() for option in question.options)
     for name, of in question.own_columns.items():
         for option, column in of.items():
             if column not in bundle.predictors:
                 reason, remedy = "no numeric column of the districts", did_you_mean(column, bundle.predictors)
                 log.add(reason, remedy, column=f"{key}.columns.{name}.{option}", value=column)
                 sound = False
+    if not _check_standing(question, bundle, log):
+        question = replace(question, only_in={})
+    return question if sound else None
+
+
+def _check_standing(question: Question, bundle: SurveyBundle, log: FaultLog) -> bool:
+    """Whether the areas in which options stand are there, and two options or more stand in every district."""
+    key, sound, districts = f"questions.{question.id}.only_in", True, bundle.districts
+    n_standing = pl.Series([len(question.options)] * districts.height)
     district = bundle.declaration.geography.district
     for option, where in question.only_in.items():
+        stands = pl.Series([True] * districts.height)
         for kind, areas in where.items():
             if kind != district and kind not in bundle.parents:
                 reason, remedy = "no kind of area", did_you_mean(kind, (district, *bundle.parents))
-                log.add(reason, remedy, column=f"{key}.only_in.{option}.{kind}", value=kind)
+                log.add(reason, remedy, column=f"{key}.{option}.{kind}", value=kind)
                 sound = False
                 continue
-            known = bundle.districts["code" if kind == district else kind].unique().sort().to_list()
+            of_district = districts["code" if kind == district else kind]
+            stands &= of_district.is_in(list(areas))
+            known = of_district.unique().sort().to_list()
             for area in areas:
                 if area not in known:
                     reason, remedy = f"there is no such {kind}", did_you_mean(area, known)
-                    log.add(reason, remedy, column=f"{key}.only_in.{option}.{kind}", value=area)
+                    log.add(reason, remedy, column=f"{key}.{option}.{kind}", value=area)
                     sound = False
+        n_standing -= (~stands).cast(pl.Int64)
+    if sound and question.options and (few := districts.filter(n_standing < 2)).height:
+        reason = f"fewer than two options stand in {listing(few['code'].to_list())}"
+        log.add(reason, "Let another option stand there: with one alone there is nothing to choose.", column=key)
+        sound = False
     return sound
 
 
@@ -136,3 +190,7 @@ def _check_scores(question: Question, section: Section) -> None:
         section.fault("scores", reason, "Give every option one, in the order of options.")
     elif scores and len(set(scores)) == 1:
         section.fault("scores", "every option has the same score", "A mean of these says nothing: tell them apart.")
+    elif scores and sorted(scores) not in (list(scores), list(scores[::-1])):
+        told = ", ".join(f"'{option}' {score:g}" for option, score in zip(question.options, scores, strict=True))
+        reason = f"the options are in order, and their scores go up and down: {told}"
+        section.fault("scores", reason, "Let scores rise or fall along the options, or put the options in their order.")

@@ -5,9 +5,10 @@ from typing import cast
 from polling.declaration import Kind, Question, Sd, Status, Weights
 from polling.toml_section import Section
 
-__all__ = ["KEYS_OF_KINDS", "parse_question"]
+__all__ = ["KEYS_OF_KINDS", "KINDS", "parse_question"]
 
-_KINDS = ("binary", "categorical", "ordinal", "numeric")
+KINDS = ("binary", "categorical", "ordinal", "numeric")
+"""Of questions."""
 _WEIGHTS = ("ignored", "likelihood")
 _SDS = ("shared", "by option")
 
@@ -30,7 +31,7 @@ def parse_question(question_id: str, section: Section) -> Question:
         id=question_id,
         column=section.maybe_text("column") or question_id,
         text=section.text("text"),
-        kind=cast("Kind", section.choice("kind", _KINDS)),
+        kind=cast("Kind", section.choice("kind", KINDS)),
         options=section.texts("options") or (),
         model=section.text("model"),
         recode=section.labels("recode"),
@@ -47,6 +48,7 @@ def parse_question(question_id: str, section: Section) -> Question:
         scores=section.numbers("scores") or (),
         unit=section.maybe_text("unit"),
         range=_range(section),
+        population=section.maybe_text("population"),
     )
     section.close()
     return question

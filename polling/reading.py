@@ -167,14 +167,14 @@ class Reading:
             number = text.set(status.is_not_null(), None).cast(pl.Float64, strict=False)
             answer = number.set(~number.is_finite().fill_null(value=True), None)
             expected = "not a number"
-            if question.range is not None:
-                expected = f"not a number from {question.range[0]:g} to {question.range[1]:g}"
-                answer = answer.set(~answer.is_between(*question.range).fill_null(value=True), None)
+            outside = self._outside(column, answer, question)
         else:
             meaning = {**question.recode, **{option: option for option in question.options}}
             answer = look_up(text, meaning).cast(kind, strict=False)
             expected = f"not an option of {question.id} ({listing(question.options)})"
+            outside = pl.repeat(value=False, n=len(text), eager=True)
         unknown = text.is_not_null() & status.is_null() & answer.is_null()
+        answer = answer.set(outside, None)
         remedy = f"Correct it, or declare it in [questions.{question.id}]: recode, dont_know, refused or not_asked."
         if question.kind == "numeric":
             remedy = f"{HOW_TO_WRITE} Or declare it in [questions.{question.id}]: dont_know, refused or not_asked."
@@ -224,6 +224,20 @@ class Reading:
             reason = f"not a level of {name}: the number lies between the bands {pair}"
             self._bad(column.spread((where == pair).fill_null(value=False) & unknown), name, reason, remedy)
         return unknown & where.is_null()
+
+    def _outside(self, column: Distinct, number: pl.Series, question: Question) -> pl.Series:
+        """Which numbers are no answer, because they lie outside the range of the question; says so of their rows."""
+        if question.range is None:
+            return pl.repeat(value=False, n=len(number), eager=True)
+        outside = ~number.is_between(*question.range).fill_null(value=True)
+        unit = f" {question.unit}" if question.unit else ""
+        reason = f"outside the range of {question.id}, {question.range[0]:g} to {question.range[1]:g}{unit}"
+        remedy = (
+            f"Correct the number, or the range in [questions.{question.id}]; declare there what stands for no answer: "
+            "dont_know, refused or not_asked."
+        )
+        self._bad(column.spread(outside), question.id, reason, remedy)
+        return outside
 
     def _bad(self, mask: pl.Series, name: str, reason: str, remedy: str, *, show: bool = True) -> None:
         if mask.any():

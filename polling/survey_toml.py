@@ -22,6 +22,7 @@ from polling.declaration import (
 )
 from polling.declaration_check import check_declaration
 from polling.faults import FaultLog, did_you_mean, listing
+from polling.population_toml import check_populations, parse_populations
 from polling.quality_toml import check_quality, parse_quality
 from polling.question_toml import parse_question
 from polling.source_toml import parse_sources
@@ -98,6 +99,7 @@ def parse_declaration(content: bytes, *, file: str = "survey.toml") -> tuple[Sur
         frame_ignore=frame.texts("ignore") or (),
         questions=questions,
         sources=parse_sources(root, WAVE_FACTS),
+        populations=parse_populations(root),
         backtest=_backtest(root.section("backtest", required=False)) if "backtest" in root.names() else None,
     )
     frame.close()
@@ -107,6 +109,7 @@ def parse_declaration(content: bytes, *, file: str = "survey.toml") -> tuple[Sur
     root.close()
     check_declaration(declaration, root)
     check_quality(declaration, root)
+    check_populations(declaration, root)
     return declaration, log
 
 

@@ -28,7 +28,7 @@ its marks are links, each with a name such as "Northmoor: 54% (48 to 60)"; witho
 | `calibration_chart`, `lead_time_chart`, `learning_chart` | how right it was | `CoveragePoint`, `LeadTimePoint`, ... |
 | `representation_chart` | sample against frame | `SampleShare` |
 | `predictive_chart` | what was observed on what the model expects | `PredictedShare` |
-| `methods_chart` | raw, weighted and MRP side by side | `MethodShare` |
+| `methods_chart` | raw, weighted and MRP side by side | `MethodNumber` |
 
 Making a chart takes 30 to 100 ms in a process of its own (`api.drawing.renderer`), the first one a second, which `warm`
 takes at start-up; made charts are kept in memory, and giving one again takes about a millisecond. All of it blocks:
@@ -46,7 +46,7 @@ from api.charts.rows import (
     CoveragePoint,
     LeadTimePoint,
     LearningPoint,
-    MethodShare,
+    MethodNumber,
     PredictedShare,
     SampleShare,
     WaveMark,
@@ -65,7 +65,7 @@ __all__ = [
     "LeadTimePoint",
     "LearningPoint",
     "Link",
-    "MethodShare",
+    "MethodNumber",
     "Places",
     "PredictedShare",
     "SampleShare",

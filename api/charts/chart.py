@@ -9,10 +9,13 @@ from api.answer_payloads import GroupRow
 from api.charts.theme import CONFIG
 from api.drawing.renderer import ChartFailed, render
 
-__all__ = ["Chart", "ChartFailed", "Link", "draw_chart", "name_of", "percent", "points", "share_name"]
+__all__ = ["ABSENT", "Chart", "ChartFailed", "Link", "draw_chart", "name_of", "percent", "points", "share_name"]
 
 type Link = Callable[[GroupRow], str | None]
 """Where the mark of a row leads: an address, relative or absolute, or None for none."""
+
+ABSENT = "does not stand"
+"""What is said in place of a share where the option cannot be chosen."""
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 
@@ -73,6 +76,8 @@ def points(difference: float) -> str:
     return f"+{text}" if difference > 0 else f"−{text}"
 
 
-def share_name(name: str, share: float, low: float, high: float) -> str:
-    """What a mark is called: "Northmoor: 54% (48 to 60)"."""
+def share_name(name: str, share: float, low: float | None, high: float | None) -> str:
+    """What a mark is called: "Northmoor: 54% (48 to 60)", or "Northmoor: does not stand" without an interval."""
+    if low is None or high is None:
+        return f"{name}: {ABSENT}"
     return f"{name}: {percent(share)} ({percent(low).removesuffix('%')} to {percent(high).removesuffix('%')})"

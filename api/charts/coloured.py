@@ -8,7 +8,7 @@ from api.answer_payloads import GroupsHead
 from api.charts.chart import percent
 from api.charts.layout import WIDTH
 from api.charts.map_classes import MapClasses, map_classes, mean_classes
-from api.charts.measures import Estimate, is_of_means, measure_of, number, value_of
+from api.charts.measures import Estimate, is_of_means, measure_of, number, span_of, value_of
 from api.charts.theme import MAP_CLASSES, SMALL, variable
 
 __all__ = ["LEGEND", "area_layer", "classes_of", "legend", "pixels", "text_layer"]
@@ -21,7 +21,8 @@ LEFT, CELL, ROW = 18.0, 26.0, 16.0
 def classes_of(head: GroupsHead, rows: Sequence[Estimate]) -> MapClasses:
     """Classes of the palette for shares or means."""
     find = mean_classes if is_of_means(head) else map_classes
-    return find([value_of(row) for row in rows], [row.high - row.low for row in rows])
+    spans = [span_of(row) for row in rows]
+    return find([value_of(row) for row in rows], [high - low for low, high in spans])
 
 
 def area_layer(kind: str, mark: str, values: list[dict[str, Any]], place: dict[str, Any]) -> dict[str, Any]:

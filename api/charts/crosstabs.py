@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.answer_payloads import AreaEstimate, GroupsHead
-from api.charts.chart import Chart, Link, draw_chart, percent, share_name
-from api.charts.coloured import LEGEND, area_layer, legend, pixels, text_layer
+from api.charts.chart import ABSENT, Chart, Link, draw_chart, percent, share_name
+from api.charts.coloured import LEGEND, area_layer, classes_of, legend, pixels, text_layer
 from api.charts.layout import WIDTH
-from api.charts.map_classes import map_classes
+from api.charts.measures import estimated, span_of
 
 __all__ = ["crosstab_chart"]
 
@@ -41,10 +41,11 @@ def crosstab_chart(
     every = [*estimates, *head.withheld]
     row_names = list(dict.fromkeys(row.groups[first] for row in every))
     column_names = list(dict.fromkeys(row.groups[second] for row in every))
-    classes = map_classes([row.share for row in estimates], [row.high - row.low for row in estimates])
+    classes = classes_of(head, estimates)
     width = (WIDTH - 4 - LABELS) / max(len(column_names), 1)
     reasons = {(row.groups[first], row.groups[second]): row.reason for row in head.withheld}
-    found = {(row.groups[first], row.groups[second]): row for row in estimates}
+    absent = {(row.groups[first], row.groups[second]): ABSENT for row in estimates}
+    found = {(row.groups[first], row.groups[second]): row for row in estimated(estimates)}
     cells: list[dict[str, Any]] = []
     for y, row_name in enumerate(row_names):
         for x, column_name in enumerate(column_names):
@@ -58,19 +59,20 @@ def crosstab_chart(
                 "middle": LABELS + (x + 0.5) * width,
             }
             if estimate is None:
-                reason = reasons.get((row_name, column_name), "no estimate")
+                reason = (absent | reasons).get((row_name, column_name), "no estimate")
                 cells.append({**corners, "name": f"{name}: {reason}", "href": None, "fill": None, "ink": None})
                 continue
-            spread = estimate.high - estimate.low
+            low, high = span_of(estimate)
+            spread = high - low
             cells.append(
                 {
                     **corners,
-                    "name": share_name(name, estimate.share, estimate.low, estimate.high),
+                    "name": share_name(name, estimate.share, low, high),
                     "href": None if link is None else link(estimate),
                     "fill": classes.colour(estimate.share, spread),
                     "ink": classes.ink(estimate.share, spread),
                     "share": percent(estimate.share),
-                    "ends": f"{percent(estimate.low)}–{percent(estimate.high)}".replace("%", ""),
+                    "ends": f"{percent(low)}–{percent(high)}".replace("%", ""),
                 }
             )
     height = HEADER + CELL_HEIGHT * len(row_names)
@@ -135,6 +137,7 @@ def _cell_texts(name: str, cells: list[dict[str, Any]], field: str, size: float,
 
 def _described(head: GroupsHead, estimates: Sequence[AreaEstimate], n_withheld: int) -> str:
     first, second = head.by
+    estimates = estimated(estimates)
     if not estimates:
         return f"Nothing is estimated by {first} and {second} of {head.text}"
     most, least = max(estimates, key=lambda row: row.share), min(estimates, key=lambda row: row.share)

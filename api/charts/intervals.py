@@ -7,7 +7,17 @@ from typing import Literal
 from api.answer_payloads import EstimatesPayload, GroupsHead, IntervalEnds
 from api.charts.chart import Chart, Link, draw_chart, name_of, percent
 from api.charts.layout import Dot, Key, Row, row_spec
-from api.charts.measures import Estimate, estimate_name, is_of_means, measure_of, scale_of, value_of, written
+from api.charts.measures import (
+    Estimate,
+    estimate_name,
+    estimated,
+    is_of_means,
+    measure_of,
+    scale_of,
+    span_of,
+    value_of,
+    written,
+)
 from api.charts.scales import share_scale
 from api.charts.theme import SERIES, SHAPES, variable
 
@@ -58,7 +68,7 @@ def interval_chart(
             rows.append(Row(label=" × ".join(kind)))
         previous = kind
         rows.append(_row(row, name_of(row), None if link is None else link(row)))
-    ends = [end for row in ordered for end in (row.low, row.high)]
+    ends = [end for row in estimated(ordered) for end in span_of(row)]
     is_alone = any(NOBODY in row.flags for row in ordered)
     keys = [
         Key("Interviewed", variable("mark")),
@@ -94,7 +104,7 @@ def toplines_chart(payloads: Sequence[EstimatesPayload], *, title: str | None = 
     rows = [_row(row, row.option, None) for _, row in answered]
     if len(payloads) > 2:
         rows = [_coloured(row, place) for place, row in enumerate(rows)]
-    ends = [end for _, row in answered for end in (row.low, row.high)]
+    ends = [end for _, row in answered for end in span_of(row)]
     interval = payloads[0].interval if payloads else 0.9
     spec = row_spec(rows, share_scale([0.0, *ends]), axis_title=f"Share, {percent(interval)} intervals")
     description = ". ".join(row.name for row in rows) or "Nothing is estimated"
@@ -106,6 +116,8 @@ def toplines_chart(payloads: Sequence[EstimatesPayload], *, title: str | None = 
 def _row(row: Estimate, name: str, href: str | None) -> Row:
     is_alone = NOBODY in row.flags
     spoken = estimate_name(name, row) + (", nobody interviewed" if is_alone else "")
+    if row.low is None:
+        return Row(label=name, name=spoken, text="—", href=href)  # there is no room for words
     outer, inner = _spans(row)
     dot = Dot(
         value_of(row), outer.low, outer.high, None if inner is None else (inner.low, inner.high), is_hollow=is_alone
@@ -122,7 +134,7 @@ def _coloured(row: Row, place: int) -> Row:
 
 def _spans(row: Estimate) -> tuple[IntervalEnds, IntervalEnds | None]:
     """The widest interval, and the narrowest if there is another."""
-    ends = sorted(row.intervals, key=lambda end: end.interval) or [IntervalEnds(0.0, row.low, row.high)]
+    ends = sorted(row.intervals, key=lambda end: end.interval) or [IntervalEnds(0.0, *span_of(row))]
     return ends[-1], ends[0] if len(ends) > 1 else None
 
 
@@ -133,6 +145,7 @@ def _by(head: GroupsHead) -> str:
 
 
 def _described(head: GroupsHead, rows: Sequence[Estimate]) -> str:
+    rows = estimated(rows)
     if not rows:
         return f"Nothing is estimated of {head.text}"
     most, least = max(rows, key=value_of), min(rows, key=value_of)

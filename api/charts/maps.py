@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from api.answer_payloads import GroupRow, GroupsHead
-from api.charts.chart import Chart, Link, draw_chart, percent
+from api.charts.chart import ABSENT, Chart, Link, draw_chart, percent
 from api.charts.coloured import LEGEND, area_layer, classes_of, legend, pixels, text_layer
 from api.charts.layout import WIDTH
 from api.charts.map_classes import MapClasses
-from api.charts.measures import Estimate, estimate_name, is_of_means, measure_of, value_of, written
+from api.charts.measures import Estimate, estimate_name, estimated, is_of_means, measure_of, span_of, value_of, written
 from api.charts.places import Places, Shapes, Tile, Tiles
 from api.charts.theme import FONT_SIZE
 
@@ -48,7 +48,8 @@ def district_map(
         What was asked: the payload that the estimates are of.
     estimates
         One row a district, of any payload that has shares or means; `GroupRow.area` is the district's code. Districts
-        without a row have an empty mark, whose name says "no estimate", or why it is withheld.
+        without a row, or where the option does not stand, have an empty mark, whose name says so, or why it is
+        withheld.
     places
         Where they are: see `api.charts.places`.
     link
@@ -61,8 +62,8 @@ def district_map(
     ChartFailed
         If it cannot be drawn.
     """
-    rows = {row.area: row for row in estimates}
-    withheld = {row.area: row.reason for row in head.withheld}
+    rows = {row.area: row for row in estimated(estimates)}
+    withheld = {row.area: ABSENT for row in estimates} | {row.area: row.reason for row in head.withheld}
     classes = classes_of(head, list(rows.values()))
     names = places.names if isinstance(places, Shapes) else {tile.code: tile.name for tile in places.tiles}
     marks = {
@@ -97,7 +98,8 @@ def _mark(
     href = link(row or GroupRow(area=code, area_name=name, groups={})) if link is not None else None
     if row is None:
         return {"name": f"{name}: {reason}", "href": href, "fill": None, "ink": None, "text": ""}
-    width = row.high - row.low
+    low, high = span_of(row)
+    width = high - low
     spoken = estimate_name(row.area_name, row)
     return {
         "name": f"{spoken}, nobody interviewed" if "no-interviews" in row.flags else spoken,

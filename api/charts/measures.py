@@ -2,23 +2,43 @@
 
 from collections.abc import Sequence
 
-from api.answer_payloads import AreaEstimate, AreaMean, GroupsHead, MeansPayload
-from api.charts.chart import percent, share_name
+from api.answer_payloads import AreaEstimate, AreaMean, AreaNumber, GroupsHead
+from api.charts.chart import ABSENT, percent, share_name
 from api.charts.scales import Scale, number_scale, share_scale
+from api.measures import value_of
 
-__all__ = ["Estimate", "estimate_name", "is_of_means", "measure_of", "number", "scale_of", "value_of", "written"]
+__all__ = [
+    "Estimate",
+    "estimate_name",
+    "estimated",
+    "is_of_means",
+    "measure_of",
+    "number",
+    "scale_of",
+    "span_of",
+    "value_of",
+    "written",
+]
 
-type Estimate = AreaEstimate | AreaMean
-
-
-def value_of(row: Estimate) -> float:
-    """The share or the mean."""
-    return row.mean if isinstance(row, AreaMean) else row.share
+type Estimate = AreaEstimate | AreaMean | AreaNumber
 
 
 def written(row: Estimate) -> str:
     """The same for readers."""
-    return number(row.mean) if isinstance(row, AreaMean) else percent(row.share)
+    if is_mean(row):
+        return number(value_of(row))
+    return percent(value_of(row)) if row.low is not None else ABSENT
+
+
+def span_of(row: Estimate) -> tuple[float, float]:
+    """Ends of the interval; the share itself where the option does not stand."""
+    low, high = row.low, row.high
+    return (value_of(row), value_of(row)) if low is None or high is None else (low, high)
+
+
+def estimated[E: Estimate](rows: Sequence[E]) -> list[E]:
+    """Those of which something is estimated: the option stands there."""
+    return [row for row in rows if row.low is not None]
 
 
 def number(value: float) -> str:
@@ -30,19 +50,27 @@ def number(value: float) -> str:
 
 def estimate_name(name: str, row: Estimate) -> str:
     """What a mark is called: "Northmoor: 54% (48 to 60)", "Northmoor: 23.4 (20.1 to 26.7)"."""
-    if isinstance(row, AreaMean):
-        return f"{name}: {number(row.mean)} ({number(row.low)} to {number(row.high)})"
-    return share_name(name, row.share, row.low, row.high)
+    if is_mean(row):
+        low, high = span_of(row)
+        return f"{name}: {written(row)} ({number(low)} to {number(high)})"
+    told = share_name(name, value_of(row), row.low, row.high)
+    part = getattr(row, "part_standing", 1.0)
+    return told if part in (0, 1) else f"{told}, stands among {percent(part)} of the people"
+
+
+def is_mean(row: Estimate) -> bool:
+    """Whether a row has a mean and no share."""
+    return getattr(row, "mean", None) is not None
 
 
 def is_of_means(head: GroupsHead) -> bool:
     """Whether an answer is of means."""
-    return isinstance(head, MeansPayload)
+    return head.measure == "mean"
 
 
 def measure_of(head: GroupsHead) -> str:
     """What is shown: "Share answering “yes”", "Mean, minutes", "Mean score"."""
-    if isinstance(head, MeansPayload):
+    if is_of_means(head):
         return "Mean score" if head.scores else f"Mean, {head.unit}" if head.unit else "Mean"
     return f"Share answering “{head.option}”"
 

@@ -6,7 +6,7 @@ __all__ = [
     "CoveragePoint",
     "LeadTimePoint",
     "LearningPoint",
-    "MethodShare",
+    "MethodNumber",
     "PredictedShare",
     "SampleShare",
     "WaveMark",
@@ -88,14 +88,14 @@ class PredictedShare:
 
 
 @dataclass(frozen=True, slots=True)
-class MethodShare:
-    """A share by one method."""
+class MethodNumber:
+    """A share or a mean by one method."""
 
     name: str
     """Of the area or group."""
     method: str
     """For readers: "Raw", "Weighted", "MRP"."""
-    share: float | None
+    value: float | None
     low: float | None
     high: float | None
     """None where it is withheld."""

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-from api.charts.chart import Chart, draw_chart, percent, share_name
+from api.answer_payloads import GroupsHead
+from api.charts.chart import Chart, draw_chart, percent
 from api.charts.layout import ROW, Dot, Key, Row, row_spec
-from api.charts.rows import MethodShare, PredictedShare, SampleShare
+from api.charts.measures import is_of_means, measure_of, number, scale_of
+from api.charts.rows import MethodNumber, PredictedShare, SampleShare
 from api.charts.scales import share_scale
 from api.charts.theme import SERIES, SHAPES, variable
 
@@ -65,40 +67,46 @@ def predictive_chart(
     return draw_chart(spec, title=title, description=f"{said}: {named}." if outside else f"{said}.")
 
 
-def methods_chart(shares: Sequence[MethodShare], *, title: str = "Methods side by side") -> Chart:
-    """The same share by several methods, one below the other in each row, with intervals.
+def methods_chart(head: GroupsHead, numbers: Sequence[MethodNumber], *, title: str = "Methods side by side") -> Chart:
+    """The same share or mean by several methods, one below the other in each row, with intervals.
+
+    Parameters
+    ----------
+    head
+        What was asked.
 
     Raises
     ------
     ChartFailed
         If it cannot be drawn.
     """
-    methods = list(dict.fromkeys(share.method for share in shares))
+    methods = list(dict.fromkeys(one.method for one in numbers))
     looks = {
         method: (SERIES[number % len(SERIES)], SHAPES[number % len(SHAPES)]) for number, method in enumerate(methods)
     }
     step = 1 / (len(methods) + 1)
     rows: list[Row] = []
-    for name, members in groupby(shares, key=lambda share: share.name):
+    for name, members in groupby(numbers, key=lambda one: one.name):
         known = list(members)
         dots = tuple(
             Dot(
-                share.share,
-                share.low,
-                share.high,
-                colour=looks[share.method][0],
-                shape=looks[share.method][1],
-                offset=step * (methods.index(share.method) + 1) - 0.5,
+                one.value,
+                one.low,
+                one.high,
+                colour=looks[one.method][0],
+                shape=looks[one.method][1],
+                offset=step * (methods.index(one.method) + 1) - 0.5,
             )
-            for share in known
-            if share.share is not None
+            for one in known
+            if one.value is not None
         )
-        spoken = f"{name}: " + "; ".join(_by_method(share) for share in known)
+        spoken = f"{name}: " + "; ".join(_by_method(one, head) for one in known)
         rows.append(Row(label=name, dots=dots, name=spoken, text="" if dots else "–"))
-    values = [value for share in shares for value in (share.share, share.low, share.high) if value is not None]
+    values = [value for one in numbers for value in (one.value, one.low, one.high) if value is not None]
     keys = [Key(method, *looks[method]) for method in methods]
     height = max(ROW, 13.0 * (len(methods) + 1))
-    spec = row_spec(rows, share_scale(values), axis_title="Share", keys=keys, row_height=height, has_separators=True)
+    axis = measure_of(head) if is_of_means(head) else "Share"
+    spec = row_spec(rows, scale_of(head, values), axis_title=axis, keys=keys, row_height=height, has_separators=True)
     said = ". ".join(row.name for row in rows[:12]) or "Nothing is shown"
     return draw_chart(spec, title=title, description=f"{said}.")
 
@@ -137,9 +145,11 @@ def _predicted(share: PredictedShare) -> Row:
     )
 
 
-def _by_method(share: MethodShare) -> str:
-    if share.share is None:
-        return f"{share.method} withheld"
-    if share.low is None or share.high is None:
-        return f"{share.method} {percent(share.share)}"
-    return share_name(share.method, share.share, share.low, share.high).replace(": ", " ", 1)
+def _by_method(one: MethodNumber, head: GroupsHead) -> str:
+    if one.value is None:
+        return f"{one.method} withheld"
+    write = number if is_of_means(head) else percent
+    if one.low is None or one.high is None:
+        return f"{one.method} {write(one.value)}"
+    low, high = (write(end).removesuffix("%") for end in (one.low, one.high))
+    return f"{one.method} {write(one.value)} ({low} to {high})"

@@ -1,12 +1,12 @@
-"""Shares over periods: a line with its band for each area or group, or each option, waves marked."""
+"""Shares or means over periods: a line with its band for each area or group, or each option, waves marked."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from api.charts.chart import Chart, draw_chart, name_of, percent, share_name
+from api.charts.chart import Chart, draw_chart, name_of, percent
 from api.charts.layout import BOTTOM, WIDTH, Key, key_height, key_layers
+from api.charts.measures import estimate_name, is_of_means, measure_of, scale_of, span_of, value_of, written
 from api.charts.rows import WaveMark
-from api.charts.scales import share_scale
 from api.charts.theme import DASHES, SERIES, SHAPES, SMALL, variable
 from api.trend_payloads import TrendPayload, TrendPoint
 
@@ -14,6 +14,8 @@ __all__ = ["MOST_LINES", "options_trend_chart", "trend_chart"]
 
 MOST_LINES = 4
 """Areas or groups that can be told apart at a glance; of more the first are drawn, and the description says so."""
+UNASKED = frozenset({"no-interviews", "few-interviews"})
+"""Flags of points that are hollow."""
 HEIGHT = 200.0
 LEFT, RIGHT, TOP = 46.0, 30.0, 10.0
 WAVES = 22.0
@@ -23,7 +25,7 @@ LABEL = 9.8
 
 
 def trend_chart(payload: TrendPayload, *, waves: Sequence[WaveMark] = (), title: str | None = None) -> Chart:
-    """Shares over the periods of one fit.
+    """Shares or means over the periods of one fit.
 
     Parameters
     ----------
@@ -42,7 +44,8 @@ def trend_chart(payload: TrendPayload, *, waves: Sequence[WaveMark] = (), title:
     lines: dict[str, list[TrendPoint]] = {}
     for point in payload.points:
         lines.setdefault(name_of(point), []).append(point)
-    return _chart(payload, lines, waves=waves, title=title or f"{payload.option}: over time", most=MOST_LINES)
+    what = measure_of(payload) if is_of_means(payload) else payload.option
+    return _chart(payload, lines, waves=waves, title=title or f"{what}: over time", most=MOST_LINES)
 
 
 def options_trend_chart(
@@ -80,17 +83,17 @@ def _chart(
     most: int,
 ) -> Chart:
     drawn = dict(list(lines.items())[:most])
-    scale = share_scale([end for line in drawn.values() for point in line for end in (point.low, point.high)])
+    scale = scale_of(payload, [end for line in drawn.values() for point in line for end in span_of(point)])
     at = {period: number for number, period in enumerate(payload.periods)}
     points = [
         {
             "x": at[point.period],
-            "share": point.share,
+            "value": value_of(point),
             "low": point.low,
             "high": point.high,
             "series": name,
             "name": f"{_in(point, name, len(drawn))}{_interviewed(point)}",
-            "is_hollow": bool(point.flags),
+            "is_hollow": bool(UNASKED.intersection(point.flags)),
         }
         for name, line in drawn.items()
         for point in line
@@ -110,7 +113,7 @@ def _chart(
                     points,
                     list(drawn),
                     scale=scale.encoding(),
-                    axis=scale.axis(title=None),
+                    axis=scale.axis(title=measure_of(payload) if is_of_means(payload) else None),
                     periods=payload.periods,
                     width=width,
                 ),
@@ -156,7 +159,7 @@ def _lines(
             "labelOverlap": False,
         },
     }
-    y = {"field": "share", "type": "quantitative", "scale": scale, "axis": axis}
+    y = {"field": "value", "type": "quantitative", "scale": scale, "axis": axis}
     colours, shapes, dashes = list(SERIES[: len(names)]), list(SHAPES[: len(names)]), list(DASHES[: len(names)])
     colour = {"field": "series", "type": "nominal", "scale": {"domain": names, "range": colours}, "legend": None}
     shape = {"field": "series", "type": "nominal", "scale": {"domain": names, "range": shapes}, "legend": None}
@@ -250,13 +253,13 @@ def _quoted(text: str) -> str:
 
 
 def _in(point: TrendPoint, name: str, n_lines: int) -> str:
-    return share_name(f"{name}, {point.period}" if n_lines > 1 else point.period, point.share, point.low, point.high)
+    return estimate_name(f"{name}, {point.period}" if n_lines > 1 else point.period, point)
 
 
 def _interviewed(point: TrendPoint) -> str:
     if "no-interviews" in point.flags:
         return ", nobody interviewed in it"
-    return ", few interviewed in it" if point.flags else ""
+    return ", few interviewed in it" if UNASKED.intersection(point.flags) else ""
 
 
 def _described(
@@ -265,13 +268,14 @@ def _described(
     if not any(drawn.values()):
         return f"Nothing is estimated over time of {payload.text}"
     ends = [
-        f"{name}: from {percent(line[0].share)} in {line[0].period} to "
-        f"{share_name(line[-1].period, line[-1].share, line[-1].low, line[-1].high)}"
+        f"{name}: from {written(line[0])} in {line[0].period} to {estimate_name(line[-1].period, line[-1])}"
         for name, line in drawn.items()
     ]
     left_out = f" The first {len(drawn)} of {n_lines} are drawn." if n_lines > len(drawn) else ""
     marked = f" {len(waves)} waves are marked." if waves else ""
     hollow = (
-        " Hollow: nobody or few interviewed in the period." if any(p.flags for d in drawn.values() for p in d) else ""
+        " Hollow: nobody or few interviewed in the period."
+        if any(UNASKED.intersection(p.flags) for d in drawn.values() for p in d)
+        else ""
     )
     return f"{percent(payload.interval)} intervals as bands. {'. '.join(ends)}.{left_out}{hollow}{marked}"

@@ -3,7 +3,19 @@
 import click
 
 from api.cli.ask_districts import battleground, district, seats
-from api.cli.asked import Asked, asked, points, print_groups, print_head, share_cells
+from api.cli.asked import (
+    Asked,
+    asked,
+    begin_with,
+    difference_of,
+    measure_of,
+    number_cells,
+    number_of,
+    print_groups,
+    print_head,
+    unit_of_differences,
+    what_of,
+)
 from api.cli.output import percent
 
 __all__ = ["ask"]
@@ -32,24 +44,24 @@ def means(asked: Asked) -> None:
     if asked.print_json(answer):
         return
     scored = ", ".join(f"{option} {score:g}" for option, score in answer.scores.items())
-    print_head(answer, f"Mean, {answer.unit or scored or 'in the unit of the answers'}")
+    print_head(answer, f"{begin_with(what_of(answer))}{f' ({scored})' if scored else ''}")
     print_groups(
         answer,
         ("mean", "low", "high", "people", ""),
         answer.means,
         lambda one: (
-            *(f"{number:.4g}" for number in (one.mean, one.low, one.high)),
+            *number_cells(one),
             f"{one.n_people:,.0f}",
             ", ".join(one.flags),
         ),
     )
 
 
-@ask.command(short_help="How probable shares above a threshold are.")
+@ask.command(short_help="How probable shares or means above a threshold are.")
 @asked
-@click.option("--threshold", type=float, default=0.5, show_default=True, help="A share, from 0 to 1.")
-def probability(asked: Asked, *, threshold: float) -> None:
-    """Print the probability that the share is above a threshold, for every area and group."""
+@click.option("--threshold", type=float, help="A share, from 0 to 1, by default 0.5; of means a number in their unit.")
+def probability(asked: Asked, *, threshold: float | None) -> None:
+    """Print the probability that the share or the mean is above a threshold, for every area and group."""
     from api.chances import ProbabilityQuery, answer_probabilities, prepare_probabilities
 
     query = asked.query(ProbabilityQuery, threshold=threshold)
@@ -57,29 +69,33 @@ def probability(asked: Asked, *, threshold: float) -> None:
     answer = answer_probabilities(prepared, asked.settings)
     if asked.print_json(answer):
         return
-    print_head(answer, f"Probability of more than {100 * threshold:g}% for '{answer.option}'")
+    if answer.measure == "share":
+        what = f"Probability of more than {100 * answer.threshold:g}% for '{answer.option}'"
+    else:
+        what = f"Probability of a mean above {answer.threshold:g} {answer.unit or ''}".rstrip()
+    print_head(answer, what)
     print_groups(
         answer,
-        ("probability", "share", "low", "high", ""),
+        ("probability", answer.measure, "low", "high", ""),
         answer.probabilities,
-        lambda one: (percent(one.probability), *share_cells(one), ", ".join(one.flags)),
+        lambda one: (percent(one.probability), *number_cells(one), ", ".join(one.flags)),
     )
 
 
 @ask.command(short_help="Where areas stand among each other.")
 @asked
 def rank(asked: Asked) -> None:
-    """Print where every area stands among all areas of --level; 1 is the largest share."""
+    """Print where every area stands among all areas of --level; 1 is the largest share or mean."""
     from api.chances import RankQuery, answer_ranks, prepare_ranks
 
     prepared = prepare_ranks(asked.releases, asked.served, asked.query(RankQuery), asked.settings)
     answer = answer_ranks(prepared, asked.settings)
     if asked.print_json(answer):
         return
-    print_head(answer, f"Ranks of {answer.ranked} by the share of '{answer.option}'")
+    print_head(answer, f"Ranks of {answer.ranked} by the {what_of(answer)}")
     print_groups(
         answer,
-        ("rank", "low", "high", "of", "first", "share", ""),
+        ("rank", "low", "high", "of", "first", answer.measure, ""),
         sorted(answer.ranks, key=lambda one: (*one.groups.values(), one.rank)),
         lambda one: (
             f"{one.rank:.1f}",
@@ -87,7 +103,7 @@ def rank(asked: Asked) -> None:
             f"{one.rank_high:g}",
             one.n_ranked,
             percent(one.p_first),
-            percent(one.share),
+            number_of(one),
             ", ".join(one.flags),
         ),
     )
@@ -99,7 +115,7 @@ def rank(asked: Asked) -> None:
 @click.option("--second", help=f"With whom: {SIDE}")
 @click.option("--versus", help="Instead of both: the option over which the lead of --option is asked.")
 def contrast(asked: Asked, *, first: str | None, second: str | None, versus: str | None) -> None:
-    """Print how much larger one share is than another: --first age:65+ --second age:18-29, or --versus OPTION."""
+    """Print how much larger one share or mean is: --first age:65+ --second age:18-29, or --versus OPTION."""
     from api.contrasts import ContrastQuery, answer_contrasts, prepare_contrasts
     from api.label_text import labels_from
 
@@ -114,30 +130,31 @@ def contrast(asked: Asked, *, first: str | None, second: str | None, versus: str
     if asked.print_json(answer):
         return
     one, other = (_labels(side) for side in (answer.first, answer.second))
-    shares = f"Lead of '{one}' over '{other}'" if versus else f"Share of '{answer.option}', {one} minus {other}"
-    print_head(answer, f"{shares}, in points")
+    lead = f"Lead of '{one}' over '{other}'"
+    what = lead if versus else f"{begin_with(measure_of(answer))}, {one} minus {other}"
+    print_head(answer, f"{what}, in {unit_of_differences(answer)}")
     print_groups(
         answer,
         ("first", "second", "difference", "low", "high", "larger", ""),
         answer.contrasts,
         lambda one: (
-            percent(one.first.share),
-            percent(one.second.share),
-            points(one.difference),
-            points(one.low),
-            points(one.high),
+            number_of(one.first),
+            number_of(one.second),
+            difference_of(answer, one.difference),
+            difference_of(answer, one.low),
+            difference_of(answer, one.high),
             percent(one.p_larger),
             one.words,
         ),
     )
 
 
-@ask.command(short_help="How shares changed.")
+@ask.command(short_help="How shares or means changed.")
 @asked
 @click.option("--since", help="The period before. Default: the one before --period.")
 @click.option("--before", help="Instead of periods: id of an earlier release that shares no interview.")
 def change(asked: Asked, *, since: str | None, before: str | None) -> None:
-    """Print how shares changed between two periods of one release, or two releases that share no interview."""
+    """Print how shares or means changed between two periods of one release, or two releases that share no interview."""
     from api.changes import ChangeQuery, answer_changes, prepare_change, prepare_change_of_releases
     from api.served import find_earlier
 
@@ -152,60 +169,60 @@ def change(asked: Asked, *, since: str | None, before: str | None) -> None:
     if asked.print_json(answer):
         return
     begin = answer.since if answer.before is None else f"release {answer.before.release_number}"
-    print_head(answer, f"Change of the share of '{answer.option}' since {begin}, in points")
+    print_head(answer, f"Change of the {measure_of(answer)} since {begin}, in {unit_of_differences(answer)}")
     print_groups(
         answer,
         ("before", "after", "change", "low", "high", "rise", ""),
         answer.changes,
         lambda one: (
-            percent(one.before.share),
-            percent(one.after.share),
-            points(one.difference),
-            points(one.low),
-            points(one.high),
+            number_of(one.before),
+            number_of(one.after),
+            difference_of(answer, one.difference),
+            difference_of(answer, one.low),
+            difference_of(answer, one.high),
             percent(one.p_rise),
             one.words,
         ),
     )
 
 
-@ask.command(short_help="Shares over time.")
+@ask.command(short_help="Shares or means over time.")
 @asked
 @click.option("--since", help="The first period. Default: the first of the model.")
 @click.option("--until", help="The last period. Default: the last of the model.")
 def trend(asked: Asked, *, since: str | None, until: str | None) -> None:
-    """Print shares in every period of a model that has periods."""
+    """Print shares or means in every period of a model that has periods."""
     from api.trends import TrendQuery, answer_trend, prepare_trend
 
     query = asked.query(TrendQuery, since=since or None, until=until or None)
     answer = answer_trend(prepare_trend(asked.releases, asked.served, query, asked.settings), asked.settings)
     if asked.print_json(answer):
         return
-    print_head(answer, f"Share of '{answer.option}' over time")
+    print_head(answer, f"{begin_with(what_of(answer))}, over time")
     print_groups(
         answer,
-        ("period", "share", "low", "high", "interviews"),
+        ("period", answer.measure, "low", "high", "interviews"),
         answer.points,
         lambda one: (
             one.period,
-            *share_cells(one),
+            *number_cells(one),
             "" if one.n_interviews is None else f"{one.n_interviews:,}",
         ),
     )
 
 
-@ask.command(short_help="Raw, weighted and MRP shares side by side.")
+@ask.command(short_help="Raw, weighted and MRP shares or means side by side.")
 @asked
 def methods(asked: Asked) -> None:
-    """Print the share as interviewed, raked to the frame, and estimated by the model, and how the three differ."""
-    from api.group_query import prepare_query
+    """Print the share or mean as interviewed, raked to the frame, and estimated by the model; how the three differ."""
+    from api.group_query import prepare_of_everybody
     from api.methods import MethodsQuery, answer_methods
 
-    prepared = prepare_query(asked.releases, asked.served, asked.query(MethodsQuery), asked.settings)
+    prepared = prepare_of_everybody(asked.releases, asked.served, asked.query(MethodsQuery), asked.settings)
     answer = answer_methods(prepared, asked.settings)
     if asked.print_json(answer):
         return
-    print_head(answer, f"Share of '{answer.option}' by three methods")
+    print_head(answer, f"{begin_with(what_of(answer))}, by three methods")
     weighting = answer.weighting
     if weighting.design_effect is not None:
         effect = f"design effect {weighting.design_effect:g}"
@@ -215,14 +232,14 @@ def methods(asked: Asked) -> None:
         ("raw", "low", "high", "weighted", "low", "high", "mrp", "low", "high", "interviews"),
         answer.methods,
         lambda one: (
-            *(share_cells(one.raw) if one.raw else ("", "", "")),
-            *(share_cells(one.weighted) if one.weighted else ("", "", "")),
-            *share_cells(one.mrp),
+            *(number_cells(one.raw) if one.raw else ("", "", "")),
+            *(number_cells(one.weighted) if one.weighted else ("", "", "")),
+            *number_cells(one.mrp),
             "" if one.n_interviews is None else f"{one.n_interviews:,}",
         ),
     )
     for one in answer.methods:
-        if one.apart:
+        if one.apart or (one.raw is None and answer.measure == "mean"):
             click.echo(f"{', '.join((one.area_name, *one.groups.values()))}: {one.sentence}")
 
 
@@ -279,7 +296,7 @@ def revision(asked: Asked, *, before: str | None) -> None:
     if asked.print_json(answer):
         return
     begin = f"release {answer.before.release_number}"
-    what = f"Share of '{answer.option}' in {begin} and in this one, the difference in points"
+    what = f"{begin_with(what_of(answer))}, in {begin} and in this one, the difference in {unit_of_differences(answer)}"
     print_head(answer, what, has_intervals=False)
     click.echo(f"Cause: {', '.join(answer.causes)}.")
     for sentence in (*(one.text for one in answer.waves), *answer.reasons):
@@ -289,9 +306,9 @@ def revision(asked: Asked, *, before: str | None) -> None:
         ("before", "after", "difference", ""),
         answer.revisions,
         lambda one: (
-            percent(one.before.share),
-            percent(one.after.share),
-            points(one.difference),
+            number_of(one.before),
+            number_of(one.after),
+            difference_of(answer, one.difference),
             "" if one.beyond_simulation else "within simulation error",
         ),
     )

@@ -2,7 +2,18 @@
 
 import click
 
-from api.cli.asked import Asked, asked, points, print_groups, print_head, print_withheld, share_cells
+from api.cli.asked import (
+    Asked,
+    asked,
+    begin_with,
+    difference_of,
+    flags_text,
+    number_cells,
+    print_groups,
+    print_head,
+    print_withheld,
+    what_of,
+)
 from api.cli.output import percent, print_table
 
 __all__ = ["battleground", "district", "seats"]
@@ -22,11 +33,11 @@ def district(asked: Asked, *, district: str) -> None:
     answer = answer_profile(prepared, asked.settings)
     if asked.print_json(answer):
         return
-    print_head(answer, f"Share of '{answer.option}' in {answer.name} ({answer.code})")
+    print_head(answer, f"{begin_with(what_of(answer))}, in {answer.name} ({answer.code})")
     if (one := answer.district) is not None:
         shown = [
-            ("share", f"{percent(one.share)}, {percent(one.low)} to {percent(one.high)}"),
-            ("leads", percent(one.p_lead)),
+            (answer.measure, "{}, {} to {}".format(*number_cells(one))),
+            *([] if one.p_lead is None else [("leads", percent(one.p_lead))]),
             ("rank", f"{one.rank:.1f} of {one.n_ranked}, {one.rank_low:g} to {one.rank_high:g}"),
             ("interviews", "not shown" if one.n_interviews is None else f"{one.n_interviews:,}"),
             ("effective interviews", "not shown" if one.n_effective is None else f"{one.n_effective:,.0f}"),
@@ -36,8 +47,8 @@ def district(asked: Asked, *, district: str) -> None:
         print_table(("", ""), [*answer.parents.items(), *shown])
     names = tuple(dict.fromkeys(name for group in answer.groups for name in group.groups))
     print_table(
-        (*names, "share", "low", "high", ""),
-        [(*(one.groups.get(name) for name in names), *share_cells(one), ", ".join(one.flags)) for one in answer.groups],
+        (*names, answer.measure, "low", "high", ""),
+        [(*(one.groups.get(name) for name in names), *number_cells(one), flags_text(one)) for one in answer.groups],
     )
     print_withheld(answer.withheld)
 
@@ -94,11 +105,11 @@ def battleground(asked: Asked, *, seats: str | None) -> None:
         answer.districts,
         lambda one: (
             percent(one.p_win),
-            points(one.lead),
-            points(one.lead_low),
-            points(one.lead_high),
+            difference_of(answer, one.lead),
+            difference_of(answer, one.lead_low),
+            difference_of(answer, one.lead_high),
             percent(one.p_tipping),
             percent(one.share),
-            ", ".join(one.flags),
+            flags_text(one),
         ),
     )

@@ -1,4 +1,4 @@
-"""What every question about shares is told on the command line, and what every answer says first.
+"""What every question about shares and means is told on the command line, and what every answer says first.
 
 @click.command(...)
 @asked                       # survey, question, --level, --by, ... --json, as one argument
@@ -29,7 +29,21 @@ if TYPE_CHECKING:
     from api.served import Served
     from jobs.settings import Settings
 
-__all__ = ["Asked", "asked", "points", "print_groups", "print_head", "print_withheld", "share_cells"]
+__all__ = [
+    "Asked",
+    "asked",
+    "begin_with",
+    "difference_of",
+    "flags_text",
+    "measure_of",
+    "number_cells",
+    "number_of",
+    "print_groups",
+    "print_head",
+    "print_withheld",
+    "unit_of_differences",
+    "what_of",
+]
 
 _OPTIONS = (
     click.argument("survey_id", metavar="SURVEY"),
@@ -45,15 +59,17 @@ _OPTIONS = (
         "--interval", default="0.9", show_default=True, help="Probability of the central interval; several with commas."
     ),
     click.option("--option", help="Whose share. Default: the first option."),
+    click.option("--measure", help="share or mean. Default: the mean of numbers, of all other questions the share."),
     click.option("--period", help="A period of the model, such as 2026-W09. Default: the last one that it has."),
+    click.option("--population", help="Whom it is about: everybody, or a declared part of the population."),
     click.option("--release", "release_id", help="Id of a release. Default: the current one."),
     click.option(
         "--as-of", type=moment, metavar="TIME", help="Answer as it was known then, e.g. 2026-11-23T12:00 (UTC)."
     ),
 )
 _NAMES = (
-    "survey_id", "question_id", "level", "districts", "by", "where", "merge", "interval", "option", "period",
-    "release_id", "as_of",
+    "survey_id", "question_id", "level", "districts", "by", "where", "merge", "interval", "option", "measure",
+    "period", "population", "release_id", "as_of",
 )  # fmt: skip
 
 
@@ -71,7 +87,9 @@ class Asked:
     merge: str
     interval: str
     option: str | None
+    measure: str | None
     period: str | None
+    population: str | None
     release_id: str | None
     as_of: "datetime | None"
     json: bool
@@ -88,7 +106,9 @@ class Asked:
             merge=merges_from(self.merge),
             intervals=intervals_from(self.interval),
             option=self.option or None,
+            measure=self.measure or None,
             period=self.period or None,
+            population=self.population or None,
             **more,
         )
 
@@ -141,10 +161,14 @@ def asked(command: Callable[..., None]) -> Callable[..., None]:
 
 def print_head(answer: "AnswerHead", what: str, *, has_intervals: bool = True) -> None:
     """Print the wording, what is given, which release answers, and all that is to be known of it."""
+    from api.whom import whom_sentence
+
     intervals = f", {100 * answer.interval:g}% intervals" if has_intervals else ""
     click.echo(f"{answer.text}\n{what}{intervals}.")
     if answer.base != ["answered"]:
         click.echo(f"Of all who are counted: {', '.join(answer.base)}.")
+    if whom := whom_sentence(answer.population):
+        click.echo(whom)
     click.echo(f"Release {answer.release_number} of {answer.published_at:%Y-%m-%d %H:%M} UTC, {answer.engine}.")
     if answer.stale_reason:
         click.echo(f"Stale since {answer.stale_since:%Y-%m-%d %H:%M} UTC: {answer.stale_reason}")
@@ -174,11 +198,47 @@ def print_withheld(withheld: "Sequence[WithheldGroup]") -> None:
         click.echo(f"{some} withheld; the first: {withheld[0].reason}")
 
 
-def points(difference: float) -> str:
-    """A difference of shares, in points."""
-    return f"{100 * difference:+.1f}"
+def measure_of(answer: "GroupsHead") -> str:
+    """What is answered: "share of 'yes'", "mean"."""
+    return f"share of '{answer.option}'" if answer.measure == "share" else "mean"
 
 
-def share_cells(one: Any) -> tuple[str, ...]:
-    """Share and interval."""
-    return percent(one.share), percent(one.low), percent(one.high)
+def flags_text(one: Any) -> str:
+    """What is to be known of an estimate; of an option that stands in part of the people, in which."""
+    told = {"stands-in-part": f"stands-in-part ({percent(one.part_standing)} of the people)"}
+    return ", ".join(told.get(flag, flag) for flag in one.flags)
+
+
+def what_of(answer: "GroupsHead") -> str:
+    """The same with the unit of means: "share of 'yes'", "mean, minutes"."""
+    unit = "" if answer.measure == "share" else f", {answer.unit or 'in the unit of the answers'}"
+    return f"{measure_of(answer)}{unit}"
+
+
+def begin_with(words: str) -> str:
+    """Words as the beginning of a line."""
+    return f"{words[0].upper()}{words[1:]}"
+
+
+def difference_of(answer: "GroupsHead", difference: float) -> str:
+    """A difference of shares in points, or of means in their unit."""
+    return f"{100 * difference:+.1f}" if answer.measure == "share" else f"{difference:+,.3g}"
+
+
+def unit_of_differences(answer: "GroupsHead") -> str:
+    """What differences are counted in."""
+    return "points" if answer.measure == "share" else answer.unit or "the unit of the answers"
+
+
+def number_of(one: Any, value: float | None = None) -> str:
+    """The share or the mean of a row; or an end of its interval."""
+    is_mean = getattr(one, "mean", None) is not None
+    value = (one.mean if is_mean else one.share) if value is None else value
+    return f"{value:,.4g}" if is_mean else percent(value)
+
+
+def number_cells(one: Any) -> tuple[str, ...]:
+    """Share or mean, and interval; in words where the option does not stand."""
+    if one.low is None:
+        return "does not stand", "", ""
+    return number_of(one), number_of(one, one.low), number_of(one, one.high)

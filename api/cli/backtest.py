@@ -12,9 +12,10 @@ from api.cli.runtime import Runtime
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["backtest"]
+__all__ = ["backtest", "estimated"]
 
 ENGINES = ("laplace", "nuts")
+TOGETHER = ("rmse", "mae", "interval_score", "mean_width", "crps", "brier", "log_score")
 SCORES = ("rmse", "mae", "bias", "correlation", "interval_score", "mean_width", "rank_correlation")
 
 
@@ -166,13 +167,17 @@ def _write(table: "pl.DataFrame", file: Path) -> None:
 def _print(report: dict[str, Any]) -> None:
     verdict = report["verdict"]
     data = f"{report['n_interviews']:,} interviews in {report['n_cells']:,} cells, {report['n_districts']} districts"
-    click.echo(f"{report['survey']}/{report['question']}, share of '{report['option']}': {data}")
+    click.echo(f"{report['survey']}/{report['question']}, {estimated(report)}: {data}")
     click.echo(f"{report['engine']}, seed {report['seed']}")
     _print_scores(report)
     for option, scores in report.get("options", {}).items():
         if option != report["option"]:
             click.echo(f"\nshare of '{option}':")
             _print_scores(scores)
+    if "together" in report:
+        click.echo("\nall options together, each district and option alike:")
+        print_table(("", *TOGETHER), _rows(report["together"], TOGETHER))
+        click.echo("Brier and log score are of who leads in a district.")
     click.echo(", ".join(f"{name} {value:.1f} s" for name, value in report["seconds"].items()))
     click.echo("publishable" if verdict["publishable"] else "NOT publishable:")
     for problem in verdict["problems"]:
@@ -186,13 +191,24 @@ def _print(report: dict[str, Any]) -> None:
 
 def _print_scores(report: dict[str, Any]) -> None:
     click.echo(f"national {report['national']['mean']:.4f} (sd {report['national']['sd']:.4f})")
-    rows = [("model", *(_score(report.get(name)) for name in SCORES))]
-    for baseline, scores in report["baselines"].items():
-        rows.append((baseline, *(_score(scores.get(name)) for name in SCORES)))
-    print_table(("", *SCORES), rows)
+    print_table(("", *SCORES), _rows(report, SCORES))
     if report["coverage"]:
         covered = ", ".join(f"{_score(value)} of {float(key):.0%}" for key, value in report["coverage"].items())
         click.echo(f"coverage: {covered} intervals")
+    for why in dict.fromkeys(report.get("absent", {}).values()):
+        methods = " and ".join(name for name, reason in report["absent"].items() if reason == why)
+        click.echo(f"no {methods}: {why}")
+
+
+def _rows(report: dict[str, Any], scores: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The model and the baselines."""
+    every = {"model": report} | report["baselines"]
+    return [(method, *(_score(of.get(name)) for name in scores)) for method, of in every.items()]
+
+
+def estimated(report: dict[str, Any]) -> str:
+    """What is estimated, in words."""
+    return f"mean in {report['unit']}" if report.get("unit") else f"share of '{report['option']}'"
 
 
 def _score(value: float | None) -> str:

@@ -46,7 +46,9 @@ class Experiment:
             head = {
                 "survey": house.bundle.declaration.id,
                 "question": bench.question.id,
-                "option": bench.question.options[0],
+                "option": next(iter(bench.outcomes)),
+                **({"unit": bench.question.unit or "unit of the answers"} if bench.question.kind == "numeric" else {}),
+                **({"options": list(bench.outcomes)} if len(bench.outcomes) > 1 else {}),
                 "seed": self.seed,
                 "waves": list(bench.waves.values()),
                 "rule": split_rule(house.plan.declared),
@@ -143,7 +145,7 @@ def run_folds(experiment: Experiment, k: int) -> dict[str, Any]:
                         fold.number,
                         f"{fold.n_fitted:,}",
                         *_held_out(name, scores),
-                        _number(fold.truth.rmse) if name == "model" else "",
+                        _number(fold.truth.whole.rmse) if name == "model" else "",
                     )
                 )
     for name, scores in done.pooled().items():
@@ -151,7 +153,8 @@ def run_folds(experiment: Experiment, k: int) -> dict[str, Any]:
             rows.append(("all", "", *_held_out(name, scores), ""))
     columns = ("fold", "fitted", "method", "held out", "log score", "Brier", "50", "80", "90", "95", "RMSE to truth")
     print_table(columns, rows)
-    click.echo("Scores of held-out interviews; coverage of their number for the option by district.")
+    of = "mean" if "unit" in head else "number for each option" if "options" in head else "number for the option"
+    click.echo(f"Scores of held-out interviews; coverage of their {of} by district.")
     return report
 
 
@@ -197,13 +200,13 @@ def run_compare(experiment: Experiment, models: Mapping[str, str], engines: Sequ
         (
             one.model,
             one.engine if one.engine == one.engine_used else f"{one.engine}, then {one.engine_used}",
-            *_scores(one.scores),
+            *_scores(one.scores.whole),
             f"{one.seconds:.1f}",
             "" if one.publishable else "NOT publishable",
         )
         for one in done.candidates
     ]
-    rows += [(name, "", *_scores(scores), "", "") for name, scores in done.baselines.items()]
+    rows += [(name, "", *_scores(scores.whole), "", "") for name, scores in done.baselines.items()]
     columns = ("model", "engine", "RMSE", "bias", "50", "80", "90", "95", "interval score", "CRPS", "rank", "s", "")
     print_table(columns, rows)
     for one in done.candidates:
@@ -243,7 +246,10 @@ def read_models(given: Sequence[str]) -> dict[str, str]:
 
 
 def _print_head(head: dict[str, Any]) -> None:
-    click.echo(f"{head['survey']}/{head['question']}, share of '{head['option']}': {len(head['waves'])} waves")
+    from api.cli.backtest import estimated
+
+    of = f"all options together ({', '.join(head['options'])})" if "options" in head else estimated(head)
+    click.echo(f"{head['survey']}/{head['question']}, {of}: {len(head['waves'])} waves")
     click.echo(head["rule"])
     for reference in head["held"]:
         click.echo(f"Wave {reference} was held by the quality checks and let through.")
@@ -252,7 +258,7 @@ def _print_head(head: dict[str, Any]) -> None:
 def _held_out(name: str, scores: Any) -> tuple[object, ...]:
     told = scores if isinstance(scores, dict) else scores.to_json()
     covered = (f"{share:.0%}" for share in told["coverage"].values())
-    return (name, f"{told['n_interviews']:,}", f"{told['log_score']:.4f}", f"{told['brier']:.4f}", *covered)
+    return (name, f"{told['n_interviews']:,}", _number(told["log_score"]), _number(told["brier"]), *covered)
 
 
 def _scores(row: Any) -> tuple[str, ...]:

@@ -101,7 +101,14 @@ def _compare(runtime: Runtime, survey_id: str, question_id: str, formulas: tuple
         click.echo(f"{number}: {one.formula}{' (the release)' if number == 0 else ''}")
         if one.misfits:
             click.echo(f"   does not describe: {', '.join(one.misfits)}")
-    levels = [score.level for score in found[0].scores]
+    # Of several options those of all together.
+    scores_of = [[score for score in one.scores if score.option is None] for one in found]
+    levels = [score.level for score in scores_of[0]]
+    is_mean = _kind_of(runtime, survey_id, question_id) == "numeric"
+
+    def size(value: float, sign: str = "") -> str:
+        return f"{value:{sign}.3g}" if is_mean else f"{100 * value:{sign}.{1 if sign else 2}f}"
+
     rows = [
         (
             number,
@@ -109,18 +116,28 @@ def _compare(runtime: Runtime, survey_id: str, question_id: str, formulas: tuple
             f"{one.se:.1f}",
             f"{one.n_parameters:.1f}",
             percent(one.share_bad),
-            *(f"{100 * score.crps:.2f}" for score in one.scores),
-            f"{100 * one.nation_shift:+.1f}",
-            f"{100 * one.district_shift:+.1f} ({one.district})",
+            *(size(score.crps) for score in scores_of[number]),
+            size(one.nation_shift, "+") + (f" ({one.nation_option})" if one.nation_option else ""),
+            f"{size(one.district_shift, '+')} ({', '.join(filter(None, (one.district, one.district_option)))})",
         )
         for number, one in enumerate(found)
     ]
     scores = (f"CRPS {level}" for level in levels)
     print_table(("model", "ELPD", "se", "parameters", "bad k", *scores, "nation", "district"), rows)
+    unit = "in the unit of the answers" if is_mean else "in points"
     click.echo(
-        "ELPD: difference from the release, larger is better, by predictions of cells. CRPS: of estimates, in points, "
-        "smaller is better. Nation and district: how far the estimates move, in points."
+        f"ELPD: difference from the release, larger is better, by predictions of cells. CRPS: of estimates, {unit}, "
+        f"smaller is better. Nation and district: how far the estimates move, {unit}; of several options that which "
+        "moves most."
     )
+
+
+def _kind_of(runtime: Runtime, survey_id: str, question_id: str) -> str:
+    """The kind of a question."""
+    from polling.store import surveys
+
+    with runtime.store.read() as session:
+        return surveys.get_survey(session, survey_id).bundle.declaration.question(question_id).kind
 
 
 def _print(found: Any, release: Any) -> None:
@@ -183,19 +200,33 @@ def _print_left_out(content: Any) -> None:
         f"parameters, Pareto k above {content['max_k']} in {percent(content['share_above_max_k'])} of cells.\n"
         f"{content['caution']}"
     )
-    columns = ("error", "noise", "crps", "bias")
-    rows = [(one["level"], *(f"{100 * one[name]:.2f}" for name in columns)) for one in content["estimates"]]
-    print_table(("score of estimates, points", *columns), rows)
+    # Of means no bias is told: beside the estimate it would be the mean of the interviews.
+    columns = tuple(name for name in ("error", "noise", "crps", "bias") if name in content["estimates"][0])
+    is_mean = content.get("of") == "means"
+    rows = [
+        (
+            ", ".join(filter(None, (one["level"], one.get("option")))),
+            *(f"{one[name]:g}" if is_mean else f"{100 * one[name]:.2f}" for name in columns),
+        )
+        for one in content["estimates"]
+    ]
+    print_table((f"score of estimates, {'unit of the answers' if is_mean else 'points'}", *columns), rows)
 
 
 def _print_priors(content: Any) -> None:
     if "skipped" in content:
         return
-    nation = content["predictive"]["nation"]
-    click.echo(
-        f"\nBefore anybody was asked: a national share of {percent(nation['0.5'])}, between {percent(nation['0.05'])} "
-        f"and {percent(nation['0.95'])} with probability 90%."
-    )
+    is_mean = content.get("of") == "means"
+    click.echo("")
+    for one in content["options"] if "options" in content else [content["predictive"]]:
+        middle, low, high = (
+            f"{one['nation'][q]:,g}" if is_mean else percent(one["nation"][q]) for q in ("0.5", "0.05", "0.95")
+        )
+        of = f" for {one['option']}" if "option" in one else ""
+        click.echo(
+            f"Before anybody was asked: a national {'mean' if is_mean else 'share'} of {middle}{of}, between {low} and "
+            f"{high} with probability 90%."
+        )
     rows = [
         (one["term"], one["prior"], f"{one['distance']:.2f}", f"{one['chance']:.2g}") for one in content["conflicts"]
     ]
@@ -220,14 +251,15 @@ def _print_held_out(content: Any) -> None:
         return
     name = content.get("column", "pollster")
     click.echo(f"\nEach {name} beside what the rest predicts of it:")
-    rows = [
-        (
-            one.get("area", one.get("pollster")),
-            *(percent(one[part]) for part in ("observed", "predicted", "low", "high")),
-        )
+    groups = [
+        (", ".join(filter(None, (one.get("area", one.get("pollster")), one.get("option")))), one)
         for one in content["groups"]
     ]
-    print_table((name, "observed", "expected", "low", "high"), rows)
+    if content.get("of") == "means":
+        print_table((name, "expected"), [(group, f"{one['predicted']:,g}") for group, one in groups])
+    else:
+        rows = [(group, *(percent(one[part]) for part in _SHARES)) for group, one in groups]
+        print_table((name, "observed", "expected", "low", "high"), rows)
     for one in content["failed"]:
         click.echo(f"Without {one['group']}: {one['why']}")
     if content["not_reached"]:

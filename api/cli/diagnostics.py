@@ -138,6 +138,11 @@ def _print_numbers(numbers: dict[str, Any]) -> None:
     plain |= {name: "none: all weights are equal" for name in K_HATS if name in numbers and numbers[name] is None}
     if plain:
         print_table(("", ""), [(name, _number(value)) for name, value in plain.items()])
+    joint = numbers.get("joint")
+    if isinstance(joint, dict):
+        click.echo(f"\nFitted together: {', '.join(joint.get('questions', ()))}.")
+        for one in joint.get("correlations", ()):
+            click.echo(f"{one['sentence'][0].upper()}{one['sentence'][1:]}.")
     worst = numbers.get("worst")
     tables = {f"worst by {name}": rows for name, rows in worst.items()} if isinstance(worst, dict) else {}
     if isinstance(numbers.get("parameters"), list):

@@ -2,7 +2,7 @@
 
 import click
 
-from api.cli.asked import Asked, asked, print_groups, print_head, share_cells
+from api.cli.asked import Asked, asked, flags_text, number_cells, print_groups, print_head
 
 __all__ = ["estimates"]
 
@@ -26,9 +26,9 @@ def estimates(asked: Asked) -> None:
         answer.estimates,
         lambda one: (
             *((one.option,) if several else ()),
-            *share_cells(one),
+            *number_cells(one),
             f"{one.n_people:,.0f}",
             "" if one.n_interviews is None else f"{one.n_interviews:,}",
-            ", ".join(one.flags),
+            flags_text(one),
         ),
     )

@@ -52,15 +52,23 @@ def refusal(error: Exception, *, json: bool = False) -> click.ClickException | N
     found = next((code for kinds, code in _codes() if isinstance(error, kinds)), None)
     if found is None:
         return None
-    message = with_faults(error) if hasattr(error, "n_faults") else str(error)
+    message = with_faults(error) if hasattr(error, "n_faults") else _worded(error)
     return Refusal(message, found, document=_document(error) if json else None)
+
+
+def _worded(error: Exception) -> str:
+    """What an error says; of those that HTTP has too in words of the command line."""
+    from api.cli.wording import in_own_words
+    from api.errors import ApiError
+
+    return in_own_words(str(error)) if isinstance(error, ApiError) else str(error)
 
 
 def _document(error: Exception) -> dict[str, Any]:
     """What ``--json`` prints of a refusal."""
     names = ("n_faults", "n_rows", "faults", "allowed")
     about = {name: getattr(error, name) for name in names if getattr(error, name, None) is not None}
-    return {"ok": False, "problem": str(error), **about}
+    return {"ok": False, "problem": _worded(error), **about}
 
 
 def _codes() -> tuple[tuple[tuple[type[Exception], ...], int], ...]:

@@ -93,13 +93,13 @@ class Hustings:
         return self._ask(survey, question, "means", MeansPayload, query_of(asked))
 
     def probability(
-        self, survey: str, question: str, *, threshold: float = 0.5, **asked: Unpack[Asked]
+        self, survey: str, question: str, *, threshold: float | None = None, **asked: Unpack[Asked]
     ) -> ProbabilityPayload:
-        """How probable shares above a threshold are."""
+        """How probable shares or means above a threshold are; of shares by default a half."""
         return self._ask(survey, question, "probability", ProbabilityPayload, query_of(asked, threshold=threshold))
 
     def rank(self, survey: str, question: str, **asked: Unpack[Asked]) -> RankPayload:
-        """Where every area stands among all; 1 is the largest share."""
+        """Where every area stands among all; 1 is the largest share or mean."""
         return self._ask(survey, question, "rank", RankPayload, query_of(asked))
 
     def contrast(
@@ -144,7 +144,7 @@ class Hustings:
         return self._ask(survey, question, "battleground", BattlegroundPayload, query_of(asked, seats=seats))
 
     def methods(self, survey: str, question: str, **asked: Unpack[Asked]) -> MethodsPayload:
-        """Raw, weighted and MRP shares side by side."""
+        """Raw, weighted and MRP shares or means side by side."""
         return self._ask(survey, question, "methods", MethodsPayload, query_of(asked))
 
     def whom_to_ask(

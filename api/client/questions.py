@@ -1,4 +1,4 @@
-"""What every question about shares may say, and how it is written into a query."""
+"""What every question about shares and means may say, and how it is written into a query."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ type Who = Mapping[str, str | Sequence[str]]
 
 
 class Asked(TypedDict, total=False):
-    """What every question about shares may say; what is left out is the service's default."""
+    """What every question about shares and means may say; what is left out is the service's default."""
 
     level: str
     """nation, a parent level, or district."""
@@ -24,7 +24,11 @@ class Asked(TypedDict, total=False):
     interval: float
     """Probability of the central intervals, above 0 and below 1."""
     option: str
+    measure: str
+    """share, or mean: of numbers, or of the scores of ordered options."""
     period: str
+    population: str
+    """everybody, or the id of a part of the population."""
     release: str
     """Id of a release."""
     as_of: datetime

@@ -7,16 +7,28 @@ from typing import Any
 
 from msgspec import Struct
 
-from api.answer_payloads import EstimatesPayload, MeansPayload
+from api.answer_payloads import EstimatesPayload, MeansPayload, RankPayload
 from api.answering import Which, body_of, find
+from api.chances import RankQuery, answer_ranks, prepare_ranks
 from api.changes import ChangeQuery, answer_changes, prepare_change
 from api.comparison_payloads import ChangePayload, RevisionPayload
 from api.district_payloads import BattlegroundPayload, ProfilePayload, SeatsPayload
 from api.district_profile import ProfileQuery, answer_profile, prepare_profile
 from api.errors import EstimateRefused
 from api.estimates import answer_means, answer_query
-from api.group_query import EstimateQuery, MeansQuery, load_release, prepare_estimates, prepare_means, prepare_query
+from api.group_query import (
+    EstimateQuery,
+    MeansQuery,
+    load_among,
+    load_release,
+    prepare_estimates,
+    prepare_means,
+    prepare_of_everybody,
+    prepare_query,
+)
+from api.labels import one_of
 from api.leading import LeadersPayload, LeadersQuery, answer_leaders
+from api.measures import MEAN, MEASURES
 from api.methods import MethodsQuery, answer_methods
 from api.methods_payloads import MethodsPayload
 from api.payloads import ReleasePayload
@@ -36,7 +48,7 @@ from jobs.settings import Settings
 from polling.store import fits
 from polling.store.restatement import compare_waves
 
-__all__ = ["Asking", "ask_release"]
+__all__ = ["Asking", "ask_release", "measured"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +64,11 @@ class Asking:
     def loaded(self) -> LoadedRelease:
         """The release with its draws; raises `DrawsNotFound` if they are not kept any more."""
         return load_release(self.services.releases, self.served, self.services.settings)
+
+    @property
+    def about(self) -> LoadedRelease:
+        """The same about whom its answers are unless somebody asks otherwise."""
+        return load_among(self.services.releases, self.served, EstimateQuery(), self.services.settings)
 
     @property
     def has_periods(self) -> bool:
@@ -75,6 +92,10 @@ class Asking:
     def means(self, **query: Any) -> MeansPayload:
         """Means of areas and groups."""
         return self._ask(MeansQuery(**query), prepare_means, answer_means, MeansPayload)
+
+    def ranks(self, **query: Any) -> RankPayload:
+        """Where areas stand among each other."""
+        return self._ask(RankQuery(**query), prepare_ranks, answer_ranks, RankPayload)
 
     def trend(self, **query: Any) -> TrendPayload:
         """Shares over the periods of its model."""
@@ -114,7 +135,7 @@ class Asking:
 
     def methods(self, **query: Any) -> MethodsPayload:
         """Raw, weighted and MRP shares side by side."""
-        return self._ask(MethodsQuery(**query), prepare_query, answer_methods, MethodsPayload)
+        return self._ask(MethodsQuery(**query), prepare_of_everybody, answer_methods, MethodsPayload)
 
     def whom_to_ask(self, **query: Any) -> WhomToAskPayload:
         """What further interviews would narrow."""
@@ -149,6 +170,19 @@ class Asking:
         self, query: EstimateQuery, prepare: Callable[..., Any], make: Callable[[Any, Settings], B], kind: type[B]
     ) -> B:
         return body_of(self.services, (self.served,), query, prepare=prepare, make=make, kind=kind)
+
+
+def measured(asking: Asking, option: str | None, measure: str | None) -> dict[str, str | None]:
+    """The fields of a query that say whose share is shown, or that it is the mean: of a scale by choice.
+
+    Raises
+    ------
+    UnknownChoice
+        If there is no such measure.
+    """
+    if measure and one_of("measure", measure, MEASURES) == MEAN and asking.loaded.question.kind == "ordinal":
+        return {"option": None, "measure": MEAN}
+    return {"option": option or None, "measure": None}
 
 
 def ask_release(

@@ -52,7 +52,19 @@ SHARES: Final = frozenset({"observed", "predicted", "low", "high", "share_above_
 DIFFERENCES: Final = frozenset({"shift", "bias"})
 SIZES: Final = frozenset({"error", "noise", "crps"})
 """In points too, and without a sign."""
-COLUMNS: Final = ("pollster", "area", "level", "name", "term", "n_interviews", "observed", "predicted", "low", "high")
+COLUMNS: Final = (
+    "pollster",
+    "area",
+    "option",
+    "level",
+    "name",
+    "term",
+    "n_interviews",
+    "observed",
+    "predicted",
+    "low",
+    "high",
+)
 """Which of its columns a table begins with."""
 HIDDEN: Final = frozenset({"interval", "false_alarm", "min_interviews"})
 MOST_IN_CHART: Final = 24
@@ -133,6 +145,7 @@ def _facts(check: CheckPayload) -> list[tuple[str, str]]:
     """The single numbers and sentences of a check."""
     content: Any = check.content if isinstance(check.content, dict) else {}
     told = [(name, value) for name, value in content.items() if isinstance(value, str | int | float)]
+    told = [(name, value) for name, value in told if name != "of"]
     return [(_label(name).capitalize(), _told(name, value)) for name, value in told if name not in HIDDEN]
 
 
@@ -141,18 +154,29 @@ def _tables(check: CheckPayload) -> list[tuple[str, list[str], list[list[str]]]]
     content: Any = check.content if isinstance(check.content, dict) else {}
     found = []
     for name, value in content.items():
-        if name == "margins" or not isinstance(value, list) or not value or not all(isinstance(r, dict) for r in value):
+        if (
+            name in ("margins", "options")
+            or not isinstance(value, list)
+            or not value
+            or not all(isinstance(r, dict) for r in value)
+        ):
             continue
         known = [column for column in value[0] if any(row.get(column) is not None for row in value)]
         columns = sorted(known, key=lambda column: COLUMNS.index(column) if column in COLUMNS else len(COLUMNS))
         worst_first = sorted(value, key=lambda row: row.get("diagnosis") == "fine")
-        rows = [[_told(column, row.get(column)) for column in columns] for row in worst_first]
+        tell = _told_mean if content.get("of") == "means" else _told
+        rows = [[tell(column, row.get(column)) for column in columns] for row in worst_first]
         found.append((_label(name).capitalize(), [_label(column).capitalize() for column in columns], rows))
     return found
 
 
 def _label(name: str) -> str:
     return LABELS.get(name, name.replace("_", " "))
+
+
+def _told_mean(name: str, value: Any) -> str:
+    """Of a check of means, whose numbers are in the unit of the answers."""
+    return words.plain(value) if name in SHARES | DIFFERENCES | SIZES else _told(name, value)
 
 
 def _told(name: str, value: Any) -> str:

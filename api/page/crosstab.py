@@ -8,12 +8,11 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Redirect
 
-from api.answer_payloads import MeansPayload
 from api.auth import Principal
 from api.label_text import labels_from
 from api.labels import Labels, one_of
 from api.page.addresses import question_address
-from api.page.asking import Asking, ask_release
+from api.page.asking import Asking, ask_release, measured
 from api.page.crosstab_tables import ANSWERS, NONE, cells_of
 from api.page.heads import head_of
 from api.page.kept import kept
@@ -33,6 +32,8 @@ class Table:
     where: Labels
     """Who is counted."""
     option: str | None
+    measure: str | None
+    """mean: that of the scores of a scale; None: a share, or the mean of numbers."""
 
 
 @get(
@@ -53,6 +54,7 @@ def crosstab_page(
     where: Annotated[str | None, QueryParameter()] = None,
     only: Annotated[str | None, QueryParameter(description="One more of `where`, from the form.")] = None,
     option: Annotated[str | None, QueryParameter()] = None,
+    measure: Annotated[str | None, QueryParameter(description="Of a scale: share or mean.")] = None,
     release: Annotated[str | None, QueryParameter()] = None,
 ) -> Response[Any]:
     """A table of two demographics."""
@@ -60,9 +62,10 @@ def crosstab_page(
     if only:
         # The form adds one; the address of the table has them all in one parameter, like the interface.
         whole = ",".join(filter(None, (where, only)))
-        told = {"rows": rows, "columns": columns, "where": whole, "option": option, "release": asking.release_id}
+        told = {"rows": rows, "columns": columns, "where": whole, "option": option, "measure": measure}
+        told["release"] = asking.release_id
         return Redirect(question_address(survey_id, question_id, "crosstab", **told), status_code=303)
-    table = Table(rows or None, columns or None, labels_from(where, "where"), option or None)
+    table = Table(rows or None, columns or None, labels_from(where, "where"), **measured(asking, option, measure))
     asked = (principal.role, asking.release_id, table)
     shown = kept(services, "crosstab", asked, (asking.served,), lambda: _crosstab(asking, principal, table))
     return whole_page(request, shown)
@@ -70,7 +73,7 @@ def crosstab_page(
 
 def _crosstab(asking: Asking, principal: Principal, asked: Table) -> Shown:
     head = head_of(asking, principal, "pageCrosstab", "crosstab")
-    where, option = asked.where, asked.option
+    where = asked.where
     electorate = asking.loaded.electorate
     # Larger areas can be rows or columns like a demographic; districts have a page of their own.
     names = tuple(electorate.demographics)
@@ -81,10 +84,10 @@ def _crosstab(asking: Asking, principal: Principal, asked: Table) -> Shown:
     second = asked.columns or (next((name for name in names if name != first), NONE))
     if second == first:
         second = NONE
-    is_of_several = len(asking.loaded.question.options) > 2
+    is_of_several = len(asking.loaded.question.options) > 2 and asked.measure is None
     if second != NONE and not (second == ANSWERS and is_of_several):
         second = one_of("demographic", second, others)
-    table = cells_of(asking, first, second, where, option)
+    table = cells_of(asking, first, second, where, option=asked.option, measure=asked.measure)
     column_levels = _columns(asking, second, where)
     row_levels = [one for one in _levels(electorate, first) if _is_in(first, one, where)]
     main = part(
@@ -106,7 +109,7 @@ def _crosstab(asking: Asking, principal: Principal, asked: Table) -> Shown:
         filters=[(name, _levels(electorate, name)) for name in choices],
         options=asking.loaded.question.options,
         option=table.answer.option,
-        unit=table.answer.unit if isinstance(table.answer, MeansPayload) else None,
+        is_scale=asking.loaded.question.kind == "ordinal",
         place=(asking.served.release.survey_id, asking.served.release.question_id),
         named=asking.release_id,
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 from api.answer_payloads import AreaEstimate, AreaMean, EstimatesPayload, GroupsHead, MeansPayload
 from api.labels import Labels
+from api.measures import MEAN
 from api.page.asking import Asking
 
 __all__ = ["ANSWERS", "NONE", "Cells", "cells_of"]
@@ -40,21 +41,25 @@ class Cells:
         return round(10 * min(max((row.mean - low) / (high - low), 0.0), 1.0)) if high > low else 5
 
 
-def cells_of(asking: Asking, first: str, second: str, where: Labels, option: str | None) -> Cells:
+def cells_of(
+    asking: Asking, first: str, second: str, where: Labels, *, option: str | None, measure: str | None
+) -> Cells:
     """Every number of a table.
 
     Parameters
     ----------
     first, second
         What rows and columns are: a demographic or a level of areas; of columns also `NONE` or `ANSWERS`.
+    option, measure
+        Whose share, or that it is the mean; of numbers it always is.
     """
     if second == ANSWERS:
         return _by_answer(asking, first, where)
-    is_numeric = asking.loaded.question.kind == "numeric"
+    is_mean = measure == MEAN or asking.loaded.question.kind == "numeric"
 
     def ask(*names: str) -> EstimatesPayload | MeansPayload:
         query = _query(asking, names, where)
-        return asking.means(**query) if is_numeric else asking.estimates(**query, option=option)
+        return asking.means(**query) if is_mean else asking.estimates(**query, option=option)
 
     table = ask(first) if second == NONE else ask(first, second)
     by_rows = ask(first)

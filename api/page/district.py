@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from api.auth import Principal
-from api.errors import DistrictNotFound
+from api.measures import MEAN, value_of
 from api.page import words
 from api.page.asking import Asking, ask_release
 from api.page.figures import groups_figure, toplines_figure
@@ -69,7 +69,7 @@ def _district(asking: Asking, principal: Principal, district: str) -> Shown:
         nation=asking.estimates().estimates,
     )
     told = profile.district
-    said = "" if told is None else f" {profile.name}: {words.percent(told.share)}, {words.in_interval(told)}."
+    said = "" if told is None else f" {profile.name}: {words.value(told)}, {words.in_interval(told)}."
     return Shown(
         f"{profile.name}: {head.text}",
         main,
@@ -88,6 +88,9 @@ def _of_several(asking: Asking, principal: Principal, district: str) -> Shown:
     for row in by_option(row for one in profiles.values() for row in one.groups):
         groups.setdefault(next(iter(row.groups)), []).append(row)
     nation = asking.every_option()
+    score = None
+    if asking.loaded.question.kind == "ordinal":
+        score = asking.ranks(level="district", districts=(district,), measure=MEAN)
     answers = [msgspec.structs.replace(within, estimates=[row], option=row.option) for row in within.estimates]
     main = part(
         "district_several.html",
@@ -96,6 +99,7 @@ def _of_several(asking: Asking, principal: Principal, district: str) -> Shown:
         options=options,
         places={option: one.district for option, one in profiles.items()},
         leader=leaders[0] if leaders else None,
+        score=score,
         shares=within.estimates,
         nation={row.option: row for row in nation.estimates},
         chart=toplines_figure(answers) if answers else None,
@@ -113,40 +117,30 @@ def _of_several(asking: Asking, principal: Principal, district: str) -> Shown:
 
 def _by_mean(asking: Asking, principal: Principal, district: str) -> Shown:
     head = head_of(asking, principal, "pageDistrict", "districts", district)
-    electorate = asking.loaded.electorate
-    if district not in electorate.codes:
-        raise DistrictNotFound(district, electorate.codes)
-    row = next(row for row in electorate.districts.iter_rows(named=True) if row["code"] == district)
-    answer = asking.means(level="district", districts=(district,))
-    groups = [
-        (one.name, asking.means(level="district", districts=(district,), by=(one.name,)))
+    profile = asking.profile(district=district)
+    told = profile.district
+    groups = {
+        one.name: [row for row in profile.groups if list(row.groups) == [one.name]]
         for one in asking.loaded.declaration.demographics
-    ]
-    whole = answer.means[0] if answer.means else None
+    }
     main = part(
         "district_means.html",
         head=head,
-        answer=answer,
-        name=row["name"],
-        code=district,
-        parents={parent: row[parent] for parent in electorate.parents},
-        whole=whole,
+        profile=profile,
         nation=next(iter(asking.means().means), None),
         groups=groups,
         chart=groups_figure(
-            groups[0][1],
-            [msgspec.structs.replace(one, area="all") for _, of in groups for one in of.means],
-            reference=None if whole is None else whole.mean,
+            profile,
+            [msgspec.structs.replace(row, area="all") for row in profile.groups],
+            reference=None if told is None else value_of(told),
             title="Means of groups there",
-        )
-        if groups
-        else None,
+        ),
         place=(asking.served.release.survey_id, asking.served.release.question_id),
         named=asking.release_id,
     )
-    told = "" if whole is None else f" {row['name']}: {words.value(whole)}."
+    said = "" if told is None else f" {profile.name}: {words.value(told)}."
     return Shown(
-        f"{row['name']}: {head.text}",
+        f"{profile.name}: {head.text}",
         main,
-        announcement=f"Updated: release {asking.served.release.number}.{told}",
+        announcement=f"Updated: release {asking.served.release.number}.{said}",
     )

@@ -8,6 +8,7 @@ from litestar.params import FromPath, QueryParameter
 
 from api.auth import Principal
 from api.labels import one_of
+from api.measures import value_of
 from api.page.asking import Asking, ask_release
 from api.page.figures import map_figure
 from api.page.heads import head_of
@@ -20,6 +21,8 @@ __all__ = ["districts_page"]
 
 SEVERAL = {"name": "by name", "highest": "surest lead first", "closest": "closest first"}
 """Of several options together."""
+SCALE_CLOSEST = "least sure which answer leads"
+"""Of the points of a scale, which else are ordered by the mean score."""
 ORDERS = {"name": "by name", "highest": "highest first", "lowest": "lowest first", "closest": "closest to half first"}
 
 
@@ -44,13 +47,15 @@ def districts_page(
     asking = ask_release(services, survey_id, question_id, release)
     kind = asking.loaded.question.kind
     orders = {name: text for name, text in ORDERS.items() if kind != "numeric" or name != "closest"}
+    if kind == "ordinal":
+        orders["closest"] = SCALE_CLOSEST
     order = one_of("order", order or "highest", orders)
     asked = (principal.role, asking.release_id, order, option or None)
 
     def ask() -> Shown:
         if kind == "binary":
             return _districts(asking, principal, order)
-        if kind == "numeric":
+        if kind == "numeric" or (kind == "ordinal" and not option and order != "closest"):
             return _districts_by_mean(asking, principal, order, orders)
         return _districts_of_several(asking, principal, order, option or None)
 
@@ -88,7 +93,7 @@ def _districts_of_several(asking: Asking, principal: Principal, order: str, opti
     leaders = asking.leaders(level="district")
     shares = {one.area: one.shares for one in by_option(asking.every_option(level="district").estimates)}
     # In order of one option where one is shown, else of how sure it is who leads.
-    sizes = {row.area: row.p_leads if option is None else shares[row.area][option].share for row in leaders.leaders}
+    sizes = {row.area: row.p_leads if option is None else value_of(shares[row.area][option]) for row in leaders.leaders}
     orders = SEVERAL if option is None else {**ORDERS, "closest": SEVERAL["closest"]}
     keys: dict[str, Any] = {
         "name": lambda row: (row.area_name, row.area),
@@ -117,6 +122,7 @@ def _districts_of_several(asking: Asking, principal: Principal, order: str, opti
 def _districts_by_mean(asking: Asking, principal: Principal, order: str, orders: dict[str, str]) -> Shown:
     head = head_of(asking, principal, "pageDistricts", "districts")
     answer = asking.means(level="district")
+    is_scale = asking.loaded.question.kind == "ordinal"
     keys: dict[str, Any] = {
         "name": lambda row: (row.area_name, row.area),
         "highest": lambda row: (-row.mean, row.area),
@@ -128,6 +134,7 @@ def _districts_by_mean(asking: Asking, principal: Principal, order: str, orders:
         answer=answer,
         chart=map_figure(asking, answer, answer.means),
         rows=sorted(answer.means, key=keys[order]),
+        choices=choices_of(asking) if is_scale else None,
         order=order,
         orders=orders,
         place=(asking.served.release.survey_id, asking.served.release.question_id),

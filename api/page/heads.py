@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.auth import PAGES, ROLES, Principal
+from api.group_query import EstimateQuery
 from api.page.addresses import question_address, survey_address
 from api.page.asking import Asking
+from api.whom import doubts_of, notes_of, whom, whom_sentence
 
 __all__ = ["Head", "head_of"]
-
-OF_SHARES = ("Who was interviewed", "Raw and weighted")
-"""Pages that tell of shares, and nothing of means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +47,8 @@ class Head:
     """Address of this page for whatever release is served."""
     permanent: str
     """Address of this page for this very release."""
+    whom: str
+    """Whom its answers are about, in a sentence; empty for everybody."""
     warnings: list[str]
     data_notes: list[str]
 
@@ -78,9 +79,9 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head
         ("pageDisclosure", "How it was made", survey_address(*of_release, "disclosure")),
     )
     kind = loaded.question.kind
-    if kind == "numeric":
-        reasons = [tab for tab in reasons if tab.name not in OF_SHARES]
     is_reason = any(tab.is_here for tab in reasons)
+    # What is compared with interviews is about everybody.
+    about = loaded if is_reason else asking.about
     tabs = _tabs(
         principal,
         {"pageDistrict": "pageDistricts"}.get(here, here),
@@ -92,8 +93,8 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head
         ("pageRevision", "What changed", question_address(*place, "revision", **named)),
         ("pageWhomToAsk", "Whom to ask", question_address(*place, "whom-to-ask", **named)),
     )
-    absent = {"Trend"} if not asking.has_periods or kind == "numeric" else set()
-    absent |= {"ordinal": {"Seats"}, "numeric": {"Seats", "What changed"}}.get(kind, set())
+    absent = set() if asking.has_periods else {"Trend"}
+    absent |= {"Seats"} if kind in ("ordinal", "numeric") else set()
     tabs = [tab for tab in tabs if tab.name not in absent]
     if reasons:
         tabs.append(Tab("Why believe it", reasons[0].address, is_here=is_reason))
@@ -112,8 +113,9 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head
         is_named=asking.release_id is not None,
         latest=question_address(*place, *more),
         permanent=question_address(*place, *more, release=release.id),
-        warnings=list(loaded.verdict.warnings),
-        data_notes=list(served.data_notes),
+        whom=whom_sentence(whom(served, about, interval=EstimateQuery().interval)),
+        warnings=[*loaded.verdict.warnings, *doubts_of(about.among)],
+        data_notes=[*served.data_notes, *notes_of(served, about.among)],
     )
 
 

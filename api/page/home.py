@@ -10,7 +10,7 @@ from litestar.params import FromPath
 from api.answer_payloads import AreaEstimate, AreaMean
 from api.auth import PAGES, ROLES, Principal
 from api.charts import warm
-from api.errors import NoReleaseYet
+from api.errors import EstimateRefused, NoReleaseYet
 from api.page.asking import Asking, ask_release
 from api.page.render import Shown, part, whole_page
 from api.page.signing import sign_in_page
@@ -95,6 +95,8 @@ def _headline(services: Services, declaration: SurveyDeclaration, question: Ques
         found, of = _first(asking)
     except DrawsNotFound:
         return Headline(question, asking, None, "", "Its draws are not kept any more.")
+    except (NoReleaseYet, EstimateRefused) as nobody:  # it is about people of whom nothing tells who they are
+        return Headline(question, asking, None, "", str(nobody))
     return Headline(question, asking, found, of, "" if found else "Too few people to tell.")
 
 

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 from markupsafe import Markup
 
-from api.answering import entity_tag
+from api.answering import entity_tag, ids_of
 from api.page.render import Shown
 from api.served import Served
 from api.services import Services
@@ -65,7 +65,7 @@ def kept(
         made.append(make())
         return msgspec.json.encode(_Kept(made[0].title, str(made[0].main), made[0].announcement))
 
-    _, body = services.answers.get(tag, turn, of=tuple(one.release.id for one in served))
+    _, body = services.answers.get(tag, turn, of=ids_of(served, asked))
     found = msgspec.json.decode(body, type=_Kept)
     release = served[0].release
     return Shown(

@@ -4,6 +4,8 @@ from typing import Any, Final
 
 from api.page.asking import Asking
 from api.page.figures import groups_figure, map_figure
+from api.page.movement import movement_of
+from api.served import Served
 
 __all__ = ["means_of"]
 
@@ -13,7 +15,7 @@ PARENTS: Final = 2
 """Levels of larger areas that are shown."""
 
 
-def means_of(asking: Asking, *, linked: bool = True) -> dict[str, Any]:
+def means_of(asking: Asking, earlier: Served | None, *, linked: bool = True) -> dict[str, Any]:
     """What the first screen, and the report, say of opinion."""
     nation = asking.means()
     districts = asking.means(level="district")
@@ -27,6 +29,7 @@ def means_of(asking: Asking, *, linked: bool = True) -> dict[str, Any]:
         "highest": ordered[:ENDS],
         "lowest": ordered[max(ENDS, len(ordered) - ENDS) :],
         "groups": groups,
+        "movement": movement_of(asking, earlier),
         "parents": [(one, asking.means(level=one)) for one in asking.loaded.electorate.parents[:PARENTS]],
         "charts": {
             "map": map_figure(asking, districts, districts.means, linked=linked),

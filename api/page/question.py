@@ -97,7 +97,7 @@ def _opinion(asking: Asking, earlier: Served | None, option: str | None) -> tupl
     """The template for a question of this kind, what it needs, and what is said of it when it is new."""
     kind = asking.loaded.question.kind
     if kind == "numeric":
-        about = means_of(asking)
+        about = means_of(asking, earlier)
         whole = about["whole"]
         return "question_means.html", about, "" if whole is None else f" Mean: {words.value(whole)}."
     if kind != "binary":

@@ -9,7 +9,7 @@ from litestar.params import FromPath, QueryParameter
 
 from api.auth import Principal
 from api.errors import EstimateRefused
-from api.page.asking import Asking, ask_release
+from api.page.asking import Asking, ask_release, measured
 from api.page.figures import revision_figure
 from api.page.heads import head_of
 from api.page.kept import kept
@@ -70,24 +70,26 @@ def revision_page(
     services: NamedDependency[Services],
     before: Annotated[str | None, QueryParameter()] = None,
     option: Annotated[str | None, QueryParameter()] = None,
+    measure: Annotated[str | None, QueryParameter(description="Of a scale: share or mean.")] = None,
     release: Annotated[str | None, QueryParameter()] = None,
 ) -> Response[Any]:
     """What a release says differently from an earlier one."""
     asking = ask_release(services, survey_id, question_id, release)
     earlier = asking.earlier(before or None)
-    asked = (principal.role, asking.release_id, before or None, option or None)
+    named = measured(asking, option, measure)
+    asked = (principal.role, asking.release_id, before or None, *named.values())
     rests_on = (asking.served,) if earlier is None else (asking.served, earlier)
-    shown = kept(services, "revision", asked, rests_on, lambda: _revision(asking, principal, earlier, option or None))
+    shown = kept(services, "revision", asked, rests_on, lambda: _revision(asking, principal, earlier, named))
     return whole_page(request, shown)
 
 
-def _revision(asking: Asking, principal: Principal, earlier: Served | None, option: str | None) -> Shown:
+def _revision(asking: Asking, principal: Principal, earlier: Served | None, named: dict[str, str | None]) -> Shown:
     head = head_of(asking, principal, "pageRevision", "revision")
     whole, districts, why = None, None, "This is the first release of the question: there is none before it."
     if earlier is not None:
         try:
-            whole = asking.revision(earlier, option=option)
-            districts = asking.revision(earlier, option=option, level="district")
+            whole = asking.revision(earlier, **named)
+            districts = asking.revision(earlier, **named, level="district")
         except (DrawsNotFound, EstimateRefused) as refused:
             whole, why = None, str(refused)
     largest = [] if districts is None else sorted(districts.revisions, key=lambda row: (-abs(row.difference), row.area))

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from api.answer_payloads import AreaEstimate, EstimatesPayload
+from api.answer_payloads import AreaEstimate, AreaNumber, EstimatesPayload
 from api.charts import Chart
 from api.labels import one_of
 from api.leading import LeadersPayload
+from api.measures import MEAN
 from api.page.asking import Asking
 from api.page.figures import groups_figure, leaders_figure, map_figure, toplines_figure
 from api.page.movement import movement_of
@@ -28,21 +29,21 @@ class OptionsRow:
     area: str
     area_name: str
     groups: dict[str, str]
-    shares: dict[str, AreaEstimate]
+    shares: dict[str, AreaEstimate | AreaNumber]
     """By option."""
 
     @property
-    def any(self) -> AreaEstimate:
+    def any(self) -> AreaEstimate | AreaNumber:
         """One of them, for what they have in common: interviews and flags."""
         return next(iter(self.shares.values()))
 
 
-def by_option(rows: Iterable[AreaEstimate]) -> list[OptionsRow]:
+def by_option(rows: Iterable[AreaEstimate | AreaNumber]) -> list[OptionsRow]:
     """Estimates of all options, a row for each area or group, in their order."""
     found: dict[tuple[str, ...], OptionsRow] = {}
     for row in rows:
         key = (row.area, *row.groups.values())
-        found.setdefault(key, OptionsRow(row.area, row.area_name, row.groups, {})).shares[row.option] = row
+        found.setdefault(key, OptionsRow(row.area, row.area_name, row.groups, {})).shares[row.option or ""] = row
     return list(found.values())
 
 
@@ -102,6 +103,7 @@ def several_of(asking: Asking, earlier: Served | None, option: str | None, *, li
         "leader": whole[0] if whole else None,
         "is_scale": is_scale,
         "score": asking.means() if is_scale else None,
+        "score_movement": movement_of(asking, earlier, measure=MEAN) if is_scale else None,
         "movements": [(name, movement_of(asking, earlier, option=name)) for name in question.options],
         "leaders": leaders,
         "shares": {one.area: one.shares for one in by_option(asking.every_option(level="district").estimates)},

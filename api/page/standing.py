@@ -7,11 +7,12 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from api.auth import Principal
-from api.charts import MethodShare, SampleShare, methods_chart, representation_chart
+from api.charts import MethodNumber, SampleShare, methods_chart, representation_chart
 from api.known_shares import known_shares
 from api.labels import one_of
+from api.measures import value_of
 from api.methods_payloads import MethodsPayload
-from api.page.asking import Asking, ask_release
+from api.page.asking import Asking, ask_release, measured
 from api.page.figures import drawn
 from api.page.heads import head_of
 from api.page.kept import kept
@@ -81,17 +82,19 @@ def methods_page(
     services: NamedDependency[Services],
     by: Annotated[str | None, QueryParameter()] = None,
     option: Annotated[str | None, QueryParameter()] = None,
+    measure: Annotated[str | None, QueryParameter(description="Of a scale: share or mean.")] = None,
     release: Annotated[str | None, QueryParameter()] = None,
 ) -> Response[Any]:
-    """Raw, weighted and model shares side by side."""
+    """Raw, weighted and model shares or means side by side."""
     asking = ask_release(services, survey_id, question_id, release)
     by = by or EVERYBODY
-    asked = (principal.role, asking.release_id, by, option or None)
-    shown = kept(services, "methods", asked, (asking.served,), lambda: _methods(asking, principal, by, option or None))
+    named = measured(asking, option, measure)
+    asked = (principal.role, asking.release_id, by, *named.values())
+    shown = kept(services, "methods", asked, (asking.served,), lambda: _methods(asking, principal, by, named))
     return whole_page(request, shown)
 
 
-def _methods(asking: Asking, principal: Principal, by: str, option: str | None) -> Shown:
+def _methods(asking: Asking, principal: Principal, by: str, named: dict[str, str | None]) -> Shown:
     head = head_of(asking, principal, "pageMethods")
     electorate = asking.loaded.electorate
     choices = (EVERYBODY, *electorate.demographics, *electorate.parents, "district")
@@ -101,14 +104,14 @@ def _methods(asking: Asking, principal: Principal, by: str, option: str | None) 
         query = {"level": by}
     elif by != EVERYBODY:
         query = {"by": (by,)}
-    options = asking.loaded.question.options
-    answer = asking.methods(**query, option=option) if options else None
+    answer = asking.methods(**query, **named)
     main = part(
         "methods.html",
         head=head,
         answer=answer,
-        chart=None if answer is None or by == "district" else drawn(lambda: methods_chart(_shares(answer))),
-        options=options,
+        chart=None if by == "district" else drawn(lambda: methods_chart(answer, _numbers(answer))),
+        options=asking.loaded.question.options,
+        is_scale=asking.loaded.question.kind == "ordinal",
         by=by,
         choices=choices,
         place=(asking.served.release.survey_id, asking.served.release.question_id),
@@ -117,11 +120,11 @@ def _methods(asking: Asking, principal: Principal, by: str, option: str | None) 
     return Shown(f"Methods: {head.text}", main, announcement=f"Updated: release {asking.served.release.number}.")
 
 
-def _shares(answer: MethodsPayload) -> list[MethodShare]:
+def _numbers(answer: MethodsPayload) -> list[MethodNumber]:
     found = []
     for row in answer.methods:
         name = " · ".join(row.groups.values()) or row.area_name
         for method, one in (("raw", row.raw), ("weighted", row.weighted), ("mrp", row.mrp)):
-            ends = (None, None, None) if one is None else (one.share, one.low, one.high)
-            found.append(MethodShare(name, NAMES[method], *ends))
+            ends = (None, None, None) if one is None else (value_of(one), one.low, one.high)
+            found.append(MethodNumber(name, NAMES[method], *ends))
     return found

@@ -13,7 +13,7 @@ from api.charts.rows import WaveMark
 from api.charts.trends import options_trend_chart, trend_chart
 from api.errors import EstimateRefused
 from api.labels import one_of
-from api.page.asking import Asking, ask_release
+from api.page.asking import Asking, ask_release, measured
 from api.page.figures import drawn
 from api.page.heads import head_of
 from api.page.kept import kept
@@ -42,17 +42,19 @@ def trend_page(
     services: NamedDependency[Services],
     by: Annotated[str | None, QueryParameter()] = None,
     option: Annotated[str | None, QueryParameter(description="Of several; without it, and of everybody, all.")] = None,
+    measure: Annotated[str | None, QueryParameter(description="Of a scale: share or mean.")] = None,
     release: Annotated[str | None, QueryParameter()] = None,
 ) -> Response[Any]:
-    """The share in every period."""
+    """The share or the mean in every period."""
     asking = ask_release(services, survey_id, question_id, release)
     by = by or EVERYBODY
-    asked = (principal.role, asking.release_id, by, option or None)
-    shown = kept(services, "trend", asked, (asking.served,), lambda: _trend(asking, principal, by, option or None))
+    chosen = measured(asking, option, measure)
+    asked = (principal.role, asking.release_id, by, *chosen.values())
+    shown = kept(services, "trend", asked, (asking.served,), lambda: _trend(asking, principal, by, chosen))
     return whole_page(request, shown)
 
 
-def _trend(asking: Asking, principal: Principal, by: str, option: str | None) -> Shown:
+def _trend(asking: Asking, principal: Principal, by: str, chosen: dict[str, str | None]) -> Shown:
     head = head_of(asking, principal, "pageTrend", "trend")
     electorate = asking.loaded.electorate
     choices = (EVERYBODY, *electorate.demographics, *electorate.parents)
@@ -63,12 +65,12 @@ def _trend(asking: Asking, principal: Principal, by: str, option: str | None) ->
     elif by != EVERYBODY:
         query = {"by": (by,)}
     options = asking.loaded.question.options
-    is_of_all = option is None and len(options) > 2 and by == EVERYBODY
-    named = options if is_of_all else (option or next(iter(options), None),)
+    is_of_all = not any(chosen.values()) and len(options) > 2 and by == EVERYBODY
+    named = [{"option": option} for option in options] if is_of_all else [chosen]
     try:
-        answers, why = [asking.trend(option=one, **query) for one in named], ""
+        answers, why = [asking.trend(**one, **query) for one in named], ""
     except EstimateRefused as refused:
-        if asking.has_periods and options:
+        if asking.has_periods:
             raise
         answers, why = [], str(refused)
     answer = answers[0] if answers else None
@@ -76,7 +78,7 @@ def _trend(asking: Asking, principal: Principal, by: str, option: str | None) ->
     lines: dict[str, list[Any]] = {}
     for point in (point for one in answers for point in one.points):
         name = " · ".join(point.groups.values()) or point.area_name
-        lines.setdefault(point.option if is_of_all else name, []).append(point)
+        lines.setdefault(point.option or "" if is_of_all else name, []).append(point)
     main = part(
         "trend.html",
         head=head,
@@ -85,6 +87,8 @@ def _trend(asking: Asking, principal: Principal, by: str, option: str | None) ->
         chart=trend_figure(answers, marks),
         options=options,
         option=None if is_of_all or answer is None else answer.option,
+        is_scale=asking.loaded.question.kind == "ordinal",
+        is_of_all=is_of_all,
         lines=lines,
         waves=marks,
         by=by,

@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Protocol
 
-from api.charts.measures import number
+from api.answer_payloads import GroupsHead
+from api.charts.chart import ABSENT
+from api.charts.measures import is_of_means, number
 
 __all__ = [
+    "apart",
     "chance",
     "count",
     "day",
@@ -19,6 +22,8 @@ __all__ = [
     "points",
     "sure",
     "value",
+    "what",
+    "wide",
 ]
 
 
@@ -26,9 +31,9 @@ class Interval(Protocol):
     """Ends of a central interval."""
 
     @property
-    def low(self) -> float: ...
+    def low(self) -> float | None: ...
     @property
-    def high(self) -> float: ...
+    def high(self) -> float | None: ...
 
 
 def percent(share: float) -> str:
@@ -47,15 +52,20 @@ def ends(low: float, high: float) -> str:
 
 
 def in_interval(row: Interval) -> str:
-    """The interval of an estimate: "49 to 57%"; of a mean "20.1 to 26.7"."""
-    if hasattr(row, "mean"):
+    """The interval of an estimate: "49 to 57%"; of a mean "20.1 to 26.7"; "" where the option does not stand."""
+    if row.low is None or row.high is None:
+        return ""
+    if getattr(row, "mean", None) is not None:
         return f"{number(row.low)} to {number(row.high)}"
     return ends(row.low, row.high)
 
 
 def value(row: Any) -> str:
-    """An estimate: "54%"; a mean: "23.4"."""
-    return number(row.mean) if hasattr(row, "mean") else percent(row.share)
+    """An estimate: "54%"; a mean: "23.4"; of an option that cannot be chosen there "does not stand"."""
+    mean = getattr(row, "mean", None)
+    if mean is not None:
+        return number(mean)
+    return ABSENT if row.low is None else percent(row.share)
 
 
 def points(difference: float) -> str:
@@ -63,6 +73,25 @@ def points(difference: float) -> str:
     text = f"{abs(100 * difference):.1f}"
     sign = "" if text == "0.0" else "+" if difference > 0 else "−"
     return f"{sign}{text} points"
+
+
+def apart(difference: float, answer: GroupsHead) -> str:
+    """A difference of shares in points, of means in their unit: "+3.2 points", "−1.24 minutes"."""
+    if not is_of_means(answer):
+        return points(difference)
+    return f"{'+' if difference > 0 else ''}{number(difference)} {answer.unit or ''}".rstrip()
+
+
+def wide(width: float, answer: GroupsHead) -> str:
+    """How wide an interval is, in points or in the unit of means."""
+    return number(width) if is_of_means(answer) else count(100 * width)
+
+
+def what(answer: GroupsHead) -> str:
+    """What is answered: "Share of “yes”", "Mean, minutes"."""
+    if is_of_means(answer):
+        return f"Mean, {answer.unit}" if answer.unit else "Mean"
+    return f"Share of “{answer.option}”"
 
 
 def chance(probability: float) -> str:

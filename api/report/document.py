@@ -5,12 +5,14 @@ from hashlib import sha256
 
 from markupsafe import Markup
 
+from api.group_query import EstimateQuery
 from api.page.asking import Asking
 from api.page.assets import asset_text
 from api.page.render import part
 from api.report.opinion import opinion_of
 from api.report.sample import sample_of
 from api.report.trust import trust_of
+from api.whom import doubts_of, notes_of, whom, whom_sentence
 
 __all__ = ["make_report"]
 
@@ -50,6 +52,8 @@ def make_report(asking: Asking) -> str:
         release=asking.described(),
         served=asking.served,
         loaded=asking.loaded,
+        whom=whom_sentence(whom(asking.served, asking.about, interval=EstimateQuery().interval)),
+        doubts=[*doubts_of(asking.about.among), *notes_of(asking.served, asking.about.among)],
         style=Markup(style),  # noqa: S704
         policy=f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'",
         now=asking.services.now(),

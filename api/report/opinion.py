@@ -23,8 +23,11 @@ def opinion_of(asking: Asking) -> dict[str, dict[str, Any] | None]:
     """Section -> what its part of the template needs; None where there is nothing to say."""
     kind = asking.loaded.question.kind
     if kind == "numeric":
-        about = means_of(asking, linked=False)
-        return {name: {"kind": "means", **about} for name in ("now", "where", "who")} | {"trend": None, "seats": None}
+        about = means_of(asking, asking.earlier(), linked=False)
+        return {name: {"kind": "means", **about} for name in ("now", "where", "who")} | {
+            "trend": _trend(asking) if asking.has_periods else None,
+            "seats": None,
+        }
     if kind != "binary":
         about = several_of(asking, asking.earlier(), None, linked=False)
         told: dict[str, dict[str, Any] | None] = {
@@ -76,7 +79,9 @@ def _of_two_options(asking: Asking) -> dict[str, dict[str, Any] | None]:
 
 def _trend(asking: Asking) -> dict[str, Any]:
     options = asking.loaded.question.options
-    answers = [asking.trend(option=option) for option in (options if len(options) > 2 else options[:1])]
+    # Numbers have a mean alone.
+    named = (options if len(options) > 2 else options[:1]) or (None,)
+    answers = [asking.trend(option=option) for option in named]
     marks = wave_marks(asking, answers[0].periods)
     return {"answers": answers, "waves": marks, "chart": trend_figure(answers, marks)}
 

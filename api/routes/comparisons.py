@@ -1,4 +1,4 @@
-"""Ask releases how probable, how high among others, and how different their shares are."""
+"""Ask releases how probable, how high among others, and how different their shares and means are."""
 
 from typing import Annotated, Any
 
@@ -36,7 +36,7 @@ SIDE = "column:level, separated by commas; of several levels of one column any i
 @get(
     f"{QUESTION}/probability",
     operation_id="getProbability",
-    summary="Probability of shares above a threshold",
+    summary="Probability of shares or means above a threshold",
     tags=["estimates"],
     sync_to_thread=True,
     operation_class=InTableForms,
@@ -47,9 +47,14 @@ def get_probability(
     *,
     request: Request[Any, Any, Any],
     asked: NamedDependency[Asked],
-    threshold: Annotated[float, QueryParameter(description="A share, from 0 to 1.")] = 0.5,
+    threshold: Annotated[
+        float | None,
+        QueryParameter(
+            description="Of shares from 0 to 1, by default 0.5; of means a number that answers can be, in their unit."
+        ),
+    ] = None,
 ) -> Response[ProbabilityPayload]:
-    """The probability that the share is above a threshold, with its Monte-Carlo error, for every area and group.
+    """The probability that the share or the mean is above a threshold, with its Monte-Carlo error, by area and group.
 
     Asked, cached and refused like estimates. A draw on the threshold counts half.
     """
@@ -68,7 +73,7 @@ def get_probability(
     dependencies=ASKED,
 )
 def get_rank(request: Request[Any, Any, Any], asked: NamedDependency[Asked]) -> Response[RankPayload]:
-    """Where every area stands among all areas of the level, with an interval of ranks; 1 is the largest share.
+    """Where every area stands among all areas of the level, with an interval of ranks; 1 is the largest share or mean.
 
     With `by`, areas are ranked within each group; at the level of the nation the groups are. `districts` chooses whose
     rank is told, not with whom they are ranked. Groups too small to be answered are not ranked.
@@ -98,7 +103,7 @@ def get_contrast(
         str | None, QueryParameter(description="Instead of both: the option over which the lead of `option` is asked.")
     ] = None,
 ) -> Response[ContrastPayload]:
-    """How much larger one share is than another, computed draw by draw, with interval, probability and words.
+    """How much larger one share or mean is than another, computed draw by draw, with interval, probability and words.
 
     Two groups (`first=age:65+&second=age:18-29`), two areas (`first=district:A&second=district:B`) or two options
     (`option=yes&versus=no`), overall or in every area and group of `level` and `by`.
@@ -154,7 +159,7 @@ def get_revision(
 @get(
     f"{QUESTION}/change",
     operation_id="getChange",
-    summary="Change of shares",
+    summary="Change of shares or means",
     tags=["estimates"],
     sync_to_thread=True,
     operation_class=InTableForms,
@@ -172,7 +177,7 @@ def get_change(
         str | None, QueryParameter(description="Instead of periods: id of an earlier release that shares no interview.")
     ] = None,
 ) -> Response[ChangePayload]:
-    """How the share changed, with interval, P(rise) and words that include "no clear change".
+    """How the share or the mean changed, with interval, P(rise) and words that include "no clear change".
 
     Between two periods of one release (`since=2026-W05&period=2026-W09`) if the model has a term of period, otherwise
     between two releases that share no interview (`before`). Releases that share waves are refused: see `/revision`.

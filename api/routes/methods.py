@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 
 from api.answering import TABLE_ANSWERS, answer
 from api.forms import InTableForms
-from api.group_query import prepare_query
+from api.group_query import prepare_of_everybody
 from api.methods import MethodsQuery, answer_methods
 from api.methods_payloads import MethodsPayload
 from api.query_parameters import ASKED, Asked
@@ -33,7 +33,7 @@ def get_methods(request: Request[Any, Any, Any], asked: NamedDependency[Asked]) 
     estimate are apart, and whom the sample has too many of. With a model of periods, interviews of `period` alone.
     """
     query = asked.query_as(MethodsQuery)
-    return answer(request, asked.services, asked.which, query, prepare=prepare_query, make=answer_methods)
+    return answer(request, asked.services, asked.which, query, prepare=prepare_of_everybody, make=answer_methods)
 
 
 methods_routes = Router("/", route_handlers=[get_methods])

@@ -34,6 +34,9 @@ def get_representation(
     services: NamedDependency[Services],
     interval: Annotated[str, QueryParameter(description="Probability of the interval whose width is told.")] = "0.9",
     option: Annotated[str | None, QueryParameter(description="Whose share. Default: the first option.")] = None,
+    measure: Annotated[
+        str | None, QueryParameter(description="share or mean. Default: the mean of numbers, else the share.")
+    ] = None,
     format: Annotated[  # noqa: A002 (the name of the parameter)
         str | None, QueryParameter(description="json, csv, parquet or arrow. Default: what Accept prefers.")
     ] = None,
@@ -52,7 +55,8 @@ def get_representation(
     """
     with services.store.read() as session:
         release = find_release(session, survey_id, release_id)
-        query = ask_for_representation(session, release, intervals=intervals_from(interval), option=option or None)
+        of = {"option": option or None, "measure": measure or None}
+        query = ask_for_representation(session, release, intervals=intervals_from(interval), **of)
     which = Which(survey_id, release.question_id, release.id, form=format, limit=limit, cursor=cursor)
     return answer(request, services, which, query, prepare=prepare_representation, make=answer_representation)
 

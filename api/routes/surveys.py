@@ -8,6 +8,7 @@ from litestar.params import FromPath
 from api.auth import Principal
 from api.group_query import levels_of
 from api.payloads import (
+    DeclaredPopulation,
     DemographicPayload,
     DistrictList,
     DistrictPayload,
@@ -20,6 +21,7 @@ from api.payloads import (
 from api.problems import documented
 from api.services import Services
 from polling.declaration import Question
+from polling.population import EVERYBODY
 from polling.store import surveys
 from polling.store.records import QuestionStateRecord
 
@@ -68,6 +70,10 @@ def get_survey(survey_id: FromPath[str], services: NamedDependency[Services]) ->
         n_people=float(survey.bundle.frame["n_people"].sum()),
         demographics=[DemographicPayload(one.name, list(one.levels), one.ordered) for one in declaration.demographics],
         questions=[one.id for one in declaration.questions],
+        populations=[
+            DeclaredPopulation(one.id, one.people, one.question, one.within, one.validated)
+            for one in declaration.populations
+        ],
     )
 
 
@@ -142,6 +148,7 @@ def _question(survey_id: str, question: Question, state: QuestionStateRecord) ->
         base=list(question.base),
         weights=question.weights,
         model=question.model,
+        population=question.population or EVERYBODY,
         release_id=state.release_id,
         held_since=state.hold.at if state.hold is not None else None,
         stale_since=state.stale_since,

@@ -1,4 +1,4 @@
-"""Ask a release how shares went over time."""
+"""Ask a release how shares and means went over time."""
 
 from typing import Annotated, Any
 
@@ -18,7 +18,7 @@ __all__ = ["trends_routes"]
 @get(
     "/v1/surveys/{survey_id:str}/questions/{question_id:str}/trend",
     operation_id="getTrend",
-    summary="Shares over time",
+    summary="Shares or means over time",
     tags=["estimates"],
     sync_to_thread=True,
     operation_class=InTableForms,
@@ -34,7 +34,7 @@ def get_trend(
     ] = None,
     until: Annotated[str | None, QueryParameter(description="The last period. Default: the last of the model.")] = None,
 ) -> Response[TrendPayload]:
-    """The share in every period of the model, in every area and group, with intervals and the interviews of the period.
+    """The share or the mean in every period of the model, in every area and group, with the interviews of the period.
 
     Periods without interviews are between the others and estimated like them. A model without a term of period is
     refused: it pools its waves.

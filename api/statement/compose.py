@@ -11,6 +11,7 @@ from api.statement.model import model_sections, priors_of
 from api.statement.payloads import StatementPayload, StatementSection
 from api.statement.records import Records, read_records
 from api.statement.represented import representation_section
+from api.statement.together import together_sections
 from polling.disclosure import DisclosureRules
 from polling.secrets import SecretsFile
 from polling.store.records import ReleaseRecord
@@ -57,6 +58,7 @@ def statement_of(
             _what(records),
             *method_sections(records),
             representation_section(records),
+            *together_sections(records),
             *model_sections(records),
             *caveat_sections(records),
         ],

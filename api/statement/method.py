@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from api.statement.answers import answers_counted, answers_tables
 from api.statement.payloads import StatementSection, StatementTable
 from api.statement.records import NOT_TOLD, Records
 from jobs.wave_facts import facts_of
@@ -10,12 +11,6 @@ from polling.store.fit_inputs import predictors_noted
 from polling.store.fit_waves import FitWave
 
 __all__ = ["method_sections"]
-
-BASES = {
-    "dont_know": "who did not know",
-    "refused": "who refused to answer",
-    "not_asked": "who were not asked",
-}
 
 
 def method_sections(records: Records) -> list[StatementSection]:
@@ -73,6 +68,7 @@ def _population(records: Records) -> StatementSection:
         f"Source: {_sentence(one['source'])}"
         for one in predictors_noted(records.fit.inputs)
     ]
+    text += records.populations.sentences()
     return StatementSection("population", "Population and frame", ["AAPOR 4", "ESOMAR/WAPOR"], text)
 
 
@@ -133,11 +129,9 @@ def _wording(records: Records) -> StatementSection:
     if len(asked) > 1:
         text += [f"Asked in {_names(waves)}: “{wording}”" for wording, waves in asked.items()]
     text = text or [f"“{question.text}”"]
-    text.append(f"Answers counted: {', '.join(question.options)}.")
-    others = [BASES[status] for status in question.base if status in BASES]
-    also = f", with those {' and those '.join(others)}, as not having chosen the option" if others else ""
-    text.append(f"Shares are of those who gave one of these answers{also}. Others are left out.")
-    return StatementSection("wording", "Question as asked", ["AAPOR 3", "ESOMAR/WAPOR"], text)
+    text += answers_counted(question)
+    tables = answers_tables(question)
+    return StatementSection("wording", "Question as asked", ["AAPOR 3", "ESOMAR/WAPOR"], text, tables)
 
 
 def _size(records: Records) -> StatementSection:

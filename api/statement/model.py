@@ -12,6 +12,7 @@ from mrp.categorical.options import take_own_terms
 from mrp.errors import FormulaError
 from mrp.in_words import describe_terms
 from mrp.verdict import MAX_K_HAT, MAX_MC_ERROR, MAX_RHAT, MIN_BFMI, MIN_ESS, FitVerdict
+from polling.declaration import Question
 
 __all__ = ["model_sections", "priors_of"]
 
@@ -112,6 +113,7 @@ def _model(records: Records) -> StatementSection:
             f"group is the mean of these{own.mean_of} over the people in it, counted by the population frame."
         ),
         own.likelihood,
+        *_spread(question),
         f"eta = {own.begin} + {fit.formula}",
         (
             f"estimate of an area A, once per draw = sum over cells c in A of N[c] * {own.cell} / sum of N[c], with N "
@@ -128,12 +130,40 @@ def _model(records: Records) -> StatementSection:
     if terms:
         rows = [[term, words] for term, words in terms.items()]
         tables.append(StatementTable("What opinion may depend on", ["term", "in words"], rows))
+    if own_columns := _own_columns(question):
+        tables.append(
+            StatementTable("Districts' columns for each option", ["in the formula", "option", "column"], own_columns)
+        )
     if predictors := _predictors(records):
         caption = "District predictors, centred and scaled over the people of the frame"
         tables.append(StatementTable(caption, ["predictor", "mean", "standard deviation"], predictors))
     else:
-        text.append("No numeric predictor of districts is in the model.")
+        besides = " besides those of options" if own_columns else ""
+        text.append(f"No numeric predictor of districts is in the model{besides}.")
     return StatementSection("model", "Model", ["AAPOR 9", "AAPOR 10"], text, tables)
+
+
+def _spread(question: Question) -> list[str]:
+    """How standard deviations are shared, and whether answers may scatter more than chance has it."""
+    text = []
+    if question.kind == "categorical":
+        shared = {
+            "shared": "Every varying term has one standard deviation for all options.",
+            "by option": "Every varying term has a standard deviation of each option (sd = by option).",
+        }
+        text.append(shared[question.sd])
+    if question.dispersion:
+        family = "beta-binomial" if question.kind == "binary" else "Dirichlet-multinomial"
+        text.append(
+            f"Answers in a cell may be more alike than chance has it (over-dispersion): the counts are {family} around "
+            "these probabilities, with one more parameter, the dispersion, which widens intervals."
+        )
+    return text
+
+
+def _own_columns(question: Question) -> list[list[str]]:
+    """Name in the formula, option, column of the districts."""
+    return [[name, option, column] for name, of in question.own_columns.items() for option, column in of.items()]
 
 
 def _predictors(records: Records) -> list[list[str]]:

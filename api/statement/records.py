@@ -8,6 +8,7 @@ from typing import Any, cast
 import polars as pl
 from sqlalchemy.orm import Session
 
+from api.populations import Populations, find_populations
 from api.shown_counts import shown_counts
 from jobs.refit import electorate_of
 from jobs.wave_facts import facts_of
@@ -19,7 +20,8 @@ from polling.errors import DrawsNotFound
 from polling.secrets import SecretsFile
 from polling.store import checks, confirmations, fits, releases, serving, surveys, waves
 from polling.store.checks import ConcernRecord
-from polling.store.fit_waves import FitWave, waves_of_fit
+from polling.store.fit_inputs import partners_noted
+from polling.store.fit_waves import FitWave, waves_noted, waves_of_fit
 from polling.store.records import FitRecord, QuestionStateRecord, ReleaseRecord
 from polling.store.release_records import ConfirmationRecord, ServingRecord
 from polling.store.restatement import RestatedWave, restated_waves
@@ -48,6 +50,8 @@ class Records:
     """What was served after it; None while it is served."""
     restated: tuple[RestatedWave, ...]
     waves: tuple[FitWave, ...]
+    partners: Mapping[str, tuple[FitWave, ...]]
+    """The questions that were fitted together with it, and the waves whose interviews on them were used."""
     not_counted: tuple[WaveRecord, ...]
     """Waves that asked the question and are withdrawn or held now."""
     shown: pl.DataFrame | None
@@ -56,6 +60,8 @@ class Records:
     """Interviews in the model, as they may be told."""
     is_rounded: bool
     rules: DisclosureRules
+    populations: Populations
+    """Whom estimates can be about besides everybody."""
 
     @property
     def declaration(self) -> SurveyDeclaration:
@@ -66,6 +72,12 @@ class Records:
     def question(self) -> Question:
         """What was asked."""
         return self.declaration.question(self.release.question_id)
+
+    @property
+    def correlations(self) -> tuple[Mapping[str, Any], ...]:
+        """What the fit found of those between questions that were fitted together."""
+        joint = self.diagnostics.get("joint")
+        return tuple(joint.get("correlations", ())) if isinstance(joint, dict) else ()
 
     def told(self, item: str) -> dict[str, list[FitWave]]:
         """What is told of an item, by the waves or else the survey -> the waves of which it is told."""
@@ -93,6 +105,11 @@ def read_records(session: Session, release: ReleaseRecord, secrets: SecretsFile,
         successor=None if state.release_id == release.id else serving.successor(session, release),
         restated=restated_waves(session, release),
         waves=tuple(waves_of_fit(session, fit)),
+        partners={
+            name: tuple(waves_noted(session, of.get("waves", [])))
+            for name, of in partners_noted(fit.inputs).items()
+            if of is not None
+        },
         not_counted=tuple(
             wave
             for wave in waves.list_waves(session, release.survey_id)
@@ -102,6 +119,7 @@ def read_records(session: Session, release: ReleaseRecord, secrets: SecretsFile,
         n_shown=rules.shown_interviews(rounded_count(release.n_interviews) if shown is None else int(shown["n"].sum())),
         is_rounded=shown is None,
         rules=rules,
+        populations=find_populations(session, release),
     )
 
 

@@ -15,9 +15,10 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
+from mrp.categorical.cells import OptionBlocks
 from mrp.categorical.design import CategoricalDesign, CategoricalRows
 from mrp.categorical.posterior import LINK
-from mrp.cell_pass import area_weights, chunks_of, linear_predictor
+from mrp.cell_pass import area_weights, chunks_of
 from mrp.electorate import Electorate
 from mrp.errors import DrawsError
 from mrp.grouping import Grouping
@@ -174,29 +175,15 @@ def drawn_options(
 
 def _add_up(total: Floats, draws: NDArray[np.float32], rows: CategoricalRows, weights: sparse.csc_array) -> None:
     """Add the weighted shares of all cells to ``total``, shape (option, area, draw), in place."""
-    k, n_own = len(total), rows.own.shape[1]
-    n_cells, n_draws = weights.shape[1], draws.shape[0]
-    n_common = draws.shape[1] - n_own
+    k, n_cells, n_draws = len(total), weights.shape[1], draws.shape[0]
     least = max(1, _LEAST // max(k * n_cells, 1))
     n_parts = parts_of(n_draws, least=least)
     chunks = list(chunks_of(weights, max(1, _CHUNK * n_parts // max(k * n_draws, 1))))
-    own, offset = rows.own.astype(np.float32), rows.offset.astype(np.float32)
 
     def some_draws(start: int, stop: int) -> None:
-        by_option = [np.ascontiguousarray(draws[start:stop, o:n_common:k].T) for o in range(k)]
-        of_own = draws[start:stop, n_common:].T
+        shares = OptionBlocks.of(draws[start:stop], rows, k)
         for chunk in chunks:
-            here = slice(chunk.start, chunk.stop)
-            eta = np.empty((k, chunk.stop - chunk.start, stop - start), dtype=np.float32)
-            for o in range(k):
-                linear_predictor(by_option[o], rows.common, chunk.start, chunk.stop, out=eta[o])
-                eta[o] += offset[here, o, None]
-                if n_own:
-                    eta[o] += own[here, :, o] @ of_own
-            eta -= eta.max(axis=0)
-            np.exp(eta, out=eta)
-            eta /= eta.sum(axis=0)
-            for o in range(k):
-                total[o, chunk.areas, start:stop] += chunk.weights @ eta[o]
+            for o, share in enumerate(shares(chunk.start, chunk.stop)):
+                total[o, chunk.areas, start:stop] += chunk.weights @ share
 
     in_threads(some_draws, n_draws, least=least)

@@ -10,16 +10,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from mrp.categorical.poststratification import OptionDraws
 from mrp.checks.left_out import EstimateScore, LeftOut, elpd_difference, estimate_scores, leave_cells_out
-from mrp.checks.margins import margins_of
+from mrp.checks.margins import Margin, margins_of
 from mrp.checks.misfit import judge_margins
-from mrp.checks.predictive import posterior_predictive
-from mrp.design import Design
+from mrp.checks.of_kinds import predictive_by_estimand
 from mrp.electorate import Electorate
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
-from mrp.poststratification import AreaDraws, area_draws_many
+from mrp.outcomes.designs import AnyDesign, draws_many, estimands
 
 __all__ = ["Candidate", "compare_models"]
 
@@ -41,17 +42,20 @@ class Candidate:
     misfits: tuple[str, ...]
     """Margins that the model does not describe, e.g. "age and educ"."""
     nation_shift: float
-    """National share minus that of the first model."""
+    """National estimate minus that of the first model; of several options that which moves most, like what follows."""
     nation_shift_sds: float
     """The same in posterior standard deviations of the first model."""
     district_shift: float
-    """Largest difference of a district's share from that of the first model."""
+    """Largest difference of a district's estimate from that of the first model."""
     district: str
     """Which district that is."""
+    nation_option: str | None = None
+    """Of several options the one whose national share moves most."""
+    district_option: str | None = None
 
 
 def compare_models(
-    fits: Mapping[str, tuple[LatentDraws, Design]], electorate: Electorate, counts: pl.DataFrame, *, least: int = 30
+    fits: Mapping[str, tuple[LatentDraws, AnyDesign]], electorate: Electorate, counts: pl.DataFrame, *, least: int = 30
 ) -> tuple[Candidate, ...]:
     """Compare fits of several models to the same interviews.
 
@@ -64,35 +68,61 @@ def compare_models(
     least
         Groups with fewer interviews are not looked at.
     """
-    first_formula = next(iter(fits))
     margins = margins_of(electorate, counts)
-    left_out: dict[str, LeftOut] = {}
-    areas: dict[str, tuple[AreaDraws, ...]] = {}
+    breakdowns = (Grouping(), Grouping(by=(electorate.district,)))
+    first: LeftOut | None = None
+    base: tuple[OptionDraws, ...] = ()
     found = []
     for formula, (latents, design) in fits.items():
-        left_out[formula] = leave_cells_out(latents, design, electorate, counts)
-        areas[formula] = area_draws_many(latents, design, electorate, (Grouping(), Grouping(by=(electorate.district,))))
-        difference, se = elpd_difference(left_out[formula], left_out[first_formula])
-        checks = posterior_predictive(latents, design, electorate, counts, margins)
-        (nation, districts), (base, base_districts) = areas[formula], areas[first_formula]
-        shift = float(nation.draws.mean() - base.draws.mean())
-        shifts = districts.draws.mean(axis=0) - base_districts.draws.mean(axis=0)
-        worst = int(np.argmax(np.abs(shifts)))
+        left_out = leave_cells_out(latents, design, electorate, counts)
+        whole = next(iter(left_out.values()))  # the score of the model is that of all answers
+        areas = draws_many(latents, design, electorate, breakdowns)
+        first, base = first or whole, base or areas
+        difference, se = elpd_difference(whole, first)
+        names = estimands(design)
+        shifts = [_shift(own.draws, of.draws) for own, of in zip(areas, base, strict=True)]
+        nation, district = (np.unravel_index(int(np.abs(one).argmax()), one.shape) for one in shifts)
+        shift = float(shifts[0][nation])
+        several = len(names) > 1
         found.append(
             Candidate(
                 formula=formula,
                 difference=difference,
                 se=se,
-                n_parameters=left_out[formula].n_parameters,
-                share_bad=left_out[formula].share_bad,
-                scores=estimate_scores(left_out[formula], electorate, least=least),
-                misfits=tuple(
-                    one.check.margin.name for one in judge_margins(checks, design, least=least) if one.is_misfit
-                ),
+                n_parameters=whole.n_parameters,
+                share_bad=whole.share_bad,
+                scores=estimate_scores(left_out, electorate, least=least),
+                misfits=_misfits((latents, design), electorate, counts, margins, least=least),
                 nation_shift=shift,
-                nation_shift_sds=shift / max(float(base.draws.std()), 1e-9),
-                district_shift=float(shifts[worst]),
-                district=str(districts.areas[electorate.district][worst]),
+                nation_shift_sds=shift / max(float(base[0].draws[:, nation[0], nation[1]].std()), 1e-9),
+                district_shift=float(shifts[1][district]),
+                district=str(areas[1].areas[electorate.district][int(district[0])]),
+                nation_option=names[int(nation[1])] if several else None,
+                district_option=names[int(district[1])] if several else None,
             )
         )
     return tuple(found)
+
+
+def _shift(own: NDArray[np.float64], base: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far means move, shape (area, estimand)."""
+    return np.asarray(own.mean(axis=0) - base.mean(axis=0))
+
+
+def _misfits(
+    fit: tuple[LatentDraws, AnyDesign],
+    electorate: Electorate,
+    counts: pl.DataFrame,
+    margins: tuple[Margin, ...],
+    *,
+    least: int,
+) -> tuple[str, ...]:
+    """Margins that a model does not describe, in words; of several options with the option."""
+    latents, design = fit
+    checks = predictive_by_estimand(latents, design, electorate, counts, margins)
+    return tuple(
+        f"{one.check.margin.name} ({option})" if len(checks) > 1 else one.check.margin.name
+        for option, of in checks.items()
+        for one in judge_margins(of, design.common, least=least, n_shares=len(checks))
+        if one.is_misfit
+    )

@@ -20,20 +20,22 @@ or phylogenetic structure", Ecography 40, 913-929: why groups are left out as gr
 """
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from mrp.checks.concerns import Concern, worst_first
 from mrp.checks.margins import Margin, with_parents
-from mrp.checks.predictive import GroupCheck, posterior_predictive
+from mrp.checks.of_kinds import predictive_by_estimand
+from mrp.checks.predictive import GroupCheck
 from mrp.checks.told import told_size
-from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
-from mrp.poststratification import area_draws_many
-from mrp.surprise import Measure, surprise
+from mrp.outcomes.designs import AnyDesign, draws_many
+from mrp.outcomes.surprises import surprises
+from mrp.surprise import Measure
 
 __all__ = [
     "HeldOutArea",
@@ -59,15 +61,17 @@ class HeldOutPollster:
     pollster: str
     n: int
     total: Measure
-    """Share that gave the option: observed, and as the others predict it."""
+    """Share that gave the option, or mean: observed, and as the others predict it."""
     chance: float
-    """Of total, slope and cells together being as far off."""
+    """Of total, slope and cells together being as far off; of several options of any of them being so."""
     worst: str
     """The measure that is farthest off: ``total``, ``slope`` or ``cells``."""
     shift: float
-    """National share with its interviews minus without them."""
+    """National estimate with its interviews minus without them."""
     shift_sds: float
     """The same in posterior standard deviations of the fit with all."""
+    option: str | None = None
+    """Of several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,8 @@ class HeldOutArea:
     """All of the area."""
     covered: float
     """Share of its districts with enough interviews whose share is in the predictive interval; NaN if there is none."""
+    option: str | None = None
+    """Of several."""
 
 
 def without(counts: pl.DataFrame, electorate: Electorate, column: str, level: str) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -95,14 +101,14 @@ def largest_first(counts: pl.DataFrame, electorate: Electorate, column: str, *, 
 
 
 def pollster_held_out(
-    whole: tuple[LatentDraws, Design],
-    rest: tuple[LatentDraws, Design],
+    whole: tuple[LatentDraws, AnyDesign],
+    rest: tuple[LatentDraws, AnyDesign],
     electorate: Electorate,
     own: pl.DataFrame,
     *,
     pollster: str,
     seed: int,
-) -> HeldOutPollster | None:
+) -> tuple[HeldOutPollster, ...]:
     """Compare a pollster with the others.
 
     Parameters
@@ -116,33 +122,40 @@ def pollster_held_out(
 
     Returns
     -------
-    HeldOutPollster or None
-        None if the fit of the others knows none of its cells.
+    tuple
+        One, or of several options one of each where the fit of the others knows its cells.
     """
-    found = surprise(*rest, own, seed=seed)
-    if not found.measures:
-        return None
-    nations = [area_draws_many(*one, electorate, (Grouping(),))[0].draws[:, 0] for one in (whole, rest)]
-    shift = float(nations[0].mean() - nations[1].mean())
-    return HeldOutPollster(
-        pollster=pollster,
-        n=found.n_interviews,
-        total=found.measures[0],
-        chance=found.chance,
-        worst=min(found.measures, key=lambda one: one.chance).name,
-        shift=shift,
-        shift_sds=shift / max(float(nations[0].std()), 1e-9),
-    )
+    found = surprises(*rest, own, seed=seed)
+    nations = [draws_many(*one, electorate, (Grouping(),))[0] for one in (whole, rest)]
+    compared = []
+    for name, one in found.items():
+        if not one.measures:
+            continue
+        draws = [nation.of(name).draws[:, 0] for nation in nations]
+        shift = float(draws[0].mean() - draws[1].mean())
+        compared.append(
+            HeldOutPollster(
+                pollster=pollster,
+                n=one.n_interviews,
+                total=one.measures[0],
+                chance=min(1.0, one.chance * len(found)),
+                worst=min(one.measures, key=lambda measure: measure.chance).name,
+                shift=shift,
+                shift_sds=shift / max(float(draws[0].std()), 1e-9),
+                option=name if len(found) > 1 else None,
+            )
+        )
+    return tuple(compared)
 
 
 def area_held_out(
-    rest: tuple[LatentDraws, Design],
+    rest: tuple[LatentDraws, AnyDesign],
     electorate: Electorate,
     own: pl.DataFrame,
     *,
     area: str,
     least: int = 30,
-) -> HeldOutArea | None:
+) -> tuple[HeldOutArea, ...]:
     """Compare an area with what the rest of the country predicts of it.
 
     Parameters
@@ -155,56 +168,86 @@ def area_held_out(
 
     Returns
     -------
-    HeldOutArea or None
-        None if nothing is left.
+    tuple
+        One, or of several options one of each where it stands; none if nothing is left. Means are in the unit of
+        `mrp.checks.of_means`.
     """
     latents, design = rest
     known = own.filter(pl.Series(design.covers(own)))
     if known.is_empty() or not known["n"].sum() > 0:
-        return None
+        return ()
     margins = (Margin(()), Margin((electorate.district,)))
-    everybody, districts = posterior_predictive(latents, design, electorate, known, margins)
-    inside = [one.low <= one.observed <= one.high for one in districts.groups if one.n >= least]
-    return HeldOutArea(area, everybody.groups[0], sum(inside) / len(inside) if inside else math.nan)
+    found = predictive_by_estimand(latents, design, electorate, known, margins)
+    compared = []
+    for name, (everybody, districts) in found.items():
+        if not everybody.groups:
+            continue
+        inside = [one.low <= one.observed <= one.high for one in districts.groups if one.n >= least]
+        covered = sum(inside) / len(inside) if inside else math.nan
+        option = name if len(found) > 1 else None
+        compared.append(HeldOutArea(area, everybody.groups[0], covered, option))
+    return tuple(compared)
 
 
-def pollster_concerns(found: tuple[HeldOutPollster, ...]) -> tuple[Concern, ...]:
-    """Name the pollsters whom the others contradict, and those on whom much rests."""
+def pollster_concerns(
+    found: Sequence[HeldOutPollster], *, size: Callable[[float], str] | None = None
+) -> tuple[Concern, ...]:
+    """Name the pollsters whom the others contradict, and those on whom much rests.
+
+    Parameters
+    ----------
+    size
+        Says how large a difference is, without its sign; default: in points of a share.
+    """
     concerns = []
+    n_pollsters = len({one.pollster for one in found})
     for one in found:
-        chance = one.chance * len(found)
+        chance = one.chance * n_pollsters
         difference = told_size(one.total.z, one.total.sd)
         whose = f"Pollster {one.pollster}'s interviews"
+        told = _points(difference, size)
         look = f"hold pollster {one.pollster}'s waves back and look at them"
         if chance < FALSE_ALARM:
             what = {
-                "total": f"are {_points(difference)} than those of the others say, and more than polls usually differ",
+                "total": f"are {told} than those of the others say, and more than polls usually differ",
                 "slope": "order groups in another way than those of the others; options or levels may be exchanged",
                 "cells": "scatter more over groups than those of the others say",
             }[one.worst]
-            concerns.append(_concern("pollster", one.pollster, difference, chance, (f"{whose} {what}.", look)))
+            words = (_of_option(one.option, f"{whose} {what}."), look)
+            concerns.append(_concern("pollster", one.pollster, difference, chance, words))
         elif abs(one.shift_sds) >= LARGE_SHIFT:
+            what = "share" if size is None else "mean"
             sentence = (
-                f"Much rests on pollster {one.pollster}: without its interviews the national share would be "
-                f"{_points(-one.shift)}."
+                f"Much rests on pollster {one.pollster}: without its interviews the national {what} would be "
+                f"{_points(-one.shift, size)}."
             )
-            concerns.append(_concern("pollster", one.pollster, one.shift, 0.1, (sentence, look)))
+            words = (_of_option(one.option, sentence), look)
+            concerns.append(_concern("pollster", one.pollster, one.shift, 0.1, words))
     return worst_first(concerns)
 
 
-def area_concerns(found: tuple[HeldOutArea, ...], column: str) -> tuple[Concern, ...]:
-    """Name the areas that the rest of the country says something else of."""
+def area_concerns(
+    found: Sequence[HeldOutArea], column: str, *, size: Callable[[float], str] | None = None
+) -> tuple[Concern, ...]:
+    """Name the areas that the rest of the country says something else of.
+
+    Parameters
+    ----------
+    size
+        As for `pollster_concerns`.
+    """
     concerns = []
     for one in found:
         chance = math.exp(min(0.0, one.group.log_chance + math.log(len(found))))
         difference = told_size(one.group.z, one.group.sd)
         if chance < FALSE_ALARM:
             sentence = (
-                f"Interviews of {column} {one.area} are {_points(difference)} than the rest of the country predicts, "
-                "outside chance: districts with few interviews may be as far off."
+                f"Interviews of {column} {one.area} are {_points(difference, size)} than the rest of the country "
+                "predicts, outside chance: districts with few interviews may be as far off."
             )
             advice = f"add a predictor of districts, or (1|{column}), to the model"
-            concerns.append(_concern(column, one.area, difference, chance, (sentence, advice)))
+            words = (_of_option(one.option, sentence), advice)
+            concerns.append(_concern(column, one.area, difference, chance, words))
     return worst_first(concerns)
 
 
@@ -221,6 +264,11 @@ def _concern(column: str, level: str, size: float, chance: float, words: tuple[s
     )
 
 
-def _points(difference: float) -> str:
+def _of_option(option: str | None, sentence: str) -> str:
+    return sentence if option is None else f"{option}: {sentence}"
+
+
+def _points(difference: float, size: Callable[[float], str] | None) -> str:
     points = max(1, round(100 * abs(difference)))
-    return f"{points} point{'s' if points != 1 else ''} {'higher' if difference > 0 else 'lower'}"
+    told = f"{points} point{'s' if points != 1 else ''}" if size is None else size(abs(difference))
+    return f"{told} {'higher' if difference > 0 else 'lower'}"

@@ -13,7 +13,8 @@ error of the sum instead of the sum of squared errors, for an area ``a`` with ``
 
     e[a] = sum_j N[j] (m[j] - y[j] / n[j]) / sum_j N[j],    v[a] = sum_j N[j]^2 p[j] (1 - p[j]) / n[j] / (sum_j N[j])^2,
 
-with v the noise of what was observed. Told are the root of mean_a (e^2 - v), which has no noise in it, and the
+with v the noise of what was observed; of numbers the variance of one answer stands for p (1 - p). Told are the root of
+mean_a (e^2 - v), which has no noise in it, and the
 continuous ranked probability score of the area's distribution, that of the joint draws with every cell moved to m[j],
 plus the noise. Cells without interviews are people of whom nothing can be said here, in either score. The other cells
 of an area stay in the fit, so that the score of an area is smaller than its error; it puts models in the right order.
@@ -30,21 +31,21 @@ Gneiting and Raftery (2007), "Strictly proper scoring rules, prediction, and est
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.special import gammaln, logsumexp
+from scipy.special import logsumexp
 
-from mrp.checks.margins import with_parents
-from mrp.checks.predictive import Predicted, predict_counts
-from mrp.design import Design
+from mrp.checks.answered import answered_cells
 from mrp.electorate import Electorate
 from mrp.errors import ScoreError
 from mrp.laplace.pareto import smoothed_weights
 from mrp.latents import LatentDraws
+from mrp.outcomes.designs import AnyDesign
 
 __all__ = ["CAUTION", "EstimateScore", "LeftOut", "elpd_difference", "estimate_scores", "leave_cells_out"]
 
@@ -56,8 +57,6 @@ CAUTION = (
 )
 MAX_K = 0.7
 _MOST_DRAWS, _LEAST_DRAWS = 1000, 200
-# Of several arrays of as many numbers: a hundred megabytes.
-_MOST_NUMBERS = 6_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +68,21 @@ class LeftOut:
     n: Floats
     """Interviews, shape (cell,); with weights in the likelihood what is left of them after the design effect."""
     observed: Floats
-    """Share observed, shape (cell,)."""
+    """Share, or mean, observed, shape (cell,)."""
     mean: Floats
-    """Share that the other cells predict, shape (cell,)."""
+    """What the other cells predict of it, shape (cell,)."""
     share: Floats
-    """Draws of the share given all cells, shape (draw, cell)."""
+    """Draws of it given all cells, shape (draw, cell)."""
     elpd: Floats
     """Log predictive density of the cell's interviews given those of the others, shape (cell,)."""
     density: Floats
     """The same given those of all cells, shape (cell,): larger by what the model learned from the cell."""
     k_hat: Floats
     """Shape of the tail of the weights, shape (cell,): above `MAX_K` the cell moves the fit too much for this."""
+    variance: Floats | None = None
+    """Of one answer that is a number, shape (cell,); None of shares."""
+    stands: NDArray[np.bool_] | None = None
+    """Where the option can be chosen, shape (cell,); None: everywhere."""
 
     @property
     def total(self) -> float:
@@ -104,7 +107,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class EstimateScore:
-    """How good estimates of areas of one kind are, by leaving cells out; smaller is better."""
+    """How good estimates of areas of one kind are, by leaving cells out; smaller is better. Means are in their unit."""
 
     level: str
     """"nation", the district, a parent or a demographic."""
@@ -117,43 +120,51 @@ class EstimateScore:
     """Mean continuous ranked probability score, as a share."""
     bias: float
     """Mean of predicted minus observed, as a share."""
+    option: str | None = None
+    """Of several; None: of the only one, or of all together, whose errors are averaged."""
 
 
-def leave_cells_out(latents: LatentDraws, design: Design, electorate: Electorate, counts: pl.DataFrame) -> LeftOut:
+def leave_cells_out(
+    latents: LatentDraws, design: AnyDesign, electorate: Electorate, counts: pl.DataFrame
+) -> dict[str, LeftOut]:
     """Predict every cell from the others.
 
     Parameters
     ----------
     latents, design, electorate, counts
-        As for `mrp.checks.predictive.posterior_predictive`. Rows with a gap in a demographic are left out.
+        As for `mrp.checks.answered.answered_cells`.
+
+    Returns
+    -------
+    dict
+        What is estimated (`mrp.outcomes.designs.estimands`) -> its cells. The scores of the model are those of all
+        answers, the same in each.
     """
-    counts = counts.filter((pl.col("n") > 0) & pl.all_horizontal(pl.col(electorate.cell_columns).is_not_null()))
-    names = counts.select(pl.col(electorate.cell_columns).cast(pl.String))
-    cells = names.unique(maintain_order=True).with_row_index("#")
-    draws = max(_LEAST_DRAWS, min(_MOST_DRAWS, _MOST_NUMBERS // cells.height))
-    predicted = predict_counts(latents, design, electorate, counts, most_draws=draws)
-    of_row = names.join(cells, on=electorate.cell_columns, how="left", maintain_order="left")["#"]
-    group = of_row.cast(pl.Int64).to_numpy()
-    n_of_row = predicted.n**2 / predicted.spread  # with weights: as many equal ones as have its variance
-    n = np.bincount(group, n_of_row, cells.height)
-    observed = np.bincount(group, n_of_row * predicted.y / predicted.n, cells.height) / n
-    share = predicted.sums(group, cells.height)[0] / np.bincount(group, predicted.n, cells.height)
-    likelihood = _log_likelihood(predicted, group, cells.height, n_of_row)
-    mean, elpd, k_hat = np.empty(cells.height), np.empty(cells.height), np.empty(cells.height)
-    for cell in range(cells.height):
+    found = answered_cells(latents, design, electorate, counts, most_draws=_MOST_DRAWS, least_draws=_LEAST_DRAWS)
+    likelihood, n_cells = found.likelihood, found.cells.height
+    elpd, k_hat = np.empty(n_cells), np.empty(n_cells)
+    means = {name: np.empty(n_cells) for name in found.of}
+    for cell in range(n_cells):
         weight, k_hat[cell] = smoothed_weights(-likelihood[:, cell])
-        mean[cell] = weight @ share[:, cell]
         elpd[cell] = logsumexp(likelihood[:, cell], b=weight)
-    return LeftOut(
-        cells=with_parents(cells.drop("#"), electorate),
-        n=n,
-        observed=observed,
-        mean=mean,
-        share=share,
-        elpd=elpd,
-        density=logsumexp(likelihood, axis=0) - math.log(len(likelihood)),
-        k_hat=k_hat,
-    )
+        for name, one in found.of.items():
+            means[name][cell] = weight @ one.expected[:, cell]
+    density = logsumexp(likelihood, axis=0) - math.log(len(likelihood))
+    return {
+        name: LeftOut(
+            cells=found.cells,
+            n=found.n,
+            observed=one.observed,
+            mean=means[name],
+            share=one.expected,
+            elpd=elpd,
+            density=density,
+            k_hat=k_hat,
+            variance=one.variance,
+            stands=one.stands,
+        )
+        for name, one in found.of.items()
+    }
 
 
 def elpd_difference(one: LeftOut, other: LeftOut) -> tuple[float, float]:
@@ -171,7 +182,9 @@ def elpd_difference(one: LeftOut, other: LeftOut) -> tuple[float, float]:
     return float(by_cell.sum()), se
 
 
-def estimate_scores(left_out: LeftOut, electorate: Electorate, *, least: int = 30) -> tuple[EstimateScore, ...]:
+def estimate_scores(
+    left_out: Mapping[str, LeftOut], electorate: Electorate, *, least: int = 30
+) -> tuple[EstimateScore, ...]:
     """Score poststratified estimates of the nation, the districts, their parents, and each demographic.
 
     Parameters
@@ -180,13 +193,45 @@ def estimate_scores(left_out: LeftOut, electorate: Electorate, *, least: int = 3
         See `leave_cells_out`.
     least
         Areas with fewer interviews are left out: of them little can be told, and little can be learned.
+
+    Returns
+    -------
+    tuple
+        By level; of several options those of all together, and then of each.
     """
+    of_each = {option: _scores_of(one, electorate, least=least) for option, one in left_out.items()}
+    if len(of_each) == 1:
+        return tuple(one for scores in of_each.values() for one in scores.values())
+    levels = list(dict.fromkeys(level for scores in of_each.values() for level in scores))
+    together = (_together([scores[level] for scores in of_each.values() if level in scores]) for level in levels)
+    named = (replace(one, option=option) for option, scores in of_each.items() for one in scores.values())
+    return (*together, *named)
+
+
+def _scores_of(left_out: LeftOut, electorate: Electorate, *, least: int) -> dict[str, EstimateScore]:
+    """By level."""
     frame = electorate.frame.select(*electorate.cell_columns, "n_people")
     people = left_out.cells.join(frame, on=electorate.cell_columns, how="left", maintain_order="left")["n_people"]
     weight = people.fill_null(0).cast(pl.Float64).to_numpy()
+    if left_out.stands is not None:
+        weight = weight * left_out.stands
     levels: list[str | None] = [None, *electorate.cell_columns, *electorate.parents]
     scores = [_score(left_out, weight, level, least=least) for level in levels]
-    return tuple(one for one in scores if one is not None)
+    return {one.level: one for one in scores if one is not None}
+
+
+def _together(scores: Sequence[EstimateScore]) -> EstimateScore:
+    """All options of a level: each area and option counts alike, and no bias is left of shares that add up to 1."""
+    n = np.array([one.n_areas for one in scores], dtype=np.float64)
+    square = {name: np.array([getattr(one, name) for one in scores]) ** 2 for name in ("error", "noise")}
+    return EstimateScore(
+        level=scores[0].level,
+        n_areas=max(one.n_areas for one in scores),
+        error=math.sqrt(float(np.average(square["error"], weights=n))),
+        noise=math.sqrt(float(np.average(square["noise"], weights=n))),
+        crps=float(np.average([one.crps for one in scores], weights=n)),
+        bias=float(np.average([one.bias for one in scores], weights=n)),
+    )
 
 
 def _score(left_out: LeftOut, people: Floats, level: str | None, *, least: int) -> EstimateScore | None:
@@ -200,7 +245,8 @@ def _score(left_out: LeftOut, people: Floats, level: str | None, *, least: int) 
         return None
     weight = people / np.where(total > 0, total, 1.0)[area]
     error = np.bincount(area, weight * (left_out.mean - left_out.observed), n_areas)[kept]
-    noise = np.bincount(area, weight**2 * left_out.mean * (1 - left_out.mean) / left_out.n, n_areas)[kept]
+    of_one = left_out.mean * (1 - left_out.mean) if left_out.variance is None else left_out.variance
+    noise = np.bincount(area, weight**2 * of_one / left_out.n, n_areas)[kept]
     moved = (left_out.share - left_out.share.mean(axis=0)) * weight
     by_area = sparse.csc_array((np.ones(len(area)), (np.arange(len(area)), area)), shape=(len(area), n_areas))
     draws = (by_area.T @ moved.T).T[:, kept] + error
@@ -224,16 +270,3 @@ def _crps_around_zero(draws: Floats, variance: Floats) -> Floats:
     density = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
     above = np.array([math.erf(one / math.sqrt(2)) for one in z])
     return np.asarray(sd * (z * above + 2 * density - 1 / math.sqrt(math.pi)))
-
-
-def _log_likelihood(predicted: Predicted, group: NDArray[np.int64], n_cells: int, n: Floats) -> Floats:
-    """Of each cell's interviews at each draw, with the binomial coefficient, shape (draw, cell)."""
-    share = np.clip(predicted.share.astype(np.float64), 1e-9, 1 - 1e-9)
-    y = n * predicted.y / predicted.n
-    shape = (share.shape[1], n_cells)
-    of_yes, of_no = (sparse.csc_array((of, (predicted.cell, group)), shape=shape) for of in (y, n - y))
-    # Of the cell as a whole: in which rows its interviews are must not matter. Differences of fits are without it.
-    whole, chosen = np.bincount(group, n, n_cells), np.bincount(group, y, n_cells)
-    coefficient = gammaln(whole + 1) - gammaln(chosen + 1) - gammaln(whole - chosen + 1)
-    given: Floats = (of_yes.T @ np.log(share).T + of_no.T @ np.log1p(-share).T).T + coefficient
-    return given

@@ -49,6 +49,9 @@ def predictive_of_options(
     found = {}
     for k, option in enumerate(design.options):
         here = np.flatnonzero(stands[:, k])
+        if not here.size:
+            found[option] = tuple(MarginCheck(margin, ()) for margin in margins)
+            continue
         y = counts[count_name(option)].cast(pl.Float64).to_numpy()
         predicted = Predicted(table[here], n[here], y[here], n[here], np.arange(len(here)), shares[k][:, here])
         found[option] = tuple(check_margin(predicted, margin) for margin in margins)

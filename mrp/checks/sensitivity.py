@@ -26,18 +26,31 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from mrp.categorical.design import CategoricalDesign
+from mrp.categorical.hyper import option_hyper_names, option_space
+from mrp.checks.answered import log_likelihood
 from mrp.checks.concerns import Concern, worst_first
-from mrp.checks.predictive import predict_counts
-from mrp.design import Design
+from mrp.checks.free_parameters import free_parameters
 from mrp.electorate import Electorate
 from mrp.errors import ShapeMismatch
+from mrp.evidence import hyper_names
 from mrp.grouping import Grouping
-from mrp.hyper import correlation_name, hyper_space, mixing_name, sd_name
+from mrp.hyper import HyperSpace, correlation_name, hyper_space, mixing_name
 from mrp.latents import LatentDraws
-from mrp.poststratification import area_draws_many
+from mrp.numeric.design import NumericDesign
+from mrp.numeric.residual import RESIDUAL
+from mrp.outcomes.designs import AnyDesign, draws_many, estimands
 from mrp.priors import Priors
 
-__all__ = ["SENSITIVE", "Sensitivity", "log_priors", "power_scaling", "sensitivity", "sensitivity_concerns"]
+__all__ = [
+    "SENSITIVE",
+    "Sensitivity",
+    "log_priors",
+    "parameter_space",
+    "power_scaling",
+    "sensitivity",
+    "sensitivity_concerns",
+]
 
 type Floats = NDArray[np.float64]
 type Diagnosis = Literal["conflict", "weak data", "fine"]
@@ -45,9 +58,8 @@ type Diagnosis = Literal["conflict", "weak data", "fine"]
 SENSITIVE, NAMED = 0.05, 0.1
 """From the first on the authors of the method call a posterior sensitive; estimates are named from the second on, as
 those of districts with few interviews lean on the sd of districts a little, and should."""
+NATION = "nation"
 _STEP = 0.01
-# Draws whose shares are held in double precision at a time.
-_PORTION = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +67,7 @@ class Sensitivity:
     """How one quantity depends on priors and data."""
 
     name: str
-    """A parameter, "nation", or an area or level, such as "age 65+"."""
+    """A parameter, "nation", or an area or level, such as "age 65+"; of several options with it, "nation, Green"."""
     is_estimate: bool
     prior: float
     likelihood: float
@@ -70,7 +82,7 @@ class Sensitivity:
 
 def sensitivity(
     latents: LatentDraws,
-    design: Design,
+    design: AnyDesign,
     electorate: Electorate,
     counts: pl.DataFrame,
     *,
@@ -96,22 +108,30 @@ def sensitivity(
     """
     of_prior = log_priors(latents, design, priors, hypers)
     prior = np.sum(list(of_prior.values()), axis=0)
-    likelihood = _log_likelihood(latents, design, electorate, counts)
-    n_free = 1 + len(design.coefficient_names)
-    values = np.concatenate([latents.draws[:, :n_free], hypers], axis=1).astype(np.float64)
-    found = [_judge(name, values[:, k], prior, likelihood, None) for k, name in enumerate(of_prior)]
+    likelihood = log_likelihood(latents, design, electorate, counts)
+    values = {one.name: one.draws for one in free_parameters(latents, design, priors)}
+    names = [name for name in of_prior if name not in values]
+    if isinstance(design, NumericDesign):
+        values[RESIDUAL] = latents.draws[:, -1:].astype(np.float64)
+        names.remove(RESIDUAL)
+    values |= {name: hypers[:, k, None].astype(np.float64) for k, name in enumerate(names)}
+    found = [_judge_parameter(name, values[name], prior, likelihood) for name in of_prior]
     by = [(), *((name,) for name in electorate.demographics), (electorate.district,)]
+    several = len(estimands(design)) > 1
     for columns, areas in zip(
-        by, area_draws_many(latents, design, electorate, [Grouping(by=one) for one in by]), strict=True
+        by, draws_many(latents, design, electorate, [Grouping(by=one) for one in by]), strict=True
     ):
-        for k, row in enumerate(areas.areas.iter_rows(named=True)):
-            name = " ".join((columns[0], str(row[columns[0]]))) if columns else "nation"
-            found.append(_judge(name, areas.draws[:, k], prior, likelihood, of_prior))
+        for option in areas.options:
+            draws = areas.of(option).draws
+            for k, row in enumerate(areas.areas.iter_rows(named=True)):
+                name = " ".join((columns[0], str(row[columns[0]]))) if columns else NATION
+                told = f"{name}, {option}" if several else name
+                found.append(_judge(told, draws[:, k], prior, likelihood, of_prior))
     return tuple(found)
 
 
 def log_priors(
-    latents: LatentDraws, design: Design, priors: Priors, hypers: NDArray[np.floating[Any]]
+    latents: LatentDraws, design: AnyDesign, priors: Priors, hypers: NDArray[np.floating[Any]]
 ) -> Mapping[str, Floats]:
     """Log prior density of each parameter at each draw: intercept, coefficients, sds, correlations, mixings.
 
@@ -120,26 +140,16 @@ def log_priors(
     ShapeMismatch
         If the parameters are not those of the design, or not of these draws.
     """
-    space = hyper_space(design, priors)
+    space = parameter_space(design, priors)
     n_draws = len(latents.draws)
     if hypers.shape != (n_draws, space.size):
         raise ShapeMismatch("hypers", f"({n_draws}, {space.size})", hypers.shape)
-    draws = latents.draws.astype(np.float64)
-    normal = [(priors.intercept.mean, priors.intercept.sd)]
-    for predictor in design.predictors:
-        own = priors.for_predictor(predictor.name)
-        normal += [(own.mean, own.sd)] * len(predictor.coefficients)
-    names = ("intercept", *design.coefficient_names)
-    found = {
-        name: -0.5 * ((draws[:, k] - mean) / sd) ** 2
-        for k, (name, (mean, sd)) in enumerate(zip(names, normal, strict=True))
-    }
+    found = {one.name: one.log_density for one in free_parameters(latents, design, priors)}
     values = hypers.astype(np.float64)
-    for effect, term in zip(design.effects, space.terms, strict=True):
-        several = len(effect.columns) > 1
-        for k, column in zip(range(term.sds.start, term.sds.stop), effect.columns, strict=True):
-            name = f"{sd_name(term.term)}[{column}]" if several else sd_name(term.term)
-            found[name] = -0.5 * (values[:, k] / term.scale) ** 2
+    sd_names = _sd_names(design)
+    for term in space.terms:
+        for k in range(term.sds.start, term.sds.stop):
+            found[sd_names[k]] = -0.5 * (values[:, k] / term.scale) ** 2
     for term in space.terms:
         for pair, (a, b) in enumerate(term.shapes):
             name = correlation_name(term.term) + (f"[{pair}]" if len(term.shapes) > 1 else "")
@@ -149,7 +159,24 @@ def log_priors(
         if term.mixing is not None:
             share = np.clip(values[:, term.mixings.start], 1e-9, 1 - 1e-9)
             found[mixing_name(term.term)] = term.mixing.log_density(share)
+    if isinstance(design, NumericDesign):
+        found[RESIDUAL] = -0.5 * (latents.draws[:, -1].astype(np.float64) / priors.residual.scale) ** 2
     return found
+
+
+def parameter_space(design: AnyDesign, priors: Priors) -> HyperSpace:
+    """The parameters of the priors of effects of a model of any kind."""
+    if isinstance(design, CategoricalDesign):
+        return option_space(design, priors)
+    return hyper_space(design.common, priors)
+
+
+def _sd_names(design: AnyDesign) -> tuple[str, ...]:
+    """Names of the standard deviations in order."""
+    n = sum(len(effect.columns) for effect in design.common.effects)
+    if isinstance(design, CategoricalDesign) and design.sd == "by option":
+        return option_hyper_names(design)[: n * design.n_options]
+    return hyper_names(design.common)[:n]
 
 
 def power_scaling(values: Floats, log_density: Floats) -> float:
@@ -182,11 +209,11 @@ def sensitivity_concerns(found: tuple[Sensitivity, ...]) -> tuple[Concern, ...]:
         by_prior.setdefault(one.leans_on, []).append(one)
     concerns = []
     for leans_on, group in by_prior.items():
-        worst = max(group, key=lambda one: (one.name == "nation", one.prior))
+        worst = max(group, key=lambda one: (one.name.partition(",")[0] == NATION, one.prior))
         more = f", and {len(group) - 1} more," if len(group) > 1 else ""
         conflict = worst.diagnosis == "conflict"
         why = "prior and interviews do not say the same" if conflict else "the interviews say little of it"
-        whose = "the nation" if worst.name == "nation" else worst.name
+        whose = f"the {worst.name}" if worst.name.partition(",")[0] == NATION else worst.name
         sentence = f"The estimate of {whose}{more} would change with the prior of {leans_on}: {why}."
         concerns.append(
             Concern(
@@ -216,6 +243,12 @@ def _judge(
     return Sensitivity(name, priors is not None, round(of_prior, 3), round(of_likelihood, 3), diagnosis, leans_on)
 
 
+def _judge_parameter(name: str, values: Floats, prior: Floats, likelihood: Floats) -> Sensitivity:
+    """Of several coordinates that which the prior matters most to."""
+    every = [_judge(name, values[:, k], prior, likelihood, None) for k in range(values.shape[1])]
+    return max(every, key=lambda one: one.prior)
+
+
 def _distance(values: Floats, weight: Floats) -> float:
     """Cumulative Jensen-Shannon distance of weighted draws, sorted, from the same unweighted."""
     n = len(values)
@@ -228,16 +261,3 @@ def _distance(values: Floats, weight: Floats) -> float:
     one = max(0.0, float(width @ (p * (np.log2(p) - mixed))) + apart)
     other = max(0.0, float(width @ (q * (np.log2(q) - mixed))) - apart)
     return float(np.sqrt((one + other) / (p_total + q_total)))
-
-
-def _log_likelihood(latents: LatentDraws, design: Design, electorate: Electorate, counts: pl.DataFrame) -> Floats:
-    predicted = predict_counts(latents, design, electorate, counts, most_draws=None)
-    n_cells = predicted.share.shape[1]
-    n = predicted.n**2 / predicted.spread
-    y = n * predicted.y / predicted.n
-    of_yes, of_all = (np.bincount(predicted.cell, one, n_cells) for one in (y, n))
-    total = np.empty(len(predicted.share))
-    for start in range(0, len(total), _PORTION):
-        share = np.clip(predicted.share[start : start + _PORTION].astype(np.float64), 1e-9, 1 - 1e-9)
-        total[start : start + _PORTION] = np.log(share) @ of_yes + np.log1p(-share) @ (of_all - of_yes)
-    return total

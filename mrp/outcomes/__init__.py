@@ -13,16 +13,30 @@ columns, `estimands`: the first option of a binary question, all options of a ca
 numeric one.
 """
 
+from mrp.outcomes.baselines import simple_methods, stands_in
 from mrp.outcomes.binary import BinaryOutcome
 from mrp.outcomes.categorical import CategoricalOutcome
-from mrp.outcomes.designs import AnyDesign, dataset_of, default_draws, design_from_json, draws_many, estimands
+from mrp.outcomes.designs import (
+    MEAN,
+    SHARE,
+    AnyDesign,
+    dataset_of,
+    default_draws,
+    design_from_json,
+    draws_many,
+    estimands,
+)
+from mrp.outcomes.held_out import score_alike, score_interviews
 from mrp.outcomes.numeric import NumericOutcome
 from mrp.outcomes.ordinal import OrdinalOutcome
 from mrp.outcomes.outcome import Fitted, Outcome
 from mrp.outcomes.reading import outcome_from_json
+from mrp.outcomes.surprises import surprises
 from mrp.outcomes.telling import priors_in_words, variation
 
 __all__ = [
+    "MEAN",
+    "SHARE",
     "AnyDesign",
     "BinaryOutcome",
     "CategoricalOutcome",
@@ -37,5 +51,10 @@ __all__ = [
     "estimands",
     "outcome_from_json",
     "priors_in_words",
+    "score_alike",
+    "score_interviews",
+    "simple_methods",
+    "stands_in",
+    "surprises",
     "variation",
 ]

@@ -1,6 +1,6 @@
 """The waves behind a fit, as they were delivered: which version of each, and what was said of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import batched
@@ -13,7 +13,7 @@ from polling.store.columns import Json
 from polling.store.records import FitRecord
 from polling.store.tables import Wave, WaveVersion
 
-__all__ = ["FitWave", "waves_of_fit"]
+__all__ = ["FitWave", "waves_noted", "waves_of_fit"]
 
 _AT_A_TIME: Final = 500
 
@@ -45,6 +45,11 @@ class FitWave:
 def waves_of_fit(session: Session, fit: FitRecord) -> list[FitWave]:
     """The waves of a fit in the order in which they were first received."""
     inputs: Any = fit.inputs.get("waves", []) if isinstance(fit.inputs, dict) else []
+    return waves_noted(session, inputs)
+
+
+def waves_noted(session: Session, inputs: Sequence[Any]) -> list[FitWave]:
+    """The same of waves as the inputs of a fit note them, be it of its question or of one that was fitted with it."""
     # A fit of the first schema knew one version of every wave.
     used = [(str(one["id"]), int(one.get("version", 1))) for one in inputs if isinstance(one, dict)]
     found: list[tuple[int, FitWave]] = []

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
 from polling.store.tables import Fit, FitDraws, QuestionHold, QuestionState, Release, ReleasePin, Serving
+from polling.store.telling import needed_fits
 
 __all__ = ["past_their_time", "still_kept"]
 
@@ -26,6 +27,9 @@ def past_their_time(session: Session, *, now: datetime, all_of: timedelta, daily
         after it was made.
     daily
         The draws of what was served at the end of a day, for so long after that day.
+
+    Whatever their time, draws stay as long as those of another question's release that is answered with them
+    (`polling.store.telling`).
     """
     # Sets that are made once: asked for each fit by itself, whether a release of it is served reads every release.
     served = select(Release.fit_id).join(QuestionState, QuestionState.release_id == Release.id)
@@ -38,7 +42,9 @@ def past_their_time(session: Session, *, now: datetime, all_of: timedelta, daily
     )
     candidates = session.scalars(old.order_by(Fit.created_at, Fit.id)).all()
     spans = _served(session, all_of=all_of, now=now)
-    return [one for one in candidates if not any(_is_kept(span, now, all_of, daily) for span in spans[one])]
+    over = [one for one in candidates if not any(_is_kept(span, now, all_of, daily) for span in spans[one])]
+    needed = needed_fits(session, over)
+    return [one for one in over if one not in needed]
 
 
 def still_kept(session: Session, release_ids: Collection[str]) -> set[str]:

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from api import breakdown, estimands, release_cache
-from tests.api.world import SURVEY, World
+from tests.api.world import AGES, GENDERS, SURVEY, World
 
 URL = f"/v1/surveys/{SURVEY}/questions/rail/estimates"
 FINE = {"level": "district", "by": "gender,age"}
@@ -18,8 +18,8 @@ def in_pieces(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """Nothing is kept and five groups are a piece; what was made: cells in, groups out."""
     made: list[tuple[int, int]] = []
 
-    def drawn_many(latents: Any, design: Any, electorate: Any, groupings: Any) -> Any:
-        (drawn,) = estimands.drawn_many(latents, design, electorate, groupings)
+    def drawn_many(latents: Any, design: Any, electorate: Any, groupings: Any, **about: Any) -> Any:
+        (drawn,) = estimands.drawn_many(latents, design, electorate, groupings, **about)
         made.append((electorate.frame.height, drawn["share"].draws.shape[1]))
         return (drawn,)
 
@@ -64,6 +64,47 @@ def test_pieces_give_the_numbers_of_the_whole(
         assert {"share", "low", "high", "sd", "mc_error", "n_people", "n_equivalent"} <= set(numbers)
         assert_allclose([one.pop(name) for name in numbers], [other.pop(name) for name in numbers], rtol=1e-4)
         assert one == other
+
+
+def test_options_share_the_draws_that_are_made_for_one_of_them(kinds: World, monkeypatch: pytest.MonkeyPatch):
+    asked = f"/v1/surveys/{SURVEY}/questions/party/estimates"
+    kinds.forget_answers()
+    passes = []
+    monkeypatch.setattr(
+        breakdown, "drawn_many", lambda *given: passes.append(given[2].frame.height) or estimands.drawn_many(*given)
+    )
+
+    for option in ("Rail", "Town", "Isles"):
+        assert kinds.get(asked, params={"option": option, "where": "gender:man", "by": "age"}).status_code == 200
+    assert len(passes) == 1
+
+
+def test_the_groups_of_one_district_are_made_alone_until_those_of_all_are_there(
+    kinds: World, monkeypatch: pytest.MonkeyPatch
+):
+    loaded = kinds.services.releases.load(
+        kinds.get(f"/v1/surveys/{SURVEY}/questions/party/estimates").json()["release_id"]
+    )
+    loaded._breakdowns._values.clear()
+    loaded._margins._values.clear()
+    kinds.forget_answers()
+    passes: list[int] = []
+    monkeypatch.setattr(
+        breakdown, "drawn_many", lambda *given: passes.append(given[2].frame.height) or estimands.drawn_many(*given)
+    )
+    url = f"/v1/surveys/{SURVEY}/questions/party/districts/D2"
+    few = kinds.get(url).json()
+    n_cells = len(GENDERS) * len(AGES)
+
+    assert passes == [n_cells, n_cells]  # for gender, and for age
+    assert loaded._margins.find(()) is None
+    assert kinds.get(f"/v1/surveys/{SURVEY}/questions/party/estimates?by=age").status_code == 200
+    assert loaded._margins.find(()) is not None
+    kinds.forget_answers()
+    all_of_them = kinds.get(url).json()
+    assert passes == [n_cells, n_cells]
+    for one, other in zip(few["groups"], all_of_them["groups"], strict=True):
+        assert one["share"] == pytest.approx(other["share"], abs=1e-6)
 
 
 def test_no_piece_is_larger_than_allowed(served: World, in_pieces: list[tuple[int, int]]):

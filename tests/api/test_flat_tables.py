@@ -132,7 +132,7 @@ def answer(**changes: Any) -> EstimatesPayload:
     groups = {"share": "=1+1", "gender": "+x"}
     numbers = dict.fromkeys(("n_effective", "n_equivalent", "n_equivalent_mc_error", "pooling", "pooling_mc_error"))
     numbers |= {"share": 0.5, "low": 0.4, "high": 0.6, "intervals": [], "sd": 0.1, "mc_error": 0.01, "n_people": 1e3}
-    about = {"n_interviews": None, "flags": ["a", "b"]}
+    about = {"n_interviews": None, "flags": ["a", "b"], "part_standing": 1.0}
     row = AreaEstimate("@D", 'Ünter, "den"\r\nLinden', groups, "-1", **numbers, **about)
     fields: dict[str, Any] = dict.fromkeys(EstimatesPayload.__struct_fields__)
     fields |= {

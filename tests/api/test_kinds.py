@@ -43,12 +43,13 @@ def test_the_shares_of_all_options_are_those_of_the_estimator_and_sum_to_one(kin
     for row in body["estimates"]:
         own = draws[row["option"]][:, DISTRICTS.index(row["area"])]
         assert_allclose(row["share"], own.mean(), atol=1e-6)
-        assert_allclose([row["low"], row["high"]], np.quantile(own, [0.1, 0.9]), atol=1e-6)
+        if row["part_standing"]:
+            assert_allclose([row["low"], row["high"]], np.quantile(own, [0.1, 0.9]), atol=1e-6)
     for code in DISTRICTS:
         assert_allclose(sum(row["share"] for row in body["estimates"] if row["area"] == code), 1, atol=1e-5)
     away = [row for row in body["estimates"] if row["option"] == "Isles" and REGIONS[row["area"]] == "North"]
     assert len(away) == 3
-    assert all(row["share"] == row["high"] == 0 for row in away)
+    assert all((row["share"], row["high"]) == (0, None) for row in away)
 
 
 @pytest.mark.parametrize("asked", [{"by": "gender,age"}, {"level": "region", "by": "age"}, {"where": "age:young"}])
@@ -119,7 +120,9 @@ def test_raw_shares_rest_on_the_perturbed_counts_of_the_option(kinds: World):
     shown = kinds.services.releases.load(kinds.get(f"{URL}/party/releases").json()["releases"][0]["id"]).counts
     for option in PARTIES:
         (row,) = ask(kinds, "party", "methods", option=option)["methods"]
-        assert_allclose(row["raw"]["share"], shown[f"y[{option}]"].sum() / shown["n"].sum())
+        # What is shown of it where it does not stand is nothing but noise.
+        where = shown.filter(region="South") if option == "Isles" else shown
+        assert_allclose(row["raw"]["share"], where[f"y[{option}]"].sum() / shown["n"].sum())
         assert row["raw"]["low"] < row["raw"]["share"] < row["raw"]["high"]
 
 
@@ -131,9 +134,18 @@ def test_raw_shares_rest_on_the_perturbed_counts_of_the_option(kinds: World):
         ("minutes", "estimates", "it has no options, and no shares of them. Ask for its /means"),
         *(
             ("minutes", what, "Ask for its /means")
-            for what in ("probability", "rank?level=district", "contrast?versus=a", "methods", "seats", "battleground")
+            for what in ("contrast?versus=a", "seats", "battleground", "rank?level=district&measure=share")
         ),
-        ("minutes", "districts/D1", "Ask for its /means"),
+        ("minutes", "probability", "Name a number of minutes from 0 to 60 in threshold"),
+        ("minutes", "probability?threshold=61", "threshold must be a number of minutes from 0 to 60"),
+        ("agree", "probability?measure=mean&threshold=2", "threshold must be a score from -1 to 1"),
+        ("agree", "rank?level=district&measure=mean&option=yes", "A mean is of all answers to agree. Leave option out"),
+        ("agree", "contrast?measure=mean&option=yes&versus=no", "Leave measure=mean out"),
+        ("party", "rank?level=district&measure=mean", "it has shares of its options and no mean"),
+        ("party", "seats?measure=mean", "Seats are of shares of options. Leave measure=mean out"),
+        ("agree", "estimates?measure=mean", "Estimates are of shares of options. Leave measure=mean out, or ask"),
+        ("agree", "means?measure=share", "Means are no shares. Leave measure=share out"),
+        ("agree", "rank?level=district&measure=meen", "Did you mean 'mean'"),
         ("minutes", "means?option=moon", "A mean is of all answers to minutes. Leave option out"),
         ("agree", "seats", "points of a scale"),
         ("party", "estimates?option=Rial", "Did you mean|Allowed: Rail, Town, Isles"),
@@ -151,10 +163,9 @@ def test_what_a_question_has_not_is_refused_in_words(kinds: World, question: str
 @pytest.mark.parametrize("question", ["party", "agree", "minutes"])
 def test_everything_else_of_a_release_answers_or_says_why_not(kinds: World, question: str):
     url = kinds.get(f"{URL}/{question}/releases").json()["releases"][0]["url"]
-    refused = {"minutes": ("/representation", "/draws")}.get(question, ("/draws",))
     for what in ("", "/diagnostics", "/disclosure", "/representation", "/draws", "/figures", "/checks", "/datatree"):
         reply = kinds.get(url + what)
-        assert reply.status_code == (422 if what in refused else 200), (what, reply.text)
+        assert reply.status_code == (422 if what == "/draws" else 200), (what, reply.text)
     names = [one["name"] for one in kinds.get(f"{url}/figures").json()["figures"]]
     assert "variation" in names
     assert kinds.get(f"{url}/figures/variation").status_code == 200

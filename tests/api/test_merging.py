@@ -211,7 +211,7 @@ def test_contrasts_and_profiles_take_levels_together_too(served: World):
         ("estimates", {"merge": "district:D1|D2=x", "districts": "D1"}, "bad-estimate-query", "merged into 'x'"),
         ("estimates", {"merge": "district:D1|D2=x", "districts": "y"}, "unknown-choice", "There is no district 'y'."),
         ("seats", {"merge": "district:D1|D2=x"}, "bad-estimate-query", "Leave level, by and merge out."),
-        ("districts/D1", {"merge": "district:D1|D2=x"}, "bad-estimate-query", "The path names the district."),
+        ("districts/D1", {"merge": "district:D1|D2=x"}, "bad-estimate-query", "The district is named already."),
         ("districts/D1", {"merge": "region:North|South=x"}, "bad-estimate-query", "name region in level"),
     ],
 )

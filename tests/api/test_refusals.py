@@ -1,12 +1,14 @@
 """Refusals of the command line: as a document for programs, short for people, with the right exit code."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from api.cli.refusals import MAX_PRINTED, with_faults
+from api.cli.wording import in_own_words
 from polling.errors import WaveRejected
 from polling.faults import Fault
 from tests.api.test_cli import Run, push, report, run, town
@@ -131,3 +133,38 @@ def test_an_empty_database_is_said_to_be_made_by_the_first_command(run: Run, tmp
     assert said["problem"].startswith("The database is empty. The first command that uses it")
     run("survey", "list", env=place)
     run("db", "status", env=place)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("districts can be chosen with level=district only", "districts can be chosen with --level district only"),
+        (
+            "Name two groups, such as first=age:65+ and second=age:18-29.",
+            "Name two groups, such as --first age:65+ and --second age:18-29.",
+        ),
+        ("Ask for its /means (`hustings ask means`).", "Ask for its `hustings ask means`."),
+        ("such as age:65+ (in a URL, + is %2B); got 'x'.", "such as age:65+; got 'x'."),
+        ("such as age:18-29|30-39=young, or a == b", "such as age:18-29|30-39=young, or a == b"),
+    ],
+)
+def test_a_refusal_of_both_interfaces_is_in_words_of_the_command_line(said: str, told: str):
+    assert in_own_words(said) == told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("ask", "district", SURVEY, "rail", "D1", "--level", "region"), "The district is named already."),
+        (("ask", "trend", SURVEY, "rail"), "`hustings ask revision`"),
+        (("estimates", SURVEY, "rail", "--where", "age"), "a colon between, such as age:65+;"),
+        (("estimates", SURVEY, "rail", "--level", "region", "--districts", "D1"), "with --level district only"),
+    ],
+)
+def test_the_command_line_does_not_speak_http(run: Run, town: Path, arguments: tuple[str, ...], says: str):
+    push(run, town)
+    run("fit", "now", SURVEY, "rail", "--here")
+    said = run(*arguments, code=2).output
+
+    assert says in said
+    assert not re.search(r"URL|%2B|query parameter|\b4\d\d\b|[a-z]=[a-z]", said)

@@ -244,7 +244,7 @@ def test_words_name_the_widest_and_the_furthest():
     def level(name: str, standing: Any, sample: float, width: float) -> LevelBalance:
         return LevelBalance(
             "all", "all", {"age": name}, "age", name, 100.0, 0.25, 50, sample, sample / 0.25, sample - 0.25, 0.01,
-            standing, 0.05, width, width / 0.1, None, None, None,
+            standing, 0.05, None, width, width / 0.1, None, None, None,
         )  # fmt: skip
 
     balance = balance_sample(counts(100, 50, 50, 30), ELECTORATE, RULES, universe="all")

@@ -202,7 +202,7 @@ def test_baselines_stand_beside_the_model_and_rest_on_shown_counts(scored: World
 
 def test_noise_of_small_cells_keeps_no_baseline_away(world: World, monkeypatch: pytest.MonkeyPatch):
     # Where it takes away more answers than a district has.
-    monkeypatch.setattr("polling.disclosure._wide_noise", lambda _key, names, _most: pl.Series([-9] * len(list(names))))
+    monkeypatch.setattr("polling.disclosure.wide_noise", lambda _key, names, _most: pl.Series([-9] * len(list(names))))
     world.release()
     add(world)
     world.work()

@@ -277,6 +277,8 @@ class World:
         self.services.answers._bodies._values.clear()
         if self.edge.replies is not None:
             self.edge.replies._kept.clear()
+        for loaded in self.services.releases._loaded._values.values():
+            loaded._made._values.clear()
 
     def weekly_release(self) -> ReleaseRecord:
         """Have the first question fitted with an effect of every week, on interviews in the first and the last."""

@@ -16,12 +16,14 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals process
     ("name", "kind", "times"),
     [
         ("worker-killed", "postgresql", 1),
-        ("worker-stopped", "sqlite", 1),
-        ("database-stopped", "postgresql", 1),
-        ("service-killed", "sqlite", 3),
+        ("service-killed", "sqlite", 1),
         ("disk-full", "sqlite", 1),
-        ("out-of-memory", "sqlite", 1),
-        pytest.param("clock-moved", "sqlite", 1, marks=pytest.mark.slow),  # waits for real time; CI runs it by itself
+        # These wait for real time; CI runs them by themselves.
+        pytest.param("worker-stopped", "sqlite", 1, marks=pytest.mark.slow),
+        pytest.param("database-stopped", "postgresql", 1, marks=pytest.mark.slow),
+        pytest.param("service-killed", "sqlite", 3, marks=pytest.mark.slow),
+        pytest.param("out-of-memory", "sqlite", 1, marks=pytest.mark.slow),
+        pytest.param("clock-moved", "sqlite", 1, marks=pytest.mark.slow),
     ],
 )
 def test_a_service_that_is_broken_loses_nothing_and_does_nothing_twice(name: str, kind: str, times: int):

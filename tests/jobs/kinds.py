@@ -12,7 +12,17 @@ from fixtures.survey_folder import WrittenSurvey
 from jobs.survey import load_survey
 from polling.codebook import convert
 
-__all__ = ["AGREE", "HOME", "PARTIES", "agree_shares", "party_shares", "warmth", "with_party", "with_scales"]
+__all__ = [
+    "AGREE",
+    "HOME",
+    "PARTIES",
+    "agree_shares",
+    "party_shares",
+    "warmth",
+    "with_backtest",
+    "with_party",
+    "with_scales",
+]
 
 type Answers = Callable[[pl.DataFrame, pl.DataFrame, tuple[str, ...], np.random.Generator], list[pl.Series]]
 
@@ -81,6 +91,44 @@ def with_scales(written: WrittenSurvey, folder: Path) -> WrittenSurvey:
     toml = folder / "survey.toml"
     toml.write_text(toml.read_text() + SCALES)
     return _written(written, folder, _scales)
+
+
+def with_backtest(written: WrittenSurvey, folder: Path, question: str) -> WrittenSurvey:
+    """A copy with all of these questions, whose backtest is of one: its pooled interviews and its truth by district."""
+    made = with_scales(with_party(written, folder / "party"), folder / "survey")
+    declaration = load_survey(made.path).declaration
+    districts, levels = pl.read_parquet(made.path / "districts.parquet"), declaration.levels["age"]
+    interviews = pl.read_parquet(made.path / "interviews.parquet")
+    answers = _party if question == "party" else _scales
+    interviews.with_columns(answers(districts, interviews, levels, np.random.default_rng(7))).write_parquet(
+        made.path / "interviews.parquet"
+    )
+    _truth(question, districts, pl.read_parquet(made.path / "frame.parquet"), levels).write_parquet(
+        made.path / "truth.parquet"
+    )
+    toml = made.path / "survey.toml"
+    text = toml.read_text().replace('question = "rail"', f'question = "{question}"')
+    if question == "party":
+        text = text.replace('last_result = "last_share"', 'last_result = "past"')
+    toml.write_text(text)
+    return made
+
+
+def _truth(question: str, districts: pl.DataFrame, cells: pl.DataFrame, levels: tuple[str, ...]) -> pl.DataFrame:
+    """The planted truth of every district, as a backtest reads it."""
+    if question == "warmth":
+        values = {"mean": warmth(districts, cells, levels)}
+    else:
+        shares = (party_shares if question == "party" else agree_shares)(districts, cells, levels)
+        values = dict(zip(PARTIES if question == "party" else AGREE, shares.T, strict=True))
+    people = pl.col("n_people")
+    table = cells.with_columns(pl.Series(name, of) for name, of in values.items())
+    table = table.group_by(pl.col("district").alias("geography")).agg(
+        ((people * pl.col(name)).sum() / people.sum()).alias(name) for name in values
+    )
+    if question == "warmth":
+        return table.sort("geography")
+    return table.unpivot(index="geography", variable_name="option", value_name="share").sort("geography", "option")
 
 
 def party_shares(districts: pl.DataFrame, cells: pl.DataFrame, levels: tuple[str, ...]) -> np.ndarray:

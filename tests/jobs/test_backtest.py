@@ -10,14 +10,16 @@ import polars as pl
 import pytest
 
 from jobs.backtest import backtest
+from jobs.backtest_methods import baselines_of
 from jobs.backtest_report import BacktestReport, ScoreRow
-from jobs.backtest_score import Outcomes, baseline_columns, baselines_of, model_estimates, score_against
+from jobs.backtest_score import Outcomes, baseline_columns, score_against
 from jobs.backtest_tables import Outcome, district_estimates, read_outcome, read_table
 from jobs.backtest_waves import plan_backtest, split_waves
 from jobs.errors import BacktestImpossible
 from jobs.refit import electorate_of
 from jobs.settings import Settings
 from jobs.survey import load_survey
+from mrp.baselines import Baseline
 from mrp.design import build_design
 from mrp.poststratification import AreaDraws
 from polling.bundle import SurveyBundle
@@ -172,6 +174,12 @@ def test_a_table_that_is_no_parquet_is_refused(tmp_path):
         read_table(tmp_path / "truth.parquet")
 
 
+def own(shares):
+    """The same as estimates to score."""
+    drawn = estimated(shares)
+    return Baseline(tuple(drawn.areas["district"]), drawn.draws.mean(axis=0), drawn.draws)
+
+
 def estimated(shares):
     """Two draws per district, 0.1 apart."""
     areas = pl.DataFrame({"district": list(shares), "n_people": [1.0] * len(shares)})
@@ -181,7 +189,7 @@ def estimated(shares):
 
 def test_scores_are_those_of_the_districts_that_have_a_truth():
     known = Outcomes(truth=Outcome(("D01", "D03"), np.array([0.5, 0.1]), None))
-    row = score_against(known, model_estimates(estimated({"D01": 0.4, "D02": 0.9, "D03": 0.1}), district="district"))
+    row = score_against(known, own({"D01": 0.4, "D02": 0.9, "D03": 0.1}))
 
     # Errors -0.1 and 0; D02 has no truth.
     assert row.n_districts == 2
@@ -191,7 +199,7 @@ def test_scores_are_those_of_the_districts_that_have_a_truth():
 
 def test_without_a_truth_there_are_no_scores_but_the_rank_correlation():
     known = Outcomes(benchmark=Outcome(("D01", "D02", "D03"), np.array([0.7, 0.8, 0.9]), None))
-    row = score_against(known, model_estimates(estimated({"D01": 0.1, "D02": 0.2, "D03": 0.3}), district="district"))
+    row = score_against(known, own({"D01": 0.1, "D02": 0.2, "D03": 0.3}))
 
     assert row == ScoreRow(n_districts=3, rank_correlation=pytest.approx(1.0))
 
@@ -213,8 +221,9 @@ def test_the_baselines_include_the_last_result_where_one_is_declared(bundle):
     question = bundle.declaration.question("rail")
     design = build_design(question.model, electorate)
 
-    without = baselines_of(counts, electorate, design, question, None)
-    against = baselines_of(counts, electorate, design, question, LastResult("last_share", complement=True))
+    without = baselines_of(counts, electorate, design, question, None).of("Build it")
+    known = LastResult("last_share", complement=True)
+    against = baselines_of(counts, electorate, design, question, known).of("Build it")
 
     assert list(without) == ["raw_by_district", "national_mean", "predictors_alone"]
     assert list(against) == [*without, "last_result", "uniform_swing"]

@@ -100,5 +100,9 @@ def test_london2016_with_six_options_beats_the_raw_shares_of_every_one():
     # Each in a column of its own: what the trial of this engine reached.
     assert report.options["Labour"].scores.rmse == pytest.approx(0.052, abs=0.004)
     assert {"last_result", "uniform_swing"} <= set(report.options["Green"].baselines)
-    assert "uniform_swing" not in report.options["UKIP"].baselines
+    assert "uniform_swing" in report.options["UKIP"].baselines
+    assert list(report.options["UKIP"].absent) == ["last_result"]
+    assert report.together is not None
+    assert report.together.scores.rmse == pytest.approx(0.048, abs=0.003)
+    assert report.together.baselines["predictors_alone"].rmse == pytest.approx(0.045, abs=0.002)
     assert report.districts.height == 6 * 32

@@ -18,7 +18,6 @@ from jobs.backtest_replay import replay, truth_day
 from jobs.backtest_waves import PushedWave, in_fieldwork_order, plan_backtest, split_rule, split_waves
 from jobs.errors import BacktestImpossible
 from jobs.fit_request import FitProgress
-from jobs.purged_counts import add_counts
 from jobs.settings import Settings
 from jobs.survey import load_survey
 from polling.declaration import Backtest
@@ -69,7 +68,7 @@ def test_each_fold_is_fitted_without_its_waves_and_scored_on_them(bench: Bench, 
     assert [fold.n_fitted for fold in report.folds] == [sum(sizes) - size for size in sizes]
     held_out = [fold.interviews for fold in report.folds if fold.interviews is not None]
     assert [one.n_interviews for one in held_out] == sizes
-    assert all(fold.truth.n_districts == 8 for fold in report.folds)
+    assert all(fold.truth.whole.n_districts == 8 for fold in report.folds)
     pooled = report.pooled()["model"]
     assert pooled["n_interviews"] == sum(sizes)
     assert pooled["log_score"] == pytest.approx(sum(one.log_score * one.n_interviews for one in held_out) / sum(sizes))
@@ -82,7 +81,7 @@ def test_two_folds_of_three_waves_take_them_in_turn(bench: Bench):
 
 
 def test_samples_of_a_seed_are_nested_and_the_rest_is_left(bench: Bench):
-    counts = add_counts(list(bench.counts().values()))
+    counts = bench.add(list(bench.counts().values()))
     small, left = subsample(counts, 100, seed=3)
     large, _ = subsample(counts, 250, seed=3)
     by = [column for column in counts.columns if column not in ("n", "y")]
@@ -92,13 +91,13 @@ def test_samples_of_a_seed_are_nested_and_the_rest_is_left(bench: Bench):
     assert (both["n"] <= both["n_large"]).all()
     assert (both["y"] <= both["y_large"]).all()
     assert ((both["n"] - both["y"]) <= (both["n_large"] - both["y_large"])).all()
-    whole = add_counts([small, left])
+    whole = bench.add([small, left])
     assert whole.select(*by, "n", "y").equals(counts.sort(by).select(*by, "n", "y"))
     assert not subsample(counts, 100, seed=4)[0].equals(small)
 
 
 def test_every_interview_is_as_likely_to_be_sampled(bench: Bench):
-    counts = add_counts(list(bench.counts().values()))
+    counts = bench.add(list(bench.counts().values()))
     share = counts["y"].sum() / counts["n"].sum()
     drawn = [subsample(counts, 200, seed=seed)[0]["y"].sum() for seed in range(200)]
     # Of 200 samples of 200 without replacement; the sd of their mean number is below sqrt(200 / 4) / sqrt(200) = 0.5.
@@ -116,7 +115,7 @@ def test_a_curve_has_every_size_and_seed_and_all_interviews_once(bench: Bench, f
     assert {request.engine for request in fit.requests} == {"laplace"}
     assert (report.points[0].left is not None, report.points[2].left) == (True, None)
     model = [row for row in report.curve() if row["method"] == "model"]
-    rmse = [point.truth.rmse for point in report.points[:2]]
+    rmse = [point.truth.whole.rmse for point in report.points[:2]]
     assert model[0]["rmse"] == {"mean": pytest.approx(sum(rmse) / 2), "low": min(rmse), "high": max(rmse)}
     assert model[1]["log_score"] is None
     assert {row["method"] for row in report.curve()} >= {"raw_by_district", "last_result"}

@@ -18,7 +18,15 @@ from fixtures.survey_folder import WrittenSurvey
 from jobs import wave_life
 from jobs.backtest_tables import read_outcomes
 from jobs.check import prepare_check
-from jobs.check_ask import PREDICTIVE, ask_next_check
+from jobs.check_ask import (
+    AT_ONCE,
+    LEFT_OUT,
+    POLLSTERS,
+    PREDICTIVE,
+    PRIORS,
+    SENSITIVITY,
+    ask_next_check,
+)
 from jobs.check_candidates import compare_candidates
 from jobs.check_made import CHECKS
 from jobs.confirm import prepare_confirmation
@@ -28,7 +36,7 @@ from jobs.errors import BacktestImpossible
 from jobs.fit_process import fit
 from jobs.fit_request import FitRequest, FitResult
 from jobs.known_results import add_known_result
-from jobs.outcomes import last_result_of, outcome_of, without_astray
+from jobs.outcomes import outcome_of, without_astray
 from jobs.purged_counts import collapse_left
 from jobs.refit import electorate_of, prepare_refit
 from jobs.settings import Settings
@@ -43,16 +51,14 @@ from polling.declaration import (
     Backtest,
     Demographic,
     Geography,
-    LastResult,
     Question,
     Retention,
     SurveyDeclaration,
     Weights,
 )
 from polling.enums import as_texts
-from polling.errors import ReleaseRefused
 from polling.purged import MEAN, SQUARES, counts_of, kept_of, reduce_to_counts
-from polling.store import fits, queue, releases, scores, waves
+from polling.store import checks, fits, queue, releases, scores, waves
 from polling.store.records import ReleaseRecord
 from tests.jobs.house import House, furnish
 from tests.jobs.kinds import HOME, PARTIES, party_shares, with_party
@@ -466,24 +472,52 @@ def test_every_option_is_checked_against_the_interviews(fitted: House):
     _, (first, *_) = CHECKS[PREDICTIVE](wrong)
     assert first.columns == ("age",)
     assert first.sentence.startswith(("Rail: By age, ", "Green: By age, "))
-    for kind in CHECKS:
-        if kind != PREDICTIVE:
-            assert CHECKS[kind](checked) == (
-                {"skipped": "This check is made of questions with one share only."},
-                (),
-            )
 
 
-def test_the_job_that_checks_ends_well_and_other_models_are_not_compared(fitted: House):
-    fitted.wait(60)
+def test_the_job_that_checks_ends_well_with_every_kind_of_check(fitted: House):
+    fitted.settings = replace(fitted.settings, check_budget_s=60.0)
+    fitted.wait(3600)
     with fitted.store.write() as session:
         assert ask_next_check(session, fitted.settings, now=fitted.now) is not None
     work(fitted, fit=in_here)
     (job,) = [one for one in fitted.jobs() if one.kind == "check"]
     assert (job.state, job.code) == ("succeeded", "checked"), job.detail
-    about = {"survey_id": "demo", "question_id": "party", "formulas": ["(1|district)"]}
-    with pytest.raises(ReleaseRefused, match="models are compared of binary questions"):
-        compare_candidates(fitted.store, fitted.settings, fit=lambda _: pytest.fail("fitted"), **about)
+    with fitted.store.read() as session:
+        made: Any = {one.kind: one.content for one in checks.checks_of(session, current(fitted).fit_id)}
+    assert not any("skipped" in made[kind] for kind in (*AT_ONCE, POLLSTERS))
+    assert {one.get("option") for one in made[LEFT_OUT]["estimates"]} == {None, *PARTIES}
+    nation = {one["option"]: one["nation"] for one in made[PRIORS]["options"]}
+    # Of four options none is expected to win, and one of two districts of eight is expected to have less.
+    assert 0.15 < nation["Rail"]["0.5"] < 0.4
+    assert {"(1|district)", "own(log(past))", "intercept"} == {one["term"] for one in made[PRIORS]["conflicts"]} - {
+        "(1|age)"
+    }
+    names = {one["name"] for one in made[SENSITIVITY]["quantities"]}
+    assert {"nation, Rail", "district D07, Isles", "own(log(past))", "sd (1|district)"} <= names
+    shown = made[POLLSTERS]["groups"]
+    assert {one["pollster"] for one in shown} == {wave.pollster for wave in fitted.written.waves}
+    assert {one["option"] for one in shown} == set(PARTIES)
+    assert all(one["low"] < one["predicted"] < one["high"] for one in shown)
+
+
+def test_other_models_of_parties_are_compared_with_that_of_the_release(fitted: House):
+    about: dict[str, Any] = {"survey_id": "demo", "question_id": "party"}
+    first, poorer = compare_candidates(
+        fitted.store,
+        fitted.settings,
+        **about,
+        formulas=["(1|district)"],
+        fit=lambda request: fit(request, progress=StringIO()),
+    )
+
+    assert first.formula == "own(log(past)) + (1|district) + (1|age)"
+    assert (first.difference, first.nation_shift) == (0, 0)
+    # Age was planted.
+    assert poorer.difference < -2 * poorer.se
+    assert any(one.startswith("age (") for one in poorer.misfits)
+    assert poorer.nation_option in PARTIES
+    levels = {one.level for one in first.scores if one.option is None}
+    assert levels == {one.level for one in first.scores if one.option == "Town"}
 
 
 def test_a_formula_is_checked_as_that_of_its_kind(asked: WrittenSurvey):
@@ -506,18 +540,6 @@ def test_a_formula_is_checked_as_that_of_its_kind(asked: WrittenSurvey):
 
 def written_districts(asked: WrittenSurvey) -> Path:
     return asked.path / "districts.parquet"
-
-
-def test_the_last_result_of_an_option_is_its_own_column_unless_it_shares_it(asked: WrittenSurvey):
-    party = load_survey(asked.path).declaration.question("party")
-    shared = replace(party, own_columns={"past": party.own_columns["past"] | {"Isles": "green_2020"}})
-
-    assert last_result_of(LastResult("past"), party, "Town") == LastResult("town_2020")
-    assert last_result_of(LastResult("past"), shared, "Green") is None
-    assert last_result_of(LastResult("past"), shared, "Town") == LastResult("town_2020")
-    assert last_result_of(LastResult("last_share", complement=True), party, "Rail") == LastResult("last_share", True)
-    assert last_result_of(LastResult("last_share"), party, "Town") is None
-    assert last_result_of(None, party, "Rail") is None
 
 
 def test_a_truth_is_read_of_the_options_that_it_has(asked: WrittenSurvey, tmp_path: Path):

@@ -10,8 +10,11 @@ from typing import Any
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 from polars.testing import assert_frame_equal
 
+from api.cli import cli
+from api.statement import statement_of
 from fixtures.survey_folder import WrittenSurvey
 from jobs import wave_life
 from jobs.check import prepare_check
@@ -32,6 +35,7 @@ from mrp.design import Design
 from mrp.latents import LatentDraws
 from mrp.poststratification import area_draws
 from polling.declaration import Question
+from polling.disclosure import DisclosureRules
 from polling.errors import ReleaseRefused
 from polling.store import erasure, fits, queue, releases
 from polling.store.records import FitRecord, ReleaseRecord
@@ -361,3 +365,28 @@ def test_labels_that_cannot_be_fitted_are_refused(labelled: WrittenSurvey, chang
 
     (problem,) = formula_problems(rail, bundle)
     assert problem.startswith(sentence)
+
+
+def test_the_statement_and_the_command_line_tell_partners_and_correlations(fitted: House):
+    release, fit_record = served(fitted, "rail")
+    with fitted.store.read() as session:
+        told = statement_of(session, release, secrets=fitted.secrets, rules=DisclosureRules(), now=fitted.now)
+    place = {
+        "HUSTINGS_DATA_DIR": str(fitted.settings.data_dir),
+        "HUSTINGS_SECRETS_FILE": str(fitted.settings.secrets_file),
+        "HUSTINGS_DATABASE_URL": f"sqlite:///{fitted.store.path}",
+    }
+    printed = CliRunner().invoke(cli, ["diagnostics", "demo", "rail", "--fit", fit_record.id], env=place).output
+
+    (section,) = [one for one in told.sections if one.id == "together"]
+    assert "rail was fitted in one model with voting_age: their formulas share the label p" in section.text[0]
+    correlation = "effects (1|p|district) on rail and voting_age have a correlation of"
+    assert correlation in section.text[1]
+    asked, waves = (table.rows for table in section.tables)
+    question = load_survey(fitted.written.path).declaration.question("voting_age")
+    assert asked == [["voting_age", question.text]]
+    assert [(row[0], row[2]) for row in waves] == [
+        ("voting_age", fitted.written.waves[number].reference) for number in (0, 1)
+    ]
+    assert "Fitted together: rail, voting_age." in printed
+    assert correlation in printed

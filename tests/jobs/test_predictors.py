@@ -235,8 +235,8 @@ def test_a_district_that_the_upload_does_not_have_stops_the_fit_in_words(
         prepare(house)
     assert at_rest(house) == [
         (
-            "Upload 1 of last_share has no value for district D09: fits that would read it are refused. Upload it for all "
-            "districts, for the same day."
+            "Upload 1 of last_share has no value for district D09: fits that would read it are refused. "
+            "Upload it for all districts, for the same day."
         )
     ]
 

@@ -12,9 +12,11 @@ from scipy import stats
 from jobs.release_scores import ReleaseDraws, score_release
 from mrp.design import build_design
 from mrp.electorate import Electorate
+from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
 from mrp.poststratification import area_draws
 from mrp.scoring import score
+from mrp.turnout import Turnout, voter_draws_many
 from polling.declaration import LastResult, Question
 from polling.disclosure import DisclosureRules
 
@@ -62,6 +64,17 @@ def test_a_district_row_is_the_score_of_the_draws(release: ReleaseDraws):
     expected = score(draws, np.array([0.45, 0.55, 0.6, 0.52])).to_json()
     expected["n_areas"] = expected.pop("n_districts")
     assert found == {"method": "mrp", "level": "place", "by": [], "derived": False, "perturbed": False, **expected}
+
+
+def test_a_question_about_voters_is_compared_among_them(release: ReleaseDraws):
+    of = build_design("sex", release.electorate)
+    draws = np.random.default_rng(8).normal(0, 1.0, (400, of.n_latents)).astype(np.float32)
+    turnout = (Turnout(LatentDraws(draws=draws, names=of.latent_names), of),)
+    (among,) = voter_draws_many(release.latents, release.design, release.electorate, turnout, [Grouping(("place",))])
+    expected = score(among.drawn.draws[:, :, 0], np.array([0.45, 0.55, 0.6, 0.52])).to_json()
+    found = rows_of(replace(release, turnout=turnout), known(*DISTRICTS))["mrp", "place"]
+    assert found["rmse"] == pytest.approx(expected["rmse"])
+    assert found["rmse"] != pytest.approx(rows_of(release, known(*DISTRICTS))["mrp", "place"]["rmse"], rel=1e-6)
 
 
 def test_what_happened_in_larger_areas_follows_from_districts_by_their_people(release: ReleaseDraws):

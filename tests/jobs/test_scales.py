@@ -1,6 +1,7 @@
 """Questions of ordered scales and of numbers, from a pushed wave to a published release and whatever comes after it."""
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
@@ -14,13 +15,13 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from fixtures.survey_folder import WrittenSurvey
-from jobs.backtest_waves import plan_backtest
-from jobs.check import prepare_check
-from jobs.check_ask import PREDICTIVE, ask_next_check
+from jobs.check import prepare_check, request_of
+from jobs.check_ask import LEFT_OUT, POLLSTERS, PREDICTIVE, PRIORS, SENSITIVITY, ask_next_check
+from jobs.check_candidates import compare_candidates
 from jobs.check_made import CHECKS
+from jobs.check_refits import REFIT_CHECKS, Refits
 from jobs.confirm import prepare_confirmation
 from jobs.confirm_judge import judge
-from jobs.errors import BacktestImpossible
 from jobs.fit_process import fit
 from jobs.fit_request import FitRequest, FitResult
 from jobs.known_results import add_known_result
@@ -251,6 +252,59 @@ def test_means_are_checked_against_the_interviews_and_no_observed_mean_is_told(f
     assert none["margins"] == []
 
 
+def test_checks_of_numbers_are_in_their_unit_and_tell_no_mean_of_interviews(fitted: House):
+    with fitted.store.read() as session:
+        checked = prepare_check(session, fitted.settings, survey_id="demo", question_id="warmth")
+    made: Any = {kind: CHECKS[kind](checked) for kind in CHECKS}
+
+    left_out, _ = made[LEFT_OUT]
+    assert left_out["of"] == "means"
+    assert {"level", "error", "noise", "crps"} == set(left_out["estimates"][0])
+    # Of about 570 answers with an sd of 12.
+    assert 0.3 < left_out["estimates"][0]["noise"] < 0.8
+    priors, concerns = made[PRIORS]
+    assert concerns == ()
+    assert -50 < priors["predictive"]["nation"]["0.05"] < 50 < priors["predictive"]["nation"]["0.95"] < 150
+    assert [one["term"] for one in priors["conflicts"]][-1] == "residual"
+    names = {one["name"] for one in made[SENSITIVITY][0]["quantities"]}
+    assert {"sd residual", "sd (1|district)", "nation", "district D01"} <= names
+
+
+def test_parts_of_the_interviews_are_compared_with_fits_to_the_others(fitted: House):
+    for question in KINDS:
+        with fitted.store.read() as session:
+            checked = prepare_check(session, fitted.settings, survey_id="demo", question_id=question)
+            request = request_of(session, fitted.settings, checked)
+        refits = Refits(request, lambda one, _: fit(one, progress=StringIO()), fitted.settings, time.monotonic() + 600)
+        content, concerns = REFIT_CHECKS[POLLSTERS](checked, refits)
+        groups: Any = content["groups"]
+
+        assert concerns == ()
+        assert {one["pollster"] for one in groups} == {wave.pollster for wave in fitted.written.waves[:2]}
+        if question == "warmth":
+            assert (content["of"], set(groups[0])) == ("means", {"pollster", "predicted", "shift", "chance_below"})
+            assert all(40 < one["predicted"] < 60 for one in groups)
+        else:
+            assert {one["option"] for one in groups} == set(AGREE)
+            assert all(0 < one["low"] < one["predicted"] < one["high"] < 1 for one in groups)
+
+
+def test_other_models_of_numbers_are_compared_with_that_of_the_release(fitted: House):
+    first, poorer = compare_candidates(
+        fitted.store,
+        fitted.settings,
+        survey_id="demo",
+        question_id="warmth",
+        formulas=["(1|district)"],
+        fit=lambda request: fit(request, progress=StringIO()),
+    )
+
+    assert (first.difference, poorer.nation_option) == (0, None)
+    # Ages differ by up to 13 degrees, which was planted.
+    assert poorer.difference < -2 * poorer.se
+    assert "age" in poorer.misfits
+
+
 def test_the_job_checks_both_and_ends_well(fitted: House):
     for _ in KINDS:
         with fitted.store.write() as session:
@@ -285,9 +339,3 @@ def test_a_wave_of_numbers_that_is_far_from_the_release_waits(asked: WrittenSurv
     assert received.wave.state == "held"
     assert flag["over"]
     assert flag["words"].startswith(f"The mean is {number.mean() / 10:.3f} where ")
-
-
-def test_a_backtest_of_numbers_is_refused(asked: WrittenSurvey):
-    with pytest.raises(BacktestImpossible, match="Question warmth is answered with a number"):
-        plan_backtest(load_survey(asked.path), "warmth", None)
-    assert plan_backtest(load_survey(asked.path), "agree", None).question == "agree"

@@ -11,6 +11,7 @@ from scipy.stats import binom
 from mrp.direct import direct_estimates
 from mrp.errors import CountsError
 from mrp.perturbed_shares import perturbed_shares
+from polling.disclosure import ANSWER_NOISE_VARIANCE, COUNT_NOISE_VARIANCE, OPTION_NOISE_VARIANCE, perturb_counts
 
 
 def table(n: list[float], y: list[float], weight: list[float] | None = None, place: str = "a") -> pl.DataFrame:
@@ -28,7 +29,11 @@ def test_by_hand():
     s = (14 / 50 * 2500 / 70 + 2) / (2500 / 70 + 4)
     noise = 5 * (1.5 + s**2 * 0.5) / (s * (1 - s))
     assert row["n_effective"] == pytest.approx(2500 / (70 + noise))
-    assert row["low"] < 0.28 < row["high"]
+    # The noise has the variance noise s (1 - s) / 2500 in the share; Wilson's interval of 2500 / 70 interviews is from
+    # 0.1753 to 0.4156, and each end is moved out by it.
+    spread = 1.6449**2 * noise * s * (1 - s) / 2500
+    assert row["low"] == pytest.approx(0.28 - ((0.28 - 0.1753) ** 2 + spread) ** 0.5, abs=2e-4)
+    assert row["high"] == pytest.approx(0.28 + ((0.4156 - 0.28) ** 2 + spread) ** 0.5, abs=2e-4)
 
 
 COUNTS = st.lists(
@@ -66,6 +71,8 @@ def test_noise_widens_the_interval_and_never_leaves_the_shares(counts: list[tupl
     assert 0 <= with_it["low"] <= with_it["share"] + 1e-12
     assert with_it["share"] - 1e-12 <= with_it["high"] <= 1
     assert with_it["n_effective"] < without["n_effective"]
+    assert with_it["low"] <= without["low"]
+    assert with_it["high"] >= without["high"]
 
 
 def test_intervals_cover_with_the_noise_in_them_and_not_without():
@@ -86,6 +93,73 @@ def test_intervals_cover_with_the_noise_in_them_and_not_without():
 
     assert least <= covered[True] <= most
     assert covered[False] < least
+
+
+@pytest.mark.parametrize(("cells", "n"), [(1, 30), (20, 100)])
+@pytest.mark.parametrize("chosen", [0.0, 0.03, 0.5, 1.0])
+@pytest.mark.parametrize("answer", ["y", "y[Isles]"])
+def test_the_share_among_those_interviewed_is_inside_for_all_but_few_keys(
+    cells: int, n: int, chosen: float, answer: str
+):
+    # The same interviews under 200 keys, as they are shown; fails by chance 1 in 1e6 each at most.
+    sizes = np.full(cells, n // cells)
+    exact = pl.DataFrame(
+        {"cell": np.arange(cells), "n": sizes, answer: np.diff(np.round(chosen * np.append(0, np.cumsum(sizes))))}
+    ).cast(pl.Int64)
+    share = exact[answer].sum() / exact["n"].sum()
+    shown = pl.concat(
+        perturb_counts(exact, by=("cell",), survey="s", question="q", key=f"key {i}".encode()).with_columns(key=i)
+        for i in range(200)
+    ).with_columns(y=pl.col(answer), weight=1.0, noisy=(pl.col("n") > 0).cast(pl.Int64))
+    noise = ANSWER_NOISE_VARIANCE if answer == "y" else OPTION_NOISE_VARIANCE
+    for interval in (0.5, 0.9, 0.95):
+        told = perturbed_shares(
+            shown, by=("key",), count_noise=COUNT_NOISE_VARIANCE, answer_noise=noise, interval=interval
+        )
+        inside = ((told["low"] - 1e-12 <= share) & (share <= told["high"] + 1e-12)).sum()
+
+        assert inside >= binom.ppf(1e-6, 200, interval)
+
+
+def test_the_share_among_the_people_is_inside_as_often_as_is_said():
+    # 400 polls of 40 people in 8 cells, of one option among several; fails by chance 1 in 1e6 for each share.
+    rng = np.random.default_rng(20)
+    for share in (0.15, 0.4):
+        n = rng.multinomial(40, np.full(8, 1 / 8), size=400)
+        polls = pl.DataFrame(
+            {
+                "poll": np.repeat(np.arange(400), 8),
+                "cell": np.tile(np.arange(8), 400),
+                "n": n.ravel(),
+                "y[Isles]": rng.binomial(n, share).ravel(),
+            }
+        )
+        shown = perturb_counts(polls, by=("poll", "cell"), survey="s", question="q", key=b"key").with_columns(
+            y=pl.col("y[Isles]"), weight=1.0, noisy=(pl.col("n") > 0).cast(pl.Int64) + (pl.col("n") == 1).cast(pl.Int64)
+        )
+        told = perturbed_shares(
+            shown, by=("poll",), count_noise=COUNT_NOISE_VARIANCE, answer_noise=OPTION_NOISE_VARIANCE, interval=0.9
+        )
+        inside = ((told["low"] <= share) & (share <= told["high"])).sum()
+
+        assert told.height == 400
+        assert inside >= binom.ppf(1e-6, 400, 0.9)
+
+
+def test_cells_where_nobody_can_have_given_the_answer_have_no_noise_in_it():
+    poll = table([20, 20, 20], [9, 0, 0])
+    noise = {"count_noise": 2 / 3, "answer_noise": 6.5}
+    every, some = (
+        perturbed_shares(one, **noise).row(0, named=True)
+        for one in (poll, poll.with_columns(noisy_y=pl.Series([1, 0, 0])))
+    )
+
+    assert some["share"] == every["share"]
+    # Of three cells' noise in the answers one is left; l and u of sampling alone are the same.
+    low = perturbed_shares(poll, count_noise=0, answer_noise=0).row(0, named=True)["low"]
+    s = (9 + 2) / (60 + 4)
+    left, all_ = ((9 / 60 - one["low"]) ** 2 - (9 / 60 - low) ** 2 for one in (some, every))
+    assert left / all_ == pytest.approx((6.5 + 3 * s**2 * 2 / 3) / (3 * 6.5 + 3 * s**2 * 2 / 3))
 
 
 def test_groups_are_sorted_and_one_that_weighs_nothing_has_no_row():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from mrp.proper_scores import call_scores, crps, interval_score, pit, pit_counts
+from mrp.proper_scores import Calls, call_scores, crps, interval_score, leader_scores, pit, pit_counts
 from mrp.scoring import score
 
 
@@ -93,3 +93,26 @@ def test_the_score_of_an_interval_by_hand():
     # The central 50% interval of 0, 1, 2, 3, 4 is [1, 3]. Inside it costs its width; half below it 2 / 0.5 * 0.5 more.
     draws = np.tile(np.arange(5.0)[:, None], 3)
     np.testing.assert_allclose(interval_score(draws, np.array([2.0, 0.5, 4.0]), interval=0.5), [2, 4, 6])
+
+
+def test_the_probability_of_who_leads_is_counted_over_draws():
+    # In the first district option 0 leads in 2 of 3 draws, in the second the truth has no one leader.
+    draws = np.array([[[0.5, 0.3, 0.2], [1, 0, 0]], [[0.4, 0.35, 0.25], [1, 0, 0]], [[0.1, 0.2, 0.7], [1, 0, 0]]])
+    calls = leader_scores(draws, np.array([[0.4, 0.3, 0.3], [0.4, 0.4, 0.2]]))
+
+    p = (np.array([2, 0, 1]) + 1 / 3) / 4
+    assert (calls.n, calls.n_right) == (1, 1)
+    assert calls.log_score == pytest.approx(-np.log(p[0]))
+    assert calls.brier == pytest.approx(((p[0] - 1) ** 2 + p[1] ** 2 + p[2] ** 2) / 2)
+    assert leader_scores(draws[:, 1:], np.array([[0.4, 0.4, 0.2]])) == Calls(0, 0, None, None)
+
+
+def test_of_two_options_who_leads_is_the_call_of_one():
+    rng = np.random.default_rng(5)
+    share, truth = rng.beta(3, 3, (200, 30)), rng.beta(3, 3, 30)
+    one = call_scores(share, truth)
+    both = leader_scores(np.stack([share, 1 - share], axis=2), np.column_stack([truth, 1 - truth]))
+
+    assert (both.n, both.n_right) == (one.n, one.n_right)
+    assert both.brier == pytest.approx(one.brier)
+    assert both.log_score == pytest.approx(one.log_score)

@@ -133,3 +133,10 @@ def test_rank_correlation_sees_order_alone():
     assert rank_correlation(np.array([0.1, 0.2]), np.array([3.0, 2.0])) is None
     with pytest.raises(ShapeMismatch):
         rank_correlation(np.array([0.1, 0.2]), np.array([3.0]))
+
+
+def test_means_are_scored_in_their_unit_and_call_nobody():
+    scores = score(np.array([[10.0, 30.0], [14.0, 34.0]]), np.array([11.0, -2.0]), threshold=None)
+
+    assert scores.bias == pytest.approx((1 + 34) / 2)
+    assert (scores.n_calls, scores.brier, scores.log_score) == (0, None, None)

@@ -37,7 +37,7 @@ from mrp.verdict import judge_laplace
 from tests.mrp.polls import working_values
 from tests.recovery.truths import draw_truth
 
-__all__ = ["N_DRAWS", "Engine", "Simulated", "Study", "simulate"]
+__all__ = ["N_DRAWS", "Engine", "Simulated", "Study", "gathered", "simulate"]
 
 type Floats = NDArray[np.float64]
 type Engine = Callable[[Design, pl.DataFrame, Priors, int], Any]
@@ -129,6 +129,34 @@ def simulate(
         truth={name: value[:, 0] for name, value in values.items()},
         draws={name: value[:, 1:] for name, value in values.items()},
         facts={name: np.array([facts[name] for _, facts in surveys]) for name in surveys[0][1]},
+    )
+
+
+_FEW = 20
+"""Surveys that take no longer than to start processes for them."""
+
+
+def gathered(
+    survey: Callable[[int], tuple[Mapping[str, Floats], Mapping[str, Floats], float]], n_surveys: int
+) -> Simulated:
+    """The same of a function of a module, which makes the survey of a number and fits it.
+
+    Parameters
+    ----------
+    survey
+        Number -> values of every quantity, the true one, shape (1,), and those drawn, shape (draw,); and whether the
+        engine trusts its weights, 0 or 1.
+    """
+    if n_surveys <= _FEW:
+        surveys = [survey(number) for number in range(n_surveys)]
+    else:
+        with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+            surveys = list(pool.map(survey, range(n_surveys)))
+    planted, drawn, trusted = zip(*surveys, strict=True)
+    return Simulated(
+        truth={name: np.concatenate([one[name] for one in planted]) for name in planted[0]},
+        draws={name: np.stack([one[name] for one in drawn]) for name in drawn[0]},
+        facts={"trusted": np.array(trusted)},
     )
 
 

@@ -1,8 +1,6 @@
 """Several questions: truths from the prior, ranks uniform among what the Laplace engine draws."""
 
-from concurrent.futures import ProcessPoolExecutor
 from functools import cache
-from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -17,7 +15,7 @@ from mrp.laplace.engine import LaplaceSettings
 from mrp.latents import LatentDraws
 from tests.mrp.joint import questions
 from tests.mrp.joint.questions import WORLD, where
-from tests.recovery.simulation import N_DRAWS, Simulated
+from tests.recovery.simulation import N_DRAWS, Simulated, gathered
 from tests.recovery.uniformity import outside_envelope
 
 type Floats = NDArray[np.float64]
@@ -83,17 +81,7 @@ def survey(seed: int) -> tuple[dict[str, Floats], dict[str, Floats], float]:
 
 @cache
 def simulated(n_surveys: int) -> Simulated:
-    if n_surveys < 50:  # processes would take longer to start than these to be fitted
-        made = [survey(seed) for seed in range(n_surveys)]
-    else:
-        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
-            made = list(processes.map(survey, range(n_surveys)))
-    planted, drawn, trusted = zip(*made, strict=True)
-    return Simulated(
-        truth={name: np.concatenate([one[name] for one in planted]) for name in planted[0]},
-        draws={name: np.stack([one[name] for one in drawn]) for name in drawn[0]},
-        facts={"trusted": np.array(trusted)},
-    )
+    return gathered(survey, n_surveys)
 
 
 @pytest.mark.timeout(600)

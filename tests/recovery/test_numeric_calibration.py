@@ -1,8 +1,6 @@
 """Means: truths from the prior, ranks uniform among what the Laplace engine draws."""
 
-from concurrent.futures import ProcessPoolExecutor
 from functools import cache
-from multiprocessing import get_context
 
 import numpy as np
 import polars as pl
@@ -24,7 +22,7 @@ from mrp.numeric import (
 from mrp.numeric.conditional import NumericConditional
 from mrp.numeric.counts import in_unit
 from tests.mrp.numeric.thermometer import WORLD, counted, predictor
-from tests.recovery.simulation import N_DRAWS, Simulated
+from tests.recovery.simulation import N_DRAWS, Simulated, gathered
 from tests.recovery.uniformity import outside_envelope
 
 type Floats = NDArray[np.float64]
@@ -101,13 +99,7 @@ def survey(seed: int) -> tuple[dict[str, Floats], dict[str, Floats], float]:
 
 @cache
 def simulated(n_surveys: int) -> Simulated:
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
-        planted, drawn, trusted = zip(*processes.map(survey, range(n_surveys)), strict=True)
-    return Simulated(
-        truth={name: np.concatenate([one[name] for one in planted]) for name in planted[0]},
-        draws={name: np.stack([one[name] for one in drawn]) for name in drawn[0]},
-        facts={"trusted": np.array(trusted)},
-    )
+    return gathered(survey, n_surveys)
 
 
 @pytest.mark.timeout(600)

@@ -1,8 +1,6 @@
 """An ordered scale: truths from the prior, ranks uniform among what the Laplace engine draws."""
 
-from concurrent.futures import ProcessPoolExecutor
 from functools import cache
-from multiprocessing import get_context
 
 import numpy as np
 import polars as pl
@@ -16,7 +14,7 @@ from mrp.latents import LatentDraws
 from mrp.ordinal import coarsest_ordinal, fit_ordinal_laplace, ordinal_draws, ordinal_latents
 from mrp.ordinal.conditional import ordinal_conditional
 from tests.mrp.ordinal.scales import WORLD, counted, design, poll
-from tests.recovery.simulation import N_DRAWS, Simulated
+from tests.recovery.simulation import N_DRAWS, Simulated, gathered
 from tests.recovery.uniformity import outside_envelope
 
 type Floats = NDArray[np.float64]
@@ -24,8 +22,6 @@ type Floats = NDArray[np.float64]
 SCALE = ("disagree", "rather not", "rather", "agree")
 DESIGN = design("(1|district) + (1|age)", SCALE)
 N_INTERVIEWS = 150
-# Surveys that take no longer than to start processes for them.
-_FEW = 20
 
 
 def truth(rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -77,17 +73,7 @@ def survey(seed: int) -> tuple[dict[str, Floats], dict[str, Floats], float]:
 
 @cache
 def simulated(n_surveys: int) -> Simulated:
-    if n_surveys <= _FEW:
-        surveys = list(map(survey, range(n_surveys)))
-    else:
-        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
-            surveys = list(processes.map(survey, range(n_surveys)))
-    planted, drawn, trusted = zip(*surveys, strict=True)
-    return Simulated(
-        truth={name: np.concatenate([one[name] for one in planted]) for name in planted[0]},
-        draws={name: np.stack([one[name] for one in drawn]) for name in drawn[0]},
-        facts={"trusted": np.array(trusted)},
-    )
+    return gathered(survey, n_surveys)
 
 
 @pytest.mark.timeout(600)

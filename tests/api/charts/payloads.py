@@ -27,6 +27,9 @@ HEAD: dict[str, Any] = {
     "warnings": [],
     "data_notes": [],
     "confirmation": ConfirmationPayload("none", None, "It was not asked."),
+    "measure": "share",
+    "unit": None,
+    "scores": {},
     "period": None,
     "level": "district",
     "by": [],
@@ -56,7 +59,18 @@ def share_fields(share: float, low: float, high: float, *, flags: Sequence[str] 
         "pooling": 0.5,
         "pooling_mc_error": 0.01,
         "flags": list(flags),
+        "part_standing": 1.0,
     }
+
+
+def number_fields(share: float, low: float, high: float, *, flags: Sequence[str] = ()) -> dict[str, Any]:
+    """The same where a mean may stand instead."""
+    return {"mean": None} | share_fields(share, low, high, flags=flags)
+
+
+def mean_fields(mean: float, low: float, high: float, *, flags: Sequence[str] = ()) -> dict[str, Any]:
+    """The fields of a mean where a share may stand instead."""
+    return share_fields(mean, low, high, flags=flags) | {"share": None, "mean": mean}
 
 
 def estimate(
@@ -93,13 +107,13 @@ def leaders(*rows: AreaLeader, **head: Any) -> LeadersPayload:
 
 def mean(area: str, value: float, low: float, high: float, **about: Any) -> AreaMean:
     """The mean of one area."""
-    fields = share_fields(0.5, 0.4, 0.6)
-    kept = {name: fields[name] for name in ("sd", "mc_error", "n_people", "n_interviews", "n_effective", "flags")}
-    ends = [IntervalEnds(0.9, low, high)]
+    kept = {name: one for name, one in mean_fields(value, low, high).items() if name not in ("share", "part_standing")}
+    kept["intervals"] = [IntervalEnds(0.9, low, high)]
     named = {"area_name": area, "groups": {}} | about
-    return AreaMean(area=area, **named, mean=value, low=low, high=high, intervals=ends, **kept)
+    return AreaMean(area=area, **named, **kept)
 
 
 def means(*rows: AreaMean, unit: str | None = "minutes", scores: dict[str, float] | None = None) -> MeansPayload:
     """An answer with these."""
-    return MeansPayload(**{**HEAD, "option": None}, unit=unit, scores=scores or {}, means=list(rows))
+    head = {**HEAD, "option": None, "measure": "mean", "unit": unit, "scores": scores or {}}
+    return MeansPayload(**head, means=list(rows))

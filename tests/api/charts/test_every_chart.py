@@ -6,13 +6,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-from api.answer_payloads import IntervalEnds, ShareEstimate
+from api.answer_payloads import IntervalEnds, Number
 from api.charts import (
     Chart,
     CoveragePoint,
     LeadTimePoint,
     LearningPoint,
-    MethodShare,
+    MethodNumber,
     PredictedShare,
     SampleShare,
     WaveMark,
@@ -37,7 +37,7 @@ from api.district_payloads import OptionSeatsPayload, SeatChance, SeatsPayload
 from api.drawing.renderer import Renderer
 from api.trend_payloads import TrendPayload, TrendPoint
 from tests.api.charts.drawn import SVG, root_of
-from tests.api.charts.payloads import HEAD, answer, estimate, leader, leaders, mean, means, share_fields
+from tests.api.charts.payloads import HEAD, answer, estimate, leader, leaders, mean, means, number_fields
 from tests.api.charts.tables import districts
 
 HOSTILE = "<script>alert(1)</script> \"'&amp; \\ 🗳️ \u202eהצבעה\u202c ]]> \x0b 'x' + alert(1) //"
@@ -76,7 +76,7 @@ def _table(name: str) -> Chart:
 
 
 def _change(name: str) -> Chart:
-    share = ShareEstimate(**share_fields(0.5, 0.4, 0.6))
+    share = Number(**number_fields(0.5, 0.4, 0.6))
     change = AreaChange(
         area="D1",
         area_name=name,
@@ -100,7 +100,7 @@ def _change(name: str) -> Chart:
 
 
 def _trend(name: str) -> Chart:
-    fields = share_fields(0.5, 0.4, 0.6)
+    fields = number_fields(0.5, 0.4, 0.6)
     points = [
         TrendPoint(period=period, option="yes", area="D1", area_name=area, groups={}, **fields)
         for area in (name, "other")
@@ -143,7 +143,7 @@ CHARTS: dict[str, Make] = {
     "learning": lambda name: learning_chart([LearningPoint(500, 0.03, 0.02, 0.04, name)], error=name),
     "representation": lambda name: representation_chart([SampleShare(name, name, 0.5, 0.4)]),
     "predictive": lambda name: predictive_chart([PredictedShare(name, 0.5, 0.4, 0.6, name)]),
-    "methods": lambda name: methods_chart([MethodShare(name, name, 0.5, 0.4, 0.6)]),
+    "methods": lambda name: methods_chart(answer([]), [MethodNumber(name, name, 0.5, 0.4, 0.6)]),
 }
 
 
@@ -242,7 +242,7 @@ def test_nothing_to_show_is_a_chart_too():
         learning_chart([]),
         representation_chart([]),
         predictive_chart([]),
-        methods_chart([]),
+        methods_chart(answer([]), []),
     ]
     for chart in empty:
         assert ElementTree.fromstring(chart.svg).get("role") in ("img", "group")

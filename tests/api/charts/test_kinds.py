@@ -19,7 +19,7 @@ from api.charts.scales import number_scale
 from api.district_payloads import OptionSeatsPayload, SeatsPayload
 from api.trend_payloads import TrendPayload, TrendPoint
 from tests.api.charts.drawn import links, marks, texts, tips
-from tests.api.charts.payloads import HEAD, answer, estimate, leader, leaders, mean, means, share_fields
+from tests.api.charts.payloads import HEAD, answer, estimate, leader, leaders, mean, means, number_fields
 from tests.api.charts.tables import districts
 
 OPTIONS = ("Rail", "Town", "Green")
@@ -60,7 +60,7 @@ def test_more_options_than_colours_are_drawn_in_grey():
 
 def test_every_option_has_a_line_as_far_as_there_are_colours():
     def of(option: str, share: float) -> TrendPayload:
-        fields = share_fields(share, share - 0.05, share + 0.05)
+        fields = number_fields(share, share - 0.05, share + 0.05)
         points = [
             TrendPoint(period=period, option=option, area="all", area_name="All", groups={}, **fields)
             for period in ("W1", "W2")

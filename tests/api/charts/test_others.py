@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from api.answer_payloads import IntervalEnds, ReleaseReference, ShareEstimate, WithheldGroup
+from api.answer_payloads import IntervalEnds, Number, ReleaseReference, WithheldGroup
 from api.charts import (
     CoveragePoint,
     LeadTimePoint,
     LearningPoint,
-    MethodShare,
+    MethodNumber,
     PredictedShare,
     SampleShare,
     calibration_chart,
@@ -25,9 +25,9 @@ from api.charts import (
 from api.comparison_payloads import AreaChange, AreaRevision, ChangePayload, RevisionPayload
 from api.district_payloads import OptionSeatsPayload, SeatChance, SeatsPayload
 from tests.api.charts.drawn import links, marks, texts, tips
-from tests.api.charts.payloads import HEAD, answer, estimate, share_fields
+from tests.api.charts.payloads import HEAD, answer, estimate, number_fields
 
-SHARE = ShareEstimate(**share_fields(0.5, 0.4, 0.6))
+SHARE = Number(**number_fields(0.5, 0.4, 0.6))
 
 
 def option(name: str, chances: dict[int, float]) -> OptionSeatsPayload:
@@ -224,11 +224,11 @@ def test_what_lies_outside_its_prediction_is_marked_and_named():
 
 def test_methods_stand_below_each_other_in_a_row():
     shares: list[Any] = [
-        MethodShare("Ash", "Raw", None, None, None),
-        MethodShare("Ash", "Weighted", 0.52, None, None),
-        MethodShare("Ash", "MRP", 0.5, 0.4, 0.6),
+        MethodNumber("Ash", "Raw", None, None, None),
+        MethodNumber("Ash", "Weighted", 0.52, None, None),
+        MethodNumber("Ash", "MRP", 0.5, 0.4, 0.6),
     ]
-    chart = methods_chart(shares)
+    chart = methods_chart(answer([]), shares)
 
     weighted, mrp = marks(chart, "estimate")
     assert weighted.y < mrp.y

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from api.charts.measures import number
+from api.estimands import drawn_many
 from api.page.asking import ask_release
 from api.page.words import chance, ends, percent, points
 from api.report import make_report, trust
@@ -53,10 +54,7 @@ def test_every_page_answers_for_every_kind(kinds: World, question: str):
     paths += [f"/surveys/{SURVEY}/releases/{release}/{more}" for more in OF_RELEASE]
     found = {path: kinds.page(path).status_code for path in (*paths, "/", f"/surveys/{SURVEY}")}
 
-    # Whom interviews represent is told of shares: the page of numbers leads there no more than the interface answers.
-    refused = {path for path in found if question == "minutes" and path.endswith("/representation")}
-    assert {path for path, code in found.items() if code != 200} == refused
-    assert not any("Who was interviewed" in page(kinds, "minutes", more).text for more in ("", "/releases"))
+    assert {path for path, code in found.items() if code != 200} == set()
 
 
 def test_the_first_screen_of_several_options_says_what_the_interface_says(kinds: World):
@@ -105,12 +103,47 @@ def test_numbers_are_told_in_their_unit(kinds: World):
     (row,) = asked(kinds, "minutes", "means")["means"]
 
     assert f"Mean, minutes {number(row['mean'])} {number(row['low'])} to {number(row['high'])}" in said
-    assert "are not shown for numbers" in said
+    assert "This is the first release of the question." in said
     of_women = asked(kinds, "minutes", "means", by="gender", where="region:North")["means"][0]
     table = words(page(kinds, "minutes", "/crosstab?rows=gender&columns=-&where=region:North"))
     assert f"{number(of_women['mean'])} {number(of_women['low'])} to {number(of_women['high'])}" in table
-    methods = words(page(kinds, "minutes", "/methods"))
-    assert "not shown for questions that are answered with numbers" in methods
+    (methods,) = asked(kinds, "minutes", "methods")["methods"]
+    shown = words(page(kinds, "minutes", "/methods"))
+    for one in (methods["raw"], methods["weighted"], methods["mrp"]):
+        assert f"{number(one['mean'])} {number(one['low'])} to {number(one['high'])}" in shown
+    assert methods["sentence"] in shown
+    profile = asked(kinds, "minutes", "districts/D2")
+    there = words(page(kinds, "minutes", "/districts/D2"))
+    assert f"Of 6 districts it stands at place {profile['district']['rank_low']:.0f} to" in there
+    group = profile["groups"][0]
+    assert f"{number(group['mean'])} {number(group['low'])} to {number(group['high'])}" in there
+
+
+@pytest.mark.parametrize("more", ["/crosstab?rows=gender&columns=age", "/methods?by=gender", "/methods"])
+def test_the_score_of_a_scale_is_shown_where_it_is_chosen(kinds: World, more: str):
+    shown = words(page(kinds, "agree", f"{more}{'&' if '?' in more else '?'}measure=mean"))
+    query = {"by": "gender"} if "gender" in more else {}
+
+    assert "Mean, points on the scale −1 to 1" in shown
+    for row in asked(kinds, "agree", "means", **query)["means"]:
+        assert f"{number(row['mean'])} {number(row['low'])} to {number(row['high'])}" in shown
+    assert "Share of “no”" in words(page(kinds, "agree", more))
+
+
+def test_districts_are_listed_by_the_mean_score(kinds: World):
+    rows = asked(kinds, "agree", "rank", level="district", measure="mean")["ranks"]
+    said = words(page(kinds, "agree", "/districts?order=highest"))
+    ordered = sorted(rows, key=lambda row: (-row["mean"], row["area"]))
+    places = [said.rindex(f"{row['area_name']} {number(row['mean'])}") for row in ordered]
+
+    assert places == sorted(places)
+    assert "Mean, points on the scale −1 to 1" in said
+    assert "of “no”" not in said
+    assert "Which option leads" not in page(kinds, "agree", "/districts?order=closest&option=no").text
+    there = words(page(kinds, "agree", "/districts/D3"))
+    row = rows[2]
+    assert f"Mean, points on the scale −1 to 1: {number(row['mean'])} {number(row['low'])} to" in there
+    assert f"at place {row['rank_low']:.0f} to {row['rank_high']:.0f} of 6 districts" in there
 
 
 def test_seats_of_several_options(kinds: World):
@@ -138,6 +171,8 @@ def test_the_report_tells_of_every_kind(kinds: World, question: str, monkeypatch
 
     assert ("Shares of all options by district" in text) == (question != "minutes")
     assert ("Mean, minutes" in text) == (question == "minutes")
+    assert "Raw, weighted and estimated" in text
+    assert "Whom the interviews represent" in text
     assert ("Districts won" in text) == (question == "party")
     assert "<script" not in text
 
@@ -178,3 +213,19 @@ def test_over_time_every_option_has_a_line_and_its_change(world: World):
     for option in PARTIES:
         (row,) = asked(world, "party", "change", option=option)["changes"]
         assert f"“{option}”: {points(row['difference'])} , {row['words']}" in first
+
+
+def test_the_first_screen_takes_two_passes_over_the_cells_whatever_the_options(
+    kinds: World, monkeypatch: pytest.MonkeyPatch
+):
+    release_id = asked(kinds, "party", "estimates")["release_id"]
+    kinds.services.releases._loaded.drop(release_id)
+    kinds.forget_answers()
+    passes: list[int] = []
+    for where in ("api.margins.drawn_many", "api.release_cache.drawn_many", "api.breakdown.drawn_many"):
+        monkeypatch.setattr(where, lambda *given: passes.append(1) or drawn_many(*given))
+    monkeypatch.setattr("api.page.question.kept", lambda *given: given[-1]())
+    page(kinds, "party")
+
+    # One for districts, from which larger areas and the whole follow, and one for groups.
+    assert len(passes) == 2

@@ -30,7 +30,8 @@ const answer = await read("nation");
 if (!("estimates" in answer)) throw new Error(answer.detail);
 const [row] = answer.estimates;
 const { share, low, high, n_interviews } = row;
-const width: number = high - low;
+// Without an interval the option does not stand there.
+const width: number | null = low === null || high === null ? null : high - low;
 const interviews: number | null = n_interviews;
 
 const refused = await read("moon");

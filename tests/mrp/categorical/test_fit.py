@@ -137,16 +137,16 @@ def test_two_options_have_the_posterior_of_the_binary_model():
 def test_every_term_moves_its_cells_and_one_that_is_forgotten_is_found(monkeypatch: pytest.MonkeyPatch):
     assert categorical_parity(DESIGN, WORLD) == ()
 
-    from mrp.categorical import poststratification
+    from mrp.categorical import cells
 
-    kept = poststratification.linear_predictor
+    kept = cells.linear_predictor
 
     def forgets(by_latent, rows, start, stop, *, out):
         by_latent = by_latent.copy()
         by_latent[DESIGN.common.offsets[1] :] = 0
         return kept(by_latent, rows, start, stop, out=out)
 
-    monkeypatch.setattr(poststratification, "linear_predictor", forgets)
+    monkeypatch.setattr(cells, "linear_predictor", forgets)
     (problem,) = categorical_parity(DESIGN, WORLD)
     assert problem.code == "term-parity"
     assert "(1|age)" in problem.message

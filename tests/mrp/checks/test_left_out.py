@@ -12,6 +12,7 @@ from scipy.stats import binom, norm
 from mrp.checks.left_out import LeftOut, elpd_difference, estimate_scores, leave_cells_out
 from mrp.errors import ScoreError
 from mrp.latents import LatentDraws
+from mrp.outcomes.designs import SHARE
 from tests.mrp.checks.worlds import RIGHT, WORLD, counts_of, fit, fitted, interviews
 
 CELL = ["district", "sex", "age"]
@@ -19,7 +20,7 @@ CELL = ["district", "sex", "age"]
 
 def left_out_of(formula: str, **planted: float) -> LeftOut:
     latents, design, counts = fitted(formula, **planted)
-    return leave_cells_out(latents, design, WORLD, counts)
+    return leave_cells_out(latents, design, WORLD, counts)[SHARE]
 
 
 def test_the_score_of_the_model_is_that_of_arviz():
@@ -27,7 +28,7 @@ def test_the_score_of_the_model_is_that_of_arviz():
 
     latents, design, counts = fitted(RIGHT)
     coarse = counts.group_by(CELL, maintain_order=True).agg(pl.col("n", "y").sum())
-    found = leave_cells_out(latents, design, WORLD, coarse)
+    found = leave_cells_out(latents, design, WORLD, coarse)[SHARE]
     rows = design.rows(coarse)
     draws = latents.draws.astype(float)
     eta = draws[:, :1] + draws[:, 1:2] * rows.x[:, 0] + draws[:, rows.index].sum(axis=2)
@@ -50,7 +51,7 @@ def test_the_score_of_the_model_is_that_of_arviz():
 
 def test_a_cell_is_predicted_as_by_a_fit_without_it():
     latents, design, counts = fitted(RIGHT)
-    found = leave_cells_out(latents, design, WORLD, counts)
+    found = leave_cells_out(latents, design, WORLD, counts)[SHARE]
     largest = int(np.argmax(np.where(found.k_hat <= 0.7, found.n, 0)))
     name = found.cells.row(largest, named=True)
 
@@ -89,7 +90,7 @@ def test_scores_of_estimates_by_hand():
         k_hat=np.zeros(3),
     )
 
-    nation, district, *_ = estimate_scores(left_out, WORLD)
+    nation, district, *_ = estimate_scores({SHARE: left_out}, WORLD)
 
     w = np.array(weight) / sum(weight)
     error, noise = w @ [0.3, 0.1, -0.3], w**2 @ [0.16 / 100, 0.21 / 50, 0.24 / 40]
@@ -110,7 +111,9 @@ def test_a_model_that_lacks_what_matters_scores_worse_at_the_level_where_it_matt
     difference, se = elpd_difference(right, wrong)
     assert_allclose(difference, right.total - wrong.total)
     assert difference > 3 * se
-    scores = {name: {s.level: s for s in estimate_scores(one, WORLD)} for name, one in (("r", right), ("w", wrong))}
+    scores = {
+        name: {s.level: s for s in estimate_scores({SHARE: one}, WORLD)} for name, one in (("r", right), ("w", wrong))
+    }
     assert scores["w"]["age"].error > 0.03
     assert scores["r"]["age"].crps < scores["w"]["age"].crps
     assert scores["r"]["age"].error < 0.02
@@ -120,7 +123,7 @@ def test_rows_of_a_cell_are_left_out_together():
     latents, design, counts = fitted(RIGHT)
     coarse = counts.group_by(CELL, maintain_order=True).agg(pl.col("n", "y").sum())
 
-    fine, whole = (leave_cells_out(latents, design, WORLD, one) for one in (counts, coarse))
+    fine, whole = (leave_cells_out(latents, design, WORLD, one)[SHARE] for one in (counts, coarse))
 
     assert_allclose(fine.mean, whole.mean, rtol=1e-5)
     assert_allclose(fine.elpd, whole.elpd, atol=1e-4)
@@ -133,7 +136,7 @@ def test_equal_weights_change_nothing_and_a_weighted_cell_counts_for_fewer():
     equal = counts.with_columns(weight=2 * n, weight_y=2 * y, weight_square=4 * n)
     uneven = equal.with_columns(weight_square=6 * n)
 
-    plain, same, fewer = (leave_cells_out(latents, design, WORLD, one) for one in (counts, equal, uneven))
+    plain, same, fewer = (leave_cells_out(latents, design, WORLD, one)[SHARE] for one in (counts, equal, uneven))
 
     assert_allclose(same.elpd, plain.elpd, rtol=1e-6)
     assert_allclose(fewer.n, plain.n * 4 / 6)
@@ -143,11 +146,17 @@ def test_one_opinion_and_one_cell_are_scored_too():
     latents, design, _ = fitted(RIGHT)
     counts = pl.DataFrame({"district": ["D00"], "sex": ["male"], "age": ["65+"], "n": [40], "y": [40]})
 
-    found = leave_cells_out(latents, design, WORLD, counts)
+    found = leave_cells_out(latents, design, WORLD, counts)[SHARE]
 
     assert np.isfinite([found.total, found.n_parameters]).all()
-    assert {one.level for one in estimate_scores(found, WORLD)} == {"nation", "district", "sex", "age", "region"}
-    assert estimate_scores(found, WORLD, least=41) == ()
+    assert {one.level for one in estimate_scores({SHARE: found}, WORLD)} == {
+        "nation",
+        "district",
+        "sex",
+        "age",
+        "region",
+    }
+    assert estimate_scores({SHARE: found}, WORLD, least=41) == ()
 
 
 @pytest.mark.parametrize("n", [1, 2])
@@ -160,7 +169,7 @@ def test_a_district_that_is_one_cell_is_predicted_by_the_others_alone(n: int):
     counts = counts_of(interviews(seed=1, n=30)).head(0).select("district", "sex", "age", "n", "y")
     own = pl.DataFrame({"district": ["D00"], "sex": ["male"], "age": ["65+"], "n": [n], "y": [n]}).cast(counts.schema)
 
-    found = leave_cells_out(sure, design, WORLD, pl.concat([counts, own]))
+    found = leave_cells_out(sure, design, WORLD, pl.concat([counts, own]))[SHARE]
 
     # Draws are a uniform posterior; taking the likelihood away tilts it against what the cell said.
     assert found.mean[0] < found.share[:, 0].mean()
@@ -170,4 +179,4 @@ def test_scores_of_other_interviews_are_not_compared():
     latents, design, counts = fitted(RIGHT)
 
     with pytest.raises(ScoreError, match="not of the same interviews"):
-        elpd_difference(*(leave_cells_out(latents, design, WORLD, one) for one in (counts, counts.head(40))))
+        elpd_difference(*(leave_cells_out(latents, design, WORLD, one)[SHARE] for one in (counts, counts.head(40))))

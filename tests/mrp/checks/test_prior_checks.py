@@ -21,7 +21,8 @@ TIGHT = (("(1|district)", "half_normal(0.05)"),)
 
 
 def said(priors: dict[str, str], formula: str = RIGHT, observed: float | None = None) -> tuple[Concern, ...]:
-    found = prior_predictive(build_design(formula, WORLD), WORLD, parse_priors(priors), seed=1, observed=observed)
+    shares = None if observed is None else {"share": observed}
+    found = prior_predictive(build_design(formula, WORLD), WORLD, parse_priors(priors), seed=1, observed=shares)
     return prior_concerns(found, ())
 
 
@@ -95,7 +96,7 @@ def test_a_standard_deviation_that_the_data_push_against_its_prior_is_named_with
 
 def test_an_honest_fit_has_no_conflict():
     latents, design, _ = fitted(RIGHT)
-    predictive = prior_predictive(design, WORLD, Priors(), seed=1, observed=0.5)
+    predictive = prior_predictive(design, WORLD, Priors(), seed=1, observed={"share": 0.5})
 
     assert prior_concerns(predictive, prior_conflicts(latents, design, Priors())) == ()
 

@@ -208,8 +208,9 @@ def test_of_one_question_a_label_means_nothing_and_the_fit_says_so():
     assert_array_equal(design.rows(WORLD.frame).index, plain.rows(WORLD.frame).index)
     (warning,) = data_warnings(design, counts)
     assert warning == (
-        "(1|p|district) is fitted as (1|district): its effects are correlated with those of other questions only "
-        "where binary questions are fitted together, with mrp.joint.fit_joint"
+        "(1|p|district) is fitted as (1|district): the label p correlates effects with those of other questions, and "
+        "no question that is fitted with this one has it; write (1|p|district) in the model of another question too, "
+        "or leave the label out"
     )
     assert data_warnings(plain, counts) == []
     joint = questions.two()

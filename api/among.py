@@ -1,0 +1,78 @@
+"""A part of the population, as estimates are made about it: who belongs to it, draw by draw, and how many they are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from api.errors import EstimateRefused
+from mrp.design import Design
+from mrp.electorate import Electorate
+from mrp.errors import MrpError
+from mrp.grouping import Grouping
+from mrp.latents import LatentDraws
+from mrp.outcomes.designs import AnyDesign
+from mrp.poststratification import AreaDraws
+from mrp.quantity import Quantity, quantities
+from mrp.turnout import Turnout, voter_draws_many
+from polling.population import Population
+
+__all__ = ["Among", "find_among"]
+
+
+@dataclass(frozen=True, slots=True)
+class Among:
+    """Whom estimates are about, where it is not everybody."""
+
+    chain: tuple[Population, ...]
+    """The part of the population, last, after those that it is within."""
+    turnout: tuple[Turnout, ...]
+    """What tells who belongs to each."""
+    share: AreaDraws
+    """Draws of the share of everybody who belongs to it; one area, the whole."""
+
+    @property
+    def population(self) -> Population:
+        """The part of the population."""
+        return self.chain[-1]
+
+    def size(self, interval: float) -> Quantity:
+        """How many people they are."""
+        n_people = float(self.share.areas["n_people"][0])
+        return quantities(n_people * self.share.draws, self.share, interval=interval)[0]
+
+
+def find_among(
+    chain: Sequence[Population],
+    telling: Sequence[tuple[LatentDraws, AnyDesign]],
+    latents: LatentDraws,
+    design: AnyDesign,
+    electorate: Electorate,
+) -> Among:
+    """Put together what tells who belongs to a part of the population.
+
+    Parameters
+    ----------
+    telling
+        Of each in the chain.
+    latents, design, electorate
+        Of the release that is asked.
+
+    Raises
+    ------
+    EstimateRefused
+        If the fits that tell it do not know everybody whom the release is about.
+    """
+    try:
+        turnout = tuple(Turnout(drawn, _binary(of)) for drawn, of in telling)
+        (nation,) = voter_draws_many(latents, design, electorate, turnout, [Grouping()])
+    except MrpError as error:
+        raise EstimateRefused(
+            f"Who the {chain[-1].people} are cannot be told of everybody whom this release is about: {error}"
+        ) from error
+    return Among(tuple(chain), turnout, nation.turnout)
+
+
+def _binary(design: AnyDesign) -> Design:
+    # The declaration has been checked: another kind comes from an older version of the survey.
+    if not isinstance(design, Design):
+        raise EstimateRefused("The question that tells it was of another kind when it was last fitted. Refit it.")
+    return design
