@@ -5,12 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
 from click.testing import CliRunner
 from numpy.testing import assert_allclose
 
+from api.answer_payloads import EstimatesPayload, MeansPayload
+from api.charts.measures import measure_of
 from api.cli import cli
 from api.page.asking import ask_release
 from api.report import make_report
@@ -184,6 +187,15 @@ def test_merged_and_filtered_groups_are_made_for_voters(parts: World):
     assert_allclose([row["share"] for row in ask(parts, **asked)["estimates"]], found.ravel(), atol=1e-6)
     opposite = [row["share"] for row in ask(parts, **asked, option="no")["estimates"]]
     assert_allclose(opposite, 1 - found.ravel(), atol=1e-6)
+
+
+def test_charts_say_whom_they_are_about(parts: World):
+    for path, measure in (("rail/estimates", "Share answering “yes”"), ("minutes/means", "Mean, minutes")):
+        kind = MeansPayload if path.endswith("means") else EstimatesPayload
+        everybody, voters = (
+            msgspec.convert(ask(parts, path, population=one), kind) for one in ("everybody", "registered")
+        )
+        assert (measure_of(everybody), measure_of(voters)) == (measure, f"{measure} among registered people")
 
 
 def test_many_queries_in_one_request_may_ask_among_voters(parts: World):

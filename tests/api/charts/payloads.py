@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from api.answer_payloads import AreaEstimate, AreaMean, EstimatesPayload, IntervalEnds, MeansPayload
+from api.answer_payloads import AreaEstimate, AreaMean, EstimatesPayload, IntervalEnds, MeansPayload, PopulationPayload
 from api.leading import AreaLeader, LeadersPayload
 from api.payloads import ConfirmationPayload
 
@@ -12,6 +12,7 @@ HEAD: dict[str, Any] = {
     "survey": "town",
     "question": "bypass",
     "text": "Should the town build the bypass?",
+    "population": PopulationPayload("everybody", "Adults of the town", 1000.0, 1000.0, 1000.0, []),
     "option": "yes",
     "base": ["answered"],
     "weights": "ignored",
