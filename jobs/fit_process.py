@@ -19,14 +19,17 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TextIO
 
 import polars as pl
 
+from jobs.adjustments import adjust_fit
 from jobs.fit_host import DONE, OUT_OF_MEMORY, REFUSED
 from jobs.fit_request import FitProgress, FitRequest, FitResult
+from mrp.adjusted import Along
 from mrp.electorate import Electorate
 from mrp.errors import MrpError
 from mrp.laplace.engine import LaplaceSettings
@@ -36,8 +39,8 @@ from mrp.progress import Progress
 __all__ = ["fit", "main"]
 
 type Report = Callable[[Progress], None]
-type Part = tuple[Fitted, dict[str, Any], dict[str, str]]
-"""A fit of the question, what is told beside its diagnostics, and priors beside its own in words."""
+type Part = tuple[Fitted, dict[str, Any], dict[str, str], Along | None]
+"""A fit of the question, what is told beside its diagnostics, priors beside its own in words, and what moves it."""
 
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 SAMPLED = 0.95
@@ -126,7 +129,7 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
         show = FitProgress(step.stage, step.share * SAMPLED, step.expected_end_s)
         print(json.dumps(show.to_json()), file=progress)
 
-    fitted, shared, words = (
+    fitted, shared, words, along = (
         _fit_part(request, clock, report) if request.partners else _fit_alone(request, clock, report)
     )
     clock.lap("fit")
@@ -138,12 +141,18 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
         diagnostics["variation_unit"] = "the unit of the answers"
     evidence = fitted.evidence.to_bytes()
     clock.lap("diagnose")
+    kept = adjust_fit(request, fitted.latents, design, along)
+    if kept.diagnostics is not None:
+        diagnostics["known_totals"] = dict(kept.diagnostics)
+    verdict = replace(fitted.verdict, warnings=(*fitted.verdict.warnings, *kept.warnings))
+    clock.lap("adjust")
     return FitResult(
         engine=fitted.engine,
-        draws=fitted.latents.to_bytes(),
+        draws=kept.latents.to_bytes(),
         evidence=evidence,
-        design=design.to_json(),
-        verdict=fitted.verdict.to_json(),
+        second=None if kept.second is None else kept.second.to_bytes(),
+        design=kept.design.to_json(),
+        verdict=verdict.to_json(),
         diagnostics=diagnostics,
         priors=priors_in_words(fitted.priors, design, dispersed=getattr(request.outcome, "dispersed", False)) | words,
         versions=_versions(),
@@ -172,7 +181,7 @@ def _fit_alone(request: FitRequest, clock: "_StopWatch", report: Report) -> Part
         laplace=request.laplace,
         on_progress=report,
     )
-    return fitted, {}, {}
+    return fitted, {}, {}, None
 
 
 def _fit_part(request: FitRequest, clock: "_StopWatch", report: Report) -> Part:
@@ -181,8 +190,8 @@ def _fit_part(request: FitRequest, clock: "_StopWatch", report: Report) -> Part:
 
     model = joint_model(request)
     clock.lap("design")
-    fitted, told = fit_together(request, model, report)
-    return fitted, {"joint": told}, priors_between(model)
+    part = fit_together(request, model, report)
+    return part.fitted, {"joint": part.told}, priors_between(model), part.along
 
 
 class _StopWatch:

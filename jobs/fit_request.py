@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from jobs.errors import SpoolError
+from mrp.adjusted import NOTHING, Adjustments
 from mrp.electorate import Electorate
 from mrp.errors import MrpError
 from mrp.laplace.engine import LaplaceSettings
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FitProgress", "FitRequest", "FitResult", "Partner"]
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 EVIDENCE = "evidence.npz"
+SECOND = "second.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class FitRequest:
     """Its id, by which it has its place among its partners."""
     partners: tuple[Partner, ...] = ()
     """Binary questions that are fitted together with this one; see ``jobs.partners``."""
+    adjustments: Adjustments = NOTHING
+    """What is done to the draws before they are kept; see ``jobs.adjustments``."""
 
     def write(self, folder: Path) -> None:
         """Write the request into ``folder``, which exists."""
@@ -109,6 +113,7 @@ class FitRequest:
                     }
                     for one in self.partners
                 ],
+                "adjustments": self.adjustments.to_json(),
             },
         )
 
@@ -156,6 +161,7 @@ class FitRequest:
             counts=counts,
             question=head["question"],
             partners=partners,
+            adjustments=Adjustments.from_json(head["adjustments"]),
         )
 
 
@@ -179,12 +185,16 @@ class FitResult:
     """Duration of each stage."""
     evidence: bytes | None = None
     """What is kept beside the draws, see ``mrp.evidence``."""
+    second: bytes | None = None
+    """Draws with the systematic error, see ``mrp.adjusted``; None where none is declared."""
 
     def write(self, folder: Path) -> None:
         """Write the result into ``folder``; it is complete when this returns, and not before."""
         _private(folder / "draws.npz").write_bytes(self.draws)
         if self.evidence is not None:
             _private(folder / EVIDENCE).write_bytes(self.evidence)
+        if self.second is not None:
+            _private(folder / SECOND).write_bytes(self.second)
         _write_json(
             folder / "result.json",
             {
@@ -211,8 +221,10 @@ class FitResult:
         head = _read_json(folder / "result.json")
         head.pop("format_version")
         try:
-            evidence = (folder / EVIDENCE).read_bytes() if (folder / EVIDENCE).exists() else None
-            return cls(draws=(folder / "draws.npz").read_bytes(), evidence=evidence, **head)
+            evidence, second = (
+                (folder / name).read_bytes() if (folder / name).exists() else None for name in (EVIDENCE, SECOND)
+            )
+            return cls(draws=(folder / "draws.npz").read_bytes(), evidence=evidence, second=second, **head)
         except (OSError, TypeError) as error:
             raise SpoolError(f"The fit result in {folder} is damaged: {error}. Ask for the refit again.") from None
 

@@ -9,7 +9,9 @@ import polars as pl
 
 from jobs.fit_request import FitRequest
 from jobs.labels import formula_labels
+from mrp.adjusted import Along
 from mrp.counts import observed_levels
+from mrp.errors import FrameError
 from mrp.joint import JointDesign, JointFit, build_joint_design, fit_joint
 from mrp.joint.priors import describe_priors, joint_priors
 from mrp.periods import natural_order
@@ -19,7 +21,7 @@ from mrp.progress import Progress
 if TYPE_CHECKING:
     from mrp.fit import FittedModel
 
-__all__ = ["JointModel", "fit_together", "joint_model", "priors_between"]
+__all__ = ["JointModel", "Together", "fit_together", "joint_model", "priors_between"]
 
 _ENDS = (0.05, 0.95)
 
@@ -31,6 +33,17 @@ class JointModel:
     design: JointDesign
     priors: dict[str, Priors]
     counts: dict[str, pl.DataFrame]
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """The part of a question of a joint fit."""
+
+    fitted: "FittedModel"
+    told: dict[str, Any]
+    """Of what it shares with its partners."""
+    along: Along | None
+    """The partner whose known totals move it, if there is one."""
 
 
 def joint_model(request: FitRequest) -> JointModel:
@@ -59,10 +72,8 @@ def joint_model(request: FitRequest) -> JointModel:
     return JointModel(design, priors, {name: one.counts for name, one in together.items()})
 
 
-def fit_together(
-    request: FitRequest, model: JointModel, on_progress: Callable[[Progress], None]
-) -> "tuple[FittedModel, dict[str, Any]]":
-    """The question's part of the joint fit, and what is told of what it shares.
+def fit_together(request: FitRequest, model: JointModel, on_progress: Callable[[Progress], None]) -> Together:
+    """The question's part of the joint fit, what is told of what it shares, and the partner that it moves along with.
 
     Raises
     ------
@@ -80,13 +91,32 @@ def fit_together(
         laplace=request.laplace,
         on_progress=on_progress,
     )
-    return fit.of(request.question), _told(fit)
+    return Together(fit.of(request.question), _told(fit), _along(fit, request))
 
 
 def priors_between(model: JointModel) -> dict[str, str]:
     """Priors of the correlations, in words."""
     words = describe_priors(model.priors, model.design)
     return {f"correlations of {shared.term}": words[shared.term] for shared in model.design.shared}
+
+
+def _along(fit: JointFit, request: FitRequest) -> Along | None:
+    """How the question moves with the partner whose totals are known."""
+    totals = request.adjustments.totals
+    if totals is None or totals.question == request.question:
+        return None
+    for shared in fit.design.shared:
+        effects = {effect.term: effect for effect in fit.design.designs[request.question].effects}
+        by = [factor.name for factor in effects[shared.term].factors]
+        if {request.question, totals.question} <= set(shared.questions) and by == [totals.by]:
+            others = [one for one in shared.questions if one != totals.question]
+            slope = fit.slopes(shared.label, known=(totals.question,))[:, others.index(request.question), 0]
+            known = fit.of(totals.question)
+            return Along(known.latents, known.design, slope)
+    raise FrameError(
+        f"{request.question} and {totals.question} share no effects of {totals.by}, by which the one could move with "
+        f"the other; write (1|p|{totals.by}) in both formulas"
+    )
 
 
 def _told(fit: JointFit) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 import polars as pl
 from sqlalchemy.orm import Session
 
+from jobs.adjustments import adjustments_of, cannot_move, noted_adjustments
 from jobs.counted_parts import CountedParts
 from jobs.counting import CountedInterviews, count_interviews
 from jobs.erasure import finish_question
@@ -54,6 +55,8 @@ __all__ = ["PreparedRefit", "electorate_of", "laplace_settings", "nuts_settings"
 _OF_COUNTS = ("waves", "base", "weights", "purged", "n_astray", "partners", "predictors")
 """Inputs that are in the counts, as far as they matter; of partners there is what a joint fit is described by, of
 predictors the hash of their values."""
+_AFTER = ("known_totals", "systematic_error")
+"""Inputs that change what is kept of a fit, and not the fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +139,13 @@ def prepare_refit(
         "window_days": declaration.time.window_days,
         **({"purged": counted.purged} if counted.purged else {}),
         **({"n_astray": n_astray} if n_astray else {}),
+        **noted_adjustments(question, survey.bundle, partners=partners),
         **({"predictors": list(known.noted)} if known.noted else {}),
         # Those without interviews too: their first wave changes this fit.
         **({"partners": {one.id: _of_partner(partners.get(one.id)) for one in every}} if every else {}),
     }
     # Ids and pseudonyms differ between installations; what the likelihood sees does not. The counts know the rest.
-    seen = {name: value for name, value in inputs.items() if name not in _OF_COUNTS}
+    seen = {name: value for name, value in inputs.items() if name not in (*_OF_COUNTS, *_AFTER)}
     described = {**seen, "formula": question.model, "priors": dict(question.priors)}
     if partners:  # the same of each of them: their draws are those of one fit
         of = {question.id: described} | {name: _described(one) for name, (one, _) in partners.items()}
@@ -163,6 +167,7 @@ def prepare_refit(
         counts=counts,
         question=question.id,
         partners=tuple(one for one, _ in partners.values()),
+        adjustments=adjustments_of(question, survey.bundle, partners=partners),
     )
     return PreparedRefit(
         request=request,
@@ -184,7 +189,7 @@ def store_result(session: Session, claim: Claim, prepared: PreparedRefit, result
     LeaseLost
         If the job belongs to another worker by now; the caller's transaction is rolled back.
     """
-    if warnings := [*_left_out(prepared), *_astray(prepared), *_partners_missing(prepared)]:
+    if warnings := [*_left_out(prepared), *_astray(prepared), *_partners_missing(prepared), *_not_moved(prepared)]:
         warned = result.verdict | {"warnings": [*result.verdict.get("warnings", ()), *warnings]}
         result = replace(result, verdict=warned)
     verdict = FitVerdict.from_json(result.verdict)
@@ -252,6 +257,7 @@ def _new_fit(prepared: PreparedRefit, result: FitResult, *, publishable: bool) -
         counts=_parquet(request.counts),
         draws=result.draws,
         evidence=result.evidence,
+        second=result.second,
     )
 
 
@@ -329,6 +335,16 @@ def _partners_missing(prepared: PreparedRefit) -> Iterator[str]:
         yield (
             f"{', '.join(missing)}, which the formula's labels name as fitted with {prepared.question.id}, {have} no "
             "part in this fit, for want of interviews"
+        )
+
+
+def _not_moved(prepared: PreparedRefit) -> Iterator[str]:
+    question = prepared.question
+    together = [one.id for one in prepared.request.partners]
+    if question.moved_by is not None and cannot_move(question, partners=together):
+        yield (
+            f"the known totals of {question.moved_by.question} do not move {question.id} in this fit, as nobody was "
+            f"asked {question.moved_by.question} yet"
         )
 
 

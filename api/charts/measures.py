@@ -14,6 +14,7 @@ __all__ = [
     "is_of_means",
     "measure_of",
     "number",
+    "outer_written",
     "scale_of",
     "span_of",
     "value_of",
@@ -61,6 +62,13 @@ def estimate_name(name: str, row: Estimate) -> str:
 def is_mean(row: Estimate) -> bool:
     """Whether a row has a mean and no share."""
     return getattr(row, "mean", None) is not None
+
+
+def outer_written(row: Estimate, low: float, high: float) -> str:
+    """A wider interval around it: "44 to 63%", "18.0 to 28.5"."""
+    if is_mean(row):
+        return f"{number(low)} to {number(high)}"
+    return f"{percent(low).removesuffix('%')} to {percent(high)}"
 
 
 def is_of_means(head: GroupsHead) -> bool:

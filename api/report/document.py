@@ -12,6 +12,7 @@ from api.page.render import part
 from api.report.opinion import opinion_of
 from api.report.sample import sample_of
 from api.report.trust import trust_of
+from api.systematic_words import how_shown
 from api.whom import doubts_of, notes_of, whom, whom_sentence
 
 __all__ = ["make_report"]
@@ -57,5 +58,6 @@ def make_report(asking: Asking) -> str:
         style=Markup(style),  # noqa: S704
         policy=f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'",
         now=asking.services.now(),
+        systematic=how_shown(asking.loaded),
     )
     return str(page)
