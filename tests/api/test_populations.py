@@ -21,8 +21,10 @@ from api.served import find_served
 from mrp.grouping import Grouping
 from mrp.turnout import Turnout, voter_draws_many
 from polling.store import erasure, queue, releases
+from tests.api import totals
 from tests.api.conftest import _world
 from tests.api.kinds import KINDS, PARTIES, kinds_csv
+from tests.api.totals import ERROR, KNOWN, TOTALS
 from tests.api.world import AGES, DISTRICTS, GENDERS, SILENT, SURVEY, WEEKS, World, change_survey, wave_csv
 
 POPULATIONS = """
@@ -399,3 +401,39 @@ def test_the_command_line_says_whom_it_is_about(parts: World):
     assert "told by release 1 of listed and release 1 of turnout." in told.output
     body = json.loads(CliRunner().invoke(cli, [*asked, "--json"], env=place).output)
     assert body["probabilities"] == ask(parts, "rail/probability", population="voters")["probabilities"]
+
+
+def test_turnout_that_meets_known_totals_is_believed_and_errors_that_polls_share_are_in_the_second_interval(
+    world: World,
+):
+    declare(world, POPULATIONS.replace('within = "registered"\n', ""))
+    known = TOTALS.replace("questions.rail", "questions.turnout").replace("yes =", "voted =")
+    totals.declare(world, ERROR, known)
+    assert world.push("records", turnout_csv(columns=("turnout",))).status_code == 202
+    world.work()
+    world.release()
+    body = ask(world, level="district", population="voters")
+
+    with world.store.read() as session:
+        asked, told = (releases.current_release(session, SURVEY, one) for one in ("rail", "turnout"))
+    assert asked is not None
+    assert told is not None
+    rail, turnout = world.services.releases.load(asked.id), world.services.releases.load(told.id)
+    people = dict(rail.electorate.frame.group_by("district").agg(pl.col("n_people").sum()).iter_rows())
+    voters = sum(people[code] * share for code, share in KNOWN.items())
+    size = body["population"]
+    assert [size["n_people"], size["low"], size["high"]] == pytest.approx([voters] * 3, rel=1e-4)
+    assert not any("what respondents say of themselves" in one for one in body["warnings"])
+
+    assert rail.with_error is not None
+    assert turnout.with_error is not None
+    for one, of, low in ((rail, turnout, "low"), (rail.with_error, turnout.with_error, "total_low")):
+        (found,) = voter_draws_many(
+            one.latents, one.design, one.electorate, [Turnout(of.latents, of.design)], [Grouping(("district",))]
+        )
+        wanted = np.quantile(found.drawn.draws[:, :, 0], 0.05, axis=0)
+        assert_allclose([row[low] for row in body["estimates"]], wanted, atol=1e-6)
+        assert_allclose(found.turnout.draws.mean(axis=0), list(KNOWN.values()), atol=1e-4)
+    statement = world.get(f"/v1/surveys/{SURVEY}/releases/{asked.id}/disclosure").text
+    assert "Estimates are about likely voters where that is asked for" in statement
+    assert "who the likely voters are is what respondents say" not in statement
