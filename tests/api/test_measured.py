@@ -147,16 +147,15 @@ def test_a_trend_has_the_mean_of_every_period(timed: World, question: str):
         check(point, draws[WEEKS[at % 2]][:, at // 2])
 
 
-@pytest.mark.parametrize("question", MEANS)
-def test_a_revision_says_means_in_the_unit(kinds: World, question: str, world: World):
+def test_a_revision_says_means_in_the_unit(world: World):
     change_survey(world, "survey.toml", "[questions.rail]", KINDS + "[questions.rail]")
     for at in range(2):
         assert world.push(f"k{at}", kinds_csv(240, start=1000 * at)).status_code == 202
         world.work()
-    (row,) = ask(world, question, "revision")["revisions"]
-
-    assert_allclose(row["difference"], row["after"]["mean"] - row["before"]["mean"], atol=1e-9)
-    assert (" minutes, " if question == "minutes" else " points on the scale −1 to 1, ") in row["sentence"]
+    for question, unit in (("minutes", "minutes"), ("agree", "points on the scale −1 to 1")):
+        (row,) = ask(world, question, "revision")["revisions"]
+        assert_allclose(row["difference"], row["after"]["mean"] - row["before"]["mean"], atol=1e-9)
+        assert f" {unit}, " in row["sentence"]
 
 
 def test_numbers_are_those_of_loops_over_the_cells(kinds: World):
