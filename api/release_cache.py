@@ -28,6 +28,7 @@ from jobs.refit import electorate_of
 from jobs.settings import Settings
 from mrp.design import Design
 from mrp.electorate import Electorate
+from mrp.frames.extension import FrameDraws
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
 from mrp.numeric.design import NumericDesign
@@ -92,6 +93,8 @@ class LoadedRelease:
     """What weighting costs: by how much interviews are divided in the likelihood; 1 where it has no weights.
 
     One number for all groups, to two digits: that of a group would tell the weights of single persons."""
+    frames: FrameDraws | None = None
+    """Several frames whose mean is that of the electorate, over which estimates are made; None: there is one."""
     among: Among | None = None
     """Whom its estimates are about; None: everybody."""
     _breakdowns: Once[tuple[str, ...], Drawn] = field(default_factory=breakdowns_kept)
@@ -127,6 +130,7 @@ class LoadedRelease:
         design = self.design
         if (
             self.among is not None
+            or self.frames is not None
             or not isinstance(design, Design)
             or 4 * cells.height * self.latents.draws.shape[0] > MAX_SHARES_MB * 1_000_000 / 2
         ):
@@ -158,7 +162,7 @@ class LoadedRelease:
         """Whether `drawn` has the draws of a breakdown, or those that they follow from."""
         if self._breakdowns.find(by) is not None:
             return True
-        if self.among is not None:
+        if self.among is not None or self.frames is not None:
             return False
         if len(by) <= 1 and base_of(by, self.electorate) in ((), (self.electorate.district,)):
             return self._breakdowns.find((self.electorate.district,)) is not None
@@ -178,10 +182,12 @@ class LoadedRelease:
         )
 
     def _drawn(self, by: tuple[str, ...]) -> Drawn:
-        if self.among is not None:
-            # Sums of smaller areas would need the number of their voters in every draw.
-            grouping = Grouping(by)
-            return drawn_many(self.latents, self.design, self.electorate, (grouping,), turnout=self.turnout)[0]
+        if self.among is not None or self.frames is not None:
+            # Sums of smaller areas would need the number of their people, or voters, in every draw.
+            grouping, turnout, frames = Grouping(by), self.turnout, self.frames
+            return drawn_many(self.latents, self.design, self.electorate, (grouping,), turnout=turnout, frames=frames)[
+                0
+            ]
         district = self.electorate.district
         larger = {(), *((parent,) for parent in self.electorate.parents)}
         if by in larger and self.keeps(self.electorate.districts.height):
@@ -297,6 +303,7 @@ class ReleaseCache:
             while len(self._answered) > MAX_ANSWERED:
                 self._answered.popitem(last=False)
         electorate = electorate_of(bundle)
+        frames = None if bundle.frame_draws is None else FrameDraws.from_table(bundle.frame_draws)
         design = design_from_json(design_json)
         question = declaration.question(release.question_id)
         return LoadedRelease(
@@ -310,5 +317,6 @@ class ReleaseCache:
             verdict=FitVerdict.from_json(verdict),
             counts=shown_counts(counts, electorate, release, key=self._secrets.disclosure_key(), within=question.range),
             design_effect=round(counted_design_effect(design, counts), 2),
+            frames=frames,
             _shares=self._shares,
         )
