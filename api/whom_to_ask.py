@@ -28,6 +28,8 @@ __all__ = ["MOST_INTERVIEWS", "WhomToAskQuery", "answer_whom_to_ask", "prepare_w
 
 MOST_INTERVIEWS = 100_000
 """In one group."""
+WHO = ("level", "districts", "by", "where", "merge")
+"""Parts of a query that say which groups are meant; the others are of the targets too."""
 MOST_NUMBERS = 20_000_000
 """Draws of groups and targets, and pairs of them, that one answer may hold: 160 MB."""
 
@@ -73,12 +75,18 @@ def prepare_whom_to_ask(
     is_one = query.measure == MEAN or loaded.question.kind == "numeric"
     prepare = prepare_query if is_one else prepare_estimates
     groups = prepare(cache, served, query, settings)
-    about = {name: getattr(query, name) for name in ("intervals", "option", "measure", "period", "population")}
+    about = {name: getattr(query, name) for name in EstimateQuery.__dataclass_fields__ if name not in WHO}
     targets = prepare(cache, served, EstimateQuery(level=level, by=by, **about), settings)
+    if len(groups.options) == 1:
+        # Interviews where an option does not stand tell nothing of it, and there is nothing to be told there.
+        groups, targets = groups.where_it_stands(), targets.where_it_stands()
     n_groups, n_targets = (int(one.answered.sum()) for one in (groups, targets))
     if not n_groups or not n_targets:
         what = "Nobody could be asked" if not n_groups else "Nothing could become narrower"
-        raise EstimateRefused(f"{what}: every group has fewer than {settings.min_people} people in the frame.")
+        raise EstimateRefused(
+            f"{what}: every group has fewer than {settings.min_people} people in the frame, or the option does not "
+            "stand there."
+        )
     n_draws, n_options = loaded.latents.draws.shape[0], max(1, len(groups.options))
     if n_options * (n_draws * (n_groups + n_targets) + n_groups * n_targets) > MOST_NUMBERS:
         raise EstimateRefused(
