@@ -19,26 +19,29 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
 import polars as pl
 
+from jobs.adjustments import adjust_fit
 from jobs.fit_host import DONE, OUT_OF_MEMORY, REFUSED
 from jobs.fit_request import FitProgress, FitRequest, FitResult
 from jobs.versions import versions
+from mrp.adjusted import Along
 from mrp.electorate import Electorate
 from mrp.errors import MrpError
 from mrp.laplace.engine import LaplaceSettings
-from mrp.outcomes import Fitted, Outcome, priors_in_words, variation
+from mrp.outcomes import Fitted, priors_in_words, variation
 from mrp.progress import Progress
 
 __all__ = ["fit", "main"]
 
 type Report = Callable[[Progress], None]
-type Part = tuple[Fitted, dict[str, Any], dict[str, str]]
-"""A fit of a question, what is told beside its diagnostics, and priors beside its own in words."""
+type Part = tuple[Fitted, dict[str, Any], dict[str, str], Along | None]
+"""A fit of a question, what is told beside its diagnostics, priors beside its own in words, and what moves it."""
 type Parts = dict[str, Part]
 """By the id of the question: the one that is asked for and its partners."""
 
@@ -132,27 +135,36 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
     parts = _fit_parts(request, clock, report) if request.partners else _fit_alone(request, clock, report)
     clock.lap("fit")
     report(Progress("judge", 1.0, None))
-    outcomes = {request.question: request.outcome} | {one.id: one.outcome for one in request.partners}
-    results = {name: _result(part, outcomes[name], request.electorate) for name, part in parts.items()}
+    own = _result(request, request.question, parts.pop(request.question))
+    others = {}
+    for name, part in parts.items():
+        with suppress(MrpError):  # which its own refit says
+            others[name] = _result(request, name, part)
     clock.lap("diagnose")
-    results = {name: replace(one, seconds=clock.laps) for name, one in results.items()}
-    own = results.pop(request.question)
-    return replace(own, others=results)
+    others = {name: replace(one, seconds=clock.laps) for name, one in others.items()}
+    return replace(own, others=others, seconds=clock.laps)
 
 
-def _result(part: Part, outcome: Outcome, electorate: Electorate) -> FitResult:
-    fitted, shared, words = part
+def _result(request: FitRequest, question: str, part: Part) -> FitResult:
+    """What is left behind of one question."""
+    fitted, shared, words, along = part
+    outcome, electorate = request.part(question).outcome, request.electorate
     design = fitted.design  # which may know more than the one that was asked for, such as a unit
     diagnostics = fitted.diagnostics() | shared
     diagnostics["variation"] = [one.to_json() for one in variation(fitted.latents, design, electorate)]
     if outcome.kind == "numeric":
         diagnostics["variation_unit"] = "the unit of the answers"
+    kept = adjust_fit(request, question, fitted.latents, design, along)
+    if kept.diagnostics is not None:
+        diagnostics["known_totals"] = dict(kept.diagnostics)
+    verdict = replace(fitted.verdict, warnings=(*fitted.verdict.warnings, *kept.warnings))
     return FitResult(
         engine=fitted.engine,
-        draws=fitted.latents.to_bytes(),
+        draws=kept.latents.to_bytes(),
         evidence=fitted.evidence.to_bytes(),
-        design=design.to_json(),
-        verdict=fitted.verdict.to_json(),
+        second=None if kept.second is None else kept.second.to_bytes(),
+        design=kept.design.to_json(),
+        verdict=verdict.to_json(),
         diagnostics=diagnostics,
         priors=priors_in_words(fitted.priors, design, dispersed=getattr(outcome, "dispersed", False)) | words,
         versions=versions(),
@@ -181,7 +193,7 @@ def _fit_alone(request: FitRequest, clock: "_StopWatch", report: Report) -> Part
         laplace=request.laplace,
         on_progress=report,
     )
-    return {request.question: (fitted, {}, {})}
+    return {request.question: (fitted, {}, {}, None)}
 
 
 def _fit_parts(request: FitRequest, clock: "_StopWatch", report: Report) -> Parts:
@@ -190,8 +202,11 @@ def _fit_parts(request: FitRequest, clock: "_StopWatch", report: Report) -> Part
 
     model = joint_model(request)
     clock.lap("design")
-    fitted, told = fit_together(request, model, report)
-    return {name: (one, {"joint": told}, priors_between(model)) for name, one in fitted.items()}
+    between = priors_between(model)
+    return {
+        name: (part.fitted, {"joint": part.told}, between, part.along)
+        for name, part in fit_together(request, model, report).items()
+    }
 
 
 class _StopWatch:

@@ -14,7 +14,7 @@ job still belongs to this worker: no lease, no effect.
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, cast
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 import polars as pl
 from sqlalchemy.orm import Session
 
+from jobs.adjustments import adjustments_of, cannot_move, noted_adjustments
 from jobs.counted_parts import CountedParts
 from jobs.counting import CountedInterviews, count_interviews
 from jobs.erasure import finish_question
@@ -32,6 +33,7 @@ from jobs.predictors import known_predictors
 from jobs.retention import LARGE_SHARE
 from jobs.score_ask import ask_scores_of_new
 from jobs.settings import Settings
+from mrp.adjusted import Adjustments
 from mrp.electorate import Electorate
 from mrp.laplace.engine import LaplaceSettings
 from mrp.nuts import NutsSettings
@@ -63,6 +65,8 @@ __all__ = [
 _OF_COUNTS = ("waves", "base", "weights", "purged", "n_astray", "partners", "predictors")
 """Inputs that are in the counts, as far as they matter; of partners there is what a joint fit is described by, of
 predictors the hash of their values."""
+_AFTER = ("known_totals", "systematic_error")
+"""Inputs that change what is kept of a fit, and not the fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +155,13 @@ def prepare_refit(
         "window_days": declaration.time.window_days,
         **({"purged": counted.purged} if counted.purged else {}),
         **({"n_astray": n_astray} if n_astray else {}),
+        **noted_adjustments(question, survey.bundle, partners=partners),
         **({"predictors": list(known.noted)} if known.noted else {}),
         # Those without interviews too: their first wave changes this fit.
         **({"partners": {one.id: _of_partner(partners.get(one.id)) for one in every}} if every else {}),
     }
     # Ids and pseudonyms differ between installations; what the likelihood sees does not. The counts know the rest.
-    seen = {name: value for name, value in inputs.items() if name not in _OF_COUNTS}
+    seen = {name: value for name, value in inputs.items() if name not in (*_OF_COUNTS, *_AFTER)}
     described = {**seen, "formula": question.model, "priors": dict(question.priors)}
     if partners:  # the same of each of them: their draws are those of one fit
         of = {question.id: described} | {name: _described(one) for name, (one, _) in partners.items()}
@@ -177,7 +182,11 @@ def prepare_refit(
         electorate=electorate,
         counts=counts,
         question=question.id,
-        partners=tuple(one for one, _ in partners.values()),
+        partners=tuple(
+            replace(one, adjustments=_of_part(survey.bundle, question.id, name, partners))
+            for name, (one, _) in partners.items()
+        ),
+        adjustments=adjustments_of(question, survey.bundle, partners=partners),
     )
     return PreparedRefit(
         request=request,
@@ -243,7 +252,7 @@ def store_result(session: Session, claim: Claim, prepared: PreparedRefit, result
 def with_warnings(prepared: PreparedRefit, result: FitResult) -> FitResult:
     """A result whose verdict says what is to be known of its inputs, too."""
     told: Sequence[str] = result.verdict.get("warnings", ())
-    own = (*_left_out(prepared), *_astray(prepared), *_partners_missing(prepared))
+    own = (*_left_out(prepared), *_astray(prepared), *_partners_missing(prepared), *_not_moved(prepared))
     if not (more := [one for one in own if one not in told]):
         return result
     return replace(result, verdict=result.verdict | {"warnings": [*told, *more]})
@@ -281,6 +290,7 @@ def fit_of(prepared: PreparedRefit, result: FitResult, *, data_sequence: int | N
         counts=_parquet(request.counts),
         draws=result.draws,
         evidence=result.evidence,
+        second=result.second,
     )
 
 
@@ -305,6 +315,13 @@ def _last_day(counted: Sequence[CountedInterviews]) -> date:
     """The last day of all interviews of a fit; of waves that do not tell, the day on which they were received."""
     days = [one.data_through for one in counted if one.data_through is not None]
     return max(days or [wave.received_at.date() for one in counted for wave in one.waves])
+
+
+def _of_part(bundle: SurveyBundle, question: str, partner: str, partners: Collection[str]) -> Adjustments:
+    """What is done to the draws of a partner, whose partners are the others."""
+    return adjustments_of(
+        bundle.declaration.question(partner), bundle, partners=[question, *(one for one in partners if one != partner)]
+    )
 
 
 def _described(partner: Partner) -> dict[str, Any]:
@@ -358,6 +375,16 @@ def _partners_missing(prepared: PreparedRefit) -> Iterator[str]:
         yield (
             f"{', '.join(missing)}, which the formula's labels name as fitted with {prepared.question.id}, {have} no "
             "part in this fit, for want of interviews"
+        )
+
+
+def _not_moved(prepared: PreparedRefit) -> Iterator[str]:
+    question = prepared.question
+    together = [one.id for one in prepared.request.partners]
+    if question.moved_by is not None and cannot_move(question, partners=together):
+        yield (
+            f"the known totals of {question.moved_by.question} do not move {question.id} in this fit, as nobody was "
+            f"asked {question.moved_by.question} yet"
         )
 
 

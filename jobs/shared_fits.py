@@ -94,6 +94,7 @@ def find_shared(session: Session, prepared: PreparedRefit) -> FitResult | None:
         versions=versions(),
         seconds=record.seconds,  # type: ignore[arg-type]
         evidence=fits.load_evidence(session, record.id),
+        second=fits.load_second(session, record.id),
     )
 
 

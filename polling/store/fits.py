@@ -28,6 +28,7 @@ __all__ = [
     "load_draws",
     "load_evidence",
     "load_figures",
+    "load_second",
     "save_figures",
     "save_fit",
 ]
@@ -76,7 +77,9 @@ def save_fit(session: Session, fit: NewFit, *, now: datetime) -> str:
         # Forgotten with its draws, and needed with them again.
         session.execute(update(Fit).where(Fit.id == fit_id, Fit.counts.is_(None)).values(counts=fit.counts))
     if fit.draws is not None:
-        draws = insert_into(session, FitDraws).values(fit_id=fit_id, content=fit.draws, evidence=fit.evidence)
+        draws = insert_into(session, FitDraws).values(
+            fit_id=fit_id, content=fit.draws, evidence=fit.evidence, second=fit.second
+        )
         session.execute(draws.on_conflict_do_nothing())
     return fit_id
 
@@ -147,6 +150,11 @@ def load_draws(session: Session, fit_id: str) -> bytes:
 def load_evidence(session: Session, fit_id: str) -> bytes | None:
     """What is kept beside the draws of a fit; None if it is older than that, or its draws are gone."""
     return session.scalar(select(FitDraws.evidence).where(FitDraws.fit_id == fit_id))
+
+
+def load_second(session: Session, fit_id: str) -> bytes | None:
+    """The draws of a fit with the systematic error; None where none was declared, or its draws are gone."""
+    return session.scalar(select(FitDraws.second).where(FitDraws.fit_id == fit_id))
 
 
 def load_figures(session: Session, fit_id: str) -> bytes | None:
