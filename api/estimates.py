@@ -54,11 +54,13 @@ NOT_ESTIMATED: Final[dict[str, Any]] = {
 def answer_query(prepared: Prepared, settings: Settings) -> EstimatesPayload:
     """Compute every estimate that was asked for."""
     facts, done = group_facts(prepared, settings), 0
+    standing = {option: prepared.part_standing(option) for option in prepared.options}
     found: list[AreaEstimate] = []
     for rows in pieces(prepared.loaded, prepared.answered):
         drawn = dict(zip(prepared.options, prepared.draws_by_option(rows), strict=True))
         told = facts[done : done + rows.size]
-        found += _rows(told, option_fields(prepared, rows, told, drawn))
+        parts = {option: part[rows] for option, part in standing.items()}
+        found += _rows(told, option_fields(drawn, told, prepared.query, parts=parts))
         done += rows.size
     return EstimatesPayload(**groups_head(prepared, settings), estimates=found)
 
@@ -106,24 +108,27 @@ def share_fields(areas: AreaDraws, facts: Sequence[GroupFacts], query: EstimateQ
 
 
 def option_fields(
-    prepared: Prepared, rows: NDArray[np.int64], facts: Sequence[GroupFacts], drawn: Mapping[str, AreaDraws]
+    drawn: Mapping[str, AreaDraws],
+    facts: Sequence[GroupFacts],
+    query: EstimateQuery,
+    *,
+    parts: Mapping[str, NDArray[np.float64]],
 ) -> dict[str, list[dict[str, Any]]]:
     """`share_fields` of each of several options in some groups, as far as it stands there.
 
     Parameters
     ----------
-    rows
-        Which groups of the breakdown.
-    facts
-        Of each of them.
     drawn
-        Draws of the options for them.
+        Draws of the options.
+    facts
+        Of each group.
+    parts
+        In which part of the people of each group an option stands, shape (group,).
     """
     found = {}
     for option, areas in drawn.items():
-        parts = prepared.part_standing(option)[rows].tolist()
-        told = [one.of_option(part) for one, part in zip(facts, parts, strict=True)]
-        found[option] = share_fields(areas, told, prepared.query)
+        told = [one.of_option(part) for one, part in zip(facts, parts[option].tolist(), strict=True)]
+        found[option] = share_fields(areas, told, query)
     return found
 
 
