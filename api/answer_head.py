@@ -9,7 +9,8 @@ from api.group_query import Prepared
 from api.measures import measure_fields
 from api.release_cache import LoadedRelease
 from api.served import Served
-from api.whom import doubts_of, notes_of, whom
+from api.systematic_words import uncertainty_head
+from api.whom import doubts_about, notes_of, whom
 from jobs.settings import Settings
 from polling.store.records import ReleaseRecord
 
@@ -39,10 +40,11 @@ def release_head(served: Served, loaded: LoadedRelease, *, option: str | None, i
         "warnings": [
             *loaded.verdict.warnings,
             *served.concerns,
-            *doubts_of(loaded.among),
+            *doubts_about(served, loaded.among),
         ],
         "data_notes": [*served.data_notes, *notes_of(served, loaded.among)],
         "confirmation": describe_confirmation(release, served.confirmation),
+        **uncertainty_head(loaded),
     }
 
 

@@ -30,7 +30,9 @@ __all__ = [
     "ProbabilityPayload",
     "RankPayload",
     "ReleaseReference",
+    "SystematicErrorPayload",
     "ToldByPayload",
+    "TwoIntervals",
     "WithheldGroup",
 ]
 
@@ -79,7 +81,8 @@ Flags = Annotated[
     list[str],
     Meta(
         description="no-interviews: a model estimate alone; few-interviews; does-not-stand: the option cannot be "
-        "chosen there; stands-in-part: it can be where a part of the people live, see `part_standing`."
+        "chosen there; stands-in-part: it can be where a part of the people live, see `part_standing`; "
+        "known-total: met in every draw."
     ),
 ]
 PartStanding = Annotated[
@@ -111,6 +114,18 @@ class IntervalEnds(msgspec.Struct, frozen=True):
 Ends = Annotated[
     list[IntervalEnds], Meta(description="Every central interval that was asked for, `low` and `high` first.")
 ]
+
+
+class SystematicErrorPayload(msgspec.Struct, frozen=True):
+    """The error that polls share and no model can see, as the survey declares it."""
+
+    national_sd: Annotated[
+        float,
+        Meta(description="Standard deviation of the nation's share of an option that has one half: 0.03 is 3 points."),
+    ]
+    correlation: Annotated[float, Meta(description="Of the errors of two districts.")]
+    basis: Annotated[str, Meta(description="Where the scale comes from.")]
+    meaning: Annotated[str, Meta(description="All of it in words.")]
 
 
 class ToldByPayload(msgspec.Struct, frozen=True):
@@ -180,6 +195,15 @@ class AnswerHead(msgspec.Struct, frozen=True):
         Meta(description="What to know of its interviews: somebody was erased, waves were purged; usually empty."),
     ]
     confirmation: ConfirmationPayload
+    uncertainty: Annotated[
+        str,
+        Meta(
+            description="model: intervals and chances hold what the interviews and the model leave open. total: the "
+            "systematic error besides."
+        ),
+    ]
+    uncertainty_meaning: Annotated[str, Meta(description="What that is, in words.")]
+    systematic_error: SystematicErrorPayload | None
 
 
 class ReleaseReference(msgspec.Struct, frozen=True):
@@ -265,6 +289,17 @@ class AreaEstimate(GroupRow, frozen=True):
     part_standing: PartStanding
 
 
+class TwoIntervals(AreaEstimate, frozen=True):
+    """The estimate for one area or group, with a second interval where a systematic error is declared; else nulls."""
+
+    total_low: Annotated[float | None, Meta(description="Lower end of the interval with the systematic error.")]
+    total_high: Annotated[float | None, Meta(description="Upper end of it.")]
+    total_intervals: Annotated[
+        list[IntervalEnds] | None, Meta(description="Every interval that was asked for, with the systematic error.")
+    ]
+    total_sd: Annotated[float | None, Meta(description="Standard deviation with the systematic error.")]
+
+
 class WithheldGroup(GroupRow, frozen=True):
     """A group for which no estimate is given."""
 
@@ -312,12 +347,12 @@ class EstimatesPayload(GroupsHead, frozen=True):
     """Estimates of one question from one release."""
 
     estimates: Annotated[
-        list[AreaEstimate], Meta(description="One per area, group and option, sorted; options as they are declared.")
+        list[TwoIntervals], Meta(description="One per area, group and option, sorted; options as they are declared.")
     ]
 
 
 class AreaMean(GroupRow, frozen=True):
-    """The mean in one area or group."""
+    """The mean in one area or group, with a second interval where a systematic error is declared; else nulls."""
 
     mean: Annotated[float, Meta(description="Posterior mean of the mean answer, in the unit of the question.")]
     low: Low
@@ -333,6 +368,12 @@ class AreaMean(GroupRow, frozen=True):
     pooling: Pooling
     pooling_mc_error: PoolingError
     flags: Flags
+    total_low: Annotated[float | None, Meta(description="Lower end of the interval with the systematic error.")]
+    total_high: Annotated[float | None, Meta(description="Upper end of it.")]
+    total_intervals: Annotated[
+        list[IntervalEnds] | None, Meta(description="Every interval that was asked for, with the systematic error.")
+    ]
+    total_sd: Annotated[float | None, Meta(description="Standard deviation with the systematic error.")]
 
 
 class MeansPayload(GroupsHead, frozen=True):

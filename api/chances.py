@@ -42,10 +42,18 @@ class ProbabilityQuery(EstimateQuery):
     threshold: float | None = None
     """A share, or a number in the unit of the question; None: a half, of shares alone."""
 
+    @property
+    def is_chance(self) -> bool:
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class RankQuery(EstimateQuery):
     """For which groups the rank is asked."""
+
+    @property
+    def is_chance(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True, slots=True)

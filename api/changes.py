@@ -21,6 +21,7 @@ from api.provenance import wave_ids
 from api.release_cache import ReleaseCache
 from api.served import Served
 from api.swings import swings
+from api.systematic_words import CANCELS
 from jobs.settings import Settings
 from mrp.change import Change, change_between_fits, change_between_periods
 from mrp.poststratification import AreaDraws
@@ -98,7 +99,7 @@ def answer_changes(pairs: Pairs, settings: Settings) -> ChangePayload:
     """Every change that was asked for."""
     is_of_releases = _is_of_releases(pairs)
     return ChangePayload(
-        **pairs.head(settings),
+        **pairs.head(settings) | {"uncertainty_meaning": CANCELS},
         between="releases" if is_of_releases else "periods",
         since=pairs.first.period,
         before=release_reference(pairs.first.served.release) if is_of_releases else None,

@@ -41,6 +41,10 @@ class ContrastQuery(EstimateQuery):
     versus: str | None = None
     """The option over which the lead is asked; None: two groups are compared."""
 
+    @property
+    def is_chance(self) -> bool:
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class PreparedContrast:

@@ -29,6 +29,10 @@ class ProfileQuery(EstimateQuery):
 
     district: str = ""
 
+    @property
+    def is_chance(self) -> bool:
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class PreparedProfile:
@@ -72,7 +76,7 @@ def prepare_profile(cache: ReleaseCache, served: Served, query: ProfileQuery, se
         query.district,
         prepare_ranks(cache, served, replace(RankQuery(**shared), by=(), merge=()), settings),
         tuple(
-            prepare_query(cache, served, replace(EstimateQuery(**shared), by=by, merge=merges), settings)
+            prepare_query(cache, served, replace(RankQuery(**shared), by=by, merge=merges), settings)
             for by, merges in zip(breakdowns, _divided(query, breakdowns), strict=True)
         ),
     )

@@ -7,18 +7,20 @@ number of interviews is. Where an option does not stand its share is 0 and no es
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from api.answer_head import groups_head
-from api.answer_payloads import AreaEstimate, AreaMean, AreaNumber, EstimatesPayload, MeansPayload
+from api.answer_payloads import AreaMean, AreaNumber, EstimatesPayload, MeansPayload, TwoIntervals
 from api.breakdown import pieces
 from api.group_facts import GroupFacts, group_facts
 from api.group_query import EstimateQuery, Prepared
 from api.interval_ends import interval_ends
 from api.measured import Measured
+from api.systematic_words import uncertainty_head
 from jobs.settings import Settings
 from mrp.information import Information, information
 from mrp.poststratification import AreaDraws
@@ -26,6 +28,7 @@ from mrp.quantity import central_intervals
 from mrp.summary import summarise
 
 __all__ = [
+    "KNOWN",
     "answer_means",
     "answer_query",
     "answer_rows",
@@ -36,6 +39,13 @@ __all__ = [
     "share_fields",
 ]
 
+
+KNOWN: Final = "known-total"
+"""Flag of an estimate that meets what is known of its area in every draw."""
+_ROUNDING: Final = 1e-5
+"""Between the largest and the smallest draw of what is known; posteriors are wider by far."""
+_SECOND: Final = ("low", "high", "intervals", "sd")
+"""What the second interval has of its own."""
 
 NOT_ESTIMATED: Final[dict[str, Any]] = {
     "low": None,
@@ -55,26 +65,59 @@ def answer_query(prepared: Prepared, settings: Settings) -> EstimatesPayload:
     """Compute every estimate that was asked for."""
     facts, done = group_facts(prepared, settings), 0
     standing = {option: prepared.part_standing(option) for option in prepared.options}
-    found: list[AreaEstimate] = []
+    found: list[TwoIntervals] = []
     for rows in pieces(prepared.loaded, prepared.answered):
-        drawn = dict(zip(prepared.options, prepared.draws_by_option(rows), strict=True))
         told = facts[done : done + rows.size]
         parts = {option: part[rows] for option, part in standing.items()}
-        found += _rows(told, option_fields(drawn, told, prepared.query, parts=parts))
+        first, second = (_by_option(one, rows, told, parts) for one in (prepared, prepared.with_error))
+        found += _rows(told, first, second)
         done += rows.size
-    return EstimatesPayload(**groups_head(prepared, settings), estimates=found)
+    return EstimatesPayload(**_head(prepared, settings), estimates=found)
 
 
 def answer_means(prepared: Prepared, settings: Settings) -> MeansPayload:
     """Compute every mean that was asked for."""
     return MeansPayload(
-        **groups_head(prepared, settings),
+        **_head(prepared, settings),
         means=[
-            AreaMean(**one.names, **mean)
-            for facts, found in measured_pieces(prepared, settings)
-            for one, mean in zip(facts, estimate_fields(found, facts, prepared.query), strict=True)
+            AreaMean(**one.names, **mean, **total)
+            for facts, found, second in _mean_pieces(prepared, settings)
+            for one, mean, total in zip(
+                facts,
+                estimate_fields(found, facts, prepared.query),
+                _no_second(facts) if second is None else map(_second, estimate_fields(second, facts, prepared.query)),
+                strict=True,
+            )
         ],
     )
+
+
+def _head(prepared: Prepared, settings: Settings) -> dict[str, Any]:
+    """That of an answer with two intervals."""
+    return groups_head(prepared, settings) | uncertainty_head(prepared.loaded, two_intervals=True)
+
+
+def _by_option(
+    prepared: Prepared | None,
+    rows: NDArray[np.int64],
+    facts: Sequence[GroupFacts],
+    parts: Mapping[str, NDArray[np.float64]],
+) -> dict[str, list[dict[str, Any]]]:
+    """`option_fields` of the options that are answered; empty without draws."""
+    if prepared is None:
+        return {}
+    drawn = dict(zip(prepared.options, prepared.draws_by_option(rows), strict=True))
+    return option_fields(drawn, facts, prepared.query, parts=parts)
+
+
+def _mean_pieces(
+    prepared: Prepared, settings: Settings
+) -> Iterator[tuple[list[GroupFacts], Measured, Measured | None]]:
+    """As `measured_pieces`, with what the draws that have the systematic error say."""
+    with_error = prepared.with_error
+    seconds = None if with_error is None else measured_pieces(with_error, settings)
+    for facts, found in measured_pieces(prepared, settings):
+        yield facts, found, None if seconds is None else next(seconds)[1]
 
 
 def answer_rows(prepared: Prepared, settings: Settings) -> list[AreaNumber]:
@@ -86,11 +129,28 @@ def answer_rows(prepared: Prepared, settings: Settings) -> list[AreaNumber]:
     ]
 
 
-def _rows(facts: Sequence[GroupFacts], of_options: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[AreaEstimate]:
+def _rows(
+    facts: Sequence[GroupFacts],
+    of_options: Mapping[str, Sequence[Mapping[str, Any]]],
+    seconds: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> Iterator[TwoIntervals]:
     """All options of the first group, then all of the second ..."""
-    for one, shares in zip(facts, zip(*of_options.values(), strict=True), strict=True):
-        for option, share in zip(of_options, shares, strict=True):
-            yield AreaEstimate(**one.names, option=option, **share)
+    for at, one in enumerate(facts):
+        for option, shares in of_options.items():
+            total = _second(seconds[option][at]) if seconds else NO_SECOND
+            yield TwoIntervals(**one.names, option=option, **shares[at], **total)
+
+
+NO_SECOND: Final[dict[str, Any]] = {f"total_{name}": None for name in _SECOND}
+
+
+def _second(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The second interval; nulls where nothing is estimated."""
+    return NO_SECOND if fields["low"] is None else {f"total_{name}": fields[name] for name in _SECOND}
+
+
+def _no_second(facts: Sequence[GroupFacts]) -> list[dict[str, Any]]:
+    return [NO_SECOND for _ in facts]
 
 
 def measured_pieces(prepared: Prepared, settings: Settings) -> Iterator[tuple[list[GroupFacts], Measured]]:
@@ -146,7 +206,7 @@ def estimate_fields(found: Measured, facts: Sequence[GroupFacts], query: Estimat
     facts
         Of each area.
     """
-    areas = found.areas
+    areas, settled = _settled(found.areas)
     known = information(areas, [one.n_effective or 0.0 for one in facts], answer_variance=found.answer_variance)
     numbers = summarise(areas, interval=query.interval).select(areas.kind, "low", "high", "sd", "mc_error").to_dicts()
     further = central_intervals(areas.draws, query.further).transpose(2, 0, 1).tolist()  # (area, interval, 2)
@@ -155,8 +215,25 @@ def estimate_fields(found: Measured, facts: Sequence[GroupFacts], query: Estimat
         | {"intervals": interval_ends(query.intervals, ((number["low"], number["high"]), *ends))}
         | one.counted
         | _how_much_is_data(one, of_one)
-        for number, ends, one, of_one in zip(numbers, further, facts, known, strict=True)
+        | ({"flags": [*one.counted["flags"], KNOWN]} if is_settled else {})
+        for number, ends, one, of_one, is_settled in zip(numbers, further, facts, known, settled, strict=True)
     ]
+
+
+def _settled(areas: AreaDraws) -> tuple[AreaDraws, list[bool]]:
+    """Draws without the rounding of shares that meet a known total, and which shares these are.
+
+    What meets a total in every draw differs by the rounding of stored numbers, 1e-6, and by nothing else.
+    """
+    draws = areas.draws
+    if areas.kind != "share" or not draws.size:
+        return areas, [False] * draws.shape[1]
+    mean = draws.mean(axis=0)
+    # A share of nobody, or of everybody, is one that cannot be otherwise.
+    settled = (np.ptp(draws, axis=0) < _ROUNDING) & (mean > _ROUNDING) & (mean < 1 - _ROUNDING)
+    if not settled.any():
+        return areas, settled.tolist()
+    return replace(areas, draws=np.where(settled, mean, draws)), settled.tolist()
 
 
 def _standing(facts: GroupFacts) -> dict[str, Any]:

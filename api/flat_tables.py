@@ -76,6 +76,7 @@ HEAD = (
     "survey_version",
     "base",
     "weights",
+    "uncertainty",
 )
 """Fields of the head that every row repeats."""
 

@@ -42,6 +42,7 @@ __all__ = [
 ]
 
 NATION = "nation"
+UNCERTAINTIES = ("model", "total")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,13 @@ class EstimateQuery:
     """None: the last that the model has, if it has any."""
     population: str | None = None
     """Whom the answer is about. None: the question's own population, or everybody."""
+    uncertainty: str | None = None
+    """model or total. None: total in answers that give one probability, where a systematic error is declared."""
+
+    @property
+    def is_chance(self) -> bool:
+        """Whether the answer is one probability, or what follows from it, and not an interval beside another."""
+        return False
 
     @property
     def interval(self) -> float:
@@ -138,6 +146,12 @@ class Prepared:
     def where_it_stands(self) -> "Prepared":
         """The same without the groups in which the option does not stand: they are not compared with others."""
         return replace(self, answered=self.answered & (self.part_standing(self.option) > 0))
+
+    @property
+    def with_error(self) -> "Prepared | None":
+        """The same of draws that have the systematic error; None where none is declared, or these have it."""
+        loaded = self.loaded.with_error
+        return None if loaded is None else replace(self, loaded=loaded)
 
     def draws(self, rows: NDArray[np.int64]) -> AreaDraws:
         """Its draws alone."""
@@ -219,6 +233,7 @@ def prepare_means(cache: ReleaseCache, served: Served, query: MeansQuery, settin
 def _prepare(
     loaded: LoadedRelease, served: Served, query: EstimateQuery, settings: Settings, *, options: tuple[str, ...]
 ) -> Prepared:
+    loaded = _with_uncertainty(loaded, query)
     if wrong := [f"{interval:g}" for interval in query.intervals if not 0 < interval < 1]:
         raise IntervalOutOfRange(wrong)
     level, area_column = _level(query, loaded)
@@ -256,6 +271,24 @@ def load_release(cache: ReleaseCache, served: Served, settings: Settings) -> Loa
         because = "they contained the answers of somebody who was erased" if erased else why_gone(settings)
         raise DrawsNotFound(served.release.fit_id, "draws", because)
     return cache.load(served.release.id)
+
+
+def _with_uncertainty(loaded: LoadedRelease, query: EstimateQuery) -> LoadedRelease:
+    """The release with the draws that answer."""
+    if query.uncertainty is not None:
+        one_of("uncertainty", query.uncertainty, UNCERTAINTIES)
+        if not query.is_chance and query.uncertainty == "total":
+            raise EstimateRefused(
+                "uncertainty chooses between two sets of draws where one probability is given: ranks, chances, "
+                "differences of groups, districts and seats. Here leave it out; estimates give both intervals."
+            )
+        if query.uncertainty == "total" and loaded.with_error is None:
+            raise EstimateRefused(
+                f"No systematic error is declared for question {loaded.question.id}, or its release is older. Leave "
+                "uncertainty out, or declare [systematic_error] in the survey."
+            )
+    takes_total = query.is_chance and query.uncertainty != "model"
+    return loaded.with_error if takes_total and loaded.with_error is not None else loaded
 
 
 def load_among(cache: ReleaseCache, served: Served, query: EstimateQuery, settings: Settings) -> LoadedRelease:

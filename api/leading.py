@@ -26,6 +26,10 @@ __all__ = ["AreaLeader", "LeadersPayload", "LeadersQuery", "answer_leaders"]
 class LeadersQuery(EstimateQuery):
     """Of which groups the leading option is asked."""
 
+    @property
+    def is_chance(self) -> bool:
+        return True
+
 
 class AreaLeader(AreaEstimate, frozen=True):
     """The option that leads in one area or group."""

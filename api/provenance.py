@@ -42,6 +42,8 @@ def model_differences(before: LoadedRelease, after: LoadedRelease) -> list[str]:
         "software": f"It was fitted by hustings {old['software']} and is by {new['software']}.",
         "window": f"Waves counted for {_days(old['window'])} and count for {_days(new['window'])}.",
         "codebook": f"The codebook changed ({versions}).",
+        "known totals": f"The known totals that draws meet changed ({versions}).",
+        "systematic error": f"The systematic error that is declared changed ({versions}).",
     }
     found = [sentence for part, sentence in sentences.items() if old[part] != new[part]]
     for name, now in partners_noted(new_inputs).items():
@@ -82,6 +84,7 @@ def _told_of(upload: dict[str, Any] | None) -> str:
 def _model(loaded: LoadedRelease) -> dict[str, Any]:
     fit, declaration = loaded.fit, loaded.declaration
     versions: Any = fit.versions
+    inputs = _inputs(loaded)
     return {
         "formula": fit.formula,
         "priors": fit.priors,
@@ -89,6 +92,8 @@ def _model(loaded: LoadedRelease) -> dict[str, Any]:
         "software": versions.get("hustings"),
         "window": declaration.time.window_days,
         "codebook": declaration_to_json(_codebook(declaration, loaded.question)).decode(),
+        "known totals": inputs.get("known_totals"),
+        "systematic error": inputs.get("systematic_error"),
     }
 
 
@@ -112,7 +117,7 @@ def _codebook(declaration: SurveyDeclaration, question: Question) -> SurveyDecla
         title="",
         universe="",
         facts={},
-        questions=(replace(question, model="", priors={}),),
+        questions=(replace(question, model="", priors={}, known_totals=None, moved_by=None, systematic_error=None),),
         time=TimeRule(declaration.time.period),
         frame_file="",
         not_identifiers=(),
@@ -124,6 +129,7 @@ def _codebook(declaration: SurveyDeclaration, question: Question) -> SurveyDecla
         retention=Retention(),
         backtest=None,
         sources=(),
+        systematic_error=None,
     )
 
 

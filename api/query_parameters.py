@@ -75,6 +75,13 @@ def asked(
         str | None,
         QueryParameter(description="A period of the model, such as 2026-W09. Default: the last one that it has."),
     ] = None,
+    uncertainty: Annotated[
+        str | None,
+        QueryParameter(
+            description="model or total, where one probability is given: with the systematic error, or without it. "
+            "Default: total where one is declared. Estimates give both intervals."
+        ),
+    ] = None,
     population: Annotated[
         str | None,
         QueryParameter(
@@ -109,6 +116,7 @@ def asked(
         measure=measure or None,
         period=period or None,
         population=population or None,
+        uncertainty=uncertainty or None,
     )
     return Asked(services, Which(survey_id, question_id, release, as_of, format, limit, cursor), query)
 

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -26,6 +26,7 @@ from api.slots import Slots
 from jobs.predictors import bundle_of_fit
 from jobs.refit import electorate_of
 from jobs.settings import Settings
+from mrp.adjusted import second_design
 from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.grouping import Grouping
@@ -44,7 +45,10 @@ from polling.store import fits, kept_draws, releases, surveys
 from polling.store.engine import Store
 from polling.store.records import FitRecord, ReleaseRecord
 
-__all__ = ["LoadedRelease", "ReleaseCache"]
+__all__ = ["LoadedRelease", "ReleaseCache", "Uncertainty"]
+
+type Uncertainty = Literal["model", "total"]
+"""What draws are uncertain of: what the interviews leave open, or the error that polls share besides."""
 
 MAX_ANSWERED = 2000
 """Releases of which it is remembered that they answered; as many as there are answers in memory (``api.answers``)."""
@@ -92,6 +96,10 @@ class LoadedRelease:
     """What weighting costs: by how much interviews are divided in the likelihood; 1 where it has no weights.
 
     One number for all groups, to two digits: that of a group would tell the weights of single persons."""
+    uncertainty: Uncertainty = "model"
+    """Whether the draws have the systematic error too."""
+    with_error: "LoadedRelease | None" = None
+    """The same release with draws that have the systematic error; None where none is declared, and of itself."""
     among: Among | None = None
     """Whom its estimates are about; None: everybody."""
     _breakdowns: Once[tuple[str, ...], Drawn] = field(default_factory=breakdowns_kept)
@@ -132,10 +140,11 @@ class LoadedRelease:
         ):
             return None
         if n_wanted < cells.height / 4:
-            return self._shares.find(self.release.id)
+            return self._shares.find(_key(self.release.id, self.uncertainty))
         if not design.covers(cells).all():
             return None
-        return self._shares.get(self.release.id, lambda: cell_shares(self.latents, design, cells).T)
+        key = _key(self.release.id, self.uncertainty)
+        return self._shares.get(key, lambda: cell_shares(self.latents, design, cells).T)
 
     def forget_parts(self, gone: Collection[str]) -> None:
         """Forget what was made with the draws of releases that are gone."""
@@ -247,14 +256,17 @@ class ReleaseCache:
 
         def make() -> LoadedRelease:
             telling = [self.load(one) for one in told_by]
-            among = find_among(
-                chain,
-                [(one.latents, one.design) for one in telling],
-                loaded.latents,
-                loaded.design,
-                loaded.electorate,
-            )
-            return replace(loaded, among=among, _breakdowns=breakdowns_kept(), _made=answers_kept(), _parts=Once(0))
+
+            def about(one: LoadedRelease, told: Sequence[LoadedRelease]) -> LoadedRelease:
+                of = [(each.latents, each.design) for each in told]
+                among = find_among(chain, of, one.latents, one.design, one.electorate)
+                return replace(one, among=among, with_error=None, **_nothing_kept())
+
+            part = about(loaded, telling)
+            if loaded.with_error is None:
+                return part
+            # The error that polls share is in what they say of turnout too, where it is declared of that.
+            return replace(part, with_error=about(loaded.with_error, [one.with_error or one for one in telling]))
 
         return loaded._parts.get((chain[-1].id, *told_by), make)
 
@@ -270,7 +282,8 @@ class ReleaseCache:
             return
         for release_id in gone:
             self._loaded.drop(release_id)
-            self._shares.drop(release_id)
+            self._shares.drop(_key(release_id, "model"))
+            self._shares.drop(_key(release_id, "total"))
         for release_id in self._loaded.keys():  # noqa: SIM118 (no mapping)
             if (loaded := self._loaded.find(release_id)) is not None:
                 loaded.forget_parts(gone)
@@ -286,6 +299,7 @@ class ReleaseCache:
             release = releases.get_release(session, release_id)
             survey = surveys.get_survey(session, release.survey_id, release.survey_version)
             latents = LatentDraws.from_bytes(fits.load_draws(session, release.fit_id))
+            second = fits.load_second(session, release.fit_id)
             fit = fits.get_fit(session, release.fit_id)
             bundle = bundle_of_fit(session, survey, fit.inputs)
             design_json: Any = fits.load_design(session, release.fit_id)
@@ -299,7 +313,7 @@ class ReleaseCache:
         electorate = electorate_of(bundle)
         design = design_from_json(design_json)
         question = declaration.question(release.question_id)
-        return LoadedRelease(
+        loaded = LoadedRelease(
             release=release,
             fit=fit,
             declaration=declaration,
@@ -312,3 +326,25 @@ class ReleaseCache:
             design_effect=round(counted_design_effect(design, counts), 2),
             _shares=self._shares,
         )
+        if second is None:
+            return loaded
+        with_error = replace(
+            loaded,
+            design=second_design(design, electorate),
+            latents=LatentDraws.from_bytes(second),
+            uncertainty="total",
+            _margins=Once(1),
+            _variances=Once(MAX_BREAKDOWNS),
+            **_nothing_kept(),
+        )
+        return replace(loaded, with_error=with_error)
+
+
+def _nothing_kept() -> dict[str, Any]:
+    """Of a release with other draws, or about other people."""
+    return {"_breakdowns": breakdowns_kept(), "_made": answers_kept(), "_parts": Once(0)}
+
+
+def _key(release_id: str, uncertainty: Uncertainty) -> str:
+    """Under which draws of cells are kept."""
+    return release_id if uncertainty == "model" else f"{release_id}/{uncertainty}"

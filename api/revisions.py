@@ -17,6 +17,7 @@ from api.pairs import Pairs, pair_groups
 from api.provenance import fit_inputs, model_differences
 from api.release_cache import LoadedRelease, ReleaseCache
 from api.served import Served
+from api.systematic_words import CANCELS
 from api.whom import telling_differences
 from jobs.settings import Settings
 from mrp.poststratification import AreaDraws
@@ -64,7 +65,7 @@ def answer_revision(prepared: PreparedRevision, settings: Settings) -> RevisionP
     before, after = pairs.first.loaded, pairs.second.loaded
     inputs = fit_inputs(before), fit_inputs(after)
     return RevisionPayload(
-        **pairs.head(settings),
+        **pairs.head(settings) | {"uncertainty_meaning": CANCELS},
         before=release_reference(before.release),
         causes=list(causes_of(*inputs)),
         waves=[

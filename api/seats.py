@@ -45,6 +45,10 @@ class SeatsQuery(EstimateQuery):
     seats: str | None = None
     """Column of the districts with their seats. None: one each."""
 
+    @property
+    def is_chance(self) -> bool:
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class BattlegroundQuery(SeatsQuery):

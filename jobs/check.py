@@ -40,6 +40,7 @@ from mrp.evidence import Evidence
 from mrp.latents import LatentDraws
 from mrp.outcomes import design_from_json
 from mrp.priors import parse_priors
+from mrp.shifts import as_fitted
 from polling.disclosure import DisclosureRules
 from polling.errors import LeaseLost, PollingError, ReleaseNotFound
 from polling.secrets import SecretsFile
@@ -174,12 +175,15 @@ def prepare_check(
         log.info("pollsters and periods of %s/%s are not checked: %s", survey_id, question_id, error)
     design: Any = fits.load_design(session, release.fit_id)
     evidence = fits.load_evidence(session, release.fit_id)
+    latents, fitted = as_fitted(
+        LatentDraws.from_bytes(fits.load_draws(session, release.fit_id)), design_from_json(design)
+    )
     return CheckedRelease(
         release=release,
         electorate=electorate,
-        fitted=design_from_json(design),
+        fitted=fitted,
         priors=parse_priors(declaration.question(question_id).priors),
-        latents=LatentDraws.from_bytes(fits.load_draws(session, release.fit_id)),
+        latents=latents,
         hypers=None if evidence is None else Evidence.from_bytes(evidence).hypers,
         counts=finer if finer is not None and _are_same(finer, stored) else stored,
         stored=tuple(stored.columns),

@@ -12,6 +12,7 @@ from mrp.categorical.poststratification import OptionDraws
 from mrp.latents import LatentDraws
 from mrp.outcomes import default_draws, design_from_json
 from mrp.poststratification import AreaDraws
+from mrp.shifts import as_fitted
 from mrp.verdict import FitVerdict
 from polling.store.columns import Json, json_sha256
 from polling.store.records import FitRecord, ReleaseRecord
@@ -60,9 +61,12 @@ def judge(prepared: PreparedConfirmation, result: FitResult) -> Judgement:
         why.append("this version of the program builds another model than the one that was fitted")
     if why:
         return Judgement("inconclusive", settled_nothing(release, why), numbers)
-    design, electorate = design_from_json(prepared.design), prepared.request.electorate
-    asked = default_draws(prepared.latents, design, electorate)
-    answered = default_draws(LatentDraws.from_bytes(result.draws), design, electorate)
+    electorate = prepared.request.electorate
+    # As the engines gave them: what meets known totals in both would agree whatever they are.
+    asked, answered = (
+        default_draws(*as_fitted(latents, design_from_json(prepared.design)), electorate)
+        for latents in (prepared.latents, LatentDraws.from_bytes(result.draws))
+    )
     reference, own = _that_vary(answered, asked)
     quality = reference_quality(*reference)
     mine, theirs = moments(*own), moments(*reference)

@@ -1,4 +1,4 @@
-"""Fit a question together with its partners: of the joint fit its part comes back, and what they share in words."""
+"""Fit a question together with its partners: of the joint fit every part comes back, and what they share in words."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,9 @@ import polars as pl
 
 from jobs.fit_request import FitRequest
 from jobs.labels import formula_labels
+from mrp.adjusted import Along, Totals
 from mrp.counts import observed_levels
+from mrp.errors import FrameError
 from mrp.joint import JointDesign, JointFit, build_joint_design, fit_joint
 from mrp.joint.priors import describe_priors, joint_priors
 from mrp.periods import natural_order
@@ -19,7 +21,7 @@ from mrp.progress import Progress
 if TYPE_CHECKING:
     from mrp.fit import FittedModel
 
-__all__ = ["JointModel", "fit_together", "joint_model", "priors_between"]
+__all__ = ["JointModel", "Together", "fit_together", "joint_model", "priors_between"]
 
 _ENDS = (0.05, 0.95)
 
@@ -31,6 +33,17 @@ class JointModel:
     design: JointDesign
     priors: dict[str, Priors]
     counts: dict[str, pl.DataFrame]
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """The part of one question of a joint fit."""
+
+    fitted: "FittedModel"
+    told: dict[str, Any]
+    """Of what it shares with its partners."""
+    along: Along | None
+    """The partner whose known totals move it, if there is one."""
 
 
 def joint_model(request: FitRequest) -> JointModel:
@@ -61,13 +74,13 @@ def joint_model(request: FitRequest) -> JointModel:
 
 def fit_together(
     request: FitRequest, model: JointModel, on_progress: Callable[[Progress], None]
-) -> "tuple[FittedModel, dict[str, Any]]":
-    """The question's part of the joint fit, and what is told of what it shares.
+) -> dict[str, Together]:
+    """Every question's part of the joint fit, by id; without partners that cannot move as they are declared to.
 
     Raises
     ------
     MrpError
-        If the model cannot be fitted.
+        If the model cannot be fitted, or the question that was asked for cannot move.
     """
     fit = fit_joint(
         model.design,
@@ -80,13 +93,42 @@ def fit_together(
         laplace=request.laplace,
         on_progress=on_progress,
     )
-    return fit.of(request.question), _told(fit)
+    told = _told(fit)
+    adjusted = {request.question: request.adjustments} | {one.id: one.adjustments for one in request.partners}
+    parts = {}
+    for name in model.counts:
+        try:
+            along = _along(fit, name, adjusted[name].totals)
+        except FrameError:
+            if name == request.question:
+                raise
+            continue  # which its own refit says
+        parts[name] = Together(fit.of(name), told, along)
+    return parts
 
 
 def priors_between(model: JointModel) -> dict[str, str]:
     """Priors of the correlations, in words."""
     words = describe_priors(model.priors, model.design)
     return {f"correlations of {shared.term}": words[shared.term] for shared in model.design.shared}
+
+
+def _along(fit: JointFit, question: str, totals: Totals | None) -> Along | None:
+    """How a question moves with the partner whose totals are known."""
+    if totals is None or totals.question == question:
+        return None
+    for shared in fit.design.shared:
+        effects = {effect.term: effect for effect in fit.design.designs[question].effects}
+        by = [factor.name for factor in effects[shared.term].factors]
+        if {question, totals.question} <= set(shared.questions) and by == [totals.by]:
+            others = [one for one in shared.questions if one != totals.question]
+            slope = fit.slopes(shared.label, known=(totals.question,))[:, others.index(question), 0]
+            known = fit.of(totals.question)
+            return Along(known.latents, known.design, slope)
+    raise FrameError(
+        f"{question} and {totals.question} share no effects of {totals.by}, by which the one could move with "
+        f"the other; write (1|p|{totals.by}) in both formulas"
+    )
 
 
 def _told(fit: JointFit) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from mrp.errors import MrpError
 from mrp.evidence import Evidence, kept_tree
 from mrp.latents import LatentDraws
 from mrp.outcomes import dataset_of, design_from_json
+from mrp.shifts import as_fitted
 
 __all__ = ["main"]
 
@@ -35,10 +36,12 @@ def main(arguments: list[str]) -> int:
 
 
 def _make(folder: Path, order: dict[str, Any]) -> None:
-    latents = LatentDraws.from_bytes((folder / "draws.npz").read_bytes())
+    # As they were fitted: what is done to draws afterwards is no part of the model.
+    latents, design = as_fitted(
+        LatentDraws.from_bytes((folder / "draws.npz").read_bytes()), design_from_json(order["design"])
+    )
     kept = folder / EVIDENCE_FILE
     evidence = Evidence.from_bytes(kept.read_bytes()) if kept.exists() else None
-    design = design_from_json(order["design"])
     tree = kept_tree(latents, evidence, design.common, named=partial(dataset_of, design))
     if order["what"] == "figures":
         from mrp.figures import draw_figures

@@ -22,6 +22,7 @@ from jobs.respondents import MOST, n_shared
 from mrp.errors import MrpError
 from mrp.latents import LatentDraws
 from mrp.outcomes import design_from_json, surprises
+from mrp.shifts import as_fitted
 from mrp.surprise import PollingError, Surprise
 from polling.codebook import Conversion, convert, counted_answer
 from polling.declaration import Question, SurveyDeclaration, declaration_to_json
@@ -179,7 +180,8 @@ def _surprise(
         latents = LatentDraws.from_bytes(fits.load_draws(session, release.fit_id))
         counts = outcome_of(question).collapse(kept, by=declaration.cell_columns, answer=question.id)
         counts = as_texts(counts).sort(declaration.cell_columns)
-        found = surprises(latents, design_from_json(design_json), counts, seed=SEED, error=error)
+        # Interviews are compared with what the model says of them, not with what is known besides.
+        found = surprises(*as_fitted(latents, design_from_json(design_json)), counts, seed=SEED, error=error)
     except (DrawsNotFound, MrpError, JobsError):  # of a survey that changed since: there is nothing to compare with
         return []
     judged = {option: one for option, one in found.items() if one.measures and one.n_interviews >= LEAST_INTERVIEWS}

@@ -11,6 +11,7 @@ import polars as pl
 from sqlalchemy.orm import Session
 
 from jobs import ledger
+from jobs.adjustments import moving_problems
 from jobs.erasure import replay_journal
 from jobs.outcomes import outcome_of
 from jobs.partners import label_problems
@@ -108,6 +109,8 @@ def formula_problems(question: Question, bundle: SurveyBundle) -> tuple[str, ...
         if problems := outcome.check(question.model, electorate):
             return problems
         if problems := label_problems(question, bundle.declaration.questions, electorate):
+            return problems
+        if problems := moving_problems(question, bundle.declaration.questions):
             return problems
         # Waves bring the real periods and pollsters; two of each are enough to try the formula.
         design = outcome.build(question.model, electorate, observed=dict.fromkeys(OBSERVED, ("1", "2")))

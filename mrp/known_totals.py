@@ -39,6 +39,7 @@ from mrp.errors import FrameError
 from mrp.grouping import cells_of
 from mrp.latents import LatentDraws
 from mrp.logit_shift import Predictor, logit_shift
+from mrp.ordinal.design import OrdinalDesign
 from mrp.outcomes.designs import AnyDesign, estimands
 from mrp.shifts import areas_of, require_shares, shifted
 
@@ -86,8 +87,9 @@ def calibrate[D: AnyDesign](
     latents, design
         Of the fit.
     totals
-        Option → area → its share of the people of the frame, in (0, 1). Of a binary question the option is "share".
-        Areas that are not named are left as they are; an area has either all of the options named or none.
+        Option → area → its share of the people of the frame, in (0, 1), or 0 where the option does not stand. Of a
+        binary question the option is "share". Areas that are not named are left as they are; an area has either all of
+        the options named or none.
     by
         The district column, a parent of it, or None for the nation, whose only area is "all".
     term
@@ -99,11 +101,13 @@ def calibrate[D: AnyDesign](
     ------
     FrameError
         If an option or area is unknown, nobody lives there, a total is impossible, an area lacks one of the options, or
-        no shift meets the totals; also if the question is answered with a number.
+        no shift meets the totals; also if the question is answered with a number, or on a scale, whose options one
+        shift cannot move apart.
     """
     require_shares(design)
+    if isinstance(design, OrdinalDesign):
+        raise FrameError("totals of the options of a scale cannot be met by one shift of it; see `mrp.known_totals`")
     factor, names = areas_of(by, electorate), estimands(design)
-    target, known, chosen = _targets(totals, names, factor.levels, by or "nation")
     seen = design.at_period(at["period"]) if at and "period" in at else design
     columns = tuple(dict.fromkeys((electorate.district, *seen.cell_columns)))
     outside = {column: level for column, level in (at or {}).items() if column != "period"}
@@ -111,6 +115,8 @@ def calibrate[D: AnyDesign](
     position = {code: i for i, code in enumerate(electorate.codes)}
     area = factor.index[[position[code] for code in cells[electorate.district]]]
     people = np.bincount(area, weights=cells["n_people"].to_numpy(), minlength=len(factor.levels))
+    stands = _standing(seen, cells, area, len(factor.levels))
+    target, known, chosen = _targets(totals, names, factor.levels, by or "nation", stands)
     if (empty := known & ~(people > 0)).any():
         raise FrameError(f"a total of {factor.levels[int(np.argmax(empty))]!r} is known, but nobody lives there")
 
@@ -125,7 +131,7 @@ def calibrate[D: AnyDesign](
     step = max(1, _AT_A_TIME // max(inside.size * k, 1))
     for start in range(0, n_draws, step):
         eta = predict(latents.draws[start : start + step].astype(np.float64))  # (option, cell, draw)
-        solved = logit_shift(eta, weights, target, chosen)  # (option named, area, draw)
+        solved = logit_shift(eta, weights, target, chosen, target == 0)  # (option named, area, draw)
         delta[start : start + step][:, :, chosen] = solved.transpose(2, 1, 0)
     shift = delta if isinstance(design, CategoricalDesign) else delta[:, :, 0]
     moved, longer = shifted(latents, design, electorate, shift, by=by, term=term)
@@ -186,10 +192,24 @@ def reported(total: float, *, sensitivity: float, specificity: float) -> float:
     return sensitivity * total + (1 - specificity) * (1 - total)
 
 
+def _standing(design: AnyDesign, cells: pl.DataFrame, area: NDArray[np.int32], n_areas: int) -> NDArray[np.bool_]:
+    """Whether an estimand can be chosen somewhere in an area, shape (estimand, area)."""
+    if not isinstance(design, CategoricalDesign):
+        return np.ones((len(estimands(design)), n_areas), dtype=np.bool_)
+    return np.array([np.bincount(area, weights=one, minlength=n_areas) > 0 for one in design.stands(cells).T])
+
+
 def _targets(
-    totals: Mapping[str, Mapping[str, float]], names: tuple[str, ...], areas: tuple[str, ...], kind: str
+    totals: Mapping[str, Mapping[str, float]],
+    names: tuple[str, ...],
+    areas: tuple[str, ...],
+    kind: str,
+    stands: NDArray[np.bool_],
 ) -> tuple[Floats, NDArray[np.bool_], list[int]]:
-    """The totals, shape (option named, area), the areas that have them, and which options are named."""
+    """The totals, shape (option named, area), the areas that have them, and which options are named.
+
+    If all options are named the last is one that stands everywhere: the others are measured against it.
+    """
     if not totals:
         raise FrameError("no total is given; name an option and the totals of its areas")
     for option in totals:
@@ -197,16 +217,25 @@ def _targets(
             raise FrameError(
                 f"a total of {option!r} is given, which is not estimated; estimated are {', '.join(names)}"
             )
-    chosen = [i for i, name in enumerate(names) if name in totals]
+    # Those that stand everywhere last.
+    chosen = sorted((i for i, name in enumerate(names) if name in totals), key=lambda i: (stands[i].all(), i))
+    if len(chosen) == len(names) > 1 and not stands[chosen[-1]].all():
+        raise FrameError("every option has a total, and none stands in every area; leave out the totals of one")
     target = np.full((len(chosen), len(areas)), np.nan)
     for row, i in enumerate(chosen):
         for area, total in totals[names[i]].items():
             if area not in areas:
                 shown = ", ".join(areas[:8])
                 raise FrameError(f"a total of {area!r} is given, which is no {kind}; there are {shown}")
-            if not 0 < total < 1:
+            at = areas.index(area)
+            if not stands[i, at] and total != 0:
+                raise FrameError(
+                    f"the total of {names[i]!r} in {area} is {total:g}; it does not stand there, and "
+                    "must have a total of 0"
+                )
+            if stands[i, at] and not 0 < total < 1:
                 raise FrameError(f"the total of {names[i]!r} in {area} is {total:g}; it must be above 0 and below 1")
-            target[row, areas.index(area)] = total
+            target[row, at] = total
     known = np.isfinite(target)
     if (some := known.any(axis=0) & ~known.all(axis=0)).any():
         at = int(np.argmax(some))

@@ -27,7 +27,13 @@ _LONGEST = 4.0
 """Of a step: far from the totals the curvature may be next to nothing."""
 
 
-def logit_shift(eta: Floats, weights: sparse.csr_array, target: Floats, chosen: list[int]) -> Floats:
+def logit_shift(
+    eta: Floats,
+    weights: sparse.csr_array,
+    target: Floats,
+    chosen: list[int],
+    absent: NDArray[np.bool_] | None = None,
+) -> Floats:
     """Solve for the shift of the options ``chosen`` in every area and draw.
 
     Parameters
@@ -39,7 +45,10 @@ def logit_shift(eta: Floats, weights: sparse.csr_array, target: Floats, chosen: 
     target
         The known totals, shape (option chosen, area); NaN where nothing is known.
     chosen
-        Positions of the options among all. If they are all, the totals of an area sum to 1.
+        Positions of the options among all. If they are all, the totals of an area sum to 1, and the last of them can be
+        chosen everywhere.
+    absent
+        Where an option cannot be chosen, with a total of 0, shape (option chosen, area).
 
     Returns
     -------
@@ -83,6 +92,9 @@ def logit_shift(eta: Floats, weights: sparse.csr_array, target: Floats, chosen: 
                 product = -(weights @ (share[one] * share[two]))
                 hessian[..., one, two] = hessian[..., two, one] = product + (total[one] if one == two else 0)
         hessian[~known] = np.eye(free)
+        if absent is not None:  # nothing moves what nobody can choose
+            at = np.arange(free)
+            hessian[:, :, at, at] += absent[:free].T[:, None, :]
         hessian += 1e-14 * np.eye(free)
         step = -np.linalg.solve(hessian, np.moveaxis(gradient, 0, -1)[..., None])[..., 0]
         step = np.clip(np.moveaxis(step, -1, 0), -_LONGEST, _LONGEST)

@@ -23,7 +23,7 @@ from mrp.latents import LatentDraws
 from mrp.numeric.design import NumericDesign
 from mrp.outcomes.designs import AnyDesign
 
-__all__ = ["areas_of", "require_shares", "shifted"]
+__all__ = ["areas_of", "as_fitted", "require_shares", "shifted", "with_shift"]
 
 type Floats = NDArray[np.float64]
 
@@ -93,20 +93,46 @@ def shifted[D: AnyDesign](
     if at is not None:
         draws = latents.draws.astype(np.float64)
         draws[:, at * k : (at + n_areas) * k] += added
-        longer = common
+        changed = design
     else:
         draws = np.concatenate([latents.draws[:, :end], added, latents.draws[:, end:]], axis=1)
-        longer = replace(
-            common,
-            keys={**common.keys, factor.key: electorate.codes},
-            shifts=(*common.shifts, ShiftCoding(term, factor)),
-        )
-    whole: AnyDesign = replace(design, common=longer) if isinstance(design, CategoricalDesign) else longer
-    changed = cast("D", whole)
+        changed = with_shift(design, electorate, by=by, term=term)
     moved = LatentDraws(
         draws.astype(np.float32), changed.latent_names, latents.n_chains, latents.link, points=latents.points
     )
     return moved, changed
+
+
+def with_shift[D: AnyDesign](design: D, electorate: Electorate, *, by: str | None, term: str) -> D:
+    """The design that `shifted` gives, for draws that were shifted before."""
+    common, factor = design.common, areas_of(by, electorate)
+    longer = replace(
+        common,
+        keys={**common.keys, factor.key: electorate.codes},
+        shifts=(*common.shifts, ShiftCoding(term, factor)),
+    )
+    return _with_common(design, longer)
+
+
+def as_fitted[D: AnyDesign](latents: LatentDraws, design: D) -> tuple[LatentDraws, D]:
+    """The draws that the fit gave, before anything was shifted: for who compares the model with its interviews."""
+    common = design.common
+    if not common.shifts:
+        return latents, design
+    k = design.n_options if isinstance(design, CategoricalDesign) else 1
+    shifts = slice(common.n_fitted * k, common.n_latents * k)
+    read = {factor.key for effect in common.effects for factor in effect.factors}
+    read |= {slope.key for effect in common.effects for slope in effect.slopes} | {one.key for one in common.predictors}
+    added = {shift.factor.key for shift in common.shifts} - read
+    keys = {key: levels for key, levels in common.keys.items() if key not in added}
+    fitted = _with_common(design, replace(common, keys=keys, shifts=()))
+    draws = np.delete(latents.draws, shifts, axis=1)
+    return LatentDraws(draws, fitted.latent_names, latents.n_chains, latents.link, points=latents.points), fitted
+
+
+def _with_common[D: AnyDesign](design: D, common: Design) -> D:
+    changed: AnyDesign = common if isinstance(design, Design) else replace(design, common=common)
+    return cast("D", changed)
 
 
 def require_shares(design: AnyDesign) -> None:

@@ -84,6 +84,9 @@ questions.<id>.priors        term = prior, where it is not the default
 questions.<id>.population    whom its answers are about unless another population is asked for (default: everybody)
 populations.<id>.<key>       a part of the population that a question tells, such as those who vote: see
                              ``polling.population``
+questions.<id>.known_totals  what is known of areas, which estimates meet; ``moved_by``: the question with known totals
+                             that this one moves with; ``systematic_error``, also of the whole survey: the error that
+                             polls share. All three: see ``polling.beyond``
 sources[].name               ``[[sources]]``: a place looked at on schedule (``polling.source``); named like an id
 sources[].pollster           whose interviews its files are
 sources[].kind               ``folder``, ``https`` (one file) or ``s3``
@@ -124,6 +127,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from polling.beyond import KnownTotals, MovedBy, Systematic
 from polling.errors import QuestionNotFound
 from polling.population import Population
 from polling.quality_limits import Quality
@@ -253,6 +257,12 @@ class Question:
     """Least and greatest answer to a numeric question."""
     population: str | None = None
     """Id of the population that its answers are about; None: everybody."""
+    known_totals: KnownTotals | None = None
+    """What its estimates meet in every draw."""
+    moved_by: MovedBy | None = None
+    """The question with known totals that it moves with."""
+    systematic_error: Systematic | None = None
+    """None: that of the survey."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +360,8 @@ class SurveyDeclaration:
     """Whether its web pages need no account."""
     populations: tuple[Population, ...] = ()
     """Parts of the population that a question tells."""
+    systematic_error: Systematic | None = None
+    """Of every question whose estimates are shares; None: of those that declare their own."""
 
     @property
     def levels(self) -> dict[str, tuple[str, ...]]:
@@ -378,6 +390,10 @@ class SurveyDeclaration:
             if question.id == question_id:
                 return question
         raise QuestionNotFound(self.id, question_id, [question.id for question in self.questions])
+
+    def systematic_error_of(self, question: Question) -> Systematic | None:
+        """The error that the polls of a question share; None where none is declared, or its estimates are means."""
+        return None if question.kind == "numeric" else question.systematic_error or self.systematic_error
 
     def columns_of(self, pollster: str) -> dict[str, str]:
         """Canonical name -> column in this pollster's waves.

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 from polling.bands import is_number
+from polling.beyond_check import check_beyond
 from polling.declaration import Demographic, Question, SurveyDeclaration
 from polling.faults import did_you_mean, listing
 from polling.question_check import SILENT, check_question
@@ -43,6 +44,7 @@ def check_declaration(declaration: SurveyDeclaration, root: Section) -> None:
             _check_recode(section, question.recode, question.options, f"an option of {question.id}")
         _check_statuses(question, section, (*question.options, *question.recode), "an answer that is counted")
         check_question(question, section)
+        check_beyond(question, declaration.questions, section)
         if question.weights == "likelihood" and not _sends_weight(declaration):
             reason, remedy = "no column of weights is declared", 'Add weight = "..." to [columns].'
             questions.section(question.id).fault("weights", reason, remedy)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from polling.beyond_check import check_totals_tables
 from polling.bundle import SurveyBundle
 from polling.declaration import Question, SurveyDeclaration
 from polling.district_table import check_districts
@@ -129,12 +130,13 @@ def _check_last_result(bundle: SurveyBundle, log: FaultLog) -> None:
 def _check_questions(bundle: SurveyBundle, check_formula: FormulaChecker | None, log: FaultLog) -> None:
     of_no_kind = {fault.column for fault in log.reported() if (fault.column or "").endswith(".kind")}
     for declared in bundle.declaration.questions:
+        totals_are_sound = check_totals_tables(declared, bundle, log)
         # A formula would be refused once more for what is wrong with options, or what the districts lack.
         question = check_question_tables(for_its_formula(declared), bundle, log)
         if question is None or check_formula is None or f"questions.{question.id}.kind" in of_no_kind:
             continue
-        if not question.model:
-            continue  # that it is missing is said already
+        if not question.model or not totals_are_sound:
+            continue  # what is missing is said already
         for problem in check_formula(question, bundle):
             reason, key = problem.rstrip("."), f"questions.{question.id}.model"
             log.add(reason, "Correct the formula, or add what it names.", column=key, value=question.model)

@@ -2,6 +2,7 @@
 
 from typing import cast
 
+from polling.beyond_toml import parse_known_totals, parse_moved_by, parse_systematic
 from polling.declaration import Kind, Question, Sd, Status, Weights
 from polling.toml_section import Section
 
@@ -20,6 +21,9 @@ KEYS_OF_KINDS = {
     "scores": ("ordinal",),
     "unit": ("numeric",),
     "range": ("numeric",),
+    "known_totals": ("binary", "categorical"),
+    "moved_by": ("binary",),
+    "systematic_error": ("binary", "categorical", "ordinal"),
 }
 """Keys that not every kind of question has."""
 
@@ -49,6 +53,9 @@ def parse_question(question_id: str, section: Section) -> Question:
         unit=section.maybe_text("unit"),
         range=_range(section),
         population=section.maybe_text("population"),
+        known_totals=parse_known_totals(section),
+        moved_by=parse_moved_by(section),
+        systematic_error=parse_systematic(section),
     )
     section.close()
     return question

@@ -63,8 +63,8 @@ def sketch_survey(declaration: SurveyDeclaration, districts: Table | None) -> Su
         one = ["A" if place == number else "B" for place in range(len(codes))]
         columns[name] = _numbers(number, len(codes)) if is_number else one
     geography = replace(declaration.geography, codes=codes)
-    # Where an option stands is told by areas that are not there.
-    questions = tuple(replace(question, only_in={}) for question in declaration.questions)
+    # Where an option stands is told by areas that are not there, and totals by their values.
+    questions = tuple(replace(question, only_in={}, known_totals=None) for question in declaration.questions)
     return SurveyBundle(replace(declaration, geography=geography, questions=questions), frame, pl.DataFrame(columns))
 
 

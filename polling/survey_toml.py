@@ -6,6 +6,7 @@ targets, clashing names, number of options) is checked in ``polling.declaration_
 
 from typing import cast
 
+from polling.beyond_toml import parse_systematic
 from polling.declaration import (
     SURVEY_FACTS,
     WAVE_FACTS,
@@ -100,6 +101,7 @@ def parse_declaration(content: bytes, *, file: str = "survey.toml") -> tuple[Sur
         questions=questions,
         sources=parse_sources(root, WAVE_FACTS),
         populations=parse_populations(root),
+        systematic_error=parse_systematic(root),
         backtest=_backtest(root.section("backtest", required=False)) if "backtest" in root.names() else None,
     )
     frame.close()

@@ -107,6 +107,12 @@ class Section:
             return None
         return None if value is None else float(value)
 
+    def number_or_text(self, key: str) -> float | str | None:
+        """A number above 0, or a text; None after recording the fault."""
+        if isinstance(self._table.get(key), str):
+            return self.maybe_text(key)
+        return self.number(key)
+
     def numbers(self, key: str) -> tuple[float, ...] | None:
         """A list of numbers; None if it is left out, or after recording the fault."""
         value = self._get(key, list, "a list of numbers such as [1, 2, 3]")

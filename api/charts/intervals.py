@@ -13,6 +13,7 @@ from api.charts.measures import (
     estimated,
     is_of_means,
     measure_of,
+    outer_written,
     scale_of,
     span_of,
     value_of,
@@ -68,7 +69,7 @@ def interval_chart(
             rows.append(Row(label=" × ".join(kind)))
         previous = kind
         rows.append(_row(row, name_of(row), None if link is None else link(row)))
-    ends = [end for row in estimated(ordered) for end in span_of(row)]
+    ends = [end for row in estimated(ordered) for end in (*span_of(row), *(_outer(row) or ()))]
     is_alone = any(NOBODY in row.flags for row in ordered)
     keys = [
         Key("Interviewed", variable("mark")),
@@ -79,7 +80,7 @@ def interval_chart(
         scale_of(head, ends if reference is None else [*ends, reference]),
         axis_title=f"{measure_of(head)}, {percent(head.interval)} intervals",
         reference=reference,
-        keys=keys if is_alone else (),
+        keys=(*(keys if is_alone else ()), *_keys(ordered)),
     )
     what = title or f"{measure_of(head) if is_of_means(head) else head.option}: {_by(head)}"
     return draw_chart(spec, title=what, description=_described(head, ordered))
@@ -104,9 +105,14 @@ def toplines_chart(payloads: Sequence[EstimatesPayload], *, title: str | None = 
     rows = [_row(row, row.option, None) for _, row in answered]
     if len(payloads) > 2:
         rows = [_coloured(row, place) for place, row in enumerate(rows)]
-    ends = [end for _, row in answered for end in span_of(row)]
+    ends = [end for _, row in answered for end in (*span_of(row), *(_outer(row) or ()))]
     interval = payloads[0].interval if payloads else 0.9
-    spec = row_spec(rows, share_scale([0.0, *ends]), axis_title=f"Share, {percent(interval)} intervals")
+    spec = row_spec(
+        rows,
+        share_scale([0.0, *ends]),
+        axis_title=f"Share, {percent(interval)} intervals",
+        keys=_keys([row for _, row in answered]),
+    )
     description = ". ".join(row.name for row in rows) or "Nothing is estimated"
     return draw_chart(
         spec, title=title or (payloads[0].text if payloads else "Toplines"), description=f"{description}."
@@ -118,9 +124,17 @@ def _row(row: Estimate, name: str, href: str | None) -> Row:
     spoken = estimate_name(name, row) + (", nobody interviewed" if is_alone else "")
     if row.low is None:
         return Row(label=name, name=spoken, text="—", href=href)  # there is no room for words
-    outer, inner = _spans(row)
+    widest, inner = _spans(row)
+    outer = _outer(row)
+    if outer is not None:
+        spoken += f", {outer_written(row, *outer)} with the systematic error"
     dot = Dot(
-        value_of(row), outer.low, outer.high, None if inner is None else (inner.low, inner.high), is_hollow=is_alone
+        value_of(row),
+        widest.low,
+        widest.high,
+        None if inner is None else (inner.low, inner.high),
+        outer,
+        is_hollow=is_alone,
     )
     return Row(label=name, dots=(dot,), name=spoken, text=written(row), href=href)
 
@@ -136,6 +150,21 @@ def _spans(row: Estimate) -> tuple[IntervalEnds, IntervalEnds | None]:
     """The widest interval, and the narrowest if there is another."""
     ends = sorted(row.intervals, key=lambda end: end.interval) or [IntervalEnds(0.0, *span_of(row))]
     return ends[-1], ends[0] if len(ends) > 1 else None
+
+
+def _outer(row: Estimate) -> tuple[float, float] | None:
+    """The widest interval with the systematic error, where the row has one."""
+    ends: list[IntervalEnds] | None = getattr(row, "total_intervals", None)
+    widest = max(ends, key=lambda end: end.interval) if ends else None
+    return None if widest is None else (widest.low, widest.high)
+
+
+def _keys(rows: Sequence[Estimate]) -> tuple[Key, ...]:
+    """What the two intervals are, where there are two."""
+    if all(_outer(row) is None for row in rows):
+        return ()
+    model = Key("Interval of the model", variable("mark"), shape="stroke")
+    return (model, Key("With the error that polls share", variable("muted"), shape="stroke"))
 
 
 def _by(head: GroupsHead) -> str:

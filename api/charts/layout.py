@@ -45,6 +45,8 @@ class Dot:
     high: float | None = None
     inner: tuple[float, float] | None = None
     """A narrower interval within it, drawn thicker."""
+    outer: tuple[float, float] | None = None
+    """A wider interval around it, drawn lighter."""
     colour: str = field(default_factory=lambda: variable("mark"))
     interval_colour: str | None = None
     """None: the same."""
@@ -110,6 +112,8 @@ def row_spec(
             "high": dot.high,
             "inner_low": dot.inner[0] if dot.inner else None,
             "inner_high": dot.inner[1] if dot.inner else None,
+            "outer_low": dot.outer[0] if dot.outer else None,
+            "outer_high": dot.outer[1] if dot.outer else None,
             "colour": dot.colour,
             "fill": variable("surface") if dot.is_hollow else dot.colour,
             "interval_colour": dot.interval_colour or dot.colour,
@@ -119,6 +123,7 @@ def row_spec(
         for dot in row.dots
     ]
     with_interval = [dot for dot in dots if dot["low"] is not None]
+    with_outer = [dot | {"interval_colour": variable("muted")} for dot in dots if dot["outer_low"] is not None]
     with_inner = [dot for dot in dots if dot["inner_low"] is not None]
     y = {"field": "y", "type": "quantitative", "scale": {"domain": [0, len(rows)], "reverse": True}, "axis": None}
     x = {
@@ -149,6 +154,7 @@ def row_spec(
             }
         )
     layers += [
+        span(with_outer, "outer_", 2, "outer"),
         span(with_interval, "", 2, "interval"),
         span(with_inner, "inner_", 5, "inner"),
         {

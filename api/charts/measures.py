@@ -14,6 +14,7 @@ __all__ = [
     "is_of_means",
     "measure_of",
     "number",
+    "outer_written",
     "scale_of",
     "span_of",
     "value_of",
@@ -63,16 +64,24 @@ def is_mean(row: Estimate) -> bool:
     return getattr(row, "mean", None) is not None
 
 
+def outer_written(row: Estimate, low: float, high: float) -> str:
+    """A wider interval around it: "44 to 63%", "18.0 to 28.5"."""
+    if is_mean(row):
+        return f"{number(low)} to {number(high)}"
+    return f"{percent(low).removesuffix('%')} to {percent(high)}"
+
+
 def is_of_means(head: GroupsHead) -> bool:
     """Whether an answer is of means."""
     return head.measure == "mean"
 
 
 def measure_of(head: GroupsHead) -> str:
-    """What is shown: "Share answering “yes”", "Mean, minutes", "Mean score"."""
+    """What is shown: "Share answering “yes”", "Mean, minutes", "Mean score", all these "among likely voters"."""
+    among = f" among {head.population.people}" if head.population.told_by else ""
     if is_of_means(head):
-        return "Mean score" if head.scores else f"Mean, {head.unit}" if head.unit else "Mean"
-    return f"Share answering “{head.option}”"
+        return f"{'Mean score' if head.scores else f'Mean, {head.unit}' if head.unit else 'Mean'}{among}"
+    return f"Share answering “{head.option}”{among}"
 
 
 def scale_of(head: GroupsHead, values: Sequence[float]) -> Scale:

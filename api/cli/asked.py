@@ -62,6 +62,10 @@ _OPTIONS = (
     click.option("--measure", help="share or mean. Default: the mean of numbers, of all other questions the share."),
     click.option("--period", help="A period of the model, such as 2026-W09. Default: the last one that it has."),
     click.option("--population", help="Whom it is about: everybody, or a declared part of the population."),
+    click.option(
+        "--uncertainty",
+        help="model or total, where one probability is given. Default: total if an error is declared.",
+    ),
     click.option("--release", "release_id", help="Id of a release. Default: the current one."),
     click.option(
         "--as-of", type=moment, metavar="TIME", help="Answer as it was known then, e.g. 2026-11-23T12:00 (UTC)."
@@ -69,7 +73,7 @@ _OPTIONS = (
 )
 _NAMES = (
     "survey_id", "question_id", "level", "districts", "by", "where", "merge", "interval", "option", "measure",
-    "period", "population", "release_id", "as_of",
+    "period", "population", "uncertainty", "release_id", "as_of",
 )  # fmt: skip
 
 
@@ -90,6 +94,7 @@ class Asked:
     measure: str | None
     period: str | None
     population: str | None
+    uncertainty: str | None
     release_id: str | None
     as_of: "datetime | None"
     json: bool
@@ -109,6 +114,7 @@ class Asked:
             measure=self.measure or None,
             period=self.period or None,
             population=self.population or None,
+            uncertainty=self.uncertainty or None,
             **more,
         )
 
@@ -172,6 +178,8 @@ def print_head(answer: "AnswerHead", what: str, *, has_intervals: bool = True) -
     click.echo(f"Release {answer.release_number} of {answer.published_at:%Y-%m-%d %H:%M} UTC, {answer.engine}.")
     if answer.stale_reason:
         click.echo(f"Stale since {answer.stale_since:%Y-%m-%d %H:%M} UTC: {answer.stale_reason}")
+    if answer.systematic_error is not None:
+        click.echo(answer.uncertainty_meaning)
     for warning in answer.warnings:
         click.echo(f"Warning: {warning}.")
     for note in answer.data_notes:

@@ -29,6 +29,8 @@ class Asked(TypedDict, total=False):
     period: str
     population: str
     """everybody, or the id of a part of the population."""
+    uncertainty: str
+    """model, or total: with the systematic error, where one probability is given."""
     release: str
     """Id of a release."""
     as_of: datetime

@@ -15,6 +15,7 @@ __all__ = [
     "day",
     "ends",
     "in_interval",
+    "in_total",
     "listed",
     "moment",
     "percent",
@@ -58,6 +59,14 @@ def in_interval(row: Interval) -> str:
     if getattr(row, "mean", None) is not None:
         return f"{number(row.low)} to {number(row.high)}"
     return ends(row.low, row.high)
+
+
+def in_total(row: Any) -> str:
+    """The interval of an estimate with the error that polls share, as `in_interval`; empty where there is none."""
+    low, high = getattr(row, "total_low", None), getattr(row, "total_high", None)
+    if low is None or high is None:
+        return ""
+    return f"{number(low)} to {number(high)}" if hasattr(row, "mean") else ends(low, high)
 
 
 def value(row: Any) -> str:

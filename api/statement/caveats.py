@@ -86,9 +86,10 @@ def _limits(records: Records) -> StatementSection:
             "These are model estimates, not a count of any district's people. Where few or none were interviewed, the "
             "estimate comes from predictors of the district and from people and places like it; those are flagged."
         ),
-        (
-            "Polls miss together: what polls of the same time have in common, such as people of one opinion who answer "
-            "no poll, is in no interval. Where all polls are wrong in one way, real errors exceed the intervals."
+        _POLLS_MISS.format(
+            "in the second interval alone, as far as its declared scale goes"
+            if records.fit.inputs.get("systematic_error")  # type: ignore[union-attr]
+            else "in no interval"
         ),
         "The population frame is taken as exact. Where it is out of date or lacks people, so do the estimates.",
         (
@@ -102,6 +103,12 @@ def _limits(records: Records) -> StatementSection:
     if declared := records.declaration.facts.get("limitations"):
         text.append(f"The survey adds: {declared.rstrip('.')}.")
     return StatementSection("limits", "Known limits", ["AAPOR 8", "AAPOR 11", "ESOMAR/WAPOR"], text)
+
+
+_POLLS_MISS = (
+    "Polls miss together: what polls of the same time have in common, such as people of one opinion who answer no "
+    "poll, is {}. Where all polls are wrong in one way, real errors exceed the intervals."
+)
 
 
 def _more(records: Records) -> StatementSection:

@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from api.confirmed import describe_confirmation
+from api.statement.beyond import beyond_sections
 from api.statement.caveats import NOW_NOT_LATER, caveat_sections
 from api.statement.method import method_sections
 from api.statement.model import model_sections, priors_of
@@ -60,6 +61,7 @@ def statement_of(
             representation_section(records),
             *together_sections(records),
             *model_sections(records),
+            *beyond_sections(records),
             *caveat_sections(records),
         ],
     )

@@ -17,6 +17,7 @@ from polling.store.records import FitRecord, NewFit
 from polling.store.tables import Fit, FitDraws
 
 __all__ = [
+    "find_fit",
     "get_fit",
     "has_draws",
     "has_seen",
@@ -27,6 +28,7 @@ __all__ = [
     "load_draws",
     "load_evidence",
     "load_figures",
+    "load_second",
     "save_figures",
     "save_fit",
 ]
@@ -75,7 +77,9 @@ def save_fit(session: Session, fit: NewFit, *, now: datetime) -> str:
         # Forgotten with its draws, and needed with them again.
         session.execute(update(Fit).where(Fit.id == fit_id, Fit.counts.is_(None)).values(counts=fit.counts))
     if fit.draws is not None:
-        draws = insert_into(session, FitDraws).values(fit_id=fit_id, content=fit.draws, evidence=fit.evidence)
+        draws = insert_into(session, FitDraws).values(
+            fit_id=fit_id, content=fit.draws, evidence=fit.evidence, second=fit.second
+        )
         session.execute(draws.on_conflict_do_nothing())
     return fit_id
 
@@ -98,6 +102,21 @@ def list_fits(session: Session, survey_id: str, question_id: str) -> list[FitRec
     """Fits of a question, newest first."""
     mine = select(Fit).where(Fit.survey_id == survey_id, Fit.question_id == question_id)
     return [_record(row) for row in session.scalars(mine.order_by(Fit.created_at.desc(), Fit.id))]
+
+
+def find_fit(
+    session: Session, survey_id: str, question_id: str, *, survey_version: int, seed: int, inputs: Json
+) -> FitRecord | None:
+    """The newest fit of a question on exactly these inputs, with this seed; None if there is none."""
+    mine = select(Fit).where(
+        Fit.survey_id == survey_id,
+        Fit.question_id == question_id,
+        Fit.survey_version == survey_version,
+        Fit.seed == seed,
+        Fit.inputs_sha256 == json_sha256(inputs),
+    )
+    row = session.scalars(mine.order_by(Fit.created_at.desc(), Fit.id).limit(1)).one_or_none()
+    return None if row is None else _record(row)
 
 
 def has_seen(session: Session, survey_id: str, question_id: str, *, survey_version: int, data_sequence: int) -> bool:
@@ -131,6 +150,11 @@ def load_draws(session: Session, fit_id: str) -> bytes:
 def load_evidence(session: Session, fit_id: str) -> bytes | None:
     """What is kept beside the draws of a fit; None if it is older than that, or its draws are gone."""
     return session.scalar(select(FitDraws.evidence).where(FitDraws.fit_id == fit_id))
+
+
+def load_second(session: Session, fit_id: str) -> bytes | None:
+    """The draws of a fit with the systematic error; None where none was declared, or its draws are gone."""
+    return session.scalar(select(FitDraws.second).where(FitDraws.fit_id == fit_id))
 
 
 def load_figures(session: Session, fit_id: str) -> bytes | None:

@@ -152,6 +152,8 @@ class NewFit:
     """Latent draws; None if the engine produced none."""
     evidence: bytes | None = None
     """What is kept beside the draws for whoever checks the fit."""
+    second: bytes | None = None
+    """The draws with the systematic error; None where none is declared."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ REVISIONS = (
     "0011",
     "0012",
     "0013",
+    "0014",
     "0015",
 )
 """Every schema this version knows, oldest first; the last is the one it needs."""

@@ -177,6 +177,8 @@ class FitDraws(Base):
     fit_id: Mapped[str] = mapped_column(ForeignKey("fit.id"), primary_key=True)
     content: Mapped[bytes]
     evidence: Mapped[bytes | None] = mapped_column(deferred=True)
+    # With the systematic error, where one is declared: deleted with the others, as it is the same row.
+    second: Mapped[bytes | None] = mapped_column(deferred=True)
     # Pictures of both, once somebody wanted to see them.
     figures: Mapped[bytes | None] = mapped_column(deferred=True)
 

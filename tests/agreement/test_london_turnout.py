@@ -138,6 +138,17 @@ def georgia() -> tuple[LatentDraws, Case, np.ndarray]:
     return from_datatree(tree, case.design), case, result.sort("geography")["share"].to_numpy()
 
 
+@cache
+def of_georgia() -> tuple[list[float], list[float], list[float]]:
+    """As `record`, of both options of the one question: the same error, which a scale needs two of."""
+    latents, case, result = georgia()
+    districts = area_draws(latents, case.design, case.electorate, by=("cd",))
+    people = districts.areas["n_people"].to_numpy()
+    state = districts.draws @ people / people.sum()
+    won = float(result @ people / people.sum())
+    return [float(state.mean() - won), float(won - state.mean())], [won, 1 - won], [float(state.std())] * 2
+
+
 def scored(drawn: np.ndarray, result: np.ndarray) -> tuple[float, float]:
     """Mean score of 90% intervals, and their coverage."""
     low, high = np.quantile(drawn, [0.05, 0.95], axis=0)
@@ -145,16 +156,10 @@ def scored(drawn: np.ndarray, result: np.ndarray) -> tuple[float, float]:
 
 
 def test_the_second_interval_scores_better_with_its_scale_from_the_other_election():
-    """Printed for both elections. The survey of 2018 is none: what it is scored by is more of the same survey."""
+    """Printed for both elections."""
     latents, case, result = georgia()
     districts = area_draws(latents, case.design, case.electorate, by=("cd",))
-    people = districts.areas["n_people"].to_numpy()
-    state = districts.draws @ people / people.sum()
-    won = float(result @ people / people.sum())
-    # Both options of the one question: the same error, which a scale needs two of.
-    of_georgia = ([state.mean() - won, won - state.mean()], [won, 1 - won], [state.std()] * 2)
-
-    from_london, from_georgia = national_sd_of(*record()), national_sd_of(*of_georgia)
+    from_london, from_georgia = national_sd_of(*record()), national_sd_of(*of_georgia())
     wide, longer = with_systematic_error(latents, case.design, case.electorate, SystematicError(from_london), seed=1)
     wider = area_draws(wide, longer, case.electorate, by=("cd",)).draws
     first, second = scored(districts.draws, result), scored(wider, result)
@@ -172,3 +177,22 @@ def test_the_second_interval_scores_better_with_its_scale_from_the_other_electio
     print(f"london2016, scale {from_georgia:.3f}: score {first[0]:.4f} -> {second[0]:.4f}", end=", ")
     print(f"90% intervals cover {first[1]:.0%} -> {second[1]:.0%}")
     assert second[0] < first[0]
+
+
+def test_a_survey_that_is_scored_by_more_of_itself_needs_no_second_interval_and_is_covered_by_it_all_the_same():
+    """Printed too: what the survey of 2018 is compared with shares its errors, and the scale comes from elections."""
+    case = load_case("cces2018")
+    latents = from_datatree(fit_laplace(case.design, case.counts, case.priors, seed=1), case.design)
+    truth = pl.read_parquet(DATA / "cces2018" / "truth.parquet").filter(pl.col("option") == "Support")
+    known = dict(truth.select("geography", "share").iter_rows())
+    drawn = area_draws(latents, case.design, case.electorate, by=("state",))
+    result = np.array([known[code] for code in drawn.areas["state"]])
+
+    elections = [[*one, *two] for one, two in zip(record(), of_georgia(), strict=True)]
+    scale = national_sd_of(*elections)
+    wide, longer = with_systematic_error(latents, case.design, case.electorate, SystematicError(scale), seed=1)
+    first = scored(drawn.draws, result)
+    second = scored(area_draws(wide, longer, case.electorate, by=("state",)).draws, result)
+    print(f"cces2018, scale {scale:.3f}: score {first[0]:.4f} -> {second[0]:.4f}", end=", ")
+    print(f"90% intervals cover {first[1]:.0%} -> {second[1]:.0%}")
+    assert second[1] >= first[1]

@@ -8,7 +8,7 @@ import msgspec
 import polars as pl
 import pytest
 
-from api.answer_payloads import AreaEstimate, EstimatesPayload, WithheldGroup
+from api.answer_payloads import EstimatesPayload, TwoIntervals, WithheldGroup
 from api.flat_tables import ROWS, flat_table, head_of
 from api.payloads import ConfirmationPayload
 from api.table_files import file_name, write_table
@@ -131,9 +131,10 @@ def test_every_answer_that_takes_a_format_has_a_table(served: World):
 def answer(**changes: Any) -> EstimatesPayload:
     groups = {"share": "=1+1", "gender": "+x"}
     numbers = dict.fromkeys(("n_effective", "n_equivalent", "n_equivalent_mc_error", "pooling", "pooling_mc_error"))
+    numbers |= dict.fromkeys(("total_low", "total_high", "total_intervals", "total_sd"))
     numbers |= {"share": 0.5, "low": 0.4, "high": 0.6, "intervals": [], "sd": 0.1, "mc_error": 0.01, "n_people": 1e3}
     about = {"n_interviews": None, "flags": ["a", "b"], "part_standing": 1.0}
-    row = AreaEstimate("@D", 'Ünter, "den"\r\nLinden', groups, "-1", **numbers, **about)
+    row = TwoIntervals("@D", 'Ünter, "den"\r\nLinden', groups, "-1", **numbers, **about)
     fields: dict[str, Any] = dict.fromkeys(EstimatesPayload.__struct_fields__)
     fields |= {
         "survey": "s",

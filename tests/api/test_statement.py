@@ -40,6 +40,7 @@ SECTIONS = {
     "engine": "AAPOR 10",
     "diagnostics": "AAPOR 10",
     "software": "AAPOR 10",
+    "systematic_error": "AAPOR 8",
     "quality": "AAPOR 10",
     "changes": "AAPOR 10",
     "limits": "AAPOR 11",

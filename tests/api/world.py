@@ -22,6 +22,7 @@ from api.keys import create_key
 from api.release_cache import ReleaseCache
 from api.services import Services
 from api.sessions import open_session
+from jobs.adjustments import adjust_fit
 from jobs.fit_process import fit
 from jobs.fit_request import FitRequest, FitResult
 from jobs.settings import Settings
@@ -147,12 +148,15 @@ class KnownFit:
         self.seed += 1
         self.draws = rng.normal(0.2, 0.4, (self.n_draws, self.design.n_latents)).astype(np.float32)
         latents = LatentDraws(draws=self.draws, names=self.design.latent_names, n_chains=4)
+        kept = adjust_fit(request, latents, self.design)
+        told = {} if kept.diagnostics is None else {"known_totals": dict(kept.diagnostics)}
         return FitResult(
             engine="nuts",
-            draws=latents.to_bytes(),
-            design=self.design.to_json(),
-            verdict={"problems": self.problems, "warnings": self.warnings},
-            diagnostics={"divergences": 0, "parameters": [{"name": "intercept", "r_hat": 1.0}]},
+            draws=kept.latents.to_bytes(),
+            second=None if kept.second is None else kept.second.to_bytes(),
+            design=kept.design.to_json(),
+            verdict={"problems": self.problems, "warnings": [*self.warnings, *kept.warnings]},
+            diagnostics={"divergences": 0, "parameters": [{"name": "intercept", "r_hat": 1.0}]} | told,
             priors={"intercept": "Normal(0, 1.5)"},
             versions={"known": "1"},
             seconds={"sample": 0.1},

@@ -45,12 +45,12 @@ def test_it_reads_names_as_people_write_them(document: dict[str, Any]):
 
 
 def rename(document: dict[str, Any]) -> None:
-    fields = document["components"]["schemas"]["AreaEstimate"]["properties"]
+    fields = document["components"]["schemas"]["TwoIntervals"]["properties"]
     fields["mean"] = fields.pop("share")
 
 
 def retype(document: dict[str, Any]) -> None:
-    document["components"]["schemas"]["AreaEstimate"]["properties"]["share"] = {"type": "string"}
+    document["components"]["schemas"]["TwoIntervals"]["properties"]["share"] = {"type": "string"}
 
 
 def demand(document: dict[str, Any]) -> None:
@@ -88,7 +88,7 @@ def test_a_broken_promise_is_found(document: dict[str, Any], change: Callable[[d
 
 def test_what_is_added_breaks_nothing(document: dict[str, Any]):
     changed = deepcopy(document)
-    changed["components"]["schemas"]["AreaEstimate"]["properties"]["new"] = {"type": "number"}
+    changed["components"]["schemas"]["TwoIntervals"]["properties"]["new"] = {"type": "number"}
     changed["paths"]["/v1/news"] = {"get": {"operationId": "news", "responses": {}}}
     changed["components"]["schemas"]["CreateKeyBody"]["properties"]["new"] = {"type": "string"}
 

@@ -36,6 +36,7 @@ WRONG: dict[str, list[tuple[str, str | None]]] = {
     "release": [("never", None)],
     "before": [("never", None)],
     "as_of": [("moon", None), ("2026-01-01T00:00:00", None), ("0001-01-01T00:00:00+14:00", None)],
+    "uncertainty": [("totl", "total")],
     "seats": [("incom", "income")],
     "n": [("0", None), ("x", None)],
     "targets": [("agee", "age"), ("moon", None)],

@@ -156,9 +156,6 @@ def votes(*options: str) -> Calibrated:
         }
         for option in options
     }
-    if "South League" in options:  # it stands in the South alone
-        south = option_draws(other, PARTIES, parties.WORLD, by=("district",)).draws[0, :, 3] > 0
-        where = {o: {c: t for (c, t), s in zip(of.items(), south, strict=True) if s} for o, of in where.items()}
     met = calibrate(VOTES, PARTIES, parties.WORLD, where, by="district")
     served = option_draws(met.latents, met.design, parties.WORLD, by=("district",)).draws
     for option, of in where.items():
@@ -237,7 +234,7 @@ def test_impossible_totals_of_several_options_are_refused():
     with pytest.raises(FrameError, match=r"they must sum to 1$"):
         calibrate(VOTES, PARTIES, parties.WORLD, {one: {"all": 0.2} for one in parties.PARTIES}, by=None)
     north = next(c for c, region in parties.WORLD.districts.select("code", "region").iter_rows() if region != "South")
-    with pytest.raises(FrameError, match="no shift meets the totals"):
+    with pytest.raises(FrameError, match="does not stand there, and must have a total of 0"):
         calibrate(VOTES, PARTIES, parties.WORLD, {"South League": {north: 0.2}}, by="district")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from api.answer_payloads import AreaEstimate, AreaMean, EstimatesPayload, IntervalEnds, MeansPayload
+from api.answer_payloads import AreaMean, EstimatesPayload, IntervalEnds, MeansPayload, PopulationPayload, TwoIntervals
 from api.leading import AreaLeader, LeadersPayload
 from api.payloads import ConfirmationPayload
 
@@ -12,6 +12,7 @@ HEAD: dict[str, Any] = {
     "survey": "town",
     "question": "bypass",
     "text": "Should the town build the bypass?",
+    "population": PopulationPayload("everybody", "Adults of the town", 1000.0, 1000.0, 1000.0, []),
     "option": "yes",
     "base": ["answered"],
     "weights": "ignored",
@@ -30,6 +31,9 @@ HEAD: dict[str, Any] = {
     "measure": "share",
     "unit": None,
     "scores": {},
+    "uncertainty": "model",
+    "uncertainty_meaning": "None is declared.",
+    "systematic_error": None,
     "period": None,
     "level": "district",
     "by": [],
@@ -83,13 +87,22 @@ def estimate(
     groups: dict[str, str] | None = None,
     flags: Sequence[str] = (),
     option: str = "yes",
-) -> AreaEstimate:
-    """One row."""
-    fields = share_fields(share, low, high, flags=flags)
-    return AreaEstimate(area=area, area_name=name or area, groups=groups or {}, option=option, **fields)
+    total: tuple[float, float] | None = None,
+) -> TwoIntervals:
+    """One row, with or without a second interval."""
+    fields = share_fields(share, low, high, flags=flags) | second_fields(total)
+    return TwoIntervals(area=area, area_name=name or area, groups=groups or {}, option=option, **fields)
 
 
-def answer(rows: Sequence[AreaEstimate], **head: Any) -> EstimatesPayload:
+def second_fields(total: tuple[float, float] | None) -> dict[str, Any]:
+    """The fields of the interval with the systematic error."""
+    low, high = total or (None, None)
+    ends = None if total is None else [IntervalEnds(0.9, *total)]
+    sd = None if total is None else (total[1] - total[0]) / 3.29
+    return {"total_low": low, "total_high": high, "total_intervals": ends, "total_sd": sd}
+
+
+def answer(rows: Sequence[TwoIntervals], **head: Any) -> EstimatesPayload:
     """An answer with these rows."""
     return EstimatesPayload(**{**HEAD, **head}, estimates=list(rows))
 
@@ -110,7 +123,7 @@ def mean(area: str, value: float, low: float, high: float, **about: Any) -> Area
     kept = {name: one for name, one in mean_fields(value, low, high).items() if name not in ("share", "part_standing")}
     kept["intervals"] = [IntervalEnds(0.9, low, high)]
     named = {"area_name": area, "groups": {}} | about
-    return AreaMean(area=area, **named, **kept)
+    return AreaMean(area=area, **named, **kept, **second_fields(None))
 
 
 def means(*rows: AreaMean, unit: str | None = "minutes", scores: dict[str, float] | None = None) -> MeansPayload:

@@ -122,3 +122,14 @@ def test_many_rows_have_the_axis_above_them_too_and_long_names_two_lines():
     first, second = marks(few, "long_labels")[:2]
     assert (first.text, second.text) == ("Somewhere-on-the-Water", "and Vale 0")
     assert first.y < second.y < first.y + 26
+
+
+def test_the_interval_with_the_systematic_error_is_lighter_behind_the_other_and_explained():
+    rows = [estimate("D1", 0.54, 0.48, 0.60, name="Northmoor", total=(0.42, 0.60)), ROWS[1]]
+    chart = interval_chart(answer(rows), rows)
+
+    (outer,) = [(mark.x, mark.x2) for mark in marks(chart, "outer")]
+    assert outer == pytest.approx((at(0.42), at(0.60)), abs=0.02)
+    assert tips(chart, "rows")[0] == "Northmoor: 54% (48 to 60), 42 to 60% with the systematic error"
+    assert {"Interval of the model", "With the error that polls share"} <= set(texts(chart))
+    assert "With the error that polls share" not in texts(interval_chart(answer(ROWS), ROWS))

@@ -3,7 +3,7 @@
 import pytest
 
 from polling.errors import DrawsNotFound, FitNotFound
-from polling.store import fits
+from polling.store import erasure, fits
 from polling.store.engine import Store
 
 from .conftest import NOW, n_rows, new_fit, seconds
@@ -102,3 +102,14 @@ def test_a_fit_has_seen_what_came_up_to_its_change(survey_store: Store, asked: d
     about = {"survey_id": "demo", "question_id": "vote", "survey_version": 1, "data_sequence": 4} | asked
     with survey_store.read() as session:
         assert fits.has_seen(session, about.pop("survey_id"), about.pop("question_id"), **about) is seen
+
+
+def test_second_draws_are_kept_and_forgotten_with_the_first(survey_store: Store):
+    with survey_store.write() as session:
+        fit_id = fits.save_fit(session, new_fit(second=b"second"), now=NOW)
+        plain = fits.save_fit(session, new_fit(seed=5), now=NOW)
+    with survey_store.write() as session:
+        assert fits.load_second(session, fit_id) == b"second"
+        assert fits.load_second(session, plain) is None
+        erasure.forget_fits(session, [fit_id])
+        assert fits.load_second(session, fit_id) is None
