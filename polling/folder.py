@@ -151,8 +151,8 @@ def _check_questions(bundle: SurveyBundle, check_formula: FormulaChecker | None,
         question = check_question_tables(for_its_formula(declared), bundle, log)
         if question is None or check_formula is None or f"questions.{question.id}.kind" in of_no_kind:
             continue
-        if not totals_are_sound:
-            continue
+        if not question.model or not totals_are_sound:
+            continue  # what is missing is said already
         for problem in check_formula(question, bundle):
             reason, key = problem.rstrip("."), f"questions.{question.id}.model"
             log.add(reason, "Correct the formula, or add what it names.", column=key, value=question.model)
