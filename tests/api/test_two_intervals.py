@@ -17,10 +17,12 @@ from numpy.testing import assert_allclose
 from api.cli import cli
 from api.page.asking import ask_release
 from api.report import make_report
+from mrp.grouping import Grouping
 from mrp.poststratification import area_draws
+from mrp.turnout import Turnout, voter_draws_many
 from polling.store import fits, releases
 from tests.api.conftest import _world
-from tests.api.totals import BASIS, ERROR, KNOWN, TOTALS, declare
+from tests.api.totals import BASIS, ERROR, FRIENDS, KNOWN, TOTALS, declare
 from tests.api.world import SURVEY, World, change_survey, wave_csv
 
 RAIL, TAX = (f"/v1/surveys/{SURVEY}/questions/{question}" for question in ("rail", "tax"))
@@ -30,7 +32,7 @@ RAIL, TAX = (f"/v1/surveys/{SURVEY}/questions/{question}" for question in ("rail
 def both(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Polls share an error. Of the rail line the districts' totals are known, of the tax nothing is."""
     for world in _world(_sqlite_template, tmp_path_factory.mktemp("both")):
-        declare(world, ERROR, TOTALS)
+        declare(world, ERROR, TOTALS, FRIENDS)
         world.release(content=wave_csv(questions=("rail", "tax")))
         yield world
 
@@ -104,6 +106,18 @@ def test_the_head_says_what_intervals_hold_and_where_the_scale_comes_from(both: 
     assert answer["systematic_error"]["basis"] == BASIS
     assert "15 points" in answer["uncertainty_meaning"]
     assert "total_low and total_high" in answer["uncertainty_meaning"]
+
+
+def test_a_part_of_the_population_has_both_intervals_too(both: World):
+    (row,) = ask(both, "estimates", population="friends")["estimates"]
+    release, telling = loaded(both, "tax"), loaded(both)
+    turnout = [Turnout(telling.latents, telling.design)]
+
+    for prefix, one in (("", release), ("total_", release.with_error)):
+        (found,) = voter_draws_many(one.latents, one.design, one.electorate, turnout, [Grouping()])
+        ends = np.quantile(found.drawn.draws[:, 0, 0], [0.05, 0.95])
+        assert_allclose([row[f"{prefix}low"], row[f"{prefix}high"]], ends, atol=1e-6)
+    assert ask(both, "probability", population="friends")["uncertainty"] == "total"
 
 
 def test_every_interval_that_was_asked_for_has_its_second(both: World):
