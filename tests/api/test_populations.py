@@ -19,7 +19,7 @@ from mrp.grouping import Grouping
 from mrp.turnout import Turnout, voter_draws_many
 from polling.store import erasure, queue, releases
 from tests.api.conftest import _world
-from tests.api.kinds import KINDS, PARTIES, kinds_csv
+from tests.api.kinds import KINDS, PARTIES, SCORES, kinds_csv
 from tests.api.world import AGES, DISTRICTS, GENDERS, SILENT, SURVEY, WEEKS, World, change_survey, wave_csv
 
 POPULATIONS = """
@@ -175,6 +175,18 @@ def test_all_options_and_means_are_those_of_the_draws_of_both(parts: World):
     means = ask(parts, "minutes/means", by="age", population="voters")["means"]
     found = expected(parts, "minutes", ("listed", "turnout"), Grouping(("age",))).drawn.draws.mean(axis=0)
     assert_allclose([row["mean"] for row in means], found.ravel(), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("question", "asked"), [("minutes", {}), ("agree", {"measure": "mean"})])
+def test_means_are_ranked_among_voters(parts: World, question: str, asked: dict[str, str]):
+    found = expected(parts, question, ("listed", "turnout"), Grouping(("district",))).drawn.draws
+    draws = found @ np.array(SCORES) if question == "agree" else found[:, :, 0]
+    body = ask(parts, f"{question}/rank", level="district", population="voters", **asked)
+
+    assert body["measure"] == "mean"
+    assert_allclose([row["mean"] for row in body["ranks"]], draws.mean(axis=0), rtol=1e-5, atol=1e-6)
+    place = 1 + (draws[:, :, None] < draws[:, None, :]).sum(axis=2).mean(axis=0)
+    assert_allclose([row["rank"] for row in body["ranks"]], place, atol=1e-9)
 
 
 def test_merged_and_filtered_groups_are_made_for_voters(parts: World):
