@@ -10,7 +10,7 @@ from api.measures import measure_fields
 from api.release_cache import LoadedRelease
 from api.served import Served
 from api.systematic_words import uncertainty_head
-from api.whom import doubts_of, notes_of, whom
+from api.whom import doubts_about, notes_of, whom
 from jobs.settings import Settings
 from polling.store.records import ReleaseRecord
 
@@ -40,7 +40,7 @@ def release_head(served: Served, loaded: LoadedRelease, *, option: str | None, i
         "warnings": [
             *loaded.verdict.warnings,
             *served.concerns,
-            *doubts_of(loaded.among),
+            *doubts_about(served, loaded.among),
         ],
         "data_notes": [*served.data_notes, *notes_of(served, loaded.among)],
         "confirmation": describe_confirmation(release, served.confirmation),

@@ -4,7 +4,7 @@ A part of the population is told by other questions of the survey (``polling.pop
 own (``polling.store.telling``). Which releases those are is found with the release that answers, and told with it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy.orm import Session
@@ -15,7 +15,7 @@ from polling.store import surveys
 from polling.store.records import ReleaseRecord
 from polling.store.telling import TellingRelease, telling_questions, telling_release
 
-__all__ = ["Populations", "doubt_of", "find_populations"]
+__all__ = ["Populations", "doubts_of", "find_populations"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Populations:
         return [sentence for chain in told for sentence in self._sentences(chain)]
 
     def _sentences(self, chain: tuple[Population, ...]) -> list[str]:
-        part = chain[-1]
+        part, told_by = chain[-1], self.told_by(chain)
         by = " and ".join(f"release {self.telling[one.question].release.number} of {one.question}" for one in chain)
         asked = "unless another population is asked for" if part.id == self.default else "where that is asked for"
         about = (
@@ -93,17 +93,19 @@ class Populations:
             f"those of its people who belong to them, as {by} tells, draw by draw. Within a combination they are taken "
             "to think like the others."
         )
-        doubt = doubt_of(part)
-        return [about] if part.validated else [about, f"{doubt[0].upper()}{doubt[1:]}."]
+        return [about, *(f"{doubt[0].upper()}{doubt[1:]}." for doubt in doubts_of((part,), told_by[-1:]))]
 
 
-def doubt_of(part: Population) -> str:
-    """What to know of a part of the population that is told by no records, in the form of a warning."""
-    return (
+def doubts_of(chain: Sequence[Population], told_by: Sequence[TellingRelease]) -> list[str]:
+    """What to know of parts of the population that neither records nor known totals tell, in the form of warnings."""
+    return [
         f"who the {part.people} are is what respondents say of themselves in answer to '{part.question}', which meets "
         "no known totals: more people say that they vote, and are registered, than do, and those who answer surveys do "
-        "so more often than others. Use records ([populations] validated), or calibrate the question to known totals"
-    )
+        f"so more often than others. Use records ([populations] validated), or declare [questions.{part.question}."
+        "known_totals]"
+        for part, told in zip(chain, told_by, strict=True)
+        if not (part.validated or told.meets_totals)
+    ]
 
 
 def find_populations(session: Session, release: ReleaseRecord) -> Populations:

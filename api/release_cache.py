@@ -256,19 +256,17 @@ class ReleaseCache:
 
         def make() -> LoadedRelease:
             telling = [self.load(one) for one in told_by]
-            among = find_among(
-                chain,
-                [(one.latents, one.design) for one in telling],
-                loaded.latents,
-                loaded.design,
-                loaded.electorate,
-            )
 
-            def about(one: LoadedRelease) -> LoadedRelease:
+            def about(one: LoadedRelease, told: Sequence[LoadedRelease]) -> LoadedRelease:
+                of = [(each.latents, each.design) for each in told]
+                among = find_among(chain, of, one.latents, one.design, one.electorate)
                 return replace(one, among=among, with_error=None, **_nothing_kept())
 
-            part = about(loaded)
-            return part if loaded.with_error is None else replace(part, with_error=about(loaded.with_error))
+            part = about(loaded, telling)
+            if loaded.with_error is None:
+                return part
+            # The error that polls share is in what they say of turnout too, where it is declared of that.
+            return replace(part, with_error=about(loaded.with_error, [one.with_error or one for one in telling]))
 
         return loaded._parts.get((chain[-1].id, *told_by), make)
 

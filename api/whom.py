@@ -3,12 +3,12 @@
 from api.among import Among
 from api.answer_payloads import PopulationPayload, ToldByPayload
 from api.group_query import Prepared
-from api.populations import doubt_of
+from api.populations import doubts_of
 from api.release_cache import LoadedRelease
 from api.served import Served
 from polling.population import EVERYBODY
 
-__all__ = ["doubts_of", "notes_of", "telling_differences", "whom", "whom_sentence"]
+__all__ = ["doubts_about", "notes_of", "telling_differences", "whom", "whom_sentence"]
 
 
 def whom(served: Served, loaded: LoadedRelease, *, interval: float) -> PopulationPayload:
@@ -47,9 +47,9 @@ def whom_sentence(population: PopulationPayload) -> str:
     return f"Among {population.people}: {population.n_people:,.0f} people ({few} to {many}), told by {told}."
 
 
-def doubts_of(among: Among | None) -> list[str]:
+def doubts_about(served: Served, among: Among | None) -> list[str]:
     """What to know of who belongs to a part of the population, in the form of warnings; usually empty."""
-    return [doubt_of(one) for one in (among.chain if among else ()) if not one.validated]
+    return doubts_of(among.chain, served.populations.told_by(among.chain)) if among else []
 
 
 def telling_differences(before: Prepared, after: Prepared) -> list[str]:

@@ -17,8 +17,10 @@ populations.<id>.validated    true: the answers are records, such as those of an
 questions.<id>.population     the population that answers are about unless another is asked for (default: ``everybody``)
 ============================  ========================================================================================
 
-A second data set, such as a supplement of validated votes, is a wave of another pollster that has the column of this
-question and none of the others: a wave without a column did not ask the question.
+What respondents say of themselves can be made to meet what is known of areas by ``questions.<id>.known_totals``, see
+``polling.beyond``; without these, and without records, every answer warns. A second data set, such as a supplement of
+validated votes, is a wave of another pollster that has the column of this question and none of the others: a wave
+without a column did not ask the question.
 """
 
 from collections.abc import Sequence

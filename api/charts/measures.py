@@ -77,10 +77,11 @@ def is_of_means(head: GroupsHead) -> bool:
 
 
 def measure_of(head: GroupsHead) -> str:
-    """What is shown: "Share answering “yes”", "Mean, minutes", "Mean score"."""
+    """What is shown: "Share answering “yes”", "Mean, minutes", "Mean score", all these "among likely voters"."""
+    among = f" among {head.population.people}" if head.population.told_by else ""
     if is_of_means(head):
-        return "Mean score" if head.scores else f"Mean, {head.unit}" if head.unit else "Mean"
-    return f"Share answering “{head.option}”"
+        return f"{'Mean score' if head.scores else f'Mean, {head.unit}' if head.unit else 'Mean'}{among}"
+    return f"Share answering “{head.option}”{among}"
 
 
 def scale_of(head: GroupsHead, values: Sequence[float]) -> Scale:

@@ -8,7 +8,7 @@ from api.group_query import EstimateQuery
 from api.page.addresses import question_address, survey_address
 from api.page.asking import Asking
 from api.systematic_words import how_shown
-from api.whom import doubts_of, notes_of, whom, whom_sentence
+from api.whom import doubts_about, notes_of, whom, whom_sentence
 
 __all__ = ["Head", "head_of"]
 
@@ -117,7 +117,7 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head
         latest=question_address(*place, *more),
         permanent=question_address(*place, *more, release=release.id),
         whom=whom_sentence(whom(served, about, interval=EstimateQuery().interval)),
-        warnings=[*loaded.verdict.warnings, *doubts_of(about.among)],
+        warnings=[*loaded.verdict.warnings, *doubts_about(served, about.among)],
         data_notes=[*served.data_notes, *notes_of(served, about.among)],
         systematic=how_shown(loaded),
     )

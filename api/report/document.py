@@ -13,7 +13,7 @@ from api.report.opinion import opinion_of
 from api.report.sample import sample_of
 from api.report.trust import trust_of
 from api.systematic_words import how_shown
-from api.whom import doubts_of, notes_of, whom, whom_sentence
+from api.whom import doubts_about, notes_of, whom, whom_sentence
 
 __all__ = ["make_report"]
 
@@ -54,7 +54,7 @@ def make_report(asking: Asking) -> str:
         served=asking.served,
         loaded=asking.loaded,
         whom=whom_sentence(whom(asking.served, asking.about, interval=EstimateQuery().interval)),
-        doubts=[*doubts_of(asking.about.among), *notes_of(asking.served, asking.about.among)],
+        doubts=[*doubts_about(asking.served, asking.about.among), *notes_of(asking.served, asking.about.among)],
         style=Markup(style),  # noqa: S704
         policy=f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'",
         now=asking.services.now(),

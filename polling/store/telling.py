@@ -8,12 +8,14 @@ demands, the next one that has draws. Which one it is stands in every answer.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from polling.population import Population
 from polling.store import releases, serving, surveys
+from polling.store.fits import get_fit
 from polling.store.records import ReleaseRecord
 from polling.store.tables import FitDraws, Release
 
@@ -27,6 +29,8 @@ class TellingRelease:
     release: ReleaseRecord
     newest: int
     """Number of the release of its question that is served now."""
+    meets_totals: bool = False
+    """Whether its draws meet known totals, so that what respondents say of themselves is put right by area."""
 
 
 def telling_questions(populations: Iterable[Population]) -> tuple[str, ...]:
@@ -50,7 +54,14 @@ def telling_release(session: Session, release: ReleaseRecord, question_id: str) 
         later = releases.list_releases(session, survey_id, question_id)
         usable = [one for one in later if one.has_draws and (found is None or one.number > found.number)]
         found = min(usable, key=lambda one: one.number, default=None)
-    return None if found is None else TellingRelease(found, current.number)
+    return None if found is None else TellingRelease(found, current.number, _meets_totals(session, found))
+
+
+def _meets_totals(session: Session, release: ReleaseRecord) -> bool:
+    inputs: Any = get_fit(session, release.fit_id).inputs
+    noted = inputs.get("known_totals") if isinstance(inputs, dict) else None
+    # Those of another question move this one, and are not met by it.
+    return noted is not None and noted["question"] == release.question_id
 
 
 def needed_fits(session: Session, fit_ids: Iterable[str]) -> set[str]:

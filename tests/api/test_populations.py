@@ -5,12 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
 from click.testing import CliRunner
 from numpy.testing import assert_allclose
 
+from api.answer_payloads import EstimatesPayload, MeansPayload
+from api.charts.measures import measure_of
 from api.cli import cli
 from api.page.asking import ask_release
 from api.report import make_report
@@ -18,8 +21,10 @@ from api.served import find_served
 from mrp.grouping import Grouping
 from mrp.turnout import Turnout, voter_draws_many
 from polling.store import erasure, queue, releases
+from tests.api import totals
 from tests.api.conftest import _world
 from tests.api.kinds import KINDS, PARTIES, SCORES, kinds_csv
+from tests.api.totals import ERROR, KNOWN, TOTALS
 from tests.api.world import AGES, DISTRICTS, GENDERS, SILENT, SURVEY, WEEKS, World, change_survey, wave_csv
 
 POPULATIONS = """
@@ -196,6 +201,15 @@ def test_merged_and_filtered_groups_are_made_for_voters(parts: World):
     assert_allclose([row["share"] for row in ask(parts, **asked)["estimates"]], found.ravel(), atol=1e-6)
     opposite = [row["share"] for row in ask(parts, **asked, option="no")["estimates"]]
     assert_allclose(opposite, 1 - found.ravel(), atol=1e-6)
+
+
+def test_charts_say_whom_they_are_about(parts: World):
+    for path, measure in (("rail/estimates", "Share answering “yes”"), ("minutes/means", "Mean, minutes")):
+        kind = MeansPayload if path.endswith("means") else EstimatesPayload
+        everybody, voters = (
+            msgspec.convert(ask(parts, path, population=one), kind) for one in ("everybody", "registered")
+        )
+        assert (measure_of(everybody), measure_of(voters)) == (measure, f"{measure} among registered people")
 
 
 def test_many_queries_in_one_request_may_ask_among_voters(parts: World):
@@ -399,3 +413,39 @@ def test_the_command_line_says_whom_it_is_about(parts: World):
     assert "told by release 1 of listed and release 1 of turnout." in told.output
     body = json.loads(CliRunner().invoke(cli, [*asked, "--json"], env=place).output)
     assert body["probabilities"] == ask(parts, "rail/probability", population="voters")["probabilities"]
+
+
+def test_turnout_that_meets_known_totals_is_believed_and_errors_that_polls_share_are_in_the_second_interval(
+    world: World,
+):
+    declare(world, POPULATIONS.replace('within = "registered"\n', ""))
+    known = TOTALS.replace("questions.rail", "questions.turnout").replace("yes =", "voted =")
+    totals.declare(world, ERROR, known)
+    assert world.push("records", turnout_csv(columns=("turnout",))).status_code == 202
+    world.work()
+    world.release()
+    body = ask(world, level="district", population="voters")
+
+    with world.store.read() as session:
+        asked, told = (releases.current_release(session, SURVEY, one) for one in ("rail", "turnout"))
+    assert asked is not None
+    assert told is not None
+    rail, turnout = world.services.releases.load(asked.id), world.services.releases.load(told.id)
+    people = dict(rail.electorate.frame.group_by("district").agg(pl.col("n_people").sum()).iter_rows())
+    voters = sum(people[code] * share for code, share in KNOWN.items())
+    size = body["population"]
+    assert [size["n_people"], size["low"], size["high"]] == pytest.approx([voters] * 3, rel=1e-4)
+    assert not any("what respondents say of themselves" in one for one in body["warnings"])
+
+    assert rail.with_error is not None
+    assert turnout.with_error is not None
+    for one, of, low in ((rail, turnout, "low"), (rail.with_error, turnout.with_error, "total_low")):
+        (found,) = voter_draws_many(
+            one.latents, one.design, one.electorate, [Turnout(of.latents, of.design)], [Grouping(("district",))]
+        )
+        wanted = np.quantile(found.drawn.draws[:, :, 0], 0.05, axis=0)
+        assert_allclose([row[low] for row in body["estimates"]], wanted, atol=1e-6)
+        assert_allclose(found.turnout.draws.mean(axis=0), list(KNOWN.values()), atol=1e-4)
+    statement = world.get(f"/v1/surveys/{SURVEY}/releases/{asked.id}/disclosure").text
+    assert "Estimates are about likely voters where that is asked for" in statement
+    assert "who the likely voters are is what respondents say" not in statement

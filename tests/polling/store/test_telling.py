@@ -107,3 +107,16 @@ def test_draws_stay_while_those_of_a_release_that_is_answered_with_them_do(told:
         assert not releases.get_release(session, vote).has_draws
         assert not releases.get_release(session, old).has_draws
         assert needed_fits(session, []) == set()
+
+
+@pytest.mark.parametrize(("question", "meets"), [("tax", True), ("vote", False), (None, False)])
+def test_whether_what_tells_meets_known_totals_of_its_own_is_told(told: Store, question: str | None, meets: bool):
+    noted = {} if question is None else {"known_totals": {"question": question, "by": "place"}}
+    with told.write() as session:
+        fit = replace(new_fit(question_id="tax"), inputs={"waves": ["w1"], **noted})
+        releases.publish(session, fit_id=fits.save_fit(session, fit, now=BEGIN), now=BEGIN)
+    vote = publish(told, "vote", 1, seed=2)
+    with told.read() as session:
+        found = telling_release(session, releases.get_release(session, vote), "tax")
+    assert found is not None
+    assert found.meets_totals is meets
