@@ -273,3 +273,34 @@ def test_the_statement_tells_scale_basis_and_totals_or_that_nothing_is_included(
     assert "Every report of it is declared to be right" in told[0]["known_totals"]
     assert "is not included" in told[1]["systematic_error"]
     assert "known_totals" not in told[1]
+
+
+@pytest.mark.parametrize(
+    ("what", "parameters"),
+    [
+        ("probability", {"level": "district"}),
+        ("rank", {"level": "district"}),
+        ("seats", {}),
+        ("battleground", {}),
+        ("districts/D2", {}),
+        ("contrast", {"first": "district:D1", "second": "district:D4"}),
+        ("methods", {"level": "district"}),
+        ("whom-to-ask", {}),
+    ],
+)
+def test_every_question_is_answered_where_totals_are_known(both: World, what: str, parameters: dict[str, str]):
+    told = ask(both, what, question="rail", **parameters)
+
+    assert "NaN" not in json.dumps(told)
+    if what == "rank":  # nothing is left to chance
+        assert [row["p_first"] for row in told["ranks"]] == [0, 0, 1, 0, 0, 0]
+    if what == "seats":
+        assert [one["seats"] for one in told["options"]][0] == pytest.approx(2, abs=0.5)  # D5 has one half
+
+
+@pytest.mark.parametrize("place", ["", "/seats", "/districts", "/districts/D2", "/crosstab", "/methods"])
+def test_pages_of_known_totals_are_whole(both: World, place: str):
+    page = both.page(f"/surveys/{SURVEY}/questions/rail{place}")
+
+    assert page.status_code == 200
+    assert "nan" not in page.text.lower().replace("finan", "")
