@@ -304,3 +304,16 @@ def test_pages_of_known_totals_are_whole(both: World, place: str):
 
     assert page.status_code == 200
     assert "nan" not in page.text.lower().replace("finan", "")
+
+
+def test_series_have_both_intervals_and_changes_say_that_the_error_cancels(world: World):
+    declare(world, ERROR)
+    world.weekly_release()
+    points = ask(world, "trend", question="rail")["points"]
+    change = ask(world, "change", question="rail")
+
+    assert len(points) > 1
+    for point in points:
+        assert point["total_high"] - point["total_low"] > point["high"] - point["low"]
+    assert change["uncertainty"] == "model"
+    assert "taken to cancel" in change["uncertainty_meaning"]
