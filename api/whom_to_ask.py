@@ -13,7 +13,15 @@ import numpy as np
 from api.answer_head import groups_head
 from api.errors import EstimateRefused, UnknownChoice
 from api.group_facts import group_facts, group_names
-from api.group_query import EstimateQuery, MeansQuery, Prepared, levels_of, prepare_estimates, prepare_means
+from api.group_query import (
+    EstimateQuery,
+    MeansQuery,
+    Prepared,
+    levels_of,
+    of_everybody,
+    prepare_estimates,
+    prepare_means,
+)
 from api.group_query import load_release as load
 from api.labels import DISTRICT
 from api.release_cache import ReleaseCache
@@ -69,9 +77,11 @@ def prepare_whom_to_ask(
     """
     if not 1 <= query.n <= MOST_INTERVIEWS:
         raise EstimateRefused(f"n must be a number of interviews from 1 to {MOST_INTERVIEWS:,}; got {query.n:,}.")
+    query = of_everybody(query, "Whom to ask is told of estimates about everybody, who could be asked")
     loaded = load(cache, served, settings)
     level, by = _named(query.targets, loaded.electorate)
     about: dict[str, Any] = {"intervals": query.intervals, "option": query.option, "period": query.period}
+    about["population"] = query.population
     prepare: Any = prepare_means if loaded.question.kind == "numeric" else prepare_estimates
     kind: type[EstimateQuery] = MeansQuery if loaded.question.kind == "numeric" else EstimateQuery
     groups = prepare(cache, served, query, settings)

@@ -83,8 +83,8 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head
     )
     kind = loaded.question.kind
     is_reason = any(tab.is_here for tab in reasons)
-    # What is compared with interviews is about everybody.
-    about = loaded if is_reason else asking.about
+    # What is compared with interviews is about everybody, and so is whom to ask.
+    about = loaded if is_reason or here == "pageWhomToAsk" else asking.about
     tabs = _tabs(
         principal,
         {"pageDistrict": "pageDistricts"}.get(here, here),

@@ -232,8 +232,9 @@ def test_what_cannot_be_asked_among_voters_says_why(parts: World):
     assert "'voters'" in ask(parts, status=422, population="votes")["detail"]
     assert "answered for everybody only" in ask(parts, "turnout/estimates", 422, population="voters")["detail"]
     assert ask(parts, "turnout/estimates")["population"]["id"] == "everybody"
-    assert "not compared with estimates about a part" in ask(parts, "rail/methods", 422, population="voters")["detail"]
-    assert ask(parts, "rail/methods")["population"]["id"] == "everybody"
+    for path, why in (("methods", "compared with estimates of everybody"), ("whom-to-ask", "who could be asked")):
+        assert why in ask(parts, f"rail/{path}", 422, population="voters")["detail"]
+        assert ask(parts, f"rail/{path}")["population"]["id"] == "everybody"
 
 
 def test_without_a_release_that_tells_who_they_are_it_is_refused_and_the_first_one_counts(world: World):
