@@ -95,7 +95,11 @@ def draws_of(
 def variances_of(
     loaded: LoadedRelease, breakdown: Breakdown, rows: NDArray[np.int64], *, period: str | None = None
 ) -> NDArray[np.float64]:
-    """Variance of one answer that is a number in some groups, shape (row,); parameters as those of `draws_of`."""
+    """Variance of one answer that is a number in some groups, shape (row,); parameters as those of `draws_of`.
+
+    Also among a part of the population it is that of everybody in the group: most of it is the residual, which is the
+    same for all.
+    """
     assert isinstance(loaded.design, NumericDesign)
     inside = np.isin(breakdown.group, rows)
     if _takes_kept(loaded, breakdown, inside, period):

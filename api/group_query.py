@@ -35,7 +35,6 @@ __all__ = [
     "levels_of",
     "load_among",
     "load_release",
-    "of_everybody",
     "prepare_estimates",
     "prepare_means",
     "prepare_of_everybody",
@@ -202,17 +201,12 @@ def prepare_query(cache: ReleaseCache, served: Served, query: EstimateQuery, set
 
 def prepare_of_everybody(cache: ReleaseCache, served: Served, query: EstimateQuery, settings: Settings) -> Prepared:
     """The same of what is compared with interviews: those are of everybody; raises as `prepare_query`."""
-    query = of_everybody(
-        query, "Interviews are of everybody who was asked, and are compared with estimates of everybody"
-    )
-    return prepare_query(cache, served, query, settings)
-
-
-def of_everybody[Q: EstimateQuery](query: Q, why: str) -> Q:
-    """The query about everybody; refused with an `EstimateRefused` if another population is asked for."""
     if query.population not in (None, EVERYBODY):
-        raise EstimateRefused(f"{why}. Leave population out, or ask for {EVERYBODY}.")
-    return replace(query, population=EVERYBODY)
+        raise EstimateRefused(
+            "Interviews are of everybody who was asked, and are not compared with estimates about a part of them. "
+            f"Leave population out, or ask for {EVERYBODY}."
+        )
+    return prepare_query(cache, served, replace(query, population=EVERYBODY), settings)
 
 
 def prepare_estimates(cache: ReleaseCache, served: Served, query: EstimateQuery, settings: Settings) -> Prepared:

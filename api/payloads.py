@@ -33,6 +33,7 @@ __all__ = [
     "SurveyList",
     "SurveyPayload",
     "SurveySummary",
+    "UsedPredictors",
 ]
 
 NextCursor = Annotated[str | None, Meta(description="The `cursor` of the next page; null if this is the last.")]
@@ -225,6 +226,18 @@ class ConfirmationPayload(msgspec.Struct, frozen=True):
     sentence: Annotated[str, Meta(description="The same in a sentence.")]
 
 
+class UsedPredictors(msgspec.Struct, frozen=True):
+    """An upload of predictors that a fit used."""
+
+    id: Annotated[str, Meta(description="The upload's id.")]
+    number: Annotated[int, Meta(description="Its place among the uploads of the survey.")]
+    as_of: Annotated[date, Meta(description="The day that the numbers describe.")]
+    source: Annotated[str, Meta(description="Where they come from.")]
+    sha256: Annotated[str, Meta(description="Hash of the numbers.")]
+    received_at: Annotated[datetime, Meta(description="When it was received.")]
+    columns: Annotated[list[str], Meta(description="The predictors that the fit took from it.")]
+
+
 class ReleasePayload(msgspec.Struct, frozen=True):
     """A published fit."""
 
@@ -256,6 +269,10 @@ class ReleasePayload(msgspec.Struct, frozen=True):
         Meta(description="What checks found that one should look at, the worst first; null before they were made."),
     ]
     n_waves: Annotated[int, Meta(description="Waves it rests on.")]
+    predictors: Annotated[
+        list[UsedPredictors],
+        Meta(description="Uploads that its district predictors come from; others are of the survey's own table."),
+    ]
     restates: Annotated[
         list[RestatedWavePayload],
         Meta(description="Waves that were corrected, withdrawn or restored since the release before."),

@@ -13,24 +13,15 @@ import numpy as np
 from api.answer_head import groups_head
 from api.errors import EstimateRefused, UnknownChoice
 from api.group_facts import group_facts, group_names
-from api.group_query import (
-    EstimateQuery,
-    MeansQuery,
-    Prepared,
-    levels_of,
-    of_everybody,
-    prepare_estimates,
-    prepare_means,
-)
+from api.group_query import EstimateQuery, Prepared, levels_of, prepare_estimates, prepare_query
 from api.group_query import load_release as load
 from api.labels import DISTRICT
+from api.measures import MEAN
 from api.release_cache import ReleaseCache
 from api.served import Served
 from api.whom_to_ask_payloads import GroupNarrowing, NarrowedTarget, WhomToAskPayload
 from jobs.settings import Settings
 from mrp.electorate import Electorate
-from mrp.numeric.design import NumericDesign
-from mrp.numeric.poststratification import answer_variances
 from mrp.whom_to_ask import Narrowing, expected_narrowing, expected_narrowing_of_options
 
 __all__ = ["MOST_INTERVIEWS", "WhomToAskQuery", "answer_whom_to_ask", "prepare_whom_to_ask"]
@@ -77,19 +68,23 @@ def prepare_whom_to_ask(
     """
     if not 1 <= query.n <= MOST_INTERVIEWS:
         raise EstimateRefused(f"n must be a number of interviews from 1 to {MOST_INTERVIEWS:,}; got {query.n:,}.")
-    query = of_everybody(query, "Whom to ask is told of estimates about everybody, who could be asked")
     loaded = load(cache, served, settings)
     level, by = _named(query.targets, loaded.electorate)
-    about: dict[str, Any] = {"intervals": query.intervals, "option": query.option, "period": query.period}
-    about["population"] = query.population
-    prepare: Any = prepare_means if loaded.question.kind == "numeric" else prepare_estimates
-    kind: type[EstimateQuery] = MeansQuery if loaded.question.kind == "numeric" else EstimateQuery
+    is_one = query.measure == MEAN or loaded.question.kind == "numeric"
+    prepare = prepare_query if is_one else prepare_estimates
     groups = prepare(cache, served, query, settings)
-    targets = prepare(cache, served, kind(level=level, by=by, **about), settings)
+    about = {name: getattr(query, name) for name in ("intervals", "option", "measure", "period", "population")}
+    targets = prepare(cache, served, EstimateQuery(level=level, by=by, **about), settings)
+    if len(groups.options) == 1:
+        # Interviews where an option does not stand tell nothing of it, and there is nothing to be told there.
+        groups, targets = groups.where_it_stands(), targets.where_it_stands()
     n_groups, n_targets = (int(one.answered.sum()) for one in (groups, targets))
     if not n_groups or not n_targets:
         what = "Nobody could be asked" if not n_groups else "Nothing could become narrower"
-        raise EstimateRefused(f"{what}: every group has fewer than {settings.min_people} people in the frame.")
+        raise EstimateRefused(
+            f"{what}: every group has fewer than {settings.min_people} people in the frame, or the option does not "
+            "stand there."
+        )
     n_draws, n_options = loaded.latents.draws.shape[0], max(1, len(groups.options))
     if n_options * (n_draws * (n_groups + n_targets) + n_groups * n_targets) > MOST_NUMBERS:
         raise EstimateRefused(
@@ -104,8 +99,11 @@ def answer_whom_to_ask(prepared: PreparedNarrowing, settings: Settings) -> WhomT
     groups, targets, query = prepared.groups, prepared.targets, prepared.groups.query
     assert isinstance(query, WhomToAskQuery)
     found = _narrowing(prepared, query.n / groups.loaded.design_effect)
-    lost = found.narrower
-    names = _target_names(targets)
+    # Where an option does not stand there is nothing to become narrower.
+    unsure = np.flatnonzero(found.sd_before > 0)
+    lost, names = found.narrower[:, unsure], [_target_names(targets)[i] for i in unsure]
+    if not names:
+        raise EstimateRefused("Nothing could become narrower: every target is known for sure.")
     rows = [
         GroupNarrowing(
             **facts.names,
@@ -135,13 +133,8 @@ def _narrowing(prepared: PreparedNarrowing, n: float) -> Narrowing:
         by_option = [one.draws_by_option(which) for one, which in ((targets, wanted), (groups, rows))]
         of_targets, of_groups = (dict(zip(groups.options, one, strict=True)) for one in by_option)
         return expected_narrowing_of_options(of_targets, of_groups, n=n)
-    variance = None
-    if isinstance(design := groups.loaded.design, NumericDesign):
-        at = {"period": groups.period} if groups.period is not None else None
-        loaded = groups.loaded
-        (of_all,) = answer_variances(loaded.latents, design, loaded.electorate, (groups.breakdown.grouping,), at=at)
-        variance = of_all[rows]
-    return expected_narrowing(targets.draws(wanted), groups.draws(rows), n=n, answer_variance=variance)
+    asked = groups.measured(rows)
+    return expected_narrowing(targets.draws(wanted), asked.areas, n=n, answer_variance=asked.answer_variance)
 
 
 def _named(targets: Sequence[str], electorate: Electorate) -> tuple[str, tuple[str, ...]]:

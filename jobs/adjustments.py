@@ -84,9 +84,9 @@ def of_fit(inputs: Any, bundle: SurveyBundle, question: Question) -> Adjustments
 
 
 def adjust_fit(
-    request: FitRequest, latents: LatentDraws, design: AnyDesign, along: Along | None = None
+    request: FitRequest, question: str, latents: LatentDraws, design: AnyDesign, along: Along | None = None
 ) -> Adjusted[AnyDesign]:
-    """The draws of a fit that are kept.
+    """The draws of a fit that are kept, of the question that was asked for or of a partner.
 
     The seed of the error is that of the fit with the question's id: questions of one fit err apart from each other.
 
@@ -95,9 +95,10 @@ def adjust_fit(
     MrpError
         If a total cannot be met.
     """
-    digest = hashlib.sha256(f"{request.seed}/{request.question}/systematic".encode()).digest()
+    digest = hashlib.sha256(f"{request.seed}/{question}/systematic".encode()).digest()
     seed = int.from_bytes(digest[:4])
-    return adjust(latents, design, request.electorate, request.adjustments, seed=seed, along=along)
+    adjustments = request.part(question).adjustments
+    return adjust(latents, design, request.electorate, adjustments, seed=seed, along=along)
 
 
 def moving_problems(question: Question, questions: Collection[Question]) -> tuple[str, ...]:

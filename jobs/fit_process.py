@@ -19,8 +19,8 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -29,6 +29,7 @@ import polars as pl
 from jobs.adjustments import adjust_fit
 from jobs.fit_host import DONE, OUT_OF_MEMORY, REFUSED
 from jobs.fit_request import FitProgress, FitRequest, FitResult
+from jobs.versions import versions
 from mrp.adjusted import Along
 from mrp.electorate import Electorate
 from mrp.errors import MrpError
@@ -40,7 +41,9 @@ __all__ = ["fit", "main"]
 
 type Report = Callable[[Progress], None]
 type Part = tuple[Fitted, dict[str, Any], dict[str, str], Along | None]
-"""A fit of the question, what is told beside its diagnostics, priors beside its own in words, and what moves it."""
+"""A fit of a question, what is told beside its diagnostics, priors beside its own in words, and what moves it."""
+type Parts = dict[str, Part]
+"""By the id of the question: the one that is asked for and its partners."""
 
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 SAMPLED = 0.95
@@ -105,7 +108,7 @@ def warm_up() -> None:
     latents.to_bytes()
     evidence_of(tree, design, hyper_space(design, Priors())).to_bytes()
     term_variation(latents, design, electorate)
-    _versions()
+    versions()
 
 
 def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
@@ -129,38 +132,47 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
         show = FitProgress(step.stage, step.share * SAMPLED, step.expected_end_s)
         print(json.dumps(show.to_json()), file=progress)
 
-    fitted, shared, words, along = (
-        _fit_part(request, clock, report) if request.partners else _fit_alone(request, clock, report)
-    )
+    parts = _fit_parts(request, clock, report) if request.partners else _fit_alone(request, clock, report)
     clock.lap("fit")
     report(Progress("judge", 1.0, None))
+    own = _result(request, request.question, parts.pop(request.question))
+    others = {}
+    for name, part in parts.items():
+        with suppress(MrpError):  # which its own refit says
+            others[name] = _result(request, name, part)
+    clock.lap("diagnose")
+    others = {name: replace(one, seconds=clock.laps) for name, one in others.items()}
+    return replace(own, others=others, seconds=clock.laps)
+
+
+def _result(request: FitRequest, question: str, part: Part) -> FitResult:
+    """What is left behind of one question."""
+    fitted, shared, words, along = part
+    outcome, electorate = request.part(question).outcome, request.electorate
     design = fitted.design  # which may know more than the one that was asked for, such as a unit
     diagnostics = fitted.diagnostics() | shared
-    diagnostics["variation"] = [one.to_json() for one in variation(fitted.latents, design, request.electorate)]
-    if request.outcome.kind == "numeric":
+    diagnostics["variation"] = [one.to_json() for one in variation(fitted.latents, design, electorate)]
+    if outcome.kind == "numeric":
         diagnostics["variation_unit"] = "the unit of the answers"
-    evidence = fitted.evidence.to_bytes()
-    clock.lap("diagnose")
-    kept = adjust_fit(request, fitted.latents, design, along)
+    kept = adjust_fit(request, question, fitted.latents, design, along)
     if kept.diagnostics is not None:
         diagnostics["known_totals"] = dict(kept.diagnostics)
     verdict = replace(fitted.verdict, warnings=(*fitted.verdict.warnings, *kept.warnings))
-    clock.lap("adjust")
     return FitResult(
         engine=fitted.engine,
         draws=kept.latents.to_bytes(),
-        evidence=evidence,
+        evidence=fitted.evidence.to_bytes(),
         second=None if kept.second is None else kept.second.to_bytes(),
         design=kept.design.to_json(),
         verdict=verdict.to_json(),
         diagnostics=diagnostics,
-        priors=priors_in_words(fitted.priors, design, dispersed=getattr(request.outcome, "dispersed", False)) | words,
-        versions=_versions(),
-        seconds=clock.laps,
+        priors=priors_in_words(fitted.priors, design, dispersed=getattr(outcome, "dispersed", False)) | words,
+        versions=versions(),
+        seconds={},
     )
 
 
-def _fit_alone(request: FitRequest, clock: "_StopWatch", report: Report) -> Part:
+def _fit_alone(request: FitRequest, clock: "_StopWatch", report: Report) -> Parts:
     """A question by itself."""
     from mrp.counts import observed_levels
     from mrp.priors import parse_priors
@@ -181,17 +193,20 @@ def _fit_alone(request: FitRequest, clock: "_StopWatch", report: Report) -> Part
         laplace=request.laplace,
         on_progress=report,
     )
-    return fitted, {}, {}, None
+    return {request.question: (fitted, {}, {}, None)}
 
 
-def _fit_part(request: FitRequest, clock: "_StopWatch", report: Report) -> Part:
+def _fit_parts(request: FitRequest, clock: "_StopWatch", report: Report) -> Parts:
     """A question together with its partners."""
     from jobs.fit_together import fit_together, joint_model, priors_between
 
     model = joint_model(request)
     clock.lap("design")
-    part = fit_together(request, model, report)
-    return part.fitted, {"joint": part.told}, priors_between(model), part.along
+    between = priors_between(model)
+    return {
+        name: (part.fitted, {"joint": part.told}, between, part.along)
+        for name, part in fit_together(request, model, report).items()
+    }
 
 
 class _StopWatch:
@@ -203,11 +218,6 @@ class _StopWatch:
         now = time.perf_counter()
         self.laps[stage] = round(now - self._since, 3)
         self._since = now
-
-
-def _versions() -> dict[str, str]:
-    packages = ("hustings", "pymc", "nutpie", "arviz", "numpy", "numba")
-    return {"python": sys.version.split()[0]} | {name: version(name) for name in packages}
 
 
 def _end_with_parent(parent: int) -> None:

@@ -8,7 +8,7 @@ A request is complete when ``request.json`` is there, a result when
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FitProgress", "FitRequest", "FitResult", "Partner"]
 
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
 EVIDENCE = "evidence.npz"
 SECOND = "second.npz"
 
@@ -57,6 +57,8 @@ class Partner:
     priors: Mapping[str, str]
     counts: pl.DataFrame
     """As those of a request."""
+    adjustments: Adjustments = NOTHING
+    """The same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,10 @@ class FitRequest:
     """Binary questions that are fitted together with this one; see ``jobs.partners``."""
     adjustments: Adjustments = NOTHING
     """What is done to the draws before they are kept; see ``jobs.adjustments``."""
+
+    def part(self, question: str) -> "FitRequest | Partner":
+        """What is asked of a question: itself, or a partner."""
+        return self if question == self.question else next(one for one in self.partners if one.id == question)
 
     def write(self, folder: Path) -> None:
         """Write the request into ``folder``, which exists."""
@@ -110,6 +116,7 @@ class FitRequest:
                         "outcome": one.outcome.to_json(),
                         "formula": one.formula,
                         "priors": dict(one.priors),
+                        "adjustments": one.adjustments.to_json(),
                     }
                     for one in self.partners
                 ],
@@ -144,6 +151,7 @@ class FitRequest:
                     formula=one["formula"],
                     priors=one["priors"],
                     counts=pl.read_parquet(folder / _counts_of(number)),
+                    adjustments=Adjustments.from_json(one["adjustments"]),
                 )
                 for number, one in enumerate(head["partners"])
             )
@@ -187,9 +195,15 @@ class FitResult:
     """What is kept beside the draws, see ``mrp.evidence``."""
     second: bytes | None = None
     """Draws with the systematic error, see ``mrp.adjusted``; None where none is declared."""
+    others: Mapping[str, "FitResult"] = field(default_factory=dict)
+    """Of a joint fit the same of every partner, by the id of its question."""
 
     def write(self, folder: Path) -> None:
         """Write the result into ``folder``; it is complete when this returns, and not before."""
+        for number, other in enumerate(self.others.values()):
+            part = folder / _part_of(number)
+            part.mkdir(mode=0o700)
+            other.write(part)
         _private(folder / "draws.npz").write_bytes(self.draws)
         if self.evidence is not None:
             _private(folder / EVIDENCE).write_bytes(self.evidence)
@@ -206,6 +220,7 @@ class FitResult:
                 "priors": self.priors,
                 "versions": dict(self.versions),
                 "seconds": dict(self.seconds),
+                "others": list(self.others),
             },
         )
 
@@ -220,11 +235,13 @@ class FitResult:
         """
         head = _read_json(folder / "result.json")
         head.pop("format_version")
+        others = {name: cls.read(folder / _part_of(number)) for number, name in enumerate(head.pop("others"))}
         try:
             evidence, second = (
                 (folder / name).read_bytes() if (folder / name).exists() else None for name in (EVIDENCE, SECOND)
             )
-            return cls(draws=(folder / "draws.npz").read_bytes(), evidence=evidence, second=second, **head)
+            draws = (folder / "draws.npz").read_bytes()
+            return cls(draws=draws, evidence=evidence, second=second, others=others, **head)
         except (OSError, TypeError) as error:
             raise SpoolError(f"The fit result in {folder} is damaged: {error}. Ask for the refit again.") from None
 
@@ -232,6 +249,11 @@ class FitResult:
 def _counts_of(number: int) -> str:
     """File of the counts of a partner: ids are no names of files."""
     return f"counts-{number}.parquet"
+
+
+def _part_of(number: int) -> str:
+    """Folder of what a joint fit says of a partner."""
+    return f"partner-{number}"
 
 
 def _private(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Fit a question together with its partners: of the joint fit its part comes back, and what they share in words."""
+"""Fit a question together with its partners: of the joint fit every part comes back, and what they share in words."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import polars as pl
 
 from jobs.fit_request import FitRequest
 from jobs.labels import formula_labels
-from mrp.adjusted import Along
+from mrp.adjusted import Along, Totals
 from mrp.counts import observed_levels
 from mrp.errors import FrameError
 from mrp.joint import JointDesign, JointFit, build_joint_design, fit_joint
@@ -37,7 +37,7 @@ class JointModel:
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """The part of a question of a joint fit."""
+    """The part of one question of a joint fit."""
 
     fitted: "FittedModel"
     told: dict[str, Any]
@@ -72,13 +72,15 @@ def joint_model(request: FitRequest) -> JointModel:
     return JointModel(design, priors, {name: one.counts for name, one in together.items()})
 
 
-def fit_together(request: FitRequest, model: JointModel, on_progress: Callable[[Progress], None]) -> Together:
-    """The question's part of the joint fit, what is told of what it shares, and the partner that it moves along with.
+def fit_together(
+    request: FitRequest, model: JointModel, on_progress: Callable[[Progress], None]
+) -> dict[str, Together]:
+    """Every question's part of the joint fit, by id; without partners that cannot move as they are declared to.
 
     Raises
     ------
     MrpError
-        If the model cannot be fitted.
+        If the model cannot be fitted, or the question that was asked for cannot move.
     """
     fit = fit_joint(
         model.design,
@@ -91,7 +93,18 @@ def fit_together(request: FitRequest, model: JointModel, on_progress: Callable[[
         laplace=request.laplace,
         on_progress=on_progress,
     )
-    return Together(fit.of(request.question), _told(fit), _along(fit, request))
+    told = _told(fit)
+    adjusted = {request.question: request.adjustments} | {one.id: one.adjustments for one in request.partners}
+    parts = {}
+    for name in model.counts:
+        try:
+            along = _along(fit, name, adjusted[name].totals)
+        except FrameError:
+            if name == request.question:
+                raise
+            continue  # which its own refit says
+        parts[name] = Together(fit.of(name), told, along)
+    return parts
 
 
 def priors_between(model: JointModel) -> dict[str, str]:
@@ -100,21 +113,20 @@ def priors_between(model: JointModel) -> dict[str, str]:
     return {f"correlations of {shared.term}": words[shared.term] for shared in model.design.shared}
 
 
-def _along(fit: JointFit, request: FitRequest) -> Along | None:
-    """How the question moves with the partner whose totals are known."""
-    totals = request.adjustments.totals
-    if totals is None or totals.question == request.question:
+def _along(fit: JointFit, question: str, totals: Totals | None) -> Along | None:
+    """How a question moves with the partner whose totals are known."""
+    if totals is None or totals.question == question:
         return None
     for shared in fit.design.shared:
-        effects = {effect.term: effect for effect in fit.design.designs[request.question].effects}
+        effects = {effect.term: effect for effect in fit.design.designs[question].effects}
         by = [factor.name for factor in effects[shared.term].factors]
-        if {request.question, totals.question} <= set(shared.questions) and by == [totals.by]:
+        if {question, totals.question} <= set(shared.questions) and by == [totals.by]:
             others = [one for one in shared.questions if one != totals.question]
-            slope = fit.slopes(shared.label, known=(totals.question,))[:, others.index(request.question), 0]
+            slope = fit.slopes(shared.label, known=(totals.question,))[:, others.index(question), 0]
             known = fit.of(totals.question)
             return Along(known.latents, known.design, slope)
     raise FrameError(
-        f"{request.question} and {totals.question} share no effects of {totals.by}, by which the one could move with "
+        f"{question} and {totals.question} share no effects of {totals.by}, by which the one could move with "
         f"the other; write (1|p|{totals.by}) in both formulas"
     )
 

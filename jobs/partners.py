@@ -2,7 +2,7 @@
 
 Of questions that share labels with each other, be it by way of a third, there is one joint model (``mrp.joint``). Each
 of them has refits and releases of its own, made of the same interviews with the same seed, so that what two of them
-serve is of one fit as soon as both have seen the same data.
+serve is of one fit as soon as both have seen the same data. Whose turn comes first fits for all (``jobs.shared_fits``).
 """
 
 import hashlib

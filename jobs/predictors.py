@@ -29,7 +29,14 @@ from polling.store.fit_inputs import predictors_noted
 from polling.store.predictors import PredictorRecord
 from polling.store.records import StoredSurvey
 
-__all__ = ["KnownPredictors", "bundle_of_fit", "known_predictors", "predictors_read", "with_columns"]
+__all__ = [
+    "KnownPredictors",
+    "bundle_of_fit",
+    "known_predictors",
+    "predictors_read",
+    "uploads_at_rest",
+    "with_columns",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +106,25 @@ def bundle_of_fit(session: Session, survey: StoredSurvey, inputs: Any) -> Survey
         What the fit noted of its inputs.
     """
     return _with_noted(session, survey, predictors_noted(inputs))
+
+
+def uploads_at_rest(session: Session, survey: StoredSurvey) -> list[str]:
+    """What to know of the uploads that a version of a survey cannot use as they are, a sentence for each."""
+    codes, columns = set(survey.bundle.districts["code"]), set(survey.bundle.predictors)
+    told: dict[str, str] = {}
+    for upload in reversed(predictors.list_predictors(session, survey.id)):
+        lacking = codes - set(predictors.load_table(session, upload.id)["code"])
+        for column in upload.columns:
+            if column not in columns:
+                told[column] = f"The uploads of {column} rest: version {survey.version} has no such predictor."
+            elif lacking:
+                told[column] = (
+                    f"Upload {upload.number} of {column} has no value for district {min(lacking)}: fits that would "
+                    "read it are refused. Upload it for all districts, for the same day."
+                )
+            else:
+                told.pop(column, None)
+    return list(told.values())
 
 
 def with_columns(bundle: SurveyBundle, table: pl.DataFrame) -> SurveyBundle:

@@ -14,7 +14,7 @@ job still belongs to this worker: no lease, no effect.
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, cast
@@ -33,6 +33,7 @@ from jobs.predictors import known_predictors
 from jobs.retention import LARGE_SHARE
 from jobs.score_ask import ask_scores_of_new
 from jobs.settings import Settings
+from mrp.adjusted import Adjustments
 from mrp.electorate import Electorate
 from mrp.laplace.engine import LaplaceSettings
 from mrp.nuts import NutsSettings
@@ -49,7 +50,16 @@ from polling.store.wave_records import WaveRecord
 if TYPE_CHECKING:
     from mrp.fit import Engine
 
-__all__ = ["PreparedRefit", "electorate_of", "laplace_settings", "nuts_settings", "prepare_refit", "store_result"]
+__all__ = [
+    "PreparedRefit",
+    "electorate_of",
+    "fit_of",
+    "laplace_settings",
+    "nuts_settings",
+    "prepare_refit",
+    "store_result",
+    "with_warnings",
+]
 
 
 _OF_COUNTS = ("waves", "base", "weights", "purged", "n_astray", "partners", "predictors")
@@ -73,6 +83,12 @@ class PreparedRefit:
     data_sequence: int
     data_through: date | None
     n_interviews: int
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How it is fitted, as stored with the fit."""
+        request = self.request
+        return {"nuts": asdict(request.nuts), "laplace": asdict(request.laplace), "engine": request.engine}
 
 
 def electorate_of(bundle: SurveyBundle) -> Electorate:
@@ -166,7 +182,10 @@ def prepare_refit(
         electorate=electorate,
         counts=counts,
         question=question.id,
-        partners=tuple(one for one, _ in partners.values()),
+        partners=tuple(
+            replace(one, adjustments=_of_part(survey.bundle, question.id, name, partners))
+            for name, (one, _) in partners.items()
+        ),
         adjustments=adjustments_of(question, survey.bundle, partners=partners),
     )
     return PreparedRefit(
@@ -189,12 +208,10 @@ def store_result(session: Session, claim: Claim, prepared: PreparedRefit, result
     LeaseLost
         If the job belongs to another worker by now; the caller's transaction is rolled back.
     """
-    if warnings := [*_left_out(prepared), *_astray(prepared), *_partners_missing(prepared), *_not_moved(prepared)]:
-        warned = result.verdict | {"warnings": [*result.verdict.get("warnings", ()), *warnings]}
-        result = replace(result, verdict=warned)
+    result = with_warnings(prepared, result)
     verdict = FitVerdict.from_json(result.verdict)
     survey_id, question_id = prepared.survey.id, prepared.question.id
-    fit_id = fits.save_fit(session, _new_fit(prepared, result, publishable=verdict.publishable), now=now)
+    fit_id = fits.save_fit(session, fit_of(prepared, result), now=now)
     erasure.mark_if_late(session, fit_id)
     n_waves = len(prepared.waves)
     # Readers are told it, where it is why nothing new is served.
@@ -232,7 +249,23 @@ def store_result(session: Session, claim: Claim, prepared: PreparedRefit, result
     return fit_id
 
 
-def _new_fit(prepared: PreparedRefit, result: FitResult, *, publishable: bool) -> NewFit:
+def with_warnings(prepared: PreparedRefit, result: FitResult) -> FitResult:
+    """A result whose verdict says what is to be known of its inputs, too."""
+    told: Sequence[str] = result.verdict.get("warnings", ())
+    own = (*_left_out(prepared), *_astray(prepared), *_partners_missing(prepared), *_not_moved(prepared))
+    if not (more := [one for one in own if one not in told]):
+        return result
+    return replace(result, verdict=result.verdict | {"warnings": [*told, *more]})
+
+
+def fit_of(prepared: PreparedRefit, result: FitResult, *, data_sequence: int | None = None) -> NewFit:
+    """What is stored of a fit.
+
+    Parameters
+    ----------
+    data_sequence
+        Of the newest change of waves that it counts as having seen; default: that of the refit.
+    """
     request = prepared.request
     return NewFit(
         survey_id=prepared.survey.id,
@@ -242,15 +275,15 @@ def _new_fit(prepared: PreparedRefit, result: FitResult, *, publishable: bool) -
         seed=request.seed,
         formula=request.formula,
         priors=result.priors,
-        settings={"nuts": asdict(request.nuts), "laplace": asdict(request.laplace), "engine": request.engine},
+        settings=prepared.settings,
         versions=dict(result.versions),
         inputs=prepared.inputs,
-        data_sequence=prepared.data_sequence,
+        data_sequence=prepared.data_sequence if data_sequence is None else data_sequence,
         data_through=prepared.data_through,
         n_interviews=prepared.n_interviews,
         n_cells=request.counts.height,
         verdict=result.verdict,
-        publishable=publishable,
+        publishable=FitVerdict.from_json(result.verdict).publishable,
         seconds=dict(result.seconds),
         design=result.design,
         diagnostics=result.diagnostics,
@@ -282,6 +315,13 @@ def _last_day(counted: Sequence[CountedInterviews]) -> date:
     """The last day of all interviews of a fit; of waves that do not tell, the day on which they were received."""
     days = [one.data_through for one in counted if one.data_through is not None]
     return max(days or [wave.received_at.date() for one in counted for wave in one.waves])
+
+
+def _of_part(bundle: SurveyBundle, question: str, partner: str, partners: Collection[str]) -> Adjustments:
+    """What is done to the draws of a partner, whose partners are the others."""
+    return adjustments_of(
+        bundle.declaration.question(partner), bundle, partners=[question, *(one for one in partners if one != partner)]
+    )
 
 
 def _described(partner: Partner) -> dict[str, Any]:

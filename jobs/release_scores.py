@@ -28,7 +28,7 @@ from mrp.electorate import Electorate
 from mrp.errors import PriorError
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
-from mrp.outcomes import AnyDesign, draws_many, estimands
+from mrp.outcomes import AnyDesign, draws_many, estimands, stands_in
 from mrp.poststratification import AreaDraws
 from mrp.scoring import score
 from mrp.turnout import Turnout, voter_draws_many
@@ -115,7 +115,8 @@ def score_release(release: ReleaseDraws, result: pl.DataFrame, *, rules: Disclos
     for option, one in of_options:
         areas = estimated[one.columns].of(option if len(names) > 1 else names[0])
         known = _known_of(areas, one, rules)
-        kept = np.flatnonzero(known["share"].is_not_null().to_numpy())
+        told = known["share"].is_not_null().to_numpy()
+        kept = np.flatnonzero(told & _stands(release, option if len(names) > 1 else names[0], one, known))
         if not kept.size:
             continue
         found = [_row(MODEL, one, areas.draws[:, kept], known[kept], point=None)]
@@ -185,6 +186,24 @@ def _known_of(areas: AreaDraws, one: _Level, rules: DisclosureRules) -> pl.DataF
         found = pl.concat([found, one.known.select("share", "se")], how="horizontal")
     enough = pl.col("n_people") >= rules.min_people
     return found.with_columns(pl.when(enough).then(pl.col("share")).alias("share"))
+
+
+def _stands(release: ReleaseDraws, option: str, one: _Level, known: pl.DataFrame) -> NDArray[np.bool_]:
+    """In which areas an option can be chosen by anybody, in the order of ``known``: where not, nothing is estimated."""
+    electorate = release.electorate
+    stands = stands_in(release.design, electorate, option)
+    if stands.all():
+        return np.ones(known.height, dtype=np.bool_)
+    codes = [code for code, here in zip(electorate.codes, stands, strict=True) if here]
+    parents = electorate.districts.select(pl.col("code").alias(electorate.district), *electorate.parents)
+    cells = electorate.frame.filter(pl.col("n_people") > 0, pl.col(electorate.district).is_in(codes)).join(
+        parents, on=electorate.district
+    )
+    if not one.columns:
+        return np.full(known.height, cells.height > 0)
+    there = cells.select(one.columns).unique().with_columns(pl.lit(value=True).alias("_stands"))
+    found = known.join(there, on=list(one.columns), how="left", maintain_order="left")["_stands"]
+    return found.fill_null(value=False).to_numpy()
 
 
 def _methods(release: ReleaseDraws) -> Methods | None:

@@ -32,6 +32,7 @@ from jobs.restate import REFIT
 from jobs.score import score
 from jobs.score_ask import SCORE
 from jobs.settings import Settings
+from jobs.shared_fits import find_shared, prepare_partners, save_for_partners
 from jobs.source_read import SOURCE, ask_source, read_source
 from jobs.spool import clean_spool
 from mrp.errors import MrpError
@@ -175,11 +176,14 @@ class Worker:
                     seed=self._seed,
                     memory=self._counted,
                 )
-            result = self._fit(
+                partners = prepare_partners(session, self.settings, prepared, memory=self._counted)
+                found = find_shared(session, prepared)
+            result = found or self._fit(
                 prepared.request, self.settings, beat=lambda progress: self._beat(claim, progress), stop=self._stop
             )
             with self.store.write() as session:
                 store_result(session, claim, prepared, result, now=self._clock())
+                save_for_partners(session, partners, result, now=self._clock())
         except WorkerStopping:
             with self.store.write() as session:
                 queue.give_back(session, claim, now=self._clock())

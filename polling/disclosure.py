@@ -19,6 +19,9 @@ fewer than none or more than all, and only shares of groups are cut to [0, 1]. I
 so that one answer more or less makes anything that is told at most three times as probable: whoever knows that a
 person is alone in a cell, and gets its number by subtraction, still knows the answer no better than three to one.
 
+Of several options each has noise of its own. Whoever answers otherwise is one less in one number and one more in
+another, so that each may tell the square root of that: r = 1 / sqrt(3), variance 2 r / (1 - r)^2 = 6.46.
+
 References
 ----------
 Thompson, Broadfoot and Elazar (2013), "Methodology for the automatic confidentialisation of statistical outputs from

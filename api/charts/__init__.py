@@ -21,14 +21,14 @@ its marks are links, each with a name such as "Northmoor: 54% (48 to 60)"; witho
 | `interval_chart` | shares or means with intervals, one row each | any payload with `AreaEstimate` or `AreaMean` rows |
 | `toplines_chart` | the same for several options of a question | one `EstimatesPayload` an option |
 | `change_chart` | differences with intervals about a zero line | `Change`, `Contrast`, `RevisionPayload` |
-| `trend_chart` | shares over periods with bands, waves marked | `TrendPayload` |
+| `trend_chart` | shares or means over periods with bands, waves marked | `TrendPayload` |
 | `options_trend_chart` | the same for several options of a question | one `TrendPayload` an option |
 | `seats_chart` | the distribution of seats | `SeatsPayload` |
-| `crosstab_chart` | a table of two demographics, coloured | `EstimatesPayload` with two columns in ``by`` |
+| `crosstab_chart` | a table of two demographics, coloured | estimates or means with two columns in ``by`` |
 | `calibration_chart`, `lead_time_chart`, `learning_chart` | how right it was | `CoveragePoint`, `LeadTimePoint`, ... |
 | `representation_chart` | sample against frame | `SampleShare` |
 | `predictive_chart` | what was observed on what the model expects | `PredictedShare` |
-| `methods_chart` | raw, weighted and MRP side by side | `MethodNumber` |
+| `methods_chart` | raw, weighted and MRP side by side | `MethodsPayload`, `MethodNumber` |
 
 Making a chart takes 30 to 100 ms in a process of its own (`api.drawing.renderer`), the first one a second, which `warm`
 takes at start-up; made charts are kept in memory, and giving one again takes about a millisecond. All of it blocks:

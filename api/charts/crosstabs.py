@@ -1,13 +1,23 @@
-"""A table of shares by two demographics, coloured like the map."""
+"""A table of shares or means by two demographics, coloured like the map."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from api.answer_payloads import AreaEstimate, GroupsHead
-from api.charts.chart import ABSENT, Chart, Link, draw_chart, percent, share_name
+from api.answer_payloads import GroupsHead
+from api.charts.chart import ABSENT, Chart, Link, draw_chart, percent
 from api.charts.coloured import LEGEND, area_layer, classes_of, legend, pixels, text_layer
 from api.charts.layout import WIDTH
-from api.charts.measures import estimated, span_of
+from api.charts.measures import (
+    Estimate,
+    estimate_name,
+    estimated,
+    is_of_means,
+    measure_of,
+    number,
+    span_of,
+    value_of,
+    written,
+)
 
 __all__ = ["crosstab_chart"]
 
@@ -17,9 +27,10 @@ CELL_HEIGHT = 40.0
 
 
 def crosstab_chart(
-    head: GroupsHead, estimates: Sequence[AreaEstimate], *, link: Link | None = None, title: str | None = None
+    head: GroupsHead, estimates: Sequence[Estimate], *, link: Link | None = None, title: str | None = None
 ) -> Chart:
-    """Shares of one option by two demographics: in each cell the share, below it the interval, the colour showing both.
+    """Shares of one option, or means, by two demographics: in each cell the number, below it the interval, the colour
+    showing both.
 
     Parameters
     ----------
@@ -67,12 +78,12 @@ def crosstab_chart(
             cells.append(
                 {
                     **corners,
-                    "name": share_name(name, estimate.share, low, high),
+                    "name": estimate_name(name, estimate),
                     "href": None if link is None else link(estimate),
-                    "fill": classes.colour(estimate.share, spread),
-                    "ink": classes.ink(estimate.share, spread),
-                    "share": percent(estimate.share),
-                    "ends": f"{percent(low)}–{percent(high)}".replace("%", ""),
+                    "fill": classes.colour(value_of(estimate), spread),
+                    "ink": classes.ink(value_of(estimate), spread),
+                    "value": written(estimate),
+                    "ends": _ends(head, low, high),
                 }
             )
     height = HEADER + CELL_HEIGHT * len(row_names)
@@ -81,7 +92,7 @@ def crosstab_chart(
     layers = [
         area_layer("cells", "rect", filled, place),
         area_layer("without", "rect", [cell for cell in cells if cell["fill"] is None], place),
-        _cell_texts("shares", filled, "share", 13 if width >= 40 else 11, 16),
+        _cell_texts("shares", filled, "value", 13 if width >= 40 else 11, 16),
         # No room for an interval: the colour and the cell's name have it.
         _cell_texts("intervals", filled if width >= 46 else [], "ends", 11, 30),
         text_layer(
@@ -112,7 +123,7 @@ def crosstab_chart(
         "padding": {"left": 2, "right": 2, "top": 2, "bottom": LEGEND},
         "layer": [layer for layer in layers if layer["data"]["values"]],
     }
-    what = title or f"{head.option}: by {first} and {second}"
+    what = title or f"{measure_of(head) if is_of_means(head) else head.option}: by {first} and {second}"
     return draw_chart(spec, title=what, description=_described(head, estimates, len(reasons)))
 
 
@@ -124,7 +135,7 @@ def _cell_texts(name: str, cells: list[dict[str, Any]], field: str, size: float,
             "type": "text",
             "baseline": "middle",
             "fontSize": size,
-            "fontWeight": "bold" if field == "share" else "normal",
+            "fontWeight": "bold" if field == "value" else "normal",
             "dy": down - 2,
         },
         "encoding": {
@@ -135,13 +146,19 @@ def _cell_texts(name: str, cells: list[dict[str, Any]], field: str, size: float,
     }
 
 
-def _described(head: GroupsHead, estimates: Sequence[AreaEstimate], n_withheld: int) -> str:
+def _ends(head: GroupsHead, low: float, high: float) -> str:
+    if is_of_means(head):
+        return f"{number(low)} to {number(high)}"  # a dash would be read as a minus
+    return f"{percent(low)}–{percent(high)}".replace("%", "")
+
+
+def _described(head: GroupsHead, estimates: Sequence[Estimate], n_withheld: int) -> str:
     first, second = head.by
     estimates = estimated(estimates)
     if not estimates:
         return f"Nothing is estimated by {first} and {second} of {head.text}"
-    most, least = max(estimates, key=lambda row: row.share), min(estimates, key=lambda row: row.share)
-    ends = [share_name(", ".join(row.groups.values()), row.share, row.low, row.high) for row in (most, least)]
+    most, least = max(estimates, key=value_of), min(estimates, key=value_of)
+    ends = [estimate_name(", ".join(row.groups.values()), row) for row in (most, least)]
     left_out = f" {n_withheld} are withheld." if n_withheld else ""
     return (
         f"{len(estimates)} groups by {first} and {second}. Largest: {ends[0]}. Smallest: {ends[1]}.{left_out} "

@@ -129,8 +129,10 @@ def add(runtime: Runtime, folder: Path, data_dir: Path | None, json_: bool) -> N
 def update(runtime: Runtime, folder: Path, data_dir: Path | None, json_: bool) -> None:
     """Check a survey folder and store it as a new version; asks for the refits that it needs."""
     from jobs.ledger import cli_actor
+    from jobs.predictors import uploads_at_rest
     from jobs.retention import formulas_without_counts
     from jobs.survey import load_survey, update_survey
+    from polling.store import surveys
 
     bundle = load_survey(folder, data_dir=data_dir)
     version = update_survey(
@@ -138,7 +140,8 @@ def update(runtime: Runtime, folder: Path, data_dir: Path | None, json_: bool) -
     )
     _warn_untold(bundle)
     with runtime.store.read() as session:
-        for sentence in formulas_without_counts(session, version.survey_id):
+        stored = surveys.get_survey(session, version.survey_id)
+        for sentence in (*formulas_without_counts(session, version.survey_id), *uploads_at_rest(session, stored)):
             click.echo(f"Warning: {sentence}", err=True)
     _report(version, json_)
 

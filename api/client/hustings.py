@@ -21,6 +21,7 @@ from api.payloads import DistrictList, JobPayload, QuestionPayload, ReleaseList,
 from api.predictor_payloads import AddedPredictorsPayload, PredictorList, UploadedPredictors
 from api.record_payloads import TrackRecordPayload
 from api.representation_payloads import RepresentationPayload
+from api.trend_payloads import TrendPayload
 from api.wave_payloads import ReceivedWavePayload
 from api.whom_to_ask_payloads import WhomToAskPayload
 
@@ -121,6 +122,12 @@ class Hustings:
     ) -> ChangePayload:
         """Change since a period, or since an earlier release that shares no interview."""
         return self._ask(survey, question, "change", ChangePayload, query_of(asked, since=since, before=before))
+
+    def trend(
+        self, survey: str, question: str, *, since: str | None = None, until: str | None = None, **asked: Unpack[Asked]
+    ) -> TrendPayload:
+        """The share or the mean in every period of a model that has periods."""
+        return self._ask(survey, question, "trend", TrendPayload, query_of(asked, since=since, until=until))
 
     def revision(
         self, survey: str, question: str, *, before: str | None = None, **asked: Unpack[Asked]

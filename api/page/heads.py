@@ -50,6 +50,8 @@ class Head:
     """Address of this page for this very release."""
     whom: str
     """Whom its answers are about, in a sentence; empty for everybody."""
+    others: list[str]
+    """On the first page: what is thought among other populations, a sentence for each."""
     warnings: list[str]
     data_notes: list[str]
     systematic: str
@@ -83,8 +85,8 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head
     )
     kind = loaded.question.kind
     is_reason = any(tab.is_here for tab in reasons)
-    # What is compared with interviews is about everybody, and so is whom to ask.
-    about = loaded if is_reason or here == "pageWhomToAsk" else asking.about
+    # What is compared with interviews is about everybody.
+    about = loaded if is_reason else asking.about
     tabs = _tabs(
         principal,
         {"pageDistrict": "pageDistricts"}.get(here, here),
@@ -117,6 +119,7 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head
         latest=question_address(*place, *more),
         permanent=question_address(*place, *more, release=release.id),
         whom=whom_sentence(whom(served, about, interval=EstimateQuery().interval)),
+        others=asking.among_others() if here == "pageQuestion" else [],
         warnings=[*loaded.verdict.warnings, *doubts_about(served, about.among)],
         data_notes=[*served.data_notes, *notes_of(served, about.among)],
         systematic=how_shown(loaded),

@@ -2,6 +2,7 @@
 
 from typing import Any, cast
 
+import msgspec
 from litestar import Router, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
@@ -11,7 +12,14 @@ from api.check_payloads import describe_concerns
 from api.confirmed import describe_confirmation
 from api.data_notes import data_notes
 from api.list_pages import LISTED, ListPage
-from api.payloads import DiagnosticCheck, DiagnosticsPayload, ReleaseList, ReleasePayload, RestatedWavePayload
+from api.payloads import (
+    DiagnosticCheck,
+    DiagnosticsPayload,
+    ReleaseList,
+    ReleasePayload,
+    RestatedWavePayload,
+    UsedPredictors,
+)
 from api.problems import documented
 from api.services import Services
 from mrp.diagnosis import Diagnosis, diagnosis_in_words
@@ -19,6 +27,7 @@ from mrp.verdict import FitVerdict
 from polling.disclosure import rounded_count
 from polling.errors import ReleaseNotFound
 from polling.store import checks, confirmations, fits, pins, releases, surveys
+from polling.store.fit_inputs import predictors_noted
 from polling.store.records import FitRecord, ReleaseRecord
 from polling.store.restatement import restated_waves
 
@@ -137,6 +146,7 @@ def describe_release(session: Session, release: ReleaseRecord, *, min_interviews
         confirmation=describe_confirmation(release, confirmations.find_confirmation(session, release.fit_id)),
         concerns=None if (found := checks.concerns_of(session, release.fit_id)) is None else describe_concerns(found),
         n_waves=len(used) if isinstance(used, list) else 0,
+        predictors=msgspec.convert(predictors_noted(fit.inputs), list[UsedPredictors]),
         restates=[
             RestatedWavePayload(
                 wave_id=one.wave_id,

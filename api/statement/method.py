@@ -142,8 +142,9 @@ def _size(records: Records) -> StatementSection:
         told = f"About {n:,} interviews are in the model; the counts behind it are deleted, and the number is rounded."
     else:
         told = (
-            f"{n:,} interviews are in the model. Counts of interviews are perturbed by at most one per cell and "
-            "answer, so that nobody can be found by subtraction: the number is close to the true one, not equal to it."
+            f"{n:,} interviews are in the model. Counts of interviews are perturbed by at most one per cell, so "
+            "that nobody can be found by subtraction: the number is close to the true one, not equal to it. Counts of "
+            "answers, on which shares of those interviewed rest, have wider noise, and their intervals have it in them."
         )
     precision = (
         "Every estimate is published with an interval that holds the uncertainty which the model knows of: few "

@@ -17,6 +17,7 @@ from polling.store.records import FitRecord, NewFit
 from polling.store.tables import Fit, FitDraws
 
 __all__ = [
+    "find_fit",
     "get_fit",
     "has_draws",
     "has_seen",
@@ -101,6 +102,21 @@ def list_fits(session: Session, survey_id: str, question_id: str) -> list[FitRec
     """Fits of a question, newest first."""
     mine = select(Fit).where(Fit.survey_id == survey_id, Fit.question_id == question_id)
     return [_record(row) for row in session.scalars(mine.order_by(Fit.created_at.desc(), Fit.id))]
+
+
+def find_fit(
+    session: Session, survey_id: str, question_id: str, *, survey_version: int, seed: int, inputs: Json
+) -> FitRecord | None:
+    """The newest fit of a question on exactly these inputs, with this seed; None if there is none."""
+    mine = select(Fit).where(
+        Fit.survey_id == survey_id,
+        Fit.question_id == question_id,
+        Fit.survey_version == survey_version,
+        Fit.seed == seed,
+        Fit.inputs_sha256 == json_sha256(inputs),
+    )
+    row = session.scalars(mine.order_by(Fit.created_at.desc(), Fit.id).limit(1)).one_or_none()
+    return None if row is None else _record(row)
 
 
 def has_seen(session: Session, survey_id: str, question_id: str, *, survey_version: int, data_sequence: int) -> bool:

@@ -29,6 +29,7 @@ QUESTIONS = {
     "seats": {"level": "", "by": "", "where": ""},
     "battleground": {"level": "", "by": "", "where": ""},
     "district": {"level": "", "by": "age", "where": ""},
+    "whom-to-ask": {"level": "", "by": "", "where": ""},
 }
 """Question -> what it is asked, besides and instead of what is common."""
 

@@ -1,5 +1,6 @@
 """Fine breakdowns: the same numbers in pieces, no draws of what is not told, a limit that says how to stay below it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -66,13 +67,21 @@ def test_pieces_give_the_numbers_of_the_whole(
         assert one == other
 
 
+def _counted(passes: list[int]) -> Callable[..., Any]:
+    """Notes of how many cells draws are made."""
+
+    def made(*given: Any, **more: Any) -> Any:
+        passes.append(given[2].frame.height)
+        return estimands.drawn_many(*given, **more)
+
+    return made
+
+
 def test_options_share_the_draws_that_are_made_for_one_of_them(kinds: World, monkeypatch: pytest.MonkeyPatch):
     asked = f"/v1/surveys/{SURVEY}/questions/party/estimates"
     kinds.forget_answers()
-    passes = []
-    monkeypatch.setattr(
-        breakdown, "drawn_many", lambda *given: passes.append(given[2].frame.height) or estimands.drawn_many(*given)
-    )
+    passes: list[int] = []
+    monkeypatch.setattr(breakdown, "drawn_many", _counted(passes))
 
     for option in ("Rail", "Town", "Isles"):
         assert kinds.get(asked, params={"option": option, "where": "gender:man", "by": "age"}).status_code == 200
@@ -89,9 +98,7 @@ def test_the_groups_of_one_district_are_made_alone_until_those_of_all_are_there(
     loaded._margins._values.clear()
     kinds.forget_answers()
     passes: list[int] = []
-    monkeypatch.setattr(
-        breakdown, "drawn_many", lambda *given: passes.append(given[2].frame.height) or estimands.drawn_many(*given)
-    )
+    monkeypatch.setattr(breakdown, "drawn_many", _counted(passes))
     url = f"/v1/surveys/{SURVEY}/questions/party/districts/D2"
     few = kinds.get(url).json()
     n_cells = len(GENDERS) * len(AGES)

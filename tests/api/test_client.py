@@ -87,6 +87,10 @@ def test_every_question_is_answered_in_its_type(polls: Hustings):
     assert as_of.release_id == older.id
     with pytest.raises(Problem, match="bad-estimate-query"):
         polls.change(*about, since="2026-W01")
+    with pytest.raises(Problem, match="has no term of period"):
+        polls.trend(*about, since="2026-W01")
+    with pytest.raises(Problem, match="it has shares of its options and no mean"):
+        polls.rank(*about, level="district", measure="mean")
 
 
 def test_a_wave_is_pushed_once_and_its_refits_are_awaited(served: Served, polls: Hustings):

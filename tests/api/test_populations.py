@@ -23,7 +23,7 @@ from mrp.turnout import Turnout, voter_draws_many
 from polling.store import erasure, queue, releases
 from tests.api import totals
 from tests.api.conftest import _world
-from tests.api.kinds import KINDS, PARTIES, kinds_csv
+from tests.api.kinds import KINDS, PARTIES, SCORES, kinds_csv
 from tests.api.totals import ERROR, KNOWN, TOTALS
 from tests.api.world import AGES, DISTRICTS, GENDERS, SILENT, SURVEY, WEEKS, World, change_survey, wave_csv
 
@@ -182,6 +182,18 @@ def test_all_options_and_means_are_those_of_the_draws_of_both(parts: World):
     assert_allclose([row["mean"] for row in means], found.ravel(), rtol=1e-6)
 
 
+@pytest.mark.parametrize(("question", "asked"), [("minutes", {}), ("agree", {"measure": "mean"})])
+def test_means_are_ranked_among_voters(parts: World, question: str, asked: dict[str, str]):
+    found = expected(parts, question, ("listed", "turnout"), Grouping(("district",))).drawn.draws
+    draws = found @ np.array(SCORES) if question == "agree" else found[:, :, 0]
+    body = ask(parts, f"{question}/rank", level="district", population="voters", **asked)
+
+    assert body["measure"] == "mean"
+    assert_allclose([row["mean"] for row in body["ranks"]], draws.mean(axis=0), rtol=1e-5, atol=1e-6)
+    place = 1 + (draws[:, :, None] < draws[:, None, :]).sum(axis=2).mean(axis=0)
+    assert_allclose([row["rank"] for row in body["ranks"]], place, atol=1e-9)
+
+
 def test_merged_and_filtered_groups_are_made_for_voters(parts: World):
     grouping = Grouping(("age",), where={"gender": ("man",)}, merge={"age": {"elder": ("middle", "old")}})
     found = expected(parts, "rail", ("listed", "turnout"), grouping).drawn.draws.mean(axis=0)
@@ -232,9 +244,8 @@ def test_what_cannot_be_asked_among_voters_says_why(parts: World):
     assert "'voters'" in ask(parts, status=422, population="votes")["detail"]
     assert "answered for everybody only" in ask(parts, "turnout/estimates", 422, population="voters")["detail"]
     assert ask(parts, "turnout/estimates")["population"]["id"] == "everybody"
-    for path, why in (("methods", "compared with estimates of everybody"), ("whom-to-ask", "who could be asked")):
-        assert why in ask(parts, f"rail/{path}", 422, population="voters")["detail"]
-        assert ask(parts, f"rail/{path}")["population"]["id"] == "everybody"
+    assert "not compared with estimates about a part" in ask(parts, "rail/methods", 422, population="voters")["detail"]
+    assert ask(parts, "rail/methods")["population"]["id"] == "everybody"
 
 
 def test_without_a_release_that_tells_who_they_are_it_is_refused_and_the_first_one_counts(world: World):
@@ -301,6 +312,7 @@ def test_a_question_can_be_about_voters_unless_somebody_asks_for_everybody(
     assert ask(world, "rail/methods")["population"]["id"] == "everybody"
     page = world.page(f"/surveys/{SURVEY}/questions/rail")
     assert "Among likely voters:" in page.text
+    assert "Among Adults of the town: yes" in page.text
     assert "is what respondents say of themselves" in page.text
     assert "Among likely voters:" not in world.page(f"/surveys/{SURVEY}/questions/rail/methods").text
     statement = world.get(f"/v1/surveys/{SURVEY}/releases/{ask(world)['release_id']}/disclosure")

@@ -82,6 +82,9 @@ def test_a_release_says_which_predictors_it_knew(world: World):
         second = releases.current_release(session, SURVEY, "rail")
     assert second is not None
     assert second.number == first.number + 1
+    [used] = world.get(f"/v1/surveys/{SURVEY}/releases/{second.id}").json()["predictors"]
+    assert used.items() >= {"id": added["upload"]["id"], "as_of": "2026-02-01", "columns": ["income"]}.items()
+    assert world.get(f"/v1/surveys/{SURVEY}/releases/{first.id}").json()["predictors"] == []
     said = world.get(f"/v1/surveys/{SURVEY}/releases/{second.id}/disclosure").text
     sentence = "income of the districts is as of 2026-02-01, received 2026-03-02 (upload 1, SHA-256 "
     assert sentence + added["upload"]["sha256"] in said

@@ -116,7 +116,7 @@ def test_readers_are_not_told(served: World):
 
 def test_of_several_options_all_are_looked_at_or_one(kinds: World):
     every = ask(kinds, "party", "?level=district").json()
-    assert every["n_targets"] == 3 * 6
+    assert every["n_targets"] == 3 * 6 - 3  # one stands in the south alone
     assert {one["most"]["option"] for one in every["groups"]} <= {"Rail", "Town", "Isles"}
     one = ask(kinds, "party", "?level=district&option=Town").json()
     assert (one["n_targets"], one["option"]) == (6, "Town")
@@ -138,6 +138,10 @@ def test_of_a_scale_and_of_numbers_too(kinds: World):
     assert "the 90% interval in District" in told["groups"][0]["sentence"]
     assert np.all(found.narrower < 1)
     assert ask(kinds, "minutes", "?option=yes").status_code == 422
+    scores = ask(kinds, "agree", "?level=district&measure=mean&n=20").json()
+    assert (scores["n_targets"], scores["measure"], scores["groups"][0]["most"]["option"]) == (6, "mean", None)
+    assert 0 < scores["groups"][0]["narrower"] < 1
+    assert ask(kinds, "party", "?measure=mean").status_code == 422
 
 
 def test_the_command_line_tells_the_same(served: World):

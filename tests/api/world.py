@@ -148,7 +148,7 @@ class KnownFit:
         self.seed += 1
         self.draws = rng.normal(0.2, 0.4, (self.n_draws, self.design.n_latents)).astype(np.float32)
         latents = LatentDraws(draws=self.draws, names=self.design.latent_names, n_chains=4)
-        kept = adjust_fit(request, latents, self.design)
+        kept = adjust_fit(request, request.question, latents, self.design)
         told = {} if kept.diagnostics is None else {"known_totals": dict(kept.diagnostics)}
         return FitResult(
             engine="nuts",

@@ -37,7 +37,7 @@ for line in sys.stdin:
     if formula == "crash":
         print("the ground shook", file=sys.stderr)
         sys.exit(7)
-    head = dict(format_version=6, design=None, verdict=None, diagnostics=None, priors=None, seconds=dict())
+    head = dict(format_version=7, others=[], design=None, verdict=None, diagnostics=None, priors=None, seconds=dict())
     head |= dict(engine="nuts" if formula == "nuts" else "laplace", versions=dict(pid=os.getpid()))
     open(folder + "/draws.npz", "wb").close()
     json.dump(head, open(folder + "/result.json", "w"))

@@ -3,7 +3,7 @@
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from jobs.refit import electorate_of, prepare_refit
 from jobs.settings import Settings
 from jobs.survey import formula_problems, load_survey
 from jobs.sweep import sweep
+from jobs.versions import versions
 from mrp.contrast import lead
 from mrp.design import Design
 from mrp.latents import LatentDraws
@@ -39,7 +40,7 @@ from polling.disclosure import DisclosureRules
 from polling.errors import ReleaseRefused
 from polling.store import erasure, fits, queue, releases
 from polling.store.records import FitRecord, ReleaseRecord
-from tests.jobs.house import House, furnish
+from tests.jobs.house import FakeFit, House, furnish
 
 MODEL = "last_share + (1|p|district) + (1|age)"
 BOTH = ("rail", "voting_age")
@@ -47,6 +48,29 @@ BOTH = ("rail", "voting_age")
 
 def in_here(request: FitRequest, settings: Settings, *, beat: Callable[..., bool], stop: Any) -> FitResult:
     return fit(request, progress=StringIO())
+
+
+@dataclass
+class Counted:
+    """Fits for all partners, and says whom it was asked for; by default without taking time."""
+
+    fit: Callable[..., FitResult] | None = None
+    questions: list[str] = field(default_factory=list)
+    before_end: Callable[[], None] = lambda: None
+
+    def __call__(self, request: FitRequest, settings: Settings, **how: Any) -> FitResult:
+        self.questions.append(request.question)
+        result = self.fit(request, settings, **how) if self.fit else self._fake(request, settings, **how)
+        self.before_end()
+        return result
+
+    def _fake(self, request: FitRequest, settings: Settings, **how: Any) -> FitResult:
+        made = {
+            one.id: FakeFit()(replace(request, outcome=one.outcome, formula=one.formula), settings, **how)
+            for one in request.partners
+        }
+        others = {name: replace(one, versions=versions()) for name, one in made.items()}
+        return replace(FakeFit()(request, settings, **how), versions=versions(), others=others)
 
 
 def with_labels(written: WrittenSurvey, folder: Path, *, model: str = MODEL, period: str = "week") -> WrittenSurvey:
@@ -115,7 +139,9 @@ def fitted(labelled: WrittenSurvey, tmp_path_factory: pytest.TempPathFactory) ->
         mine.settings = replace(mine.settings, laplace_points=100, laplace_draws=300)
         for number in (1, 2):
             mine.push(number)
-        work(mine, fit=in_here)
+        counted = Counted(in_here)
+        work(mine, fit=counted)
+        assert len(counted.questions) == 1  # for both
         yield mine
 
 
@@ -137,6 +163,98 @@ def test_releases_of_two_questions_hold_joint_draws(fitted: House, labelled: Wri
     ahead = lead(rail, votes)  # refused of draws that are not joint
     assert len(ahead) == 8
     assert {served(fitted, question)[1].engine for question in BOTH} == {"laplace"}
+
+
+def test_a_fit_that_a_partner_made_is_stored_and_told_as_its_own(fitted: House):
+    (rail, of_rail), (votes, of_votes) = (served(fitted, question) for question in BOTH)
+
+    assert (of_rail.verdict, of_rail.seconds) == (of_votes.verdict, of_votes.seconds)
+    assert of_rail.data_sequence == of_votes.data_sequence > 0
+    assert of_votes.inputs["partners"]["rail"]["counts_sha256"] == of_rail.inputs["counts_sha256"]  # type: ignore[index,call-overload]
+    with fitted.store.read() as session:
+        assert fits.load_evidence(session, votes.fit_id) is not None
+        assert pl.read_parquet(BytesIO(fits.load_counts(session, votes.fit_id))).height == of_votes.n_cells
+        # Each goes by itself.
+        copies = [fits.load_draws(session, one.fit_id) for one in (rail, votes)]
+    assert copies[0] != copies[1]
+
+
+def of_question(house: House, question: str) -> list[FitRecord]:
+    with house.store.read() as session:
+        return fits.list_fits(session, "demo", question)
+
+
+def test_what_changed_before_the_partners_turn_is_fitted_again(house: House):
+    counted = Counted()
+    house.push(1)
+    house.wait(7200)
+    assert house.worker(fit=counted).turn(house.now)
+    (first,) = counted.questions
+    other = next(name for name in BOTH if name != first)
+    (kept,) = of_question(house, other)
+    assert (kept.data_sequence, kept.publishable) == (0, of_question(house, first)[0].publishable)
+    house.push(2)
+    work(house, fit=counted)
+
+    # One fit of both waves, whoever's turn it was; the one of the first wave is found by nobody.
+    assert len(counted.questions) == 2
+    assert len(of_question(house, other)) == 2
+
+
+def test_a_partners_refit_that_was_lost_is_asked_for_again(house: House):
+    counted = Counted()
+    house.push(1)
+    house.wait(7200)
+    assert house.worker(fit=counted).turn(house.now)
+    other = next(name for name in BOTH if name != counted.questions[0])
+    with house.store.write() as session:
+        for job in queue.list_jobs(session, states=("queued",)):
+            queue.cancel(session, job.id, now=house.now)
+    house.wait(60)
+    with house.store.write() as session:
+        sweep(session, house.settings, now=house.now)
+    assert queued(house) == {other}
+    work(house, fit=counted)
+    assert len(counted.questions) == 1
+
+
+def test_who_is_erased_is_erased_from_what_waits_for_a_partner(house: House):
+    counted = Counted()
+    house.push(1)
+    house.wait(7200)
+    assert house.worker(fit=counted).turn(house.now)
+    other = next(name for name in BOTH if name != counted.questions[0])
+    columns = load_survey(house.written.path).declaration.columns_of(house.written.waves[0].pollster)
+    sent = pl.read_csv(house.written.waves[0].path, infer_schema=False)
+    somebody = sent[columns["respondent"]][0]
+    about = {"survey_id": "demo", "respondent": somebody, "now": house.now, "actor": "test"}
+    erase(house.store, house.secrets, house.settings, **about)
+    (waiting,) = of_question(house, other)
+    assert waiting.contains_erased_at is not None
+    work(house, fit=counted)
+
+    assert len(counted.questions) == 2
+    with house.store.read() as session:
+        assert erasure.unforgotten_fits(session, "demo") == ()
+        assert not fits.has_draws(session, waiting.id)
+
+
+def test_who_was_erased_while_it_was_fitted_is_marked_in_the_partners_too(house: House):
+    counted = Counted()
+    house.push(1)
+    columns = load_survey(house.written.path).declaration.columns_of(house.written.waves[0].pollster)
+    somebody = pl.read_csv(house.written.waves[0].path, infer_schema=False)[columns["respondent"]][0]
+
+    def gone() -> None:
+        counted.before_end = lambda: None
+        about = {"survey_id": "demo", "respondent": somebody, "now": house.now, "actor": "test"}
+        erase(house.store, house.secrets, house.settings, **about)
+
+    counted.before_end = gone
+    house.wait(7200)
+    assert house.worker(fit=counted).turn(house.now)
+    for question in BOTH:
+        assert all(one.contains_erased_at is not None for one in of_question(house, question))
 
 
 def test_the_fit_tells_its_partners_and_how_far_they_go_together(fitted: House):

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,17 @@ import pytest
 from api.release_cache import ReleaseCache
 from fixtures.survey_folder import WrittenSurvey
 from jobs import predictor_acts
+from jobs.backup import make_backup
 from jobs.check import prepare_check
 from jobs.confirm import prepare_confirmation
 from jobs.errors import FitImpossible
 from jobs.predictor_acts import AddedPredictors
+from jobs.predictors import uploads_at_rest
 from jobs.refit import PreparedRefit, prepare_refit
+from jobs.restore import restore_backup
 from jobs.survey import load_survey, update_survey
 from polling.errors import PredictorsRejected
-from polling.store import audit, fits, releases, surveys
+from polling.store import audit, fits, predictors, releases, surveys
 from polling.store.fit_inputs import predictors_noted
 from tests.jobs.house import House, furnish
 
@@ -73,6 +76,12 @@ def prepare(house: House, question: str = "rail") -> PreparedRefit:
 
 def first_value(prepared: PreparedRefit, column: str = "last_share") -> float:
     return float(prepared.request.electorate.districts.sort("code")[column][0])
+
+
+def at_rest(house: House) -> list[str]:
+    """What is told of uploads after an update of the survey."""
+    with house.store.read() as session:
+        return uploads_at_rest(session, surveys.get_survey(session, "demo"))
 
 
 def work(house: House) -> None:
@@ -201,6 +210,7 @@ def test_a_later_version_of_the_survey_keeps_what_was_uploaded_as_far_as_it_has_
     toml.write_text(toml.read_text().replace("last_share + region", "region").replace('last_result = "last_share"', ""))
     update(districts.drop("last_share"))
     assert "predictors" not in prepare(house).inputs
+    assert at_rest(house) == ["The uploads of last_share rest: version 3 has no such predictor."]
     assert first_value(prepare(house, "voting_age"), "urban_share") == 0.2
 
 
@@ -223,8 +233,24 @@ def test_a_district_that_the_upload_does_not_have_stops_the_fit_in_words(
         FitImpossible, match=r"last_share as of 2025-09-01 .* no value for district D09, which version 2"
     ):
         prepare(house)
+    assert at_rest(house) == [
+        (
+            "Upload 1 of last_share has no value for district D09: fits that would read it are refused. "
+            "Upload it for all districts, for the same day."
+        )
+    ]
+
+
+def test_a_backup_has_what_was_uploaded(house: House):
+    added = upload(house, date(2025, 9, 1), last_share=0.3).upload
+    house.push(1)
+    path = make_backup(house.store, house.secrets, house.settings, actor="test", now=house.now)
+    upload(house, date(2025, 9, 2), last_share=0.6)
+    house.store.close()
+    restore_backup(path, house.secrets, house.settings, actor="test", now=house.now + timedelta(days=1))
     with house.store.read() as session:
-        assert surveys.newest_version(session, "demo") == 2
+        assert predictors.list_predictors(session, "demo") == [added]
+    assert first_value(prepare(house)) == 0.3
 
 
 @pytest.mark.parametrize(

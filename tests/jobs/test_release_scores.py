@@ -10,6 +10,9 @@ import pytest
 from scipy import stats
 
 from jobs.release_scores import ReleaseDraws, score_release
+from mrp.categorical.design import build_categorical_design
+from mrp.categorical.options import Options
+from mrp.categorical.poststratification import option_draws_many
 from mrp.design import build_design
 from mrp.electorate import Electorate
 from mrp.grouping import Grouping
@@ -177,3 +180,25 @@ def test_intervals_cover_planted_truths_as_often_as_they_say():
     # A calibrated probability p has the Brier score p (1 - p) on average, whose sd in one trial is below 1/4.
     p = (area_draws(planted.latents, design, people, by=("place",)).draws > 0.5).mean()
     assert row["brier"] == pytest.approx(p * (1 - p), abs=4 * 0.25 / np.sqrt(2500))
+
+
+def test_an_option_is_scored_where_it_stands():
+    people = electorate()
+    options = Options(("Rail", "Town", "Isles"), only_in={"Isles": {"region": ("S",)}})
+    design = build_categorical_design("(1|place)", people, options)
+    question = replace(QUESTION, kind="categorical", options=options.labels, only_in=options.only_in)
+    draws = np.random.default_rng(9).normal(0, 0.3, (400, design.n_latents)).astype(np.float32)
+    names = design.latent_names
+    release = ReleaseDraws(LatentDraws(draws=draws, names=names, link="softmax"), design, people, question, None, None)
+    of_isles = [("place", p, s, "Isles") for p, s in zip(PLACES, (0.0, 0.0, 0.3, 0.4), strict=True)]
+    regions = [("region", "N", 0.0, "Isles"), ("region", "S", 0.35, "Isles")]
+    table = pl.DataFrame([*of_isles, *regions], schema=["level", "area", "share", "option"], orient="row")
+    found = score_release(release, table.with_columns(se=pl.lit(None, pl.Float64)), rules=RULES)
+    rows = {row["level"]: row for row in found if row["method"] == "mrp"}
+
+    (drawn,) = option_draws_many(release.latents, design, people, [Grouping(("place",))])
+    expected = score(drawn.of("Isles").draws[:, 2:], np.array([0.3, 0.4])).to_json()
+    # Where it does not stand 0 is right and says nothing of the model.
+    assert (rows["place"]["n_areas"], rows["region"]["n_areas"]) == (2, 1)
+    assert rows["place"]["rmse"] == pytest.approx(expected["rmse"])
+    assert rows["place"]["coverage"] == pytest.approx(expected["coverage"])

@@ -1,25 +1,32 @@
 """Charts of several options and of means: what leads, lines and seats of all options, numbers in any unit."""
 
+import msgspec
 import pytest
 
-from api.answer_payloads import WithheldGroup
+from api.answer_payloads import IntervalEnds, Number, WithheldGroup
 from api.charts import (
+    MethodNumber,
+    change_chart,
+    crosstab_chart,
     district_map,
     interval_chart,
     leaders_map,
+    methods_chart,
     options_trend_chart,
     seats_chart,
     tiles_of,
     toplines_chart,
+    trend_chart,
 )
 from api.charts.leaders import marks_of
 from api.charts.map_classes import mean_classes
 from api.charts.measures import number
 from api.charts.scales import number_scale
+from api.comparison_payloads import AreaChange, ChangePayload
 from api.district_payloads import OptionSeatsPayload, SeatsPayload
 from api.trend_payloads import TrendPayload, TrendPoint
 from tests.api.charts.drawn import links, marks, texts, tips
-from tests.api.charts.payloads import HEAD, answer, estimate, leader, leaders, mean, means, number_fields
+from tests.api.charts.payloads import HEAD, answer, estimate, leader, leaders, mean, mean_fields, means, number_fields
 from tests.api.charts.tables import districts
 
 OPTIONS = ("Rail", "Town", "Green")
@@ -44,6 +51,55 @@ def test_a_district_has_the_colour_of_what_leads_the_greyer_the_less_sure():
     assert {"R: Rail", "G: Green", "95% or more", "75% or more", "less"} <= set(texts(chart))
     assert "T: Town" not in texts(chart)
     assert "“Rail” in 1, “Green” in 2" in chart.description
+
+
+def test_a_table_of_means_has_numbers_and_no_percent():
+    rows = [
+        mean("all", value, value - 3, value + 3, groups={"age": age, "gender": "woman"})
+        for value, age in ((31.0, "young"), (24.5, "old"))
+    ]
+    chart = crosstab_chart(msgspec.structs.replace(means(*rows), by=["age", "gender"]), rows)
+
+    assert chart.title == "Mean, minutes: by age and gender"
+    assert tips(chart, "cells") == ["young, woman: 31.0 (28.0 to 34.0)", "old, woman: 24.5 (21.5 to 27.5)"]
+    assert {"31.0", "28.0 to 34.0"} <= set(texts(chart))
+    assert "Largest: young, woman: 31.0 (28.0 to 34.0)" in chart.description
+    assert [text for text in texts(chart) if "%" in text] == ["90% interval"]
+
+
+def test_means_over_time_and_by_method_are_in_their_unit():
+    head = {**HEAD, "option": None, "measure": "mean", "unit": "minutes"}
+    about = {"area": "all", "area_name": "All", "groups": {}, "option": None}
+    points = [
+        TrendPoint(period=period, **about, **mean_fields(value, value - 2, value + 2))
+        for period, value in (("2026-W07", 20.0), ("2026-W08", 26.0))
+    ]
+    over_time = trend_chart(TrendPayload(**head, periods=["2026-W07", "2026-W08"], points=points))
+    by_method = methods_chart(
+        means(), [MethodNumber("All", "Raw", 21.0, 18.0, 24.0), MethodNumber("All", "MRP", 20.0, 19.0, 21.0)]
+    )
+
+    assert over_time.title == "Mean, minutes: over time"
+    assert "Everybody: from 20.0 in 2026-W07 to 2026-W08: 26.0 (24.0 to 28.0)" in over_time.description
+    assert "Raw 21.0 (18.0 to 24.0); MRP 20.0 (19.0 to 21.0)" in by_method.description
+    for chart in (over_time, by_method):
+        assert not any("%" in text for text in texts(chart))
+
+
+def test_differences_of_means_are_in_their_unit():
+    about = {"area": "all", "area_name": "All", "groups": {}}
+    change = AreaChange(
+        **about, before=Number(**mean_fields(20, 18, 22)), after=Number(**mean_fields(26, 24, 28)), difference=6.0,
+        low=3.0, high=9.0, intervals=[IntervalEnds(0.9, 3.0, 9.0)], sd=2.0, mc_error=0.1, p_rise=0.99,
+        p_rise_mc_error=0.01, words="rise", sentence="rise: +6.0 minutes", mix_and_mind=None,
+        mix_and_mind_reason="Of shares only.",
+    )  # fmt: skip
+    head = {**HEAD, "option": None, "measure": "mean", "unit": "minutes"}
+    chart = change_chart(ChangePayload(**head, between="periods", since="2026-W07", before=None, changes=[change]))
+
+    assert chart.title == "Mean: Change since 2026-W07"
+    assert any("+6.00 minutes (+3.00 to +9.00), rise" in text for text in chart.svg.split('"'))
+    assert "Change since 2026-W07, minutes, 90% intervals" in texts(chart)
 
 
 def test_what_stands_on_a_tile_tells_options_apart():

@@ -223,7 +223,7 @@ def test_the_first_screen_takes_two_passes_over_the_cells_whatever_the_options(
     kinds.forget_answers()
     passes: list[int] = []
     for where in ("api.margins.drawn_many", "api.release_cache.drawn_many", "api.breakdown.drawn_many"):
-        monkeypatch.setattr(where, lambda *given: passes.append(1) or drawn_many(*given))
+        monkeypatch.setattr(where, lambda *given, **more: passes.append(1) or drawn_many(*given, **more))
     monkeypatch.setattr("api.page.question.kept", lambda *given: given[-1]())
     page(kinds, "party")
 
