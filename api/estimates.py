@@ -34,8 +34,10 @@ __all__ = [
     "answer_rows",
     "estimate_fields",
     "measured_pieces",
+    "no_second",
     "number_fields",
     "option_fields",
+    "second_of",
     "share_fields",
 ]
 
@@ -64,10 +66,12 @@ NOT_ESTIMATED: Final[dict[str, Any]] = {
 def answer_query(prepared: Prepared, settings: Settings) -> EstimatesPayload:
     """Compute every estimate that was asked for."""
     facts, done = group_facts(prepared, settings), 0
+    standing = {option: prepared.part_standing(option) for option in prepared.options}
     found: list[TwoIntervals] = []
     for rows in pieces(prepared.loaded, prepared.answered):
         told = facts[done : done + rows.size]
-        first, second = (_by_option(one, rows, told) for one in (prepared, prepared.with_error))
+        parts = {option: part[rows] for option, part in standing.items()}
+        first, second = (_by_option(one, rows, told, parts) for one in (prepared, prepared.with_error))
         found += _rows(told, first, second)
         done += rows.size
     return EstimatesPayload(**_head(prepared, settings), estimates=found)
@@ -83,7 +87,7 @@ def answer_means(prepared: Prepared, settings: Settings) -> MeansPayload:
             for one, mean, total in zip(
                 facts,
                 estimate_fields(found, facts, prepared.query),
-                _no_second(facts) if second is None else map(_second, estimate_fields(second, facts, prepared.query)),
+                no_second(facts) if second is None else map(second_of, estimate_fields(second, facts, prepared.query)),
                 strict=True,
             )
         ],
@@ -96,13 +100,16 @@ def _head(prepared: Prepared, settings: Settings) -> dict[str, Any]:
 
 
 def _by_option(
-    prepared: Prepared | None, rows: NDArray[np.int64], facts: Sequence[GroupFacts]
+    prepared: Prepared | None,
+    rows: NDArray[np.int64],
+    facts: Sequence[GroupFacts],
+    parts: Mapping[str, NDArray[np.float64]],
 ) -> dict[str, list[dict[str, Any]]]:
     """`option_fields` of the options that are answered; empty without draws."""
     if prepared is None:
         return {}
     drawn = dict(zip(prepared.options, prepared.draws_by_option(rows), strict=True))
-    return option_fields(prepared, rows, facts, drawn)
+    return option_fields(drawn, facts, prepared.query, parts=parts)
 
 
 def _mean_pieces(
@@ -132,19 +139,20 @@ def _rows(
     """All options of the first group, then all of the second ..."""
     for at, one in enumerate(facts):
         for option, shares in of_options.items():
-            total = _second(seconds[option][at]) if seconds else NO_SECOND
+            total = second_of(seconds[option][at]) if seconds else NO_SECOND
             yield TwoIntervals(**one.names, option=option, **shares[at], **total)
 
 
 NO_SECOND: Final[dict[str, Any]] = {f"total_{name}": None for name in _SECOND}
 
 
-def _second(fields: Mapping[str, Any]) -> dict[str, Any]:
+def second_of(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The second interval; nulls where nothing is estimated."""
     return NO_SECOND if fields["low"] is None else {f"total_{name}": fields[name] for name in _SECOND}
 
 
-def _no_second(facts: Sequence[GroupFacts]) -> list[dict[str, Any]]:
+def no_second(facts: Sequence[GroupFacts]) -> list[dict[str, Any]]:
+    """Of areas of which there is none."""
     return [NO_SECOND for _ in facts]
 
 
@@ -163,24 +171,27 @@ def share_fields(areas: AreaDraws, facts: Sequence[GroupFacts], query: EstimateQ
 
 
 def option_fields(
-    prepared: Prepared, rows: NDArray[np.int64], facts: Sequence[GroupFacts], drawn: Mapping[str, AreaDraws]
+    drawn: Mapping[str, AreaDraws],
+    facts: Sequence[GroupFacts],
+    query: EstimateQuery,
+    *,
+    parts: Mapping[str, NDArray[np.float64]],
 ) -> dict[str, list[dict[str, Any]]]:
     """`share_fields` of each of several options in some groups, as far as it stands there.
 
     Parameters
     ----------
-    rows
-        Which groups of the breakdown.
-    facts
-        Of each of them.
     drawn
-        Draws of the options for them.
+        Draws of the options.
+    facts
+        Of each group.
+    parts
+        In which part of the people of each group an option stands, shape (group,).
     """
     found = {}
     for option, areas in drawn.items():
-        parts = prepared.part_standing(option)[rows].tolist()
-        told = [one.of_option(part) for one, part in zip(facts, parts, strict=True)]
-        found[option] = share_fields(areas, told, prepared.query)
+        told = [one.of_option(part) for one, part in zip(facts, parts[option].tolist(), strict=True)]
+        found[option] = share_fields(areas, told, query)
     return found
 
 

@@ -47,16 +47,18 @@ class LeadersPayload(GroupsHead, frozen=True):
 def answer_leaders(prepared: Prepared, settings: Settings) -> LeadersPayload:
     """The leading option of every group that was asked for; of a question with two options or more."""
     facts, done, found = group_facts(prepared, settings), 0, []
+    standing = {option: prepared.part_standing(option) for option in prepared.loaded.question.options}
     for rows in pieces(prepared.loaded, prepared.answered):
         told = facts[done : done + rows.size]
         competing = prepared.competing(rows)
         options = list(competing)
         chances = np.array([[one.value for one in chance] for chance in leads(competing).values()])
         # An option that does not stand there comes after all that do, however improbable those are.
-        chances[np.array([prepared.part_standing(option)[rows] for option in options]) == 0] = -1
+        parts = {option: standing[option][rows] for option in options}
+        chances[np.array([*parts.values()]) == 0] = -1
         # The most probable first; of those that are equally so the one that is declared first.
         order = np.argsort(-chances, axis=0, kind="stable")
-        shares = [*option_fields(prepared, rows, told, competing).values()]
+        shares = [*option_fields(competing, told, prepared.query, parts=parts).values()]
         found += [
             AreaLeader(
                 **one.names,

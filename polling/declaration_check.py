@@ -40,7 +40,8 @@ def check_declaration(declaration: SurveyDeclaration, root: Section) -> None:
         if not _ID.fullmatch(question.id):
             _bad_id(questions, question.id, question.id)
         section = questions.section(question.id)
-        _check_recode(section, question.recode, question.options, f"an option of {question.id}")
+        if question.options:  # where there are none, that is the fault
+            _check_recode(section, question.recode, question.options, f"an option of {question.id}")
         _check_statuses(question, section, (*question.options, *question.recode), "an answer that is counted")
         check_question(question, section)
         check_beyond(question, declaration.questions, section)

@@ -141,9 +141,11 @@ def _check_base(question: Question, section: Section) -> None:
     if question.kind == "categorical":
         reason = "shares of several options add up to 1, so that whoever is counted has chosen one"
         section.fault("base", reason, 'Remove base, and declare "Don\'t know" and the like as options.')
-    elif question.kind != "binary":
+        return
+    if question.kind != "binary":
         reason = f"only answers to a question of kind {question.kind} can be counted"
         section.fault("base", reason, 'Remove base, or use kind = "categorical".')
+        return
     for status in question.base:
         if status == "answered":
             continue
@@ -162,10 +164,12 @@ def _check_own_columns(question: Question, columns: Section) -> None:
         section = columns.section(name)
         if not _NAME.fullmatch(name) or name in _OF_WAVES:
             columns.fault(name, "this name cannot stand in a formula", "Use another, such as past.", value=name)
-        for option in of:
-            if option not in question.options:
-                section.fault(option, f"'{option}' is not an option", did_you_mean(option, question.options))
-        if missing := [option for option in question.options if option not in of]:
+        strange = {option: did_you_mean(option, question.options) for option in of if option not in question.options}
+        for option, remedy in strange.items():
+            section.fault(option, f"'{option}' is not an option", remedy)
+        # An option that is only misspelt has its column.
+        meant = [option for option in question.options if any(f"'{option}'" in one for one in strange.values())]
+        if missing := [option for option in question.options if option not in (*of, *meant)]:
             reason = f"{listing(missing)} {'has' if len(missing) == 1 else 'have'} no column"
             columns.fault(name, reason, "Name a column of the districts for every option; two may share one.")
 

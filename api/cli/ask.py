@@ -9,6 +9,7 @@ from api.cli.asked import (
     asked,
     begin_with,
     difference_of,
+    flags_text,
     measure_of,
     number_cells,
     number_of,
@@ -79,7 +80,7 @@ def probability(asked: Asked, *, threshold: float | None) -> None:
         answer,
         ("probability", answer.measure, "low", "high", ""),
         answer.probabilities,
-        lambda one: (percent(one.probability), *number_cells(one), ", ".join(one.flags)),
+        lambda one: (percent(one.probability), *number_cells(one), flags_text(one)),
     )
 
 
@@ -105,7 +106,7 @@ def rank(asked: Asked) -> None:
             one.n_ranked,
             percent(one.p_first),
             number_of(one),
-            ", ".join(one.flags),
+            flags_text(one),
         ),
     )
 

@@ -171,6 +171,8 @@ def test_the_command_line_says_it(kinds: World):
     (whole,) = [line for line in say("estimates", SURVEY, "party") if "Isles" in line]
     part = by_hand(kinds)[()]
     assert f"stands-in-part ({100 * part:.1f}% of the people)" in whole
+    (chance,) = [line for line in say("ask", "probability", SURVEY, "party", "--option", "Isles") if "Adults" in line]
+    assert f"stands-in-part ({100 * part:.1f}% of the people)" in chance
     assert any(f"3 groups are withheld; the first: {REASON}" in line for line in say(
         "ask", "rank", SURVEY, "party", "--level", "district", "--option", "Isles"
     ))  # fmt: skip

@@ -55,6 +55,11 @@ def faults_of(tmp_path: Path, text: str) -> list[Fault]:
             "fewer than two options stand in D1, D2, D3",
         ),
         (declared("categorical", model="gendr + (1|district)"), "model", "gendr names nothing"),
+        (declared("categorical", PAST + 'Isle = "income"', model="own(past)"), "columns.past.Isle", "is not an option"),
+        (declared("categorical", 'recode = {a = "Rail"}', options=None), "options", "no options are declared"),
+        (declared("numeric", 'recode = {a = "Rail"}', options=None), "options", "a numeric question has no options"),
+        (declared("ordinal", 'base = ["answered", "dont_know"]'), "base", "only answers to a question of kind ordinal"),
+        (declared("ordinal").replace(f'model = "{FORMULA}"', ""), "model", "'model' is missing"),
     ],
 )  # fmt: skip
 def test_one_fault_is_told_once_at_its_key(tmp_path: Path, text: str, key: str, reason: str):
