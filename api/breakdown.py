@@ -148,7 +148,8 @@ def _made(
     part = loaded.electorate.with_cells(breakdown.cells.filter(pl.Series(inside)))
     grouping = breakdown.grouping
     design = loaded.design if period is None else loaded.design.at_period(period)
-    (made,) = drawn_many(loaded.latents, design, part, (grouping,), turnout=loaded.turnout)
+    frames = None if loaded.frames is None else loaded.frames.of_cells(part.frame)
+    (made,) = drawn_many(loaded.latents, design, part, (grouping,), turnout=loaded.turnout, frames=frames)
     groups = breakdown.groups[rows]
     return {name: replace(one, areas=groups) for name, one in made.items()}
 

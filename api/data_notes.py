@@ -1,4 +1,4 @@
-"""What to know of the interviews behind a release: somebody was erased, waves were reduced to counts."""
+"""What to know of the data behind a release: somebody was erased, waves were reduced to counts, the frame is drawn."""
 
 from typing import Any
 
@@ -28,7 +28,19 @@ def data_notes(fit: FitRecord, *, has_draws: bool) -> list[str]:
         )
         if merged := purged.get("merged_away"):
             notes.append(f"They do not tell {', '.join(merged)} apart, which no formula read: counts by it lack them.")
+    drawn: Any = fit.inputs.get("frame_draws") if isinstance(fit.inputs, dict) else None
+    if drawn:
+        notes.append(
+            f"Who lives where is known through {drawn['n']} draws of the population frame{_of_frame(drawn)}: what they "
+            "do not agree on is in the intervals of estimates about everybody."
+        )
     return notes
+
+
+def _of_frame(drawn: dict[str, Any]) -> str:
+    told = [drawn["source"]] if "source" in drawn else []
+    told += [f"of {drawn['date']}"] if "date" in drawn else []
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _about(n: int) -> str:

@@ -3,6 +3,11 @@
     eta[s, r] = sum_l weight[r, l] draw[s, l]
     share[s, a] = sum_j n_people[j] logistic(eta[s, row[j]]) / sum_j n_people[j],   j in cells of a
 
+of a question of two options. Of numbers and of scales eta is the same, and each file says what makes an answer of it:
+
+    mean[s, j] = centre + scale eta[s, row[j]]                                    numbers, in their unit
+    above[s, j, k] = logistic(eta[s, row[j]] - (spacing exp(log width[s]))[k])    options after the k-th of a scale
+
 *draws* has a row for each draw s and a column for each latent l; *design* the weights of the latents in each of its
 rows r, where they are not 0; *cells* the cells j of the frame, with their people and the row of the design that is
 theirs: cells that the model does not tell apart share one. Nothing of the interviews is in them, neither answers nor
@@ -15,9 +20,13 @@ import numpy as np
 import polars as pl
 
 from api.errors import EstimateRefused
+from api.measures import scores_of
 from api.release_cache import LoadedRelease
 from mrp.design import Design
 from mrp.grouping import cells_of
+from mrp.numeric.design import NumericDesign
+from mrp.ordinal.design import OrdinalDesign
+from mrp.ordinal.scale import spacing
 
 __all__ = ["CELLS", "DESIGN", "DRAWS", "TABLE_NAMES", "about_draws", "make_table"]
 
@@ -35,10 +44,10 @@ def make_table(loaded: LoadedRelease, name: str, *, period: str | None) -> pl.Da
     period
         The period that is predicted; None if the model has none.
     """
-    if loaded.question.kind != "binary":
+    if loaded.question.kind == "categorical":
         raise EstimateRefused(
-            f"The tables of draws are those of questions of two options, and {loaded.question.id} is "
-            f"{loaded.question.kind}. Take its /datatree, which has the draws of every latent by name."
+            f"The tables of draws are those of one linear predictor, and {loaded.question.id} is categorical: it has "
+            "one for each option. Take its /datatree, which has the draws of every latent by name."
         )
     if name == DRAWS:
         return _draws(loaded)
@@ -52,7 +61,7 @@ def about_draws(loaded: LoadedRelease, *, period: str | None) -> dict[str, Any]:
         "survey": release.survey_id,
         "question": release.question_id,
         "text": question.text,
-        "option": question.options[0],
+        "option": question.options[0] if question.kind == "binary" else None,
         "base": list(question.base),
         "release_id": release.id,
         "release_number": release.number,
@@ -63,7 +72,23 @@ def about_draws(loaded: LoadedRelease, *, period: str | None) -> dict[str, Any]:
         "district": loaded.electorate.district,
         "period": period,
         "n_chains": loaded.latents.n_chains,
+        **_answers(loaded),
     }
+
+
+def _answers(loaded: LoadedRelease) -> dict[str, Any]:
+    """What makes answers of the linear predictor, where a logistic function alone does not."""
+    design = loaded.design
+    if isinstance(design, NumericDesign):
+        unit = design.require_unit()
+        return {"unit": loaded.question.unit, "centre": unit.centre, "scale": unit.scale}
+    if isinstance(design, OrdinalDesign):
+        return {
+            "options": list(design.options),
+            "scores": list(scores_of(loaded.question)),
+            "spacing": spacing(design.n_options).tolist(),
+        }
+    return {}
 
 
 def _draws(loaded: LoadedRelease) -> pl.DataFrame:

@@ -7,6 +7,8 @@ import numpy as np
 from mrp.categorical.poststratification import OptionDraws
 from mrp.design import Design
 from mrp.electorate import Electorate
+from mrp.frames.extension import FrameDraws
+from mrp.frames.over_draws import draws_over_frames
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
 from mrp.outcomes.designs import MEAN, SHARE, AnyDesign, draws_many
@@ -27,6 +29,7 @@ def drawn_many(
     *,
     at: Mapping[str, str] | None = None,
     turnout: Sequence[Turnout] = (),
+    frames: FrameDraws | None = None,
 ) -> tuple[Drawn, ...]:
     """Draws of every estimand for several breakdowns of the population, in one pass over its cells.
 
@@ -37,10 +40,15 @@ def drawn_many(
     ----------
     turnout
         What tells whom the estimates are about, see `mrp.turnout.voter_draws_many`; empty: everybody.
+    frames
+        Several frames of the cells of ``electorate``, over which estimates about everybody are made; those about a part
+        are made with their mean. None: there is one frame.
     """
     if turnout:
         among = voter_draws_many(latents, design, electorate, turnout, groupings, at=at)
         return tuple(_by_name(one.drawn) for one in among)
+    if frames is not None:
+        return tuple(map(_by_name, draws_over_frames(latents, design, electorate, frames, groupings, at=at)))
     if isinstance(design, Design):
         return tuple({SHARE: one} for one in area_draws_many(latents, design, electorate, groupings, at=at))
     return tuple(_by_name(one) for one in draws_many(latents, design, electorate, groupings, at=at))

@@ -34,8 +34,10 @@ __all__ = [
     "answer_rows",
     "estimate_fields",
     "measured_pieces",
+    "no_second",
     "number_fields",
     "option_fields",
+    "second_of",
     "share_fields",
 ]
 
@@ -85,7 +87,7 @@ def answer_means(prepared: Prepared, settings: Settings) -> MeansPayload:
             for one, mean, total in zip(
                 facts,
                 estimate_fields(found, facts, prepared.query),
-                _no_second(facts) if second is None else map(_second, estimate_fields(second, facts, prepared.query)),
+                no_second(facts) if second is None else map(second_of, estimate_fields(second, facts, prepared.query)),
                 strict=True,
             )
         ],
@@ -137,19 +139,20 @@ def _rows(
     """All options of the first group, then all of the second ..."""
     for at, one in enumerate(facts):
         for option, shares in of_options.items():
-            total = _second(seconds[option][at]) if seconds else NO_SECOND
+            total = second_of(seconds[option][at]) if seconds else NO_SECOND
             yield TwoIntervals(**one.names, option=option, **shares[at], **total)
 
 
 NO_SECOND: Final[dict[str, Any]] = {f"total_{name}": None for name in _SECOND}
 
 
-def _second(fields: Mapping[str, Any]) -> dict[str, Any]:
+def second_of(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The second interval; nulls where nothing is estimated."""
     return NO_SECOND if fields["low"] is None else {f"total_{name}": fields[name] for name in _SECOND}
 
 
-def _no_second(facts: Sequence[GroupFacts]) -> list[dict[str, Any]]:
+def no_second(facts: Sequence[GroupFacts]) -> list[dict[str, Any]]:
+    """Of areas of which there is none."""
     return [NO_SECOND for _ in facts]
 
 

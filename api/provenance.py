@@ -25,7 +25,9 @@ def fit_inputs(loaded: LoadedRelease) -> FitInputs:
     return FitInputs(
         waves=frozenset(json.dumps([wave, *used]) for wave, used in waves_used(loaded.fit).items())
         | {json.dumps([name, of and of["counts_sha256"]]) for name, of in partners_noted(inputs).items()},
-        frame=json.dumps([inputs.get("frame_sha256"), inputs.get("districts_sha256"), _of_predictors(inputs)]),
+        frame=json.dumps(
+            [inputs.get("frame_sha256"), inputs.get("districts_sha256"), _of_predictors(inputs), _of_draws(inputs)]
+        ),
         model=json.dumps([_model(loaded), _of_partners(loaded)], sort_keys=True),
     )
 
@@ -57,7 +59,15 @@ def model_differences(before: LoadedRelease, after: LoadedRelease) -> list[str]:
     for name, what in (("frame_sha256", "population frame"), ("districts_sha256", "table of districts")):
         if old_inputs.get(name) != new_inputs.get(name):
             found.append(f"The {what} changed ({versions}).")
+    if _of_draws(old_inputs) != _of_draws(new_inputs):
+        found.append(f"The draws of the population frame changed ({versions}).")
     return found + list(_changed_predictors(old_inputs, new_inputs))
+
+
+def _of_draws(inputs: Any) -> str | None:
+    """Hash of the draws of the frame; None where there is one frame."""
+    noted: Any = inputs.get("frame_draws")
+    return None if noted is None else noted["sha256"]
 
 
 def _of_predictors(inputs: Any) -> dict[str, str]:
@@ -120,6 +130,8 @@ def _codebook(declaration: SurveyDeclaration, question: Question) -> SurveyDecla
         questions=(replace(question, model="", priors={}, known_totals=None, moved_by=None, systematic_error=None),),
         time=TimeRule(declaration.time.period),
         frame_file="",
+        frame_draws_file="",
+        frame_draws_sha256="",
         not_identifiers=(),
         required_facts=(),
         policy="reject",

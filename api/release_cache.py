@@ -29,6 +29,7 @@ from jobs.settings import Settings
 from mrp.adjusted import second_design
 from mrp.design import Design
 from mrp.electorate import Electorate
+from mrp.frames.extension import FrameDraws
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
 from mrp.numeric.design import NumericDesign
@@ -96,6 +97,8 @@ class LoadedRelease:
     """What weighting costs: by how much interviews are divided in the likelihood; 1 where it has no weights.
 
     One number for all groups, to two digits: that of a group would tell the weights of single persons."""
+    frames: FrameDraws | None = None
+    """Several frames whose mean is that of the electorate, over which estimates are made; None: there is one."""
     uncertainty: Uncertainty = "model"
     """Whether the draws have the systematic error too."""
     with_error: "LoadedRelease | None" = None
@@ -135,6 +138,7 @@ class LoadedRelease:
         design = self.design
         if (
             self.among is not None
+            or self.frames is not None
             or not isinstance(design, Design)
             or 4 * cells.height * self.latents.draws.shape[0] > MAX_SHARES_MB * 1_000_000 / 2
         ):
@@ -167,7 +171,7 @@ class LoadedRelease:
         """Whether `drawn` has the draws of a breakdown, or those that they follow from."""
         if self._breakdowns.find(by) is not None:
             return True
-        if self.among is not None:
+        if self.among is not None or self.frames is not None:
             return False
         if len(by) <= 1 and base_of(by, self.electorate) in ((), (self.electorate.district,)):
             return self._breakdowns.find((self.electorate.district,)) is not None
@@ -187,10 +191,12 @@ class LoadedRelease:
         )
 
     def _drawn(self, by: tuple[str, ...]) -> Drawn:
-        if self.among is not None:
-            # Sums of smaller areas would need the number of their voters in every draw.
-            grouping = Grouping(by)
-            return drawn_many(self.latents, self.design, self.electorate, (grouping,), turnout=self.turnout)[0]
+        if self.among is not None or self.frames is not None:
+            # Sums of smaller areas would need the number of their people, or voters, in every draw.
+            grouping, turnout, frames = Grouping(by), self.turnout, self.frames
+            return drawn_many(self.latents, self.design, self.electorate, (grouping,), turnout=turnout, frames=frames)[
+                0
+            ]
         district = self.electorate.district
         larger = {(), *((parent,) for parent in self.electorate.parents)}
         if by in larger and self.keeps(self.electorate.districts.height):
@@ -311,6 +317,7 @@ class ReleaseCache:
             while len(self._answered) > MAX_ANSWERED:
                 self._answered.popitem(last=False)
         electorate = electorate_of(bundle)
+        frames = None if bundle.frame_draws is None else FrameDraws.from_table(bundle.frame_draws)
         design = design_from_json(design_json)
         question = declaration.question(release.question_id)
         loaded = LoadedRelease(
@@ -324,6 +331,7 @@ class ReleaseCache:
             verdict=FitVerdict.from_json(verdict),
             counts=shown_counts(counts, electorate, release, key=self._secrets.disclosure_key(), within=question.range),
             design_effect=round(counted_design_effect(design, counts), 2),
+            frames=frames,
             _shares=self._shares,
         )
         if second is None:

@@ -4,17 +4,23 @@ Only a model with a term of period has a series. Estimates of one release after 
 interviews than the one before, and a difference between them is a revision.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from api.answer_head import groups_head
 from api.breakdown import pieces
 from api.errors import EstimateRefused
-from api.estimates import number_fields
-from api.group_facts import group_facts
+from api.estimates import no_second, number_fields, second_of
+from api.group_facts import GroupFacts, group_facts
 from api.group_query import EstimateQuery, Prepared, load_release, prepare_query
 from api.labels import one_of
 from api.release_cache import ReleaseCache
 from api.served import Served
+from api.systematic_words import uncertainty_head
 from api.trend_payloads import TrendPayload, TrendPoint
 from jobs.settings import Settings
 
@@ -96,11 +102,28 @@ def answer_trend(trend: PreparedTrend, settings: Settings) -> TrendPayload:
         for period in trend.periods:
             told = facts[period][done : done + rows.size]
             found = replace(prepared, period=period).measured(rows)
-            numbers = zip(told, number_fields(found, told, prepared.query), strict=True)
+            numbers = number_fields(found, told, prepared.query)
             option = prepared.option or None
             of_period.append(
-                [TrendPoint(**one.names, option=option, **number, period=period) for one, number in numbers]
+                [
+                    TrendPoint(**one.names, option=option, **number, period=period, **total)
+                    for one, number, total in zip(
+                        told, numbers, _seconds(prepared, rows, told, period=period), strict=True
+                    )
+                ]
             )
         points += [point for series in zip(*of_period, strict=True) for point in series]
         done += rows.size
-    return TrendPayload(**groups_head(prepared, settings), periods=list(trend.periods), points=points)
+    head = groups_head(prepared, settings) | uncertainty_head(prepared.loaded, two_intervals=True)
+    return TrendPayload(**head, periods=list(trend.periods), points=points)
+
+
+def _seconds(
+    prepared: Prepared, rows: NDArray[np.int64], facts: Sequence[GroupFacts], *, period: str
+) -> Iterable[dict[str, Any]]:
+    """The intervals with the systematic error in one period."""
+    with_error = prepared.with_error
+    if with_error is None:
+        return no_second(facts)
+    found = replace(with_error, period=period).measured(rows)
+    return map(second_of, number_fields(found, facts, prepared.query))

@@ -28,6 +28,8 @@ __all__ = ["MOST_INTERVIEWS", "WhomToAskQuery", "answer_whom_to_ask", "prepare_w
 
 MOST_INTERVIEWS = 100_000
 """In one group."""
+WHO = ("level", "districts", "by", "where", "merge")
+"""Parts of a query that say which groups are meant; the others are of the targets too."""
 MOST_NUMBERS = 20_000_000
 """Draws of groups and targets, and pairs of them, that one answer may hold: 160 MB."""
 
@@ -73,7 +75,7 @@ def prepare_whom_to_ask(
     is_one = query.measure == MEAN or loaded.question.kind == "numeric"
     prepare = prepare_query if is_one else prepare_estimates
     groups = prepare(cache, served, query, settings)
-    about = {name: getattr(query, name) for name in ("intervals", "option", "measure", "period", "population")}
+    about = {name: getattr(query, name) for name in EstimateQuery.__dataclass_fields__ if name not in WHO}
     targets = prepare(cache, served, EstimateQuery(level=level, by=by, **about), settings)
     if len(groups.options) == 1:
         # Interviews where an option does not stand tell nothing of it, and there is nothing to be told there.

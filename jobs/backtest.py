@@ -35,13 +35,15 @@ from mrp.latents import LatentDraws
 from mrp.outcomes import AnyDesign, design_from_json, draws_many
 from mrp.verdict import FitVerdict
 from polling.bundle import SurveyBundle
+from polling.declaration import SurveyDeclaration
+from polling.population import EVERYBODY
 from polling.secrets import SecretsFile
 from polling.store import fits, queue
 from polling.store.engine import Store, open_store
 from polling.store.records import FitRecord, JobRecord
 from polling.store.schema import upgrade
 
-__all__ = ["backtest"]
+__all__ = ["backtest", "not_among"]
 
 
 def backtest(
@@ -138,7 +140,7 @@ def backtest(
         },
         publishable=fit.record.publishable,
         problems=tuple(asdict(problem) for problem in verdict.problems),
-        warnings=verdict.warnings,
+        warnings=(*verdict.warnings, *not_among(bundle.declaration, plan.question)),
         formula=fit.record.formula,
         priors=fit.record.priors,
         districts=scored.districts,
@@ -147,6 +149,19 @@ def backtest(
         absent=first.absent,
         unit=asked.unit or "unit of the answers" if asked.kind == "numeric" else None,
     )
+
+
+def not_among(declaration: SurveyDeclaration, question_id: str) -> tuple[str, ...]:
+    """What to know of a score of a question that is about a part of the population; usually nothing."""
+    name = declaration.question(question_id).population
+    if name in (None, EVERYBODY):
+        return ()
+    (people,) = [one.people for one in declaration.populations if one.id == name]
+    told = (
+        f"the question is about {people}, and a backtest fits it alone: scored is what everybody in the frame would "
+        "answer. Known results of a survey that runs are compared among them (hustings truth)"
+    )
+    return (told,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,8 @@ def extend(
         f"{step.formula!r} says of the interviews of {step.interviews}, which stand for everybody in their cell."
     )
     warning = (
-        f"Estimates with the mean alone leave out what is not known of {step.variable}; estimate over the draws in "
-        "frame_draws.parquet (mrp.frames.draws_over_frames) to have it in every interval."
+        f"Estimates with the mean alone leave out what is not known of {step.variable}; name the draws in "
+        'survey.toml, [frame] draws = "frame_draws.parquet", to have it in every interval.'
     )
     return drawn, Built(drawn.mean(), tuple(told), (assumption,), (warning,))
 

@@ -65,8 +65,8 @@ __all__ = [
 _OF_COUNTS = ("waves", "base", "weights", "purged", "n_astray", "partners", "predictors")
 """Inputs that are in the counts, as far as they matter; of partners there is what a joint fit is described by, of
 predictors the hash of their values."""
-_AFTER = ("known_totals", "systematic_error")
-"""Inputs that change what is kept of a fit, and not the fit."""
+_AFTER = ("known_totals", "systematic_error", "frame_draws")
+"""Inputs that change what is kept of a fit or made of it, and not the fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +148,7 @@ def prepare_refit(
         "waves": list(counted.inputs),
         "frame_sha256": survey.frame_sha256,
         "districts_sha256": survey.districts_sha256,
+        **_frame_draws(survey.bundle),
         "counts_sha256": hash_of_counts(counts),
         **({"option": question.options[0]} if question.kind == "binary" else {"outcome": outcome.to_json()}),
         "base": list(question.base),
@@ -309,6 +310,16 @@ def nuts_settings(settings: Settings) -> NutsSettings:
 def laplace_settings(settings: Settings) -> LaplaceSettings:
     """How the Laplace engine fits."""
     return LaplaceSettings(points=settings.laplace_points, draws=settings.laplace_draws, threads=settings.fit_cores)
+
+
+def _frame_draws(bundle: SurveyBundle) -> dict[str, Any]:
+    """What a fit notes of the draws of its frame, where there are several."""
+    if bundle.frame_draws is None:
+        return {}
+    facts = bundle.declaration.facts
+    about = {name: facts[f"frame_{name}"] for name in ("source", "date") if f"frame_{name}" in facts}
+    sha256, n = bundle.declaration.frame_draws_sha256, bundle.frame_draws["draw"].n_unique()
+    return {"frame_draws": {"sha256": sha256, "n": n, **about}}
 
 
 def _last_day(counted: Sequence[CountedInterviews]) -> date:

@@ -26,6 +26,8 @@ from jobs.backtest_methods import Methods, baselines_of
 from mrp.categorical.poststratification import OptionDraws
 from mrp.electorate import Electorate
 from mrp.errors import PriorError
+from mrp.frames.extension import FrameDraws
+from mrp.frames.over_draws import draws_over_frames
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
 from mrp.outcomes import AnyDesign, draws_many, estimands, stands_in
@@ -62,8 +64,13 @@ class ReleaseDraws:
     turnout: tuple[Turnout, ...] = ()
     """What tells whom the question is about; empty: everybody."""
 
+    frames: FrameDraws | None = None
+    """Several frames, over which estimates about everybody are made; None: there is one."""
+
     def drawn(self, groupings: Sequence[Grouping]) -> tuple[OptionDraws, ...]:
         """Draws of all that is estimated, about those whom the question is about."""
+        if not self.turnout and self.frames is not None:
+            return draws_over_frames(self.latents, self.design, self.electorate, self.frames, groupings)
         if not self.turnout:
             return draws_many(self.latents, self.design, self.electorate, groupings)
         among = voter_draws_many(self.latents, self.design, self.electorate, self.turnout, groupings)

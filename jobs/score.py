@@ -21,6 +21,7 @@ from jobs.release_scores import ReleaseDraws, score_release
 from jobs.settings import Settings
 from jobs.turnout import turnout_of
 from mrp.errors import MrpError
+from mrp.frames.extension import FrameDraws
 from mrp.latents import LatentDraws
 from mrp.outcomes import design_from_json
 from polling.disclosure import DisclosureRules, perturb_counts
@@ -151,6 +152,7 @@ def _load(session: Session, secrets: SecretsFile | None, release: ReleaseRecord)
         shown = shown.with_columns(pl.col(answers).clip(0, pl.col("n"))).sort(electorate.district)
     scored = declaration.backtest
     return ReleaseDraws(
+        frames=None if (draws := survey.bundle.frame_draws) is None else FrameDraws.from_table(draws),
         turnout=turnout_of(session, release, declaration),
         latents=latents,
         design=design_from_json(design),

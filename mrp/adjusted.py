@@ -7,6 +7,8 @@ so that totals are met in both, and nothing that is known is made uncertain agai
 another one, whose totals are known, has no totals of its own: its error is added in full. How much of that error the
 other question's totals take away, nobody knows; the second interval is rather too wide.
 
+A model with periods meets totals in the last of them, and every period is moved by the same shift.
+
 The design of both draws is that of the first with a further shift in the second, see `second_design`: it is not kept
 twice.
 """

@@ -20,6 +20,8 @@ class SurveyBundle:
     """District and demographics (String), ``n_people`` (Float64, >= 0, finite); one row per cell, sorted."""
     districts: pl.DataFrame
     """``code``, ``name``, parents (String), predictors (Float64), optional ``neighbours`` (List of codes); by code."""
+    frame_draws: pl.DataFrame | None = None
+    """Several frames whose mean ``frame`` is, see ``polling.frame_draws``; None where there is one."""
 
     @property
     def parents(self) -> tuple[str, ...]:

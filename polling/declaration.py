@@ -54,6 +54,8 @@ retention.min_cell           cells of a wave with fewer interviews are then left
 frame.file                   table of the population, one row per district and combination of levels
 frame.count                  its column with the number of people, at least 0
 frame.ignore                 columns of the frame that are not loaded
+frame.draws                  table of several frames, each as likely as the others, whose mean is the frame: a column
+                             draw, then as the frame; see ``polling.frame_draws``
 frame.source, frame.date     where it comes from and of when it is, text for the disclosure statement
 questions.<id>.column        its column in waves (default: the id); a wave without the column did not ask it
 questions.<id>.text          the question as asked
@@ -335,6 +337,10 @@ class SurveyDeclaration:
     frame_file: str
     frame_count: str = "count"
     frame_ignore: tuple[str, ...] = ()
+    frame_draws_file: str = ""
+    """Empty where there is one frame."""
+    frame_draws_sha256: str = ""
+    """Of its content: not a key of the file, filled in when the survey is stored."""
     facts: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
     """``respondent``, ``date``, ``weight``, ``consent`` -> column in waves, where declared."""

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
+
 from polling.beyond_check import check_totals_tables
 from polling.bundle import SurveyBundle
 from polling.declaration import Question, SurveyDeclaration
@@ -11,6 +13,7 @@ from polling.district_table import check_districts
 from polling.errors import SurveyRejected
 from polling.faults import FaultLog, did_you_mean
 from polling.folder_files import read_folder_file, read_folder_table
+from polling.frame_draws import check_frame_draws
 from polling.frame_table import check_frame, check_frame_districts
 from polling.question_check import check_question_tables, for_its_formula
 from polling.sketch import sketch_survey
@@ -69,6 +72,7 @@ def load_survey_folder(
     )
     districts = check_districts(districts_table, declaration, districts_log) if districts_table else None
     frame = check_frame(frame_table, declaration, frame_log) if frame_table else None
+    frame_draws, draws_log = _frame_draws(tables, declaration, None if frame_log else frame, declaration_log)
     if districts is not None:
         if frame is not None:
             check_frame_districts(frame, districts, declaration, frame_log, districts_log)
@@ -77,9 +81,9 @@ def load_survey_folder(
         _check_recode_targets(declaration, declaration_log)
     _check_backtest_files(declaration, tables, declaration_log)
 
-    tables_are_sound = not (districts_log or frame_log)
+    tables_are_sound = not (districts_log or frame_log or draws_log)
     if districts is not None and frame is not None and tables_are_sound:
-        bundle = SurveyBundle(declaration, frame, districts)
+        bundle = SurveyBundle(declaration, frame, districts, frame_draws)
         _check_last_result(bundle, declaration_log)
         _check_questions(bundle, check_formula, declaration_log)
         if not declaration_log:
@@ -88,9 +92,21 @@ def load_survey_folder(
         if districts_table is not None:
             _check_last_result(sketch, declaration_log)
         _check_questions(sketch, check_formula, declaration_log)
-    for log in (districts_log, frame_log):
+    for log in (districts_log, frame_log, draws_log):
         declaration_log.merge(log)
     raise SurveyRejected(declaration_log.reported(), total=declaration_log.total)
+
+
+def _frame_draws(
+    tables: Path, declaration: SurveyDeclaration, frame: pl.DataFrame | None, declaration_log: FaultLog
+) -> tuple[pl.DataFrame | None, FaultLog]:
+    """The draws of the frame, where some are declared."""
+    if not declaration.frame_draws_file:
+        return None, FaultLog()
+    key = "frame.draws"
+    table, log = read_folder_table(tables, declaration.frame_draws_file, key=key, declaration_log=declaration_log)
+    checked = None if table is None or frame is None else check_frame_draws(table, frame, declaration, log)
+    return checked, log
 
 
 def _check_recode_targets(declaration: SurveyDeclaration, log: FaultLog) -> None:

@@ -98,6 +98,7 @@ def parse_declaration(content: bytes, *, file: str = "survey.toml") -> tuple[Sur
         frame_file=frame.text("file"),
         frame_count=frame.maybe_text("count") or "count",
         frame_ignore=frame.texts("ignore") or (),
+        frame_draws_file=frame.maybe_text("draws") or "",
         questions=questions,
         sources=parse_sources(root, WAVE_FACTS),
         populations=parse_populations(root),

@@ -45,6 +45,12 @@ SCORES = ("rmse", "mae", "bias", "correlation", "interval_score", "mean_width", 
 @click.option("--engines", help="Compare engines: laplace,nuts.")
 @click.option("--models", multiple=True, metavar="NAME=FORMULA|FILE", help="Compare models; may be repeated.")
 @click.option(
+    "--record",
+    multiple=True,
+    metavar="FOLDER[=DATA]",
+    help="Score a second interval too, its scale from the errors of these other surveys; may be repeated.",
+)
+@click.option(
     "--plot",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Draw what the table says (.svg); a replay before its result also draws FILE-lead-time.svg.",
@@ -67,14 +73,15 @@ def backtest(
     seeds: int,
     engines: str | None,
     models: tuple[str, ...],
+    record: tuple[str, ...],
     plot: Path | None,
     json_: bool,
 ) -> None:
     """Push the survey's interviews through the same path as any wave, fit, and compare with the truth.
 
     Works in a temporary store: nothing of the running service is touched. Exit code 1 if the fit is not
-    publishable; its scores are printed all the same. Instead of one fit: --replay, --folds, --learning-curve, or
-    --engines and --models. Ctrl-C ends the fit that runs, and leaves nothing behind.
+    publishable; its scores are printed all the same. Instead of one fit: --replay, --folds, --learning-curve,
+    --record, or --engines and --models. Ctrl-C ends the fit that runs, and leaves nothing behind.
     """
     from dataclasses import replace
 
@@ -88,10 +95,11 @@ def backtest(
     settings = replace(runtime.settings, engine=engine) if engine else runtime.settings
     modes: dict[str, object] = {"--replay": replay, "--folds": folds, "--learning-curve": learning_curve}
     modes["--engines and --models"] = engines or models
+    modes["--record"] = record
     asked = [name for name, given in modes.items() if given]
     if len(asked) > 1:
         raise click.UsageError(f"{' and '.join(asked)} are different questions: ask one of them at a time.")
-    if plot is not None and not asked:
+    if plot is not None and (not asked or record):
         raise click.UsageError("--plot draws --replay, --folds, --learning-curve, or --engines and --models.")
     if asked:
         from api.cli import backtest_modes
@@ -112,6 +120,7 @@ def backtest(
             seeds=seeds if learning_curve else 0,
             models=backtest_modes.read_models(models),
             engines=_engines(engines),
+            record=backtest_modes.read_record(record),
         )
         backtest_modes.run(experiment, wanted, plot)
         return

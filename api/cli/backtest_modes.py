@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from jobs.backtest_fits import Bench
     from jobs.settings import Settings
 
-__all__ = ["Experiment", "Wanted", "read_models", "run"]
+__all__ = ["Experiment", "Wanted", "read_models", "read_record", "run"]
+
+CORRELATION = 0.7
+"""Of the errors of two districts."""
 
 type Show = Callable[[str, float | None], None]
 
@@ -69,6 +72,8 @@ class Wanted:
     """Samples of each size of a learning curve; 0: none is asked."""
     models: Mapping[str, str]
     engines: Sequence[str]
+    record: Sequence[tuple[Path, Path | None]] = ()
+    """Other survey folders, with the folders of their tables."""
 
 
 def run(experiment: Experiment, wanted: Wanted, plot: Path | None) -> None:
@@ -76,6 +81,9 @@ def run(experiment: Experiment, wanted: Wanted, plot: Path | None) -> None:
     from api.cli import backtest_plot
 
     backtest_plot.check_plot(plot)
+    if wanted.record:
+        run_record(experiment, wanted.record)
+        return
     draw: Callable[[Mapping[str, Any], Path], None]
     if wanted.replay:
         report, draw = run_replay(experiment), backtest_plot.plot_replay
@@ -214,6 +222,53 @@ def run_compare(experiment: Experiment, models: Mapping[str, str], engines: Sequ
         for problem in one.problems:
             click.echo(f"  {problem}")
     return report
+
+
+def run_record(experiment: Experiment, others: Sequence[tuple[Path, Path | None]]) -> dict[str, Any]:
+    """Score both intervals, the scale of the second being that of other surveys' errors."""
+    from dataclasses import replace
+
+    from jobs.backtest_record import fit_all, national_errors, score_with_record
+
+    record = []
+    for folder, data_dir in others:
+        other = replace(experiment, folder=folder, data_dir=data_dir, question=None)
+        _, errors = other.with_bench(lambda bench: national_errors(bench, fit_all(bench, seed=experiment.seed)))
+        record.append(errors)
+    head, done = experiment.with_bench(
+        lambda bench: score_with_record(bench, record, correlation=CORRELATION, seed=experiment.seed)
+    )
+    report: dict[str, Any] = head | done.to_json()
+    if experiment.json:
+        print_json(report)
+        return report
+    _print_head(head)
+    for one in record:
+        told = ", ".join(f"{option} {100 * error:+.1f}" for option, error in one.errors.items())
+        click.echo(f"{one.survey} was off by, in points: {told}")
+    click.echo(f"They suggest an error of {100 * done.national_sd:.1f} points (sd, of a share of one half).")
+    columns = ("interval", "RMSE", "bias", "50", "80", "90", "95", "interval score", "CRPS", "rank")
+    rows = [("model", *_scores(done.model.whole)), ("with systematic error", *_scores(done.total.whole))]
+    print_table(columns, rows)
+    return report
+
+
+def read_record(given: Sequence[str]) -> list[tuple[Path, Path | None]]:
+    """Survey folders with those of their tables: ``FOLDER`` or ``FOLDER=DATA``.
+
+    Raises
+    ------
+    click.BadParameter
+        If there is no such folder.
+    """
+    found: list[tuple[Path, Path | None]] = []
+    for one in given:
+        folder, _, data = one.partition("=")
+        for place in filter(None, (folder, data)):
+            if not Path(place).is_dir():
+                raise click.BadParameter(f"there is no folder {place}", param_hint="--record")
+        found.append((Path(folder), Path(data) if data else None))
+    return found
 
 
 def read_models(given: Sequence[str]) -> dict[str, str]:

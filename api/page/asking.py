@@ -7,14 +7,14 @@ from typing import Any
 
 from msgspec import Struct
 
-from api.answer_payloads import EstimatesPayload, MeansPayload, RankPayload
+from api.answer_payloads import AreaEstimate, AreaMean, EstimatesPayload, MeansPayload, RankPayload
 from api.answering import Which, body_of, find
 from api.chances import RankQuery, answer_ranks, prepare_ranks
 from api.changes import ChangeQuery, answer_changes, prepare_change
 from api.comparison_payloads import ChangePayload, RevisionPayload
 from api.district_payloads import BattlegroundPayload, ProfilePayload, SeatsPayload
 from api.district_profile import ProfileQuery, answer_profile, prepare_profile
-from api.errors import EstimateRefused
+from api.errors import EstimateRefused, NoReleaseYet
 from api.estimates import answer_means, answer_query
 from api.group_query import (
     EstimateQuery,
@@ -31,6 +31,7 @@ from api.leading import LeadersPayload, LeadersQuery, answer_leaders
 from api.measures import MEAN, MEASURES
 from api.methods import MethodsQuery, answer_methods
 from api.methods_payloads import MethodsPayload
+from api.page import words
 from api.payloads import ReleasePayload
 from api.release_cache import LoadedRelease
 from api.representation import answer_representation, ask_for_representation, prepare_representation
@@ -96,6 +97,22 @@ class Asking:
     def ranks(self, **query: Any) -> RankPayload:
         """Where areas stand among each other."""
         return self._ask(RankQuery(**query), prepare_ranks, answer_ranks, RankPayload)
+
+    def among_others(self) -> list[str]:
+        """What is thought among the other populations that it can be asked about, a sentence for each."""
+        populations, numeric = self.served.populations, self.loaded.question.kind == "numeric"
+        told = []
+        for name in populations.names:
+            if name == populations.default:
+                continue
+            try:
+                answer = self.means(population=name) if numeric else self.every_option(population=name)
+            except (EstimateRefused, NoReleaseYet):  # nothing tells who they are, or it is asked of everybody alone
+                continue
+            rows = answer.means if isinstance(answer, MeansPayload) else answer.estimates
+            said = ", ".join(_said(row) for row in rows)
+            told.append(f"Among {answer.population.people}: {said}.")
+        return told
 
     def trend(self, **query: Any) -> TrendPayload:
         """Shares over the periods of its model."""
@@ -183,6 +200,11 @@ def measured(asking: Asking, option: str | None, measure: str | None) -> dict[st
     if measure and one_of("measure", measure, MEASURES) == MEAN and asking.loaded.question.kind == "ordinal":
         return {"option": None, "measure": MEAN}
     return {"option": option or None, "measure": None}
+
+
+def _said(row: AreaEstimate | AreaMean) -> str:
+    option = "" if isinstance(row, AreaMean) else f"{row.option} "
+    return f"{option}{words.value(row)}{f' ({within})' if (within := words.in_interval(row)) else ''}"
 
 
 def ask_release(

@@ -50,6 +50,8 @@ class Head:
     """Address of this page for this very release."""
     whom: str
     """Whom its answers are about, in a sentence; empty for everybody."""
+    others: list[str]
+    """On the first page: what is thought among other populations, a sentence for each."""
     warnings: list[str]
     data_notes: list[str]
     systematic: str
@@ -117,6 +119,7 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head
         latest=question_address(*place, *more),
         permanent=question_address(*place, *more, release=release.id),
         whom=whom_sentence(whom(served, about, interval=EstimateQuery().interval)),
+        others=asking.among_others() if here == "pageQuestion" else [],
         warnings=[*loaded.verdict.warnings, *doubts_about(served, about.among)],
         data_notes=[*served.data_notes, *notes_of(served, about.among)],
         systematic=how_shown(loaded),

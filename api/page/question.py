@@ -59,7 +59,9 @@ def question_page(
     earlier = asking.earlier()
     with services.store.read() as session:
         record = tuple(record_in_words(track_record(session, survey_id, question_id, level=DISTRICT)))
-    asked = (principal.role, asking.release_id, asking.served.confirmation, record, option or None)
+    # The first page tells of every population, whatever its answers are about.
+    told_by = asking.served.populations
+    asked = (principal.role, asking.release_id, asking.served.confirmation, record, option or None, told_by)
     rests_on = (asking.served,) if earlier is None else (asking.served, earlier)
     shown = kept(
         services, "question", asked, rests_on, lambda: _question(asking, principal, earlier, record, option or None)

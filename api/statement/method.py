@@ -1,6 +1,7 @@
 """Sections of a disclosure statement about the interviews: who, whom, how, when, what was asked, how many."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from api.statement.answers import answers_counted, answers_tables
 from api.statement.payloads import StatementSection, StatementTable
@@ -62,6 +63,12 @@ def _population(records: Records) -> StatementSection:
             f"Date of the frame: {_sentence(declared.facts.get('frame_date', NOT_TOLD))}"
         ),
     ]
+    drawn: Any = records.fit.inputs.get("frame_draws") if isinstance(records.fit.inputs, dict) else None
+    if drawn:
+        text.append(
+            f"The frame is the mean of {drawn['n']} draws (SHA-256 {drawn['sha256']}). Each draw of the model is added "
+            "up with one of them, so that what is not known of who lives where is in the intervals."
+        )
     text += [
         f"{', '.join(one['columns'])} of the districts {'is' if len(one['columns']) == 1 else 'are'} as of "
         f"{one['as_of']}, received {one['received_at'][:10]} (upload {one['number']}, SHA-256 {one['sha256']}). "

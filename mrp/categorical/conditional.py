@@ -117,9 +117,13 @@ class CategoricalConditional:
         free = np.broadcast_to(np.arange(n_free), (counts.height, n_free))
         coded = np.column_stack([np.ones(counts.height), rows.common.x])
         y = counts.select(map(count_name, design.options)).to_numpy()
+        index = np.column_stack([free, place[rows.common.index[:, columns]]])[order].astype(np.int64)
+        weight = np.column_stack([coded, rows.common.weight[:, columns]])[order]
+        _, first, of_cell = np.unique(np.column_stack([index, weight]), axis=0, return_index=True, return_inverse=True)
         self._data = (
-            np.ascontiguousarray(np.column_stack([free, place[rows.common.index[:, columns]]])[order].astype(np.int64)),
-            np.ascontiguousarray(np.column_stack([coded, rows.common.weight[:, columns]])[order]),
+            np.ascontiguousarray(of_cell.reshape(-1).astype(np.int64)),
+            np.ascontiguousarray(index[first]),
+            np.ascontiguousarray(weight[first]),
             np.ascontiguousarray(block_index[order]),
             np.ascontiguousarray(rows.common.weight[:, apart_columns][order]),
             np.ascontiguousarray(rows.own[order]),

@@ -7,11 +7,16 @@ options' own predictors. A cell's linear predictor is
 
     eta = offset + B' (sum_e weight[e] z[index[e]] + sum_m block_weight[m] u[block_index[m]]) + sum_j own[j] b[j]
 
-``data = (index, weight, block_index, block_weight, own, offset, n, y, options, basis, block_basis)``: index and weight
-of shape (cell, entry), positions of vectors, ascending in a row; own (cell, predictor, option), offset and y (cell,
-option), options the basis of shape (K - 1, K). Effects, of rest the last of them, are basis and block_basis times
-coordinates, for all directions at once; of size 0 where they are the same. Where an option does not stand, the offset
-is minus infinity and its probability exactly 0. ``prior`` and ``factors`` are those of `mrp.laplace.kernels`.
+Many cells have the same entries of rest, as all of one age and gender in different districts: one *pattern*. What
+depends on these entries alone is computed once for a pattern, and what cells add to them is added up by pattern before
+it is spread over pairs of entries, of which there are many.
+
+``data = (pattern, index, weight, block_index, block_weight, own, offset, n, y, options, basis, block_basis)``: pattern
+of shape (cell,); index and weight (pattern, entry), positions of vectors, ascending in a row; those of blocks (cell,
+entry); own (cell, predictor, option), offset and y (cell, option), options the basis of shape (K - 1, K). Effects, of
+rest the last of them, are basis and block_basis times coordinates, for all directions at once; of size 0 where they are
+the same. Where an option does not stand, the offset is minus infinity and its probability exactly 0. ``prior`` and
+``factors`` are those of `mrp.laplace.kernels`.
 
 Importing this module imports numba; the machine code is cached on disk.
 """
@@ -43,16 +48,30 @@ _FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 
 @nb.njit(cache=True, nogil=True, fastmath=_FAST)
-def _predict(c, rest, block, data, eta, direction):
-    """Write the linear predictor of cell ``c``, of effects, to ``eta``; ``direction`` is room for K - 1 numbers."""
-    index, weight, block_index, block_weight, own, offset, _, _, options, _, _ = data
+def _of_patterns(rest, data):
+    """What the effects of rest add to the directions of each pattern, shape (pattern, direction)."""
+    _, index, weight, _, _, own, _, _, _, options, _, _ = data
+    width = options.shape[0]
+    out = np.zeros((index.shape[0], width))
+    for p in range(index.shape[0]):
+        for e in range(index.shape[1]):
+            at = own.shape[1] + index[p, e] * width
+            for i in range(width):
+                out[p, i] += weight[p, e] * rest[at + i]
+    return out
+
+
+@nb.njit(cache=True, nogil=True, fastmath=_FAST)
+def _predict(c, toward, rest, block, data, eta, direction):
+    """Write the linear predictor of cell ``c``, of effects, to ``eta``; ``direction`` is room for K - 1 numbers.
+
+    ``toward`` is what `_of_patterns` makes of rest.
+    """
+    pattern, _, _, block_index, block_weight, own, offset, _, _, options, _, _ = data
     width, k = options.shape
     n_own = own.shape[1]
-    direction[:] = 0.0
-    for e in range(index.shape[1]):
-        at = n_own + index[c, e] * width
-        for i in range(width):
-            direction[i] += weight[c, e] * rest[at + i]
+    for i in range(width):
+        direction[i] = toward[pattern[c], i]
     for e in range(block_index.shape[1]):
         at = block_index[c, e] * width
         for i in range(width):
@@ -83,13 +102,14 @@ def _softmax(eta):
 def log_joint(rest, block, prior, data):
     """Log likelihood without the multinomial coefficients, plus log prior without normaliser."""
     mean, precision, block_precision = prior
-    n, y, options, basis, block_basis = data[6:]
+    n, y, options, basis, block_basis = data[7:]
     effect, block_effect = effects_of(rest, basis), own_effects(block, block_basis)
+    toward = _of_patterns(effect, data)
     k = options.shape[1]
     eta, direction = np.empty(k), np.empty(options.shape[0])
     total = 0.0
     for c in range(n.shape[0]):
-        _predict(c, effect, block_effect, data, eta, direction)
+        _predict(c, toward, effect, block_effect, data, eta, direction)
         for o in range(k):
             if y[c, o] > 0:  # otherwise 0 times minus infinity
                 total += y[c, o] * eta[o]
@@ -105,10 +125,11 @@ def log_joint(rest, block, prior, data):
 def derivatives(rest, block, prior, data):
     """Gradient and negative Hessian of the log joint: of rest and block, A (lower), B, and D by effect (lower)."""
     mean, precision, block_precision = prior
-    index, weight, block_index, block_weight, own, _, n, y, options, basis, block_basis = data
+    pattern, index, weight, block_index, block_weight, own, _, n, y, options, basis, block_basis = data
     width, k = options.shape
     n_own, q, q_block = own.shape[1], index.shape[1], block_index.shape[1]
     effect, block_effect = effects_of(rest, basis), own_effects(block, block_basis)
+    toward = _of_patterns(effect, data)
     height = block_basis.shape[0] if block_basis.size > 0 else block_precision.shape[0]
     a = np.zeros((effect.shape[0], effect.shape[0]))
     b = np.zeros((block_effect.shape[0], effect.shape[0]))
@@ -116,10 +137,14 @@ def derivatives(rest, block, prior, data):
     g, g_block = np.zeros(effect.shape[0]), np.zeros(block_effect.shape[0])
     eta, direction = np.empty(k), np.empty(width)
     half, inner, scaled = np.empty((width, k)), np.empty((width, width)), np.empty((width, width))
+    n_patterns = index.shape[0]
+    slopes, crosses = np.zeros((n_patterns, width)), np.zeros((n_patterns, n_own, width))
+    inners = np.zeros((n_patterns, width, width))
     mixed, residual, cross = np.empty(k), np.empty(k), np.empty((n_own, width))
     for c in range(n.shape[0]):
-        _predict(c, effect, block_effect, data, eta, direction)
+        _predict(c, toward, effect, block_effect, data, eta, direction)
         _softmax(eta)
+        p = pattern[c]
         for o in range(k):
             residual[o] = y[c, o] - n[c] * eta[o]
         # W = n (diag p - p p'), and B W, B W B'.
@@ -158,19 +183,12 @@ def derivatives(rest, block, prior, data):
                 for o in range(k):
                     total += mixed[o] * own[c, m, o]
                 a[j, m] += total
-        for e in range(q):
-            at = n_own + index[c, e] * width
-            for i in range(width):
-                g[at + i] += weight[c, e] * direction[i]
-                for m in range(width):
-                    scaled[i, m] = weight[c, e] * inner[i, m]
-                for j in range(n_own):
-                    a[at + i, j] += weight[c, e] * cross[j, i]
-            for f in range(e + 1):  # later entries have later positions: always the lower triangle
-                to = n_own + index[c, f] * width
-                for i in range(width):
-                    for m in range(width):
-                        a[at + i, to + m] += weight[c, f] * scaled[i, m]
+        for i in range(width):
+            slopes[p, i] += direction[i]
+            for m in range(width):
+                inners[p, i, m] += inner[i, m]
+            for j in range(n_own):
+                crosses[p, j, i] += cross[j, i]
         for e in range(q_block):
             at = block_index[c, e] * width
             first = at - at % height
@@ -186,10 +204,24 @@ def derivatives(rest, block, prior, data):
                     for m in range(width):
                         d[at + i, to + m] += block_weight[c, f] * scaled[i, m]
             for f in range(q):
-                to = n_own + index[c, f] * width
+                to = n_own + index[p, f] * width
                 for i in range(width):
                     for m in range(width):
-                        b[at + i, to + m] += weight[c, f] * scaled[i, m]
+                        b[at + i, to + m] += weight[p, f] * scaled[i, m]
+    for p in range(n_patterns):
+        for e in range(q):
+            at = n_own + index[p, e] * width
+            for i in range(width):
+                g[at + i] += weight[p, e] * slopes[p, i]
+                for m in range(width):
+                    scaled[i, m] = weight[p, e] * inners[p, i, m]
+                for j in range(n_own):
+                    a[at + i, j] += weight[p, e] * crosses[p, j, i]
+            for f in range(e + 1):  # later entries have later positions: always the lower triangle
+                to = n_own + index[p, f] * width
+                for i in range(width):
+                    for m in range(width):
+                        a[at + i, to + m] += weight[p, f] * scaled[i, m]
     if basis.shape[0] > 0:
         g, a, b = coordinates(g, a, b, basis)
     if block.shape[0] > 0:
@@ -203,7 +235,7 @@ def derivatives(rest, block, prior, data):
 def newton_step(rest, block, prior, data):
     """A step of Newton's method: of rest, of block, the gain it promises, and the factors."""
     g, g_block, a, b, d = derivatives(rest, block, prior, data)
-    factors = factorised(a, b, d, prior[2], data[10])
+    factors = factorised(a, b, d, prior[2], data[11])
     factor, w, roots = factors
     solved = own_lower(roots, g_block)
     right = g - w.T @ solved if block.shape[0] > 0 else g
@@ -244,10 +276,11 @@ def third_order(mode, factors, data):
     """
     rest, block = mode
     factor, w, roots = factors
-    index, weight, block_index, block_weight, own, _, n, _, options, basis, block_basis = data
+    pattern, index, weight, block_index, block_weight, own, _, n, _, options, basis, block_basis = data
     width, k = options.shape
     n_own, q, q_block = own.shape[1], index.shape[1], block_index.shape[1]
     effect, block_effect = effects_of(rest, basis), own_effects(block, block_basis)
+    toward = _of_patterns(effect, data)
     inverse = np.linalg.inv(factor)
     covariance = inverse.T @ inverse
     size = roots.shape[1]
@@ -263,25 +296,35 @@ def third_order(mode, factors, data):
     t, t_block = np.zeros(effect.shape[0]), np.zeros(block_effect.shape[0])
     eta, direction, of_option = np.empty(k), np.empty(width), np.empty(k)
     inner, outer, c_matrix = np.empty((width, width)), np.empty((width, k)), np.empty((k, k))
-    for c in range(n.shape[0]):
-        _predict(c, effect, block_effect, data, eta, direction)
-        _softmax(eta)
-        # Twice the covariance of the directions, but for its symmetry, which C does not need.
-        inner[:] = 0.0
+    n_patterns = index.shape[0]
+    inners, beside = np.zeros((n_patterns, width, width)), np.zeros((n_patterns, n_own, width))
+    slopes = np.zeros((n_patterns, width))
+    for p in range(n_patterns):
         for e in range(q):
-            at = n_own + index[c, e] * width
+            at = n_own + index[p, e] * width
+            for i in range(width):
+                for j in range(n_own):
+                    beside[p, j, i] += weight[p, e] * of_rest[at + i, j]
             for f in range(e + 1):
-                to = n_own + index[c, f] * width
-                both = weight[c, e] * weight[c, f] * (1.0 if f == e else 2.0)
+                to = n_own + index[p, f] * width
+                both = weight[p, e] * weight[p, f] * (1.0 if f == e else 2.0)
                 for i in range(width):
                     for m in range(width):
-                        inner[i, m] += both * of_rest[at + i, to + m]
+                        inners[p, i, m] += both * of_rest[at + i, to + m]
+    for c in range(n.shape[0]):
+        _predict(c, toward, effect, block_effect, data, eta, direction)
+        _softmax(eta)
+        p = pattern[c]
+        # Twice the covariance of the directions, but for its symmetry, which C does not need.
+        for i in range(width):
+            for m in range(width):
+                inner[i, m] = inners[p, i, m]
         for e in range(q_block):
             at = block_index[c, e] * width
             first = at - at % height
             for f in range(q):
-                to = n_own + index[c, f] * width
-                both = 2.0 * block_weight[c, e] * weight[c, f]
+                to = n_own + index[p, f] * width
+                both = 2.0 * block_weight[c, e] * weight[p, f]
                 for i in range(width):
                     for m in range(width):
                         inner[i, m] += both * with_block[at + i, to + m]
@@ -305,11 +348,8 @@ def third_order(mode, factors, data):
                 c_matrix[o, r] = total
                 c_matrix[r, o] = total
         for j in range(n_own):
-            direction[:] = 0.0
-            for e in range(q):
-                at = n_own + index[c, e] * width
-                for i in range(width):
-                    direction[i] += weight[c, e] * of_rest[at + i, j]
+            for i in range(width):
+                direction[i] = beside[p, j, i]
             for e in range(q_block):
                 at = block_index[c, e] * width
                 for i in range(width):
@@ -340,10 +380,8 @@ def third_order(mode, factors, data):
             for o in range(k):
                 total += options[i, o] * of_option[o]
             direction[i] = total
-        for e in range(q):
-            at = n_own + index[c, e] * width
-            for i in range(width):
-                t[at + i] += weight[c, e] * direction[i]
+        for i in range(width):
+            slopes[p, i] += direction[i]
         for e in range(q_block):
             at = block_index[c, e] * width
             for i in range(width):
@@ -351,6 +389,11 @@ def third_order(mode, factors, data):
         for j in range(n_own):
             for o in range(k):
                 t[j] += own[c, j, o] * of_option[o]
+    for p in range(n_patterns):
+        for e in range(q):
+            at = n_own + index[p, e] * width
+            for i in range(width):
+                t[at + i] += weight[p, e] * slopes[p, i]
     if basis.shape[0] > 0:
         first = effect.shape[0] - basis.shape[0]
         t = np.concatenate((t[:first], np.ascontiguousarray(basis.T) @ t[first:]))

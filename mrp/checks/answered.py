@@ -11,6 +11,7 @@ where the counts have weights, of as many interviews as have the same variance, 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -49,8 +50,8 @@ class Answered:
 
     observed: Floats
     """Share, or mean, shape (cell,)."""
-    expected: Floats
-    """Draws of it, shape (draw, cell)."""
+    expected: NDArray[np.floating[Any]]
+    """Draws of it, shape (draw, cell); of many options in single precision."""
     variance: Floats | None
     """Of one answer, shape (cell,); None of a share m, of which it is m (1 - m)."""
     stands: NDArray[np.bool_]
@@ -183,7 +184,7 @@ def _options(
     of = {}
     for k, option in enumerate(design.options):
         likelihood += rows.total(y[k] * np.log(np.maximum(shares[k].astype(np.float64), _LEAST)))
-        expected = rows.total(n * shares[k]) / whole
+        expected = (rows.total(n * shares[k]) / whole).astype(np.float32)
         of[option] = Answered(chosen[k] / whole, expected, None, rows.total(stands[:, k].astype(float)) > 0)
     return AnsweredCells(table, whole, likelihood, of)
 

@@ -33,6 +33,7 @@ Gneiting and Raftery (2007), "Strictly proper scoring rules, prediction, and est
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -71,7 +72,7 @@ class LeftOut:
     """Share, or mean, observed, shape (cell,)."""
     mean: Floats
     """What the other cells predict of it, shape (cell,)."""
-    share: Floats
+    share: NDArray[np.floating[Any]]
     """Draws of it given all cells, shape (draw, cell)."""
     elpd: Floats
     """Log predictive density of the cell's interviews given those of the others, shape (cell,)."""

@@ -67,6 +67,13 @@ class FrameDraws:
         """One frame: the mean of the draws. Estimates made with it leave out what is not known of the frame."""
         return self.cells.with_columns(pl.Series(PEOPLE, self.n_people.mean(axis=0)))
 
+    def of_cells(self, cells: pl.DataFrame) -> "FrameDraws":
+        """The same of some of the cells, a table with their columns."""
+        columns = self.cells.columns
+        places = self.cells.with_row_index("\x00place").join(cells.select(columns), on=columns, how="semi")
+        rows = places["\x00place"].sort().to_numpy()
+        return FrameDraws(self.cells[rows], self.n_people[:, rows])
+
     def to_table(self) -> pl.DataFrame:
         """One row per draw and cell: the cell, ``draw`` (from 0) and ``n_people``."""
         n = len(self.n_people)

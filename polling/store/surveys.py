@@ -5,6 +5,7 @@ changed; tables that two versions share are stored once. Adding or updating
 with the content that is the newest already adds nothing.
 """
 
+from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
@@ -42,7 +43,7 @@ def add_survey(session: Session, bundle: SurveyBundle, *, now: datetime) -> Surv
         If the id is taken by other content. The same content is answered with
         the version that holds it.
     """
-    survey_id = bundle.declaration.id
+    bundle, survey_id = _with_hash(bundle), bundle.declaration.id
     new = insert_into(session, Survey).values(id=survey_id, version=0, data_sequence=0, created_at=now)
     if session.scalar(new.on_conflict_do_nothing().returning(Survey.id)) is None:
         newest = _newest(session, survey_id)
@@ -63,6 +64,7 @@ def update_survey(session: Session, bundle: SurveyBundle, *, now: datetime) -> S
     SurveyNotFound
         If the survey was never added.
     """
+    bundle = _with_hash(bundle)
     # Locked, so that two updates cannot both become version n + 1.
     locked = session.scalar(select(Survey.id).where(Survey.id == bundle.declaration.id).with_for_update(key_share=True))
     if locked is None:
@@ -84,10 +86,13 @@ def get_survey(session: Session, survey_id: str, version: int | None = None) -> 
     row = _newest(session, survey_id) if version is None else session.get(SurveyVersion, (survey_id, version))
     if row is None:
         raise SurveyVersionNotFound(survey_id, version or 0)
+    declaration = declaration_from_json(row.declaration.encode())
+    of_draws = declaration.frame_draws_sha256
     bundle = SurveyBundle(
-        declaration=declaration_from_json(row.declaration.encode()),
+        declaration=declaration,
         frame=_load(session, Frame, row.frame_sha256),
         districts=_load(session, DistrictTable, row.districts_sha256),
+        frame_draws=_load(session, Frame, of_draws) if of_draws else None,
     )
     return StoredSurvey(
         id=row.survey_id,
@@ -156,6 +161,8 @@ def list_versions(session: Session, survey_id: str) -> list[SurveyVersionRecord]
 
 def _add_version(session: Session, bundle: SurveyBundle, *, now: datetime) -> SurveyVersionRecord:
     survey_id = bundle.declaration.id
+    if bundle.frame_draws is not None:
+        _store(session, Frame, bundle.frame_draws)
     bump = update(Survey).where(Survey.id == survey_id).values(version=Survey.version + 1).returning(Survey.version)
     row = SurveyVersion(
         survey_id=survey_id,
@@ -182,6 +189,12 @@ def _newest(session: Session, survey_id: str) -> SurveyVersion:
     if row is None:
         raise SurveyNotFound(survey_id)
     return row
+
+
+def _with_hash(bundle: SurveyBundle) -> SurveyBundle:
+    """The declaration of a version names the draws of its frame."""
+    sha256 = "" if bundle.frame_draws is None else table_sha256(bundle.frame_draws)
+    return replace(bundle, declaration=replace(bundle.declaration, frame_draws_sha256=sha256))
 
 
 def _content_sha256(bundle: SurveyBundle) -> str:

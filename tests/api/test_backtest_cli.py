@@ -127,3 +127,16 @@ def test_models_may_be_in_a_file(tmp_path: Path):
     file = tmp_path / "models.toml"
     file.write_text('one = "(1|district)"\ntwo = "age"\n')
     assert read_models([str(file), "three=x"]) == {"one": "(1|district)", "two": "age", "three": "x"}
+
+
+def test_another_survey_gives_the_scale_of_a_second_interval(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("jobs.backtest_record.scale_of", lambda _: 0.06)
+    report = told(run, "--record", str(folder))
+
+    assert report["national_sd"] == 0.06
+    assert report["record"][0]["survey"] == report["survey"]
+    assert report["total"]["mean_width"] > report["model"]["mean_width"]
+    printed = run("--record", f"{folder}={folder}")
+    assert "They suggest an error of 6.0 points" in printed
+    assert "with systematic error" in printed
+    assert "there is no folder" in run("--record", "nowhere", code=2)

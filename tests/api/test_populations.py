@@ -312,6 +312,7 @@ def test_a_question_can_be_about_voters_unless_somebody_asks_for_everybody(
     assert ask(world, "rail/methods")["population"]["id"] == "everybody"
     page = world.page(f"/surveys/{SURVEY}/questions/rail")
     assert "Among likely voters:" in page.text
+    assert "Among Adults of the town: yes" in page.text
     assert "is what respondents say of themselves" in page.text
     assert "Among likely voters:" not in world.page(f"/surveys/{SURVEY}/questions/rail/methods").text
     statement = world.get(f"/v1/surveys/{SURVEY}/releases/{ask(world)['release_id']}/disclosure")

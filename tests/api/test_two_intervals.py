@@ -17,10 +17,12 @@ from numpy.testing import assert_allclose
 from api.cli import cli
 from api.page.asking import ask_release
 from api.report import make_report
+from mrp.grouping import Grouping
 from mrp.poststratification import area_draws
+from mrp.turnout import Turnout, voter_draws_many
 from polling.store import fits, releases
 from tests.api.conftest import _world
-from tests.api.totals import BASIS, ERROR, KNOWN, TOTALS, declare
+from tests.api.totals import BASIS, ERROR, FRIENDS, KNOWN, TOTALS, declare
 from tests.api.world import SURVEY, World, change_survey, wave_csv
 
 RAIL, TAX = (f"/v1/surveys/{SURVEY}/questions/{question}" for question in ("rail", "tax"))
@@ -30,7 +32,7 @@ RAIL, TAX = (f"/v1/surveys/{SURVEY}/questions/{question}" for question in ("rail
 def both(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Polls share an error. Of the rail line the districts' totals are known, of the tax nothing is."""
     for world in _world(_sqlite_template, tmp_path_factory.mktemp("both")):
-        declare(world, ERROR, TOTALS)
+        declare(world, ERROR, TOTALS, FRIENDS)
         world.release(content=wave_csv(questions=("rail", "tax")))
         yield world
 
@@ -104,6 +106,18 @@ def test_the_head_says_what_intervals_hold_and_where_the_scale_comes_from(both: 
     assert answer["systematic_error"]["basis"] == BASIS
     assert "15 points" in answer["uncertainty_meaning"]
     assert "total_low and total_high" in answer["uncertainty_meaning"]
+
+
+def test_a_part_of_the_population_has_both_intervals_too(both: World):
+    (row,) = ask(both, "estimates", population="friends")["estimates"]
+    release, telling = loaded(both, "tax"), loaded(both)
+    turnout = [Turnout(telling.latents, telling.design)]
+
+    for prefix, one in (("", release), ("total_", release.with_error)):
+        (found,) = voter_draws_many(one.latents, one.design, one.electorate, turnout, [Grouping()])
+        ends = np.quantile(found.drawn.draws[:, 0, 0], [0.05, 0.95])
+        assert_allclose([row[f"{prefix}low"], row[f"{prefix}high"]], ends, atol=1e-6)
+    assert ask(both, "probability", population="friends")["uncertainty"] == "total"
 
 
 def test_every_interval_that_was_asked_for_has_its_second(both: World):
@@ -259,3 +273,47 @@ def test_the_statement_tells_scale_basis_and_totals_or_that_nothing_is_included(
     assert "Every report of it is declared to be right" in told[0]["known_totals"]
     assert "is not included" in told[1]["systematic_error"]
     assert "known_totals" not in told[1]
+
+
+@pytest.mark.parametrize(
+    ("what", "parameters"),
+    [
+        ("probability", {"level": "district"}),
+        ("rank", {"level": "district"}),
+        ("seats", {}),
+        ("battleground", {}),
+        ("districts/D2", {}),
+        ("contrast", {"first": "district:D1", "second": "district:D4"}),
+        ("methods", {"level": "district"}),
+        ("whom-to-ask", {}),
+    ],
+)
+def test_every_question_is_answered_where_totals_are_known(both: World, what: str, parameters: dict[str, str]):
+    told = ask(both, what, question="rail", **parameters)
+
+    assert "NaN" not in json.dumps(told)
+    if what == "rank":  # nothing is left to chance
+        assert [row["p_first"] for row in told["ranks"]] == [0, 0, 1, 0, 0, 0]
+    if what == "seats":
+        assert next(one["seats"] for one in told["options"]) == pytest.approx(2, abs=0.5)  # D5 has one half
+
+
+@pytest.mark.parametrize("place", ["", "/seats", "/districts", "/districts/D2", "/crosstab", "/methods"])
+def test_pages_of_known_totals_are_whole(both: World, place: str):
+    page = both.page(f"/surveys/{SURVEY}/questions/rail{place}")
+
+    assert page.status_code == 200
+    assert "nan" not in page.text.lower().replace("finan", "")
+
+
+def test_series_have_both_intervals_and_changes_say_that_the_error_cancels(world: World):
+    declare(world, ERROR)
+    world.weekly_release()
+    points = ask(world, "trend", question="rail")["points"]
+    change = ask(world, "change", question="rail")
+
+    assert len(points) > 1
+    for point in points:
+        assert point["total_high"] - point["total_low"] > point["high"] - point["low"]
+    assert change["uncertainty"] == "model"
+    assert "taken to cancel" in change["uncertainty_meaning"]

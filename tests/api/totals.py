@@ -5,7 +5,7 @@ import polars as pl
 from jobs.survey import load_survey, update_survey
 from tests.api.world import SURVEY, World
 
-__all__ = ["BASIS", "ERROR", "KNOWN", "TOTALS", "declare"]
+__all__ = ["BASIS", "ERROR", "FRIENDS", "KNOWN", "TOTALS", "declare"]
 
 KNOWN = {"D1": 0.42, "D2": 0.55, "D3": 0.61, "D4": 0.38, "D5": 0.5, "D6": 0.47}
 BASIS = "The errors of eight polls of the town since 2010."
@@ -23,6 +23,13 @@ source = "The returning officer's count"
 reported = { sensitivity = 1, specificity = 1 }
 [questions.rail.known_totals.shares]
 yes = "rail_2025"
+"""
+
+FRIENDS = """
+[populations.friends]
+people = "friends of the rail line"
+question = "rail"
+validated = true
 """
 
 

@@ -21,10 +21,13 @@ from jobs.fit_request import FitRequest, FitResult
 from jobs.refit import electorate_of, prepare_refit
 from jobs.survey import formula_problems, load_survey, update_survey
 from mrp.adjusted import NOTHING, second_design
+from mrp.design import Design
 from mrp.grouping import Grouping
+from mrp.known_totals import calibrate
 from mrp.latents import LatentDraws
 from mrp.outcomes import design_from_json
 from mrp.outcomes.designs import AnyDesign, draws_many
+from mrp.poststratification import cell_shares
 from mrp.shifts import as_fitted
 from polling.store import fits, releases
 from polling.store.records import FitRecord
@@ -256,3 +259,22 @@ def test_a_question_cannot_move_along_where_the_formulas_share_no_effects_of_the
 
     (problem,) = moving_problems(plain, [plain, other])
     assert "share no such term; write (1|p|district) in both" in problem
+
+
+def test_odds_within_a_district_are_those_of_the_fit_and_a_second_time_changes_nothing(fitted: House):
+    (latents, design), _ = drawn(fitted, "voting_age")
+    assert isinstance(design, Design)
+    of = electorate(fitted)
+    logits = [
+        np.log(1 / (1 / cell_shares(*one, of.frame).astype(np.float64) - 1))
+        for one in ((latents, design), as_fitted(latents, design))
+    ]
+    moved = logits[0] - logits[1]
+    for code in of.codes:
+        here = (of.frame["district"] == code).to_numpy()
+        assert_allclose(moved[:, here], np.tile(moved[:, here][:, :1], (1, int(here.sum()))), atol=2e-4)
+
+    met = prepared(fitted, "voting_age").adjustments.totals
+    assert met is not None
+    again = calibrate(latents, design, of, met.met, by="district")
+    assert_allclose(again.delta, 0, atol=1e-4)

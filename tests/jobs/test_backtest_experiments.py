@@ -14,12 +14,15 @@ from jobs.backtest_curve import default_sizes, learning_curve, subsample
 from jobs.backtest_fits import Bench, open_bench
 from jobs.backtest_folds import run_folds
 from jobs.backtest_house import backtest_house
+from jobs.backtest_record import NationalErrors, fit_all, national_errors, score_with_record
 from jobs.backtest_replay import replay, truth_day
 from jobs.backtest_waves import PushedWave, in_fieldwork_order, plan_backtest, split_rule, split_waves
 from jobs.errors import BacktestImpossible
 from jobs.fit_request import FitProgress
 from jobs.settings import Settings
 from jobs.survey import load_survey
+from mrp.grouping import Grouping
+from mrp.outcomes import draws_many
 from polling.declaration import Backtest
 from polling.store import releases, scores
 from tests.jobs.house import FakeFit
@@ -268,3 +271,37 @@ def test_what_needs_dates_says_so(written: WrittenSurvey, tmp_path: Path):
     (folder / "survey.toml").write_text(text.replace(f"{dates}\n", ""))
     with pytest.raises(BacktestImpossible, match="Use wave_parts"):
         split(folder)
+
+
+def test_the_errors_of_a_survey_are_those_of_its_nation(bench: Bench):
+    fit = fit_all(bench, seed=1)
+    found = national_errors(bench, fit)
+
+    first, second = bench.question.options
+    truth = bench.outcomes[first].truth
+    assert truth is not None
+    (drawn,) = draws_many(fit.latents, fit.design, bench.electorate, [Grouping(("district",))])
+    people = drawn.areas["n_people"].to_numpy()
+    result = float(truth.share @ people / people.sum())
+    assert found.shares[first] == pytest.approx(result)
+    assert found.errors[first] == pytest.approx(float((drawn.draws[:, :, 0] @ people / people.sum()).mean()) - result)
+    assert found.errors[second] == -found.errors[first]
+    assert found.shares[second] == pytest.approx(1 - result)
+
+
+def test_a_survey_is_scored_with_the_error_that_others_suggest(bench: Bench):
+    # Twice 10 points of a share of one half, of fits that expected 6: sqrt(0.1^2 - 0.06^2) = 0.08.
+    half = dict.fromkeys(("yes", "no"), 0.5)
+    other = NationalErrors("other", {"yes": 0.1, "no": -0.1}, half, dict.fromkeys(half, 0.06))
+    report = score_with_record(bench, [other], correlation=0.7, seed=1)
+
+    assert report.national_sd == pytest.approx(0.08)
+    widths = [one.whole.mean_width for one in (report.model, report.total)]
+    assert widths[0] is not None
+    assert widths[1] is not None
+    assert widths[1] > widths[0] + 0.08
+    assert report.to_json()["record"][0]["survey"] == "other"
+
+    none = replace(other, sds=dict.fromkeys(half, 0.2))
+    with pytest.raises(BacktestImpossible, match="suggest no systematic error"):
+        score_with_record(bench, [none], correlation=0.7, seed=1)

@@ -37,7 +37,7 @@ from api.district_payloads import OptionSeatsPayload, SeatChance, SeatsPayload
 from api.drawing.renderer import Renderer
 from api.trend_payloads import TrendPayload, TrendPoint
 from tests.api.charts.drawn import SVG, root_of
-from tests.api.charts.payloads import HEAD, answer, estimate, leader, leaders, mean, means, number_fields
+from tests.api.charts.payloads import HEAD, answer, estimate, leader, leaders, mean, means, number_fields, second_fields
 from tests.api.charts.tables import districts
 
 HOSTILE = "<script>alert(1)</script> \"'&amp; \\ 🗳️ \u202eהצבעה\u202c ]]> \x0b 'x' + alert(1) //"
@@ -102,7 +102,7 @@ def _change(name: str) -> Chart:
 def _trend(name: str) -> Chart:
     fields = number_fields(0.5, 0.4, 0.6)
     points = [
-        TrendPoint(period=period, option="yes", area="D1", area_name=area, groups={}, **fields)
+        TrendPoint(period=period, option="yes", area="D1", area_name=area, groups={}, **fields, **second_fields(None))
         for area in (name, "other")
         for period in (name, "W2")
     ]

@@ -26,7 +26,18 @@ from api.comparison_payloads import AreaChange, ChangePayload
 from api.district_payloads import OptionSeatsPayload, SeatsPayload
 from api.trend_payloads import TrendPayload, TrendPoint
 from tests.api.charts.drawn import links, marks, texts, tips
-from tests.api.charts.payloads import HEAD, answer, estimate, leader, leaders, mean, mean_fields, means, number_fields
+from tests.api.charts.payloads import (
+    HEAD,
+    answer,
+    estimate,
+    leader,
+    leaders,
+    mean,
+    mean_fields,
+    means,
+    number_fields,
+    second_fields,
+)
 from tests.api.charts.tables import districts
 
 OPTIONS = ("Rail", "Town", "Green")
@@ -71,7 +82,7 @@ def test_means_over_time_and_by_method_are_in_their_unit():
     head = {**HEAD, "option": None, "measure": "mean", "unit": "minutes"}
     about = {"area": "all", "area_name": "All", "groups": {}, "option": None}
     points = [
-        TrendPoint(period=period, **about, **mean_fields(value, value - 2, value + 2))
+        TrendPoint(period=period, **about, **mean_fields(value, value - 2, value + 2), **second_fields(None))
         for period, value in (("2026-W07", 20.0), ("2026-W08", 26.0))
     ]
     over_time = trend_chart(TrendPayload(**head, periods=["2026-W07", "2026-W08"], points=points))
@@ -118,7 +129,9 @@ def test_every_option_has_a_line_as_far_as_there_are_colours():
     def of(option: str, share: float) -> TrendPayload:
         fields = number_fields(share, share - 0.05, share + 0.05)
         points = [
-            TrendPoint(period=period, option=option, area="all", area_name="All", groups={}, **fields)
+            TrendPoint(
+                period=period, option=option, area="all", area_name="All", groups={}, **fields, **second_fields(None)
+            )
             for period in ("W1", "W2")
         ]
         return TrendPayload(**{**HEAD, "option": option}, periods=["W1", "W2"], points=points)

@@ -5,7 +5,7 @@ import pytest
 from api.charts import WaveMark, trend_chart
 from api.trend_payloads import TrendPayload, TrendPoint
 from tests.api.charts.drawn import marks, texts, tips
-from tests.api.charts.payloads import HEAD, number_fields
+from tests.api.charts.payloads import HEAD, number_fields, second_fields
 
 PERIODS = ["W07", "W08", "W09", "W10"]
 # The plot is 440 - 46 - 30 = 364 px wide, a quarter for each of four periods, and 200 px high.
@@ -22,6 +22,7 @@ def trend(groups: tuple[dict[str, str], ...] = ({},), flags: tuple[str, ...] = (
             area_name="All",
             groups=one,
             **number_fields(share, share - 0.02, share + 0.03, flags=flags if period == "W08" else ()),
+            **second_fields(None),
         )
         for one in groups
         for period, share in shares.items()
@@ -87,7 +88,15 @@ def test_many_periods_leave_room_between_their_names():
     payload = trend()
     periods = [f"2026-W{week:02}" for week in range(1, 53)]
     points = [
-        TrendPoint(period=period, option="yes", area="all", area_name="All", groups={}, **number_fields(0.5, 0.4, 0.6))
+        TrendPoint(
+            period=period,
+            option="yes",
+            area="all",
+            area_name="All",
+            groups={},
+            **number_fields(0.5, 0.4, 0.6),
+            **second_fields(None),
+        )
         for period in periods
     ]
     head = {**HEAD, "level": "nation", "period": periods[-1]}

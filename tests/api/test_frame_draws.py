@@ -1,0 +1,95 @@
+"""A survey with several frames: what they do not agree on is in every interval, and is told."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from numpy.testing import assert_allclose
+
+from api.provenance import model_differences
+from api.release_cache import LoadedRelease
+from mrp.poststratification import area_draws, cell_shares
+from polling.store import releases
+from polling.store.engine import open_store
+from tests.api.world import SURVEY, World, change_survey, frame_table, make_world
+from tests.polling.test_frame_draws import two
+
+OLD = 0.8
+"""By how much of their number the frames differ in old people."""
+
+
+@pytest.fixture(scope="module")
+def drawn(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, str]]:
+    """A service with a release over two frames, and the id of one before, over their mean; tests only read from it."""
+    folder = tmp_path_factory.mktemp("frames")
+    shutil.copy(_sqlite_template, folder / "hustings.db")
+    store = open_store(f"sqlite:///{folder}/hustings.db")
+    world = make_world(store, folder)
+    with world.client:
+        change_survey(world, "survey.toml", 'model = "gender + (1|district)"', 'model = "(1|age) + (1|district)"')
+        before = world.release()
+        two(OLD).rename({"n_people": "count"}).write_csv(world.settings.data_dir / SURVEY / "draws.csv")
+        told = 'count = "count"\nsource = "Census"\ndate = "2021"\ndraws = "draws.csv"'
+        change_survey(world, "survey.toml", 'count = "count"', told)
+        world.work()
+        yield world, before.id
+    store.close()
+
+
+def current(world: World) -> LoadedRelease:
+    with world.store.read() as session:
+        release = releases.current_release(session, SURVEY, "rail")
+    assert release is not None
+    return world.services.releases.load(release.id)
+
+
+def by_hand(loaded: LoadedRelease, inside: pl.Expr) -> np.ndarray:
+    """Shares of some people, each draw with its frame, in plain sums."""
+    frame = frame_table()
+    share = cell_shares(loaded.latents, loaded.design, frame)
+    people = [two(OLD).filter(pl.col("draw") == number)["n_people"].to_numpy() for number in (7, 9)]
+    mask = frame.select(inside).to_series().to_numpy()
+    return np.array([share[s, mask] @ people[s % 2][mask] / people[s % 2][mask].sum() for s in range(len(share))])
+
+
+@pytest.mark.parametrize(
+    ("query", "inside"),
+    [
+        ("", pl.col("age").is_not_null()),
+        ("?level=region", pl.col("district").is_in(["D1", "D2", "D3"])),
+        ("?level=district", pl.col("district") == "D1"),
+        ("?by=age", pl.col("age") == "middle"),
+        ("?level=district&where=gender:man", (pl.col("district") == "D1") & (pl.col("gender") == "man")),
+        ("?by=age&merge=age:young|middle=other", pl.col("age") != "old"),
+        ("?level=district&by=gender", (pl.col("district") == "D1") & (pl.col("gender") == "man")),
+    ],
+)
+def test_an_estimate_is_made_over_the_frames(drawn: tuple[World, str], query: str, inside: pl.Expr):
+    world, _ = drawn
+    rows = world.get(f"/v1/surveys/{SURVEY}/questions/rail/estimates{query}", "reader").json()["estimates"]
+    wanted = {"D1", "North", "all"}
+    groups = [{}, {"age": "middle"}, {"age": "other"}, {"gender": "man"}]
+    (row,) = [one for one in rows if one["area"] in wanted and one["groups"] in groups]
+    loaded = current(world)
+    expected = by_hand(loaded, inside)
+    assert_allclose([row["share"], row["sd"]], [expected.mean(), expected.std()], rtol=1e-5)
+
+
+def test_what_is_not_known_of_the_frame_is_told_in_answers_and_in_the_statement(drawn: tuple[World, str]):
+    world, before = drawn
+    loaded = current(world)
+    note = "Who lives where is known through 2 draws of the population frame (Census, of 2021)"
+    body = world.get(f"/v1/surveys/{SURVEY}/questions/rail/estimates", "reader").json()
+    assert [one for one in body["data_notes"] if one.startswith(note)]
+    said = world.get(f"/v1/surveys/{SURVEY}/releases/{loaded.release.id}/disclosure").text
+    assert f"The frame is the mean of 2 draws (SHA-256 {loaded.declaration.frame_draws_sha256})" in said
+    earlier = world.services.releases.load(before)
+    assert earlier.frames is None
+    assert not world.get(f"/v1/surveys/{SURVEY}/releases/{before}").json()["data_notes"]
+    assert [one for one in model_differences(earlier, loaded) if one.startswith("The draws of the population frame")]
+    assert loaded.fit.seed == earlier.fit.seed  # nothing that the likelihood sees is another
+    over = loaded.drawn(())["share"].draws
+    assert not np.allclose(over, area_draws(loaded.latents, loaded.design, loaded.electorate).draws, atol=1e-3)
