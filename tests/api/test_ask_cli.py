@@ -103,12 +103,15 @@ def test_a_question_is_refused_as_over_http(weekly: World, run: Run, question: s
     assert told.json()["detail"] in run(*command(question, **asked), code=2).output
 
 
-def test_two_releases_that_share_waves_are_no_change_and_the_words_are_those_of_http(weekly: World, run: Run):
+def test_two_releases_that_share_waves_are_no_change_in_words_of_the_command_line(weekly: World, run: Run):
     first = weekly.get(f"/v1/surveys/{SURVEY}/questions/rail/releases").json()["releases"][-1]["id"]
     told = weekly.get(f"{QUESTION}/change", params={"before": first})
 
     assert told.status_code == 422
-    assert in_own_words(told.json()["detail"]) in run(*command("change", before=first), code=2).output
+    said = in_own_words(told.json()["detail"])
+    assert said in run(*command("change", before=first), code=2).output
+    assert "`hustings ask revision`" in said
+    assert "/revision" not in said
 
 
 def test_tables_say_what_they_show(run: Run):
