@@ -4,6 +4,7 @@ from typing import Any
 
 from api.answer_payloads import ReleaseReference
 from api.confirmed import describe_confirmation
+from api.data_notes import of_reports
 from api.group_facts import withheld_groups
 from api.group_query import Prepared
 from api.measures import measure_fields
@@ -43,6 +44,7 @@ def release_head(served: Served, loaded: LoadedRelease, *, option: str | None, i
             *doubts_about(served, loaded.among),
         ],
         "data_notes": [*served.data_notes, *notes_of(served, loaded.among)],
+        "of_reports": of_reports(loaded.fit),
         "confirmation": describe_confirmation(release, served.confirmation),
         **uncertainty_head(loaded),
     }

@@ -194,6 +194,10 @@ class AnswerHead(msgspec.Struct, frozen=True):
         list[str],
         Meta(description="What to know of its interviews: somebody was erased, waves were purged; usually empty."),
     ]
+    of_reports: Annotated[
+        bool,
+        Meta(description="Whether estimates are of what people report of what they did, which is wrong at times."),
+    ]
     confirmation: ConfirmationPayload
     uncertainty: Annotated[
         str,

@@ -146,7 +146,7 @@ def _new_names(names: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
 def _area_names(prepared: Prepared) -> dict[str, str]:
     loaded, area_column = prepared.loaded, prepared.area_column
     if area_column is None:
-        return {"all": loaded.declaration.universe}
+        return {"all": loaded.among.population.people if loaded.among else loaded.declaration.universe}
     merged = {name: name for name in prepared.breakdown.grouping.merge.get(area_column, {})}
     if area_column == loaded.electorate.district:
         districts = loaded.electorate.districts

@@ -4,6 +4,7 @@ Raw and weighted ones are those of the interviews in the period that is looked a
 from perturbed counts and sums, and only of groups with ``min_interviews`` shown interviews; see `api.sample_numbers`.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -47,9 +48,16 @@ class _Told:
 
     @property
     def is_apart(self) -> bool:
+        """Whether they differ by more than both intervals allow, which are squared and added at the ends that face."""
+        raw, mrp = self.raw, self.mrp
+        if raw is None or mrp.low is None or mrp.high is None:
+            return False
+        difference = value_of(raw) - value_of(mrp)
+        ends = (value_of(raw) - raw.low, mrp.high - value_of(mrp))
+        if difference < 0:
+            ends = (raw.high - value_of(raw), value_of(mrp) - mrp.low)
         # Both may be nothing: then rounding must not call them apart.
-        slack = 1e-9
-        return self.raw is not None and not self.raw.low - slack <= value_of(self.mrp) <= self.raw.high + slack
+        return abs(difference) > math.hypot(*ends) + 1e-9
 
 
 def answer_methods(prepared: Prepared, settings: Settings) -> MethodsPayload:

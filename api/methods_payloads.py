@@ -67,7 +67,7 @@ class AreaMethods(GroupRow, frozen=True):
         float | None, Meta(description="The weighted share or mean minus the estimate; or null.")
     ]
     apart: Annotated[
-        bool | None, Meta(description="Whether the estimate lies outside the interval of the raw one; or null.")
+        bool | None, Meta(description="Whether they differ by more than both of their intervals allow; or null.")
     ]
     sentence: Annotated[str, Meta(description="How the three differ, and what explains it.")]
 

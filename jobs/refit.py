@@ -65,6 +65,8 @@ __all__ = [
 _OF_COUNTS = ("waves", "base", "weights", "purged", "n_astray", "partners", "predictors")
 """Inputs that are in the counts, as far as they matter; of partners there is what a joint fit is described by, of
 predictors the hash of their values."""
+_FEW = 10
+"""Interviews that are not told to tens."""
 _AFTER = ("known_totals", "systematic_error", "frame_draws")
 """Inputs that change what is kept of a fit or made of it, and not the fit."""
 
@@ -373,8 +375,9 @@ def _left_out(prepared: PreparedRefit) -> Iterator[str]:
 
 def _astray(prepared: PreparedRefit) -> Iterator[str]:
     if n := prepared.inputs.get("n_astray"):
+        many = f"about {rounded_count(n):,}" if n >= _FEW else f"fewer than {_FEW}"
         yield (
-            f"about {rounded_count(n):,} interviews are left out: they chose an option where it does not stand, by "
+            f"{many} interviews are left out: they chose an option where it does not stand, by "
             f"[questions.{prepared.question.id}.only_in]"
         )
 

@@ -62,10 +62,21 @@ def sketch_survey(declaration: SurveyDeclaration, districts: Table | None) -> Su
     for number, (name, is_number) in enumerate(districts_columns.items()):
         one = ["A" if place == number else "B" for place in range(len(codes))]
         columns[name] = _numbers(number, len(codes)) if is_number else one
+    if districts is None or "neighbours" in districts.data.columns:  # the map may be what is at fault
+        table = pl.DataFrame(columns).with_columns(
+            neighbours=pl.Series([_beside(codes, place) for place in range(len(codes))])
+        )
+    else:
+        table = pl.DataFrame(columns)
     geography = replace(declaration.geography, codes=codes)
     # Where an option stands is told by areas that are not there, and totals by their values.
     questions = tuple(replace(question, only_in={}, known_totals=None) for question in declaration.questions)
-    return SurveyBundle(replace(declaration, geography=geography, questions=questions), frame, pl.DataFrame(columns))
+    return SurveyBundle(replace(declaration, geography=geography, questions=questions), frame, table)
+
+
+def _beside(codes: tuple[str, ...], place: int) -> list[str]:
+    """Neighbours on a map that is a row of districts."""
+    return [codes[one] for one in (place - 1, place + 1) if 0 <= one < len(codes)]
 
 
 def _numbers(number: int, n_districts: int) -> list[float]:

@@ -49,11 +49,12 @@ def means(asked: Asked) -> None:
     print_head(answer, f"{begin_with(what_of(answer))}{f' ({scored})' if scored else ''}")
     print_groups(
         answer,
-        ("mean", "low", "high", "people", ""),
+        ("mean", "low", "high", "people", "interviews", ""),
         answer.means,
         lambda one: (
             *number_cells(one),
             f"{one.n_people:,.0f}",
+            "" if one.n_interviews is None else f"{one.n_interviews:,}",
             ", ".join(one.flags),
         ),
     )
@@ -167,6 +168,8 @@ def methods(asked: Asked) -> None:
     if weighting.design_effect is not None:
         effect = f"design effect {weighting.design_effect:g}"
         click.echo(f"Weighted: raked to {', '.join(weighting.raked_to)}; {effect}.")
+    by_itself = ", each option by itself: they need not add up" if len(prepared.loaded.question.options) > 2 else ""
+    click.echo(f"Raw and weighted ones rest on counts that were changed a little for privacy{by_itself}.")
     print_groups(
         answer,
         ("raw", "low", "high", "weighted", "low", "high", "mrp", "low", "high", "interviews"),

@@ -91,7 +91,7 @@ def _limits(records: Records) -> StatementSection:
             if records.fit.inputs.get("systematic_error")  # type: ignore[union-attr]
             else "in no interval"
         ),
-        "The population frame is taken as exact. Where it is out of date or lacks people, so do the estimates.",
+        _FRAME_IS_DRAWN if records.fit.inputs.get("frame_draws") else _FRAME_IS_EXACT,  # type: ignore[union-attr]
         (
             "Within a combination of district and demographics, those who were interviewed are taken to think like "
             "those who were not."
@@ -105,6 +105,13 @@ def _limits(records: Records) -> StatementSection:
     return StatementSection("limits", "Known limits", ["AAPOR 8", "AAPOR 11", "ESOMAR/WAPOR"], text)
 
 
+_FRAME_IS_EXACT = (
+    "The population frame is taken as exact. Where it is out of date or lacks people, so do the estimates."
+)
+_FRAME_IS_DRAWN = (
+    "How many people the population frame has is taken as exact; what its draws do not agree on is in the intervals. "
+    "Where all of them are out of date or lack people, so do the estimates."
+)
 _POLLS_MISS = (
     "Polls miss together: what polls of the same time have in common, such as people of one opinion who answer no "
     "poll, is {}. Where all polls are wrong in one way, real errors exceed the intervals."

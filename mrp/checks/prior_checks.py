@@ -55,7 +55,7 @@ class PriorPredictive:
     """Shares, or means, before anybody was asked."""
 
     nation: Mapping[str, float]
-    """Quantiles of the national share, by probability."""
+    """Quantiles of the national share, by probability; of an option that stands in some districts, of theirs."""
     extreme: float
     """Probability of an extreme national share; of several options of one above one minus `EXTREME`, of a mean of one
     beyond two scales of the unit."""
@@ -70,6 +70,8 @@ class PriorPredictive:
     """Of several."""
     unit: Unit | None = None
     """Of a mean."""
+    everywhere: bool = True
+    """Whether the option stands in every district."""
 
     def to_json(self) -> dict[str, Any]:
         """A value that ``json.dumps`` takes."""
@@ -114,6 +116,7 @@ def prior_predictive(
     ----------
     observed
         Shares among the interviews, in [0, 1], by what is estimated, to compare with; they may be rounded or perturbed.
+        Of an option that stands in some districts, among those that were asked there.
 
     Returns
     -------
@@ -132,6 +135,9 @@ def prior_predictive(
         stands = stands_in(design, electorate, name)
         names = [code for code, here in zip(codes, stands, strict=True) if here]
         districts = districts[:, stands]
+        if not stands.all():
+            people = every.areas["n_people"].to_numpy()[stands]
+            share = districts @ (people / people.sum())
         low, middle, high = np.quantile(districts, (0.05, 0.5, 0.95), axis=0)
         extreme = share > 1 - EXTREME
         if unit is not None:
@@ -149,6 +155,7 @@ def prior_predictive(
             surprise=_surprise(share, observed[name]) if observed and name in observed else None,
             option=name if several else None,
             unit=unit,
+            everywhere=bool(stands.all()),
         )
     return found
 
@@ -197,10 +204,11 @@ def _of_predictive(one: PriorPredictive) -> dict[str, Concern]:
     low, high = one.nation["0.05"], one.nation["0.95"]
     low_told, high_told = _told(low, one), _told(high, one)
     what = "share" if one.unit is None else "mean"
+    kind = "national" if one.everywhere else "local (where the option stands)"
     found = {}
     if one.surprise is not None and one.surprise < SURPRISING:
         sentence = (
-            f"The interviews contradict the priors: these expect a national {what} between {low_told} and "
+            f"The interviews contradict the priors: these expect a {kind} {what} between {low_told} and "
             f"{high_told}, and the {what} among the interviews is far outside."
         )
         found["surprise"] = _concern(one, 1 - one.surprise, 6.0, sentence, "look at the prior of the intercept")
@@ -214,7 +222,7 @@ def _of_predictive(one: PriorPredictive) -> dict[str, Concern]:
                 for side, sign in (("below", -1), ("above", 1))
             )
         sentence = (
-            f"Before anybody was asked the priors expect a national {what} {ends} with probability {one.extreme:.0%}."
+            f"Before anybody was asked the priors expect a {kind} {what} {ends} with probability {one.extreme:.0%}."
         )
         found["extreme"] = _concern(one, one.extreme, 1.0, sentence, "narrow the prior of the intercept")
     if one.spread and one.spread["0.5"] > MOST_SPREAD * one.whole:
@@ -227,7 +235,7 @@ def _of_predictive(one: PriorPredictive) -> dict[str, Concern]:
         advice = "narrow the priors of predictors and of the district"
         found["spread"] = _concern(one, spread / one.whole, 1.0, sentence, advice)
     if high - low < LEAST_WIDTH * one.whole and not (one.option is not None and high < LEAST_WIDTH):
-        sentence = f"Before anybody was asked the priors fix the national {what} between {low_told} and {high_told}."
+        sentence = f"Before anybody was asked the priors fix the {kind} {what} between {low_told} and {high_told}."
         found["width"] = _concern(one, (high - low) / one.whole, 2.0, sentence, "widen the prior of the intercept")
     return found
 

@@ -226,6 +226,21 @@ def test_what_the_formula_checker_says_is_reported_at_the_model(folder):
     assert second.reason == "'x' neither"
 
 
+def test_formulas_are_checked_with_a_map_although_the_map_is_at_fault(folder):
+    maps: list[list[int]] = []
+
+    def check(_: Question, bundle: SurveyBundle) -> tuple[str, ...]:
+        maps.append(bundle.districts["neighbours"].list.len().to_list())
+        return ()
+
+    folder.change("districts.csv", "0.4,02", "0.4,05")
+    faults = faults_of(folder.path, check_formula=check)
+
+    assert {fault.column for fault in faults} == {"neighbours"}
+    assert all(min(n) == 1 for n in maps)
+    assert maps
+
+
 def test_a_last_result_must_be_a_predictor_that_is_a_share(folder):
     folder.write("i.csv", "x\n1\n")
     text = (folder.path / "survey.toml").read_text()

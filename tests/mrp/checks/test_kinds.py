@@ -201,3 +201,23 @@ def test_log_priors_of_options_have_every_parameter():
     assert numbers.unit == Unit(50.0, 25.0)
     of_numbers = log_priors(drawn(numbers, 5, "identity"), numbers, Priors(), np.ones((5, 1)))
     assert list(of_numbers) == ["intercept", "sex[male]", "sd (1|district)", "sd residual"]
+
+
+def test_an_option_that_stands_in_part_is_compared_with_the_interviews_from_there():
+    design = SOUTH.build(FORMULA, WORLD)
+    people = WORLD.frame.join(WORLD.districts, left_on="district", right_on="code")
+    south = people.filter(pl.col("region") == "South")["n_people"].sum() / people["n_people"].sum()
+    assert 0.1 < south < 0.5
+    # A prior that expects a third of every option where three stand.
+    tight = parse_priors({"intercept": "normal(0, 0.1)"})
+    found = prior_predictive(design, WORLD, tight, seed=1, observed={"X": 0.45, "Z": 1 / 3})
+
+    assert not found["Z"].everywhere
+    assert found["X"].everywhere
+    assert found["Z"].nation["0.5"] == pytest.approx(1 / 3, abs=0.02)
+    assert found["Z"].surprise is not None
+    assert found["Z"].surprise > 0.2
+    # Among everybody it would be far less.
+    assert south / 3 < found["Z"].nation["0.05"]
+    wrong = prior_predictive(design, WORLD, tight, seed=1, observed={"Z": 0.02})["Z"]
+    assert "local (where the option stands) share" in prior_concerns({"Z": wrong}, ())[0].sentence
