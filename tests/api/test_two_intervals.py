@@ -229,6 +229,21 @@ def test_other_pages_say_it_too(both: World, place: str):
     assert BASIS.rstrip(".") in page.text
 
 
+def test_crosstabs_and_maps_have_both_intervals(both: World):
+    (row, *_) = ask(both, "estimates", by="gender")["estimates"]
+    low, high = (round(100 * row[end]) for end in ("total_low", "total_high"))
+    page = both.page(f"/surveys/{SURVEY}/questions/tax/crosstab?rows=gender&columns=-")
+    assert f'<span class="range total">({low} to {high}%)</span>' in page.text
+
+    (district, *_) = ask(both, "estimates", level="district")["estimates"]
+    low, high = (round(100 * district[end]) for end in ("total_low", "total_high"))
+    page = both.page(f"/surveys/{SURVEY}/questions/tax/districts")
+    assert f"{low} to {high}% with the systematic error" in page.text
+    assert "90% interval of the model" in page.text  # by which the map is coloured
+    home = both.page(f"/surveys/{SURVEY}")
+    assert "with the error that polls share)" in home.text
+
+
 @pytest.mark.slow
 def test_the_report_says_it_too(both: World):
     text = unescape(make_report(ask_release(both.services, SURVEY, "tax", None)))
@@ -317,3 +332,8 @@ def test_series_have_both_intervals_and_changes_say_that_the_error_cancels(world
         assert point["total_high"] - point["total_low"] > point["high"] - point["low"]
     assert change["uncertainty"] == "model"
     assert "taken to cancel" in change["uncertainty_meaning"]
+    page = world.page(f"/surveys/{SURVEY}/questions/rail/trend").text
+    low, high = (round(100 * points[-1][end]) for end in ("total_low", "total_high"))
+    assert f'<span class="range total">({low} to {high}%)</span>' in page
+    assert f"{low} to {high}% with the systematic error" in page
+    assert "With the error that polls share" in page  # of the chart
