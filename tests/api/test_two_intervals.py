@@ -244,6 +244,39 @@ def test_crosstabs_and_maps_have_both_intervals(both: World):
     assert "with the error that polls share)" in home.text
 
 
+def test_both_intervals_are_scored_and_never_pooled(both: World):
+    truth = b"geography,option,share\nall,yes,0.5\n" + b"".join(b"%s,yes,0.5\n" % d.encode() for d in KNOWN)
+    fields = {"date": "2026-03-01", "source": "the count"}
+    place = f"/v1/surveys/{SURVEY}/questions/tax/known-results"
+    added = both.client.post(place, headers=both.bearer("analyst"), data=fields, files={"file": ("t.csv", truth)})
+    assert added.status_code == 201, added.text
+    both.work()
+    told = ask(both, "track-record")
+
+    second = "mrp_with_systematic_error"
+    rows = {row["method"]: row for row in told["scores"] if row["level"] == "district"}
+    districts = ask(both, "estimates", level="district")["estimates"]
+    for method, prefix in (("mrp", ""), (second, "total_")):
+        ends = np.array([[row[f"{prefix}low"], row[f"{prefix}high"]] for row in districts])
+        low, high = ends.T
+        missed = np.maximum(low - 0.5, 0) + np.maximum(0.5 - high, 0)
+        assert rows[method]["mean_width"] == pytest.approx((high - low).mean(), abs=1e-6)
+        assert rows[method]["interval_score"] == pytest.approx((high - low + 20 * missed).mean(), abs=1e-5)
+        covered = ((low <= 0.5) & (high >= 0.5)).mean()
+        pooled = [
+            one["observed"]
+            for one in told["calibration"]
+            if (one["method"], one["level"], one["interval"], one["of"]) == (method, "district", 0.9, "all")
+        ]
+        assert (rows[method]["coverage_90"], pooled) == (pytest.approx(covered), [pytest.approx(covered)])
+    assert {one["n_intervals"] for one in told["calibration"] if one["level"] == "district"} == {6}
+    assert any("never pooled" in note for note in told["notes"])
+    page = both.page(f"/surveys/{SURVEY}/questions/tax/track-record")
+    assert "intervals of the model alone that should hold" in page.text
+    assert "intervals with the error that polls share that should hold" in page.text
+    assert "mrp with systematic error" in page.text
+
+
 @pytest.mark.slow
 def test_the_report_says_it_too(both: World):
     text = unescape(make_report(ask_release(both.services, SURVEY, "tax", None)))
