@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from numpy.testing import assert_allclose
 from api.cli import cli
 from api.page.asking import ask_release
 from api.report import make_report
+from jobs.turnout import turnout_of
 from mrp.grouping import Grouping
 from mrp.poststratification import area_draws
 from mrp.turnout import Turnout, voter_draws_many
@@ -275,6 +277,19 @@ def test_both_intervals_are_scored_and_never_pooled(both: World):
     assert "intervals of the model alone that should hold" in page.text
     assert "intervals with the error that polls share that should hold" in page.text
     assert "mrp with systematic error" in page.text
+
+
+def test_what_tells_of_voters_errs_in_the_second_score_where_that_is_declared(both: World):
+    tax, rail = loaded(both, "tax"), loaded(both)
+    questions = tuple(replace(one, population="friends") for one in tax.declaration.questions)
+    declaration = replace(tax.declaration, questions=questions)
+
+    with both.store.read() as session:
+        (plain,) = turnout_of(session, tax.release, declaration)
+        (erring,) = turnout_of(session, tax.release, declaration, erring=tax.electorate)
+    assert_allclose(plain.latents.draws, rail.latents.draws)
+    assert_allclose(erring.latents.draws, rail.with_error.latents.draws)
+    assert erring.design.n_latents == rail.with_error.design.n_latents > plain.design.n_latents
 
 
 @pytest.mark.slow
