@@ -35,6 +35,14 @@ Of = Annotated[
     Meta(description="all: every release. last: of each result the last release whose interviews ended by its day."),
 ]
 
+OwnMethod = Annotated[
+    str,
+    Meta(
+        description="mrp: intervals of the model alone; mrp_with_systematic_error: those that have the error that "
+        "polls share besides, where it is declared. The two are never pooled."
+    ),
+]
+
 
 class WithdrawBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why a result is taken back."""
@@ -96,8 +104,9 @@ class ScoreRow(msgspec.Struct, frozen=True):
     method: Annotated[
         str,
         Meta(
-            description="mrp: the estimates. Else a baseline on the same interviews, such as raw (by district only "
-            "where raw shares are told), national_mean, predictors_alone, last_result or uniform_swing."
+            description="mrp: the estimates; mrp_with_systematic_error: the same, whose intervals have the error that "
+            "polls share besides, where it is declared. Else a baseline on the same interviews, such as raw (by "
+            "district only where raw shares are told), national_mean, predictors_alone, last_result or uniform_swing."
         ),
     ]
     option: Annotated[str, Meta(description="The option whose share was compared.")]
@@ -134,9 +143,10 @@ class ScoreRow(msgspec.Struct, frozen=True):
 
 
 class CalibrationRow(msgspec.Struct, frozen=True):
-    """How often the model's intervals held what happened, beside what they promise."""
+    """How often the intervals of estimates held what happened, beside what they promise."""
 
     of: Of
+    method: OwnMethod
     level: Level
     by: By
     interval: Annotated[float, Meta(description="Nominal coverage: the probability of the intervals.")]
@@ -151,9 +161,10 @@ class CalibrationRow(msgspec.Struct, frozen=True):
 
 
 class TransformRow(msgspec.Struct, frozen=True):
-    """How many areas had what happened at this place of the model's distribution; calibrated, all are alike."""
+    """How many areas had what happened at this place of an estimate's distribution; calibrated, all are alike."""
 
     of: Of
+    method: OwnMethod
     level: Level
     by: By
     low: Annotated[float, Meta(description="Between this share of the distribution below what happened ...")]

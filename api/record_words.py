@@ -3,7 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from api.record_payloads import ScoreRow, TrackRecordPayload
+from api.record_payloads import CalibrationRow, ScoreRow, TrackRecordPayload
+from api.track_record import MODEL, MODEL_WITH_ERROR, OWN
 
 __all__ = ["record_in_words"]
 
@@ -19,18 +20,17 @@ def record_in_words(record: TrackRecordPayload) -> list[str]:
     """
     rows = [row for row in record.calibration if row.of == "all" and not row.by and row.interval == PROMISED]
     rows = [row for row in rows if row.n_intervals >= LEAST]
-    if not rows:
+    of_model = [row for row in rows if row.method == MODEL]
+    if not of_model:
         return []
-    row = max(rows, key=lambda one: one.n_intervals)
-    held = round(row.observed * row.n_intervals)
-    promised = round(PROMISED * row.n_intervals)
-    outside = not row.low <= row.observed <= row.high
-    verdict = "" if not outside else " Intervals look too narrow." if row.observed < row.low else " They look too wide."
-    counted = f"Of {row.n_intervals} {row.level} intervals that should hold what happened with {PROMISED:.0%}"
-    said = [f"{counted}, {held} did ({promised} promised).{verdict}"]
+    row = max(of_model, key=lambda one: one.n_intervals)
+    second = next((one for one in rows if (one.method, one.level) == (MODEL_WITH_ERROR, row.level)), None)
+    said = [_held(row, " of the model alone" if second else "")]
+    if second is not None:
+        said.append(_held(second, " with the error that polls share"))
     last = max((one.release_number for one in record.scores), default=0)
     errors = _errors([one for one in record.scores if (one.release_number, one.level) == (last, row.level)])
-    own = errors.pop("mrp", None)
+    own = {method: errors.pop(method, None) for method in OWN}[MODEL]
     if own is not None and errors:
         best = min(errors, key=lambda name: errors[name])
         beats = "less than" if own < errors[best] else "more than"
@@ -39,6 +39,16 @@ def record_in_words(record: TrackRecordPayload) -> list[str]:
             f"({best.replace('_', ' ')}: {100 * errors[best]:.1f})."
         )
     return said
+
+
+def _held(row: CalibrationRow, kind: str) -> str:
+    """How many intervals of one kind held."""
+    held = round(row.observed * row.n_intervals)
+    promised = round(PROMISED * row.n_intervals)
+    outside = not row.low <= row.observed <= row.high
+    verdict = "" if not outside else " Intervals look too narrow." if row.observed < row.low else " They look too wide."
+    counted = f"Of {row.n_intervals} {row.level} intervals{kind} that should hold what happened with {PROMISED:.0%}"
+    return f"{counted}, {held} did ({promised} promised).{verdict}"
 
 
 def _errors(scores: Sequence[ScoreRow]) -> dict[str, float]:

@@ -58,8 +58,9 @@ def how_shown(loaded: LoadedRelease) -> str:
     if declared is None:
         return ""
     return (
-        "Intervals in brackets, and lighter in charts, have the error that polls share besides; so have chances, ranks "
-        f"and seats. {declared.meaning}"
+        "Where there are two intervals, the one in brackets, and lighter in charts, has the error that polls share "
+        "besides; maps are coloured by the other one. Chances, ranks and seats have that error too, and changes and "
+        f"comparisons of methods have not. {declared.meaning}"
     )
 
 

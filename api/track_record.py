@@ -23,9 +23,13 @@ from polling.known_result import NATION
 from polling.store import known_results, releases, scores, surveys
 from polling.store.scores import ScoreRecord
 
-__all__ = ["ALL", "LAST", "MODEL", "track_record"]
+__all__ = ["ALL", "LAST", "MODEL", "MODEL_WITH_ERROR", "OWN", "track_record"]
 
 MODEL: Final = "mrp"
+MODEL_WITH_ERROR: Final = "mrp_with_systematic_error"
+OWN: Final = (MODEL, MODEL_WITH_ERROR)
+"""Methods that are the estimates and no baseline: with the interval of the model, and with that which has the error
+that polls share besides."""
 ALL, LAST = "all", "last"
 WAITING: Final = "It is not scored yet: the job waits or runs."
 TOGETHER: Final = (
@@ -39,6 +43,10 @@ DERIVED: Final = (
 PERTURBED: Final = (
     "Raw shares, and methods made of them, rest on counts that are perturbed for disclosure control: where areas have "
     "few interviews they look worse than they were."
+)
+TWO: Final = (
+    "Where a systematic error is declared, estimates are scored with it beside those of the model alone, and the two "
+    "are never pooled. A release that was scored without it keeps the scores that it has."
 )
 AFTER: Final = "Interviews of some releases ended after the day of the result; their lead time is negative."
 
@@ -75,7 +83,12 @@ def track_record(session: Session, survey_id: str, question_id: str, *, level: s
     ]
     scored = [one for one in scored if level in (None, one[1]["level"])]
     of_model = [one for one in scored if one[1]["method"] == MODEL]
-    scopes = ((ALL, of_model), (LAST, _of_last(of_model, records)))
+    of_methods = {method: [one for one in scored if one[1]["method"] == method] for method in OWN}
+    scopes = [
+        (of, method, some)
+        for method, own in of_methods.items()
+        for of, some in ((ALL, own), (LAST, _of_last(own, records)))
+    ]
     numbers = {one.id: one.number for one in releases.list_releases(session, survey_id, question_id)}
     waiting = [
         UnscoredRelease(result_id, release_id, numbers[release_id], WAITING)
@@ -91,10 +104,14 @@ def track_record(session: Session, survey_id: str, question_id: str, *, level: s
         option=next(iter(question.options), None),
         results=[result_payload(one) for one in results],
         scores=[_score_row(*one, first=question.options[0]) for one in scored],
-        calibration=[row for of, some in scopes for row in _calibration(of, some)],
-        transforms=[row for of, some in scopes for row in _transforms(of, some)],
+        calibration=[row for scope in scopes for row in _calibration(*scope)],
+        transforms=[row for scope in scopes for row in _transforms(*scope)],
         unscored=[*never, *waiting],
-        notes=_notes(of_model, perturbed=any(row["perturbed"] for _, row in scored)),
+        notes=_notes(
+            of_model,
+            perturbed=any(row["perturbed"] for _, row in scored),
+            are_two=bool(of_methods[MODEL_WITH_ERROR]),
+        ),
     )
 
 
@@ -133,7 +150,7 @@ def _score_row(record: ScoreRecord, row: dict[str, Any], *, first: str) -> Score
     )
 
 
-def _calibration(of: str, scored: Iterable[Scored]) -> list[CalibrationRow]:
+def _calibration(of: str, method: str, scored: Iterable[Scored]) -> list[CalibrationRow]:
     rows = []
     for (level, by), some in _by_level(scored):
         n_intervals, n_areas = sum(row["n_areas"] for _, row in some), _n_areas(some)
@@ -141,17 +158,18 @@ def _calibration(of: str, scored: Iterable[Scored]) -> list[CalibrationRow]:
             covered = sum(round(row["coverage"][nominal] * row["n_areas"]) for _, row in some)
             low, high = binomial_band(float(nominal), n_areas)
             observed = covered / n_intervals
-            rows.append(CalibrationRow(of, level, list(by), float(nominal), observed, n_intervals, n_areas, low, high))
+            at = (of, method, level, list(by))
+            rows.append(CalibrationRow(*at, float(nominal), observed, n_intervals, n_areas, low, high))
     return rows
 
 
-def _transforms(of: str, scored: Iterable[Scored]) -> list[TransformRow]:
+def _transforms(of: str, method: str, scored: Iterable[Scored]) -> list[TransformRow]:
     rows = []
     for (level, by), some in _by_level(scored):
         counts = [sum(row["pit"][part] for _, row in some) for part in range(PIT_BINS)]
         expected = sum(counts) / PIT_BINS
         rows += [
-            TransformRow(of, level, list(by), part / PIT_BINS, (part + 1) / PIT_BINS, n, expected)
+            TransformRow(of, method, level, list(by), part / PIT_BINS, (part + 1) / PIT_BINS, n, expected)
             for part, n in enumerate(counts)
         ]
     return rows
@@ -172,8 +190,10 @@ def _n_areas(scored: Iterable[Scored]) -> int:
     return sum(of_result.values())
 
 
-def _notes(of_model: Sequence[Scored], *, perturbed: bool) -> list[str]:
+def _notes(of_model: Sequence[Scored], *, perturbed: bool, are_two: bool) -> list[str]:
     notes = [TOGETHER] if of_model else []
+    if are_two:
+        notes.append(TWO)
     if any(row["derived"] for _, row in of_model):
         notes.append(DERIVED)
     if perturbed:

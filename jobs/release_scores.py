@@ -5,6 +5,9 @@ area or group in it is a level of its own and gives one row of scores (``mrp.sco
 happened in the larger areas that they make up follows: the mean over their people in the frame, as the estimates are
 weighted, and so no official figure; such rows are ``derived``.
 
+Draws with the systematic error, where one is declared, are scored as a method of their own beside those of the model
+alone (`MODEL_WITH_ERROR`): each has its coverage and its interval score.
+
 A question that is about a part of the population by its declaration, such as likely voters, is compared among these: a
 result of an election is one of those who voted. The means over people stay those over all people in the frame.
 
@@ -15,7 +18,7 @@ district are not scored.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -23,6 +26,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from jobs.backtest_methods import Methods, baselines_of
+from mrp.adjusted import second_design
 from mrp.categorical.poststratification import OptionDraws
 from mrp.electorate import Electorate
 from mrp.errors import PriorError
@@ -38,9 +42,11 @@ from polling.declaration import LastResult, Question
 from polling.disclosure import DisclosureRules
 from polling.known_result import NATION
 
-__all__ = ["MODEL", "RAW", "ReleaseDraws", "score_release"]
+__all__ = ["MODEL", "MODEL_WITH_ERROR", "RAW", "ReleaseDraws", "score_release"]
 
 MODEL: Final = "mrp"
+MODEL_WITH_ERROR: Final = "mrp_with_systematic_error"
+"""Name of the estimates whose draws have the systematic error besides."""
 RAW: Final = "raw"
 """Name of the share among a district's interviews, or the nation's."""
 
@@ -66,6 +72,19 @@ class ReleaseDraws:
 
     frames: FrameDraws | None = None
     """Several frames, over which estimates about everybody are made; None: there is one."""
+
+    second: LatentDraws | None = None
+    """With the systematic error; None where none is declared."""
+    second_turnout: tuple[Turnout, ...] = ()
+    """As ``turnout``, with the systematic error where it is declared of what tells it."""
+
+    @property
+    def with_error(self) -> "ReleaseDraws | None":
+        """The release as its second draws tell it; None without."""
+        if self.second is None:
+            return None
+        design = second_design(self.design, self.electorate)
+        return replace(self, latents=self.second, design=design, turnout=self.second_turnout, second=None)
 
     def drawn(self, groupings: Sequence[Grouping]) -> tuple[OptionDraws, ...]:
         """Draws of all that is estimated, about those whom the question is about."""
@@ -103,9 +122,10 @@ def score_release(release: ReleaseDraws, result: pl.DataFrame, *, rules: Disclos
     Returns
     -------
     list of dict
-        ``method`` (``mrp`` or the name of a baseline), ``level``, ``by`` (demographics), ``derived``, ``perturbed``
-        (whether it rests on perturbed counts), ``n_areas`` and the scores of ``mrp.scoring.Scores.to_json``; of several
-        options also ``option``. What has no area in common with the release has no row.
+        ``method`` (`MODEL`, `MODEL_WITH_ERROR` or the name of a baseline), ``level``, ``by`` (demographics),
+        ``derived``, ``perturbed`` (whether it rests on perturbed counts), ``n_areas`` and the scores of
+        ``mrp.scoring.Scores.to_json``; of several options also ``option``. What has no area in common with the release
+        has no row.
 
     Raises
     ------
@@ -114,23 +134,33 @@ def score_release(release: ReleaseDraws, result: pl.DataFrame, *, rules: Disclos
     """
     of_options = [(option, one) for option in _options(release) for one in _levels(result, release, option)]
     groupings = list({one.columns: Grouping(one.columns) for _, one in of_options}.values())
-    drawn = release.drawn(groupings)
-    estimated = dict(zip((one.by for one in groupings), drawn, strict=True))
+    estimated = _estimated(release, groupings)
+    with_error = release.with_error
+    seconds = None if with_error is None else _estimated(with_error, groupings)
     names = estimands(release.design)
     methods = _methods(release) if any(not one.by for _, one in of_options) else None
     rows = []
     for option, one in of_options:
-        areas = estimated[one.columns].of(option if len(names) > 1 else names[0])
+        name = option if len(names) > 1 else names[0]
+        areas = estimated[one.columns].of(name)
         known = _known_of(areas, one, rules)
         told = known["share"].is_not_null().to_numpy()
-        kept = np.flatnonzero(told & _stands(release, option if len(names) > 1 else names[0], one, known))
+        kept = np.flatnonzero(told & _stands(release, name, one, known))
         if not kept.size:
             continue
         found = [_row(MODEL, one, areas.draws[:, kept], known[kept], point=None)]
+        if seconds is not None:
+            second = seconds[one.columns].of(name)
+            found.append(_row(MODEL_WITH_ERROR, one, second.draws[:, kept], known[kept], point=None))
         if not one.by and one.level in (NATION, release.electorate.district):
             found += _baseline_rows(release, methods, option, one=one, known=known[kept], rules=rules)
         rows += found if len(names) == 1 else [{"option": option, **row} for row in found]
     return rows
+
+
+def _estimated(release: ReleaseDraws, groupings: Sequence[Grouping]) -> dict[tuple[str, ...], OptionDraws]:
+    """Draws of each grouping, by its columns."""
+    return dict(zip((one.by for one in groupings), release.drawn(groupings), strict=True))
 
 
 def _options(release: ReleaseDraws) -> tuple[str, ...]:

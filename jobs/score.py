@@ -135,6 +135,7 @@ def _load(session: Session, secrets: SecretsFile | None, release: ReleaseRecord)
     electorate = electorate_of(bundle_of_fit(session, survey, inputs))
     question = declaration.question(release.question_id)
     latents = LatentDraws.from_bytes(fits.load_draws(session, release.fit_id))
+    second = fits.load_second(session, release.fit_id)
     design: Any = fits.load_design(session, release.fit_id)
     try:
         counts = pl.read_parquet(BytesIO(fits.load_counts(session, release.fit_id)))
@@ -154,6 +155,8 @@ def _load(session: Session, secrets: SecretsFile | None, release: ReleaseRecord)
     return ReleaseDraws(
         frames=None if (draws := survey.bundle.frame_draws) is None else FrameDraws.from_table(draws),
         turnout=turnout_of(session, release, declaration),
+        second=None if second is None else LatentDraws.from_bytes(second),
+        second_turnout=() if second is None else turnout_of(session, release, declaration, erring=electorate),
         latents=latents,
         design=design_from_json(design),
         electorate=electorate,

@@ -4,7 +4,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from mrp.adjusted import second_design
 from mrp.design import Design
+from mrp.electorate import Electorate
 from mrp.errors import DrawsError
 from mrp.latents import LatentDraws
 from mrp.outcomes import design_from_json
@@ -18,13 +20,18 @@ from polling.store.telling import telling_release
 __all__ = ["turnout_of"]
 
 
-def turnout_of(session: Session, release: ReleaseRecord, declaration: SurveyDeclaration) -> tuple[Turnout, ...]:
+def turnout_of(
+    session: Session, release: ReleaseRecord, declaration: SurveyDeclaration, *, erring: Electorate | None = None
+) -> tuple[Turnout, ...]:
     """Of the population that the question of a release is about by its declaration; empty for everybody.
 
     Parameters
     ----------
     declaration
         The version of the survey that the release used.
+    erring
+        If given, the draws have the systematic error where it is declared of what tells it: the electorate of the
+        release.
 
     Raises
     ------
@@ -48,5 +55,9 @@ def turnout_of(session: Session, release: ReleaseRecord, declaration: SurveyDecl
         design, draws = design_from_json(stored), fits.load_draws(session, told.release.fit_id)
         if not isinstance(design, Design):
             raise DrawsError(f"question {one.question} was of another kind when it was last fitted; refit it")
-        found.append(Turnout(LatentDraws.from_bytes(draws), design))
+        second = None if erring is None else fits.load_second(session, told.release.fit_id)
+        if erring is None or second is None:
+            found.append(Turnout(LatentDraws.from_bytes(draws), design))
+        else:
+            found.append(Turnout(LatentDraws.from_bytes(second), second_design(design, erring)))
     return tuple(found)

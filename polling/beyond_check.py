@@ -1,4 +1,4 @@
-"""Check declared totals beside the question, the other questions and the table of districts."""
+"""Check declared totals beside the question, the other questions, the table of districts and the frame."""
 
 from collections.abc import Sequence
 
@@ -14,6 +14,8 @@ __all__ = ["check_beyond", "check_totals_tables", "column_of"]
 
 _OFF = 1e-6
 """By which totals of all options may miss 1."""
+_NAMED = 3
+"""Areas that a fault names, where it is of many."""
 
 
 def check_beyond(question: Question, questions: Sequence[Question], section: Section) -> None:
@@ -25,7 +27,7 @@ def check_beyond(question: Question, questions: Sequence[Question], section: Sec
 
 
 def check_totals_tables(question: Question, bundle: SurveyBundle, log: FaultLog) -> bool:
-    """Record totals that the table of districts does not have, or that cannot be.
+    """Record totals that the table of districts does not have, that cannot be, or of areas in which nobody lives.
 
     Returns
     -------
@@ -50,7 +52,7 @@ def check_totals_tables(question: Question, bundle: SurveyBundle, log: FaultLog)
             reason, remedy = "no numeric column of the districts", did_you_mean(column, bundle.predictors)
             log.add(reason, remedy, column=f"{key}.shares.{option}", value=column)
             sound = False
-    return sound and _values_are_sound(question, totals, bundle, log, key)
+    return sound and _values_are_sound(question, totals, bundle, log, key) and _are_lived_in(totals, bundle, log, key)
 
 
 def column_of(totals: KnownTotals, bundle: SurveyBundle) -> str | None:
@@ -119,6 +121,26 @@ def _values_are_sound(question: Question, totals: KnownTotals, bundle: SurveyBun
             log.add(reason, remedy, column=f"{key}.shares.{option}", value=str(values[at]))
             sound = False
     return sound and _sums_are_sound(question, totals, bundle, log, key)
+
+
+def _are_lived_in(totals: KnownTotals, bundle: SurveyBundle, log: FaultLog, key: str) -> bool:
+    """Shares of nobody cannot be met, so that every fit would fail."""
+    declared, areas = bundle.declaration, column_of(totals, bundle)
+    if areas is None:
+        return True  # a frame without people is refused already
+    people = bundle.frame.group_by(pl.col(declared.geography.district).alias("code")).agg(pl.col("n_people").sum())
+    of_area = bundle.districts.select("code", pl.col(areas).alias("area")).join(people, on="code", how="left")
+    empty = of_area.group_by("area").agg(pl.col("n_people").sum()).filter(pl.col("n_people") <= 0)["area"].sort()
+    if empty.is_empty():
+        return True
+    places = listing((f"'{area}'" for area in empty), most=_NAMED)
+    reason = f"nobody lives in {places} by the frame, of which a total is declared"
+    remedy = (
+        f"Correct the counts in {declared.frame_file}, remove these districts from both tables, or give totals by a "
+        "larger area in which people live."
+    )
+    log.add(reason, remedy, column=f"{key}.by", value=totals.by)
+    return False
 
 
 def _sums_are_sound(question: Question, totals: KnownTotals, bundle: SurveyBundle, log: FaultLog, key: str) -> bool:

@@ -63,7 +63,7 @@ def legend(head: GroupsHead, classes: MapClasses, top: float) -> list[dict[str, 
     ]
     titles = [
         {"x": 0, "y": top + 10, "text": measure_of(head)},
-        {"x": right, "y": top + 10, "text": f"{percent(head.interval)} interval"},
+        {"x": right, "y": top + 10, "text": f"{percent(head.interval)} interval{_whose(head)}"},
     ]
     return [
         {
@@ -81,6 +81,11 @@ def legend(head: GroupsHead, classes: MapClasses, top: float) -> list[dict[str, 
         text_layer("legend-widths", texts),
         text_layer("legend-titles", titles, weight="bold", baseline="bottom"),
     ]
+
+
+def _whose(head: GroupsHead) -> str:
+    """Which interval the colours tell of, where estimates have a second one."""
+    return " of the model" if head.systematic_error is not None and head.uncertainty == "model" else ""
 
 
 def _edge_texts(head: GroupsHead, edges: Sequence[float]) -> list[str]:

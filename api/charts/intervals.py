@@ -8,12 +8,14 @@ from api.answer_payloads import EstimatesPayload, GroupsHead, IntervalEnds
 from api.charts.chart import Chart, Link, draw_chart, name_of, percent
 from api.charts.layout import Dot, Key, Row, row_spec
 from api.charts.measures import (
+    MODEL_INTERVAL,
+    TOTAL_INTERVAL,
     Estimate,
     estimate_name,
     estimated,
     is_of_means,
     measure_of,
-    outer_written,
+    outer_of,
     scale_of,
     span_of,
     value_of,
@@ -69,7 +71,7 @@ def interval_chart(
             rows.append(Row(label=" × ".join(kind)))
         previous = kind
         rows.append(_row(row, name_of(row), None if link is None else link(row)))
-    ends = [end for row in estimated(ordered) for end in (*span_of(row), *(_outer(row) or ()))]
+    ends = [end for row in estimated(ordered) for end in (*span_of(row), *(outer_of(row) or ()))]
     is_alone = any(NOBODY in row.flags for row in ordered)
     keys = [
         Key("Interviewed", variable("mark")),
@@ -105,7 +107,7 @@ def toplines_chart(payloads: Sequence[EstimatesPayload], *, title: str | None = 
     rows = [_row(row, row.option, None) for _, row in answered]
     if len(payloads) > 2:
         rows = [_coloured(row, place) for place, row in enumerate(rows)]
-    ends = [end for _, row in answered for end in (*span_of(row), *(_outer(row) or ()))]
+    ends = [end for _, row in answered for end in (*span_of(row), *(outer_of(row) or ()))]
     interval = payloads[0].interval if payloads else 0.9
     spec = row_spec(
         rows,
@@ -125,15 +127,12 @@ def _row(row: Estimate, name: str, href: str | None) -> Row:
     if row.low is None:
         return Row(label=name, name=spoken, text="—", href=href)  # there is no room for words
     widest, inner = _spans(row)
-    outer = _outer(row)
-    if outer is not None:
-        spoken += f", {outer_written(row, *outer)} with the systematic error"
     dot = Dot(
         value_of(row),
         widest.low,
         widest.high,
         None if inner is None else (inner.low, inner.high),
-        outer,
+        outer_of(row),
         is_hollow=is_alone,
     )
     return Row(label=name, dots=(dot,), name=spoken, text=written(row), href=href)
@@ -152,19 +151,12 @@ def _spans(row: Estimate) -> tuple[IntervalEnds, IntervalEnds | None]:
     return ends[-1], ends[0] if len(ends) > 1 else None
 
 
-def _outer(row: Estimate) -> tuple[float, float] | None:
-    """The widest interval with the systematic error, where the row has one."""
-    ends: list[IntervalEnds] | None = getattr(row, "total_intervals", None)
-    widest = max(ends, key=lambda end: end.interval) if ends else None
-    return None if widest is None else (widest.low, widest.high)
-
-
 def _keys(rows: Sequence[Estimate]) -> tuple[Key, ...]:
     """What the two intervals are, where there are two."""
-    if all(_outer(row) is None for row in rows):
+    if all(outer_of(row) is None for row in rows):
         return ()
-    model = Key("Interval of the model", variable("mark"), shape="stroke")
-    return (model, Key("With the error that polls share", variable("muted"), shape="stroke"))
+    model = Key(MODEL_INTERVAL, variable("mark"), shape="stroke")
+    return (model, Key(TOTAL_INTERVAL, variable("muted"), shape="stroke"))
 
 
 def _by(head: GroupsHead) -> str:

@@ -77,6 +77,8 @@ class Key:
     colour: str
     shape: str = "circle"
     is_hollow: bool = False
+    opacity: float = 1.0
+    """Of what is within its outline."""
 
 
 def row_spec(
@@ -300,11 +302,13 @@ def key_layers(keys: Sequence[Key], *, left: float, top: float) -> list[dict[str
             "colour": key.colour,
             "fill": variable("surface") if key.is_hollow else key.colour,
             "shape": key.shape,
+            "opacity": key.opacity,
         }
         for key, x, line in _placed(keys)
     ]
     place = {name: {"field": name, "type": "quantitative", "scale": None, "axis": None} for name in ("x", "y")}
     plain = {"type": "nominal", "scale": None, "legend": None}
+    bands = any(key.opacity < 1 for key in keys)
     return [
         {
             "name": "keys",
@@ -315,6 +319,7 @@ def key_layers(keys: Sequence[Key], *, left: float, top: float) -> list[dict[str
                 "stroke": {"field": "colour", **plain},
                 "fill": {"field": "fill", **plain},
                 "shape": {"field": "shape", **plain},
+                **({"fillOpacity": {"field": "opacity", **plain, "type": "quantitative"}} if bands else {}),
             },
         },
         {

@@ -2,19 +2,21 @@
 
 from collections.abc import Sequence
 
-from api.answer_payloads import AreaEstimate, AreaMean, AreaNumber, GroupsHead
+from api.answer_payloads import AreaEstimate, AreaMean, AreaNumber, GroupsHead, IntervalEnds
 from api.charts.chart import ABSENT, percent, share_name
 from api.charts.scales import Scale, number_scale, share_scale
 from api.measures import value_of
 
 __all__ = [
+    "MODEL_INTERVAL",
+    "TOTAL_INTERVAL",
     "Estimate",
     "estimate_name",
     "estimated",
     "is_of_means",
     "measure_of",
     "number",
-    "outer_written",
+    "outer_of",
     "scale_of",
     "span_of",
     "value_of",
@@ -22,6 +24,9 @@ __all__ = [
 ]
 
 type Estimate = AreaEstimate | AreaMean | AreaNumber
+
+MODEL_INTERVAL, TOTAL_INTERVAL = "Interval of the model", "With the error that polls share"
+"""What keys call the two intervals, where there are two."""
 
 
 def written(row: Estimate) -> str:
@@ -50,13 +55,24 @@ def number(value: float) -> str:
 
 
 def estimate_name(name: str, row: Estimate) -> str:
-    """What a mark is called: "Northmoor: 54% (48 to 60)", "Northmoor: 23.4 (20.1 to 26.7)"."""
+    """What a mark is called: "Northmoor: 54% (48 to 60)", "Northmoor: 23.4 (20.1 to 26.7)".
+
+    Where the row has a second interval, that follows: ", 44 to 63% with the systematic error".
+    """
     if is_mean(row):
         low, high = span_of(row)
-        return f"{name}: {written(row)} ({number(low)} to {number(high)})"
+        return f"{name}: {written(row)} ({number(low)} to {number(high)}){_with_error(row)}"
     told = share_name(name, value_of(row), row.low, row.high)
     part = getattr(row, "part_standing", 1.0)
-    return told if part in (0, 1) else f"{told}, stands among {percent(part)} of the people"
+    standing = "" if part in (0, 1) else f", stands among {percent(part)} of the people"
+    return f"{told}{standing}{_with_error(row)}"
+
+
+def outer_of(row: Estimate) -> tuple[float, float] | None:
+    """The widest interval with the systematic error, where the row has one."""
+    ends: list[IntervalEnds] | None = getattr(row, "total_intervals", None)
+    widest = max(ends, key=lambda end: end.interval) if ends else None
+    return None if widest is None else (widest.low, widest.high)
 
 
 def is_mean(row: Estimate) -> bool:
@@ -64,11 +80,15 @@ def is_mean(row: Estimate) -> bool:
     return getattr(row, "mean", None) is not None
 
 
-def outer_written(row: Estimate, low: float, high: float) -> str:
-    """A wider interval around it: "44 to 63%", "18.0 to 28.5"."""
-    if is_mean(row):
-        return f"{number(low)} to {number(high)}"
-    return f"{percent(low).removesuffix('%')} to {percent(high)}"
+def _with_error(row: Estimate) -> str:
+    outer = outer_of(row)
+    if outer is None:
+        return ""
+    low, high = outer
+    ends = (
+        f"{number(low)} to {number(high)}" if is_mean(row) else f"{percent(low).removesuffix('%')} to {percent(high)}"
+    )
+    return f", {ends} with the systematic error"
 
 
 def is_of_means(head: GroupsHead) -> bool:

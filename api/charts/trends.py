@@ -1,11 +1,25 @@
-"""Shares or means over periods: a line with its band for each area or group, or each option, waves marked."""
+"""Shares or means over periods: a line with its band for each area or group, or each option, waves marked.
+
+Where estimates have a second interval, with the error that polls share, a lighter band has it.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
 from api.charts.chart import Chart, draw_chart, name_of, percent
 from api.charts.layout import BOTTOM, WIDTH, Key, key_height, key_layers
-from api.charts.measures import estimate_name, is_of_means, measure_of, scale_of, span_of, value_of, written
+from api.charts.measures import (
+    MODEL_INTERVAL,
+    TOTAL_INTERVAL,
+    estimate_name,
+    is_of_means,
+    measure_of,
+    outer_of,
+    scale_of,
+    span_of,
+    value_of,
+    written,
+)
 from api.charts.rows import WaveMark
 from api.charts.theme import DASHES, SERIES, SHAPES, SMALL, variable
 from api.trend_payloads import TrendPayload, TrendPoint
@@ -16,6 +30,8 @@ MOST_LINES = 4
 """Areas or groups that can be told apart at a glance; of more the first are drawn, and the description says so."""
 UNASKED = frozenset({"no-interviews", "few-interviews"})
 """Flags of points that are hollow."""
+BAND, OUTER_BAND = 0.22, 0.1
+"""How opaque the model's intervals are, and those with the error that polls share."""
 HEIGHT = 200.0
 LEFT, RIGHT, TOP = 46.0, 30.0, 10.0
 WAVES = 22.0
@@ -83,7 +99,9 @@ def _chart(
     most: int,
 ) -> Chart:
     drawn = dict(list(lines.items())[:most])
-    scale = scale_of(payload, [end for line in drawn.values() for point in line for end in span_of(point)])
+    shown = [point for line in drawn.values() for point in line]
+    outer = [ends for point in shown if (ends := outer_of(point)) is not None]
+    scale = scale_of(payload, [end for ends in (*map(span_of, shown), *outer) for end in ends])
     at = {period: number for number, period in enumerate(payload.periods)}
     points = [
         {
@@ -91,6 +109,7 @@ def _chart(
             "value": value_of(point),
             "low": point.low,
             "high": point.high,
+            **_outer_ends(point),
             "series": name,
             "name": f"{_in(point, name, len(drawn))}{_interviewed(point)}",
             "is_hollow": bool(UNASKED.intersection(point.flags)),
@@ -100,6 +119,11 @@ def _chart(
         if point.period in at
     ]
     keys = [Key(name, SERIES[number], SHAPES[number]) for number, name in enumerate(drawn)] if len(drawn) > 1 else []
+    if outer:
+        keys += [
+            Key(MODEL_INTERVAL, variable("mark"), "square", opacity=BAND + OUTER_BAND),
+            Key(TOTAL_INTERVAL, variable("mark"), "square", opacity=OUTER_BAND),
+        ]
     key_space = key_height(keys)
     width = WIDTH - LEFT - RIGHT
     spec = {
@@ -165,12 +189,25 @@ def _lines(
     shape = {"field": "series", "type": "nominal", "scale": {"domain": names, "range": shapes}, "legend": None}
     dash = {"field": "series", "type": "nominal", "scale": {"domain": names, "range": dashes}, "legend": None}
     data = {"values": points}
+    outer = [point for point in points if point["outer_low"] is not None]
     hollow = {"condition": {"test": "datum.is_hollow", "value": variable("surface")}, **colour}
     return [
         {
+            "name": "outer-band",
+            "data": {"values": outer},
+            "mark": {"type": "area", "opacity": OUTER_BAND, "aria": False},
+            "encoding": {"x": x, "y": {**y, "field": "outer_low"}, "y2": {"field": "outer_high"}, "color": colour},
+        },
+        {
+            "name": "outer",
+            "data": {"values": [point for point in outer if _is_alone(point, points)]},
+            "mark": {"type": "rule", "strokeWidth": 2, "opacity": 0.4, "aria": False},
+            "encoding": {"x": x, "y": {**y, "field": "outer_low"}, "y2": {"field": "outer_high"}, "color": colour},
+        },
+        {
             "name": "band",
             "data": data,
-            "mark": {"type": "area", "opacity": 0.22, "aria": False},
+            "mark": {"type": "area", "opacity": BAND, "aria": False},
             "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": colour},
         },
         {
@@ -199,6 +236,11 @@ def _lines(
             },
         },
     ]
+
+
+def _outer_ends(point: TrendPoint) -> dict[str, float | None]:
+    low, high = outer_of(point) or (None, None)
+    return {"outer_low": low, "outer_high": high}
 
 
 def _is_alone(point: dict[str, Any], points: list[dict[str, Any]]) -> bool:

@@ -39,13 +39,14 @@ def plot_replay(report: Mapping[str, Any], file: Path) -> None:
     points = [
         CoveragePoint(one["interval"], one["observed"], one["n_areas"], _words(one["level"]))
         for one in record["calibration"]
-        if one["of"] == "all" and not one["by"] and one["n_areas"] > 1
+        if (one["of"], one["method"]) == ("all", "mrp") and not one["by"] and one["n_areas"] > 1
     ]
     title = f"Coverage of all releases: {record['text']}"
     _write(calibration_chart(points, title=title), file)
     lead = [
         LeadTimePoint(row["lead_days"], row["rmse"], f"release {row['release_number']}", _words(row["method"]))
         for row in record["scores"]
+        if row["method"] != "mrp_with_systematic_error"  # the same estimates, with other intervals
         if row["level"] == "district" and not row["by"] and (row["lead_days"] or -1) >= 0
     ]
     kept = _first_series(lead)

@@ -164,7 +164,7 @@ def print_record(record: "TrackRecordPayload") -> None:
     if record.scores:
         options = list(dict.fromkeys(one.option for one in record.scores))
         shares = "Shares of all options" if len(options) > 1 else f"Share of '{options[0]}'"
-        click.echo(f"{shares}: errors in points, coverage of 50, 80, 90 and 95% intervals.")
+        click.echo(f"{shares}: errors in points, coverage of 50, 80, 90 and 95% intervals, and score of those of 90%.")
         columns = (
             "release",
             "days before",
@@ -177,6 +177,7 @@ def print_record(record: "TrackRecordPayload") -> None:
             "80",
             "90",
             "95",
+            "score",
             "calls",
         )
         print_table(columns, [_score_cells(one, several=len(options) > 1) for one in record.scores])
@@ -184,9 +185,10 @@ def print_record(record: "TrackRecordPayload") -> None:
     if pooled:
         click.echo("Coverage of all releases, and the binomial band of calibrated intervals:")
         print_table(
-            ("level", "intervals of", "covered", "band", "intervals", "areas"),
+            ("method", "level", "intervals of", "covered", "band", "intervals", "areas"),
             [
                 (
+                    one.method,
                     _level(one.level, one.by),
                     f"{one.interval:.0%}",
                     percent(one.observed),
@@ -216,6 +218,7 @@ def _score_cells(one: "ScoreRow", *, several: bool) -> tuple[object, ...]:
         f"{100 * one.rmse:.2f}",
         f"{100 * one.bias:+.2f}",
         *(f"{share:.0%}" for share in coverage),
+        f"{100 * one.interval_score:.2f}",
         f"{one.n_right_calls} of {one.n_calls}",
     )
 

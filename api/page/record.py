@@ -15,11 +15,11 @@ from api.page.render import Shown, part, whole_page
 from api.record_payloads import TrackRecordPayload
 from api.record_words import record_in_words
 from api.services import Services
-from api.track_record import track_record
+from api.track_record import MODEL, MODEL_WITH_ERROR, track_record
 
 __all__ = ["record_page"]
 
-MODEL = "mrp"
+SERIES = {MODEL: "model alone", MODEL_WITH_ERROR: "with the error that polls share"}
 
 
 @get(
@@ -59,7 +59,12 @@ def _coverage(record: TrackRecordPayload) -> list[CoveragePoint]:
     rows = [row for row in record.calibration if row.of == "all" and not row.by]
     level = max(rows, key=lambda row: row.n_intervals).level if rows else ""
     # Releases share interviews, and their areas are the same: the band is that of the areas.
-    return [CoveragePoint(row.interval, row.observed, row.n_areas) for row in rows if row.level == level]
+    are_two = any(row.method == MODEL_WITH_ERROR for row in rows)
+    return [
+        CoveragePoint(row.interval, row.observed, row.n_areas, SERIES[row.method] if are_two else "")
+        for row in rows
+        if row.level == level
+    ]
 
 
 def _lead_times(record: TrackRecordPayload) -> list[LeadTimePoint]:

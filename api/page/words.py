@@ -66,7 +66,7 @@ def in_total(row: Any) -> str:
     low, high = getattr(row, "total_low", None), getattr(row, "total_high", None)
     if low is None or high is None:
         return ""
-    return f"{number(low)} to {number(high)}" if hasattr(row, "mean") else ends(low, high)
+    return f"{number(low)} to {number(high)}" if getattr(row, "mean", None) is not None else ends(low, high)
 
 
 def value(row: Any) -> str:

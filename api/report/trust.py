@@ -13,7 +13,7 @@ from api.record_payloads import TrackRecordPayload
 from api.routes.checks import checks_of_release
 from api.routes.releases import diagnostics_of
 from api.statement import statement_of
-from api.track_record import LAST, MODEL, track_record
+from api.track_record import LAST, MODEL, OWN, track_record
 from jobs.errors import PicturesFailed
 from mrp.figures.catalogue import FigureKind
 from polling.disclosure import DisclosureRules
@@ -59,13 +59,13 @@ def _figures(asking: Asking) -> list[tuple[FigureKind, str]]:
 
 def _record(told: TrackRecordPayload) -> dict[str, Any] | None:
     """How close releases of the question came to what happened; None where nothing is known to have happened."""
-    rows = [row for row in told.scores if row.method == MODEL and not row.by]
+    rows = [row for row in told.scores if row.method in OWN and not row.by]
     if not rows:
         return None
     points = [
         CoveragePoint(row.interval, row.observed, row.n_areas, row.level)
         for row in told.calibration
-        if row.of == LAST and not row.by and row.n_areas >= LEAST_AREAS
+        if row.of == LAST and row.method == MODEL and not row.by and row.n_areas >= LEAST_AREAS
     ]
     return {
         "rows": rows,

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from numpy.testing import assert_allclose
 from api.cli import cli
 from api.page.asking import ask_release
 from api.report import make_report
+from jobs.turnout import turnout_of
 from mrp.grouping import Grouping
 from mrp.poststratification import area_draws
 from mrp.turnout import Turnout, voter_draws_many
@@ -229,6 +231,67 @@ def test_other_pages_say_it_too(both: World, place: str):
     assert BASIS.rstrip(".") in page.text
 
 
+def test_crosstabs_and_maps_have_both_intervals(both: World):
+    (row, *_) = ask(both, "estimates", by="gender")["estimates"]
+    low, high = (round(100 * row[end]) for end in ("total_low", "total_high"))
+    page = both.page(f"/surveys/{SURVEY}/questions/tax/crosstab?rows=gender&columns=-")
+    assert f'<span class="range total">({low} to {high}%)</span>' in page.text
+
+    (district, *_) = ask(both, "estimates", level="district")["estimates"]
+    low, high = (round(100 * district[end]) for end in ("total_low", "total_high"))
+    page = both.page(f"/surveys/{SURVEY}/questions/tax/districts")
+    assert f"{low} to {high}% with the systematic error" in page.text
+    assert "90% interval of the model" in page.text  # by which the map is coloured
+    home = both.page(f"/surveys/{SURVEY}")
+    assert "with the error that polls share)" in home.text
+
+
+def test_both_intervals_are_scored_and_never_pooled(both: World):
+    truth = b"geography,option,share\nall,yes,0.5\n" + b"".join(b"%s,yes,0.5\n" % d.encode() for d in KNOWN)
+    fields = {"date": "2026-03-01", "source": "the count"}
+    place = f"/v1/surveys/{SURVEY}/questions/tax/known-results"
+    added = both.client.post(place, headers=both.bearer("analyst"), data=fields, files={"file": ("t.csv", truth)})
+    assert added.status_code == 201, added.text
+    both.work()
+    told = ask(both, "track-record")
+
+    second = "mrp_with_systematic_error"
+    rows = {row["method"]: row for row in told["scores"] if row["level"] == "district"}
+    districts = ask(both, "estimates", level="district")["estimates"]
+    for method, prefix in (("mrp", ""), (second, "total_")):
+        ends = np.array([[row[f"{prefix}low"], row[f"{prefix}high"]] for row in districts])
+        low, high = ends.T
+        missed = np.maximum(low - 0.5, 0) + np.maximum(0.5 - high, 0)
+        assert rows[method]["mean_width"] == pytest.approx((high - low).mean(), abs=1e-6)
+        assert rows[method]["interval_score"] == pytest.approx((high - low + 20 * missed).mean(), abs=1e-5)
+        covered = ((low <= 0.5) & (high >= 0.5)).mean()
+        pooled = [
+            one["observed"]
+            for one in told["calibration"]
+            if (one["method"], one["level"], one["interval"], one["of"]) == (method, "district", 0.9, "all")
+        ]
+        assert (rows[method]["coverage_90"], pooled) == (pytest.approx(covered), [pytest.approx(covered)])
+    assert {one["n_intervals"] for one in told["calibration"] if one["level"] == "district"} == {6}
+    assert any("never pooled" in note for note in told["notes"])
+    page = both.page(f"/surveys/{SURVEY}/questions/tax/track-record")
+    assert "intervals of the model alone that should hold" in page.text
+    assert "intervals with the error that polls share that should hold" in page.text
+    assert "mrp with systematic error" in page.text
+
+
+def test_what_tells_of_voters_errs_in_the_second_score_where_that_is_declared(both: World):
+    tax, rail = loaded(both, "tax"), loaded(both)
+    questions = tuple(replace(one, population="friends") for one in tax.declaration.questions)
+    declaration = replace(tax.declaration, questions=questions)
+
+    with both.store.read() as session:
+        (plain,) = turnout_of(session, tax.release, declaration)
+        (erring,) = turnout_of(session, tax.release, declaration, erring=tax.electorate)
+    assert_allclose(plain.latents.draws, rail.latents.draws)
+    assert_allclose(erring.latents.draws, rail.with_error.latents.draws)
+    assert erring.design.n_latents == rail.with_error.design.n_latents > plain.design.n_latents
+
+
 @pytest.mark.slow
 def test_the_report_says_it_too(both: World):
     text = unescape(make_report(ask_release(both.services, SURVEY, "tax", None)))
@@ -317,3 +380,8 @@ def test_series_have_both_intervals_and_changes_say_that_the_error_cancels(world
         assert point["total_high"] - point["total_low"] > point["high"] - point["low"]
     assert change["uncertainty"] == "model"
     assert "taken to cancel" in change["uncertainty_meaning"]
+    page = world.page(f"/surveys/{SURVEY}/questions/rail/trend").text
+    low, high = (round(100 * points[-1][end]) for end in ("total_low", "total_high"))
+    assert f'<span class="range total">({low} to {high}%)</span>' in page
+    assert f"{low} to {high}% with the systematic error" in page
+    assert "With the error that polls share" in page  # of the chart

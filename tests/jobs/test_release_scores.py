@@ -19,6 +19,7 @@ from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
 from mrp.poststratification import area_draws
 from mrp.scoring import score
+from mrp.systematic import SystematicError, with_systematic_error
 from mrp.turnout import Turnout, voter_draws_many
 from polling.declaration import LastResult, Question
 from polling.disclosure import DisclosureRules
@@ -78,6 +79,37 @@ def test_a_question_about_voters_is_compared_among_them(release: ReleaseDraws):
     found = rows_of(replace(release, turnout=turnout), known(*DISTRICTS))["mrp", "place"]
     assert found["rmse"] == pytest.approx(expected["rmse"])
     assert found["rmse"] != pytest.approx(rows_of(release, known(*DISTRICTS))["mrp", "place"]["rmse"], rel=1e-6)
+
+
+def test_draws_with_the_systematic_error_are_scored_beside_the_others(release: ReleaseDraws):
+    second, longer = with_systematic_error(
+        release.latents, release.design, release.electorate, SystematicError(0.1, 0.7), seed=3
+    )
+    found = rows_of(replace(release, second=second), known(*DISTRICTS))
+    draws = area_draws(second, longer, release.electorate, by=("place",)).draws
+    expected = score(draws, np.array([0.45, 0.55, 0.6, 0.52])).to_json()
+
+    # What is not of the second draws is as without them.
+    plain = rows_of(release, known(*DISTRICTS))
+    assert {key: row for key, row in found.items() if key[0] != "mrp_with_systematic_error"} == plain
+    own = found["mrp_with_systematic_error", "place"]
+    assert {name: own[name] for name in ("coverage", "interval_score", "mean_width")} == {
+        name: expected[name] for name in ("coverage", "interval_score", "mean_width")
+    }
+    assert own["mean_width"] > found["mrp", "place"]["mean_width"] + 0.05
+    assert {level for method, level in found if method == "mrp_with_systematic_error"} == {"place", "region", "nation"}
+
+
+def test_of_voters_the_second_draws_are_scored_with_their_own_turnout(release: ReleaseDraws):
+    of = build_design("sex", release.electorate)
+    told = [
+        Turnout(LatentDraws(draws=np.full((400, of.n_latents), size, np.float32), names=of.latent_names), of)
+        for size in (0.0, 2.0)
+    ]
+    two = replace(release, second=release.latents, turnout=(told[0],), second_turnout=(told[1],))
+
+    assert two.with_error is not None
+    assert (two.with_error.turnout, two.with_error.second) == ((told[1],), None)
 
 
 def test_what_happened_in_larger_areas_follows_from_districts_by_their_people(release: ReleaseDraws):

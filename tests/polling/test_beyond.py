@@ -10,7 +10,7 @@ from polling.declaration import declaration_from_json, declaration_to_json
 from polling.errors import SurveyRejected
 from polling.folder import load_survey_folder
 from polling.survey_toml import parse_declaration
-from tests.polling.conftest import SURVEY_TOML, Folder
+from tests.polling.conftest import FRAME_CSV, SURVEY_TOML, Folder
 
 DECLARED = """
 [questions.vote.known_totals]
@@ -176,6 +176,31 @@ def test_a_total_outside_its_bounds_names_the_district(folder: Folder, declare: 
 
     with pytest.raises(SurveyRejected, match="the total of district '02' must be above 0 and below 1"):
         load_survey_folder(folder.path)
+
+
+NOBODY = "01,18-34,F,0\n01,18-34,M,0\n01,35+,F,0\n01,35+,M,0\n"
+
+
+@pytest.mark.parametrize("by", ["ward", "region"])
+def test_a_total_of_an_area_in_which_nobody_lives_is_refused(folder: Folder, by: str):
+    folder.write("survey.toml", ALL.replace('by = "ward"\ndate', f'by = "{by}"\ndate'))
+    assert load_survey_folder(folder.path)
+    folder.change("frame.csv", FRAME_CSV[FRAME_CSV.index("01") : FRAME_CSV.index("02")], NOBODY)
+
+    with pytest.raises(SurveyRejected) as rejected:
+        load_survey_folder(folder.path)
+    (fault,) = rejected.value.faults
+    assert (fault.column, fault.value) == (f"{TOTALS}.by", by)
+    assert fault.reason.startswith(f"nobody lives in '{'01' if by == 'ward' else 'Up'}' by the frame")
+    assert "Correct the counts in frame.csv" in fault.remedy
+
+
+def test_a_district_without_people_is_no_fault_where_its_larger_area_has_some(folder: Folder):
+    folder.write("survey.toml", ALL.replace('by = "ward"\ndate', 'by = "region"\ndate'))
+    folder.write("districts.csv", "code,name,region,last_share\n01,North,Up,0.4\n02,South,Up,0.4\n")
+    folder.change("frame.csv", FRAME_CSV[FRAME_CSV.index("01") : FRAME_CSV.index("02")], NOBODY)
+
+    assert load_survey_folder(folder.path).declaration.question("vote").known_totals is not None
 
 
 def test_an_option_may_have_nobody_where_it_does_not_stand(folder: Folder):

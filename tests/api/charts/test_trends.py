@@ -1,8 +1,10 @@
 """Trends: lines, bands and waves where their periods are."""
 
+import re
+
 import pytest
 
-from api.charts import WaveMark, trend_chart
+from api.charts import Chart, WaveMark, trend_chart
 from api.trend_payloads import TrendPayload, TrendPoint
 from tests.api.charts.drawn import marks, texts, tips
 from tests.api.charts.payloads import HEAD, number_fields, second_fields
@@ -12,7 +14,9 @@ PERIODS = ["W07", "W08", "W09", "W10"]
 STEP, LEFT, HEIGHT = 91.0, 46.0, 200.0
 
 
-def trend(groups: tuple[dict[str, str], ...] = ({},), flags: tuple[str, ...] = ()) -> TrendPayload:
+def trend(
+    groups: tuple[dict[str, str], ...] = ({},), flags: tuple[str, ...] = (), error: float | None = None
+) -> TrendPayload:
     shares = {"W07": 0.42, "W08": 0.44, "W09": 0.50, "W10": 0.48}
     points = [
         TrendPoint(
@@ -22,12 +26,19 @@ def trend(groups: tuple[dict[str, str], ...] = ({},), flags: tuple[str, ...] = (
             area_name="All",
             groups=one,
             **number_fields(share, share - 0.02, share + 0.03, flags=flags if period == "W08" else ()),
-            **second_fields(None),
+            **second_fields(None if error is None else (share - error, share + error)),
         )
         for one in groups
         for period, share in shares.items()
     ]
     return TrendPayload(**{**HEAD, "level": "nation", "period": "W10"}, periods=PERIODS, points=points)
+
+
+def ends_of(chart: Chart, layer: str) -> tuple[float, float]:
+    """Highest and lowest point of an area, px from the top of its layer."""
+    (area,) = marks(chart, layer)
+    heights = [float(y) for y in re.findall(r",([-\d.]+)", area["d"])]
+    return min(heights), max(heights)
 
 
 def test_points_stand_in_the_middle_of_their_periods():
@@ -49,6 +60,18 @@ def test_a_period_without_interviews_is_hollow_and_says_so():
     fills = [mark["fill"] for mark in marks(chart, "estimate")]
     assert fills.count("var(--chart-surface)") == 1
     assert tips(chart, "estimate")[1].endswith("nobody interviewed in it")
+
+
+def test_intervals_with_the_systematic_error_are_a_lighter_band_around_the_other_with_a_key():
+    chart = trend_chart(trend(error=0.06))
+
+    # From 36% to 56% in steps of 5 points: the axis goes from 35% to 60%, below the two lines of the key.
+    outer, band = (ends_of(chart, name) for name in ("outer_band", "band"))
+    assert outer[1] - outer[0] == pytest.approx(HEIGHT * (0.50 + 0.06 - (0.42 - 0.06)) / 0.25, abs=0.05)
+    assert band[1] - band[0] == pytest.approx(HEIGHT * (0.53 - 0.40) / 0.25, abs=0.05)
+    assert tips(chart, "estimate")[2] == "W09: 50% (48 to 53), 44 to 56% with the systematic error"
+    assert {"Interval of the model", "With the error that polls share"} <= set(texts(chart))
+    assert "With the error that polls share" not in texts(trend_chart(trend()))
 
 
 def test_waves_are_marked_under_their_periods():
