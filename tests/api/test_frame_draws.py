@@ -17,6 +17,7 @@ from polling.store.engine import open_store
 from tests.api.test_populations import POPULATIONS, turnout_csv
 from tests.api.world import SURVEY, World, change_survey, frame_table, make_world
 from tests.polling.test_frame_draws import two
+from tests.polling.test_frame_report import report_of
 
 OLD = 0.8
 """By how much of their number the frames differ in old people."""
@@ -35,6 +36,7 @@ def drawn(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
         assert world.push("records", turnout_csv(), pollster="Beta", role="admin").status_code == 202
         world.work()
         before = world.release()
+        report_of(world.settings.data_dir / SURVEY / "frame.csv")
         two(OLD).rename({"n_people": "count"}).write_csv(world.settings.data_dir / SURVEY / "draws.csv")
         told = 'count = "count"\nsource = "Census"\ndate = "2021"\ndraws = "draws.csv"'
         change_survey(world, "survey.toml", 'count = "count"', told)
@@ -123,6 +125,8 @@ def test_what_is_not_known_of_the_frame_is_told_in_answers_and_in_the_statement(
     assert [one for one in body["data_notes"] if one.startswith(note)]
     said = world.get(f"/v1/surveys/{SURVEY}/releases/{loaded.release.id}/disclosure").text
     assert f"The frame is the mean of 2 draws (SHA-256 {loaded.declaration.frame_draws_sha256})" in said
+    assert "The largest gap that was left is of 31.2 people (1.23% of all), at D1 / man of sexes." in said
+    assert "Assumed in building it: Age and sex go together as in the sample." in said
     earlier = world.services.releases.load(before)
     assert earlier.frames is None
     assert not world.get(f"/v1/surveys/{SURVEY}/releases/{before}").json()["data_notes"]
