@@ -125,7 +125,7 @@ def test_what_is_not_known_of_the_frame_is_told_in_answers_and_in_the_statement(
     assert [one for one in body["data_notes"] if one.startswith(note)]
     said = world.get(f"/v1/surveys/{SURVEY}/releases/{loaded.release.id}/disclosure").text
     assert f"The frame is the mean of 2 draws (SHA-256 {loaded.declaration.frame_draws_sha256})" in said
-    assert "The largest gap that was left is of 31.2 people (1.23% of all), at D1 / man of sexes." in said
+    assert "The largest gap that was left is of 31.2 people (1.23% of all), at D1 / he of sex." in said
     assert "Assumed in building it: Age and sex go together as in the sample." in said
     earlier = world.services.releases.load(before)
     assert earlier.frames is None

@@ -16,7 +16,7 @@ def report_of(frame: Path, **more: Any) -> dict[str, Any]:
     """A report of a build, as far as it is told, written beside its frame."""
     gaps = [
         {"margin": "ages", "columns": ["age"], "people": 0.2, "share": 0.00001, "level": ["old"]},
-        {"margin": "sexes", "columns": ["district", "sex"], "people": 31.25, "share": 0.0123, "level": ["D1", "man"]},
+        {"margin": "sex", "columns": ["district", "sex"], "people": 31.25, "share": 0.0123, "level": ["D1", "he"]},
     ]
     report = {
         "format_version": 1,
@@ -43,7 +43,7 @@ def test_gaps_created_cells_assumptions_and_warnings_are_said(frame: Path):
     report_of(frame)
     assert frame_checks(frame) == (
         "The frame was built from tables by a recipe (steps: count, rake).",
-        "It was raked to ages, sexes. The largest gap that was left is of 31.2 people (1.23% of all), at D1 / man of sexes.",
+        "It was raked to ages, sex. The largest gap that was left is of 31.2 people (1.23% of all), at D1 / he of sex.",
         "1,200 of its cells are in none of the tables and were created; 1,300 of all have no people.",
         "Assumed in building it: Age and sex go together as in the sample.",
         "Warning of the build: The margins contradict each other.",
