@@ -3,10 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from api.errors import EstimateRefused
 from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.errors import MrpError
+from mrp.frames.extension import FrameDraws
+from mrp.frames.over_draws import people_by_draw, voters_over_frames
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
 from mrp.outcomes.designs import AnyDesign
@@ -28,6 +33,8 @@ class Among:
     """What tells who belongs to each."""
     share: AreaDraws
     """Draws of the share of everybody who belongs to it; one area, the whole."""
+    n_people: NDArray[np.float64]
+    """Everybody, in the frame of each draw; shape (draw,)."""
 
     @property
     def population(self) -> Population:
@@ -36,8 +43,7 @@ class Among:
 
     def size(self, interval: float) -> Quantity:
         """How many people they are."""
-        n_people = float(self.share.areas["n_people"][0])
-        return quantities(n_people * self.share.draws, self.share, interval=interval)[0]
+        return quantities(self.n_people[:, None] * self.share.draws, self.share, interval=interval)[0]
 
 
 def find_among(
@@ -46,6 +52,8 @@ def find_among(
     latents: LatentDraws,
     design: AnyDesign,
     electorate: Electorate,
+    *,
+    frames: FrameDraws | None = None,
 ) -> Among:
     """Put together what tells who belongs to a part of the population.
 
@@ -53,7 +61,7 @@ def find_among(
     ----------
     telling
         Of each in the chain.
-    latents, design, electorate
+    latents, design, electorate, frames
         Of the release that is asked.
 
     Raises
@@ -63,12 +71,18 @@ def find_among(
     """
     try:
         turnout = tuple(Turnout(drawn, _binary(of)) for drawn, of in telling)
-        (nation,) = voter_draws_many(latents, design, electorate, turnout, [Grouping()])
+        if frames is None:
+            (nation,) = voter_draws_many(latents, design, electorate, turnout, [Grouping()])
+        else:
+            (nation,) = voters_over_frames(latents, design, electorate, turnout, [Grouping()], frames=frames)
     except MrpError as error:
         raise EstimateRefused(
             f"Who the {chain[-1].people} are cannot be told of everybody whom this release is about: {error}"
         ) from error
-    return Among(tuple(chain), turnout, nation.turnout)
+    share, n_draws = nation.turnout, latents.draws.shape[0]
+    one_frame = np.full(n_draws, float(share.areas["n_people"][0]))
+    n_people = one_frame if frames is None else people_by_draw(frames, n_draws)
+    return Among(tuple(chain), turnout, share, n_people)
 
 
 def _binary(design: AnyDesign) -> Design:

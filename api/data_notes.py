@@ -39,7 +39,7 @@ def data_notes(fit: FitRecord, *, has_draws: bool) -> list[str]:
     if drawn:
         notes.append(
             f"Who lives where is known through {drawn['n']} draws of the population frame{_of_frame(drawn)}: what they "
-            "do not agree on is in the intervals of estimates about everybody."
+            "do not agree on is in the intervals."
         )
     return notes
 

@@ -8,7 +8,7 @@ from mrp.categorical.poststratification import OptionDraws
 from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.frames.extension import FrameDraws
-from mrp.frames.over_draws import draws_over_frames
+from mrp.frames.over_draws import draws_over_frames, voters_over_frames
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
 from mrp.outcomes.designs import MEAN, SHARE, AnyDesign, draws_many
@@ -41,11 +41,13 @@ def drawn_many(
     turnout
         What tells whom the estimates are about, see `mrp.turnout.voter_draws_many`; empty: everybody.
     frames
-        Several frames of the cells of ``electorate``, over which estimates about everybody are made; those about a part
-        are made with their mean. None: there is one frame.
+        Several frames of the cells of ``electorate``, over which estimates are made. None: there is one frame.
     """
     if turnout:
-        among = voter_draws_many(latents, design, electorate, turnout, groupings, at=at)
+        if frames is None:
+            among = voter_draws_many(latents, design, electorate, turnout, groupings, at=at)
+        else:
+            among = voters_over_frames(latents, design, electorate, turnout, groupings, frames=frames, at=at)
         return tuple(_by_name(one.drawn) for one in among)
     if frames is not None:
         return tuple(map(_by_name, draws_over_frames(latents, design, electorate, frames, groupings, at=at)))

@@ -132,6 +132,7 @@ def _codebook(declaration: SurveyDeclaration, question: Question) -> SurveyDecla
         frame_file="",
         frame_draws_file="",
         frame_draws_sha256="",
+        frame_checks=(),
         not_identifiers=(),
         required_facts=(),
         policy="reject",

@@ -265,7 +265,7 @@ class ReleaseCache:
 
             def about(one: LoadedRelease, told: Sequence[LoadedRelease]) -> LoadedRelease:
                 of = [(each.latents, each.design) for each in told]
-                among = find_among(chain, of, one.latents, one.design, one.electorate)
+                among = find_among(chain, of, one.latents, one.design, one.electorate, frames=one.frames)
                 return replace(one, among=among, with_error=None, **_nothing_kept())
 
             part = about(loaded, telling)

@@ -2,7 +2,7 @@
 
 The folder's interviews go through the ingest into a temporary store, the refit
 is claimed and done by a real worker in a real fit process, and the estimates
-come from the draws that it stored. Nothing is special but the end: the
+come from the draws that it stored, among those whom the question is about. Nothing is special but the end: the
 estimates are compared with the truth, beside simple baselines. A fit that is
 not publishable is scored all the same, and the report says so.
 """
@@ -19,6 +19,7 @@ from typing import Any, cast
 
 import polars as pl
 
+from jobs.backtest_among import among_of, chain_among, district_draws
 from jobs.backtest_options import report_options
 from jobs.backtest_report import BacktestReport
 from jobs.backtest_waves import BacktestPlan, PushedWave, plan_backtest, split_waves
@@ -30,20 +31,18 @@ from jobs.refit import electorate_of
 from jobs.settings import Settings
 from jobs.survey import add_survey, load_survey
 from jobs.worker import Worker, utc_now
-from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
-from mrp.outcomes import AnyDesign, design_from_json, draws_many
+from mrp.outcomes import AnyDesign, design_from_json
+from mrp.turnout import Turnout
 from mrp.verdict import FitVerdict
 from polling.bundle import SurveyBundle
-from polling.declaration import SurveyDeclaration
-from polling.population import EVERYBODY
 from polling.secrets import SecretsFile
 from polling.store import fits, queue
 from polling.store.engine import Store, open_store
 from polling.store.records import FitRecord, JobRecord
 from polling.store.schema import upgrade
 
-__all__ = ["backtest", "not_among"]
+__all__ = ["backtest"]
 
 
 def backtest(
@@ -106,16 +105,16 @@ def backtest(
         store = open_store(apart.store_url)
         try:
             upgrade(store)
-            job = _ingest(store, apart, bundle, waves, plan, now=arrival)
+            work = _ingest(store, apart, bundle, waves, plan, now=arrival)
             read = time.perf_counter()
-            fit = _fit(store, apart, job, seed=seed, on_progress=on_progress)
+            fit = _fit(store, apart, bundle, plan, work, seed=seed, on_progress=on_progress)
         finally:
             store.close()
     fitted = time.perf_counter()
     electorate = electorate_of(bundle)
-    (drawn,) = draws_many(fit.draws, fit.design, electorate, [Grouping(by=(electorate.district,))])
-    done = time.perf_counter()
     asked = bundle.declaration.question(plan.question)
+    drawn = district_draws((fit.draws, fit.design), fit.turnout, electorate, bundle, question=plan.question)
+    done = time.perf_counter()
     scored = report_options(bundle, plan, tables, drawn, counts=fit.counts, design=fit.design, electorate=electorate)
     reports = scored.options
     first_name, first = next(iter(reports.items()))
@@ -140,7 +139,7 @@ def backtest(
         },
         publishable=fit.record.publishable,
         problems=tuple(asdict(problem) for problem in verdict.problems),
-        warnings=(*verdict.warnings, *not_among(bundle.declaration, plan.question)),
+        warnings=(*verdict.warnings, *fit.warnings),
         formula=fit.record.formula,
         priors=fit.record.priors,
         districts=scored.districts,
@@ -151,25 +150,16 @@ def backtest(
     )
 
 
-def not_among(declaration: SurveyDeclaration, question_id: str) -> tuple[str, ...]:
-    """What to know of a score of a question that is about a part of the population; usually nothing."""
-    name = declaration.question(question_id).population
-    if name in (None, EVERYBODY):
-        return ()
-    (people,) = [one.people for one in declaration.populations if one.id == name]
-    told = (
-        f"the question is about {people}, and a backtest fits it alone: scored is what everybody in the frame would "
-        "answer. Known results of a survey that runs are compared among them (hustings truth)"
-    )
-    return (told,)
-
-
 @dataclass(frozen=True, slots=True)
 class _Fitted:
     record: FitRecord
     counts: pl.DataFrame
     draws: LatentDraws
     design: AnyDesign
+    turnout: tuple[Turnout, ...]
+    """What tells whom the question is about; empty: everybody."""
+    warnings: tuple[str, ...]
+    """Of what tells it."""
 
 
 def _ingest(
@@ -180,11 +170,14 @@ def _ingest(
     plan: BacktestPlan,
     *,
     now: datetime,
-) -> JobRecord:
-    """Store survey and waves; return the refit of the question, the only one left in the queue."""
+) -> dict[str, JobRecord]:
+    """Store survey and waves; return the refits of the question and of those that tell whom it is about, by question.
+
+    No others are left in the queue.
+    """
     secrets = SecretsFile(settings.secrets_file)
     add_survey(store, secrets, bundle, actor="backtest", now=now)
-    asked: dict[str | None, JobRecord] = {}
+    asked: dict[str, JobRecord] = {}
     for wave in waves:
         received = receive_wave(
             store,
@@ -199,25 +192,28 @@ def _ingest(
             now=now,
             actor="backtest",
         )
-        asked |= {job.question_id: job for job in received.jobs}
+        asked |= {job.question_id: job for job in received.jobs if job.question_id is not None}
     if plan.question not in asked:
         raise BacktestImpossible(f"No interview of {plan.interviews} answers question {plan.question}.")
+    wanted = {plan.question, *(one.question for one in chain_among(bundle.declaration, plan.question))}
     with store.write() as session:
         for question_id, job in asked.items():
-            if question_id != plan.question:
+            if question_id not in wanted:
                 queue.cancel(session, job.id, now=now)
-    return asked[plan.question]
+    return {question_id: job for question_id, job in asked.items() if question_id in wanted}
 
 
 def _fit(
     store: Store,
     settings: Settings,
-    job: JobRecord,
+    bundle: SurveyBundle,
+    plan: BacktestPlan,
+    work: dict[str, JobRecord],
     *,
     seed: int | None,
     on_progress: Callable[[FitProgress], None] | None,
 ) -> _Fitted:
-    """Let a worker take the job from the queue, and read what it stored."""
+    """Let a worker take the jobs from the queue, and read what it stored."""
 
     def fit(
         request: FitRequest,
@@ -233,14 +229,26 @@ def _fit(
 
         return run_fit(request, settings, beat=watched, stop=stop)
 
-    Worker(store, settings, seed=seed, fit=fit).turn(utc_now())
+    worker = Worker(store, settings, seed=seed, fit=fit)
+    while any(job.finished_at is None for job in _as_they_are(store, work).values()) and worker.turn(utc_now()):
+        pass
+    ended = _as_they_are(store, work)
+    done = ended[plan.question]
+    chain = chain_among(bundle.declaration, plan.question)
     with store.read() as session:
-        done = queue.get_job(session, job.id)
         if done.fit_id is None:
             raise FitProcessFailed(done.code or "no-fit", done.detail or "The worker made no fit.", retry=False)
+        turnout, warnings = among_of(session, chain, {name: job.fit_id for name, job in ended.items()})
         return _Fitted(
             record=fits.get_fit(session, done.fit_id),
             counts=pl.read_parquet(BytesIO(fits.load_counts(session, done.fit_id))),
             draws=LatentDraws.from_bytes(fits.load_draws(session, done.fit_id)),
             design=design_from_json(cast(dict[str, Any], fits.load_design(session, done.fit_id))),
+            turnout=turnout,
+            warnings=warnings,
         )
+
+
+def _as_they_are(store: Store, work: dict[str, JobRecord]) -> dict[str, JobRecord]:
+    with store.read() as session:
+        return {name: queue.get_job(session, job.id) for name, job in work.items()}

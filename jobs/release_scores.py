@@ -31,7 +31,7 @@ from mrp.categorical.poststratification import OptionDraws
 from mrp.electorate import Electorate
 from mrp.errors import PriorError
 from mrp.frames.extension import FrameDraws
-from mrp.frames.over_draws import draws_over_frames
+from mrp.frames.over_draws import draws_over_frames, voters_over_frames
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
 from mrp.outcomes import AnyDesign, draws_many, estimands, stands_in
@@ -71,7 +71,7 @@ class ReleaseDraws:
     """What tells whom the question is about; empty: everybody."""
 
     frames: FrameDraws | None = None
-    """Several frames, over which estimates about everybody are made; None: there is one."""
+    """Several frames, over which estimates are made; None: there is one."""
 
     second: LatentDraws | None = None
     """With the systematic error; None where none is declared."""
@@ -88,11 +88,13 @@ class ReleaseDraws:
 
     def drawn(self, groupings: Sequence[Grouping]) -> tuple[OptionDraws, ...]:
         """Draws of all that is estimated, about those whom the question is about."""
-        if not self.turnout and self.frames is not None:
-            return draws_over_frames(self.latents, self.design, self.electorate, self.frames, groupings)
+        of = (self.latents, self.design, self.electorate)
         if not self.turnout:
-            return draws_many(self.latents, self.design, self.electorate, groupings)
-        among = voter_draws_many(self.latents, self.design, self.electorate, self.turnout, groupings)
+            return draws_many(*of, groupings) if self.frames is None else draws_over_frames(*of, self.frames, groupings)
+        if self.frames is None:
+            among = voter_draws_many(*of, self.turnout, groupings)
+        else:
+            among = voters_over_frames(*of, self.turnout, groupings, frames=self.frames)
         return tuple(one.drawn for one in among)
 
 

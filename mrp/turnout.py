@@ -51,7 +51,7 @@ from mrp.outcomes.designs import AnyDesign, estimands
 from mrp.poststratification import AreaDraws, grouped_cells, require_read
 from mrp.threads import in_threads, parts_of
 
-__all__ = ["Turnout", "VoterDraws", "voter_draws_many"]
+__all__ = ["Turnout", "VoterDraws", "joint_source", "spread_over", "voter_draws_many"]
 
 type Floats = NDArray[np.float64]
 
@@ -143,7 +143,7 @@ def voter_draws_many(
     mean = total / voting
     if not isinstance(design, NumericDesign):
         np.clip(mean, 0, 1, out=mean)
-    source = _source(latents, turnout)
+    source = joint_source(latents, turnout)
     return tuple(
         VoterDraws(
             OptionDraws(
@@ -213,11 +213,11 @@ def _added_up(
 def _paired(turnout: LatentDraws, question: LatentDraws) -> NDArray[np.float32]:
     """Draws of turnout, one for each draw of the question."""
     n, n_wanted = turnout.draws.shape[0], question.draws.shape[0]
-    return turnout.draws if n == n_wanted else np.asarray(turnout.draws[_spread(n, n_wanted)])
+    return turnout.draws if n == n_wanted else np.asarray(turnout.draws[spread_over(n, n_wanted)])
 
 
-def _source(latents: LatentDraws, turnout: Sequence[Turnout]) -> tuple[int, NDArray[np.int32] | None, str]:
-    """How the draws of a pair depend on each other, and which fits they are of."""
+def joint_source(latents: LatentDraws, turnout: Sequence[Turnout]) -> tuple[int, NDArray[np.int32] | None, str]:
+    """How the draws of a pair depend on each other, and which fits they are of: n_chains, points, fit."""
     every = (latents, *(one.latents for one in turnout))
     fit = hashlib.blake2b("/".join(one.fit for one in every).encode(), digest_size=16).hexdigest()
     n_draws = latents.draws.shape[0]
@@ -231,9 +231,9 @@ def _source(latents: LatentDraws, turnout: Sequence[Turnout]) -> tuple[int, NDAr
 
 def _runs(latents: LatentDraws, n_wanted: int) -> NDArray[np.int32]:
     assert latents.points is not None
-    return np.asarray(latents.points[_spread(latents.points.size, n_wanted)])
+    return np.asarray(latents.points[spread_over(latents.points.size, n_wanted)])
 
 
-def _spread(n: int, n_wanted: int) -> NDArray[np.int64]:
+def spread_over(n: int, n_wanted: int) -> NDArray[np.int64]:
     """As many places as are wanted, evenly among ``n``."""
     return np.arange(n_wanted) * n // n_wanted

@@ -341,6 +341,8 @@ class SurveyDeclaration:
     """Empty where there is one frame."""
     frame_draws_sha256: str = ""
     """Of its content: not a key of the file, filled in when the survey is stored."""
+    frame_checks: tuple[str, ...] = ()
+    """How the frame was built and checked, in sentences: from the report beside it, see ``polling.frame_report``."""
     facts: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
     """``respondent``, ``date``, ``weight``, ``consent`` -> column in waves, where declared."""

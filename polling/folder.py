@@ -14,6 +14,7 @@ from polling.errors import SurveyRejected
 from polling.faults import FaultLog, did_you_mean
 from polling.folder_files import read_folder_file, read_folder_table
 from polling.frame_draws import check_frame_draws
+from polling.frame_report import frame_checks
 from polling.frame_table import check_frame, check_frame_districts
 from polling.question_check import check_question_tables, for_its_formula
 from polling.sketch import sketch_survey
@@ -72,6 +73,8 @@ def load_survey_folder(
     )
     districts = check_districts(districts_table, declaration, districts_log) if districts_table else None
     frame = check_frame(frame_table, declaration, frame_log) if frame_table else None
+    if frame is not None:
+        declaration = replace(declaration, frame_checks=frame_checks(tables / declaration.frame_file))
     frame_draws, draws_log = _frame_draws(tables, declaration, None if frame_log else frame, declaration_log)
     if districts is not None:
         if frame is not None:

@@ -63,6 +63,7 @@ def _population(records: Records) -> StatementSection:
             f"Date of the frame: {_sentence(declared.facts.get('frame_date', NOT_TOLD))}"
         ),
     ]
+    text += declared.frame_checks
     drawn: Any = records.fit.inputs.get("frame_draws") if isinstance(records.fit.inputs, dict) else None
     if drawn:
         text.append(

@@ -28,7 +28,8 @@ wrong:
 `grow_to_totals`,                    to a date
 `interpolate_frames`
 `fit_variable`, `extend_cells`       a variable that the census lacks, from a survey, as several frames
-`draws_over_frames`, `frame_sd`      estimates over several frames
+`draws_over_frames`, `frame_sd`,     estimates over several frames, of everybody and of voters
+`voters_over_frames`
 `modelled_joint`                     a variable that the census has, but not together with the others
 `check_association`                  whether a table that has columns together agrees with the frame
 ===================================  ================================================================================
@@ -42,7 +43,7 @@ from mrp.frames.growth import grow_to_totals, interpolate_frames
 from mrp.frames.joints import product_joint
 from mrp.frames.levels import merge_levels, split_level
 from mrp.frames.margins import CellGap, RakedCells, rake_cells, seed_cells
-from mrp.frames.over_draws import draws_over_frames, frame_sd
+from mrp.frames.over_draws import draws_over_frames, frame_sd, voters_over_frames
 from mrp.frames.people import CountedPeople, count_people
 
 __all__ = [
@@ -70,4 +71,5 @@ __all__ = [
     "require_cells",
     "seed_cells",
     "split_level",
+    "voters_over_frames",
 ]

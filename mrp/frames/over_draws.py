@@ -8,9 +8,12 @@ The fit and the frames are of different surveys, or taken for independent, so th
 distribution; this one uses every frame equally often, and along each chain. The variance of an estimate is then that of
 the fit plus that of the frames. The frames' part rests on F values only; `frame_sd` has it by itself, and the
 Monte-Carlo error that a summary tells lacks  frame_sd / sqrt(F).
+
+Estimates among voters, or another part of the population (`mrp.turnout`), are made likewise: draw s of turnout weights
+the people of frame f(s), N[f(s), j] t[s, j] in place of N[f(s), j].
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -25,8 +28,12 @@ from mrp.frames.extension import FrameDraws, replace_draws
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
 from mrp.outcomes import AnyDesign, draws_many
+from mrp.poststratification import AreaDraws
+from mrp.turnout import Turnout, VoterDraws, joint_source, spread_over, voter_draws_many
 
-__all__ = ["draws_over_frames", "frame_sd"]
+__all__ = ["draws_over_frames", "frame_sd", "people_by_draw", "voters_over_frames"]
+
+type Floats = NDArray[np.float64]
 
 
 def draws_over_frames(
@@ -60,6 +67,71 @@ def draws_over_frames(
     MrpError
         As `mrp.outcomes.draws_many`.
     """
+    parts = [
+        draws_many(replace_draws(latents, rows), design, world, groupings, at=at)
+        for rows, world in _each_frame(latents, electorate, frames)
+    ]
+    source = latents.n_chains, latents.points, latents.fit
+    return tuple(_together([part[g] for part in parts], *source) for g in range(len(groupings)))
+
+
+def voters_over_frames(
+    latents: LatentDraws,
+    design: AnyDesign,
+    electorate: Electorate,
+    turnout: Sequence[Turnout],
+    groupings: Sequence[Grouping],
+    *,
+    frames: FrameDraws,
+    at: Mapping[str, str] | None = None,
+) -> tuple[VoterDraws, ...]:
+    """As `mrp.turnout.voter_draws_many`, each draw with a frame of its own.
+
+    Parameters
+    ----------
+    turnout
+        Draw s of the question goes with the same draw of turnout as over one frame.
+    electorate, frames
+        As in `draws_over_frames`.
+
+    Returns
+    -------
+    tuple of VoterDraws
+        The people of an area are the mean over the frames; turnout is the share of those in the frame of the draw.
+
+    Raises
+    ------
+    FrameError
+        As `draws_over_frames`.
+    MrpError
+        As `mrp.turnout.voter_draws_many`.
+    """
+    n_draws = latents.draws.shape[0]
+    # Paired before they are shared out among the frames: of those of one frame, the spread would be another.
+    paired = [replace_draws(one.latents, spread_over(one.latents.draws.shape[0], n_draws)) for one in turnout]
+    parts = []
+    for rows, world in _each_frame(latents, electorate, frames):
+        chain = [Turnout(replace_draws(of, rows), one.design) for of, one in zip(paired, turnout, strict=True)]
+        parts.append(voter_draws_many(replace_draws(latents, rows), design, world, chain, groupings, at=at))
+    source = joint_source(latents, turnout)
+    return tuple(
+        VoterDraws(
+            _together([part[g].drawn for part in parts], *source),
+            _together([part[g].turnout for part in parts], *source),
+        )
+        for g in range(len(groupings))
+    )
+
+
+def people_by_draw(frames: FrameDraws, n_draws: int) -> Floats:
+    """All people of the frame that each draw is made with, shape (draw,)."""
+    return np.resize(frames.n_people.sum(axis=1), n_draws)
+
+
+def _each_frame(
+    latents: LatentDraws, electorate: Electorate, frames: FrameDraws
+) -> Iterator[tuple[NDArray[np.int64], Electorate]]:
+    """The draws that are made with each frame, and the electorate with its people."""
     n_draws, n_frames = latents.draws.shape[0], len(frames.n_people)
     if n_frames > n_draws:
         raise FrameError(f"{n_draws:,} draws cannot use {n_frames:,} frames; give fewer frames, or more draws")
@@ -71,29 +143,30 @@ def draws_over_frames(
         known = electorate.levels(column)
         if strange := sorted(set(frames.cells[column]) - set(known)):
             raise FrameError(f"the frames have {column} {strange[0]!r}, which the electorate has not")
-    parts = []
     for f in range(n_frames):
         cells = frames.cells.select(columns).with_columns(pl.Series(PEOPLE, frames.n_people[f]))
-        some = replace_draws(latents, np.arange(f, n_draws, n_frames))
-        parts.append(draws_many(some, design, electorate.with_cells(cells), groupings, at=at))
-    return tuple(_together(latents, [part[g] for part in parts]) for g in range(len(groupings)))
+        yield np.arange(f, n_draws, n_frames), electorate.with_cells(cells)
 
 
-def _together(latents: LatentDraws, parts: Sequence[OptionDraws]) -> OptionDraws:
-    first, n_frames = parts[0], len(parts)
+def _together[Draws: (OptionDraws, AreaDraws)](
+    parts: Sequence[Draws], n_chains: int, points: NDArray[np.int32] | None, fit: str
+) -> Draws:
+    """Draws of all frames, in the order of the fit."""
+    first: Draws = parts[0]
+    n_frames = len(parts)
     names = first.areas.drop(PEOPLE)
     for part in parts:
         if not part.areas.drop(PEOPLE).equals(names):
             raise FrameError("an area has people in some of the frames only; merge it with another")
-    draws = np.empty((latents.draws.shape[0], *first.draws.shape[1:]))
+    draws = np.empty((sum(len(part.draws) for part in parts), *first.draws.shape[1:]))
     for f, part in enumerate(parts):
         draws[f::n_frames] = part.draws
     people = np.mean([part.areas[PEOPLE].to_numpy() for part in parts], axis=0)
     areas = first.areas.with_columns(pl.Series(PEOPLE, people))
-    return replace(first, areas=areas, draws=draws, n_chains=latents.n_chains, points=latents.points, fit=latents.fit)
+    return replace(first, areas=areas, draws=draws, n_chains=n_chains, points=points, fit=fit)
 
 
-def frame_sd(estimate: OptionDraws, n_frames: int) -> NDArray[np.float64]:
+def frame_sd(estimate: OptionDraws, n_frames: int) -> Floats:
     """How much of an estimate's spread is the frames': the standard deviation between them.
 
     Of the variance of the frames' means the part that draws within a frame make of it is taken off (one-way analysis of

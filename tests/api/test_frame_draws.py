@@ -14,8 +14,10 @@ from api.release_cache import LoadedRelease
 from mrp.poststratification import area_draws, cell_shares
 from polling.store import releases
 from polling.store.engine import open_store
+from tests.api.test_populations import POPULATIONS, turnout_csv
 from tests.api.world import SURVEY, World, change_survey, frame_table, make_world
 from tests.polling.test_frame_draws import two
+from tests.polling.test_frame_report import report_of
 
 OLD = 0.8
 """By how much of their number the frames differ in old people."""
@@ -30,7 +32,11 @@ def drawn(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     world = make_world(store, folder)
     with world.client:
         change_survey(world, "survey.toml", 'model = "gender + (1|district)"', 'model = "(1|age) + (1|district)"')
+        change_survey(world, "survey.toml", "[questions.rail]", POPULATIONS + "[questions.rail]")
+        assert world.push("records", turnout_csv(), pollster="Beta", role="admin").status_code == 202
+        world.work()
         before = world.release()
+        report_of(world.settings.data_dir / SURVEY / "frame.csv")
         two(OLD).rename({"n_people": "count"}).write_csv(world.settings.data_dir / SURVEY / "draws.csv")
         told = 'count = "count"\nsource = "Census"\ndate = "2021"\ndraws = "draws.csv"'
         change_survey(world, "survey.toml", 'count = "count"', told)
@@ -39,9 +45,9 @@ def drawn(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     store.close()
 
 
-def current(world: World) -> LoadedRelease:
+def current(world: World, question: str = "rail") -> LoadedRelease:
     with world.store.read() as session:
-        release = releases.current_release(session, SURVEY, "rail")
+        release = releases.current_release(session, SURVEY, question)
     assert release is not None
     return world.services.releases.load(release.id)
 
@@ -78,6 +84,39 @@ def test_an_estimate_is_made_over_the_frames(drawn: tuple[World, str], query: st
     assert_allclose([row["share"], row["sd"]], [expected.mean(), expected.std()], rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("query", "inside"),
+    [
+        ("", pl.col("age").is_not_null()),
+        ("&level=district", pl.col("district") == "D1"),
+        ("&by=age&merge=age:young|middle=other", pl.col("age") != "old"),
+    ],
+)
+def test_an_estimate_among_voters_is_made_over_the_frames(drawn: tuple[World, str], query: str, inside: pl.Expr):
+    world, _ = drawn
+    body = world.get(f"/v1/surveys/{SURVEY}/questions/rail/estimates?population=voters{query}", "reader").json()
+    groups = [{}, {"age": "other"}]
+    (row,) = [one for one in body["estimates"] if one["area"] in {"D1", "all"} and one["groups"] in groups]
+    frame = frame_table()
+    share, listed, votes = (
+        cell_shares(one.latents, one.design, frame)
+        for one in (current(world, q) for q in ("rail", "listed", "turnout"))
+    )
+    people = [two(OLD).filter(pl.col("draw") == number)["n_people"].to_numpy() for number in (7, 9)]
+    assert len(share) == len(listed) == len(votes)
+    mask = frame.select(inside).to_series().to_numpy()
+    found, number = [], []
+    for s in range(len(share)):
+        voters = people[s % 2] * listed[s] * votes[s]
+        found.append(share[s, mask] @ voters[mask] / voters[mask].sum())
+        number.append(voters.sum())
+    assert_allclose([row["share"], row["sd"]], [np.mean(found), np.std(found)], rtol=1e-5)
+    assert_allclose(body["population"]["n_people"], np.mean(number), rtol=1e-3)
+    assert_allclose(
+        [body["population"]["low"], body["population"]["high"]], np.quantile(number, [0.05, 0.95]), rtol=1e-3
+    )
+
+
 def test_what_is_not_known_of_the_frame_is_told_in_answers_and_in_the_statement(drawn: tuple[World, str]):
     world, before = drawn
     loaded = current(world)
@@ -86,6 +125,8 @@ def test_what_is_not_known_of_the_frame_is_told_in_answers_and_in_the_statement(
     assert [one for one in body["data_notes"] if one.startswith(note)]
     said = world.get(f"/v1/surveys/{SURVEY}/releases/{loaded.release.id}/disclosure").text
     assert f"The frame is the mean of 2 draws (SHA-256 {loaded.declaration.frame_draws_sha256})" in said
+    assert "The largest gap that was left is of 31.2 people (1.23% of all), at D1 / he of sex." in said
+    assert "Assumed in building it: Age and sex go together as in the sample." in said
     earlier = world.services.releases.load(before)
     assert earlier.frames is None
     assert not world.get(f"/v1/surveys/{SURVEY}/releases/{before}").json()["data_notes"]

@@ -1,6 +1,7 @@
 """The backtest: which interviews are pushed, what they are compared with, and what is reported."""
 
 import json
+import shutil
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from io import BytesIO
@@ -17,11 +18,15 @@ from jobs.backtest_tables import Outcome, district_estimates, read_outcome, read
 from jobs.backtest_waves import plan_backtest, split_waves
 from jobs.errors import BacktestImpossible
 from jobs.refit import electorate_of
+from jobs.release_scores import ReleaseDraws
 from jobs.settings import Settings
 from jobs.survey import load_survey
 from mrp.baselines import Baseline
 from mrp.design import build_design
+from mrp.grouping import Grouping
+from mrp.outcomes import draws_many
 from mrp.poststratification import AreaDraws
+from mrp.turnout import voter_draws_many
 from polling.bundle import SurveyBundle
 from polling.declaration import Backtest, LastResult
 from polling.errors import QuestionNotFound
@@ -282,3 +287,37 @@ def test_a_fit_that_is_not_publishable_is_scored_all_the_same(written):
     assert {"last_result", "uniform_swing"} <= set(report.baselines)
     assert report.districts["truth"].null_count() == 0
     assert not scant.data_dir.exists()
+
+
+def test_a_question_about_voters_is_scored_among_them(written, tmp_path):
+    folder = tmp_path / "survey"
+    shutil.copytree(written.path, folder)
+    scored, told = (one.id for one in load_survey(folder).declaration.questions)
+    toml = (folder / "survey.toml").read_text()
+    head = f"[questions.{scored}]\n"
+    assert head in toml
+    voters = f'[populations.voters]\npeople = "likely voters"\nquestion = "{told}"\n'
+    (folder / "survey.toml").write_text(toml.replace(head, f'{voters}{head}population = "voters"\n'))
+    settings = replace(Settings(), laplace_points=100, laplace_draws=200, data_dir=folder / "untouched")
+    fitted: list[ReleaseDraws] = []
+
+    def spy(self: ReleaseDraws, groupings):
+        fitted.append(self)
+        return drawn(self, groupings)
+
+    drawn = ReleaseDraws.drawn
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ReleaseDraws, "drawn", spy)
+        report = backtest(folder, settings=settings, question=scored, seed=7, now=NOW)
+
+    (one,) = fitted
+    (turnout,) = one.turnout
+    # Turnout is a fit of its own, of the same interviews.
+    assert turnout.latents.fit != one.latents.fit
+    by = [Grouping(by=("district",))]
+    (among,) = voter_draws_many(one.latents, one.design, one.electorate, [turnout], by)
+    (everybody,) = draws_many(one.latents, one.design, one.electorate, by)
+    shown = report.districts.sort("district")["share"].to_numpy()
+    np.testing.assert_allclose(shown, among.drawn.draws[:, :, 0].mean(axis=0), atol=1e-6)
+    assert not np.allclose(shown, everybody.draws[:, :, 0].mean(axis=0), atol=1e-4)
+    assert not [warning for warning in report.warnings if "everybody in the frame" in warning]

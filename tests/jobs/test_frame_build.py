@@ -20,6 +20,7 @@ from mrp.frames import FrameDraws
 from polling.errors import RecipeRejected
 from polling.folder import load_survey_folder
 from polling.frame_recipe import load_recipe
+from polling.frame_report import frame_checks
 from polling.store import surveys
 from polling.store.engine import open_store
 from tests.mrp.frames.planted import BASE, VOTES, country
@@ -420,7 +421,13 @@ draws = 4
     for name in ("district", "past"):
         got = frame.group_by(name).agg(pl.col("n_people").sum()).sort(name)["n_people"]
         assert_allclose(got, by_past.group_by(name).agg(pl.col("n_people").sum()).sort(name)["n_people"], rtol=1e-5)
-    assert json.loads((tmp_path / "frame.json").read_text())["n_draws"] == 4
+    report = json.loads((tmp_path / "frame.json").read_text())
+    assert report["n_draws"] == 4
+    said = frame_checks(tmp_path / "frame.parquet")
+    assert f"{report['n_cells_created']:,} of its cells are in none of the tables" in " ".join(said)
+    assert [f"Assumed in building it: {one}" for one in report["assumptions"]] == [
+        one for one in said if one.startswith("Assumed")
+    ]
 
 
 def test_the_recipe_of_the_readme_builds_a_frame(tmp_path: Path):

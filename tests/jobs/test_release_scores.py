@@ -15,6 +15,7 @@ from mrp.categorical.options import Options
 from mrp.categorical.poststratification import option_draws_many
 from mrp.design import build_design
 from mrp.electorate import Electorate
+from mrp.frames import FrameDraws, voters_over_frames
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
 from mrp.poststratification import area_draws
@@ -110,6 +111,21 @@ def test_of_voters_the_second_draws_are_scored_with_their_own_turnout(release: R
 
     assert two.with_error is not None
     assert (two.with_error.turnout, two.with_error.second) == ((told[1],), None)
+
+
+def test_among_voters_a_release_is_compared_over_its_frames(release: ReleaseDraws):
+    cells = release.electorate.frame.drop("n_people")
+    people = release.electorate.frame["n_people"].to_numpy()
+    odd = np.where(cells["sex"] == "f", 1.8, 0.2)
+    frames = FrameDraws(cells, np.array([people * odd, people * (2 - odd)]))
+    turnout = (Turnout(release.latents, release.design),)
+    of = (release.latents, release.design, release.electorate)
+    (among,) = voters_over_frames(*of, turnout, [Grouping(("place",))], frames=frames)
+    expected = score(among.drawn.draws[:, :, 0], np.array([0.45, 0.55, 0.6, 0.52])).to_json()
+    found = rows_of(replace(release, turnout=turnout, frames=frames), known(*DISTRICTS))["mrp", "place"]
+    assert found["mean_width"] == pytest.approx(expected["mean_width"])
+    one = rows_of(replace(release, turnout=turnout), known(*DISTRICTS))["mrp", "place"]
+    assert found["mean_width"] != pytest.approx(one["mean_width"], rel=1e-6)
 
 
 def test_what_happened_in_larger_areas_follows_from_districts_by_their_people(release: ReleaseDraws):

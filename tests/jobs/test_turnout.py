@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from jobs.backtest import not_among
+from jobs.backtest_among import among_of, chain_among
 from jobs.turnout import turnout_of
 from mrp.design import build_design
 from mrp.electorate import Electorate
@@ -68,8 +68,12 @@ def test_what_tells_whom_a_release_is_about_is_read_as_it_was_fitted(store: Stor
     assert one.latents.draws.tolist() == drawn.tolist()
 
 
-def test_a_backtest_of_a_question_about_a_part_of_the_population_says_that_it_scores_everybody():
-    (warning,) = not_among(bundle().declaration, "vote")
-    assert warning.startswith("the question is about those who pay, and a backtest fits it alone")
-    assert not_among(bundle().declaration, "tax") == ()
-    assert not_among(bundle("everybody").declaration, "vote") == ()
+def test_a_backtest_without_what_tells_the_population_says_that_it_scores_everybody(store: Store):
+    chain = chain_among(bundle().declaration, "vote")
+    assert [one.id for one in chain] == ["payers"]
+    with store.read() as session:
+        turnout, (warning,) = among_of(session, chain, {"vote": "x", "tax": None})
+    assert turnout == ()
+    assert warning.startswith("the question is about those who pay, and there is no fit of question tax")
+    assert chain_among(bundle().declaration, "tax") == ()
+    assert chain_among(bundle("everybody").declaration, "vote") == ()

@@ -1,0 +1,95 @@
+"""Score a backtest among those whom its question is about.
+
+A question may be about a part of the population, such as likely voters, whom others tell (``polling.population``).
+These are then fitted in the same run, from the same interviews, and estimates are made as those of a release are.
+"""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from sqlalchemy.orm import Session
+
+from jobs.release_scores import ReleaseDraws
+from mrp.categorical.poststratification import OptionDraws
+from mrp.design import Design
+from mrp.electorate import Electorate
+from mrp.frames.extension import FrameDraws
+from mrp.grouping import Grouping
+from mrp.latents import LatentDraws
+from mrp.outcomes import AnyDesign, design_from_json
+from mrp.turnout import Turnout
+from mrp.verdict import FitVerdict
+from polling.bundle import SurveyBundle
+from polling.declaration import SurveyDeclaration
+from polling.population import EVERYBODY, Population, chain_of
+from polling.store import fits
+
+__all__ = ["among_of", "chain_among", "district_draws", "not_among"]
+
+
+def chain_among(declaration: SurveyDeclaration, question_id: str) -> tuple[Population, ...]:
+    """The population that a question is about, last, after those that it is within; empty: everybody."""
+    name = declaration.question(question_id).population
+    return () if name is None or name == EVERYBODY else chain_of(declaration.populations, name)
+
+
+def among_of(
+    session: Session, chain: tuple[Population, ...], made: Mapping[str, str | None]
+) -> tuple[tuple[Turnout, ...], tuple[str, ...]]:
+    """What tells who belongs to a population, as it was fitted, and warnings.
+
+    Parameters
+    ----------
+    made
+        Question → its fit; None where there is none.
+
+    Returns
+    -------
+    turnout, warnings
+        No turnout if a question of the chain has no fit: then everybody is scored, and a warning says so.
+    """
+    turnout, warnings = [], []
+    for one in chain:
+        if (fit_id := made.get(one.question)) is None:
+            return (), (not_among(chain[-1], one.question),)
+        design = design_from_json(cast(dict[str, Any], fits.load_design(session, fit_id)))
+        assert isinstance(design, Design)  # as the declaration was checked for
+        turnout.append(Turnout(LatentDraws.from_bytes(fits.load_draws(session, fit_id)), design))
+        verdict = FitVerdict.from_json(cast(dict[str, Any], fits.get_fit(session, fit_id).verdict))
+        warnings += [
+            f"question {one.question}, which tells who {one.people} are: {problem.message}"
+            for problem in verdict.problems
+        ]
+    return tuple(turnout), tuple(warnings)
+
+
+def district_draws(
+    fitted: tuple[LatentDraws, AnyDesign],
+    turnout: tuple[Turnout, ...],
+    electorate: Electorate,
+    bundle: SurveyBundle,
+    *,
+    question: str,
+) -> OptionDraws:
+    """Estimates of all districts, made as those of a release are: among voters, and over the frames that there are."""
+    latents, design = fitted
+    release = ReleaseDraws(
+        latents,
+        design,
+        electorate,
+        bundle.declaration.question(question),
+        last_result=None,
+        counts=None,
+        turnout=turnout,
+        frames=None if bundle.frame_draws is None else FrameDraws.from_table(bundle.frame_draws),
+    )
+    (drawn,) = release.drawn([Grouping(by=(electorate.district,))])
+    return drawn
+
+
+def not_among(population: Population, question_id: str) -> str:
+    """What to know of a score that could not be made among the population."""
+    return (
+        f"the question is about {population.people}, and there is no fit of question {question_id}, which tells who "
+        "they are, from these interviews: scored is what everybody in the frame would answer"
+    )
