@@ -268,7 +268,7 @@ def make_bad_key(world: World, kind: str) -> str:
     good = world.key("admin", expires_at=world.now + timedelta(days=1))
     prefix = good.split("_")[1]
     if kind == "miscopied":
-        return good[:-7] + "0" + good[-6:]
+        return good[:-7] + ("1" if good[-7] == "0" else "0") + good[-6:]
     if kind == "wrong-secret":
         # A well-formed key with another key's prefix.
         other = new_key().text

@@ -98,6 +98,7 @@ HARMLESS = {
     *((name, "commas") for name in ("districts", "by", "where", "first", "second")),
     ("as_of", "null"),
     ("limit", "null"),
+    ("threshold", "null"),
     ("threshold", "minus zero"),
 }
 """Lists with nothing in them, no moment, no limit, and a number that has two signs."""

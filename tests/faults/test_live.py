@@ -16,12 +16,11 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals process
     ("name", "kind", "times"),
     [
         ("worker-killed", "postgresql", 1),
-        ("service-killed", "sqlite", 1),
+        ("service-killed", "sqlite", 3),
         ("disk-full", "sqlite", 1),
         # These wait for real time; CI runs them by themselves.
         pytest.param("worker-stopped", "sqlite", 1, marks=pytest.mark.slow),
         pytest.param("database-stopped", "postgresql", 1, marks=pytest.mark.slow),
-        pytest.param("service-killed", "sqlite", 3, marks=pytest.mark.slow),
         pytest.param("out-of-memory", "sqlite", 1, marks=pytest.mark.slow),
         pytest.param("clock-moved", "sqlite", 1, marks=pytest.mark.slow),
     ],
