@@ -95,7 +95,7 @@ QUERIES = {
     "a moment without a zone": "2026-01-01T00:00:00",
 }
 HARMLESS = {
-    *((name, "commas") for name in ("districts", "by", "where", "first", "second")),
+    *((name, "commas") for name in ("districts", "by", "where", "first", "second", "targets")),
     ("as_of", "null"),
     ("limit", "null"),
     ("threshold", "null"),
