@@ -148,8 +148,7 @@ def refuse_means(measure: str | None, what: str) -> None:
     """
     if measure is not None and one_of("measure", measure, MEASURES) != SHARE:
         raise EstimateRefused(
-            f"{what} are of shares of options, of numbers and scales there are means. Where the question has options, "
-            f"leave measure={measure} out; or ask for /means (`hustings ask means`)."
+            f"{what} are of shares of options. Leave measure={measure} out, or ask for /means (`hustings ask means`)."
         )
 
 

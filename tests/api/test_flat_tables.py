@@ -148,6 +148,7 @@ def answer(**changes: Any) -> EstimatesPayload:
         "published_at": datetime(2026, 3, 2, 12, tzinfo=UTC),
         "warnings": [],
         "data_notes": [],
+        "of_reports": False,
         "confirmation": ConfirmationPayload("none", None, "No."),
         "level": "district",
         "by": ["share", "gender"],

@@ -16,10 +16,20 @@ class Row:
 
 def record(observed: float, low: float, high: float, errors: dict[str, float]) -> Any:
     calibration = [
-        Row(of="all", level="district", by=[], interval=0.9, observed=observed, n_intervals=100, low=low, high=high)
+        Row(
+            method="mrp",
+            of="all",
+            level="district",
+            by=[],
+            interval=0.9,
+            observed=observed,
+            n_intervals=100,
+            low=low,
+            high=high,
+        )
     ]
     calibration.append(
-        Row(of="all", level="nation", by=[], interval=0.9, observed=0.0, n_intervals=2, low=0.0, high=1.0)
+        Row(method="mrp", of="all", level="nation", by=[], interval=0.9, observed=0.0, n_intervals=2, low=0.0, high=1.0)
     )
     about = {"release_number": 2, "level": "district", "by": [], "option": "yes"}
     scores = [Row(**about, method=name, rmse=rmse) for name, rmse in errors.items()]
