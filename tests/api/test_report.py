@@ -187,7 +187,9 @@ def test_concerns_and_the_track_record_are_told(world: World):
     assert CONCERN["sentence"] in page
     assert CONCERN["advice"] in page
     assert f'<h2 id="record">{SECTIONS["record"]}</h2>' in page
-    row = re.search(r'<tr><th scope="row">1</th><td>1 March 2026</td><td>district</td><td>mrp</td><td class="n">6</td>', page)
+    row = re.search(
+        r'<tr><th scope="row">1</th><td>1 March 2026</td><td>district</td><td>mrp</td><td class="n">6</td>', page
+    )
     assert row is not None
     assert "What happened on 2026-03-01 is known" in page
     assert '<th scope="row">district, result of 1 March 2026</th><td class="n">6</td>' in page
