@@ -32,6 +32,10 @@ __all__ = [
     "ReleaseReference",
     "SystematicErrorPayload",
     "ToldByPayload",
+    "TotalEnds",
+    "TotalHigh",
+    "TotalLow",
+    "TotalSd",
     "TwoIntervals",
     "WithheldGroup",
 ]
@@ -221,6 +225,14 @@ class ReleaseReference(msgspec.Struct, frozen=True):
     survey_version: Annotated[int, Meta(description="The version of the survey it used.")]
 
 
+TotalLow = Annotated[float | None, Meta(description="Lower end of the interval with the systematic error.")]
+TotalHigh = Annotated[float | None, Meta(description="Upper end of it.")]
+TotalEnds = Annotated[
+    list[IntervalEnds] | None, Meta(description="Every interval that was asked for, with the systematic error.")
+]
+TotalSd = Annotated[float | None, Meta(description="Standard deviation with the systematic error.")]
+
+
 class GroupRow(msgspec.Struct, frozen=True):
     """An area, or a group in it."""
 
@@ -296,12 +308,10 @@ class AreaEstimate(GroupRow, frozen=True):
 class TwoIntervals(AreaEstimate, frozen=True):
     """The estimate for one area or group, with a second interval where a systematic error is declared; else nulls."""
 
-    total_low: Annotated[float | None, Meta(description="Lower end of the interval with the systematic error.")]
-    total_high: Annotated[float | None, Meta(description="Upper end of it.")]
-    total_intervals: Annotated[
-        list[IntervalEnds] | None, Meta(description="Every interval that was asked for, with the systematic error.")
-    ]
-    total_sd: Annotated[float | None, Meta(description="Standard deviation with the systematic error.")]
+    total_low: TotalLow
+    total_high: TotalHigh
+    total_intervals: TotalEnds
+    total_sd: TotalSd
 
 
 class WithheldGroup(GroupRow, frozen=True):
@@ -372,12 +382,10 @@ class AreaMean(GroupRow, frozen=True):
     pooling: Pooling
     pooling_mc_error: PoolingError
     flags: Flags
-    total_low: Annotated[float | None, Meta(description="Lower end of the interval with the systematic error.")]
-    total_high: Annotated[float | None, Meta(description="Upper end of it.")]
-    total_intervals: Annotated[
-        list[IntervalEnds] | None, Meta(description="Every interval that was asked for, with the systematic error.")
-    ]
-    total_sd: Annotated[float | None, Meta(description="Standard deviation with the systematic error.")]
+    total_low: TotalLow
+    total_high: TotalHigh
+    total_intervals: TotalEnds
+    total_sd: TotalSd
 
 
 class MeansPayload(GroupsHead, frozen=True):

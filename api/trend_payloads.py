@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from api.answer_payloads import AreaNumber, GroupsHead, IntervalEnds
+from api.answer_payloads import AreaNumber, GroupsHead, TotalEnds, TotalHigh, TotalLow, TotalSd
 
 __all__ = ["TrendPayload", "TrendPoint"]
 
@@ -17,12 +17,10 @@ class TrendPoint(AreaNumber, frozen=True):
     """
 
     period: Annotated[str, Meta(description="The period.")]
-    total_low: Annotated[float | None, Meta(description="Lower end of the interval with the systematic error.")]
-    total_high: Annotated[float | None, Meta(description="Upper end of it.")]
-    total_intervals: Annotated[
-        list[IntervalEnds] | None, Meta(description="Every interval that was asked for, with the systematic error.")
-    ]
-    total_sd: Annotated[float | None, Meta(description="Standard deviation with the systematic error.")]
+    total_low: TotalLow
+    total_high: TotalHigh
+    total_intervals: TotalEnds
+    total_sd: TotalSd
 
 
 class TrendPayload(GroupsHead, frozen=True):

@@ -40,7 +40,7 @@ from mrp.nuts import NutsSettings
 from mrp.verdict import FitVerdict
 from polling.bundle import SurveyBundle
 from polling.declaration import Question
-from polling.disclosure import rounded_count
+from polling.disclosure import count_in_words, rounded_count
 from polling.errors import DisclosureIncomplete, FitSuperseded, QuestionHeld
 from polling.store import by_hand, erasure, fits, job_events, queue, releases, surveys
 from polling.store.records import Claim, NewFit, StoredSurvey
@@ -65,8 +65,6 @@ __all__ = [
 _OF_COUNTS = ("waves", "base", "weights", "purged", "n_astray", "partners", "predictors")
 """Inputs that are in the counts, as far as they matter; of partners there is what a joint fit is described by, of
 predictors the hash of their values."""
-_FEW = 10
-"""Interviews that are not told to tens."""
 _AFTER = ("known_totals", "systematic_error", "frame_draws")
 """Inputs that change what is kept of a fit or made of it, and not the fit."""
 
@@ -375,9 +373,8 @@ def _left_out(prepared: PreparedRefit) -> Iterator[str]:
 
 def _astray(prepared: PreparedRefit) -> Iterator[str]:
     if n := prepared.inputs.get("n_astray"):
-        many = f"about {rounded_count(n):,}" if n >= _FEW else f"fewer than {_FEW}"
         yield (
-            f"{many} interviews are left out: they chose an option where it does not stand, by "
+            f"{count_in_words(n)} interviews are left out: they chose an option where it does not stand, by "
             f"[questions.{prepared.question.id}.only_in]"
         )
 

@@ -45,6 +45,7 @@ __all__ = [
     "COUNT_NOISE_VARIANCE",
     "OPTION_NOISE_VARIANCE",
     "DisclosureRules",
+    "count_in_words",
     "group_counts",
     "perturb_counts",
     "rounded_count",
@@ -83,6 +84,11 @@ def rounded_count(n: int) -> int:
     """A total to two digits, and to tens at least: beside perturbed counts an exact one would tell their noise."""
     unit: int = max(10, 10 ** (len(str(n)) - 2))
     return unit * round(n / unit)
+
+
+def count_in_words(n: int, *, least: int = 10) -> str:
+    """A total as it is told: "about 1,200", and of fewer than ``least`` "fewer than 10"."""
+    return f"about {rounded_count(n):,}" if n >= least else f"fewer than {least}"
 
 
 def perturb_counts(

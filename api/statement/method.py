@@ -7,7 +7,7 @@ from api.statement.answers import answers_counted, answers_tables
 from api.statement.payloads import StatementSection, StatementTable
 from api.statement.records import NOT_TOLD, Records
 from jobs.wave_facts import facts_of
-from polling.disclosure import rounded_count
+from polling.disclosure import count_in_words
 from polling.store.fit_inputs import predictors_noted
 from polling.store.fit_waves import FitWave
 
@@ -188,8 +188,7 @@ def _per_wave(records: Records, name: str, item: str) -> list[str]:
 
 
 def _about(wave: FitWave, records: Records) -> str:
-    least = records.rules.min_interviews
-    return f"about {rounded_count(wave.n_interviews):,}" if wave.n_interviews >= least else f"fewer than {least}"
+    return count_in_words(wave.n_interviews, least=records.rules.min_interviews)
 
 
 def _names(waves: Sequence[FitWave]) -> str:

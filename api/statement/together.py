@@ -3,7 +3,7 @@
 from api.statement.payloads import StatementSection, StatementTable
 from api.statement.records import NOT_TOLD, Records
 from jobs.labels import formula_labels
-from polling.disclosure import rounded_count
+from polling.disclosure import count_in_words
 
 __all__ = ["together_sections"]
 
@@ -33,7 +33,7 @@ def together_sections(records: Records) -> list[StatementSection]:
             str(wave.version),
             str(wave.fieldwork_start or NOT_TOLD),
             str(wave.fieldwork_end or NOT_TOLD),
-            _about(wave.n_interviews, records.rules.min_interviews),
+            count_in_words(wave.n_interviews, least=records.rules.min_interviews),
         ]
         for name, waves in records.partners.items()
         for wave in waves
@@ -45,7 +45,3 @@ def together_sections(records: Records) -> list[StatementSection]:
     ]
     asked_by = ["AAPOR 3", "AAPOR 7", "AAPOR 10", "ESOMAR/WAPOR"]
     return [StatementSection("together", "Questions fitted together", asked_by, text, tables)]
-
-
-def _about(n: int, least: int) -> str:
-    return f"about {rounded_count(n):,}" if n >= least else f"fewer than {least}"

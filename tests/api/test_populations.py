@@ -109,6 +109,7 @@ def test_estimates_among_voters_are_those_of_the_draws_of_both_questions(parts: 
     assert_allclose(low, np.quantile(found.drawn.draws[:, :, 0], 0.05, axis=0), atol=1e-6)
     # Who may be told of is decided by the people of the frame.
     assert [row["n_people"] for row in body["estimates"]] == found.drawn.areas["n_people"].to_list()
+    assert {row["area_name"] for row in ask(parts, population="registered")["estimates"]} == {"registered people"}
     everybody = ask(parts, level="district", by="gender")
     assert [row["share"] for row in everybody["estimates"]] != shares
     assert [row["n_interviews"] for row in everybody["estimates"]] == [r["n_interviews"] for r in body["estimates"]]

@@ -22,6 +22,7 @@ from jobs.refit import electorate_of, prepare_refit
 from jobs.survey import formula_problems, load_survey, update_survey
 from mrp.adjusted import NOTHING, second_design
 from mrp.design import Design
+from mrp.errors import FrameError
 from mrp.grouping import Grouping
 from mrp.known_totals import calibrate
 from mrp.latents import LatentDraws
@@ -229,6 +230,20 @@ def test_totals_of_a_partner_without_interviews_move_nothing_and_are_missed(hous
     work(house)
     warnings: Any = served(house, "rail").verdict
     assert any("do not move rail" in one for one in warnings["warnings"])
+
+
+def test_totals_that_a_partner_cannot_meet_stop_its_own_fit_alone(fitted: House):
+    rail, voting_age = prepared(fitted, "rail"), prepared(fitted, "voting_age")
+    totals = voting_age.adjustments.totals
+    assert totals is not None
+    of_nobody = replace(voting_age.adjustments, totals=replace(totals, shares={"share": {"nowhere": 0.5}}))
+    (partner,) = rail.partners
+    alone = replace(rail, adjustments=NOTHING, partners=(replace(partner, adjustments=of_nobody),))
+
+    assert alone.part("voting_age").adjustments == of_nobody
+    assert not fit(alone, progress=StringIO()).others
+    with pytest.raises(FrameError, match="'nowhere'"):
+        fit(replace(voting_age, adjustments=of_nobody), progress=StringIO())
 
 
 def test_a_changed_total_is_another_fit_of_the_same_seed(house: House):

@@ -11,6 +11,7 @@ from polling.disclosure import (
     COUNT_NOISE_VARIANCE,
     OPTION_NOISE_VARIANCE,
     DisclosureRules,
+    count_in_words,
     group_counts,
     perturb_counts,
     rounded_count,
@@ -172,6 +173,15 @@ def test_a_cell_that_stays_the_same_keeps_its_noise_and_one_that_grows_gets_anot
 @pytest.mark.parametrize(("n", "about"), [(0, 0), (7, 10), (44, 40), (156, 160), (1_234, 1_200), (59_810, 60_000)])
 def test_a_total_is_told_to_two_digits_and_to_tens_at_least(n: int, about: int):
     assert rounded_count(n) == about
+
+
+@pytest.mark.parametrize(
+    ("n", "least", "said"),
+    [(1, 10, "fewer than 10"), (9, 10, "fewer than 10"), (10, 10, "about 10"), (29, 30, "fewer than 30")],
+)
+def test_a_small_total_is_told_by_what_it_is_below(n: int, least: int, said: str):
+    assert count_in_words(n, least=least) == said
+    assert count_in_words(1_234) == "about 1,200"
 
 
 def test_names_that_run_together_are_different_cells():
