@@ -167,12 +167,12 @@ def _sentence(
     of = f" of “{target['option']}”" if target["option"] else ""
     first = (
         f"{query.n:,} further interviews in {_told(group)} would narrow the {100 * query.interval:g}% interval{of} in "
-        f"{_told(target)} by about {_percent(float(lost.max()))}"
+        f"{_told(target)} by {_part(float(lost.max()))}"
     )
     return (
         f"{first}."
         if len(lost) == 1
-        else f"{first}, the most, and all {len(lost):,} by {_percent(float(lost.mean()))} on average."
+        else f"{first}, the most, and all {len(lost):,} by {_part(float(lost.mean()))} on average."
     )
 
 
@@ -180,5 +180,5 @@ def _told(names: Mapping[str, Any]) -> str:
     return ", ".join((names["area_name"], *names["groups"].values()))
 
 
-def _percent(part: float) -> str:
-    return "less than 1%" if part < 0.01 else f"{100 * part:.0f}%"
+def _part(part: float) -> str:
+    return "less than 1%" if part < 0.01 else f"about {100 * part:.0f}%"

@@ -60,11 +60,15 @@ def test_it_is_told_in_words(served: World):
     most = first["most"]
     assert first["sentence"] == (
         f"100 further interviews in {first['area_name']} would narrow the 90% interval of “yes” in {most['area_name']} "
-        f"by about {100 * most['narrower']:.0f}%, the most, and all 6 by {100 * first['narrower']:.0f}% on average."
+        f"by about {100 * most['narrower']:.0f}%, the most, and all 6 by about {100 * first['narrower']:.0f}% on "
+        "average."
     )
     alone = ask(served, query="?targets=nation&interval=0.8").json()["groups"][0]
     assert "the 80% interval of “yes” in Adults of the town by about" in alone["sentence"]
     assert "the most" not in alone["sentence"]
+    little = ask(served, query="?level=district&by=age&n=1").json()["groups"][-1]
+    assert little["narrower"] < 0.01
+    assert little["sentence"].endswith(", the most, and all 6 by less than 1% on average.")
 
 
 def test_more_interviews_narrow_more_and_one_narrows_least(served: World):
