@@ -32,6 +32,7 @@ from mrp.electorate import Electorate
 from mrp.frames.extension import FrameDraws
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
+from mrp.misreport import Misreport
 from mrp.numeric.design import NumericDesign
 from mrp.numeric.poststratification import answer_variances
 from mrp.outcomes.designs import AnyDesign, counted_design_effect, design_from_json, estimands
@@ -105,6 +106,9 @@ class LoadedRelease:
     """The same release with draws that have the systematic error; None where none is declared, and of itself."""
     among: Among | None = None
     """Whom its estimates are about; None: everybody."""
+    misreport: Misreport | None = None
+    """What turns reported shares into those of what people did; None: estimates are as people answered. What is kept
+    below is as they answered either way."""
     _breakdowns: Once[tuple[str, ...], Drawn] = field(default_factory=breakdowns_kept)
     _made: Once[Hashable, Drawn] = field(default_factory=answers_kept)
     _margins: Once[tuple[()], Margins] = field(default_factory=lambda: Once(1))
@@ -114,6 +118,12 @@ class LoadedRelease:
     """Draws of cells, which the releases of a process share the memory for."""
     _parts: Once[tuple[str, ...], "LoadedRelease"] = field(default_factory=lambda: Once(MAX_PARTS))
     """The same release about parts of the population, by the releases that tell of them and the part's id."""
+
+    def told(self, answered: Drawn) -> Drawn:
+        """Draws of what its estimates are of, from those of answers."""
+        if self.misreport is None:
+            return answered
+        return {name: self.misreport.true_shares(one) for name, one in answered.items()}
 
     @property
     def turnout(self) -> tuple[Turnout, ...]:

@@ -21,6 +21,7 @@ from api.group_facts import group_facts
 from api.group_query import EstimateQuery, Prepared, load_release, prepare_query
 from api.interval_ends import ends_of
 from api.labels import DISTRICT, one_of
+from api.measured import of_share
 from api.measures import find_option, refuse_means
 from api.release_cache import ReleaseCache
 from api.served import Served
@@ -141,7 +142,7 @@ def answer_battleground(counted: PreparedSeats, settings: Settings) -> Battlegro
         )
         for one, share, win, gap, n_seats, is_candidate in zip(
             facts,
-            share_fields(areas, facts, query),
+            share_fields(of_share(prepared.loaded, areas), facts, query),
             wins,
             lead(areas, rival, interval=query.interval, also=query.further),
             counted.n_seats.tolist(),

@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrp.electorate import Electorate
-from mrp.known_totals import calibrate, moved_along, reported
+from mrp.known_totals import calibrate, moved_along
 from mrp.latents import LatentDraws
+from mrp.misreport import Misreport
 from mrp.outcomes.designs import AnyDesign
 from mrp.shifts import with_shift
 from mrp.systematic import TERM, SystematicError, with_systematic_error
@@ -45,7 +46,7 @@ class Totals:
     shares: Mapping[str, Mapping[str, float]]
     """As `mrp.known_totals.calibrate` takes them, of what was."""
     sensitivity: float | None = None
-    """Of reports of it, see `mrp.known_totals.reported`; None: nobody has said how right they are."""
+    """Of reports of it, see `mrp.misreport`; None: nobody has said how right they are."""
     specificity: float | None = None
 
     @property
@@ -59,9 +60,10 @@ class Totals:
         """
         if self.sensitivity is None or self.specificity is None or self.sensitivity == self.specificity == 1:
             return {option: dict(of) for option, of in self.shares.items()}
-        rates = {"sensitivity": self.sensitivity, "specificity": self.specificity}
+        misreport = Misreport(self.sensitivity, self.specificity)
         return {
-            option: {area: reported(total, **rates) for area, total in of.items()} for option, of in self.shares.items()
+            option: {area: misreport.reported(total) for area, total in of.items()}
+            for option, of in self.shares.items()
         }
 
 

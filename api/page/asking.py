@@ -1,6 +1,7 @@
 """Ask a release what a page shows, in the very way of the routes under /v1: same functions, memory, turns, refusals."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,6 +32,7 @@ from api.leading import LeadersPayload, LeadersQuery, answer_leaders
 from api.measures import MEAN, MEASURES
 from api.methods import MethodsQuery, answer_methods
 from api.methods_payloads import MethodsPayload
+from api.misreport import TRUTH, of_reports
 from api.page import words
 from api.payloads import ReleasePayload
 from api.release_cache import LoadedRelease
@@ -113,6 +115,18 @@ class Asking:
             said = ", ".join(_said(row) for row in rows)
             told.append(f"Among {answer.population.people}: {said}.")
         return told
+
+    def truly(self) -> list[str]:
+        """What people did, in a sentence, where its estimates are of reports that are wrong at declared rates."""
+        if not of_reports(self.loaded):
+            return []
+        rows: list[AreaEstimate] = []
+        for option in self.loaded.question.options:
+            # Where the base counts more than answers, the rest of it is not the other option alone.
+            with suppress(EstimateRefused):
+                rows += self.estimates(option=option, estimand=TRUTH).estimates
+        begin = "What people did, turned back from what they report as far as the declared rates are right"
+        return [f"{begin}: {', '.join(map(_said, rows))}."] if rows else []
 
     def trend(self, **query: Any) -> TrendPayload:
         """Shares over the periods of its model."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from api.auth import PAGES, ROLES, Principal
 from api.group_query import EstimateQuery
+from api.misreport import words_of
 from api.page.addresses import question_address, survey_address
 from api.page.asking import Asking
 from api.systematic_words import how_shown
@@ -51,7 +52,8 @@ class Head:
     whom: str
     """Whom its answers are about, in a sentence; empty for everybody."""
     others: list[str]
-    """On the first page: what is thought among other populations, a sentence for each."""
+    """On the first page: what people did where it tells what they report, and what is thought among other populations,
+    a sentence for each."""
     warnings: list[str]
     data_notes: list[str]
     systematic: str
@@ -119,9 +121,9 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head
         latest=question_address(*place, *more),
         permanent=question_address(*place, *more, release=release.id),
         whom=whom_sentence(whom(served, about, interval=EstimateQuery().interval)),
-        others=asking.among_others() if here == "pageQuestion" else [],
+        others=[*asking.truly(), *asking.among_others()] if here == "pageQuestion" else [],
         warnings=[*loaded.verdict.warnings, *doubts_about(served, about.among)],
-        data_notes=[*served.data_notes, *notes_of(served, about.among)],
+        data_notes=[*served.data_notes, *words_of(loaded.fit), *notes_of(served, about.among)],
         systematic=how_shown(loaded),
     )
 
