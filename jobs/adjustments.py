@@ -19,6 +19,7 @@ from jobs.fit_request import FitRequest
 from mrp.adjusted import Adjusted, Adjustments, Along, Totals, adjust
 from mrp.errors import FormulaError
 from mrp.formula import parse_formula
+from mrp.frames.extension import FrameDraws
 from mrp.latents import LatentDraws
 from mrp.outcomes.designs import SHARE, AnyDesign
 from mrp.systematic import SystematicError
@@ -28,7 +29,7 @@ from polling.beyond_check import column_of
 from polling.bundle import SurveyBundle
 from polling.declaration import Question
 
-__all__ = ["adjust_fit", "adjustments_of", "cannot_move", "moving_problems", "noted_adjustments", "of_fit"]
+__all__ = ["adjust_fit", "adjustments_of", "cannot_move", "frames_of", "moving_problems", "noted_adjustments", "of_fit"]
 
 
 def adjustments_of(question: Question, bundle: SurveyBundle, *, partners: Collection[str]) -> Adjustments:
@@ -98,7 +99,14 @@ def adjust_fit(
     digest = hashlib.sha256(f"{request.seed}/{question}/systematic".encode()).digest()
     seed = int.from_bytes(digest[:4])
     adjustments = request.part(question).adjustments
-    return adjust(latents, design, request.electorate, adjustments, seed=seed, along=along)
+    return adjust(latents, design, request.electorate, adjustments, seed=seed, along=along, frames=request.frames)
+
+
+def frames_of(bundle: SurveyBundle) -> FrameDraws | None:
+    """The frames with which draws meet known totals; None if there is one, or nothing is known."""
+    if bundle.frame_draws is None or not any(one.known_totals for one in bundle.declaration.questions):
+        return None
+    return FrameDraws.from_table(bundle.frame_draws)
 
 
 def moving_problems(question: Question, questions: Collection[Question]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 import polars as pl
 from sqlalchemy.orm import Session
 
-from jobs.adjustments import of_fit
+from jobs.adjustments import frames_of, of_fit
 from jobs.confirm_ask import CONFIRM, ask_next
 from jobs.confirm_judge import Judgement, PreparedConfirmation, judge, settled_nothing
 from jobs.errors import FitCancelled, FitProcessFailed, JobsError, WorkerStopping
@@ -147,6 +147,7 @@ def prepare_confirmation(
         question=question_id,
         partners=partners_fitted(session, survey.bundle.declaration, question, fit),
         adjustments=of_fit(fit.inputs, survey.bundle, question),
+        frames=frames_of(survey.bundle),
     )
     return PreparedConfirmation(
         request=request,

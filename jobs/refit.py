@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 import polars as pl
 from sqlalchemy.orm import Session
 
-from jobs.adjustments import adjustments_of, cannot_move, noted_adjustments
+from jobs.adjustments import adjustments_of, cannot_move, frames_of, noted_adjustments
 from jobs.counted_parts import CountedParts
 from jobs.counting import CountedInterviews, count_interviews
 from jobs.erasure import finish_question
@@ -188,6 +188,7 @@ def prepare_refit(
             for name, (one, _) in partners.items()
         ),
         adjustments=adjustments_of(question, survey.bundle, partners=partners),
+        frames=frames_of(survey.bundle),
     )
     return PreparedRefit(
         request=request,

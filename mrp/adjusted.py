@@ -21,7 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrp.electorate import Electorate
-from mrp.known_totals import calibrate, moved_along
+from mrp.frames.extension import FrameDraws
+from mrp.frames.totals_over_draws import calibrate_over_frames
+from mrp.known_totals import moved_along
 from mrp.latents import LatentDraws
 from mrp.misreport import Misreport
 from mrp.outcomes.designs import AnyDesign
@@ -120,6 +122,7 @@ def adjust[D: AnyDesign](
     *,
     seed: int,
     along: Along | None = None,
+    frames: FrameDraws | None = None,
 ) -> Adjusted[D]:
     """Meet known totals and add the systematic error.
 
@@ -131,6 +134,8 @@ def adjust[D: AnyDesign](
         Of the systematic error; any integer >= 0.
     along
         Of a question that moves along: the question with the totals.
+    frames
+        Several frames over which estimates are made: each draw meets totals with its own.
 
     Raises
     ------
@@ -142,12 +147,14 @@ def adjust[D: AnyDesign](
     warnings: tuple[str, ...] = ()
     if totals is not None:
         if along is None:
-            own = calibrate(latents, design, electorate, totals.met, by=totals.by)
+            own = calibrate_over_frames(latents, design, electorate, totals.met, frames=frames, by=totals.by)
             first, longer = own.latents, own.design
             moves = own.moved
             areas = own.areas
         else:
-            other = calibrate(along.latents, along.design, electorate, totals.met, by=totals.by)
+            other = calibrate_over_frames(
+                along.latents, along.design, electorate, totals.met, frames=frames, by=totals.by
+            )
             first, longer = moved_along(latents, design, electorate, other, along.slope)
             moves = np.asarray(np.abs(other.delta[:, :, 0] * along.slope[:, None]).mean(axis=0))
             areas = other.areas
@@ -161,7 +168,8 @@ def adjust[D: AnyDesign](
     if error is not None:
         second, seconds = with_systematic_error(first, longer, electorate, error, seed=seed)
         if totals is not None and along is None:
-            second = calibrate(second, seconds, electorate, totals.met, by=totals.by).latents
+            met = calibrate_over_frames(second, seconds, electorate, totals.met, frames=frames, by=totals.by)
+            second = met.latents
     return Adjusted(first, longer, second, told, warnings)
 
 

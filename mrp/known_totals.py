@@ -41,7 +41,7 @@ from mrp.latents import LatentDraws
 from mrp.logit_shift import Predictor, logit_shift
 from mrp.ordinal.design import OrdinalDesign
 from mrp.outcomes.designs import AnyDesign, estimands
-from mrp.shifts import areas_of, require_shares, shifted
+from mrp.shifts import areas_of, require_shares, shifted, shifted_by_area
 
 __all__ = ["Calibrated", "calibrate", "moved_along"]
 
@@ -133,8 +133,7 @@ def calibrate[D: AnyDesign](
         eta = predict(latents.draws[start : start + step].astype(np.float64))  # (option, cell, draw)
         solved = logit_shift(eta, weights, target, chosen, target == 0)  # (option named, area, draw)
         delta[start : start + step][:, :, chosen] = solved.transpose(2, 1, 0)
-    shift = delta if isinstance(design, CategoricalDesign) else delta[:, :, 0]
-    moved, longer = shifted(latents, design, electorate, shift, by=by, term=term)
+    moved, longer = shifted_by_area(latents, design, electorate, delta, by=by, term=term)
     return Calibrated(moved, longer, by, factor.levels, delta)
 
 

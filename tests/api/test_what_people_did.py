@@ -18,11 +18,12 @@ from api.client.questions import Asked as Question
 from api.client.questions import query_of
 from api.page.words import percent
 from mrp.misreport import Misreport
-from mrp.poststratification import area_draws
+from mrp.poststratification import cell_shares
 from polling.store import releases
 from tests.api.conftest import _world
 from tests.api.totals import ERROR, KNOWN, TOTALS, declare
-from tests.api.world import SURVEY, World, wave_csv
+from tests.api.world import SURVEY, World, change_survey, wave_csv
+from tests.polling.test_frame_draws import two
 
 TOLD = Misreport(sensitivity=0.9, specificity=0.92)
 RATES = TOTALS.replace(
@@ -33,8 +34,16 @@ RAIL = f"/v1/surveys/{SURVEY}/questions/rail"
 
 @pytest.fixture(scope="module")
 def told(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Who is for the rail line was counted by district, and is reported wrongly at times. Polls share an error."""
+    """Who is for the rail line was counted by district, and is reported wrongly at times.
+
+    Polls share an error, and there are two frames, with each of which the totals are met.
+    """
     for world in _world(_sqlite_template, tmp_path_factory.mktemp("told")):
+        two(0.8).rename({"n_people": "count"}).write_csv(world.settings.data_dir / SURVEY / "draws.csv")
+        change_survey(world, "survey.toml", 'count = "count"', 'count = "count"\ndraws = "draws.csv"')
+        change_survey(
+            world, "survey.toml", 'model = "gender + (1|district)"', 'model = "gender + (1|age) + (1|district)"'
+        )
         declare(world, ERROR, RATES)
         world.release(content=wave_csv(questions=("rail", "tax")))
         yield world
@@ -76,15 +85,29 @@ def test_groups_are_turned_back_with_their_intervals_and_what_is_data_stays(told
             assert did[field] == pytest.approx(said[field], rel=1e-3), field
 
 
-def test_draws_are_those_of_the_release_turned_back(told: World):
+def test_draws_are_those_of_the_release_turned_back_each_with_its_frame(told: World):
     with told.store.read() as session:
         release = releases.current_release(session, SURVEY, "rail")
+    assert release is not None
     loaded = told.services.releases.load(release.id)
-    drawn = area_draws(loaded.latents, loaded.design, loaded.electorate, by=("age",)).draws
-    did = (drawn - 0.08) / 0.82
+    assert loaded.frames is not None
+    shares = cell_shares(loaded.latents, loaded.design, loaded.frames.cells)
+    old, in_d1 = (
+        (loaded.frames.cells[column] == level).to_numpy() for column, level in (("age", "old"), ("district", "D1"))
+    )
+    of_old, of_d1 = (
+        np.array(
+            [
+                share[of] @ loaded.frames.n_people[s % 2, of] / loaded.frames.n_people[s % 2, of].sum()
+                for s, share in enumerate(shares)
+            ]
+        )
+        for of in (old, in_d1)
+    )
 
-    for row, draws in zip(ask(told, by="age", estimand="truth")["estimates"], did.T, strict=True):
-        assert_allclose([row["low"], row["high"]], np.quantile(draws, [0.05, 0.95]), atol=1e-6)
+    (row,) = ask(told, where="age:old", estimand="truth")["estimates"]
+    assert_allclose([row["low"], row["high"]], np.quantile((of_old - 0.08) / 0.82, [0.05, 0.95]), atol=1e-6)
+    assert_allclose(of_d1, TOLD.reported(KNOWN["D1"]), atol=3e-6)
 
 
 def test_both_options_filters_and_merged_levels_add_up(told: World):
@@ -92,8 +115,8 @@ def test_both_options_filters_and_merged_levels_add_up(told: World):
     for first, second in zip(yes, no, strict=True):
         assert first["share"] + second["share"] == pytest.approx(1)
 
-    whole = ask(told, where="gender:woman", estimand="truth")["estimates"][0]
-    parts = ask(told, where="gender:woman", by="age", estimand="truth")["estimates"]
+    whole = ask(told, where="age:old", estimand="truth")["estimates"][0]
+    parts = ask(told, where="age:old", by="gender", estimand="truth")["estimates"]
     people = np.array([one["n_people"] for one in parts])
     assert whole["share"] == pytest.approx(np.average([one["share"] for one in parts], weights=people), abs=1e-6)
 
@@ -144,7 +167,7 @@ def test_what_has_no_other_truth_is_refused_in_words(told: World):
     assert "knows of no reports that are wrong" in refusal(told, "estimates", question="tax", estimand="truth")
     assert ask(told, estimand="reports")["estimand"] == "reports"
     assert "Interviews are of what people report" in refusal(told, "methods", estimand="truth")
-    assert "the same of reports and of the truth" in refusal(told, "whom-to-ask", estimand="truth")
+    assert "the same of what is reported and of the truth" in refusal(told, "whom-to-ask", estimand="truth")
     assert "truth" in refusal(told, "estimates", estimand="truht")
 
 
