@@ -38,6 +38,7 @@ from mrp.electorate import Electorate
 from mrp.laplace.engine import LaplaceSettings
 from mrp.nuts import NutsSettings
 from mrp.verdict import FitVerdict
+from polling.beyond_dates import distant_totals
 from polling.bundle import SurveyBundle
 from polling.declaration import Question
 from polling.disclosure import count_in_words, rounded_count
@@ -254,7 +255,8 @@ def store_result(session: Session, claim: Claim, prepared: PreparedRefit, result
 def with_warnings(prepared: PreparedRefit, result: FitResult) -> FitResult:
     """A result whose verdict says what is to be known of its inputs, too."""
     told: Sequence[str] = result.verdict.get("warnings", ())
-    own = (*_left_out(prepared), *_astray(prepared), *_partners_missing(prepared), *_not_moved(prepared))
+    distant = distant_totals(prepared.survey.bundle.declaration, prepared.question)
+    own = (*_left_out(prepared), *_astray(prepared), *_partners_missing(prepared), *_not_moved(prepared), *distant)
     if not (more := [one for one in own if one not in told]):
         return result
     return replace(result, verdict=result.verdict | {"warnings": [*told, *more]})

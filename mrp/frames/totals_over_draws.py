@@ -47,7 +47,7 @@ def calibrate_over_frames[D: AnyDesign](
     """
     if frames is None:
         return calibrate(latents, design, electorate, totals, by=by, term=term)
-    delta, areas = np.empty(0), ()
+    delta, areas = np.empty(0), tuple[str, ...]()
     for rows, world in each_frame(latents, electorate, frames):
         part = calibrate(replace_draws(latents, rows), design, world, totals, by=by, term=term)
         if not delta.size:

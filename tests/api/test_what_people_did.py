@@ -40,7 +40,7 @@ def told(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     """
     for world in _world(_sqlite_template, tmp_path_factory.mktemp("told")):
         two(0.8).rename({"n_people": "count"}).write_csv(world.settings.data_dir / SURVEY / "draws.csv")
-        change_survey(world, "survey.toml", 'count = "count"', 'count = "count"\ndraws = "draws.csv"')
+        change_survey(world, "survey.toml", 'count = "count"', 'count = "count"\ndate = "2021"\ndraws = "draws.csv"')
         change_survey(
             world, "survey.toml", 'model = "gender + (1|district)"', 'model = "gender + (1|age) + (1|district)"'
         )
@@ -138,6 +138,14 @@ def test_the_head_says_which_and_at_which_rates(told: World):
     assert "as far as the declared rates are right" in note
     assert "An error of the rates is in no interval" in note
     assert not any("not of what they did" in note for note in truth["data_notes"])
+
+
+def test_totals_far_from_the_frame_are_told_of_in_releases_and_by_the_check(told: World):
+    far = "known totals of rail are of 2025-10-05, and the frame of 2021, 3.8 years apart"
+    for of in ("reports", "truth"):
+        assert any(far in one for one in ask(told, estimand=of)["warnings"])
+    checked = CliRunner().invoke(cli, ["survey", "check", str(told.settings.data_dir / SURVEY), "--json"])
+    assert any(far in one for one in json.loads(checked.output)["warnings"])
 
 
 def test_every_row_of_a_table_says_which(told: World):

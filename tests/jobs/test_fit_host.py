@@ -14,7 +14,7 @@ import pytest
 
 from jobs.errors import FitCancelled, FitProcessFailed
 from jobs.fit_host import FitHost
-from jobs.fit_request import FitRequest, FitResult
+from jobs.fit_request import FORMAT_VERSION, FitRequest, FitResult
 from jobs.settings import Settings
 from mrp.electorate import Electorate
 from mrp.laplace.engine import LaplaceSettings
@@ -37,7 +37,8 @@ for line in sys.stdin:
     if formula == "crash":
         print("the ground shook", file=sys.stderr)
         sys.exit(7)
-    head = dict(format_version=7, others=[], design=None, verdict=None, diagnostics=None, priors=None, seconds=dict())
+    head = dict(format_version={version}, others=[], seconds=dict())
+    head |= dict.fromkeys(["design", "verdict", "diagnostics", "priors"])
     head |= dict(engine="nuts" if formula == "nuts" else "laplace", versions=dict(pid=os.getpid()))
     open(folder + "/draws.npz", "wb").close()
     json.dump(head, open(folder + "/result.json", "w"))
@@ -49,7 +50,7 @@ for line in sys.stdin:
 @pytest.fixture
 def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "stand-in"
-    program.write_text(STAND_IN.format(python=sys.executable))
+    program.write_text(STAND_IN.format(python=sys.executable, version=FORMAT_VERSION))
     program.chmod(0o700)
     monkeypatch.setattr("jobs.fit_host.sys.executable", str(program))
 
