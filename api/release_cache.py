@@ -23,7 +23,7 @@ from api.margins import Margins, base_of, make_margins, merge_areas
 from api.raked_sample import RakedSample, rake_sample
 from api.shown_counts import shown_counts
 from api.slots import Slots
-from jobs.predictors import bundle_of_fit
+from jobs.predictors import CountedBy, bundle_of_fit, counted_by
 from jobs.refit import electorate_of
 from jobs.settings import Settings
 from mrp.adjusted import second_design
@@ -98,6 +98,8 @@ class LoadedRelease:
     """What weighting costs: by how much interviews are divided in the likelihood; 1 where it has no weights.
 
     One number for all groups, to two digits: that of a group would tell the weights of single persons."""
+    counted_by: CountedBy
+    """What its districts are counted by, such as seats."""
     frames: FrameDraws | None = None
     """Several frames whose mean is that of the electorate, over which estimates are made; None: there is one."""
     uncertainty: Uncertainty = "model"
@@ -318,6 +320,9 @@ class ReleaseCache:
             second = fits.load_second(session, release.fit_id)
             fit = fits.get_fit(session, release.fit_id)
             bundle = bundle_of_fit(session, survey, fit.inputs)
+            by = counted_by(
+                session, survey.id, bundle, data_through=release.data_through, published_at=release.published_at
+            )
             design_json: Any = fits.load_design(session, release.fit_id)
             counts = pl.read_parquet(BytesIO(fits.load_counts(session, release.fit_id)))
         declaration = survey.bundle.declaration
@@ -341,6 +346,7 @@ class ReleaseCache:
             verdict=FitVerdict.from_json(verdict),
             counts=shown_counts(counts, electorate, release, key=self._secrets.disclosure_key(), within=question.range),
             design_effect=round(counted_design_effect(design, counts), 2),
+            counted_by=by,
             frames=frames,
             _shares=self._shares,
         )

@@ -133,6 +133,7 @@ def prepare_confirmation(
     tries = confirmations.n_inconclusive(session, fit.id)
     nuts = nuts_settings(settings)
     question = survey.bundle.declaration.question(question_id)
+    bundle = bundle_of_fit(session, survey, fit.inputs)
     request = FitRequest(
         outcome=outcome_of(question),
         formula=fit.formula,
@@ -142,11 +143,11 @@ def prepare_confirmation(
         engine="nuts",
         nuts=replace(nuts, tune=max(nuts.tune, LEAST_TUNE), draws=settings.confirm_draws * 2**tries),
         laplace=laplace_settings(settings),
-        electorate=electorate_of(bundle_of_fit(session, survey, fit.inputs)),
+        electorate=electorate_of(bundle),
         counts=pl.read_parquet(io.BytesIO(fits.load_counts(session, fit.id))),
         question=question_id,
         partners=partners_fitted(session, survey.bundle.declaration, question, fit),
-        adjustments=of_fit(fit.inputs, survey.bundle, question),
+        adjustments=of_fit(fit.inputs, bundle, question),
         frames=frames_of(survey.bundle),
     )
     return PreparedConfirmation(

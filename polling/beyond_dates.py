@@ -7,9 +7,9 @@ import datetime as dt
 import re
 from collections.abc import Iterator
 
-from polling.declaration import Question, SurveyDeclaration
+from polling.declaration import SurveyDeclaration
 
-__all__ = ["MOST_YEARS", "days_of", "distant_totals"]
+__all__ = ["MOST_YEARS", "days_of", "distant_totals", "far_from_frame"]
 
 MOST_YEARS = 2
 """Within so many years few people die, move or come of age: about one in ten. Totals that are farther are told of."""
@@ -39,26 +39,36 @@ def days_of(text: str) -> tuple[dt.date, dt.date] | None:
     return first, after - dt.timedelta(days=1)
 
 
-def distant_totals(declaration: SurveyDeclaration, question: Question) -> Iterator[str]:
-    """What to know of a question whose totals, or those it moves along with, are of other days than the frame.
+def far_from_frame(declaration: SurveyDeclaration, question: str, date: dt.date | None) -> Iterator[str]:
+    """What to know of known totals of other days than the frame.
+
+    Parameters
+    ----------
+    question, date
+        Whose totals they are, and of when; None: nobody says.
 
     Yields
     ------
     str
         In the form of warnings; nothing where nobody says of when the frame is, see `days_of`.
     """
-    name = question.id if question.moved_by is None else question.moved_by.question
-    totals = declaration.question(name).known_totals
     frame = days_of(str(declaration.facts.get("frame_date", "")))
-    if totals is None or totals.date is None or frame is None:
+    if date is None or frame is None:
         return
     first, last = frame
     # From the nearest of the days that it may be.
-    years = max((first - totals.date).days, (totals.date - last).days, 0) / _DAYS_OF_YEAR
+    years = max((first - date).days, (date - last).days, 0) / _DAYS_OF_YEAR
     if years > MOST_YEARS:
         yield (
-            f"the known totals of {name} are of {totals.date}, and the frame of {declaration.facts['frame_date']}, "
+            f"the known totals of {question} are of {date}, and the frame of {declaration.facts['frame_date']}, "
             f"{years:.1f} years apart and more than {MOST_YEARS}: who has died, moved or come of age between is taken "
             "for somebody like the others. Bring the frame to the date of the totals, `hustings frame build` does, or "
             "give totals of the people of the frame"
         )
+
+
+def distant_totals(declaration: SurveyDeclaration) -> Iterator[str]:
+    """The same of every question whose totals are declared, of the days that the declaration says."""
+    for one in declaration.questions:
+        if one.known_totals is not None:
+            yield from far_from_frame(declaration, one.id, one.known_totals.date)

@@ -270,9 +270,8 @@ def _warnings_of(bundle: "SurveyBundle") -> list[str]:
     from polling.disclosure_items import untold_items
 
     declared = bundle.declaration
-    known = [one for one in declared.questions if one.known_totals is not None]
-    distant = [text for one in known for text in distant_totals(declared, one)]
-    return [*untold_items(declared), *(f"{text[0].upper()}{text[1:]}." for text in distant)]
+    distant = (f"{text[0].upper()}{text[1:]}." for text in distant_totals(declared))
+    return [*untold_items(declared), *distant]
 
 
 def _warn_of(bundle: "SurveyBundle") -> None:

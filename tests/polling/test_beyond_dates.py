@@ -1,11 +1,10 @@
 """Known totals of other days than the frame are told of, from two years on, if somebody says of when the frame is."""
 
-from dataclasses import replace
 from datetime import date
 
 import pytest
 
-from polling.beyond_dates import days_of, distant_totals
+from polling.beyond_dates import days_of, distant_totals, far_from_frame
 from polling.declaration import SurveyDeclaration
 from polling.survey_toml import parse_declaration
 from tests.polling.test_beyond import ALL
@@ -18,9 +17,8 @@ def declared(frame_date: str | None) -> SurveyDeclaration:
     return survey
 
 
-def told(frame_date: str | None, question: str = "vote") -> list[str]:
-    survey = declared(frame_date)
-    return list(distant_totals(survey, survey.question(question)))
+def told(frame_date: str | None) -> list[str]:
+    return list(distant_totals(declared(frame_date)))
 
 
 @pytest.mark.parametrize(
@@ -54,18 +52,13 @@ def test_totals_near_the_frame_or_of_a_frame_of_no_day_are_not_told_of(near: str
     ("far", "years"), [("2021", "2.5"), ("2026-07-08", "2.0"), ("2011-03-27", "13.3"), ("2031", "6.5")]
 )
 def test_totals_far_from_the_frame_are(far: str, years: str):
-    (sentence,) = told(far)
-    assert f"the known totals of vote are of 2024-07-04, and the frame of {far}, {years} years apart" in sentence
-    assert "hustings frame build" in sentence
-    # Also of the question that moves along with them, and of none without totals.
-    assert told(far, "trust") == [sentence]
-    assert told(far, "warmth") == []
+    of_vote, of_party = told(far)
+    assert f"the known totals of vote are of 2024-07-04, and the frame of {far}, {years} years apart" in of_vote
+    assert "hustings frame build" in of_vote
+    assert of_party == of_vote.replace("of vote", "of party")
 
 
 def test_totals_of_no_day_are_not_told_of():
-    survey = declared("2011")
-    vote = survey.question("vote")
-    assert vote.known_totals is not None
-    undated = replace(vote, known_totals=replace(vote.known_totals, date=None))
-    others = tuple(undated if one.id == "vote" else one for one in survey.questions)
-    assert list(distant_totals(replace(survey, questions=others), undated)) == []
+    assert list(far_from_frame(declared("2011"), "vote", None)) == []
+    assert len(list(far_from_frame(declared("2011"), "vote", date(2013, 12, 30)))) == 0
+    assert len(list(far_from_frame(declared("2011"), "vote", date(2014, 1, 2)))) == 1
