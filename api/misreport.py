@@ -6,29 +6,19 @@ are. The rates are those that the fit noted, whatever the survey declares by now
 """
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from api.errors import EstimateRefused
 from api.labels import one_of
 from api.release_cache import LoadedRelease
-from mrp.misreport import Misreport
+from jobs.misreport import declared_misreport
 from polling.store.records import FitRecord
 
-__all__ = ["REPORTS", "TRUTH", "declared_misreport", "of_reports", "refuse_truth", "told_of", "with_truth", "words_of"]
+__all__ = ["REPORTS", "TRUTH", "of_reports", "refuse_truth", "told_of", "with_truth", "words_of"]
 
 REPORTS: Final = "reports"
 TRUTH: Final = "truth"
 _CHOICES: Final = (REPORTS, TRUTH)
-
-
-def declared_misreport(fit: FitRecord) -> Misreport | None:
-    """How often reports are right, of the question of a fit; None if every report is, or nobody has said."""
-    known: Any = fit.inputs.get("known_totals") if isinstance(fit.inputs, dict) else None
-    # A question that moves along is of what it asks itself.
-    if not known or known["question"] != fit.question_id or not (rates := known["reported"]):
-        return None
-    found = Misreport(rates["sensitivity"], rates["specificity"])
-    return None if found.is_none else found
 
 
 def of_reports(loaded: LoadedRelease) -> bool:

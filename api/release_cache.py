@@ -23,6 +23,7 @@ from api.margins import Margins, base_of, make_margins, merge_areas
 from api.raked_sample import RakedSample, rake_sample
 from api.shown_counts import shown_counts
 from api.slots import Slots
+from jobs.misreport import declared_misreport
 from jobs.predictors import CountedBy, bundle_of_fit, counted_by
 from jobs.refit import electorate_of
 from jobs.settings import Settings
@@ -276,7 +277,7 @@ class ReleaseCache:
             telling = [self.load(one) for one in told_by]
 
             def about(one: LoadedRelease, told: Sequence[LoadedRelease]) -> LoadedRelease:
-                of = [(each.latents, each.design) for each in told]
+                of = [(each.latents, each.design, declared_misreport(each.fit)) for each in told]
                 among = find_among(chain, of, one.latents, one.design, one.electorate, frames=one.frames)
                 return replace(one, among=among, with_error=None, **_nothing_kept())
 

@@ -34,9 +34,12 @@ from numpy.typing import NDArray
 from mrp.errors import DrawsError, FrameError
 from mrp.poststratification import AreaDraws
 
-__all__ = ["Misreport", "cut"]
+__all__ = ["LEAST", "Misreport", "cut"]
 
 type Floats = NDArray[np.float64]
+
+LEAST = 1e-6
+"""Part of a cell that belongs to a population at least: an area in which nobody did has no mean among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,16 @@ class Misreport:
             raise DrawsError("the draws are of means, and only shares of who did something are reported wrongly")
         true = (reported.draws.T - (1 - self.specificity)) / self.slope
         return replace(reported, draws=np.clip(true, 0, 1).T)
+
+    def true_cells(self, reported: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Shares of cells that did it, from those that report it, in place: weights of people, not below `LEAST`.
+
+        A cell cannot count with fewer than nobody, nor with more than everybody. What is cut here is in no sum of
+        cells any more: a district whose total is known has a little more, or less, of those who belong.
+        """
+        reported -= np.float32(1 - self.specificity)
+        reported /= np.float32(self.slope)
+        return np.clip(reported, np.float32(LEAST), np.float32(1), out=reported)
 
     def answer_variance(self, true: AreaDraws) -> Floats:
         """What one report tells of the truth, as a variance: p (1 - p) / slope^2 of the mean reported share p.

@@ -111,7 +111,9 @@ def voters_over_frames(
     paired = [replace_draws(one.latents, spread_over(one.latents.draws.shape[0], n_draws)) for one in turnout]
     parts = []
     for rows, world in each_frame(latents, electorate, frames):
-        chain = [Turnout(replace_draws(of, rows), one.design) for of, one in zip(paired, turnout, strict=True)]
+        chain = [
+            Turnout(replace_draws(of, rows), one.design, one.misreport) for of, one in zip(paired, turnout, strict=True)
+        ]
         parts.append(voter_draws_many(replace_draws(latents, rows), design, world, chain, groupings, at=at))
     source = joint_source(latents, turnout)
     return tuple(

@@ -16,9 +16,10 @@ from click.testing import CliRunner
 from numpy.testing import assert_allclose
 
 from api.cli import cli
-from api.misreport import declared_misreport, words_of
+from api.misreport import words_of
 from api.page.asking import ask_release
 from api.report import make_report
+from jobs.misreport import declared_misreport
 from jobs.turnout import turnout_of
 from mrp.grouping import Grouping
 from mrp.poststratification import area_draws

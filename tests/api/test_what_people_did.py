@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from click.testing import CliRunner
 from numpy.testing import assert_allclose
@@ -19,9 +20,9 @@ from api.client.questions import query_of
 from api.page.words import percent
 from mrp.misreport import Misreport
 from mrp.poststratification import cell_shares
-from polling.store import releases
+from polling.store import releases, surveys
 from tests.api.conftest import _world
-from tests.api.totals import ERROR, KNOWN, TOTALS, declare
+from tests.api.totals import ERROR, FRIENDS, KNOWN, TOTALS, declare
 from tests.api.world import SURVEY, World, change_survey, wave_csv
 from tests.polling.test_frame_draws import two
 
@@ -44,7 +45,7 @@ def told(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         change_survey(
             world, "survey.toml", 'model = "gender + (1|district)"', 'model = "gender + (1|age) + (1|district)"'
         )
-        declare(world, ERROR, RATES)
+        declare(world, ERROR, RATES, FRIENDS)
         world.release(content=wave_csv(questions=("rail", "tax")))
         yield world
 
@@ -169,6 +170,20 @@ def test_chances_are_of_what_is_asked_for(told: World):
     (one,) = ask(told, "contrast", first="gender:woman", second="gender:man", estimand="truth")["contrasts"]
     (said,) = ask(told, "contrast", first="gender:woman", second="gender:man")["contrasts"]
     assert one["difference"] * TOLD.slope == pytest.approx(said["difference"], rel=1e-4)
+
+
+def test_a_population_that_is_told_by_reports_is_of_those_who_belong_to_it(told: World):
+    reply = told.get(f"/v1/surveys/{SURVEY}/questions/tax/estimates", params={"population": "friends"})
+    answer = reply.json()
+    with told.store.read() as session:
+        frame = surveys.get_survey(session, SURVEY).bundle.frame
+    people = dict(frame.group_by("district").agg(pl.col("n_people").sum()).iter_rows())
+
+    friends = sum(KNOWN[code] * n for code, n in people.items())
+    # How many people there are the two frames do not agree on.
+    assert answer["population"]["n_people"] == pytest.approx(friends, rel=1e-4)
+    turned = "is turned back from what respondents report, which is right of 90%"
+    assert any(turned in one for one in answer["data_notes"])
 
 
 def test_what_has_no_other_truth_is_refused_in_words(told: World):
