@@ -70,8 +70,8 @@ def notes_of(served: Served, among: Among | None) -> list[str]:
     told_by = served.populations.told_by(among.chain)
     turned_back = [
         f"Who the {part.people} are is turned back from what respondents report, which is right of "
-        f"{100 * told.sensitivity:.3g}% of those who belong to them and of {100 * told.specificity:.3g}% of the others, "
-        "as declared."
+        f"{100 * told.sensitivity:.3g}% of those who belong to them and of {100 * told.specificity:.3g}% of the "
+        "others, as declared."
         for part, told in zip(among.chain, (one.misreport for one in among.turnout), strict=True)
         if told is not None
     ]
