@@ -105,8 +105,12 @@ class Misreport:
         """
         if reported.kind != "share":
             raise DrawsError("the draws are of means, and only shares of who did something are reported wrongly")
-        true = (reported.draws.T - (1 - self.specificity)) / self.slope
-        return replace(reported, draws=np.clip(true, 0, 1).T)
+        # The draws of an area lie next to each other in memory, as summaries read them.
+        return replace(reported, draws=self.turned_back(reported.draws.T).T)
+
+    def turned_back(self, reported: Floats) -> Floats:
+        """Shares of groups that did it, in [0, 1], from those that report it; of any shape."""
+        return np.clip((reported - (1 - self.specificity)) / self.slope, 0, 1)
 
     def true_cells(self, reported: NDArray[np.float32]) -> NDArray[np.float32]:
         """Shares of cells that did it, from those that report it, in place: weights of people, not below `LEAST`.
