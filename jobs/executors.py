@@ -16,7 +16,7 @@ from jobs.settings import Settings
 if TYPE_CHECKING:
     from jobs.dask_cluster import DaskCluster
 
-__all__ = ["SCHEMES", "Executor", "dask_cluster"]
+__all__ = ["SCHEMES", "Executor", "dask_cluster", "require_dask"]
 
 SCHEMES = ("dask://", "dask+tls://")
 
@@ -54,14 +54,25 @@ def dask_cluster(address: str) -> "DaskCluster":
             f"{address!r} is no executor. Give the scheduler of a Dask cluster as dask://HOST:PORT, or as "
             "dask+tls://HOST:PORT; leave it out to fit on this machine."
         )
-    try:
-        from jobs.dask_cluster import DaskCluster
-    except ModuleNotFoundError as error:
-        if error.name not in ("dask", "distributed"):
-            raise
-        raise ExecutorUnusable(
-            f"Fits on a Dask cluster need the package {error.name!r}: install hustings[dask]."
-        ) from None
+    require_dask()
+    from jobs.dask_cluster import DaskCluster
+
     cluster = DaskCluster(address)
     cluster.connect()
     return cluster
+
+
+def require_dask() -> None:
+    """See that the extra is installed.
+
+    Raises
+    ------
+    ExecutorUnusable
+        If it is not.
+    """
+    try:
+        import distributed  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ExecutorUnusable(
+            f"Fits on a Dask cluster need the package {error.name!r}: install hustings[dask]."
+        ) from None
