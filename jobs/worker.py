@@ -24,6 +24,7 @@ from jobs.confirm_ask import CONFIRM
 from jobs.counted_parts import CountedParts
 from jobs.erasure import FREE_BYTES, free
 from jobs.errors import FitCancelled, FitImpossible, FitProcessFailed, JobsError, SourceUnreachable, WorkerStopping
+from jobs.executors import Executor
 from jobs.fit_host import FitHost
 from jobs.fit_request import FitProgress, FitResult
 from jobs.heartbeat import beating
@@ -71,8 +72,10 @@ class Worker:
         Fixes the seed of every fit; by default a seed follows from the inputs.
     clock
         Tells the time during a job.
+    executor
+        Where fits are run; by default a ``jobs.fit_host.FitHost`` of this worker. The worker closes it.
     fit
-        Runs one fit; by default a ``jobs.fit_host.FitHost`` of this worker.
+        Runs one fit in the place of the executor.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class Worker:
         owner: str | None = None,
         seed: int | None = None,
         clock: Clock = utc_now,
+        executor: Executor | None = None,
         fit: RunFit | None = None,
     ) -> None:
         self.store = store
@@ -90,8 +94,8 @@ class Worker:
         self.owner = owner or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
         self._seed = seed
         self._clock = clock
-        self._host = FitHost()
-        self._fit = fit or self._host
+        self._executor: Executor = executor or FitHost()
+        self._fit: RunFit = fit or self._executor
         self._stop = threading.Event()
         self._counted = CountedParts()
         self._counted_finer = CountedParts(most_mb=50)
@@ -99,8 +103,8 @@ class Worker:
     def run(self, stop: threading.Event) -> None:
         """Do jobs until ``stop`` is set; a fit that is running then goes back to the queue.
 
-        Call it from the main thread of its process: the death signal that
-        takes a fit down with its worker is tied to the thread that started it.
+        Call it from a thread that lives as long as its process, such as the main one: the death signal that takes a
+        fit down with its worker is tied to the thread that started it.
         """
         self._stop = stop
         clean_spool(self.settings, now=self._clock())  # a worker that was killed could not do it
@@ -109,8 +113,8 @@ class Worker:
         try:
             while not stop.is_set():
                 try:
-                    if busy and self._fit is self._host:
-                        self._host.start(self.settings)  # ahead of the next fit
+                    if busy and self._fit is self._executor:
+                        self._executor.start(self.settings)  # ahead of the next fit
                     busy = self.turn(self._clock())
                     pause = 0.0 if busy else self._until_due()
                 except Exception:  # a worker outlives a database that was away for a moment
@@ -121,8 +125,8 @@ class Worker:
             self.close()
 
     def close(self) -> None:
-        """End the process that waits for the next fit."""
-        self._host.close()
+        """End what the executor holds, such as the process that waits for the next fit."""
+        self._executor.close()
 
     def turn(self, now: datetime) -> bool:
         """Take at most one job from the queue and do it; tells whether there was one."""
