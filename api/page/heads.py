@@ -1,17 +1,19 @@
 """What every page of a question begins with: where one is, what was asked, which release answers, what else."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from api.auth import PAGES, ROLES, Principal
 from api.group_query import EstimateQuery
-from api.misreport import words_of
+from api.misreport import of_reports, words_of
 from api.page.addresses import question_address, survey_address
 from api.page.asking import Asking
 from api.systematic_words import how_shown
 from api.whom import doubts_about, notes_of, whom, whom_sentence
 
 __all__ = ["Head", "head_of"]
+
+REPORTED: Final = "Shares are of what people report of themselves, not of what they did."
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Head:
     """Address of this page for this very release."""
     whom: str
     """Whom its answers are about, in a sentence; empty for everybody."""
+    of_what: str
+    """That its estimates are of what people report, where that is wrong at declared rates; else empty."""
     others: list[str]
     """On the first page: what people did where it tells what they report, and what is thought among other populations,
     a sentence for each."""
@@ -121,6 +125,7 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head
         latest=question_address(*place, *more),
         permanent=question_address(*place, *more, release=release.id),
         whom=whom_sentence(whom(served, about, interval=EstimateQuery().interval)),
+        of_what=REPORTED if of_reports(loaded) else "",
         others=[*asking.truly(), *asking.among_others()] if here == "pageQuestion" else [],
         warnings=[*loaded.verdict.warnings, *doubts_about(served, about.among)],
         data_notes=[*served.data_notes, *words_of(loaded.fit), *notes_of(served, about.among)],

@@ -221,6 +221,11 @@ def test_pages_say_what_people_did_and_the_table_takes_the_choice(told: World):
         unescape(told.page(f"{place}/crosstab?rows=age{more}").text) for more in ("", "&estimand=truth")
     )
     assert "of what people report" in of_reports
+    reported = "Shares are of what people report of themselves, not of what they did."
+    assert [reported in text for text in (first, of_reports, of_truth)] == [True, True, False]
+    assert all(
+        reported in unescape(told.page(f"{place}/{page}").text) for page in ("districts", "seats", "districts/D2")
+    )
     assert "of what people did" in of_truth
     assert '<option value="truth" selected>' in of_truth
     for row in ask(told, by="age", estimand="truth")["estimates"]:
