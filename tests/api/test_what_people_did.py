@@ -226,6 +226,7 @@ def test_pages_say_what_people_did_and_the_table_takes_the_choice(told: World):
     assert all(
         reported in unescape(told.page(f"{place}/{page}").text) for page in ("districts", "seats", "districts/D2")
     )
+    assert "“yes”, as people report it" in unescape(told.page(f"/surveys/{SURVEY}").text)
     assert "of what people did" in of_truth
     assert '<option value="truth" selected>' in of_truth
     for row in ask(told, by="age", estimand="truth")["estimates"]:
