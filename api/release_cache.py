@@ -146,7 +146,8 @@ class LoadedRelease:
         cells
             All populated cells, in the order of the frame.
         n_wanted
-            How many of them are looked at. Where that is a small part, making these alone costs less.
+            How many of them are looked at. Where that is a small part, making these alone costs less; also where all
+            are in memory, so that answers do not depend on what was asked before.
         """
         design = self.design
         if (
@@ -154,10 +155,9 @@ class LoadedRelease:
             or self.frames is not None
             or not isinstance(design, Design)
             or 4 * cells.height * self.latents.draws.shape[0] > MAX_SHARES_MB * 1_000_000 / 2
+            or n_wanted < cells.height / 4
         ):
             return None
-        if n_wanted < cells.height / 4:
-            return self._shares.find(_key(self.release.id, self.uncertainty))
         if not design.covers(cells).all():
             return None
         key = _key(self.release.id, self.uncertainty)
@@ -179,17 +179,6 @@ class LoadedRelease:
     def drawn(self, by: tuple[str, ...]) -> Drawn:
         """Draws of all that is estimated, for every area of a breakdown that is coarse enough to be kept."""
         return self._breakdowns.get(by, lambda: self._drawn(by))
-
-    def has_at_hand(self, by: tuple[str, ...]) -> bool:
-        """Whether `drawn` has the draws of a breakdown, or those that they follow from."""
-        if self._breakdowns.find(by) is not None:
-            return True
-        if self.among is not None or self.frames is not None:
-            return False
-        if len(by) <= 1 and base_of(by, self.electorate) in ((), (self.electorate.district,)):
-            return self._breakdowns.find((self.electorate.district,)) is not None
-        margins = self._margins.find(())
-        return margins is not None and len(by) <= 2 and base_of(by, self.electorate) in margins
 
     def made(self, asked: Hashable, make: Callable[[], Drawn]) -> Drawn:
         """Draws that are made for one question and the next: the last few are kept."""

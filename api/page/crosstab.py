@@ -59,26 +59,34 @@ def crosstab_page(
     option: Annotated[str | None, QueryParameter()] = None,
     measure: Annotated[str | None, QueryParameter(description="Of a scale: share or mean.")] = None,
     estimand: Annotated[str | None, QueryParameter(description="reports or truth.")] = None,
+    population: Annotated[str | None, QueryParameter(description="Whom it is about.")] = None,
     release: Annotated[str | None, QueryParameter()] = None,
 ) -> Response[Any]:
     """A table of two demographics."""
-    asking = ask_release(services, survey_id, question_id, release)
+    asking = ask_release(services, survey_id, question_id, release, population=population)
     if only:
         # The form adds one; the address of the table has them all in one parameter, like the interface.
         whole = ",".join(filter(None, (where, only)))
         told = {"rows": rows, "columns": columns, "where": whole, "option": option, "measure": measure}
-        told |= {"estimand": estimand, "release": asking.release_id}
+        told |= {"estimand": estimand, **asking.named}
         return Redirect(question_address(survey_id, question_id, "crosstab", **told), status_code=303)
     counted, named = labels_from(where, "where"), measured(asking, option, measure)
     table = Table(rows or None, columns or None, counted, **named, estimand=estimand or None)
-    asked = (principal.role, asking.release_id, table)
-    shown = kept(services, "crosstab", asked, (asking.served,), lambda: _crosstab(asking, principal, table))
+    asked = (principal.role, *asking.named.values(), table)
+
+    def ask() -> Shown:
+        return _crosstab(asking, principal, table)
+
+    shown = kept(services, "crosstab", asked, (asking.served,), ask, population=asking.population)
     return whole_page(request, shown)
 
 
 def _crosstab(asking: Asking, principal: Principal, asked: Table) -> Shown:
-    head = head_of(asking, principal, "pageCrosstab", "crosstab")
     where = asked.where
+    where_text = ",".join(f"{column}:{level}" for column, levels in where for level in levels)
+    also = {"rows": asked.rows, "columns": asked.columns, "where": where_text}
+    also |= {"option": asked.option, "measure": asked.measure, "estimand": asked.estimand}
+    head = head_of(asking, principal, "pageCrosstab", "crosstab", also=also)
     electorate = asking.loaded.electorate
     # Larger areas can be rows or columns like a demographic; districts have a page of their own.
     names = tuple(electorate.demographics)
@@ -112,14 +120,14 @@ def _crosstab(asking: Asking, principal: Principal, asked: Table) -> Shown:
         column_levels=column_levels,
         table=table,
         where=where,
-        where_text=",".join(f"{column}:{level}" for column, levels in where for level in levels),
+        where_text=where_text,
         filters=[(name, _levels(electorate, name)) for name in choices],
         options=asking.loaded.question.options,
         option=table.answer.option,
         is_scale=asking.loaded.question.kind == "ordinal",
         told_of=words_of(asking.loaded.fit, of=table.answer.estimand),
         place=(asking.served.release.survey_id, asking.served.release.question_id),
-        named=asking.release_id,
+        named=asking.named,
     )
     columns = {NONE: "", ANSWERS: " by answer"}.get(second, f" by {second}")
     return Shown(
