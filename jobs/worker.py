@@ -140,10 +140,10 @@ class Worker:
             self.close()
 
     def close(self) -> None:
-        Runs one fit in the place of the executor.
-    hosts
-        Makes what runs fits beside it, one for every core of a fit but the first; by default more of the default
-        executor, or none beside another executor or ``fit``.
+        """End what the executor holds, such as the process that waits for the next fit, and wait for what hands do."""
+        for hand in self._hands:
+            hand.close()
+        self._executor.close()
 
     def turn(self, now: datetime) -> bool:
         """Take at most one job from the queue and do it; tells whether there was one."""
