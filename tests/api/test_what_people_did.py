@@ -138,6 +138,7 @@ def test_the_head_says_which_and_at_which_rates(told: World):
     (note,) = (note for note in truth["data_notes"] if "of what people did" in note)
     assert "as far as the declared rates are right" in note
     assert "An error of the rates is in no interval" in note
+    assert "of what people did 1.22 times as large" in note
     assert not any("not of what they did" in note for note in truth["data_notes"])
 
 
