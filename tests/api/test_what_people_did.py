@@ -17,9 +17,11 @@ from numpy.testing import assert_allclose
 from api.cli import cli
 from api.client.questions import Asked as Question
 from api.client.questions import query_of
+from api.estimates import _cut
+from api.measured import Measured
 from api.page.words import percent
 from mrp.misreport import Misreport
-from mrp.poststratification import cell_shares
+from mrp.poststratification import AreaDraws, cell_shares
 from polling.store import releases, surveys
 from tests.api.conftest import _world
 from tests.api.totals import ERROR, FRIENDS, KNOWN, TOTALS, declare
@@ -171,6 +173,29 @@ def test_chances_are_of_what_is_asked_for(told: World):
     (one,) = ask(told, "contrast", first="gender:woman", second="gender:man", estimand="truth")["contrasts"]
     (said,) = ask(told, "contrast", first="gender:woman", second="gender:man")["contrasts"]
     assert one["difference"] * TOLD.slope == pytest.approx(said["difference"], rel=1e-4)
+
+
+@pytest.mark.parametrize("what", ["rank", "battleground", "districts/D2"])
+def test_everything_that_follows_from_shares_is_of_them(told: World, what: str):
+    level = {"level": "district"} if what == "rank" else {}
+    truth, reports = (ask(told, what, estimand=of, uncertainty="model", **level) for of in ("truth", "reports"))
+
+    assert (truth["estimand"], reports["estimand"]) == ("truth", "reports")
+    rows = {"rank": "ranks", "battleground": "districts", "districts/D2": "groups"}[what]
+    said = {(row["area"], *row["groups"].values()): row["share"] for row in reports[rows]}
+    assert said
+    for row in truth[rows]:
+        assert TOLD.reported(row["share"]) == pytest.approx(said[row["area"], *row["groups"].values()], abs=1e-5)
+
+
+def test_a_row_of_which_more_than_one_draw_in_a_hundred_was_cut_says_so():
+    draws = np.full((200, 3), 0.4)
+    draws[:3, 0], draws[:2, 1] = 0, 1
+    table = pl.DataFrame({"district": ["A", "B", "C"], "n_people": [1e3] * 3})
+    areas = AreaDraws(table, draws)
+
+    assert _cut(Measured(areas, TOLD.answer_variance(areas))) == [("cut-to-possible",), (), ()]
+    assert _cut(Measured(areas)) == [()] * 3
 
 
 def test_a_population_that_is_told_by_reports_is_of_those_who_belong_to_it(told: World):
