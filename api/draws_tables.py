@@ -21,6 +21,7 @@ import polars as pl
 
 from api.errors import EstimateRefused
 from api.measures import scores_of
+from api.misreport import told_of
 from api.release_cache import LoadedRelease
 from mrp.design import Design
 from mrp.grouping import cells_of
@@ -63,6 +64,7 @@ def about_draws(loaded: LoadedRelease, *, period: str | None) -> dict[str, Any]:
         "text": question.text,
         "option": question.options[0] if question.kind == "binary" else None,
         "base": list(question.base),
+        "estimand": told_of(loaded),
         "release_id": release.id,
         "release_number": release.number,
         "published_at": release.published_at.isoformat(),
