@@ -20,17 +20,10 @@ from mrp.outcomes import AnyDesign, design_from_json
 from mrp.turnout import Turnout
 from mrp.verdict import FitVerdict
 from polling.bundle import SurveyBundle
-from polling.declaration import SurveyDeclaration
-from polling.population import EVERYBODY, Population, chain_of
+from polling.population import Population
 from polling.store import fits
 
-__all__ = ["among_of", "chain_among", "district_draws", "not_among"]
-
-
-def chain_among(declaration: SurveyDeclaration, question_id: str) -> tuple[Population, ...]:
-    """The population that a question is about, last, after those that it is within; empty: everybody."""
-    name = declaration.question(question_id).population
-    return () if name is None or name == EVERYBODY else chain_of(declaration.populations, name)
+__all__ = ["among_of", "district_draws", "not_among"]
 
 
 def among_of(
