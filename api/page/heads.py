@@ -6,9 +6,10 @@ from typing import Any
 
 from api.auth import PAGES, ROLES, Principal
 from api.group_query import EstimateQuery
+from api.misreport import words_of
 from api.page.addresses import question_address, survey_address
 from api.page.asking import Asking
-from api.page.population import Choice, Other, others_of, populations_to_choose
+from api.page.population import Choice, Other, others_of, populations_to_choose, truly
 from api.systematic_words import how_shown
 from api.whom import doubts_about, notes_of, whom, whom_sentence
 
@@ -55,7 +56,7 @@ class Head:
     populations: list[Choice]
     """Those that the page can be about; none where there is no choice."""
     others: list[Other]
-    """On the first page: what is thought among other populations."""
+    """On the first page: what people did where it tells what they report, and what other populations think."""
     whom_warnings: list[str]
     """What is to be known of who belongs to them."""
     warnings: list[str]
@@ -129,10 +130,10 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str, also: M
         permanent=question_address(*place, *more, **of_page, release=release.id),
         whom=whom_sentence(whom(served, about, interval=EstimateQuery().interval)),
         populations=[] if also is None else populations_to_choose(asking, *more, also=also),
-        others=others_of(asking) if here == "pageQuestion" else [],
+        others=[*truly(asking), *others_of(asking)] if here == "pageQuestion" else [],
         whom_warnings=[*doubts_about(served, about.among), *notes_of(served, about.among)],
         warnings=list(loaded.verdict.warnings),
-        data_notes=list(served.data_notes),
+        data_notes=[*served.data_notes, *words_of(loaded.fit)],
         systematic=how_shown(loaded),
     )
 

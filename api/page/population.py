@@ -1,17 +1,19 @@
 """Whom a page is about: the populations to choose from, and what is thought among those that it is not about."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from api.answer_payloads import AreaEstimate, AreaMean, MeansPayload
 from api.errors import EstimateRefused, NoReleaseYet
+from api.misreport import TRUTH, of_reports
 from api.page import words
 from api.page.addresses import question_address
 from api.page.asking import Asking
 from polling.population import EVERYBODY
 
-__all__ = ["Choice", "Other", "others_of", "populations_to_choose"]
+__all__ = ["Choice", "Other", "others_of", "populations_to_choose", "truly"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,19 @@ def others_of(asking: Asking) -> list[Other]:
         known = {*asking.loaded.verdict.warnings, *asking.served.concerns, *asking.served.data_notes}
         told.append(Other(said, [one for one in (*answer.warnings, *answer.data_notes) if one not in known]))
     return told
+
+
+def truly(asking: Asking) -> list[Other]:
+    """What people did, in a sentence, where its estimates are of reports that are wrong at declared rates."""
+    if not of_reports(asking.loaded):
+        return []
+    rows: list[AreaEstimate] = []
+    for option in asking.loaded.question.options:
+        # Where the base counts more than answers, the rest of it is not the other option alone.
+        with suppress(EstimateRefused):
+            rows += asking.estimates(option=option, estimand=TRUTH).estimates
+    begin = "What people did, turned back from what they report as far as the declared rates are right"
+    return [Other(f"{begin}: {', '.join(map(_said, rows))}.", [])] if rows else []
 
 
 def _is_told(asking: Asking, name: str) -> bool:
