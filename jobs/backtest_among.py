@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from sqlalchemy.orm import Session
 
-from jobs.misreport import declared_misreport
+from jobs.misreport import declared_misreport, misreport_of
 from jobs.release_scores import ReleaseDraws
 from mrp.categorical.poststratification import OptionDraws
 from mrp.design import Design
@@ -67,7 +67,7 @@ def district_draws(
     *,
     question: str,
 ) -> OptionDraws:
-    """Estimates of all districts, made as those of a release are: among voters, and over the frames that there are."""
+    """Estimates of all districts, made as those of a release are: among voters, over all frames, of what people did."""
     latents, design = fitted
     release = ReleaseDraws(
         latents,
@@ -77,6 +77,7 @@ def district_draws(
         last_result=None,
         counts=None,
         turnout=turnout,
+        misreport=misreport_of(bundle.declaration.question(question)),
         frames=None if bundle.frame_draws is None else FrameDraws.from_table(bundle.frame_draws),
     )
     (drawn,) = release.drawn([Grouping(by=(electorate.district,))])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.adjustments import noted_adjustments
+from jobs.misreport import misreport_of
 from jobs.partners import partners_of
 from polling.bundle import SurveyBundle
 from polling.declaration import SurveyDeclaration
@@ -31,6 +32,8 @@ class Basis:
     frame_date: str | None
     known_totals: dict[str, Any] | None
     """As a fit notes them: ``question``, ``by``, ``date``, ``source``, ``reported``, ``sha256``."""
+    is_turned_back: bool
+    """Whether estimates are of what people did, where their reports of it are wrong at declared rates."""
     fitted_apart: tuple[str, ...]
     """Questions that a release is fitted together with, and this backtest is not."""
 
@@ -46,6 +49,7 @@ class Basis:
                 "frame_date": self.frame_date,
             },
             "known_totals": self.known_totals,
+            "of_what_people_did": self.is_turned_back,
             "fitted_apart_from": list(self.fitted_apart),
         }
 
@@ -62,6 +66,8 @@ class Basis:
         else:
             of, by, source = (self.known_totals[name] for name in ("question", "by", "source"))
             said.append(f"Every draw meets the known totals of {of} by {by} ({source}).")
+            if self.is_turned_back:
+                said.append("Reports are wrong at declared rates: scored is what people did, as the draws tell of it.")
         if self.fitted_apart:
             said.append(
                 f"A release is fitted together with {', '.join(self.fitted_apart)}, and these fits are not: they do "
@@ -92,6 +98,7 @@ def basis_of(bundle: SurveyBundle, question_id: str, *, partners: Collection[str
         frame_source=declaration.facts.get("frame_source"),
         frame_date=declaration.facts.get("frame_date"),
         known_totals=noted_adjustments(question, bundle, partners=partners).get("known_totals"),
+        is_turned_back=misreport_of(question) is not None,
         fitted_apart=tuple(name for name in every if name not in partners),
     )
 

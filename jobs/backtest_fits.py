@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import polars as pl
 
-from jobs.adjustments import adjustments_of
+from jobs.adjustments import adjustments_of, frames_of
 from jobs.backtest_among import district_draws
 from jobs.backtest_basis import Basis, basis_of, chain_among
 from jobs.backtest_house import BacktestHouse, RunFit
@@ -20,6 +20,7 @@ from jobs.counting import count_interviews
 from jobs.errors import BacktestImpossible
 from jobs.fit_host import FitHost
 from jobs.fit_request import FitProgress, FitRequest
+from jobs.misreport import misreport_of
 from jobs.outcomes import counted_by, outcome_of, without_astray
 from jobs.refit import electorate_of, laplace_settings, nuts_settings
 from mrp.categorical.poststratification import OptionDraws
@@ -162,7 +163,7 @@ class Bench:
                     counts, _ = subsample(counts, max(1, round(part * int(counts["n"].sum()))), seed=seed)
                 fit = self._fitted(question, counts, name=f"who {one.people} are", seed=seed, engine=engine)
                 assert isinstance(fit.design, Design)  # as the declaration was checked for
-                turnout.append(Turnout(fit.latents, fit.design))
+                turnout.append(Turnout(fit.latents, fit.design, misreport_of(question)))
                 problems += [
                     f"question {one.question}, which tells who {one.people} are: {problem.message}"
                     for problem in fit.verdict.problems
@@ -196,6 +197,7 @@ class Bench:
             counts=known,
             question=question.id,
             adjustments=adjustments_of(question, self.house.bundle, partners=()),
+            frames=frames_of(self.house.bundle),
         )
 
         def beat(progress: FitProgress | None) -> bool:

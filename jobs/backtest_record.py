@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from jobs.adjustments import adjustments_of
+from jobs.adjustments import adjustments_of, frames_of
 from jobs.backtest_fits import BacktestFit, Bench
 from jobs.backtest_score import Scored
 from jobs.errors import BacktestImpossible
-from mrp.known_totals import calibrate
+from mrp.frames.totals_over_draws import calibrate_over_frames
 from mrp.systematic import SystematicError, national_sd_of, with_systematic_error
 
 __all__ = ["NationalErrors", "RecordReport", "fit_all", "national_errors", "scale_of", "score_with_record"]
@@ -137,5 +137,6 @@ def _erring(bench: Bench, fit: BacktestFit, error: SystematicError, *, seed: int
     latents, design = with_systematic_error(fit.latents, fit.design, electorate, error, seed=seed)
     totals = adjustments_of(bench.question, bench.house.bundle, partners=()).totals
     if totals is not None:
-        latents = calibrate(latents, design, electorate, totals.met, by=totals.by).latents
+        frames = frames_of(bench.house.bundle)
+        latents = calibrate_over_frames(latents, design, electorate, totals.met, frames=frames, by=totals.by).latents
     return replace(fit, latents=latents, design=design)

@@ -177,6 +177,7 @@ def test_the_report_says_whom_over_what_and_which_totals(bench: Bench):
             "frame_date": None,
         },
         "known_totals": None,
+        "of_what_people_did": False,
         "fitted_apart_from": [],
     }
     whom, totals = bench.basis.sentences()
