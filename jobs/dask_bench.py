@@ -246,5 +246,5 @@ def _published(store: Store) -> tuple[int, int]:
 def _median_fit(store: Store) -> float:
     with store.read() as session:
         jobs = queue.list_jobs(session, kind=REFIT)
-        each = [fits.get_fit(session, job.fit_id).seconds for job in jobs if job.fit_id is not None]
-    return round(statistics.median(sum(seconds.values()) for seconds in each), 2)
+        each: list[Any] = [fits.get_fit(session, job.fit_id).seconds for job in jobs if job.fit_id is not None]
+    return float(round(statistics.median(sum(seconds.values()) for seconds in each), 2))
