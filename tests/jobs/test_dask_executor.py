@@ -247,6 +247,7 @@ def test_the_scheduler_goes_away_and_comes_back_and_the_fit_is_ordered_anew(sett
             assert fitting.result(30).engine == "laplace"
 
     assert "wait" in seen[seen.index("asleep") :]
+    assert "awake" in seen  # what the new scheduler tells is heard too
 
 
 def test_a_cluster_with_certificates_is_asked_with_them_and_not_without(settings, address, tmp_path):

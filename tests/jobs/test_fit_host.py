@@ -38,6 +38,9 @@ for line in sys.stdin:
         open(__file__ + formula, "w").close()
         print('{{"stage": "asleep", "share": 0.5}}', flush=True)
         time.sleep(60)
+    elif formula.startswith("sleeps-once"):
+        print('{{"stage": "awake", "share": 0.9}}', flush=True)
+        time.sleep(0.5)
     if formula == "crash":
         print("the ground shook", file=sys.stderr)
         sys.exit(7)
