@@ -281,6 +281,38 @@ def test_a_job_goes_back_to_the_queue_when_the_cluster_stays_away(settings, monk
     assert len(beats) > 2  # the lease is kept meanwhile
 
 
+def test_a_connection_that_was_lost_and_made_again_by_itself_is_not_trusted(settings, monkeypatch):
+    """The scheduler is a new one, which has not been asked to tell of progress."""
+    monkeypatch.setattr(dask_executor, "AWAY_S", 0.2)
+    lost: list[object] = []
+
+    class Future:
+        status = "cancelled"
+
+        def result(self) -> bytes:
+            raise distributed.client.FutureCancelledError("a-fit", "scheduler-connection-lost")
+
+        def cancel(self) -> None:
+            pass
+
+    class Scheduler:
+        id, status = "me", "running"
+
+        def submit(self, *_arguments, **_more) -> Future:
+            return Future()
+
+    class Cluster:
+        def __init__(self) -> None:
+            self.address, self.progress, self.lost = "dask://somewhere:1", {}, lost.append
+
+        def client(self) -> Scheduler | None:
+            return None if lost else Scheduler()
+
+    with pytest.raises(ExecutorAway):
+        DaskExecutor(Cluster())(small_request(), settings, beat=lambda _: False, stop=threading.Event())
+    assert len(lost) == 1
+
+
 def test_what_travels_has_no_secrets(settings):
     sent: list[bytes] = []
 
