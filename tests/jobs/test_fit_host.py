@@ -14,7 +14,7 @@ import pytest
 
 from jobs.errors import FitCancelled, FitProcessFailed
 from jobs.fit_host import FitHost
-from jobs.fit_request import FitRequest, FitResult
+from jobs.fit_request import FORMAT_VERSION, FitRequest, FitResult
 from jobs.settings import Settings
 from mrp.electorate import Electorate
 from mrp.laplace.engine import LaplaceSettings
@@ -44,7 +44,8 @@ for line in sys.stdin:
     if formula == "crash":
         print("the ground shook", file=sys.stderr)
         sys.exit(7)
-    head = dict(format_version=7, others=[], design=None, verdict=None, diagnostics=None, priors=None, seconds=dict())
+    head = dict(format_version={version}, others=[], seconds=dict())
+    head |= dict.fromkeys(["design", "verdict", "diagnostics", "priors"])
     head |= dict(engine="nuts" if formula == "nuts" else "laplace", versions=dict(pid=os.getpid()))
     open(folder + "/draws.npz", "wb").close()
     json.dump(head, open(folder + "/result.json", "w"))
@@ -56,7 +57,7 @@ for line in sys.stdin:
 def write_stand_in(folder: Path) -> Path:
     """The stand-in as a program."""
     program = folder / "stand-in"
-    program.write_text(STAND_IN.format(python=sys.executable))
+    program.write_text(STAND_IN.format(python=sys.executable, version=FORMAT_VERSION))
     program.chmod(0o700)
     return program
 
