@@ -11,7 +11,8 @@ help:
 	 'make test-slow    the tests that take longer: fits on the public cases' \
 	 'make references   sample anew what the fast engine is compared with (CASES="rw1 ar1": these only)' \
 	 'make faults       kill -9 at every point of what changes waves, 20 times each (TIMES=1 ONLY=push: less), and' \
-	 '                  of a whole service under load, its worker, database, disk, clock (LIVE=service-killed)' \
+	 '                  of a whole service under load, its worker, database, disk, clock (LIVE=service-killed), and of' \
+	 '                  a Dask cluster in the middle of forty fits' \
 	 'make replicas     two web servers and two workers on PostgreSQL under mixed load for half an hour (MINUTES=2: less)' \
 	 'make fuzz         3,000 requests made from /openapi.json on each store (CASES=300 ONLY=sqlite: less)' \
 	 'make bench        speed and accuracy, with reports in tests/benchmarks/reports' \
@@ -74,6 +75,7 @@ live: setup
 
 faults: setup
 	$(if $(LIVE),,.venv/bin/python -m tests.faults.drill --times $(or $(TIMES),20) $(if $(ONLY),--only $(ONLY),--report))
+	$(if $(ONLY)$(LIVE),,.venv/bin/python -m tests.faults.dask --report)
 	$(if $(ONLY),,.venv/bin/python -m tests.faults.live $(if $(TIMES),--times $(TIMES)) $(if $(LIVE),--only $(LIVE),--report))
 
 replicas: export OPENBLAS_NUM_THREADS = 1
