@@ -57,7 +57,8 @@ bench: setup
 	.venv/bin/hustings bench pages $(CCES) --json > $(REPORTS)/.part
 	@mv $(REPORTS)/.part $(REPORTS)/pages.json && cat $(REPORTS)/pages.json
 
-# With the interviews of cces2018 where they are, else with those of a synthetic survey; the burst is always synthetic.
+# With the interviews of cces2018 where they are, else with those of a synthetic survey; the burst and the many
+# questions are always synthetic.
 live: REPORTS = tests/benchmarks/reports
 live: ALL = $(and $(CCES),--interviews responses.parquet)
 live: setup
@@ -68,6 +69,8 @@ live: setup
 	@mv $(REPORTS)/.part $(REPORTS)/live_all.json && cat $(REPORTS)/live_all.json
 	.venv/bin/hustings bench burst --json > $(REPORTS)/.part
 	@mv $(REPORTS)/.part $(REPORTS)/burst.json && cat $(REPORTS)/burst.json
+	.venv/bin/hustings bench forty --json > $(REPORTS)/.part
+	@mv $(REPORTS)/.part $(REPORTS)/forty.json && cat $(REPORTS)/forty.json
 
 faults: setup
 	$(if $(LIVE),,.venv/bin/python -m tests.faults.drill --times $(or $(TIMES),20) $(if $(ONLY),--only $(ONLY),--report))
