@@ -13,8 +13,8 @@ from fixtures.demo import demo_plans, demo_settings
 from fixtures.electorate import build_electorate
 from fixtures.survey_folder import WrittenSurvey, write_survey_folder
 from jobs.errors import FitProcessFailed, WorkerStopping
-from jobs.fit_request import FitRequest, FitResult
-from jobs.helping import LEAST_WAITING, fitted_apart
+from jobs.fit_request import FitProgress, FitRequest, FitResult
+from jobs.helping import LEAST_WAITING, Roll, fitted_apart
 from jobs.survey import load_survey
 from jobs.worker import Worker
 from polling.declaration import SurveyDeclaration
@@ -47,11 +47,12 @@ def house(tmp_path: Path, many: WrittenSurvey) -> Iterator[House]:
 class Fits:
     """Stand-ins for the fits of a worker and of its hand, which note who did what."""
 
-    def __init__(self, during: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, during: Callable[[str], None] = lambda _: None, *, says: FitProgress | None = None) -> None:
         self.did: list[tuple[str, str, int]] = []
         """Who, which question, with how many threads."""
         self.closed = 0
         self._during = during
+        self._says = says
 
     def by(self, who: str) -> "_Fit":
         return _Fit(self, who)
@@ -61,6 +62,7 @@ class Fits:
 
     def run(self, who: str, request: FitRequest, *arguments: Any, **more: Any) -> FitResult:
         self.did.append((who, request.question, request.laplace.threads))
+        assert more["beat"](self._says) is False
         self._during(who)
         return FakeFit()(request, *arguments, **more)
 
@@ -130,6 +132,36 @@ def test_fits_beside_each_other_have_a_core_each_and_say_what_is_always_said(hou
     with house.store.read() as session:
         stored = [list_fits(session, "many", f"q{n}")[0].settings["laplace"]["threads"] for n in range(N_QUESTIONS)]
     assert stored == N_QUESTIONS * [house.settings.fit_cores]
+
+
+def test_whoever_waits_is_told_which_of_how_many_it_is(house: House):
+    told: list[str] = []
+
+    def tell(_who: str) -> None:
+        told.extend(job.progress["stage"] for job in house.jobs("running") if isinstance(job.progress, dict))
+
+    fits = Fits(tell, says=FitProgress("explore", 0.5))
+    house.push(1)
+    house.wait(2)
+    work(house, fits)
+
+    assert {one.partition(", ")[0] for one in told} == {"explore"}
+    assert {f"explore, question {n} of {N_QUESTIONS}" for n in range(1, N_QUESTIONS + 1)} >= set(told)
+    assert len(set(told)) > N_QUESTIONS // 2
+
+
+def test_refits_are_numbered_until_none_waits_and_for_each_survey_by_itself():
+    roll = Roll()
+
+    places = [roll.call(name, waiting=n) for name, n in (("a", 2), ("a", 1), ("b", 1), ("a", 0), ("a", 0), ("a", 5))]
+
+    assert places == ["question 1 of 3", "question 2 of 3", "question 1 of 2", "", "", "question 1 of 6"]
+
+
+def test_a_wave_that_comes_meanwhile_makes_them_more():
+    roll = Roll()
+
+    assert [roll.call("a", waiting=n) for n in (3, 2, 6)][1:] == ["question 2 of 4", "question 3 of 9"]
 
 
 def test_a_fit_that_fails_holds_no_other_one_up(house: House):
