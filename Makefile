@@ -1,7 +1,7 @@
 # Two commands do everything on a machine with git, make and some Python with pip:
 #   make demo    set up, run the demo survey from wave to estimate, keep serving (EXIT=1: stop after printing)
 #   make test    set up, run the tests
-.PHONY: help setup demo test test-slow references bench live faults fuzz lint check clean
+.PHONY: help setup demo test test-slow references bench live faults replicas fuzz lint check clean
 
 help:
 	@printf '%s\n' \
@@ -12,6 +12,7 @@ help:
 	 'make references   sample anew what the fast engine is compared with (CASES="rw1 ar1": these only)' \
 	 'make faults       kill -9 at every point of what changes waves, 20 times each (TIMES=1 ONLY=push: less), and' \
 	 '                  of a whole service under load, its worker, database, disk, clock (LIVE=service-killed)' \
+	 'make replicas     two web servers and two workers on PostgreSQL under mixed load for half an hour (MINUTES=2: less)' \
 	 'make fuzz         3,000 requests made from /openapi.json on each store (CASES=300 ONLY=sqlite: less)' \
 	 'make bench        speed and accuracy, with reports in tests/benchmarks/reports' \
 	 'make live         a running service: wave to release under readers, and a burst for 100 surveys; the same' \
@@ -71,10 +72,16 @@ live: setup
 	@mv $(REPORTS)/.part $(REPORTS)/burst.json && cat $(REPORTS)/burst.json
 	.venv/bin/hustings bench forty --json > $(REPORTS)/.part
 	@mv $(REPORTS)/.part $(REPORTS)/forty.json && cat $(REPORTS)/forty.json
+	.venv/bin/hustings bench dask --json > $(REPORTS)/.part
+	@mv $(REPORTS)/.part $(REPORTS)/dask.json && cat $(REPORTS)/dask.json
 
 faults: setup
 	$(if $(LIVE),,.venv/bin/python -m tests.faults.drill --times $(or $(TIMES),20) $(if $(ONLY),--only $(ONLY),--report))
 	$(if $(ONLY),,.venv/bin/python -m tests.faults.live $(if $(TIMES),--times $(TIMES)) $(if $(LIVE),--only $(LIVE),--report))
+
+replicas: export OPENBLAS_NUM_THREADS = 1
+replicas: setup
+	.venv/bin/python -m tests.faults.replicas $(if $(MINUTES),--minutes $(MINUTES),--report)
 
 fuzz: setup
 	.venv/bin/python -m tests.contract.fuzz $(if $(ONLY),--store $(ONLY)) $(if $(CASES),--cases $(CASES),--report)

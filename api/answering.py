@@ -35,7 +35,7 @@ from polling.store.telling import TellingRelease
 
 __all__ = ["ANSWERS", "TABLE_ANSWERS", "Found", "Which", "answer", "body_of", "entity_tag", "find", "ids_of"]
 
-FORM = 9
+FORM = 10
 """Version of the form of the answers."""
 
 ANSWERS = {
@@ -266,7 +266,7 @@ def _page(which: Which, basis: tuple[Any, ...]) -> Page | None:
 
 
 def _page_url(request: Request[Any, Any, Any], cursor: str) -> str:
-    parameters = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+    parameters = [(name, value) for name, value in request.query_params.items() if name != "cursor"]
     path = quote(request.scope.get("root_path", "") + request.scope["path"])
     return f"{path}?{urlencode([*parameters, ('cursor', cursor)])}"
 

@@ -97,7 +97,7 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
     The database must have the current schema before requests are answered;
     ``/ready`` says whether it has.
     """
-    store = open_store(settings.store_url)
+    store = open_store(settings.store_url, statement_timeout_s=settings.statement_timeout_s)
     secrets = SecretsFile(settings.secrets_file)
     releases = ReleaseCache(store, secrets, settings)
     services = Services(store, secrets, settings, releases, now)

@@ -86,10 +86,10 @@ def draws_of(
     """
     inside = np.isin(breakdown.group, rows)
     if _takes_kept(loaded, breakdown, inside, period):
-        return _kept(loaded, breakdown, rows)
+        return loaded.told(_kept(loaded, breakdown, rows))
     # They have all options, and are asked for one after the other.
     asked = (repr(breakdown.grouping), rows.tobytes(), period)
-    return loaded.made(asked, lambda: _made(loaded, breakdown, rows, inside, period))
+    return loaded.told(loaded.made(asked, lambda: _made(loaded, breakdown, rows, inside, period)))
 
 
 def variances_of(
@@ -116,13 +116,15 @@ def _takes_kept(loaded: LoadedRelease, breakdown: Breakdown, inside: NDArray[np.
     Parameters
     ----------
     inside
-        Which cells are looked at. Where that is a small part, making these alone costs less than making all.
+        Which cells are looked at. Where that is a small part, making these alone costs less than making all. What is in
+        memory already does not count: sums in another order differ in their last digits, and every process has to
+        give the same answer under one entity tag, whatever it was asked before.
     """
     grouping = breakdown.grouping
     is_plain = not grouping.where and not grouping.merge and period in (None, loaded.design.common.period)
     if not is_plain or not loaded.keeps(breakdown.groups.height):
         return False
-    return int(inside.sum()) >= SMALL_PART * inside.size or loaded.has_at_hand(breakdown.by)
+    return int(inside.sum()) >= SMALL_PART * inside.size
 
 
 def _kept(loaded: LoadedRelease, breakdown: Breakdown, rows: NDArray[np.int64]) -> Drawn:

@@ -40,7 +40,7 @@ def open_ready_store(settings: Settings) -> Store:
     """
     make_data_dir(settings)
     require_finished_restore(settings)
-    store = open_store(settings.store_url)
+    store = open_store(settings.store_url, statement_timeout_s=settings.statement_timeout_s)
     try:
         require_current(store)
     except SchemaOutdated:

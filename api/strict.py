@@ -70,7 +70,7 @@ async def is_strict(connection: Connection, handler: BaseRouteHandler) -> None:
             # All at once; the framework would name the first only, and ignore what it does not know.
             form = await connection.form()
             try:
-                check_form(form.multi_items())
+                check_form(form.items())
             except ApiError:
                 await form.close()
                 raise

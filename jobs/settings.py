@@ -66,6 +66,14 @@ class Settings:
     database_url: Annotated[
         str, About("SQLAlchemy URL of the database. Empty: SQLite in data_dir/hustings.sqlite3.")
     ] = ""
+    statement_timeout_s: Annotated[
+        float,
+        About(
+            "A statement that PostgreSQL works on for longer is ended, and a transaction that waits as long for its "
+            "process; erasures and upgrades take their time. 0 is without a limit.",
+            least=0,
+        ),
+    ] = 120.0
     secrets_file: Annotated[
         Path,
         About("File of pepper and pseudonym keys, made with mode 0600 when first needed. Keep it out of backups."),

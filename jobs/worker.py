@@ -28,6 +28,7 @@ from jobs.confirm_ask import CONFIRM
 from jobs.counted_parts import CountedParts
 from jobs.erasure import FREE_BYTES, free
 from jobs.errors import FitCancelled, FitImpossible, FitProcessFailed, JobsError, SourceUnreachable, WorkerStopping
+from jobs.executors import Executor
 from jobs.fit_host import FitHost
 from jobs.fit_request import FitProgress, FitRequest, FitResult
 from jobs.heartbeat import beating
@@ -76,11 +77,13 @@ class Worker:
         Fixes the seed of every fit; by default a seed follows from the inputs.
     clock
         Tells the time during a job.
+    executor
+        Where fits are run; by default a ``jobs.fit_host.FitHost`` of this worker. The worker closes it.
     fit
-        Runs one fit; by default a ``jobs.fit_host.FitHost`` of this worker.
+        Runs one fit in the place of the executor.
     hosts
-        Makes what runs fits beside it, one for every core of a fit but the first; by default more of these, or none
-        beside another ``fit``.
+        Makes what runs fits beside it, one for every core of a fit but the first; by default more of the default
+        executor, or none beside another executor or ``fit``.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class Worker:
         owner: str | None = None,
         seed: int | None = None,
         clock: Clock = utc_now,
+        executor: Executor | None = None,
         fit: RunFit | None = None,
         hosts: MakeHost | None = None,
     ) -> None:
@@ -99,10 +103,10 @@ class Worker:
         self.owner = owner or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
         self._seed = seed
         self._clock = clock
-        self._host = FitHost()
-        self._fit = fit or self._host
+        self._executor: Executor = executor or FitHost()
+        self._fit: RunFit = fit or self._executor
         self._stop = threading.Event()
-        make_host = hosts or (FitHost if fit is None else None)
+        make_host = hosts or (FitHost if fit is None and executor is None else None)
         n_hands = 0 if make_host is None else settings.fit_cores - 1
         self._hands = tuple(Hand(self._do_beside, make_host) for _ in range(n_hands) if make_host)
         self._is_helped = False
@@ -114,8 +118,8 @@ class Worker:
     def run(self, stop: threading.Event) -> None:
         """Do jobs until ``stop`` is set; a fit that is running then goes back to the queue.
 
-        Call it from the main thread of its process: the death signal that
-        takes a fit down with its worker is tied to the thread that started it.
+        Call it from a thread that lives as long as its process, such as the main one: the death signal that takes a
+        fit down with its worker is tied to the thread that started it.
         """
         self._stop = stop
         self._is_helped = bool(self._hands)
@@ -125,8 +129,8 @@ class Worker:
         try:
             while not stop.is_set():
                 try:
-                    if busy and self._fit is self._host:
-                        self._host.start(self.settings)  # ahead of the next fit
+                    if busy and self._fit is self._executor:
+                        self._executor.start(self.settings)  # ahead of the next fit
                     busy = self.turn(self._clock())
                     pause = 0.0 if busy else self._until_due()
                 except Exception:  # a worker outlives a database that was away for a moment
@@ -137,10 +141,10 @@ class Worker:
             self.close()
 
     def close(self) -> None:
-        """End the processes that wait for the next fit, and wait for what hands do."""
+        """End what the executor holds, such as the process that waits for the next fit, and wait for what hands do."""
         for hand in self._hands:
             hand.close()
-        self._host.close()
+        self._executor.close()
 
     def turn(self, now: datetime) -> bool:
         """Take at most one job from the queue and do it; tells whether there was one."""

@@ -1,12 +1,12 @@
 """The few words that SQLite and PostgreSQL do not share."""
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from polling.store.tables import Base
 
-__all__ = ["insert_into", "serialise"]
+__all__ = ["insert_into", "serialise", "without_limit"]
 
 # Both dialects' inserts have the same upsert methods; SQLAlchemy has no common class for them.
 type Upsert = postgresql.Insert
@@ -26,3 +26,12 @@ def serialise(session: Session, lock: int) -> None:
     """
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
+
+
+def without_limit(transaction: Session | Connection) -> None:
+    """Let the rest of this transaction take its time, whatever the store's limit on statements is."""
+    if isinstance(transaction, Session):
+        transaction = transaction.connection()
+    if transaction.dialect.name == "postgresql":
+        transaction.execute(text("SET LOCAL statement_timeout = 0"))
+        transaction.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))

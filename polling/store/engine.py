@@ -92,7 +92,7 @@ class Store:
         self._writer.dispose()
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str, *, statement_timeout_s: float = 0.0) -> Store:
     """Open the database at ``url``; its schema is neither made nor checked here.
 
     Parameters
@@ -100,6 +100,10 @@ def open_store(url: str) -> Store:
     url
         ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or
         ``postgresql://user@host/name`` (psycopg 3 is the driver either way).
+    statement_timeout_s
+        A statement that PostgreSQL works on, or that waits for a lock, for longer is ended with an
+        ``OperationalError``, and a transaction that waits as long for its process loses its connection; 0: neither
+        is. ``polling.store.dialect.without_limit`` exempts a transaction.
 
     Raises
     ------
@@ -115,7 +119,7 @@ def open_store(url: str) -> Store:
         case "sqlite":
             return _open_sqlite(parsed)
         case "postgresql" | "postgresql+psycopg":
-            return _open_postgresql(parsed.set(drivername="postgresql+psycopg"))
+            return _open_postgresql(parsed.set(drivername="postgresql+psycopg"), statement_timeout_s)
         case other:
             raise StoreError(f"there is no store for {other!r} databases; {_WRITE_URL}")
 
@@ -170,13 +174,28 @@ def _prepare_sqlite(engine: Engine, *, begin: str, pragmas: tuple[str, ...]) -> 
         connection.exec_driver_sql(begin)
 
 
-def _open_postgresql(url: URL) -> Store:
+def _open_postgresql(url: URL, statement_timeout_s: float) -> Store:
     # A server that is gone without a word must not hold a request for minutes. The URL's own words count more.
     patience = {name: value for name, value in CONNECTING.items() if name not in url.query}
     try:
         writer = create_engine(url, pool_pre_ping=True, connect_args=patience)
     except ModuleNotFoundError as error:
         raise StoreError(f"PostgreSQL needs the package {error.name!r}: install hustings[postgres]") from None
+    if statement_timeout_s:
+        _limit_statements(writer, statement_timeout_s, own=str(url.query.get("options", "")))
     # A second view of the same pool. Repeatable read, so that several statements see one state, as on SQLite.
     reader = writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return Store(url, reader=reader, writer=writer)
+
+
+def _limit_statements(engine: Engine, limit_s: float, *, own: str) -> None:
+    """End what takes longer; of the two limits those that the URL's own ``options`` set stay."""
+    limits = ("statement_timeout", "idle_in_transaction_session_timeout")
+    chosen = [name for name in limits if name not in own]
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: object) -> None:
+        # Not among the options of the connection, which poolers in front of the server refuse.
+        for name in chosen:
+            connection.execute(f"SET {name} = {max(1, round(1000 * limit_s))}")
+        connection.commit()

@@ -23,6 +23,7 @@ from polling.errors import ErasureNotFound
 from polling.payload import from_payload, payload_column, payload_labels, to_payload
 from polling.store.checks import forget_checks
 from polling.store.columns import Json
+from polling.store.dialect import without_limit
 from polling.store.fit_inputs import every_wave
 from polling.store.tables import Erasure, Fit, FitDraws, SurveyVersion, Wave, WaveEvent, WavePart, WaveVersion
 from polling.store.wave_events import NOTHING_COUNTED, append_event
@@ -109,11 +110,14 @@ def remove(
 ) -> Removed:
     """Remove a respondent from every payload and quarantine; the survey is locked.
 
+    Whatever the store's limit on statements is, this takes its time: an erasure that is given up is none.
+
     Parameters
     ----------
     pollster
         Whose waves are searched; None for everybody's.
     """
+    without_limit(session)
 
     def either(ids: pl.Series, *, pollster: str) -> pl.Series:
         return is_pseudonym(ids, pollster=pollster) | is_id(ids, pollster=pollster)

@@ -77,9 +77,12 @@ def _free_postgresql(store: Store, patience_s: float) -> None:
                 raise BytesHeld("an older transaction is still open")
             time.sleep(0.05)
         connection.execute(text(f"SET lock_timeout = {int(patience_s * 1000)}"))
+        limit = connection.scalar(text("SHOW statement_timeout"))
+        connection.execute(text("SET statement_timeout = 0"))  # a large table takes its time
         try:
             connection.execute(text(f"VACUUM (FULL) {_TABLES}"))
         except OperationalError as error:
             raise BytesHeld("somebody uses the tables") from error
         finally:
             connection.execute(text("RESET lock_timeout"))
+            connection.execute(text(f"SET statement_timeout = '{limit}'"))

@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Inspector, inspect, text
 
 from polling.errors import SchemaOutdated, SchemaTooNew, UpgradeFailed
+from polling.store.dialect import without_limit
 from polling.store.engine import Store, sqlite_module
 
 __all__ = ["REVISIONS", "current_revision", "require_current", "upgrade"]
@@ -120,6 +121,7 @@ def _migrate(store: Store) -> None:
         try:
             with connection.begin():
                 if store.dialect == "postgresql":
+                    without_limit(connection)
                     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _UPGRADE_LOCK})
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")

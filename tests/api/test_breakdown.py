@@ -88,7 +88,7 @@ def test_options_share_the_draws_that_are_made_for_one_of_them(kinds: World, mon
     assert len(passes) == 1
 
 
-def test_the_groups_of_one_district_are_made_alone_until_those_of_all_are_there(
+def test_the_groups_of_one_district_are_made_alone_and_alike_whatever_is_in_memory(
     kinds: World, monkeypatch: pytest.MonkeyPatch
 ):
     loaded = kinds.services.releases.load(
@@ -103,15 +103,13 @@ def test_the_groups_of_one_district_are_made_alone_until_those_of_all_are_there(
     few = kinds.get(url).json()
     n_cells = len(GENDERS) * len(AGES)
 
-    assert passes == [n_cells, n_cells]  # for gender, and for age
+    assert passes == [n_cells] * 3  # for gender, for age, and for the chance to lead
     assert loaded._margins.find(()) is None
     assert kinds.get(f"/v1/surveys/{SURVEY}/questions/party/estimates?by=age").status_code == 200
     assert loaded._margins.find(()) is not None
     kinds.forget_answers()
-    all_of_them = kinds.get(url).json()
-    assert passes == [n_cells, n_cells]
-    for one, other in zip(few["groups"], all_of_them["groups"], strict=True):
-        assert one["share"] == pytest.approx(other["share"], abs=1e-6)
+    # To the last digit: another process may have been asked for all of them before.
+    assert kinds.get(url).json() == few
 
 
 def test_no_piece_is_larger_than_allowed(served: World, in_pieces: list[tuple[int, int]]):

@@ -27,6 +27,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
+from requests.adapters import HTTPAdapter
 from schemathesis import checks
 from schemathesis.core.failures import Failure, FailureGroup
 from schemathesis.core.transport import Response
@@ -45,6 +46,8 @@ ALPHA = {"pollster": "Alpha"}
 NEEDED = (*WAVE, "reason", "respondent", "url", "first", "second")
 ENDLESS_S = 0.2
 """How long a stream of events is listened to."""
+PATIENCE_S = 300.0
+"""How long an answer may take to begin: on a busy machine pictures take a minute."""
 
 
 @dataclass
@@ -69,6 +72,7 @@ def fuzz(served: Served, n_cases: int, *, seed: int = 1) -> Outcome:
     operations = [one.ok() for one in schema.get_all_operations()]
     outcome = Outcome()
     with requests.Session() as session, closing(Known(served)) as known:
+        session.mount(served.address, _Patient())
         for turn in range(n_cases):
             each = max(1, min(20, (n_cases - outcome.cases) // len(operations)))
             for operation in operations:
@@ -85,12 +89,28 @@ def _lines(_: Any, value: Any) -> dict[str, Any]:
     return {"data": value if isinstance(value, bytes) else str(value).encode(errors="surrogatepass")}
 
 
+class _Patient(HTTPAdapter):
+    """Waits for an answer to begin; the time that is asked for is how long is listened once it has begun."""
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **more: Any) -> requests.Response:
+        listening = more.pop("timeout", None)
+        reply = super().send(request, *args, timeout=PATIENCE_S, **more)
+        connection = reply.raw.connection
+        if connection is not None and connection.sock is not None:
+            connection.sock.settimeout(listening)
+        return reply
+
+
 class Known:
     """Names that mean something in the world, by the name of the parameter or field that takes them."""
 
     def __init__(self, served: Served) -> None:
         self.served = served
-        about = {"headers": served.headers(), "base_url": f"{served.address}/v1/surveys/{SURVEY}", "timeout": 30}
+        about = {
+            "headers": served.headers(),
+            "base_url": f"{served.address}/v1/surveys/{SURVEY}",
+            "timeout": PATIENCE_S,
+        }
         self._client = httpx.Client(**about)
         releases = [one["id"] for one in self._get("/questions/rail/releases", "releases")]
         waves = [one["reference"] for one in self._get("/waves", "waves")]
@@ -225,7 +245,7 @@ def _send_some(operation: Any, n: int, seed: int, known: Known, session: request
 def _send(case: Any, role: str, known: Known, session: requests.Session, outcome: Outcome) -> None:
     name = operation_of(case)
     headers = known.served.headers(role)
-    timeout = ENDLESS_S if name == "followEvents" else 30
+    timeout = ENDLESS_S if name == "followEvents" else PATIENCE_S
     reply: Response = case.call(session=session, headers=headers, timeout=timeout)
     outcome.cases += 1
     outcome.statuses[reply.status_code] += 1

@@ -29,7 +29,7 @@ from polling.store.schema import upgrade
 from tests.api.world import POLLSTER, SURVEY, wave_csv, write_survey
 from tests.conftest import PostgresServer
 
-__all__ = ["QUESTION", "Service", "children_of", "wait_for"]
+__all__ = ["QUESTION", "Service", "children_of", "free_port", "wait_for"]
 
 QUESTION = "rail"
 FORM = {"fieldwork_start": "2026-02-20", "fieldwork_end": "2026-02-25"}
@@ -46,7 +46,7 @@ class Service:
         self.store = open_store(url)
         self._settings = settings
         self._running: list[subprocess.Popen[str]] = []
-        self.port = _free_port()
+        self.port = free_port()
         upgrade(self.store)
         secrets = SecretsFile(folder / "secrets.toml")
         now = utc_now()
@@ -219,6 +219,6 @@ def wait_for(what: Callable[[], object], within: float, words: str) -> float:
     return time.monotonic() - begun
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
