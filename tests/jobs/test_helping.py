@@ -12,7 +12,7 @@ import pytest
 from fixtures.demo import demo_plans, demo_settings
 from fixtures.electorate import build_electorate
 from fixtures.survey_folder import WrittenSurvey, write_survey_folder
-from jobs.errors import FitProcessFailed, WorkerStopping
+from jobs.errors import FitCancelled, FitProcessFailed, WorkerStopping
 from jobs.fit_request import FitProgress, FitRequest, FitResult
 from jobs.helping import LEAST_WAITING, Roll, fitted_apart
 from jobs.survey import load_survey
@@ -80,7 +80,7 @@ class _Fit:
 
 def work(house: House, fits: Fits, *, until: Callable[[], bool] | None = None, **changes: Any) -> None:
     """Run a worker with one hand until nothing is left to refit."""
-    worker = house.worker(fit=fits.by("worker"), hosts=lambda: fits.by("hand"), **changes)
+    worker = house.worker(**({"fit": fits.by("worker"), "hosts": lambda: fits.by("hand")} | changes))
     stop = threading.Event()
     loop = threading.Thread(target=worker.run, args=(stop,))
     loop.start()
@@ -177,6 +177,26 @@ def test_a_fit_that_fails_holds_no_other_one_up(house: House):
     failed = house.jobs("failed")
     assert {job.question_id for job in failed} == set(fits.of("hand"))
     assert {job.code for job in failed} <= {"fit-refused"}
+    assert {job.question_id for job in house.jobs("succeeded")} == set(fits.of("worker"))
+
+
+def test_a_question_that_is_cancelled_stops_by_itself(house: House):
+    class Endless(_Fit):
+        def __call__(self, request: FitRequest, *arguments: Any, **more: Any) -> FitResult:
+            fits.did.append(("hand", request.question, request.laplace.threads))
+            with house.store.write() as session:
+                [job] = queue.list_jobs(session, "many", question_id=request.question)
+                queue.cancel(session, job.id, now=house.now)
+            if more["beat"](None):
+                raise FitCancelled("The fit was cancelled.")
+            pytest.fail("nobody said that it was cancelled")
+
+    fits = Fits()
+    house.push(1)
+    house.wait(2)
+    work(house, fits, hosts=lambda: Endless(fits, "hand"))
+
+    assert {job.question_id: job.code for job in house.jobs("failed")} == dict.fromkeys(fits.of("hand"), "cancelled")
     assert {job.question_id for job in house.jobs("succeeded")} == set(fits.of("worker"))
 
 
