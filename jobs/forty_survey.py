@@ -1,7 +1,8 @@
 """A survey that asks many questions at once, of the shape of cces2018: 50 districts, 12,000 cells, one wave.
 
 Every question has a share, and effects of people and places, of its own, and the model of the case study: predictors,
-region, six varying terms. People who do not know are others for each question, so that no two have the same cells.
+region, seven varying terms. People who do not know are others for each question, so that no two have the same cells.
+The one pollster has no house effects, which one pollster alone does not show, so that intervals should hold the truth.
 """
 
 from dataclasses import dataclass, replace
@@ -53,7 +54,9 @@ def write_many_questions(folder: Path, *, questions: int, size: int, seed: int, 
         for number in range(questions)
     )
     demographics = tuple(_as_in_cces(one) for one in first_demographics(4))
-    electorate = build_electorate(replace(settings, questions=asked, demographics=demographics, n_silent_districts=0))
+    electorate = build_electorate(
+        replace(settings, questions=asked, demographics=demographics, n_silent_districts=0, house_sd=0.0)
+    )
     folder.mkdir(parents=True)
     text = render_survey_toml(electorate, survey_id=SURVEY, title=f"{questions} questions at once", backtest=False)
     (folder / "survey.toml").write_text(text, encoding="utf-8")
