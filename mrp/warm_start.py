@@ -54,7 +54,7 @@ def warm_start(design: Design, counts: pl.DataFrame, priors: Priors) -> WarmStar
 def warm_start_of(model: LinearModel) -> WarmStart:
     """As `warm_start`, of a model in numbers."""
     from mrp.laplace.conditional import Conditional
-    from mrp.laplace.explore import most_probable
+    from mrp.laplace.search import most_probable
 
     space, conditional = model.space, Conditional.of(model)
     try:

@@ -11,6 +11,7 @@ blocks, which have K - 1 coordinates where those of the binary model have one (s
 costs the cube of what is left only, and districts can be many.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,7 +27,8 @@ from mrp.categorical.design import CategoricalDesign
 from mrp.categorical.hyper import option_space
 from mrp.errors import SamplingError
 from mrp.laplace.block_kernels import log_determinant
-from mrp.laplace.elimination import choose_elimination
+from mrp.laplace.elimination import choose_elimination, step_cost
+from mrp.laplace.interface import Look
 from mrp.priors import Priors
 from mrp.structure import zero_sum_basis
 
@@ -34,12 +36,20 @@ __all__ = ["CategoricalConditional", "CategoricalMode"]
 
 type Floats = NDArray[np.float64]
 type _Factors = tuple[Floats, Floats, Floats]
+type _Around = tuple[Floats, Floats, Floats, Floats]
+"""What `mrp.categorical.kernels.third_order` returns."""
 type _Prior = tuple[Floats, Floats, float]
 """Precision matrix of rest, that of a block, log normaliser of both."""
 
 _MAX_STEPS = 60
 # Gain of the last Newton step: the mode is then within a thousandth of a posterior sd.
 _TOLERANCE = 1e-6
+# Where each step takes long the mode is not polished: draws around it are weighted by their exact density anyway.
+_ROUGH_TOLERANCE = 1e-2
+# But a search needs values that go with their gradient.
+_SEARCH_TOLERANCE = 1e-4
+# Multiplications of a step, from which few are made: about a fifth of a second.
+_LONG = 5e8
 # Coordinates from which the Laplace formula is corrected, and by how many pairs of draws on both sides of the mean.
 _MANY, _PAIRS = 1000, 2
 
@@ -88,6 +98,7 @@ class CategoricalConditional:
         self._n_rest = self._n_own + int(at[-1]) * self._width
         self._n_block = apart.n_groups * apart.width * self._width if apart.terms else 0
         self._block_size = apart.width * self._width
+        self._n_block_effects = apart.n_groups * apart.height * self._width if apart.terms else 0
         eye = np.eye(self._width)
         structured = linalg.block_diag(*(bases[k] for k in rest if k in bases)) if bases else np.empty((0, 0))
         self._basis = np.ascontiguousarray(np.kron(structured, eye))
@@ -146,6 +157,15 @@ class CategoricalConditional:
         self._probes = np.concatenate([half, -half])
 
     @property
+    def costly(self) -> bool:
+        """Whether a Newton step takes a tenth of a second or more."""
+        n_cells, n_entries = len(self._data[0]), self._data[1].shape[1] + 1
+        of_cells = n_cells * (n_entries * self._width) ** 2 / 2
+        n_blocks = self._n_block // self._block_size if self._n_block else 0
+        algebra = step_cost(self._n_rest, self._n_block, self._block_size if n_blocks else 1)
+        return bool(self._probes.size) and of_cells + algebra > _LONG
+
+    @property
     def n_coordinates(self) -> int:
         """Number of independent numbers that the latents are made of."""
         return self._n_rest + self._n_block
@@ -170,20 +190,24 @@ class CategoricalConditional:
 
         It is that of the expected log prior density, as `mrp.laplace.conditional.Conditional.slope` explains.
         """
-        mode, factors = self._climb(hypers, self._prior(hypers), near)
-        shift, shift_block, second, block_second = kernels.third_order(self._parts(mode.point), factors, self._data)
-        rest, block = self._parts(mode.point)
-        away = rest - self._mean
-        second += np.outer(away, away) + np.outer(away, shift) + np.outer(shift, away)
-        gradient = np.zeros_like(hypers)
-        for one in self._blocks:
-            one.add_slope(gradient, hypers, second)
-        if self._n_block:
-            away, shift = (part.reshape(-1, self._block_size) for part in (block, shift_block))
-            block_second += away.T @ away + away.T @ shift + shift.T @ away
-            for one in self._apart_blocks:
-                one.add_slope(gradient, hypers, block_second)
-        return mode, gradient
+        mode, factors = self._climb(hypers, self._prior(hypers), near, rough=_SEARCH_TOLERANCE)
+        return mode, self._gradient(hypers, mode, kernels.third_order(self._parts(mode.point), factors, self._data))
+
+    def look(self, hypers: Floats, near: CategoricalMode, noise: Floats) -> Look[CategoricalMode]:
+        """`mode`, `slope` and `draw` at once; the gradient is that of `slope`, of the likelihood before correction."""
+        prior = self._prior(hypers)
+        mode, factors = self._climb(hypers, prior, near)
+        around = kernels.third_order(self._parts(mode.point), factors, self._data)
+        gradient = self._gradient(hypers, mode, around)
+        points, log_ratio = self._draw_around(prior, mode, factors, around, np.concatenate([self._probes, noise]))
+        n = len(self._probes)
+        if n:
+            mode = replace(mode, log_likelihood=float(logsumexp(log_ratio[:n]) - np.log(n)))
+        return Look(mode, gradient, self.latents(points[n:]), log_ratio[n:])
+
+    def between(self, modes: Sequence[CategoricalMode], shares: Floats) -> CategoricalMode:
+        """Where to start that is made of several modes, of each a share; shares add up to 1."""
+        return replace(modes[0], point=shares @ np.stack([mode.point for mode in modes]))
 
     def draw(self, hypers: Floats, near: CategoricalMode, noise: Floats) -> tuple[Floats, Floats]:
         """Draw latents from the normal distribution around their shifted mode.
@@ -207,10 +231,13 @@ class CategoricalConditional:
         if self._basis.size:
             rest = np.concatenate([rest[:, :first], rest[:, first:] @ self._basis.T], axis=1)
         if self._block_basis.size:
-            block = block.reshape(-1, self._block_size) @ self._block_basis.T
-        vectors = np.concatenate([rest[:, self._n_own :], block.reshape(len(points), -1)], axis=1)
-        ordered = vectors.reshape(len(points), -1, self._width)[:, self._place]
-        return np.concatenate([(ordered @ self._options).reshape(len(points), -1), rest[:, : self._n_own]], axis=1)
+            block = (block.reshape(-1, self._block_size) @ self._block_basis.T).reshape(
+                len(points), self._n_block_effects
+            )
+        vectors = np.concatenate([rest[:, self._n_own :], block], axis=1)
+        ordered = vectors.reshape(len(points), vectors.shape[1] // self._width, self._width)[:, self._place]
+        by_option = (ordered @ self._options).reshape(len(points), len(self._place) * (self._width + 1))
+        return np.concatenate([by_option, rest[:, : self._n_own]], axis=1)
 
     def points(self, latents: Floats) -> Floats:
         """The inverse of `latents`."""
@@ -266,10 +293,13 @@ class CategoricalConditional:
             log_det += one.fill(block_precision, hypers)
         return precision, block_precision, 0.5 * log_det
 
-    def _climb(self, hypers: Floats, prior: _Prior, near: CategoricalMode | None) -> tuple[CategoricalMode, _Factors]:
+    def _climb(
+        self, hypers: Floats, prior: _Prior, near: CategoricalMode | None, *, rough: float = _ROUGH_TOLERANCE
+    ) -> tuple[CategoricalMode, _Factors]:
         """The mode, and the factors of the negative Hessian, of the point before the last step."""
         precision, block_precision, normaliser = prior
         given = (self._mean, precision, block_precision)
+        tolerance = rough if self.costly else _TOLERANCE
         start = near.point if near else np.concatenate([self._mean, np.zeros(self._n_block)])
         rest, block = self._parts(start)
         value = kernels.log_joint(rest, block, given, self._data)
@@ -284,11 +314,11 @@ class CategoricalConditional:
             while True:
                 moved = rest + length * step, block + length * step_block
                 new_value = kernels.log_joint(*moved, given, self._data)
-                if new_value >= value + 0.1 * length * gain or length < 1e-3 or gain < _TOLERANCE:
+                if new_value >= value + 0.1 * length * gain or length < 1e-3 or gain < tolerance:
                     break
                 length *= 0.5
             (rest, block), value = moved, new_value
-            if gain < _TOLERANCE:
+            if gain < tolerance:
                 log_likelihood = float(value + normaliser - log_determinant(factors))
                 return CategoricalMode(np.concatenate([rest, block]), log_likelihood, steps), factors
         raise SamplingError(
@@ -296,10 +326,31 @@ class CategoricalConditional:
             f"{np.array2string(hypers, precision=3)}; fit with NUTS"
         )
 
+    def _gradient(self, hypers: Floats, mode: CategoricalMode, around: _Around) -> Floats:
+        shift, shift_block, covariance, block_covariance = around
+        rest, block = self._parts(mode.point)
+        away = rest - self._mean
+        second = covariance + np.outer(away, away) + np.outer(away, shift) + np.outer(shift, away)
+        gradient = np.zeros_like(hypers)
+        for one in self._blocks:
+            one.add_slope(gradient, hypers, second)
+        if self._n_block:
+            away, shift = (part.reshape(-1, self._block_size) for part in (block, shift_block))
+            block_second = block_covariance + away.T @ away + away.T @ shift + shift.T @ away
+            for one in self._apart_blocks:
+                one.add_slope(gradient, hypers, block_second)
+        return gradient
+
     def _draw(self, prior: _Prior, mode: CategoricalMode, factors: _Factors, noise: Floats) -> tuple[Floats, Floats]:
+        around = kernels.third_order(self._parts(mode.point), factors, self._data)
+        return self._draw_around(prior, mode, factors, around, noise)
+
+    def _draw_around(
+        self, prior: _Prior, mode: CategoricalMode, factors: _Factors, around: _Around, noise: Floats
+    ) -> tuple[Floats, Floats]:
         precision, block_precision, normaliser = prior
         rest, block = self._parts(mode.point)
-        shift, shift_block, _, _ = kernels.third_order((rest, block), factors, self._data)
+        shift, shift_block, _, _ = around
         n = self._n_rest
         out = np.empty((len(noise), n)), np.empty((len(noise), self._n_block))
         log_ratio = kernels.draw(

@@ -41,8 +41,12 @@ from mrp.laplace.block_kernels import (
     turn_blocks,
 )
 
-__all__ = ["derivatives", "draw", "log_joint", "newton_step", "third_order"]
+__all__ = ["derivatives", "draw", "log_joint", "log_joints", "newton_step", "third_order"]
 
+# Points whose likelihoods are computed side by side.
+_TOGETHER = 4
+# Patterns whose matrices stay in the processor's cache.
+_TILE = 512
 # Everything but the assumption that no number is infinite or NaN: offsets are infinite.
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
 
@@ -122,6 +126,154 @@ def log_joint(rest, block, prior, data):
 
 
 @nb.njit(cache=True, nogil=True, fastmath=_FAST)
+def _log_likelihoods(rests, blocks, data):
+    """Log likelihoods of `log_joint` at several points, of effects, shape (point,)."""
+    pattern, index, weight, block_index, block_weight, own, offset, n, y, options, _, _ = data
+    width, k = options.shape
+    n_points, n_own = rests.shape[0], own.shape[1]
+    # Points side by side, so that the same is done to all at once.
+    row = width * n_points
+    vectors = _side_by_side(rests[:, n_own:], width)
+    block_vectors = _side_by_side(blocks, width)
+    coefficients = np.ascontiguousarray(rests[:, :n_own].T)
+    toward = np.zeros((index.shape[0], row))
+    for p in range(index.shape[0]):
+        for e in range(index.shape[1]):
+            at, by = index[p, e], weight[p, e]
+            for x in range(row):
+                toward[p, x] += by * vectors[at, x]
+    total = np.zeros(n_points)
+    direction, eta = np.empty(row), np.empty((k, n_points))
+    top, mass = np.empty(n_points), np.empty(n_points)
+    for c in range(n.shape[0]):
+        p = pattern[c]
+        for x in range(row):
+            direction[x] = toward[p, x]
+        for e in range(block_index.shape[1]):
+            at, by = block_index[c, e], block_weight[c, e]
+            for x in range(row):
+                direction[x] += by * block_vectors[at, x]
+        for s in range(n_points):
+            top[s], mass[s] = -np.inf, 0.0
+        for o in range(k):
+            for s in range(n_points):
+                eta[o, s] = offset[c, o]
+            for i in range(width):
+                by, at = options[i, o], i * n_points
+                for s in range(n_points):
+                    eta[o, s] += by * direction[at + s]
+            for j in range(n_own):
+                by = own[c, j, o]
+                for s in range(n_points):
+                    eta[o, s] += by * coefficients[j, s]
+            for s in range(n_points):
+                top[s] = max(top[s], eta[o, s])
+        for o in range(k):
+            if y[c, o] > 0:  # otherwise 0 times minus infinity
+                for s in range(n_points):
+                    total[s] += y[c, o] * eta[o, s]
+            for s in range(n_points):
+                mass[s] += np.exp(eta[o, s] - top[s])
+        for s in range(n_points):
+            total[s] -= n[c] * (top[s] + np.log(mass[s]))
+    return total
+
+
+@nb.njit(cache=True, nogil=True)
+def _side_by_side(points, width):
+    """Vectors of several points, shape (point, vector times direction), as (vector, direction times point)."""
+    n_points, n_vectors = points.shape[0], points.shape[1] // width
+    out = np.empty((n_vectors, width * n_points))
+    for s in range(n_points):
+        for v in range(n_vectors):
+            for i in range(width):
+                out[v, i * n_points + s] = points[s, v * width + i]
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def log_joints(rests, blocks, prior, data):
+    """`log_joint` of several points, of which rest and block are rows; shape (point,)."""
+    mean, precision, block_precision = prior
+    basis, block_basis = data[10:]
+    out = np.empty(rests.shape[0])
+    for start in range(0, rests.shape[0], _TOGETHER):
+        stop = min(start + _TOGETHER, rests.shape[0])
+        effects = np.empty((stop - start, effects_of(rests[start], basis).shape[0]))
+        block_effects = np.empty((stop - start, own_effects(blocks[start], block_basis).shape[0]))
+        for s in range(stop - start):
+            effects[s] = effects_of(rests[start + s], basis)
+            block_effects[s] = own_effects(blocks[start + s], block_basis)
+        out[start:stop] = _log_likelihoods(effects, block_effects, data)
+    for s in range(rests.shape[0]):
+        away = rests[s] - mean
+        out[s] -= 0.5 * (away @ (precision @ away))
+        if blocks.shape[1] > 0:
+            out[s] -= 0.5 * (blocks[s] @ own_pull(blocks[s], block_precision))
+    return out
+
+
+@nb.njit(cache=True, nogil=True, fastmath=_FAST)
+def _add_pairs(inners, index, weight, pairs):
+    """Add the matrix of each pattern to those of all pairs of its entries.
+
+    Later entries have later positions, which makes it the lower triangle. A few patterns at a time, one pair of entries
+    after the other: a pair has few positions, which the processor then has at hand.
+    """
+    size = inners.shape[1]
+    for start in range(0, index.shape[0], _TILE):
+        stop = min(start + _TILE, index.shape[0])
+        for e in range(index.shape[1]):
+            for f in range(e + 1):
+                for p in range(start, stop):
+                    # Named first: read in the loop below they would be in the way of adding several numbers at once.
+                    i, j, both = index[p, e], index[p, f], weight[p, e] * weight[p, f]
+                    for x in range(size):
+                        pairs[i, j, x] += both * inners[p, x]
+
+
+@nb.njit(cache=True, nogil=True, fastmath=_FAST)
+def _gather_pairs(pairs, index, weight, inners):
+    """The inverse of `_add_pairs`: add up over the pairs of entries of each pattern, those of two entries twice."""
+    size = inners.shape[1]
+    for start in range(0, index.shape[0], _TILE):
+        stop = min(start + _TILE, index.shape[0])
+        for e in range(index.shape[1]):
+            for f in range(e + 1):
+                times = 1.0 if f == e else 2.0
+                for p in range(start, stop):
+                    i, j, both = index[p, e], index[p, f], times * weight[p, e] * weight[p, f]
+                    for x in range(size):
+                        inners[p, x] += both * pairs[i, j, x]
+
+
+@nb.njit(cache=True, nogil=True)
+def _by_pair(matrix, first, width):
+    """The inverse of `_spread`: the columns of a matrix from ``first`` on, by pair of vectors."""
+    n_rows, n_columns = matrix.shape[0] // width, (matrix.shape[1] - first) // width
+    out = np.empty((n_rows, n_columns, width * width))
+    for e in range(n_rows):
+        for i in range(width):
+            for f in range(n_columns):
+                for m in range(width):
+                    out[e, f, i * width + m] = matrix[e * width + i, first + f * width + m]
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def _spread(pairs, first, out):
+    """Write what was added up by pair of vectors to a matrix, from column ``first`` on; rows end where it ends."""
+    n_rows, n_columns, _ = pairs.shape
+    width = (out.shape[1] - first) // n_columns
+    top = out.shape[0] - n_rows * width
+    for e in range(n_rows):
+        for i in range(width):
+            for f in range(n_columns):
+                for m in range(width):
+                    out[top + e * width + i, first + f * width + m] = pairs[e, f, i * width + m]
+
+
+@nb.njit(cache=True, nogil=True, fastmath=_FAST)
 def derivatives(rest, block, prior, data):
     """Gradient and negative Hessian of the log joint: of rest and block, A (lower), B, and D by effect (lower)."""
     mean, precision, block_precision = prior
@@ -136,10 +288,15 @@ def derivatives(rest, block, prior, data):
     d = np.zeros((block_effect.shape[0], height))
     g, g_block = np.zeros(effect.shape[0]), np.zeros(block_effect.shape[0])
     eta, direction = np.empty(k), np.empty(width)
-    half, inner, scaled = np.empty((width, k)), np.empty((width, width)), np.empty((width, width))
+    half, inner = np.empty((width, k)), np.empty(width * width)
     n_patterns = index.shape[0]
     slopes, crosses = np.zeros((n_patterns, width)), np.zeros((n_patterns, n_own, width))
-    inners = np.zeros((n_patterns, width, width))
+    inners = np.zeros((n_patterns, width * width))
+    # By pair of vectors, so that what a cell adds to one lies side by side.
+    n_vectors = (effect.shape[0] - n_own) // width
+    size = width * width
+    pairs = np.zeros((n_vectors, n_vectors, size))
+    block_pairs = np.zeros((block_effect.shape[0] // width, n_vectors, size))
     mixed, residual, cross = np.empty(k), np.empty(k), np.empty((n_own, width))
     for c in range(n.shape[0]):
         _predict(c, toward, effect, block_effect, data, eta, direction)
@@ -162,8 +319,8 @@ def derivatives(rest, block, prior, data):
                 total = 0.0
                 for o in range(k):
                     total += half[i, o] * options[m, o]
-                inner[i, m] = total
-                inner[m, i] = total
+                inner[i * width + m] = total
+                inner[m * width + i] = total
         for j in range(n_own):
             slope = 0.0
             mean_of = 0.0
@@ -185,43 +342,38 @@ def derivatives(rest, block, prior, data):
                 a[j, m] += total
         for i in range(width):
             slopes[p, i] += direction[i]
-            for m in range(width):
-                inners[p, i, m] += inner[i, m]
             for j in range(n_own):
                 crosses[p, j, i] += cross[j, i]
+        for x in range(size):
+            inners[p, x] += inner[x]
         for e in range(q_block):
             at = block_index[c, e] * width
             first = at - at % height
             for i in range(width):
                 g_block[at + i] += block_weight[c, e] * direction[i]
-                for m in range(width):
-                    scaled[i, m] = block_weight[c, e] * inner[i, m]
                 for j in range(n_own):
                     b[at + i, j] += block_weight[c, e] * cross[j, i]
             for f in range(e + 1):
                 to = block_index[c, f] * width - first
+                both = block_weight[c, e] * block_weight[c, f]
                 for i in range(width):
                     for m in range(width):
-                        d[at + i, to + m] += block_weight[c, f] * scaled[i, m]
+                        d[at + i, to + m] += both * inner[i * width + m]
+            own_at = block_index[c, e]
             for f in range(q):
-                to = n_own + index[p, f] * width
-                for i in range(width):
-                    for m in range(width):
-                        b[at + i, to + m] += weight[p, f] * scaled[i, m]
+                at, both = index[p, f], block_weight[c, e] * weight[p, f]
+                for x in range(size):
+                    block_pairs[own_at, at, x] += both * inner[x]
     for p in range(n_patterns):
         for e in range(q):
             at = n_own + index[p, e] * width
             for i in range(width):
                 g[at + i] += weight[p, e] * slopes[p, i]
-                for m in range(width):
-                    scaled[i, m] = weight[p, e] * inners[p, i, m]
                 for j in range(n_own):
                     a[at + i, j] += weight[p, e] * crosses[p, j, i]
-            for f in range(e + 1):  # later entries have later positions: always the lower triangle
-                to = n_own + index[p, f] * width
-                for i in range(width):
-                    for m in range(width):
-                        a[at + i, to + m] += weight[p, f] * scaled[i, m]
+    _add_pairs(inners, index, weight, pairs)
+    _spread(pairs, n_own, a)
+    _spread(block_pairs, n_own, b)
     if basis.shape[0] > 0:
         g, a, b = coordinates(g, a, b, basis)
     if block.shape[0] > 0:
@@ -259,8 +411,8 @@ def draw(mode, factors, noise, prior, data, out):
         if block.shape[0] > 0:
             out_block[s] = block + own_upper(roots, noise_block[s] - w @ shift)
         log_q = log_det - 0.5 * (noise_rest[s] @ noise_rest[s]) - 0.5 * (noise_block[s] @ noise_block[s])
-        ratio[s] = log_joint(out_rest[s], out_block[s], prior, data) - log_q
-    return ratio
+        ratio[s] = -log_q
+    return ratio + log_joints(out_rest, out_block, prior, data)
 
 
 @nb.njit(cache=True, nogil=True, fastmath=_FAST)
@@ -283,10 +435,9 @@ def third_order(mode, factors, data):
     toward = _of_patterns(effect, data)
     inverse = np.linalg.inv(factor)
     covariance = inverse.T @ inverse
-    size = roots.shape[1]
-    height = block_basis.shape[0] if block_basis.size > 0 else size
+    height = block_basis.shape[0] if block_basis.size > 0 else roots.shape[1]
     with_block = np.zeros(w.shape)
-    block_covariance = np.zeros((size, size))
+    block_covariance = np.zeros(roots.shape[1:])
     of_block = np.zeros((block_effect.shape[0], height))
     if block.shape[0] > 0:
         between = w @ covariance
@@ -295,50 +446,44 @@ def third_order(mode, factors, data):
     of_rest, with_block = covariance_of_effects(covariance, with_block, basis)
     t, t_block = np.zeros(effect.shape[0]), np.zeros(block_effect.shape[0])
     eta, direction, of_option = np.empty(k), np.empty(width), np.empty(k)
-    inner, outer, c_matrix = np.empty((width, width)), np.empty((width, k)), np.empty((k, k))
+    size = width * width
+    inner, outer, c_matrix = np.empty(size), np.empty((width, k)), np.empty((k, k))
     n_patterns = index.shape[0]
-    inners, beside = np.zeros((n_patterns, width, width)), np.zeros((n_patterns, n_own, width))
+    inners, beside = np.zeros((n_patterns, size)), np.zeros((n_patterns, n_own, width))
     slopes = np.zeros((n_patterns, width))
+    block_pairs = _by_pair(with_block, n_own, width)
+    _gather_pairs(_by_pair(of_rest[n_own:], n_own, width), index, weight, inners)
     for p in range(n_patterns):
         for e in range(q):
             at = n_own + index[p, e] * width
             for i in range(width):
                 for j in range(n_own):
                     beside[p, j, i] += weight[p, e] * of_rest[at + i, j]
-            for f in range(e + 1):
-                to = n_own + index[p, f] * width
-                both = weight[p, e] * weight[p, f] * (1.0 if f == e else 2.0)
-                for i in range(width):
-                    for m in range(width):
-                        inners[p, i, m] += both * of_rest[at + i, to + m]
     for c in range(n.shape[0]):
         _predict(c, toward, effect, block_effect, data, eta, direction)
         _softmax(eta)
         p = pattern[c]
         # Twice the covariance of the directions, but for its symmetry, which C does not need.
-        for i in range(width):
-            for m in range(width):
-                inner[i, m] = inners[p, i, m]
+        for x in range(size):
+            inner[x] = inners[p, x]
         for e in range(q_block):
-            at = block_index[c, e] * width
-            first = at - at % height
+            own_at = block_index[c, e]
             for f in range(q):
-                to = n_own + index[p, f] * width
-                both = 2.0 * block_weight[c, e] * weight[p, f]
-                for i in range(width):
-                    for m in range(width):
-                        inner[i, m] += both * with_block[at + i, to + m]
+                at, both = index[p, f], 2.0 * block_weight[c, e] * weight[p, f]
+                for x in range(size):
+                    inner[x] += both * block_pairs[own_at, at, x]
+            first = own_at * width - own_at * width % height
             for f in range(e + 1):
                 to = block_index[c, f] * width - first
                 both = block_weight[c, e] * block_weight[c, f] * (1.0 if f == e else 2.0)
                 for i in range(width):
                     for m in range(width):
-                        inner[i, m] += both * of_block[at + i, to + m]
+                        inner[i * width + m] += both * of_block[own_at * width + i, to + m]
         for i in range(width):
             for o in range(k):
                 total = 0.0
                 for m in range(width):
-                    total += 0.5 * (inner[i, m] + inner[m, i]) * options[m, o]
+                    total += 0.5 * (inner[i * width + m] + inner[m * width + i]) * options[m, o]
                 outer[i, o] = total
         for o in range(k):
             for r in range(o + 1):

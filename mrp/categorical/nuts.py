@@ -116,7 +116,7 @@ def categorical_form(
         As for the model.
     """
     from mrp.categorical.conditional import CategoricalConditional
-    from mrp.laplace.explore import most_probable
+    from mrp.laplace.search import most_probable
     from mrp.warm_start import WarmStart
     from mrp.whitened import WhitenedStructure, whitened_form
 

@@ -22,7 +22,7 @@ from mrp.attributes import as_attributes
 from mrp.counts import coarsest
 from mrp.design import Design
 from mrp.hyper import hyper_space
-from mrp.laplace.interface import Given, ModeFound, ParameterSpace
+from mrp.laplace.interface import Exploration, Given, ModeFound, ParameterSpace
 from mrp.laplace.pareto import smoothed_weights
 from mrp.numbers import require_seed
 from mrp.posterior import posterior_dataset
@@ -150,6 +150,7 @@ def laplace_tree[Mode: ModeFound](
             conditional,
             space,
             n_points=settings.points,
+            n_draws=settings.draws,
             rng=rng,
             threads=threads,
             report=lambda share: report("explore", 0.05 + 0.75 * share),
@@ -157,34 +158,27 @@ def laplace_tree[Mode: ModeFound](
         report("draw", 0.8)
         weight, k_hat_sd = smoothed_weights(found.log_weight)
         for n in (settings.draws, _SECOND_LOOK * settings.draws):
-            point = _resample(weight, n, rng)
-            used, n_of = np.unique(point, return_counts=True)
-            # In the precision of what is kept of a fit: of ten thousand latents every copy takes a hundred megabytes.
-            latents, gap = np.empty((n, n_latents), dtype=np.float32), np.empty(n)
-            parts = list(zip(used, n_of, np.cumsum(n_of), strict=True))
-            for at in range(0, len(parts), _PORTION):
-                portion = parts[at : at + _PORTION]
-                modes = [found.modes[i] for i, _, _ in portion]
-                noise = [rng.standard_normal((k, conditional.n_coordinates)) for _, k, _ in portion]
-                hypers = [found.hypers[i] for i, _, _ in portion]
-                drawn = threads.map(conditional.draw, hypers, modes, noise)
-                for mode, (_, k, end), (latent, ratio) in zip(modes, portion, drawn, strict=True):
-                    latents[end - k : end], gap[end - k : end] = latent, ratio - mode.log_likelihood
-            joint_weight, k_hat_joint = smoothed_weights(gap)
+            if found.drawn is not None and n == settings.draws:
+                drawn = _drawn_on_the_way(found, weight)
+            else:
+                drawn = _draw(conditional, found, _resample(weight, n, rng), n_latents, rng=rng, threads=threads)
+            joint_weight, k_hat_joint = smoothed_weights(drawn.gap)
             if k_hat_joint <= MAX_K_HAT:
                 break
+    joint_weight = joint_weight * drawn.weight
+    joint_weight /= joint_weight.sum()
     kept = _resample(joint_weight, settings.draws, rng)
-    point = np.repeat(used, n_of)[kept]
+    point = drawn.point[kept]
     tree = xr.DataTree.from_dict(
         {
-            "posterior": named(latents[kept][None], found.hypers[point][None]),
+            "posterior": named(drawn.latents[kept][None], found.hypers[point][None]),
             "sample_stats": xr.Dataset({"point": (("chain", "draw"), point[None])}),
             "exploration": xr.Dataset(
                 {
                     "points": (("point", "parameter"), found.hypers),
                     "log_density": ("point", found.log_density),
                     "log_weight_sd": ("point", found.log_weight),
-                    "log_weight_joint": ("proposal", gap),
+                    "log_weight_joint": ("proposal", drawn.gap),
                 }
             ),
         }
@@ -197,7 +191,7 @@ def laplace_tree[Mode: ModeFound](
         "k_hat_sd": k_hat_sd,
         "k_hat_joint": k_hat_joint,
         "ess_sd": float(1 / np.sum(weight**2)),
-        "ess_joint": float(1 / np.sum(joint_weight**2)) * settings.draws / n,
+        "ess_joint": float(1 / np.sum(joint_weight**2)) * settings.draws / len(joint_weight),
         "evaluations": found.n_evaluations,
         "newton_steps": found.n_newton_steps / found.n_evaluations,
         "warnings": warnings,
@@ -208,6 +202,58 @@ def laplace_tree[Mode: ModeFound](
     tree["sample_stats"].attrs = dict(tree.attrs)
     report("draw", 1.0)
     return tree
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """Latents from the normal distributions of points."""
+
+    point: NDArray[np.int64]
+    """Number of the point of each draw, shape (draw,)."""
+    weight: Floats
+    """That of the point shared among its draws, up to a constant, shape (draw,)."""
+    latents: NDArray[np.float32]
+    """Shape (draw, latent)."""
+    gap: Floats
+    """Log of the exact over the normal density, both given the point, shape (draw,)."""
+
+
+def _drawn_on_the_way[Mode: ModeFound](found: Exploration[Mode], weight: Floats) -> _Drawn:
+    assert found.drawn is not None
+    latents, log_ratio = found.drawn
+    n_points, n_each = log_ratio.shape
+    value = np.array([mode.log_likelihood for mode in found.modes])
+    return _Drawn(
+        point=np.repeat(np.arange(n_points), n_each),
+        weight=np.repeat(weight, n_each),
+        latents=latents.reshape(n_points * n_each, -1),
+        gap=(log_ratio - value[:, None]).ravel(),
+    )
+
+
+def _draw[Mode: ModeFound](
+    conditional: Given[Mode],
+    found: Exploration[Mode],
+    point: NDArray[np.int64],
+    n_latents: int,
+    *,
+    rng: np.random.Generator,
+    threads: ThreadPoolExecutor,
+) -> _Drawn:
+    """Draws at points that were resampled by their weights, ascending."""
+    used, n_of = np.unique(point, return_counts=True)
+    # In the precision of what is kept of a fit: of ten thousand latents every copy takes a hundred megabytes.
+    latents, gap = np.empty((len(point), n_latents), dtype=np.float32), np.empty(len(point))
+    parts = list(zip(used, n_of, np.cumsum(n_of), strict=True))
+    for at in range(0, len(parts), _PORTION):
+        portion = parts[at : at + _PORTION]
+        modes = [found.modes[i] for i, _, _ in portion]
+        noise = [rng.standard_normal((k, conditional.n_coordinates)) for _, k, _ in portion]
+        hypers = [found.hypers[i] for i, _, _ in portion]
+        drawn = threads.map(conditional.draw, hypers, modes, noise)
+        for mode, (_, k, end), (latent, ratio) in zip(modes, portion, drawn, strict=True):
+            latents[end - k : end], gap[end - k : end] = latent, ratio - mode.log_likelihood
+    return _Drawn(point, np.ones(len(point)), latents, gap)
 
 
 class _InPlace(ThreadPoolExecutor):

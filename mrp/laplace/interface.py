@@ -4,12 +4,14 @@
 `mrp.laplace.dense` that of any likelihood of the terms and some latents more, as of an ordered scale.
 """
 
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Given", "ModeFound", "ParameterSpace"]
+__all__ = ["Costly", "Exploration", "Given", "Look", "ModeFound", "ParameterSpace"]
 
 type Floats = NDArray[np.float64]
 
@@ -24,6 +26,38 @@ class ModeFound(Protocol):
     @property
     def n_steps(self) -> int:
         """Newton steps that it took."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look[Mode: ModeFound]:
+    """All that there is to know of some parameters."""
+
+    mode: Mode
+    gradient: Floats
+    """Of the log likelihood by the natural values of the parameters, shape (parameter,)."""
+    latents: Floats
+    """Draws, shape (draw, latent)."""
+    log_ratio: Floats
+    """Log of the exact over the normal density of each draw, shape (draw,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exploration[Mode: ModeFound]:
+    """Weighted draws of the parameters."""
+
+    hypers: Floats
+    """Natural values, see `mrp.hyper.HyperSpace`; shape (point, parameter)."""
+    log_weight: Floats
+    """Log of exact over surrogate density, not normalised, shape (point,)."""
+    log_density: Floats
+    """Log posterior density of the working values but for a constant, shape (point,)."""
+    modes: tuple[Mode, ...]
+    """Of the latents at each point."""
+    n_evaluations: int
+    n_newton_steps: int
+    drawn: "tuple[NDArray[np.float32], Floats] | None" = None
+    """Latents that were drawn at each point on the way, shape (point, draw, latent), and the log of their exact over
+    their normal density, shape (point, draw)."""
 
 
 class Given[Mode: ModeFound](Protocol):
@@ -41,6 +75,21 @@ class Given[Mode: ModeFound](Protocol):
 
     def draw(self, hypers: Floats, near: Mode, noise: Floats, /) -> tuple[Floats, Floats]:
         """Latents, shape (draw, latent), and the log of their exact over their normal density, shape (draw,)."""
+
+
+@runtime_checkable
+class Costly[Mode: ModeFound](Given[Mode], Protocol):
+    """One of which a look may take so long that few should be made, see `mrp.laplace.few`."""
+
+    @property
+    def costly(self) -> bool:
+        """Whether it does."""
+
+    def look(self, hypers: Floats, near: Mode, noise: Floats, /) -> Look[Mode]:
+        """`mode`, `slope` and `draw` at once."""
+
+    def between(self, modes: Sequence[Mode], shares: Floats, /) -> Mode:
+        """Where to start that is made of several modes, of each a share; shares add up to 1."""
 
 
 class ParameterSpace(Protocol):

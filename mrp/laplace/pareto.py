@@ -13,8 +13,9 @@ Technometrics 51(3), 316-325.
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
-__all__ = ["smoothed_weights"]
+__all__ = ["efficiency", "smoothed_weights"]
 
 type Floats = NDArray[np.float64]
 
@@ -77,3 +78,9 @@ def _fit(excess: Floats) -> tuple[float, float]:
     shape = float(np.log1p(-mean * excess).mean())
     # A prior worth ten draws at 0.5, without which short tails give wild shapes.
     return (n * shape + 10 * 0.5) / (n + 10), -shape / mean
+
+
+def efficiency(log_weight: Floats) -> float:
+    """Effective over actual number of weighted draws, in (0, 1]."""
+    weight = np.exp(log_weight - logsumexp(log_weight))
+    return float(1 / np.sum(weight**2) / len(weight))

@@ -80,7 +80,7 @@ def numeric_form(design: NumericDesign, counts: pl.DataFrame, priors: Priors) ->
     design, counts, priors
         As for `mrp.numeric.conditional.NumericConditional`.
     """
-    from mrp.laplace.explore import most_probable
+    from mrp.laplace.search import most_probable
     from mrp.numeric.conditional import NumericConditional
     from mrp.warm_start import WarmStart
     from mrp.whitened import WhitenedStructure, whitened_form

@@ -75,7 +75,7 @@ def ordinal_form(design: OrdinalDesign, counts: pl.DataFrame, priors: Priors) ->
     design, counts, priors
         As for `mrp.ordinal.model.build_ordinal_model`; counts as `mrp.ordinal.counts.coarsest_ordinal` makes them.
     """
-    from mrp.laplace.explore import most_probable
+    from mrp.laplace.search import most_probable
     from mrp.ordinal.conditional import ordinal_conditional
     from mrp.warm_start import WarmStart
     from mrp.whitened import WhitenedStructure, whitened_form

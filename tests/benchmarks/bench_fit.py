@@ -133,7 +133,7 @@ def mode_search(case: str) -> dict[str, Any]:
     from mrp.counts import coarsest
     from mrp.hyper import hyper_space
     from mrp.laplace.conditional import Conditional
-    from mrp.laplace.explore import most_probable
+    from mrp.laplace.search import most_probable
     from mrp.priors import Priors
 
     inputs = load(case)

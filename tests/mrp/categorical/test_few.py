@@ -1,0 +1,64 @@
+"""A model whose every look takes long is explored by few: the same posterior."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from mrp.agreement import agreement, moments
+from mrp.categorical.conditional import CategoricalConditional
+from mrp.categorical.counts import coarsest_options
+from mrp.categorical.fit import default_option_estimates, fit_categorical_laplace
+from mrp.categorical.posterior import categorical_latents
+from mrp.laplace.engine import LaplaceSettings
+from mrp.priors import Priors
+from tests.mrp.categorical.parties import PARTIES, WORLD, counted, design, poll
+
+DESIGN = design("own(log(past)) + lean + (1|district) + (1|age) + (1|sex)")
+POLL = poll(DESIGN, n=1500, seed=4)
+COUNTS = counted(DESIGN, POLL.interviews)
+SETTINGS = LaplaceSettings(points=400, draws=2000)
+
+
+@pytest.fixture(scope="module")
+def usual():
+    return fit_categorical_laplace(DESIGN, COUNTS, Priors(), seed=1, settings=SETTINGS)
+
+
+@pytest.fixture
+def costly(monkeypatch):
+    """As if it had thousands of latents."""
+    monkeypatch.setattr("mrp.categorical.conditional._MANY", 1)
+    monkeypatch.setattr("mrp.categorical.conditional._LONG", 1.0)
+
+
+def estimates(tree):
+    found = default_option_estimates(categorical_latents(tree, DESIGN), DESIGN, WORLD)
+    return [moments(*(one.of(party) for one in found)) for party in PARTIES[:3]]
+
+
+def test_few_looks_find_the_same_posterior(usual, costly):
+    few = fit_categorical_laplace(DESIGN, COUNTS, Priors(), seed=2, settings=SETTINGS)
+    assert few.attrs["evaluations"] < usual.attrs["evaluations"] / 2
+    assert few.attrs["k_hat_sd"] < 0.7
+    assert few.attrs["ess_sd"] > 0.4 * few.attrs["points"]
+    for one, two in zip(estimates(few), estimates(usual), strict=True):
+        assert agreement(one, two).problems == ()
+    again = fit_categorical_laplace(DESIGN, COUNTS, Priors(), seed=2, settings=SETTINGS)
+    for name, value in few["posterior"].data_vars.items():
+        assert np.array_equal(value, again["posterior"][name])
+
+
+def test_a_look_is_mode_slope_and_draw_at_once():
+    conditional = CategoricalConditional(DESIGN, coarsest_options(DESIGN, COUNTS), Priors())
+    hypers = np.full(3, 0.4)
+    near = conditional.mode(hypers * 1.1)
+    noise = np.random.default_rng(1).standard_normal((3, conditional.n_coordinates))
+    look = conditional.look(hypers, near, noise)
+    mode, slope = conditional.slope(hypers, near)
+    latents, log_ratio = conditional.draw(hypers, near, noise)
+    assert look.mode.log_likelihood == conditional.mode(hypers, near).log_likelihood
+    assert_allclose(look.gradient, slope)
+    assert_allclose(look.latents, latents)
+    assert_allclose(look.log_ratio, log_ratio)
+    middle = conditional.between([near, mode], np.array([0.5, 0.5]))
+    assert_allclose(middle.point, (near.point + mode.point) / 2)
