@@ -59,7 +59,8 @@ bench: setup
 	.venv/bin/hustings bench pages $(CCES) --json > $(REPORTS)/.part
 	@mv $(REPORTS)/.part $(REPORTS)/pages.json && cat $(REPORTS)/pages.json
 
-# With the interviews of cces2018 where they are, else with those of a synthetic survey; the burst is always synthetic.
+# With the interviews of cces2018 where they are, else with those of a synthetic survey; the burst and the many
+# questions are always synthetic.
 live: REPORTS = tests/benchmarks/reports
 live: ALL = $(and $(CCES),--interviews responses.parquet)
 live: setup
@@ -70,6 +71,8 @@ live: setup
 	@mv $(REPORTS)/.part $(REPORTS)/live_all.json && cat $(REPORTS)/live_all.json
 	.venv/bin/hustings bench burst --json > $(REPORTS)/.part
 	@mv $(REPORTS)/.part $(REPORTS)/burst.json && cat $(REPORTS)/burst.json
+	.venv/bin/hustings bench forty --json > $(REPORTS)/.part
+	@mv $(REPORTS)/.part $(REPORTS)/forty.json && cat $(REPORTS)/forty.json
 	.venv/bin/hustings bench dask --json > $(REPORTS)/.part
 	@mv $(REPORTS)/.part $(REPORTS)/dask.json && cat $(REPORTS)/dask.json
 
