@@ -11,6 +11,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import httpx
@@ -18,22 +19,35 @@ import httpx
 from tests.api.kinds import kinds_csv
 from tests.api.page.browser import OURS, token_in
 from tests.api.world import DISTRICTS, SURVEY, wave_csv
-from tests.faults.replicas_reads import ANALYST, ANSWERS, BASE, DOCUMENTS, PAGES, QUESTIONS, path_of, plain_path
+from tests.faults.replicas_reads import (
+    ANALYST,
+    ANSWERS,
+    BASE,
+    DOCUMENTS,
+    PAGES,
+    PICTURES,
+    QUESTIONS,
+    Ask,
+    path_of,
+    plain_path,
+)
 
 __all__ = ["Load"]
 
 FIELDWORK = {"fieldwork_start": "2026-02-20", "fieldwork_end": "2026-02-25"}
 SIZE = 60
 """Interviews of a wave."""
-TIMEOUT_S = 60.0
+TIMEOUT_S = 300.0
+"""Longer than any limit of the service itself: what takes longer never ends."""
 PACES: dict[str, tuple[float, int]] = {
     "read": (0.25, 4),
     "ask many at once": (3.0, 1),
     "page": (1.0, 1),
     "document": (2.0, 1),
     "draw": (4.0, 1),
-    "push": (8.0, 1),
-    "push kinds": (30.0, 1),
+    "look at pictures": (60.0, 1),
+    "push": (15.0, 1),
+    "push kinds": (60.0, 1),
     "stream a wave": (50.0, 1),
     "erase": (60.0, 1),
     "pin": (35.0, 1),
@@ -82,7 +96,8 @@ class Load:
             "ask many at once": self._ask_many,
             "page": self._page,
             "document": self._document,
-            "draw": self._draw,
+            "draw": partial(self._draw, ANALYST),
+            "look at pictures": partial(self._draw, PICTURES),
             "push": self._push,
             "push kinds": self._push_kinds,
             "stream a wave": self._stream,
@@ -232,8 +247,8 @@ class Load:
         path = f"{BASE}/releases/{release}/{ask.path}".rstrip("/")
         self.send("document", 1 - replica, "GET", path, role="analyst", params=ask.parameters)
 
-    def _draw(self, chance: random.Random) -> None:
-        replica, ask = chance.randrange(2), chance.choice(ANALYST)
+    def _draw(self, asks: Sequence[Ask], chance: random.Random) -> None:
+        replica, ask = chance.randrange(2), chance.choice(asks)
         release = self.current(replica, chance.choice(ask.of))
         path = f"{BASE}/releases/{release}/{ask.path}"
         # Draws that rest on somebody who was erased meanwhile are deleted by the next refit: then 410 is right.
