@@ -69,6 +69,8 @@ live: setup
 	@mv $(REPORTS)/.part $(REPORTS)/live_all.json && cat $(REPORTS)/live_all.json
 	.venv/bin/hustings bench burst --json > $(REPORTS)/.part
 	@mv $(REPORTS)/.part $(REPORTS)/burst.json && cat $(REPORTS)/burst.json
+	.venv/bin/hustings bench dask --json > $(REPORTS)/.part
+	@mv $(REPORTS)/.part $(REPORTS)/dask.json && cat $(REPORTS)/dask.json
 
 faults: setup
 	$(if $(LIVE),,.venv/bin/python -m tests.faults.drill --times $(or $(TIMES),20) $(if $(ONLY),--only $(ONLY),--report))

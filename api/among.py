@@ -14,6 +14,7 @@ from mrp.frames.extension import FrameDraws
 from mrp.frames.over_draws import people_by_draw, voters_over_frames
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
+from mrp.misreport import Misreport
 from mrp.outcomes.designs import AnyDesign
 from mrp.poststratification import AreaDraws
 from mrp.quantity import Quantity, quantities
@@ -48,7 +49,7 @@ class Among:
 
 def find_among(
     chain: Sequence[Population],
-    telling: Sequence[tuple[LatentDraws, AnyDesign]],
+    telling: Sequence[tuple[LatentDraws, AnyDesign, Misreport | None]],
     latents: LatentDraws,
     design: AnyDesign,
     electorate: Electorate,
@@ -60,7 +61,7 @@ def find_among(
     Parameters
     ----------
     telling
-        Of each in the chain.
+        Of each in the chain, and how often it is told rightly if that is known.
     latents, design, electorate, frames
         Of the release that is asked.
 
@@ -70,7 +71,7 @@ def find_among(
         If the fits that tell it do not know everybody whom the release is about.
     """
     try:
-        turnout = tuple(Turnout(drawn, _binary(of)) for drawn, of in telling)
+        turnout = tuple(Turnout(drawn, _binary(of), misreport) for drawn, of, misreport in telling)
         if frames is None:
             (nation,) = voter_draws_many(latents, design, electorate, turnout, [Grouping()])
         else:

@@ -4,10 +4,10 @@ from typing import Any
 
 from api.answer_payloads import ReleaseReference
 from api.confirmed import describe_confirmation
-from api.data_notes import of_reports
 from api.group_facts import withheld_groups
 from api.group_query import Prepared
 from api.measures import measure_fields
+from api.misreport import of_reports, told_of, words_of
 from api.release_cache import LoadedRelease
 from api.served import Served
 from api.systematic_words import uncertainty_head
@@ -43,8 +43,13 @@ def release_head(served: Served, loaded: LoadedRelease, *, option: str | None, i
             *served.concerns,
             *doubts_about(served, loaded.among),
         ],
-        "data_notes": [*served.data_notes, *notes_of(served, loaded.among)],
-        "of_reports": of_reports(loaded.fit),
+        "data_notes": [
+            *served.data_notes,
+            *words_of(loaded.fit, of=told_of(loaded)),
+            *notes_of(served, loaded.among),
+        ],
+        "estimand": told_of(loaded),
+        "of_reports": of_reports(loaded),
         "confirmation": describe_confirmation(release, served.confirmation),
         **uncertainty_head(loaded),
     }

@@ -86,7 +86,8 @@ Flags = Annotated[
     Meta(
         description="no-interviews: a model estimate alone; few-interviews; does-not-stand: the option cannot be "
         "chosen there; stands-in-part: it can be where a part of the people live, see `part_standing`; "
-        "known-total: met in every draw."
+        "known-total: met in every draw; cut-to-possible: of the truth behind reports, more than 1% of the draws would "
+        "be below 0 or above 1 and are put there."
     ),
 ]
 PartStanding = Annotated[
@@ -197,6 +198,13 @@ class AnswerHead(msgspec.Struct, frozen=True):
     data_notes: Annotated[
         list[str],
         Meta(description="What to know of its interviews: somebody was erased, waves were purged; usually empty."),
+    ]
+    estimand: Annotated[
+        str | None,
+        Meta(
+            description="Of a question whose reports are wrong at declared rates: reports, or, if `estimand=truth` was "
+            "asked, truth, turned back from reports. Null of others."
+        ),
     ]
     of_reports: Annotated[
         bool,

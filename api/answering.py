@@ -35,7 +35,7 @@ from polling.store.telling import TellingRelease
 
 __all__ = ["ANSWERS", "TABLE_ANSWERS", "Found", "Which", "answer", "body_of", "entity_tag", "find", "ids_of"]
 
-FORM = 9
+FORM = 10
 """Version of the form of the answers."""
 
 ANSWERS = {

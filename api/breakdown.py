@@ -86,10 +86,10 @@ def draws_of(
     """
     inside = np.isin(breakdown.group, rows)
     if _takes_kept(loaded, breakdown, inside, period):
-        return _kept(loaded, breakdown, rows)
+        return loaded.told(_kept(loaded, breakdown, rows))
     # They have all options, and are asked for one after the other.
     asked = (repr(breakdown.grouping), rows.tobytes(), period)
-    return loaded.made(asked, lambda: _made(loaded, breakdown, rows, inside, period))
+    return loaded.told(loaded.made(asked, lambda: _made(loaded, breakdown, rows, inside, period)))
 
 
 def variances_of(

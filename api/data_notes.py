@@ -4,7 +4,7 @@ from typing import Any
 
 from polling.store.records import FitRecord
 
-__all__ = ["data_notes", "of_reports"]
+__all__ = ["data_notes"]
 
 
 def data_notes(fit: FitRecord, *, has_draws: bool) -> list[str]:
@@ -28,13 +28,6 @@ def data_notes(fit: FitRecord, *, has_draws: bool) -> list[str]:
         )
         if merged := purged.get("merged_away"):
             notes.append(f"They do not tell {', '.join(merged)} apart, which no formula read: counts by it lack them.")
-    if of_reports(fit):
-        rates: Any = fit.inputs["known_totals"]["reported"]  # type: ignore[call-overload, index]
-        notes.append(
-            "Estimates are of what people report of themselves, not of what they did: "
-            f"{100 * rates['sensitivity']:.3g}% of those who did it say so, and {100 * rates['specificity']:.3g}% of "
-            "the others say that they did not. They meet what then would be reported of the known totals."
-        )
     drawn: Any = fit.inputs.get("frame_draws") if isinstance(fit.inputs, dict) else None
     if drawn:
         notes.append(
@@ -42,14 +35,6 @@ def data_notes(fit: FitRecord, *, has_draws: bool) -> list[str]:
             "do not agree on is in the intervals."
         )
     return notes
-
-
-def of_reports(fit: FitRecord) -> bool:
-    """Whether estimates are of what people report of themselves, which is wrong at declared rates."""
-    known: Any = fit.inputs.get("known_totals") if isinstance(fit.inputs, dict) else None
-    if not known or known["question"] != fit.question_id or not (rates := known["reported"]):
-        return False
-    return bool(min(rates["sensitivity"], rates["specificity"]) < 1)
 
 
 def _of_frame(drawn: dict[str, Any]) -> str:

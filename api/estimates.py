@@ -19,10 +19,11 @@ from api.breakdown import pieces
 from api.group_facts import GroupFacts, group_facts
 from api.group_query import EstimateQuery, Prepared
 from api.interval_ends import interval_ends
-from api.measured import Measured
+from api.measured import Measured, of_share
 from api.systematic_words import uncertainty_head
 from jobs.settings import Settings
 from mrp.information import Information, information
+from mrp.misreport import cut
 from mrp.poststratification import AreaDraws
 from mrp.quantity import central_intervals
 from mrp.summary import summarise
@@ -44,6 +45,10 @@ __all__ = [
 
 KNOWN: Final = "known-total"
 """Flag of an estimate that meets what is known of its area in every draw."""
+CUT: Final = "cut-to-possible"
+"""Flag of an estimate of what people did, some of whose draws would be below 0 or above 1."""
+_FEW_CUT: Final = 0.01
+"""Of the draws."""
 _ROUNDING: Final = 1e-5
 """Between the largest and the smallest draw of what is known; posteriors are wider by far."""
 _SECOND: Final = ("low", "high", "intervals", "sd")
@@ -108,8 +113,8 @@ def _by_option(
     """`option_fields` of the options that are answered; empty without draws."""
     if prepared is None:
         return {}
-    drawn = dict(zip(prepared.options, prepared.draws_by_option(rows), strict=True))
-    return option_fields(drawn, facts, prepared.query, parts=parts)
+    every = (of_share(prepared.loaded, one) for one in prepared.draws_by_option(rows))
+    return option_fields(dict(zip(prepared.options, every, strict=True)), facts, prepared.query, parts=parts)
 
 
 def _mean_pieces(
@@ -164,14 +169,14 @@ def measured_pieces(prepared: Prepared, settings: Settings) -> Iterator[tuple[li
         done += rows.size
 
 
-def share_fields(areas: AreaDraws, facts: Sequence[GroupFacts], query: EstimateQuery) -> list[dict[str, Any]]:
+def share_fields(found: Measured, facts: Sequence[GroupFacts], query: EstimateQuery) -> list[dict[str, Any]]:
     """The fields of `api.answer_payloads.AreaEstimate` that tell of shares; see `estimate_fields`."""
-    shares = estimate_fields(Measured(areas), facts, query)
+    shares = estimate_fields(found, facts, query)
     return [share | _standing(one) for share, one in zip(shares, facts, strict=True)]
 
 
 def option_fields(
-    drawn: Mapping[str, AreaDraws],
+    drawn: Mapping[str, Measured],
     facts: Sequence[GroupFacts],
     query: EstimateQuery,
     *,
@@ -212,14 +217,15 @@ def estimate_fields(found: Measured, facts: Sequence[GroupFacts], query: Estimat
     areas, settled = _settled(found.areas)
     known = information(areas, [one.n_effective or 0.0 for one in facts], answer_variance=found.answer_variance)
     numbers = summarise(areas, interval=query.interval).select(areas.kind, "low", "high", "sd", "mc_error").to_dicts()
+    flagged = [(*((KNOWN,) if one else ()), *more) for one, more in zip(settled, _cut(found), strict=True)]
     further = central_intervals(areas.draws, query.further).transpose(2, 0, 1).tolist()  # (area, interval, 2)
     return [
         number
         | {"intervals": interval_ends(query.intervals, ((number["low"], number["high"]), *ends))}
         | one.counted
         | _how_much_is_data(one, of_one)
-        | ({"flags": [*one.counted["flags"], KNOWN]} if is_settled else {})
-        for number, ends, one, of_one, is_settled in zip(numbers, further, facts, known, settled, strict=True)
+        | ({"flags": [*one.counted["flags"], *flags]} if flags else {})
+        for number, ends, one, of_one, flags in zip(numbers, further, facts, known, flagged, strict=True)
     ]
 
 
@@ -237,6 +243,14 @@ def _settled(areas: AreaDraws) -> tuple[AreaDraws, list[bool]]:
     if not settled.any():
         return areas, settled.tolist()
     return replace(areas, draws=np.where(settled, mean, draws)), settled.tolist()
+
+
+def _cut(found: Measured) -> list[tuple[str, ...]]:
+    """The flag of shares that are turned back from reports, where more than a few draws had to be put at 0 or 1."""
+    areas = found.areas
+    if areas.kind != "share" or found.answer_variance is None:
+        return [()] * areas.draws.shape[1]
+    return [(CUT,) if one > _FEW_CUT else () for one in cut(areas).tolist()]
 
 
 def _standing(facts: GroupFacts) -> dict[str, Any]:

@@ -77,6 +77,7 @@ HEAD = (
     "base",
     "weights",
     "uncertainty",
+    "estimand",
 )
 """Fields of the head that every row repeats."""
 

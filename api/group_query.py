@@ -16,6 +16,7 @@ from api.estimands import means_of
 from api.labels import DISTRICT, Labels, Merges, find_labels, find_merges, merges_districts, one_of
 from api.measured import Measured, measured, option_of
 from api.measures import MEAN, MEASURES, find_measure, find_option, is_complement, refuse_means, scores_of, unit_of
+from api.misreport import refuse_truth, with_truth
 from api.release_cache import LoadedRelease, ReleaseCache
 from api.served import Served
 from api.standing import part_standing
@@ -69,6 +70,8 @@ class EstimateQuery:
     """Whom the answer is about. None: the question's own population, or everybody."""
     uncertainty: str | None = None
     """model or total. None: total in answers that give one probability, where a systematic error is declared."""
+    estimand: str | None = None
+    """reports or truth, of questions whose reports are wrong at declared rates. None: reports."""
 
     @property
     def is_chance(self) -> bool:
@@ -170,7 +173,7 @@ class Prepared:
 
     def areas(self, by: tuple[str, ...]) -> AreaDraws:
         """Draws for every area of another breakdown, as they are kept."""
-        drawn, question = self.loaded.drawn(by), self.loaded.question
+        drawn, question = self.loaded.told(self.loaded.drawn(by)), self.loaded.question
         return option_of(drawn, question, self.option) if self.options else means_of(drawn, scores_of(question))
 
 
@@ -206,6 +209,9 @@ def prepare_of_everybody(cache: ReleaseCache, served: Served, query: EstimateQue
             "Interviews are of everybody who was asked, and are not compared with estimates about a part of them. "
             f"Leave population out, or ask for {EVERYBODY}."
         )
+    refuse_truth(
+        query.estimand, "Interviews are of what people report, and are not compared with estimates of what they did."
+    )
     return prepare_query(cache, served, replace(query, population=EVERYBODY), settings)
 
 
@@ -233,7 +239,7 @@ def prepare_means(cache: ReleaseCache, served: Served, query: MeansQuery, settin
 def _prepare(
     loaded: LoadedRelease, served: Served, query: EstimateQuery, settings: Settings, *, options: tuple[str, ...]
 ) -> Prepared:
-    loaded = _with_uncertainty(loaded, query)
+    loaded = _with_uncertainty(with_truth(loaded, query.estimand), query)
     if wrong := [f"{interval:g}" for interval in query.intervals if not 0 < interval < 1]:
         raise IntervalOutOfRange(wrong)
     level, area_column = _level(query, loaded)

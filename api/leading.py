@@ -16,6 +16,7 @@ from api.breakdown import pieces
 from api.estimates import option_fields
 from api.group_facts import group_facts
 from api.group_query import EstimateQuery, Prepared
+from api.measured import of_share
 from jobs.settings import Settings
 from mrp.chances import leads
 
@@ -58,7 +59,8 @@ def answer_leaders(prepared: Prepared, settings: Settings) -> LeadersPayload:
         chances[np.array([*parts.values()]) == 0] = -1
         # The most probable first; of those that are equally so the one that is declared first.
         order = np.argsort(-chances, axis=0, kind="stable")
-        shares = [*option_fields(competing, told, prepared.query, parts=parts).values()]
+        every = {option: of_share(prepared.loaded, one) for option, one in competing.items()}
+        shares = [*option_fields(every, told, prepared.query, parts=parts).values()]
         found += [
             AreaLeader(
                 **one.names,

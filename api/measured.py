@@ -21,7 +21,7 @@ from mrp.outcomes.designs import MEAN, SHARE
 from mrp.poststratification import AreaDraws
 from polling.declaration import Question
 
-__all__ = ["Measured", "measured", "option_of"]
+__all__ = ["Measured", "measured", "of_share", "option_of"]
 
 type Floats = NDArray[np.float64]
 
@@ -32,7 +32,8 @@ class Measured:
 
     areas: AreaDraws
     answer_variance: Floats | None = None
-    """Of means: variance of one answer in each group, in the square of their unit, > 0, shape (area,)."""
+    """Of means: variance of one answer in each group, in the square of their unit, > 0, shape (area,). Of shares that
+    are turned back from reports: of one report, see `mrp.misreport.Misreport.answer_variance`."""
 
     def part(self, places: NDArray[np.int64]) -> "Measured":
         """Some of the groups, by their places."""
@@ -54,12 +55,18 @@ def measured(
     """
     drawn = draws_of(loaded, breakdown, rows, period=period)
     if option:
-        return Measured(option_of(drawn, loaded.question, option))
+        return of_share(loaded, option_of(drawn, loaded.question, option))
     scores = scores_of(loaded.question)
     is_number = MEAN in drawn
     variance = variances_of(loaded, breakdown, rows, period=period) if is_number else _of_scores(drawn, scores)
     # Of options that count the same nothing varies, neither answers nor their mean.
     return Measured(means_of(drawn, scores), np.maximum(variance, np.finfo(np.float64).tiny))
+
+
+def of_share(loaded: LoadedRelease, areas: AreaDraws) -> Measured:
+    """Draws of a share of a release, with what one report tells of it where reports are turned back."""
+    misreport = loaded.misreport
+    return Measured(areas, None if misreport is None else misreport.answer_variance(areas))
 
 
 def option_of(drawn: Drawn, question: Question, option: str) -> AreaDraws:

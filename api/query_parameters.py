@@ -82,6 +82,13 @@ def asked(
             "Default: total where one is declared. Estimates give both intervals."
         ),
     ] = None,
+    estimand: Annotated[
+        str | None,
+        QueryParameter(
+            description="reports or truth, of a question whose reports are wrong at declared rates: what people say, "
+            "or what they did, turned back from it. Default: reports."
+        ),
+    ] = None,
     population: Annotated[
         str | None,
         QueryParameter(
@@ -117,6 +124,7 @@ def asked(
         period=period or None,
         population=population or None,
         uncertainty=uncertainty or None,
+        estimand=estimand or None,
     )
     return Asked(services, Which(survey_id, question_id, release, as_of, format, limit, cursor), query)
 

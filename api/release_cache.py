@@ -23,7 +23,8 @@ from api.margins import Margins, base_of, make_margins, merge_areas
 from api.raked_sample import RakedSample, rake_sample
 from api.shown_counts import shown_counts
 from api.slots import Slots
-from jobs.predictors import bundle_of_fit
+from jobs.misreport import declared_misreport
+from jobs.predictors import CountedBy, bundle_of_fit, counted_by
 from jobs.refit import electorate_of
 from jobs.settings import Settings
 from mrp.adjusted import second_design
@@ -32,6 +33,7 @@ from mrp.electorate import Electorate
 from mrp.frames.extension import FrameDraws
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
+from mrp.misreport import Misreport
 from mrp.numeric.design import NumericDesign
 from mrp.numeric.poststratification import answer_variances
 from mrp.outcomes.designs import AnyDesign, counted_design_effect, design_from_json, estimands
@@ -97,6 +99,8 @@ class LoadedRelease:
     """What weighting costs: by how much interviews are divided in the likelihood; 1 where it has no weights.
 
     One number for all groups, to two digits: that of a group would tell the weights of single persons."""
+    counted_by: CountedBy
+    """What its districts are counted by, such as seats."""
     frames: FrameDraws | None = None
     """Several frames whose mean is that of the electorate, over which estimates are made; None: there is one."""
     uncertainty: Uncertainty = "model"
@@ -105,6 +109,9 @@ class LoadedRelease:
     """The same release with draws that have the systematic error; None where none is declared, and of itself."""
     among: Among | None = None
     """Whom its estimates are about; None: everybody."""
+    misreport: Misreport | None = None
+    """What turns reported shares into those of what people did; None: estimates are as people answered. What is kept
+    below is as they answered either way."""
     _breakdowns: Once[tuple[str, ...], Drawn] = field(default_factory=breakdowns_kept)
     _made: Once[Hashable, Drawn] = field(default_factory=answers_kept)
     _margins: Once[tuple[()], Margins] = field(default_factory=lambda: Once(1))
@@ -114,6 +121,12 @@ class LoadedRelease:
     """Draws of cells, which the releases of a process share the memory for."""
     _parts: Once[tuple[str, ...], "LoadedRelease"] = field(default_factory=lambda: Once(MAX_PARTS))
     """The same release about parts of the population, by the releases that tell of them and the part's id."""
+
+    def told(self, answered: Drawn) -> Drawn:
+        """Draws of what its estimates are of, from those of answers."""
+        if self.misreport is None:
+            return answered
+        return {name: self.misreport.true_shares(one) for name, one in answered.items()}
 
     @property
     def turnout(self) -> tuple[Turnout, ...]:
@@ -253,7 +266,7 @@ class ReleaseCache:
             telling = [self.load(one) for one in told_by]
 
             def about(one: LoadedRelease, told: Sequence[LoadedRelease]) -> LoadedRelease:
-                of = [(each.latents, each.design) for each in told]
+                of = [(each.latents, each.design, declared_misreport(each.fit)) for each in told]
                 among = find_among(chain, of, one.latents, one.design, one.electorate, frames=one.frames)
                 return replace(one, among=among, with_error=None, **_nothing_kept())
 
@@ -297,6 +310,9 @@ class ReleaseCache:
             second = fits.load_second(session, release.fit_id)
             fit = fits.get_fit(session, release.fit_id)
             bundle = bundle_of_fit(session, survey, fit.inputs)
+            by = counted_by(
+                session, survey.id, bundle, data_through=release.data_through, published_at=release.published_at
+            )
             design_json: Any = fits.load_design(session, release.fit_id)
             counts = pl.read_parquet(BytesIO(fits.load_counts(session, release.fit_id)))
         declaration = survey.bundle.declaration
@@ -320,6 +336,7 @@ class ReleaseCache:
             verdict=FitVerdict.from_json(verdict),
             counts=shown_counts(counts, electorate, release, key=self._secrets.disclosure_key(), within=question.range),
             design_effect=round(counted_design_effect(design, counts), 2),
+            counted_by=by,
             frames=frames,
             _shares=self._shares,
         )

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from api.answer_head import groups_head
 from api.group_query import EstimateQuery, Prepared, prepare_of_everybody
 from api.known_shares import KnownShares, known_shares
+from api.misreport import of_reports
 from api.release_cache import LoadedRelease, ReleaseCache
 from api.representation_payloads import ColumnAccuracy, LevelBalance, RepresentationPayload, WidthSpread
 from api.representation_words import sentences_of
@@ -69,9 +70,11 @@ def answer_representation(asked: PreparedRepresentation, settings: Settings) -> 
     prepared, loaded = asked.prepared, asked.prepared.loaded
     rules = DisclosureRules(settings.min_people, settings.min_interviews)
     balance = balance_sample(loaded.counts, loaded.electorate, rules, universe=loaded.declaration.universe)
-    levels = list(_with_estimates(balance.levels, prepared, rules, asked.known))
+    # A result is of what people did, and is not compared with estimates of what they report.
+    known = None if of_reports(loaded) else asked.known
+    levels = list(_with_estimates(balance.levels, prepared, rules, known))
     spread = _spread(levels, loaded)
-    accuracy = list(_accuracy(levels, asked.known)) if asked.known else []
+    accuracy = list(_accuracy(levels, known)) if known else []
     head = groups_head(prepared, settings) | {"by": list(loaded.electorate.demographics)}
     interval = prepared.query.interval
     return RepresentationPayload(

@@ -1,6 +1,7 @@
 """Count seats in every draw of one release, and find the districts that decide; see ``mrp.seats``."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -21,6 +22,7 @@ from api.group_facts import group_facts
 from api.group_query import EstimateQuery, Prepared, load_release, prepare_query
 from api.interval_ends import ends_of
 from api.labels import DISTRICT, one_of
+from api.measured import of_share
 from api.measures import find_option, refuse_means
 from api.release_cache import ReleaseCache
 from api.served import Served
@@ -104,7 +106,7 @@ def answer_seats(counted: PreparedSeats, settings: Settings) -> SeatsPayload:
     forecast = _forecast(counted)
     names = {facts.names["area"]: facts.names["area_name"] for facts in group_facts(prepared, settings)}
     return SeatsPayload(
-        **groups_head(prepared, settings),
+        **_head(prepared, settings),
         n_seats=forecast.n_seats,
         options=[_option(one, prepared.query) for one in forecast.options if _stands(prepared, one.option).any()],
         tipping=[
@@ -141,7 +143,7 @@ def answer_battleground(counted: PreparedSeats, settings: Settings) -> Battlegro
         )
         for one, share, win, gap, n_seats, is_candidate in zip(
             facts,
-            share_fields(areas, facts, query),
+            share_fields(of_share(prepared.loaded, areas), facts, query),
             wins,
             lead(areas, rival, interval=query.interval, also=query.further),
             counted.n_seats.tolist(),
@@ -151,9 +153,17 @@ def answer_battleground(counted: PreparedSeats, settings: Settings) -> Battlegro
         if is_candidate
     ]
     rows.sort(key=lambda row: (abs(row.p_win - 0.5), abs(row.lead), row.area))
-    return BattlegroundPayload(
-        **groups_head(prepared.where_it_stands(), settings), versus=counted.other, districts=rows
-    )
+    return BattlegroundPayload(**_head(prepared.where_it_stands(), settings), versus=counted.other, districts=rows)
+
+
+def _head(prepared: Prepared, settings: Settings) -> dict[str, Any]:
+    """The head, which says where seats come from if they were uploaded."""
+    head, query = groups_head(prepared, settings), prepared.query
+    assert isinstance(query, SeatsQuery)
+    if query.seats is None or (upload := prepared.loaded.counted_by.uploads.get(query.seats)) is None:
+        return head
+    told = f"Seats are those of upload {upload.number} of {query.seats}, as of {upload.as_of} ({upload.source})."
+    return head | {"data_notes": [*head["data_notes"], told]}
 
 
 def _stands(prepared: Prepared, option: str) -> NDArray[np.bool_]:
@@ -203,7 +213,7 @@ def _n_seats(prepared: Prepared, column: str | None) -> NDArray[np.int64]:
     codes = prepared.breakdown.groups.filter(pl.Series(prepared.answered))[prepared.loaded.electorate.district]
     if column is None:
         return np.ones(len(codes), dtype=np.int64)
-    districts = prepared.loaded.electorate.districts
+    districts = prepared.loaded.counted_by.districts
     one_of("column of the districts", column, prepared.loaded.electorate.predictors)
     by_code = dict(zip(districts["code"].to_list(), districts[column].to_list(), strict=True))
     numbers = [by_code[code] for code in codes]

@@ -32,6 +32,10 @@ def swings(pairs: Pairs, settings: Settings) -> Iterator[dict[str, Any]]:
         The fields ``mix_and_mind`` and ``mix_and_mind_reason`` of `api.comparison_payloads.AreaChange`, in the order of
         the pairs.
     """
+    if pairs.first.loaded.misreport is not None:
+        told = {"mix_and_mind": None, "mix_and_mind_reason": "The swing between interviews is one of what is reported."}
+        yield from (told for _ in pairs.keys)
+        return
     if pairs.first.loaded.question.kind != "binary":
         told = {"mix_and_mind": None, "mix_and_mind_reason": "A swing is split for shares of two options only."}
         yield from (told for _ in pairs.keys)

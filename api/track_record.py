@@ -48,6 +48,10 @@ TWO: Final = (
     "Where a systematic error is declared, estimates are scored with it beside those of the model alone, and the two "
     "are never pooled. A release that was scored without it keeps the scores that it has."
 )
+TURNED_BACK: Final = (
+    "Reports of this question are wrong at declared rates: its estimates are scored as what people did, turned back "
+    "from what they report. Raw shares, and methods made of them, are of reports."
+)
 AFTER: Final = "Interviews of some releases ended after the day of the result; their lead time is negative."
 
 type Scored = tuple[ScoreRecord, dict[str, Any]]
@@ -194,6 +198,8 @@ def _notes(of_model: Sequence[Scored], *, perturbed: bool, are_two: bool) -> lis
     notes = [TOGETHER] if of_model else []
     if are_two:
         notes.append(TWO)
+    if any(row.get("estimand") == "truth" for _, row in of_model):
+        notes.append(TURNED_BACK)
     if any(row["derived"] for _, row in of_model):
         notes.append(DERIVED)
     if perturbed:

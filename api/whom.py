@@ -64,9 +64,18 @@ def telling_differences(before: Prepared, after: Prepared) -> list[str]:
 
 
 def notes_of(served: Served, among: Among | None) -> list[str]:
-    """What to know of the interviews behind it."""
-    told_by = served.populations.told_by(among.chain) if among else ()
-    return [
+    """What to know of the interviews behind it, and of reports from which it is turned back who belongs to them."""
+    if among is None:
+        return []
+    told_by = served.populations.told_by(among.chain)
+    turned_back = [
+        f"Who the {part.people} are is turned back from what respondents report, which is right of "
+        f"{100 * told.sensitivity:.3g}% of those who belong to them and of {100 * told.specificity:.3g}% of the "
+        "others, as declared."
+        for part, told in zip(among.chain, (one.misreport for one in among.turnout), strict=True)
+        if told is not None
+    ]
+    return turned_back + [
         f"Release {one.release.number} of question {one.release.question_id}, which tells who they are, contains data "
         f"that were erased on {one.release.contains_erased_at:%Y-%m-%d}."
         for one in told_by

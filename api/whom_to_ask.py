@@ -17,6 +17,7 @@ from api.group_query import EstimateQuery, Prepared, levels_of, prepare_estimate
 from api.group_query import load_release as load
 from api.labels import DISTRICT
 from api.measures import MEAN
+from api.misreport import refuse_truth
 from api.release_cache import ReleaseCache
 from api.served import Served
 from api.whom_to_ask_payloads import GroupNarrowing, NarrowedTarget, WhomToAskPayload
@@ -70,6 +71,9 @@ def prepare_whom_to_ask(
     """
     if not 1 <= query.n <= MOST_INTERVIEWS:
         raise EstimateRefused(f"n must be a number of interviews from 1 to {MOST_INTERVIEWS:,}; got {query.n:,}.")
+    refuse_truth(
+        query.estimand, "By what part intervals become narrower is the same of what is reported and of the truth."
+    )
     loaded = load(cache, served, settings)
     level, by = _named(query.targets, loaded.electorate)
     is_one = query.measure == MEAN or loaded.question.kind == "numeric"

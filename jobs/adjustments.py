@@ -9,9 +9,10 @@ A fit is calibrated and given its systematic error in the process that fits, bef
 The seed of the fit does not depend on any of it: the same interviews give the same fit, and partners the same one.
 """
 
+import datetime as dt
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -19,16 +20,27 @@ from jobs.fit_request import FitRequest
 from mrp.adjusted import Adjusted, Adjustments, Along, Totals, adjust
 from mrp.errors import FormulaError
 from mrp.formula import parse_formula
+from mrp.frames.extension import FrameDraws
 from mrp.latents import LatentDraws
 from mrp.outcomes.designs import SHARE, AnyDesign
 from mrp.systematic import SystematicError
 from mrp.terms import VaryingIntercept
 from polling.beyond import NATION, KnownTotals
 from polling.beyond_check import column_of
+from polling.beyond_dates import far_from_frame
 from polling.bundle import SurveyBundle
-from polling.declaration import Question
+from polling.declaration import Question, SurveyDeclaration
 
-__all__ = ["adjust_fit", "adjustments_of", "cannot_move", "moving_problems", "noted_adjustments", "of_fit"]
+__all__ = [
+    "adjust_fit",
+    "adjustments_of",
+    "cannot_move",
+    "distant_totals",
+    "frames_of",
+    "moving_problems",
+    "noted_adjustments",
+    "of_fit",
+]
 
 
 def adjustments_of(question: Question, bundle: SurveyBundle, *, partners: Collection[str]) -> Adjustments:
@@ -58,8 +70,17 @@ def adjustments_of(question: Question, bundle: SurveyBundle, *, partners: Collec
     )
 
 
-def noted_adjustments(question: Question, bundle: SurveyBundle, *, partners: Collection[str]) -> dict[str, Any]:
-    """What a fit notes of it among its inputs; empty if nothing is declared."""
+def noted_adjustments(
+    question: Question, bundle: SurveyBundle, *, partners: Collection[str], uploads: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
+    """What a fit notes of it among its inputs; empty if nothing is declared.
+
+    Parameters
+    ----------
+    bundle, uploads
+        The survey with the uploads that the fit uses in its table of districts, and what the fit notes of each, see
+        ``jobs.predictors``: totals from them have their day and source.
+    """
     noted: dict[str, Any] = {}
     if (known := _known(question, bundle, partners)) is not None:
         name, totals = known
@@ -67,14 +88,20 @@ def noted_adjustments(question: Question, bundle: SurveyBundle, *, partners: Col
         noted["known_totals"] = {
             "question": name,
             "by": totals.by,
-            "date": None if totals.date is None else totals.date.isoformat(),
-            "source": totals.source,
+            **_about(totals, uploads),
             "reported": None if totals.reported is None else asdict(totals.reported),
             "sha256": hashlib.sha256(json.dumps(shares, sort_keys=True).encode()).hexdigest(),
         }
     if (error := bundle.declaration.systematic_error_of(question)) is not None:
         noted["systematic_error"] = asdict(error)
     return noted
+
+
+def distant_totals(declaration: SurveyDeclaration, inputs: Any) -> Iterator[str]:
+    """What to know of a fit that meets totals of other days than the frame, in the form of warnings."""
+    if known := inputs.get("known_totals"):
+        date = None if known["date"] is None else dt.date.fromisoformat(known["date"])
+        yield from far_from_frame(declaration, known["question"], date)
 
 
 def of_fit(inputs: Any, bundle: SurveyBundle, question: Question) -> Adjustments:
@@ -98,7 +125,14 @@ def adjust_fit(
     digest = hashlib.sha256(f"{request.seed}/{question}/systematic".encode()).digest()
     seed = int.from_bytes(digest[:4])
     adjustments = request.part(question).adjustments
-    return adjust(latents, design, request.electorate, adjustments, seed=seed, along=along)
+    return adjust(latents, design, request.electorate, adjustments, seed=seed, along=along, frames=request.frames)
+
+
+def frames_of(bundle: SurveyBundle) -> FrameDraws | None:
+    """The frames with which draws meet known totals; None if there is one, or nothing is known."""
+    if bundle.frame_draws is None or not any(one.known_totals for one in bundle.declaration.questions):
+        return None
+    return FrameDraws.from_table(bundle.frame_draws)
 
 
 def moving_problems(question: Question, questions: Collection[Question]) -> tuple[str, ...]:
@@ -130,6 +164,17 @@ def _labels_by(formula: str, by: str) -> frozenset[str]:
     return frozenset(
         term.label for term in groups if isinstance(term, VaryingIntercept) and term.label and term.factors == (by,)
     )
+
+
+def _about(totals: KnownTotals, uploads: Sequence[dict[str, Any]]) -> dict[str, str | None]:
+    """Of when totals are, and who says so: of those that were uploaded the last day, and every source."""
+    columns = {one for one in totals.shares.values() if isinstance(one, str)}
+    used = [one for one in uploads if columns & set(one["columns"])]
+    uploaded = {column for one in used for column in one["columns"]}
+    declared = [] if columns and columns <= uploaded else [totals.source]
+    dates = [one["as_of"] for one in used] + ([totals.date.isoformat()] if totals.date and declared else [])
+    sources = dict.fromkeys([*declared, *(one["source"] for one in used)])
+    return {"date": max(dates, default=None), "source": "; ".join(sources)}
 
 
 def _known(question: Question, bundle: SurveyBundle, partners: Collection[str]) -> tuple[str, KnownTotals] | None:

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from sqlalchemy.orm import Session
 
+from jobs.misreport import declared_misreport
 from jobs.release_scores import ReleaseDraws
 from mrp.categorical.poststratification import OptionDraws
 from mrp.design import Design
@@ -54,8 +55,10 @@ def among_of(
             return (), (not_among(chain[-1], one.question),)
         design = design_from_json(cast(dict[str, Any], fits.load_design(session, fit_id)))
         assert isinstance(design, Design)  # as the declaration was checked for
-        turnout.append(Turnout(LatentDraws.from_bytes(fits.load_draws(session, fit_id)), design))
-        verdict = FitVerdict.from_json(cast(dict[str, Any], fits.get_fit(session, fit_id).verdict))
+        fit = fits.get_fit(session, fit_id)
+        latents = LatentDraws.from_bytes(fits.load_draws(session, fit_id))
+        turnout.append(Turnout(latents, design, declared_misreport(fit)))
+        verdict = FitVerdict.from_json(cast(dict[str, Any], fit.verdict))
         warnings += [
             f"question {one.question}, which tells who {one.people} are: {problem.message}"
             for problem in verdict.problems

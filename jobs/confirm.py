@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 import polars as pl
 from sqlalchemy.orm import Session
 
-from jobs.adjustments import of_fit
+from jobs.adjustments import frames_of, of_fit
 from jobs.confirm_ask import CONFIRM, ask_next
 from jobs.confirm_judge import Judgement, PreparedConfirmation, judge, settled_nothing
 from jobs.errors import FitCancelled, FitProcessFailed, JobsError, WorkerStopping
@@ -133,6 +133,7 @@ def prepare_confirmation(
     tries = confirmations.n_inconclusive(session, fit.id)
     nuts = nuts_settings(settings)
     question = survey.bundle.declaration.question(question_id)
+    bundle = bundle_of_fit(session, survey, fit.inputs)
     request = FitRequest(
         outcome=outcome_of(question),
         formula=fit.formula,
@@ -142,11 +143,12 @@ def prepare_confirmation(
         engine="nuts",
         nuts=replace(nuts, tune=max(nuts.tune, LEAST_TUNE), draws=settings.confirm_draws * 2**tries),
         laplace=laplace_settings(settings),
-        electorate=electorate_of(bundle_of_fit(session, survey, fit.inputs)),
+        electorate=electorate_of(bundle),
         counts=pl.read_parquet(io.BytesIO(fits.load_counts(session, fit.id))),
         question=question_id,
         partners=partners_fitted(session, survey.bundle.declaration, question, fit),
-        adjustments=of_fit(fit.inputs, survey.bundle, question),
+        adjustments=of_fit(fit.inputs, bundle, question),
+        frames=frames_of(survey.bundle),
     )
     return PreparedConfirmation(
         request=request,

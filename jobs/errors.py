@@ -11,6 +11,8 @@
     + FitOutOfMemory        it asked for more memory than allowed
   x FitCancelled            somebody asked for the end of the fit
   x WorkerStopping          the worker is shutting down and gives its job back
+    + ExecutorAway          where fits are run has been away for too long; the job goes back too
+  x ExecutorUnusable        fits cannot be run where they are to be run
   x SpoolError              a fit request or result on disk cannot be read
   x PicturesFailed          pictures or the file of a fit cannot be made
   x BacktestImpossible      the folder declares nothing that can be scored
@@ -34,6 +36,8 @@ __all__ = [
     "BadSetting",
     "BadSettings",
     "DemoFailed",
+    "ExecutorAway",
+    "ExecutorUnusable",
     "FileRefused",
     "FitCancelled",
     "FitImpossible",
@@ -143,6 +147,19 @@ class FitCancelled(JobsError):
 
 class WorkerStopping(JobsError):
     """The worker was told to stop while a fit was running."""
+
+
+class ExecutorAway(WorkerStopping):
+    """The cluster that runs fits has been away for too long; the job goes back, and its attempt is not counted."""
+
+    def __init__(self, address: str, seconds: float) -> None:
+        super().__init__(
+            f"No Dask scheduler has answered at {address} for {seconds:g} s; the job goes back to the queue."
+        )
+
+
+class ExecutorUnusable(JobsError):
+    """Fits cannot be run where they are to be run: no such address, nobody there, or other versions."""
 
 
 class SpoolError(JobsError):

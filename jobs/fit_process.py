@@ -21,12 +21,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
 import polars as pl
 
 from jobs.adjustments import adjust_fit
+from jobs.fit_desk import FitDesk
 from jobs.fit_host import DONE, OUT_OF_MEMORY, REFUSED
 from jobs.fit_request import FitProgress, FitRequest, FitResult
 from jobs.versions import versions
@@ -34,7 +36,7 @@ from mrp.adjusted import Along
 from mrp.electorate import Electorate
 from mrp.errors import MrpError
 from mrp.laplace.engine import LaplaceSettings
-from mrp.outcomes import Fitted, priors_in_words, variation
+from mrp.outcomes import BinaryOutcome, Fitted, priors_in_words, variation
 from mrp.progress import Progress
 
 __all__ = ["fit", "main"]
@@ -54,23 +56,23 @@ def main(arguments: list[str]) -> int:
     """Do orders for the parent with process id ``arguments[0]``."""
     _end_with_parent(int(arguments[0]))
     _limit()
-    progress = _progress_stream()
+    progress, desk = _progress_stream(), FitDesk()
     try:
         if not select.select([sys.stdin], [], [], 0)[0]:
             warm_up()
         for line in sys.stdin:
-            ended = _do(Path(json.loads(line)), progress)
+            ended = _do(Path(json.loads(line)), progress, desk)
             print(json.dumps({"ended": ended, "size_mb": _size_mb()}), file=progress)
     except MemoryError:
         return OUT_OF_MEMORY
     return 0
 
 
-def _do(folder: Path, progress: TextIO) -> int:
+def _do(folder: Path, progress: TextIO, desk: FitDesk) -> int:
     with (folder / "stderr").open("wb") as words:
         os.dup2(words.fileno(), 2)
     try:
-        fit(FitRequest.read(folder), progress=progress).write(folder)
+        fit(FitRequest.read(folder), progress=progress, desk=desk).write(folder)
     except MrpError as error:
         refusal = {"code": "fit-refused", "detail": str(error)}
         (folder / "refused.json").write_text(json.dumps(refusal), encoding="utf-8")
@@ -111,7 +113,7 @@ def warm_up() -> None:
     versions()
 
 
-def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
+def fit(request: FitRequest, *, progress: TextIO, desk: FitDesk | None = None) -> FitResult:
     """Sample, judge and summarise one request.
 
     Parameters
@@ -120,6 +122,8 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
         What to fit.
     progress
         Where progress lines are written.
+    desk
+        What fits before this one left at hand; by default nothing.
 
     Raises
     ------
@@ -132,7 +136,10 @@ def fit(request: FitRequest, *, progress: TextIO) -> FitResult:
         show = FitProgress(step.stage, step.share * SAMPLED, step.expected_end_s)
         print(json.dumps(show.to_json()), file=progress)
 
-    parts = _fit_parts(request, clock, report) if request.partners else _fit_alone(request, clock, report)
+    if request.partners:
+        parts = _fit_parts(request, clock, report)
+    else:
+        parts = _fit_alone(request, desk or FitDesk(), clock, report)
     clock.lap("fit")
     report(Progress("judge", 1.0, None))
     own = _result(request, request.question, parts.pop(request.question))
@@ -172,19 +179,20 @@ def _result(request: FitRequest, question: str, part: Part) -> FitResult:
     )
 
 
-def _fit_alone(request: FitRequest, clock: "_StopWatch", report: Report) -> Parts:
+def _fit_alone(request: FitRequest, desk: FitDesk, clock: "_StopWatch", report: Report) -> Parts:
     """A question by itself."""
-    from mrp.counts import observed_levels
     from mrp.priors import parse_priors
 
-    outcome = request.outcome
-    design = outcome.build(request.formula, request.electorate, observed=observed_levels(request.counts))
+    outcome, at_hand = request.outcome, desk.take(request)
     priors = parse_priors(request.priors)
-    outcome.check_priors(priors, design)
+    outcome.check_priors(priors, at_hand.design)
+    run: Callable[..., Fitted] = outcome.fit
+    if isinstance(outcome, BinaryOutcome):
+        run = partial(outcome.fit, common=at_hand.common)
     clock.lap("design")
-    fitted = outcome.fit(
-        design,
-        request.electorate,
+    fitted = run(
+        at_hand.design,
+        at_hand.electorate,
         request.counts,
         priors,
         engine=request.engine,

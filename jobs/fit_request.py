@@ -18,6 +18,7 @@ from jobs.errors import SpoolError
 from mrp.adjusted import NOTHING, Adjustments
 from mrp.electorate import Electorate
 from mrp.errors import MrpError
+from mrp.frames.extension import FrameDraws
 from mrp.laplace.engine import LaplaceSettings
 from mrp.nuts import NutsSettings
 from mrp.outcomes import Outcome, outcome_from_json
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = ["FitProgress", "FitRequest", "FitResult", "Partner"]
 
-FORMAT_VERSION = 7
+FORMAT_VERSION = 8
 EVIDENCE = "evidence.npz"
 SECOND = "second.npz"
+FRAMES = "frame_draws.parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ class FitRequest:
     """Binary questions that are fitted together with this one; see ``jobs.partners``."""
     adjustments: Adjustments = NOTHING
     """What is done to the draws before they are kept; see ``jobs.adjustments``."""
+    frames: FrameDraws | None = None
+    """Several frames with which they meet known totals, each with its own; None: that of the electorate."""
 
     def part(self, question: str) -> "FitRequest | Partner":
         """What is asked of a question: itself, or a partner."""
@@ -95,6 +99,8 @@ class FitRequest:
             partner.counts.write_parquet(_private(folder / _counts_of(number)))
         self.electorate.frame.write_parquet(_private(folder / "frame.parquet"))
         self.electorate.districts.write_parquet(_private(folder / "districts.parquet"))
+        if self.frames is not None:
+            self.frames.to_table().write_parquet(_private(folder / FRAMES))
         _write_json(
             folder / "request.json",
             {
@@ -143,6 +149,8 @@ class FitRequest:
                 ordered=frozenset(head["ordered"]),
             )
             counts = pl.read_parquet(folder / "counts.parquet")
+            drawn = folder / FRAMES
+            frames = FrameDraws.from_table(pl.read_parquet(drawn)) if drawn.exists() else None
             outcome = outcome_from_json(head["outcome"])
             partners = tuple(
                 Partner(
@@ -170,6 +178,7 @@ class FitRequest:
             question=head["question"],
             partners=partners,
             adjustments=Adjustments.from_json(head["adjustments"]),
+            frames=frames,
         )
 
 

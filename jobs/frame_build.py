@@ -6,7 +6,7 @@ from typing import Any, Literal, cast
 
 import polars as pl
 
-from jobs.frame_model import build_joint, extend
+from jobs.frame_model import Told, build_joint, extend
 from mrp import frames
 from mrp.errors import FrameError
 from mrp.frames.cells import PEOPLE, Built, empty_cells, total
@@ -71,6 +71,12 @@ class _Work:
     draws: frames.FrameDraws | None = None
     gaps: list[CellGap] = field(default_factory=list)
     support: frames.CountedPeople | None = None
+    on_progress: Told | None = None
+    """Hears how far the step is."""
+
+    def tell(self, stage: str, share: float) -> None:
+        if self.on_progress is not None:
+            self.on_progress(stage, share)
 
     def table(self, name: str) -> pl.DataFrame:
         """A table of cells with ``n_people``; of records, added up."""
@@ -89,13 +95,20 @@ class _Work:
         return self.cells
 
 
-def build_frame(recipe: FrameRecipe, *, on_step: Callable[[StepReport], None] | None = None) -> BuiltFrame:
+def build_frame(
+    recipe: FrameRecipe,
+    *,
+    on_step: Callable[[StepReport], None] | None = None,
+    on_progress: Callable[[str, float], None] | None = None,
+) -> BuiltFrame:
     """Take every step and check that the frame is what the recipe says.
 
     Parameters
     ----------
     on_step
         Hears of each step when it is done.
+    on_progress
+        Hears what is done now, and which part of the build is done, in [0, 1]; steps that fit a model tell it often.
 
     Raises
     ------
@@ -109,6 +122,8 @@ def build_frame(recipe: FrameRecipe, *, on_step: Callable[[StepReport], None] | 
     for number, step in enumerate(recipe.steps, start=1):
         name = _name(step)
         work.gaps, work.support = [], None
+        work.on_progress = None if on_progress is None else _within(on_progress, name, number, len(recipe.steps))
+        work.tell("", 0.0)
         try:
             built = _STEPS[type(step)](work, step)
         except FrameError as error:
@@ -128,6 +143,15 @@ def build_frame(recipe: FrameRecipe, *, on_step: Callable[[StepReport], None] | 
         if on_step is not None:
             on_step(report)
     return _finished(recipe, work, tuple(reports))
+
+
+def _within(on_progress: Told, name: str, number: int, n_steps: int) -> Told:
+    """The progress of a step as that of the whole; steps are taken for equally long."""
+
+    def tell(stage: str, share: float) -> None:
+        on_progress(f"{name}: {stage}" if stage else name, (number - 1 + share) / n_steps)
+
+    return tell
 
 
 def _finished(recipe: FrameRecipe, work: _Work, reports: tuple[StepReport, ...]) -> BuiltFrame:
@@ -210,8 +234,8 @@ def _model(work: _Work, step: Model) -> Built:
     margins: Mapping[str, pl.DataFrame] = {name: work.table(name) for name in step.margins}
     interviews = work.recipe.tables[step.interviews]
     if not step.draws:
-        return build_joint(work.recipe, work.so_far(), step, interviews, margins)
-    work.draws, built = extend(work.recipe, work.so_far(), step, interviews, margins)
+        return build_joint(work.recipe, work.so_far(), step, interviews, margins, on_progress=work.tell)
+    work.draws, built = extend(work.recipe, work.so_far(), step, interviews, margins, on_progress=work.tell)
     return built
 
 

@@ -1,6 +1,6 @@
 """The steps of a recipe that fit a model: a joint by a model, and an extension by a variable of a survey."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import polars as pl
 
@@ -13,14 +13,25 @@ from polling.frame_recipe import FrameRecipe
 from polling.recipe_steps import Model
 from polling.recipe_table import RecipeTable
 
-__all__ = ["build_joint", "extend"]
+__all__ = ["Told", "build_joint", "extend"]
+
+type Told = Callable[[str, float], None]
+"""Told of a step what is done now, and how much of the step is done, in [0, 1]."""
+_FIT = 0.5
+"""Part of an extension that its fit is said to be; raking the draws takes about as long."""
 
 
 def build_joint(
-    recipe: FrameRecipe, cells: pl.DataFrame, step: Model, interviews: RecipeTable, margins: Mapping[str, pl.DataFrame]
+    recipe: FrameRecipe,
+    cells: pl.DataFrame,
+    step: Model,
+    interviews: RecipeTable,
+    margins: Mapping[str, pl.DataFrame],
+    *,
+    on_progress: Told,
 ) -> Built:
     """Join a variable that the census has, but not together with the others."""
-    electorate, fitted = _fit(recipe, cells, step, interviews)
+    electorate, fitted = _fit(recipe, cells, step, interviews, on_progress=on_progress)
     built = frames.modelled_joint(
         fitted, electorate, variable=step.variable, margins=margins, proportions=step.proportions
     )
@@ -28,10 +39,18 @@ def build_joint(
 
 
 def extend(
-    recipe: FrameRecipe, cells: pl.DataFrame, step: Model, interviews: RecipeTable, margins: Mapping[str, pl.DataFrame]
+    recipe: FrameRecipe,
+    cells: pl.DataFrame,
+    step: Model,
+    interviews: RecipeTable,
+    margins: Mapping[str, pl.DataFrame],
+    *,
+    on_progress: Told,
 ) -> tuple[frames.FrameDraws, Built]:
     """Add a variable that the census lacks; the cells that are given back are the mean of the draws."""
-    electorate, fitted = _fit(recipe, cells, step, interviews)
+    electorate, fitted = _fit(
+        recipe, cells, step, interviews, on_progress=lambda stage, share: on_progress(stage, _FIT * share)
+    )
     drawn = frames.extend_cells(
         fitted,
         electorate,
@@ -39,6 +58,7 @@ def extend(
         n_draws=step.draws,
         margins=margins,
         proportions=step.proportions,
+        on_draw=lambda n: on_progress("rake the draws", _FIT + (1 - _FIT) * n / step.draws),
     )
     told = [*_told(step, interviews, fitted), f"{step.draws:,} frames were drawn; frame.parquet has their mean."]
     if margins:
@@ -47,14 +67,12 @@ def extend(
         f"How {step.variable} goes together with {', '.join(electorate.cell_columns)} is what the model "
         f"{step.formula!r} says of the interviews of {step.interviews}, which stand for everybody in their cell."
     )
-    warning = (
-        f"Estimates with the mean alone leave out what is not known of {step.variable}; name the draws in "
-        'survey.toml, [frame] draws = "frame_draws.parquet", to have it in every interval.'
-    )
-    return drawn, Built(drawn.mean(), tuple(told), (assumption,), (warning,))
+    return drawn, Built(drawn.mean(), tuple(told), (assumption,))
 
 
-def _fit(recipe: FrameRecipe, cells: pl.DataFrame, step: Model, interviews: RecipeTable) -> tuple[Electorate, Fitted]:
+def _fit(
+    recipe: FrameRecipe, cells: pl.DataFrame, step: Model, interviews: RecipeTable, *, on_progress: Told
+) -> tuple[Electorate, Fitted]:
     if not interviews.declared.records:
         raise FrameError(f"the table {step.interviews} is to be interviews; declare it with records = true")
     levels = recipe.demographics.get(step.variable)
@@ -84,6 +102,7 @@ def _fit(recipe: FrameRecipe, cells: pl.DataFrame, step: Model, interviews: Reci
         formula=step.formula,
         drop=step.drop,
         seed=step.seed,
+        on_progress=lambda progress: on_progress(progress.stage, progress.share),
     )
     return electorate, fitted
 

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import polars as pl
 from jobs.errors import JobsError
 from jobs.frame_build import BuiltFrame, StepReport
 from mrp.frames.cells import PEOPLE
+from polling.folder import FILE_NAME as SURVEY
 from polling.frame_recipe import FrameRecipe
+from polling.frame_report import NAME_THE_DRAWS
 from polling.store.blobs import table_sha256
 
-__all__ = ["DRAWS", "FRAME", "REPORT", "frame_report", "write_frame"]
+__all__ = ["DRAWS", "FRAME", "REPORT", "frame_report", "unnamed_draws", "write_frame"]
 
 FRAME, DRAWS, REPORT = "frame.parquet", "frame_draws.parquet", "frame.json"
 FORMAT_VERSION = 1
@@ -65,6 +68,17 @@ def write_frame(
     except OSError as error:
         raise JobsError(f"{folder} cannot be written to: {error.strerror}. Choose another folder with --out.") from None
     return report
+
+
+def unnamed_draws(folder: Path) -> tuple[str, ...]:
+    """A warning if draws of a frame were written and the survey beside them, if there is one, does not name them."""
+    if not (folder / DRAWS).exists():
+        return ()
+    try:
+        named = tomllib.loads((folder / SURVEY).read_text())["frame"]["draws"]
+    except (OSError, ValueError, KeyError, TypeError):  # what is wrong with it is said when the survey is loaded
+        named = None
+    return () if named == DRAWS else (NAME_THE_DRAWS,)
 
 
 def frame_report(

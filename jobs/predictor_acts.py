@@ -9,11 +9,12 @@ from sqlalchemy.orm import Session
 
 from jobs import ledger
 from jobs.partners import partners_of
-from jobs.predictors import predictors_read, with_columns
+from jobs.predictors import predictors_read, totals_read, with_columns
 from jobs.restate import ask_refit, tell_asked
 from jobs.settings import Settings
 from jobs.survey import formula_problems
 from mrp.errors import FormulaError
+from polling.beyond_check import check_totals_tables
 from polling.bundle import SurveyBundle
 from polling.declaration import Question, SurveyDeclaration
 from polling.errors import PredictorsRejected
@@ -113,7 +114,7 @@ def _questions_moved(session: Session, upload: PredictorRecord, bundle: SurveyBu
     moved = []
     for question in declaration.questions:
         together = _fitted_together(question, declaration, counted)
-        read = predictors_read(together, bundle) & set(upload.columns)
+        read = (predictors_read(together, bundle) | totals_read(together, bundle)) & set(upload.columns)
         day = _last_day(counted, together)
         if read and day is not None:
             holding = predictors.known_by(session, upload.survey_id, read, day)
@@ -154,7 +155,7 @@ def _check_about(as_of: date, source: str, *, now: datetime) -> None:
 
 
 def _check_models(table: pl.DataFrame, bundle: SurveyBundle, *, file: str | None) -> None:
-    """Refuse numbers that a model cannot do with, such as a logarithm's 0 or one that is the same everywhere."""
+    """Refuse numbers that a model cannot do with, such as a logarithm's 0, and totals that cannot be."""
     log, changed = FaultLog(file), with_columns(bundle, table)
     for question in bundle.declaration.questions:
         try:
@@ -164,6 +165,8 @@ def _check_models(table: pl.DataFrame, bundle: SurveyBundle, *, file: str | None
         for problem in formula_problems(question, changed) if read else ():
             reason = f"the model of {question.id} cannot use these numbers: {problem.rstrip('.')}"
             log.add(reason, "Correct the numbers, or the model first.", column=read[0] if len(read) == 1 else None)
+        if totals_read([question], bundle) & set(table.columns):
+            check_totals_tables(question, changed, log)
     if log:
         raise PredictorsRejected(log.reported(), total=log.total)
 

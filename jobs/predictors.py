@@ -1,4 +1,4 @@
-"""Which district predictors a fit reads: of each column what was known by the last day of its interviews.
+"""Which district predictors a fit reads, and which known totals: of each column what was known by its last interview.
 
 Of a column the upload holds that describes the latest day not after the last day of fieldwork, of those that were
 received before the fit; without one, the districts table of the survey. A fit notes every upload that it used, and is
@@ -30,10 +30,13 @@ from polling.store.predictors import PredictorRecord
 from polling.store.records import StoredSurvey
 
 __all__ = [
+    "CountedBy",
     "KnownPredictors",
     "bundle_of_fit",
+    "counted_by",
     "known_predictors",
     "predictors_read",
+    "totals_read",
     "uploads_at_rest",
     "with_columns",
 ]
@@ -48,7 +51,8 @@ class KnownPredictors:
     noted: tuple[dict[str, Any], ...]
     """What the fit notes of each upload, see above; empty if all are of the survey's own table."""
     hashes: dict[str, str]
-    """Column -> hash of its values, for those that were uploaded: what a seed follows from in every installation."""
+    """Column -> hash of its values, for those that were uploaded and models read: what a seed follows from in every
+    installation."""
 
 
 def predictors_read(questions: Iterable[Question], bundle: SurveyBundle) -> frozenset[str]:
@@ -67,10 +71,18 @@ def predictors_read(questions: Iterable[Question], bundle: SurveyBundle) -> froz
     return frozenset(read & set(bundle.predictors))
 
 
+def totals_read(questions: Iterable[Question], bundle: SurveyBundle) -> frozenset[str]:
+    """Columns of the districts with the known totals that some questions meet, or move along with."""
+    named = {one.id if one.moved_by is None else one.moved_by.question for one in questions}
+    known = [one.known_totals for one in bundle.declaration.questions if one.id in named]
+    read = {column for totals in known if totals for column in totals.shares.values() if isinstance(column, str)}
+    return frozenset(read & set(bundle.predictors))
+
+
 def known_predictors(
     session: Session, survey: StoredSurvey, questions: Sequence[Question], *, data_through: date
 ) -> KnownPredictors:
-    """The predictors that questions are fitted with now.
+    """The predictors that questions are fitted with now, and the known totals that they meet.
 
     Parameters
     ----------
@@ -84,14 +96,16 @@ def known_predictors(
     FitImpossible
         If an upload that holds lacks districts of this version of the survey.
     """
-    columns = predictors_read(questions, survey.bundle)
+    read = predictors_read(questions, survey.bundle)
+    columns = read | totals_read(questions, survey.bundle)
     holding = predictors.known_by(session, survey.id, columns, data_through) if columns else {}
     noted: dict[str, dict[str, Any]] = {}
     for column, upload in sorted(holding.items()):
         noted.setdefault(upload.id, _noted(upload))["columns"].append(column)
     ordered = sorted(noted.values(), key=lambda one: one["number"])
     bundle = _with_noted(session, survey, ordered)
-    hashes = {column: table_sha256(bundle.districts.select("code", column)) for column in sorted(holding)}
+    # What totals are met afterwards makes no other fit.
+    hashes = {column: table_sha256(bundle.districts.select("code", column)) for column in sorted(read & set(holding))}
     return KnownPredictors(bundle, tuple(ordered), hashes)
 
 
@@ -106,6 +120,41 @@ def bundle_of_fit(session: Session, survey: StoredSurvey, inputs: Any) -> Survey
         What the fit noted of its inputs.
     """
     return _with_noted(session, survey, predictors_noted(inputs))
+
+
+@dataclass(frozen=True, slots=True)
+class CountedBy:
+    """What the districts of a release are counted by, such as their seats."""
+
+    districts: pl.DataFrame
+    """``code`` and every predictor of the survey."""
+    uploads: dict[str, PredictorRecord]
+    """Column -> the upload that it was taken from; others are of the survey's own table."""
+
+
+def counted_by(
+    session: Session, survey_id: str, bundle: SurveyBundle, *, data_through: date | None, published_at: datetime
+) -> CountedBy:
+    """The columns of the districts as they were known to a release, read by its model or not.
+
+    Parameters
+    ----------
+    bundle
+        As `bundle_of_fit` has it.
+    data_through, published_at
+        The last day of its interviews, if that is known, and when it was published: what describes a later day, or was
+        received later, is left out. An upload that lacks districts is too.
+    """
+    districts, columns = bundle.districts.select("code", *bundle.predictors), bundle.predictors
+    day = published_at.date() if data_through is None else data_through
+    holding = predictors.known_by(session, survey_id, columns, day, received_by=published_at) if columns else {}
+    used = {}
+    for column, upload in sorted(holding.items()):
+        table = predictors.load_table(session, upload.id).select("code", column)
+        if set(table["code"]) >= set(districts["code"]):
+            districts = districts.drop(column).join(table, on="code", how="left", maintain_order="left")
+            used[column] = upload
+    return CountedBy(districts, used)
 
 
 def uploads_at_rest(session: Session, survey: StoredSurvey) -> list[str]:

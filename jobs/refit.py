@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 import polars as pl
 from sqlalchemy.orm import Session
 
-from jobs.adjustments import adjustments_of, cannot_move, noted_adjustments
+from jobs.adjustments import adjustments_of, cannot_move, distant_totals, frames_of, noted_adjustments
 from jobs.counted_parts import CountedParts
 from jobs.counting import CountedInterviews, count_interviews
 from jobs.erasure import finish_question
@@ -156,7 +156,7 @@ def prepare_refit(
         "window_days": declaration.time.window_days,
         **({"purged": counted.purged} if counted.purged else {}),
         **({"n_astray": n_astray} if n_astray else {}),
-        **noted_adjustments(question, survey.bundle, partners=partners),
+        **noted_adjustments(question, known.bundle, partners=partners, uploads=known.noted),
         **({"predictors": list(known.noted)} if known.noted else {}),
         # Those without interviews too: their first wave changes this fit.
         **({"partners": {one.id: _of_partner(partners.get(one.id)) for one in every}} if every else {}),
@@ -184,10 +184,11 @@ def prepare_refit(
         counts=counts,
         question=question.id,
         partners=tuple(
-            replace(one, adjustments=_of_part(survey.bundle, question.id, name, partners))
+            replace(one, adjustments=_of_part(known.bundle, question.id, name, partners))
             for name, (one, _) in partners.items()
         ),
-        adjustments=adjustments_of(question, survey.bundle, partners=partners),
+        adjustments=adjustments_of(question, known.bundle, partners=partners),
+        frames=frames_of(survey.bundle),
     )
     return PreparedRefit(
         request=request,
@@ -254,6 +255,7 @@ def with_warnings(prepared: PreparedRefit, result: FitResult) -> FitResult:
     """A result whose verdict says what is to be known of its inputs, too."""
     told: Sequence[str] = result.verdict.get("warnings", ())
     own = (*_left_out(prepared), *_astray(prepared), *_partners_missing(prepared), *_not_moved(prepared))
+    own += tuple(distant_totals(prepared.survey.bundle.declaration, prepared.inputs))
     if not (more := [one for one in own if one not in told]):
         return result
     return replace(result, verdict=result.verdict | {"warnings": [*told, *more]})

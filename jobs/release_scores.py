@@ -34,6 +34,7 @@ from mrp.frames.extension import FrameDraws
 from mrp.frames.over_draws import draws_over_frames, voters_over_frames
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
+from mrp.misreport import Misreport
 from mrp.outcomes import AnyDesign, draws_many, estimands, stands_in
 from mrp.poststratification import AreaDraws
 from mrp.scoring import score
@@ -78,6 +79,10 @@ class ReleaseDraws:
     second_turnout: tuple[Turnout, ...] = ()
     """As ``turnout``, with the systematic error where it is declared of what tells it."""
 
+    misreport: Misreport | None = None
+    """How often reports are right, if the draws are of reports that are wrong at times: a result is of what people did,
+    and is compared with what the draws say of that. None: every report is right."""
+
     @property
     def with_error(self) -> "ReleaseDraws | None":
         """The release as its second draws tell it; None without."""
@@ -88,6 +93,12 @@ class ReleaseDraws:
 
     def drawn(self, groupings: Sequence[Grouping]) -> tuple[OptionDraws, ...]:
         """Draws of all that is estimated, about those whom the question is about."""
+        drawn = self._answered(groupings)
+        if self.misreport is None:
+            return drawn
+        return tuple(replace(one, draws=self.misreport.turned_back(one.draws)) for one in drawn)
+
+    def _answered(self, groupings: Sequence[Grouping]) -> tuple[OptionDraws, ...]:
         of = (self.latents, self.design, self.electorate)
         if not self.turnout:
             return draws_many(*of, groupings) if self.frames is None else draws_over_frames(*of, self.frames, groupings)
@@ -127,7 +138,7 @@ def score_release(release: ReleaseDraws, result: pl.DataFrame, *, rules: Disclos
         ``method`` (`MODEL`, `MODEL_WITH_ERROR` or the name of a baseline), ``level``, ``by`` (demographics),
         ``derived``, ``perturbed`` (whether it rests on perturbed counts), ``n_areas`` and the scores of
         ``mrp.scoring.Scores.to_json``; of several options also ``option``. What has no area in common with the release
-        has no row.
+        has no row. Of reports that were turned back, the estimates have ``estimand`` "truth".
 
     Raises
     ------
@@ -156,6 +167,10 @@ def score_release(release: ReleaseDraws, result: pl.DataFrame, *, rules: Disclos
             found.append(_row(MODEL_WITH_ERROR, one, second.draws[:, kept], known[kept], point=None))
         if not one.by and one.level in (NATION, release.electorate.district):
             found += _baseline_rows(release, methods, option, one=one, known=known[kept], rules=rules)
+        if release.misreport is not None:
+            found = [
+                {**row, "estimand": "truth"} if row["method"] in (MODEL, MODEL_WITH_ERROR) else row for row in found
+            ]
         rows += found if len(names) == 1 else [{"option": option, **row} for row in found]
     return rows
 

@@ -15,6 +15,7 @@ import polars as pl
 from sqlalchemy.orm import Session
 
 from jobs.heartbeat import beating
+from jobs.misreport import declared_misreport
 from jobs.predictors import bundle_of_fit
 from jobs.refit import electorate_of
 from jobs.release_scores import ReleaseDraws, score_release
@@ -131,8 +132,8 @@ def _load(session: Session, secrets: SecretsFile | None, release: ReleaseRecord)
     """A release with its counts, perturbed if secrets are given."""
     survey = surveys.get_survey(session, release.survey_id, release.survey_version)
     declaration = survey.bundle.declaration
-    inputs = fits.get_fit(session, release.fit_id).inputs
-    electorate = electorate_of(bundle_of_fit(session, survey, inputs))
+    fit = fits.get_fit(session, release.fit_id)
+    electorate = electorate_of(bundle_of_fit(session, survey, fit.inputs))
     question = declaration.question(release.question_id)
     latents = LatentDraws.from_bytes(fits.load_draws(session, release.fit_id))
     second = fits.load_second(session, release.fit_id)
@@ -164,6 +165,7 @@ def _load(session: Session, secrets: SecretsFile | None, release: ReleaseRecord)
         last_result=scored.last_result if scored else None,
         counts=shown,
         perturbed=secrets is not None,
+        misreport=declared_misreport(fit),
     )
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from jobs.misreport import declared_misreport
 from mrp.adjusted import second_design
 from mrp.design import Design
 from mrp.electorate import Electorate
@@ -55,9 +56,10 @@ def turnout_of(
         design, draws = design_from_json(stored), fits.load_draws(session, told.release.fit_id)
         if not isinstance(design, Design):
             raise DrawsError(f"question {one.question} was of another kind when it was last fitted; refit it")
+        misreport = declared_misreport(fits.get_fit(session, told.release.fit_id))
         second = None if erring is None else fits.load_second(session, told.release.fit_id)
         if erring is None or second is None:
-            found.append(Turnout(LatentDraws.from_bytes(draws), design))
+            found.append(Turnout(LatentDraws.from_bytes(draws), design, misreport))
         else:
-            found.append(Turnout(LatentDraws.from_bytes(second), second_design(design, erring)))
+            found.append(Turnout(LatentDraws.from_bytes(second), second_design(design, erring), misreport))
     return tuple(found)

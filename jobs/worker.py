@@ -1,5 +1,7 @@
 """The worker: takes one job at a time from the queue and does it; what goes to webhooks goes beside it.
 
+Refits of many questions of one survey it does with more hands than one (``jobs.helping``).
+
 A job belongs to a worker for as long as it shows signs of life. If the worker
 dies, the lease runs out and another worker takes the job over with a new
 attempt and token; what the first one still tries to write is then refused,
@@ -12,7 +14,9 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from jobs import logs
@@ -24,10 +28,12 @@ from jobs.confirm_ask import CONFIRM
 from jobs.counted_parts import CountedParts
 from jobs.erasure import FREE_BYTES, free
 from jobs.errors import FitCancelled, FitImpossible, FitProcessFailed, JobsError, SourceUnreachable, WorkerStopping
+from jobs.executors import Executor
 from jobs.fit_host import FitHost
-from jobs.fit_request import FitProgress, FitResult
+from jobs.fit_request import FitProgress, FitRequest, FitResult
 from jobs.freed_memory import FreedMemory
 from jobs.heartbeat import beating
+from jobs.helping import LEAST_WAITING, Hand, Host, MakeHost, fitted_apart
 from jobs.refit import prepare_refit, store_result
 from jobs.restate import REFIT
 from jobs.score import score
@@ -39,9 +45,9 @@ from jobs.spool import clean_spool
 from mrp.errors import MrpError
 from polling.errors import BytesHeld, LeaseLost, PollingError
 from polling.secrets import SecretsFile
-from polling.store import job_events, queue, releases
+from polling.store import job_events, queue, releases, surveys
 from polling.store.engine import Store
-from polling.store.records import Claim
+from polling.store.records import Claim, JobRecord
 
 __all__ = ["Clock", "RunFit", "Worker", "utc_now"]
 
@@ -72,8 +78,13 @@ class Worker:
         Fixes the seed of every fit; by default a seed follows from the inputs.
     clock
         Tells the time during a job.
+    executor
+        Where fits are run; by default a ``jobs.fit_host.FitHost`` of this worker. The worker closes it.
     fit
-        Runs one fit; by default a ``jobs.fit_host.FitHost`` of this worker.
+        Runs one fit in the place of the executor.
+    hosts
+        Makes what runs fits beside it, one for every core of a fit but the first; by default more of the default
+        executor, or none beside another executor or ``fit``.
     """
 
     def __init__(
@@ -84,35 +95,43 @@ class Worker:
         owner: str | None = None,
         seed: int | None = None,
         clock: Clock = utc_now,
+        executor: Executor | None = None,
         fit: RunFit | None = None,
+        hosts: MakeHost | None = None,
     ) -> None:
         self.store = store
         self.settings = settings
         self.owner = owner or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
         self._seed = seed
         self._clock = clock
-        self._host = FitHost()
-        self._fit = fit or self._host
+        self._executor: Executor = executor or FitHost()
+        self._fit: RunFit = fit or self._executor
         self._stop = threading.Event()
+        make_host = hosts or (FitHost if fit is None and executor is None else None)
+        n_hands = 0 if make_host is None else settings.fit_cores - 1
+        self._hands = tuple(Hand(self._do_beside, make_host) for _ in range(n_hands) if make_host)
+        self._is_helped = False
         self._counted = CountedParts()
+        self._counting = threading.Lock()
         self._counted_finer = CountedParts(most_mb=50)
         self._freed = FreedMemory()
 
     def run(self, stop: threading.Event) -> None:
         """Do jobs until ``stop`` is set; a fit that is running then goes back to the queue.
 
-        Call it from the main thread of its process: the death signal that
-        takes a fit down with its worker is tied to the thread that started it.
+        Call it from a thread that lives as long as its process, such as the main one: the death signal that takes a
+        fit down with its worker is tied to the thread that started it.
         """
         self._stop = stop
+        self._is_helped = bool(self._hands)
         clean_spool(self.settings, now=self._clock())  # a worker that was killed could not do it
         log.info("worker %s is ready", self.owner)
         busy = True
         try:
             while not stop.is_set():
                 try:
-                    if busy and self._fit is self._host:
-                        self._host.start(self.settings)  # ahead of the next fit
+                    if busy and self._fit is self._executor:
+                        self._executor.start(self.settings)  # ahead of the next fit
                     busy = self.turn(self._clock())
                     pause = 0.0 if busy else self._until_due()
                     self._freed.give_back()
@@ -124,8 +143,10 @@ class Worker:
             self.close()
 
     def close(self) -> None:
-        """End the process that waits for the next fit."""
-        self._host.close()
+        """End what the executor holds, such as the process that waits for the next fit, and wait for what hands do."""
+        for hand in self._hands:
+            hand.close()
+        self._executor.close()
 
     def turn(self, now: datetime) -> bool:
         """Take at most one job from the queue and do it; tells whether there was one."""
@@ -137,13 +158,48 @@ class Worker:
             claim = queue.claim(session, owner=self.owner, now=now, lease=self.settings.lease)
         if claim is None:
             return False
+        with self._begun(claim, now):
+            self._do(claim)
+        return True
+
+    @contextmanager
+    def _begun(self, claim: Claim, now: datetime) -> Iterator[None]:
+        """Tell of the start of a job, and take it calmly if somebody else has it in the end."""
         with logs.about(job_id=claim.job.id):
             try:
                 with self.store.write() as session:
                     job_events.tell(session, claim.job, now=now)
-                self._do(claim)
+                yield
             except LeaseLost as lost:
                 log.warning("job %s: %s", claim.job.id, lost)
+
+    def _ask_hands(self, job: JobRecord, survey_id: str) -> None:
+        """Have other refits of the survey done meanwhile, if there are many."""
+        if not self._is_helped or job.question_id is None:
+            return
+        with self.store.read() as session:
+            apart = fitted_apart(surveys.get_declaration(session, survey_id))
+            if job.question_id not in apart:
+                return
+            n_waiting = queue.waiting_beside(session, job, questions=apart, now=self._clock())
+        if n_waiting >= LEAST_WAITING:
+            for hand in self._hands:
+                hand.help(job)
+
+    def _do_beside(self, like: JobRecord, host: Host) -> bool:
+        """Do the next refit that is like one of the worker's, by a hand."""
+        now = self._clock()
+        if self._stop.is_set() or like.survey_id is None:
+            return False
+        with self.store.write() as session:
+            apart = fitted_apart(surveys.get_declaration(session, like.survey_id))
+            claim = queue.claim_beside(
+                session, like, questions=apart, owner=self.owner, now=now, lease=self.settings.lease
+            )
+        if claim is None or claim.job.question_id is None:
+            return False
+        with self._begun(claim, now):
+            self._refit(claim, like.survey_id, claim.job.question_id, host, beside=True)
         return True
 
     def _until_due(self) -> float:
@@ -168,21 +224,31 @@ class Worker:
         if job.kind != REFIT or job.survey_id is None or job.question_id is None:
             self._fail(claim, "unknown-kind", f"This worker does not know how to do a job of kind {job.kind}.")
             return
+        self._ask_hands(job, job.survey_id)
+        beside = any(hand.busy for hand in self._hands)
+        self._refit(claim, job.survey_id, job.question_id, self._fit, beside=beside)
+
+    def _refit(self, claim: Claim, survey_id: str, question_id: str, fit: RunFit, *, beside: bool) -> None:
+        """Refit a question; ``beside`` others, which need cores too."""
+        job = claim.job
         log.info("refit of %s, attempt %d", job.key, claim.attempt)
         try:
-            with self.store.read() as session:
+            with self._counting, self.store.read() as session:
                 prepared = prepare_refit(
                     session,
                     self.settings,
-                    survey_id=job.survey_id,
-                    question_id=job.question_id,
+                    survey_id=survey_id,
+                    question_id=question_id,
                     seed=self._seed,
                     memory=self._counted,
                 )
                 partners = prepare_partners(session, self.settings, prepared, memory=self._counted)
                 found = find_shared(session, prepared)
-            result = found or self._fit(
-                prepared.request, self.settings, beat=lambda progress: self._beat(claim, progress), stop=self._stop
+            result = found or fit(
+                _with_one_core(prepared.request) if beside else prepared.request,
+                self.settings,
+                beat=lambda progress: self._beat(claim, progress),
+                stop=self._stop,
             )
             with self.store.write() as session:
                 store_result(session, claim, prepared, result, now=self._clock())
@@ -325,3 +391,8 @@ class Worker:
     def _pause(self, claim: Claim) -> timedelta:
         """Pause before the next attempt, doubled each time."""
         return timedelta(seconds=self.settings.retry_backoff_s * 2 ** (claim.attempt - 1))
+
+
+def _with_one_core(request: FitRequest) -> FitRequest:
+    """The same fit, which is the same with any number of threads, beside others."""
+    return replace(request, laplace=replace(request.laplace, threads=1))

@@ -21,8 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrp.electorate import Electorate
-from mrp.known_totals import calibrate, moved_along, reported
+from mrp.frames.extension import FrameDraws
+from mrp.frames.totals_over_draws import calibrate_over_frames
+from mrp.known_totals import moved_along
 from mrp.latents import LatentDraws
+from mrp.misreport import Misreport
 from mrp.outcomes.designs import AnyDesign
 from mrp.shifts import with_shift
 from mrp.systematic import TERM, SystematicError, with_systematic_error
@@ -45,7 +48,7 @@ class Totals:
     shares: Mapping[str, Mapping[str, float]]
     """As `mrp.known_totals.calibrate` takes them, of what was."""
     sensitivity: float | None = None
-    """Of reports of it, see `mrp.known_totals.reported`; None: nobody has said how right they are."""
+    """Of reports of it, see `mrp.misreport`; None: nobody has said how right they are."""
     specificity: float | None = None
 
     @property
@@ -59,9 +62,10 @@ class Totals:
         """
         if self.sensitivity is None or self.specificity is None or self.sensitivity == self.specificity == 1:
             return {option: dict(of) for option, of in self.shares.items()}
-        rates = {"sensitivity": self.sensitivity, "specificity": self.specificity}
+        misreport = Misreport(self.sensitivity, self.specificity)
         return {
-            option: {area: reported(total, **rates) for area, total in of.items()} for option, of in self.shares.items()
+            option: {area: misreport.reported(total) for area, total in of.items()}
+            for option, of in self.shares.items()
         }
 
 
@@ -118,6 +122,7 @@ def adjust[D: AnyDesign](
     *,
     seed: int,
     along: Along | None = None,
+    frames: FrameDraws | None = None,
 ) -> Adjusted[D]:
     """Meet known totals and add the systematic error.
 
@@ -129,6 +134,8 @@ def adjust[D: AnyDesign](
         Of the systematic error; any integer >= 0.
     along
         Of a question that moves along: the question with the totals.
+    frames
+        Several frames over which estimates are made: each draw meets totals with its own.
 
     Raises
     ------
@@ -140,12 +147,14 @@ def adjust[D: AnyDesign](
     warnings: tuple[str, ...] = ()
     if totals is not None:
         if along is None:
-            own = calibrate(latents, design, electorate, totals.met, by=totals.by)
+            own = calibrate_over_frames(latents, design, electorate, totals.met, frames=frames, by=totals.by)
             first, longer = own.latents, own.design
             moves = own.moved
             areas = own.areas
         else:
-            other = calibrate(along.latents, along.design, electorate, totals.met, by=totals.by)
+            other = calibrate_over_frames(
+                along.latents, along.design, electorate, totals.met, frames=frames, by=totals.by
+            )
             first, longer = moved_along(latents, design, electorate, other, along.slope)
             moves = np.asarray(np.abs(other.delta[:, :, 0] * along.slope[:, None]).mean(axis=0))
             areas = other.areas
@@ -159,7 +168,8 @@ def adjust[D: AnyDesign](
     if error is not None:
         second, seconds = with_systematic_error(first, longer, electorate, error, seed=seed)
         if totals is not None and along is None:
-            second = calibrate(second, seconds, electorate, totals.met, by=totals.by).latents
+            met = calibrate_over_frames(second, seconds, electorate, totals.met, frames=frames, by=totals.by)
+            second = met.latents
     return Adjusted(first, longer, second, told, warnings)
 
 

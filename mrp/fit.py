@@ -6,20 +6,19 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from mrp.common_passes import CommonPasses, common_passes, first_estimates
 from mrp.counts import design_effect
 from mrp.design import Design
 from mrp.dispersion import Dispersion, needs_nuts, require_dispersion
 from mrp.electorate import Electorate
 from mrp.evidence import Evidence, evidence_of
-from mrp.grouping import Grouping
 from mrp.hyper import hyper_space
 from mrp.judged import Engine, Engines, JudgedFit, fit_and_judge, require_engine
 from mrp.laplace.engine import LaplaceSettings, fit_laplace
 from mrp.latents import LatentDraws, from_datatree
 from mrp.numbers import require_seed
 from mrp.nuts import NutsSettings, sample_nuts
-from mrp.parity import term_parity
-from mrp.poststratification import AreaDraws, area_draws_many
+from mrp.poststratification import AreaDraws
 from mrp.priors import Priors, require_priors
 from mrp.progress import Progress
 from mrp.size import require_size, too_large
@@ -66,6 +65,7 @@ def fit_model(
     nuts: NutsSettings = NutsSettings(),
     laplace: LaplaceSettings = LaplaceSettings(),
     dispersion: Dispersion = "none",
+    common: CommonPasses | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> FittedModel:
     """Fit, judge, and fit again with NUTS if the Laplace engine does not pass.
@@ -83,6 +83,8 @@ def fit_model(
     dispersion
         "beta-binomial" where answers come in clusters, whose counts then have to be apart, see `mrp.dispersion`. Only
         NUTS fits it: asked for with "laplace", it is an escalation.
+    common
+        What fits of other questions with this design and this electorate need as well; by default it is found.
     on_progress
         As for the engines. If it raises, the fit is stopped.
 
@@ -90,6 +92,8 @@ def fit_model(
     ------
     CountsError, PriorError
         If the model cannot be fitted on these counts.
+    FrameError
+        If ``common`` is of another design or electorate.
     SamplingError
         If there is no such engine, the seed is none, the model is too large, or NUTS cannot start.
     """
@@ -100,6 +104,9 @@ def fit_model(
     escalated = needs_nuts(dispersion) if engine == "laplace" else ()
     engine = "nuts" if escalated else engine
     require_size(design, engine)
+    if common is None:
+        common = common_passes(design, electorate)
+    common.require(design, electorate)
     judged = fit_and_judge(
         Engines(
             laplace=lambda: fit_laplace(design, counts, priors, seed=seed, settings=laplace, on_progress=on_progress),
@@ -107,11 +114,11 @@ def fit_model(
                 design, counts, priors, seed=seed, settings=nuts, dispersion=dispersion, on_progress=on_progress
             ),
             latents=lambda tree: from_datatree(tree, design),
-            estimates=lambda latents: default_estimates(latents, design, electorate),
+            estimates=common.estimates.of,
             too_large=too_large(design, "nuts"),
         ),
         engine=engine,
-        parity=term_parity(design, electorate),
+        parity=common.parity,
     )
     return FittedModel(
         design,
@@ -127,5 +134,4 @@ def fit_model(
 
 def default_estimates(latents: LatentDraws, design: Design, electorate: Electorate) -> tuple[AreaDraws, ...]:
     """Draws of what every release is asked first: the nation, all districts, every demographic by itself."""
-    breakdowns = [(), (electorate.district,), *((name,) for name in electorate.demographics)]
-    return area_draws_many(latents, design, electorate, [Grouping(by=by) for by in breakdowns])
+    return first_estimates(design, electorate).of(latents)

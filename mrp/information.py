@@ -63,14 +63,15 @@ def information(
         Effective interviews (`kish`; their number where weights are equal) in each area, >= 0, shape (area,).
     answer_variance
         Of means: variance of one answer in each area, in the square of the question's unit, > 0, shape (area,), as
-        `mrp.numeric.answer_variances` has it. Shares have their own.
+        `mrp.numeric.answer_variances` has it. Shares have their own, m (1 - m), unless answers are reports that are
+        wrong at times: `mrp.misreport.Misreport.answer_variance`.
 
     Raises
     ------
     ShapeMismatch
         If ``n_effective`` or ``answer_variance`` has another number of areas.
     CountsError
-        If one of them is negative or not finite, or there is no ``answer_variance`` of means, or one of shares.
+        If one of them is negative or not finite, or there is no ``answer_variance`` of means.
     """
     draws, worth = estimate.draws, as_numbers("n_effective", n_effective)
     if worth.shape != (draws.shape[1],):
@@ -104,14 +105,9 @@ def information(
 
 def _answer_variance(estimate: AreaDraws, answer_variance: ArrayLike | None) -> NDArray[np.float64] | None:
     """Variance of one answer in each area, shape (area,); None of shares, whose mean tells it."""
-    if (answer_variance is None) != (estimate.kind == "share"):
-        told = (
-            "mrp.numeric.answer_variances has it"
-            if estimate.kind == "mean"
-            else "leave it out: that of a share is m(1 - m)"
-        )
-        raise CountsError(f"the estimate is of {estimate.kind}s; answer_variance is for means, {told}")
     if answer_variance is None:
+        if estimate.kind == "mean":
+            raise CountsError("the estimate is of means; give answer_variance, mrp.numeric.answer_variances has it")
         return None
     of_one, n_areas = as_numbers("answer_variance", answer_variance), estimate.draws.shape[1]
     if of_one.shape != (n_areas,):

@@ -14,7 +14,7 @@ district effects that hang together: y moves by Sigma_yx / Sigma_xx times the sh
 regression of the one effect on the other, in the same draw.
 
 What respondents report is not always what was. Known totals say what is true; a report that is wrong at known rates is
-calibrated to what then would be reported, `reported`.
+calibrated to what then would be reported, see `mrp.misreport`.
 
 References
 ----------
@@ -41,9 +41,9 @@ from mrp.latents import LatentDraws
 from mrp.logit_shift import Predictor, logit_shift
 from mrp.ordinal.design import OrdinalDesign
 from mrp.outcomes.designs import AnyDesign, estimands
-from mrp.shifts import areas_of, require_shares, shifted
+from mrp.shifts import areas_of, require_shares, shifted, shifted_by_area
 
-__all__ = ["Calibrated", "calibrate", "moved_along", "reported"]
+__all__ = ["Calibrated", "calibrate", "moved_along"]
 
 type Floats = NDArray[np.float64]
 
@@ -133,8 +133,7 @@ def calibrate[D: AnyDesign](
         eta = predict(latents.draws[start : start + step].astype(np.float64))  # (option, cell, draw)
         solved = logit_shift(eta, weights, target, chosen, target == 0)  # (option named, area, draw)
         delta[start : start + step][:, :, chosen] = solved.transpose(2, 1, 0)
-    shift = delta if isinstance(design, CategoricalDesign) else delta[:, :, 0]
-    moved, longer = shifted(latents, design, electorate, shift, by=by, term=term)
+    moved, longer = shifted_by_area(latents, design, electorate, delta, by=by, term=term)
     return Calibrated(moved, longer, by, factor.levels, delta)
 
 
@@ -164,32 +163,6 @@ def moved_along[D: AnyDesign](
     """
     delta = calibrated.delta[:, :, 0] * slope[:, None]
     return shifted(latents, design, electorate, delta, by=calibrated.by, term=term)
-
-
-def reported(total: float, *, sensitivity: float, specificity: float) -> float:
-    """The share who would report that they did what the share ``total`` did.
-
-    Parameters
-    ----------
-    sensitivity
-        Share of those who did it who report it, in (0, 1].
-    specificity
-        Share of the others who report that they did not, in (0, 1].
-
-    Raises
-    ------
-    FrameError
-        If a rate is impossible, or reports that are wrong as often as right would say nothing.
-    """
-    for name, rate in (("sensitivity", sensitivity), ("specificity", specificity)):
-        if not 0 < rate <= 1:
-            raise FrameError(f"{name} is {rate:g}; it must be above 0 and at most 1")
-    if sensitivity + specificity <= 1:
-        raise FrameError(
-            f"a report with sensitivity {sensitivity:g} and specificity {specificity:g} says nothing of what was; "
-            "their sum must be above 1"
-        )
-    return sensitivity * total + (1 - specificity) * (1 - total)
 
 
 def _standing(design: AnyDesign, cells: pl.DataFrame, area: NDArray[np.int32], n_areas: int) -> NDArray[np.bool_]:

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from mrp.coding import EffectCoding
 from mrp.design import Design
 from mrp.electorate import Electorate
+from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
-from mrp.poststratification import area_draws
+from mrp.poststratification import FramePass, frame_pass
 from mrp.verdict import Problem
 
 __all__ = ["Shares", "term_parity"]
@@ -42,7 +43,7 @@ def term_parity(design: Design, electorate: Electorate, *, shares: Shares | None
     electorate
         Its cells with people are what is predicted.
     shares
-        Default: the shares of a binary question, by `mrp.poststratification.area_draws`; cells by the columns that the
+        Default: the shares of a binary question, by `mrp.poststratification.FramePass`; cells by the columns that the
         design reads.
 
     Returns
@@ -51,9 +52,10 @@ def term_parity(design: Design, electorate: Electorate, *, shares: Shares | None
         Empty if the intercept moves every cell, every coefficient moves some, every level of another term moves exactly
         the cells that frame, districts and predicted period put at that level, and nuisance terms move nothing.
     """
-    cells = _cells(design, electorate)
+    by_cell = frame_pass(design, electorate, [Grouping(by=design.cell_columns)])
+    cells = _cells(by_cell, electorate)
     if shares is None:
-        shares = partial(_binary_shares, design, electorate)
+        shares = partial(_binary_shares, by_cell)
     effects = {effect.term: effect for effect in design.effects}
     problems = []
     for term, block in design.blocks:
@@ -111,10 +113,9 @@ def _combination(effect: EffectCoding, cells: pl.DataFrame) -> NDArray[np.int64]
     return np.array([at.get(one, -1) for one in level], dtype=np.int64)
 
 
-def _cells(design: Design, electorate: Electorate) -> pl.DataFrame:
+def _cells(by_cell: FramePass, electorate: Electorate) -> pl.DataFrame:
     """The cells that predictions are compared for, with the parents of their districts."""
-    nothing = LatentDraws(np.zeros((1, design.n_latents), dtype=np.float32), design.latent_names)
-    cells = area_draws(nothing, design, electorate, by=design.cell_columns).areas
+    design, (cells,) = by_cell.design, by_cell.areas
     if design.period is not None:
         cells = cells.with_columns(period=pl.lit(design.period))
     if design.district not in cells.columns:
@@ -131,5 +132,6 @@ def _moves(design: Design, shares: Shares, latents: NDArray[np.int64], shifted: 
     return np.asarray(np.abs(served[1:] - served[0]) > _LEAST_MOVE, dtype=np.bool_)
 
 
-def _binary_shares(design: Design, electorate: Electorate, draws: NDArray[np.float32]) -> NDArray[np.float64]:
-    return area_draws(LatentDraws(draws, design.latent_names), design, electorate, by=design.cell_columns).draws
+def _binary_shares(by_cell: FramePass, draws: NDArray[np.float32]) -> NDArray[np.float64]:
+    (cells,) = by_cell.of(LatentDraws(draws, by_cell.design.latent_names))
+    return cells.draws

@@ -16,15 +16,26 @@ from typing import Literal, Protocol
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy import sparse
 
 from mrp.cell_pass import add_up, area_weights, share_rows
-from mrp.design import Design
+from mrp.design import Design, DesignRows
 from mrp.electorate import Electorate
 from mrp.errors import DrawsError, FrameError, ShapeMismatch, UncoveredPopulation
 from mrp.grouping import Grouping, cells_of, group_cells, require_columns_list
 from mrp.latents import LatentDraws
 
-__all__ = ["AreaDraws", "area_draws", "area_draws_many", "cell_shares", "grouped_cells", "poststratify", "require_read"]
+__all__ = [
+    "AreaDraws",
+    "FramePass",
+    "area_draws",
+    "area_draws_many",
+    "cell_shares",
+    "frame_pass",
+    "grouped_cells",
+    "poststratify",
+    "require_read",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,23 +171,60 @@ def area_draws_many(
         If people that a grouping counts live at a level that the model has not seen.
     """
     _require_design(latents, design)
+    return frame_pass(design, electorate, groupings, at=at).of(latents)
+
+
+@dataclass(frozen=True, slots=True)
+class FramePass:
+    """A pass over the cells of a frame for some breakdowns, which any number of fits of its design can go: the cells
+    are coded, and dealt to their areas, once."""
+
+    design: Design
+    rows: DesignRows | None
+    """The coded cells; None if the model has an intercept only."""
+    weights: sparse.csc_array
+    """Share of each area's people who live in each cell, all breakdowns one below the other, shape (area, cell)."""
+    areas: tuple[pl.DataFrame, ...]
+    """Of each breakdown."""
+
+    def of(self, latents: LatentDraws) -> tuple[AreaDraws, ...]:
+        """Draws for every area of each breakdown; as `area_draws_many`.
+
+        Raises
+        ------
+        DrawsError
+            If the latents are those of another design.
+        """
+        _require_design(latents, self.design)
+        total = np.zeros((self.weights.shape[0], latents.draws.shape[0]))
+        if self.areas:
+            add_up(total, latents.draws, self.rows, self.weights)
+        np.clip(total, 0, 1, out=total)
+        ends = itertools.accumulate(areas.height for areas in self.areas)
+        return tuple(
+            AreaDraws(areas, total[end - areas.height : end].T, latents.n_chains, latents.points, latents.fit)
+            for areas, end in zip(self.areas, ends, strict=True)
+        )
+
+
+def frame_pass(
+    design: Design,
+    electorate: Electorate,
+    groupings: Sequence[Grouping],
+    *,
+    at: Mapping[str, str] | None = None,
+) -> FramePass:
+    """Prepare a pass over the cells; parameters and errors as of `area_draws_many`."""
     at = at or {}
     require_read(at, design, electorate)
     if not groupings:
-        return ()
+        return FramePass(design, None, sparse.csc_array((0, 0), dtype=np.float32), ())
     if "period" in at and "period" in design.observed:
         design = design.at_period(at["period"])
     cells, grouped = grouped_cells(design, electorate, groupings, at)
     rows = design.rows(cells) if design.has_terms else None
     weights = area_weights(cells["n_people"].to_numpy(), grouped)
-    total = np.zeros((weights.shape[0], latents.draws.shape[0]))
-    add_up(total, latents.draws, rows, weights)
-    np.clip(total, 0, 1, out=total)
-    ends = itertools.accumulate(areas.height for _, areas in grouped)
-    return tuple(
-        AreaDraws(areas, total[end - areas.height : end].T, latents.n_chains, latents.points, latents.fit)
-        for (_, areas), end in zip(grouped, ends, strict=True)
-    )
+    return FramePass(design, rows, weights, tuple(areas for _, areas in grouped))
 
 
 class CellReader(Protocol):

@@ -23,7 +23,7 @@ from mrp.latents import LatentDraws
 from mrp.numeric.design import NumericDesign
 from mrp.outcomes.designs import AnyDesign
 
-__all__ = ["areas_of", "as_fitted", "require_shares", "shifted", "with_shift"]
+__all__ = ["areas_of", "as_fitted", "require_shares", "shifted", "shifted_by_area", "with_shift"]
 
 type Floats = NDArray[np.float64]
 
@@ -101,6 +101,14 @@ def shifted[D: AnyDesign](
         draws.astype(np.float32), changed.latent_names, latents.n_chains, latents.link, points=latents.points
     )
     return moved, changed
+
+
+def shifted_by_area[D: AnyDesign](
+    latents: LatentDraws, design: D, electorate: Electorate, shift: Floats, *, by: str | None, term: str
+) -> tuple[LatentDraws, D]:
+    """As `shifted`, of a shift of the shape (draw, area, estimand), which is (draw, area, 1) of a binary question."""
+    of = shift if isinstance(design, CategoricalDesign) else shift[:, :, 0]
+    return shifted(latents, design, electorate, of, by=by, term=term)
 
 
 def with_shift[D: AnyDesign](design: D, electorate: Electorate, *, by: str | None, term: str) -> D:

@@ -46,6 +46,7 @@ from mrp.electorate import Electorate
 from mrp.errors import DrawsError
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
+from mrp.misreport import Misreport
 from mrp.numeric.design import NumericDesign
 from mrp.outcomes.designs import AnyDesign, estimands
 from mrp.poststratification import AreaDraws, grouped_cells, require_read
@@ -65,6 +66,9 @@ class Turnout:
 
     latents: LatentDraws
     design: Design
+    misreport: Misreport | None = None
+    """How often it is told rightly, if the fit is of reports that are wrong at times: cells then count with those who
+    belong, and not with those who say so. None: every report is right."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.design, Design):
@@ -132,7 +136,7 @@ def voter_draws_many(
     weights = area_weights(cells["n_people"].to_numpy(), grouped)
     paired = [_paired(one.latents, latents) for one in turnout]
     parts = [(design, latents.draws), *((one.design, draws) for one, draws in zip(turnout, paired, strict=True))]
-    total, voting = _added_up(parts, cells, weights)
+    total, voting = _added_up(parts, cells, weights, [one.misreport for one in turnout])
     areas = [table for _, table in grouped]
     if (none := ~(voting > 0).all(axis=1)).any():
         named = [" / ".join(map(str, row[:-1])) or "the whole" for table in areas for row in table.iter_rows()]
@@ -174,7 +178,10 @@ class _Readers:
 
 
 def _added_up(
-    parts: Sequence[tuple[AnyDesign, NDArray[np.float32]]], cells: pl.DataFrame, weights: sparse.csc_array
+    parts: Sequence[tuple[AnyDesign, NDArray[np.float32]]],
+    cells: pl.DataFrame,
+    weights: sparse.csc_array,
+    misreports: Sequence[Misreport | None],
 ) -> tuple[Floats, Floats]:
     """Sums over cells of the question's values times turnout, and of turnout.
 
@@ -182,6 +189,8 @@ def _added_up(
     ----------
     parts
         The question, then the questions of turnout, each with its draws.
+    misreports
+        Of each question of turnout.
 
     Returns
     -------
@@ -200,7 +209,12 @@ def _added_up(
     def some_draws(start: int, stop: int) -> None:
         values, *chain = [of(drawn[start:stop]) for of, drawn in coded]
         for chunk in chunks:
-            first, *more = [one(chunk.start, chunk.stop)[0] for one in chain]
+            first, *more = [
+                reported if misreport is None else misreport.true_cells(reported)
+                for misreport, reported in zip(
+                    misreports, (one(chunk.start, chunk.stop)[0] for one in chain), strict=True
+                )
+            ]
             votes = reduce(operator.imul, more, first)
             voting[chunk.areas, start:stop] += chunk.weights @ votes
             for o, value in enumerate(values(chunk.start, chunk.stop)):

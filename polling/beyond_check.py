@@ -42,10 +42,6 @@ def check_totals_tables(question: Question, bundle: SurveyBundle, log: FaultLog)
         kinds = (district, *bundle.parents, NATION)
         log.add("no kind of area", did_you_mean(totals.by, kinds), column=f"{key}.by", value=totals.by)
         return False
-    if bundle.frame_draws is not None:
-        reason = "totals are met with one frame, and [frame] draws has several: with each of them they would be missed"
-        log.add(reason, "Remove frame.draws, and estimates rest on its mean; or remove known_totals.", column=key)
-        return False
     sound = True
     for option, column in totals.shares.items():
         if isinstance(column, str) and column not in bundle.predictors:

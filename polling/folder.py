@@ -14,7 +14,7 @@ from polling.errors import SurveyRejected
 from polling.faults import FaultLog, did_you_mean
 from polling.folder_files import read_folder_file, read_folder_table
 from polling.frame_draws import check_frame_draws
-from polling.frame_report import frame_checks
+from polling.frame_report import told_of_frame
 from polling.frame_table import check_frame, check_frame_districts
 from polling.question_check import check_question_tables, for_its_formula
 from polling.sketch import sketch_survey
@@ -74,7 +74,7 @@ def load_survey_folder(
     districts = check_districts(districts_table, declaration, districts_log) if districts_table else None
     frame = check_frame(frame_table, declaration, frame_log) if frame_table else None
     if frame is not None:
-        declaration = replace(declaration, frame_checks=frame_checks(tables / declaration.frame_file))
+        declaration = _with_its_report(declaration, tables)
     frame_draws, draws_log = _frame_draws(tables, declaration, None if frame_log else frame, declaration_log)
     if districts is not None:
         if frame is not None:
@@ -98,6 +98,17 @@ def load_survey_folder(
     for log in (districts_log, frame_log, draws_log):
         declaration_log.merge(log)
     raise SurveyRejected(declaration_log.reported(), total=declaration_log.total)
+
+
+def _with_its_report(declaration: SurveyDeclaration, tables: Path) -> SurveyDeclaration:
+    """The declaration with what the report of the frame's build tells of it."""
+    facts = {name: value for name, value in declaration.facts.items() if not name.startswith("frame_")}
+    told = told_of_frame(
+        tables / declaration.frame_file,
+        declared={name: value for name, value in declaration.facts.items() if name.startswith("frame_")},
+        draws_named=bool(declaration.frame_draws_file),
+    )
+    return replace(declaration, facts={**facts, **told.facts}, frame_checks=told.checks)
 
 
 def _frame_draws(

@@ -7,16 +7,22 @@ names the SHA-256 of its file.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from polling.faults import listing
 
-__all__ = ["REPORT", "frame_checks"]
+__all__ = ["NAME_THE_DRAWS", "REPORT", "ToldFrame", "told_of_frame"]
 
 REPORT = "frame.json"
+NAME_THE_DRAWS = (
+    "Estimates with the mean of the frame's draws alone leave out what the draws do not agree on; name them in "
+    'survey.toml, [frame] draws = "frame_draws.parquet", to have it in every interval.'
+)
+"""Of a frame with draws, in a survey that does not read them."""
 MOST_SENTENCES = 20
 """Assumptions that are taken over, and as many warnings."""
 
@@ -40,6 +46,9 @@ class _Hashes(msgspec.Struct, frozen=True):
 class _Report(msgspec.Struct, frozen=True):
     """The part of ``frame.json`` that is told."""
 
+    source: str
+    date: str
+    n_draws: int
     n_cells_created: int
     n_cells_without_people: int
     assumptions: list[str]
@@ -48,30 +57,57 @@ class _Report(msgspec.Struct, frozen=True):
     sha256: _Hashes
 
 
-def frame_checks(frame: Path) -> tuple[str, ...]:
-    """What the report beside a frame says of it.
+@dataclass(frozen=True, slots=True)
+class ToldFrame:
+    """What is told of a frame."""
+
+    facts: Mapping[str, str]
+    """``frame_source`` and ``frame_date``, as far as they are known."""
+    checks: tuple[str, ...]
+    """Sentences; empty if there is no report of a build beside it."""
+
+
+def told_of_frame(frame: Path, *, declared: Mapping[str, str], draws_named: bool) -> ToldFrame:
+    """What the report beside a frame says of it, and the survey where the report is silent.
+
+    Where both tell its source, or its date, the report counts: it was written with this very file, and the survey is
+    written by hand. That they differ is said. A report of another file is said to be one, and nothing else of it.
 
     Parameters
     ----------
     frame
         The file of the frame.
-
-    Returns
-    -------
-    tuple of str
-        Sentences; empty if there is no report of a build beside it. A report of another file is said to be one, and
-        nothing else of it.
+    declared
+        ``frame_source`` and ``frame_date`` as the survey declares them, if it does.
+    draws_named
+        Whether the survey reads draws of the frame.
     """
+    if (report := _report_of(frame)) is None:
+        return ToldFrame(dict(declared), ())
+    if isinstance(report, str):
+        return ToldFrame(dict(declared), (report,))
+    facts = {"frame_source": report.source, "frame_date": report.date}
+    differing = [
+        f"survey.toml tells another {name} of the frame, {declared[fact]!r}; the one that is told is that of its build."
+        for name, fact in (("source", "frame_source"), ("date", "frame_date"))
+        if declared.get(fact, facts[fact]) != facts[fact]
+    ]
+    unnamed = [f"Warning of the build: {NAME_THE_DRAWS}"] if report.n_draws and not draws_named else []
+    return ToldFrame(facts, (*_told(report), *unnamed, *differing))
+
+
+def _report_of(frame: Path) -> _Report | str | None:
+    """The report of a frame, or why it cannot be told; None if there is none."""
     try:
         report = msgspec.json.decode(frame.with_name(REPORT).read_bytes(), type=_Report)
         sha256 = hashlib.sha256(frame.read_bytes()).hexdigest()
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         # A file of this name may be about anything; a frame that cannot be read is a fault elsewhere.
-        return ()
+        return None
     if sha256 not in report.sha256.outputs.values():
         said = f"The report of a build that lies beside the frame ({REPORT}) is of another file"
-        return (f"{said}: how this frame was checked is not told.",)
-    return tuple(_told(report))
+        return f"{said}: how this frame was checked is not told."
+    return report
 
 
 def _told(report: _Report) -> Iterator[str]:

@@ -63,7 +63,8 @@ def legend(head: GroupsHead, classes: MapClasses, top: float) -> list[dict[str, 
     ]
     titles = [
         {"x": 0, "y": top + 10, "text": measure_of(head)},
-        {"x": right, "y": top + 10, "text": f"{percent(head.interval)} interval{_whose(head)}"},
+        # A line lower: the other may be long. The last edge is written half to the right of its place.
+        {"x": right + 14, "y": first - 8, "text": f"{percent(head.interval)} interval{_whose(head)}"},
     ]
     return [
         {

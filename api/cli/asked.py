@@ -66,6 +66,10 @@ _OPTIONS = (
         "--uncertainty",
         help="model or total, where one probability is given. Default: total if an error is declared.",
     ),
+    click.option(
+        "--estimand",
+        help="reports or truth, where reports are wrong at declared rates. Default: reports, what people say.",
+    ),
     click.option("--release", "release_id", help="Id of a release. Default: the current one."),
     click.option(
         "--as-of", type=moment, metavar="TIME", help="Answer as it was known then, e.g. 2026-11-23T12:00 (UTC)."
@@ -73,7 +77,7 @@ _OPTIONS = (
 )
 _NAMES = (
     "survey_id", "question_id", "level", "districts", "by", "where", "merge", "interval", "option", "measure",
-    "period", "population", "uncertainty", "release_id", "as_of",
+    "period", "population", "uncertainty", "estimand", "release_id", "as_of",
 )  # fmt: skip
 
 
@@ -95,6 +99,7 @@ class Asked:
     period: str | None
     population: str | None
     uncertainty: str | None
+    estimand: str | None
     release_id: str | None
     as_of: "datetime | None"
     json: bool
@@ -115,6 +120,7 @@ class Asked:
             period=self.period or None,
             population=self.population or None,
             uncertainty=self.uncertainty or None,
+            estimand=self.estimand or None,
             **more,
         )
 

@@ -286,6 +286,34 @@ def pages(*, folder: Path | None, data_dir: Path | None, interviews: str | None,
     )
 
 
+@bench.command()
+@click.option("--surveys", type=click.IntRange(2), default=17, show_default=True, help="One of them asks 8 questions.")
+@click.option("--size", type=click.IntRange(50), default=5000, show_default=True, help="Interviews of each wave.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Makes surveys and waves.")
+@as_json
+def dask(*, surveys: int, size: int, seed: int, json_: bool) -> None:
+    """How much faster a queue of fits drains on a Dask cluster of two workers than of one.
+
+    Surveys are made up, of the shape of the demo; by default they have forty questions. Scheduler and Dask workers are
+    processes of this machine, on the loopback; a fit has one thread. Progress goes to standard error.
+    """
+    from jobs.executors import require_dask
+
+    require_dask()
+    from jobs.dask_bench import as_json as plain
+    from jobs.dask_bench import bench_dask
+
+    speed = bench_dask(surveys=surveys, size=size, seed=seed, say=lambda line: click.echo(line, err=True))
+    if json_:
+        print_json(plain(speed))
+        return
+    print_table(
+        ("drained with", "s"),
+        [("one Dask worker", speed.one_worker_s), ("two", speed.two_workers_s), ("speed-up", speed.speed_up)],
+        title=f"{speed.fits} refits of {speed.wave_size:,} interviews, {speed.published} published",
+    )
+
+
 def _make_key(store: Any, secrets: Any, role: str, pollster: str | None) -> str:
     from datetime import UTC, datetime
 

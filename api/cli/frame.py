@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from api.cli.follow import progress_bar
 from api.cli.output import as_json, print_json, print_table
 
 __all__ = ["frame"]
@@ -31,7 +32,7 @@ def build(*, recipe: Path, out: Path | None, force: bool, json_: bool) -> None:
     of all files; frame_draws.parquet has the draws of an extended frame.
     """
     from jobs.frame_build import StepReport, build_frame
-    from jobs.frame_report import write_frame
+    from jobs.frame_report import unnamed_draws, write_frame
     from polling.frame_recipe import load_recipe
 
     def tell(step: StepReport) -> None:
@@ -39,9 +40,12 @@ def build(*, recipe: Path, out: Path | None, force: bool, json_: bool) -> None:
             click.echo(f"{step.do}: {said}")
 
     loaded = load_recipe(recipe)
-    built = build_frame(loaded, on_step=None if json_ else tell)
+    with progress_bar(quiet=json_) as show:
+        built = build_frame(loaded, on_step=None if json_ else tell, on_progress=show)
     folder = out or recipe.parent
     report = write_frame(built, loaded, folder, recipe_name=recipe.name, force=force)
+    # Of the survey as it is now, and so no part of frame.json.
+    report = {**report, "warnings": [*report["warnings"], *unnamed_draws(folder)]}
     if json_:
         print_json(report)
         return

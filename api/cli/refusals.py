@@ -74,7 +74,7 @@ def _document(error: Exception) -> dict[str, Any]:
 def _codes() -> tuple[tuple[tuple[type[Exception], ...], int], ...]:
     """Kinds of errors with their exit code; the first that fits decides."""
     from api.errors import ApiError, EstimateRefused
-    from jobs.errors import JobsError, SettingsError
+    from jobs.errors import ExecutorUnusable, JobsError, SettingsError
     from mrp.errors import MrpError
     from polling import errors as polling
 
@@ -84,6 +84,7 @@ def _codes() -> tuple[tuple[tuple[type[Exception], ...], int], ...]:
         polling.SecretsError,
         polling.StoreError,
         polling.ReaderUnavailable,
+        ExecutorUnusable,
     )
     misnamed = (
         polling.SurveyNotFound,

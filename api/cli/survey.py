@@ -90,12 +90,10 @@ def check(
             raise click.exceptions.Exit(1)
         return
     if json_:
-        from polling.disclosure_items import untold_items
-
-        untold = untold_items(declared)
-        print_json({"ok": True, "n_faults": 0, "faults": [], "survey": declared.id, "warnings": untold})
+        warnings = _warnings_of(bundle)
+        print_json({"ok": True, "n_faults": 0, "faults": [], "survey": declared.id, "warnings": warnings})
         return
-    _warn_untold(bundle)
+    _warn_of(bundle)
     click.echo(
         f"{declared.id}: no faults; {len(declared.questions)} questions, {bundle.districts.height} districts, "
         f"{bundle.frame.height:,} cells, {bundle.frame['n_people'].sum():,.0f} people."
@@ -117,7 +115,7 @@ def add(runtime: Runtime, folder: Path, data_dir: Path | None, json_: bool) -> N
 
     bundle = load_survey(folder, data_dir=data_dir)
     version = add_survey(runtime.store, runtime.secrets, bundle, actor=cli_actor(), now=runtime.now())
-    _warn_untold(bundle)
+    _warn_of(bundle)
     _report(version, json_)
 
 
@@ -138,7 +136,7 @@ def update(runtime: Runtime, folder: Path, data_dir: Path | None, json_: bool) -
     version = update_survey(
         runtime.store, runtime.secrets, runtime.settings, bundle, actor=cli_actor(), now=runtime.now()
     )
-    _warn_untold(bundle)
+    _warn_of(bundle)
     with runtime.store.read() as session:
         stored = surveys.get_survey(session, version.survey_id)
         for sentence in (*formulas_without_counts(session, version.survey_id), *uploads_at_rest(session, stored)):
@@ -266,11 +264,18 @@ def boundaries(
         store_file(runtime, survey_id, file, code_property=code_property, projection=projection, json_=json_)
 
 
-def _warn_untold(bundle: "SurveyBundle") -> None:
-    """Tell what the disclosure statement of a release will lack, unless waves tell it."""
+def _warnings_of(bundle: "SurveyBundle") -> list[str]:
+    """What the disclosure statement of a release will lack, unless waves tell it, and totals far from the frame."""
+    from polling.beyond_dates import distant_totals
     from polling.disclosure_items import untold_items
 
-    for sentence in untold_items(bundle.declaration):
+    declared = bundle.declaration
+    distant = (f"{text[0].upper()}{text[1:]}." for text in distant_totals(declared))
+    return [*untold_items(declared), *distant]
+
+
+def _warn_of(bundle: "SurveyBundle") -> None:
+    for sentence in _warnings_of(bundle):
         click.echo(f"Warning: {sentence}", err=True)
 
 

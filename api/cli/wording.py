@@ -8,7 +8,7 @@ _ROUTE = re.compile(r"/[a-z-]+ \((`hustings [^`]+`)\)")
 """A route, with the command that asks the same."""
 _IN_A_URL = re.compile(r" ?\((?:in a URL|in an address)[^)]*\)")
 _PARAMETER = re.compile(
-    r"(?<![\w-])(before|by|districts|first|interval|level|measure|merge|option|period|population|second|since|threshold"
+    r"(?<![\w-])(before|by|districts|estimand|first|interval|level|measure|merge|option|period|population|second|since|threshold"
     r"|uncertainty|until|versus|where)"
     r"=(?=[^\s=])"
 )

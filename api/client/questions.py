@@ -31,6 +31,8 @@ class Asked(TypedDict, total=False):
     """everybody, or the id of a part of the population."""
     uncertainty: str
     """model, or total: with the systematic error, where one probability is given."""
+    estimand: str
+    """reports, or truth: what people did, turned back from reports that are wrong at declared rates."""
     release: str
     """Id of a release."""
     as_of: datetime

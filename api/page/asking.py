@@ -1,20 +1,20 @@
 """Ask a release what a page shows, in the very way of the routes under /v1: same functions, memory, turns, refusals."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
 
-from api.answer_payloads import AreaEstimate, AreaMean, EstimatesPayload, MeansPayload, RankPayload
+from api.answer_payloads import EstimatesPayload, MeansPayload, RankPayload
 from api.answering import Which, body_of, find
 from api.chances import RankQuery, answer_ranks, prepare_ranks
 from api.changes import ChangeQuery, answer_changes, prepare_change
 from api.comparison_payloads import ChangePayload, RevisionPayload
 from api.district_payloads import BattlegroundPayload, ProfilePayload, SeatsPayload
 from api.district_profile import ProfileQuery, answer_profile, prepare_profile
-from api.errors import EstimateRefused, NoReleaseYet
+from api.errors import EstimateRefused
 from api.estimates import answer_means, answer_query
 from api.group_query import (
     EstimateQuery,
@@ -31,7 +31,6 @@ from api.leading import LeadersPayload, LeadersQuery, answer_leaders
 from api.measures import MEAN, MEASURES
 from api.methods import MethodsQuery, answer_methods
 from api.methods_payloads import MethodsPayload
-from api.page import words
 from api.payloads import ReleasePayload
 from api.release_cache import LoadedRelease
 from api.representation import answer_representation, ask_for_representation, prepare_representation
@@ -60,6 +59,13 @@ class Asking:
     served: Served
     release_id: str | None
     """The release that the address names; None: the one that is served."""
+    population: str | None = None
+    """Whom the address asks about; None: the question's own population, or everybody."""
+
+    @property
+    def named(self) -> dict[str, str | None]:
+        """What addresses of the same release, about the same people, say of both."""
+        return {"population": self.population, "release": self.release_id}
 
     @property
     def loaded(self) -> LoadedRelease:
@@ -68,8 +74,9 @@ class Asking:
 
     @property
     def about(self) -> LoadedRelease:
-        """The same about whom its answers are unless somebody asks otherwise."""
-        return load_among(self.services.releases, self.served, EstimateQuery(), self.services.settings)
+        """The same about those whom its answers are about."""
+        query = EstimateQuery(population=self.population)
+        return load_among(self.services.releases, self.served, query, self.services.settings)
 
     @property
     def has_periods(self) -> bool:
@@ -97,22 +104,6 @@ class Asking:
     def ranks(self, **query: Any) -> RankPayload:
         """Where areas stand among each other."""
         return self._ask(RankQuery(**query), prepare_ranks, answer_ranks, RankPayload)
-
-    def among_others(self) -> list[str]:
-        """What is thought among the other populations that it can be asked about, a sentence for each."""
-        populations, numeric = self.served.populations, self.loaded.question.kind == "numeric"
-        told = []
-        for name in populations.names:
-            if name == populations.default:
-                continue
-            try:
-                answer = self.means(population=name) if numeric else self.every_option(population=name)
-            except (EstimateRefused, NoReleaseYet):  # nothing tells who they are, or it is asked of everybody alone
-                continue
-            rows = answer.means if isinstance(answer, MeansPayload) else answer.estimates
-            said = ", ".join(_said(row) for row in rows)
-            told.append(f"Among {answer.population.people}: {said}.")
-        return told
 
     def trend(self, **query: Any) -> TrendPayload:
         """Shares over the periods of its model."""
@@ -152,7 +143,7 @@ class Asking:
 
     def methods(self, **query: Any) -> MethodsPayload:
         """Raw, weighted and MRP shares side by side."""
-        return self._ask(MethodsQuery(**query), prepare_of_everybody, answer_methods, MethodsPayload)
+        return self._ask_as_it_is(MethodsQuery(**query), prepare_of_everybody, answer_methods, MethodsPayload)
 
     def whom_to_ask(self, **query: Any) -> WhomToAskPayload:
         """What further interviews would narrow."""
@@ -162,7 +153,7 @@ class Asking:
         """Whom its interviews represent."""
         with self.services.store.read() as session:
             asked = ask_for_representation(session, self.served.release, **query)
-        return self._ask(asked, prepare_representation, answer_representation, RepresentationPayload)
+        return self._ask_as_it_is(asked, prepare_representation, answer_representation, RepresentationPayload)
 
     def revision(self, earlier: Served, **query: Any) -> RevisionPayload:
         """What it says differently from an earlier release."""
@@ -172,7 +163,7 @@ class Asking:
         return body_of(
             self.services,
             (self.served, earlier),
-            RevisionQuery(**query, waves=waves),
+            RevisionQuery(**{"population": self.population, **query}, waves=waves),
             prepare=prepare_revision,
             make=answer_revision,
             kind=RevisionPayload,
@@ -185,6 +176,12 @@ class Asking:
 
     def _ask[B: Struct](
         self, query: EstimateQuery, prepare: Callable[..., Any], make: Callable[[Any, Settings], B], kind: type[B]
+    ) -> B:
+        """Of those whom the address asks about, unless the query names others."""
+        return self._ask_as_it_is(replace(query, population=query.population or self.population), prepare, make, kind)
+
+    def _ask_as_it_is[B: Struct](
+        self, query: Any, prepare: Callable[..., Any], make: Callable[[Any, Settings], B], kind: type[B]
     ) -> B:
         return body_of(self.services, (self.served,), query, prepare=prepare, make=make, kind=kind)
 
@@ -202,19 +199,21 @@ def measured(asking: Asking, option: str | None, measure: str | None) -> dict[st
     return {"option": option or None, "measure": None}
 
 
-def _said(row: AreaEstimate | AreaMean) -> str:
-    option = "" if isinstance(row, AreaMean) else f"{row.option} "
-    return f"{option}{words.value(row)}{f' ({within})' if (within := words.in_interval(row)) else ''}"
-
-
 def ask_release(
-    services: Services, survey_id: str, question_id: str, release: str | None, *, as_of: datetime | None = None
+    services: Services,
+    survey_id: str,
+    question_id: str,
+    release: str | None,
+    *,
+    population: str | None = None,
+    as_of: datetime | None = None,
 ) -> Asking:
-    """The release that answers for a question: the current one, or the one that is named.
+    """The release that answers for a question: the current one, or the one that is named; about whom is asked.
 
     Raises
     ------
     SurveyNotFound, QuestionNotFound, ReleaseNotFound, NoReleaseYet
         As ``api.answering.find``.
     """
-    return Asking(services, find(services, Which(survey_id, question_id, release or None, as_of)), release or None)
+    served = find(services, Which(survey_id, question_id, release or None, as_of))
+    return Asking(services, served, release or None, population or None)

@@ -11,6 +11,7 @@ from litestar.response import Redirect
 from api.auth import Principal
 from api.label_text import labels_from
 from api.labels import Labels, one_of
+from api.misreport import words_of
 from api.page.addresses import question_address
 from api.page.asking import Asking, ask_release, measured
 from api.page.crosstab_tables import ANSWERS, NONE, cells_of
@@ -34,6 +35,8 @@ class Table:
     option: str | None
     measure: str | None
     """mean: that of the scores of a scale; None: a share, or the mean of numbers."""
+    estimand: str | None
+    """truth: of what people did, where reports are wrong at declared rates."""
 
 
 @get(
@@ -55,25 +58,35 @@ def crosstab_page(
     only: Annotated[str | None, QueryParameter(description="One more of `where`, from the form.")] = None,
     option: Annotated[str | None, QueryParameter()] = None,
     measure: Annotated[str | None, QueryParameter(description="Of a scale: share or mean.")] = None,
+    estimand: Annotated[str | None, QueryParameter(description="reports or truth.")] = None,
+    population: Annotated[str | None, QueryParameter(description="Whom it is about.")] = None,
     release: Annotated[str | None, QueryParameter()] = None,
 ) -> Response[Any]:
     """A table of two demographics."""
-    asking = ask_release(services, survey_id, question_id, release)
+    asking = ask_release(services, survey_id, question_id, release, population=population)
     if only:
         # The form adds one; the address of the table has them all in one parameter, like the interface.
         whole = ",".join(filter(None, (where, only)))
         told = {"rows": rows, "columns": columns, "where": whole, "option": option, "measure": measure}
-        told["release"] = asking.release_id
+        told |= {"estimand": estimand, **asking.named}
         return Redirect(question_address(survey_id, question_id, "crosstab", **told), status_code=303)
-    table = Table(rows or None, columns or None, labels_from(where, "where"), **measured(asking, option, measure))
-    asked = (principal.role, asking.release_id, table)
-    shown = kept(services, "crosstab", asked, (asking.served,), lambda: _crosstab(asking, principal, table))
+    counted, named = labels_from(where, "where"), measured(asking, option, measure)
+    table = Table(rows or None, columns or None, counted, **named, estimand=estimand or None)
+    asked = (principal.role, *asking.named.values(), table)
+
+    def ask() -> Shown:
+        return _crosstab(asking, principal, table)
+
+    shown = kept(services, "crosstab", asked, (asking.served,), ask, population=asking.population)
     return whole_page(request, shown)
 
 
 def _crosstab(asking: Asking, principal: Principal, asked: Table) -> Shown:
-    head = head_of(asking, principal, "pageCrosstab", "crosstab")
     where = asked.where
+    where_text = ",".join(f"{column}:{level}" for column, levels in where for level in levels)
+    also = {"rows": asked.rows, "columns": asked.columns, "where": where_text}
+    also |= {"option": asked.option, "measure": asked.measure}
+    head = head_of(asking, principal, "pageCrosstab", "crosstab", also=also)
     electorate = asking.loaded.electorate
     # Larger areas can be rows or columns like a demographic; districts have a page of their own.
     names = tuple(electorate.demographics)
@@ -87,7 +100,7 @@ def _crosstab(asking: Asking, principal: Principal, asked: Table) -> Shown:
     is_of_several = len(asking.loaded.question.options) > 2 and asked.measure is None
     if second != NONE and not (second == ANSWERS and is_of_several):
         second = one_of("demographic", second, others)
-    table = cells_of(asking, first, second, where, option=asked.option, measure=asked.measure)
+    table = cells_of(asking, first, second, where, option=asked.option, measure=asked.measure, estimand=asked.estimand)
     column_levels = _columns(asking, second, where)
     row_levels = [one for one in _levels(electorate, first) if _is_in(first, one, where)]
     main = part(
@@ -105,13 +118,14 @@ def _crosstab(asking: Asking, principal: Principal, asked: Table) -> Shown:
         column_levels=column_levels,
         table=table,
         where=where,
-        where_text=",".join(f"{column}:{level}" for column, levels in where for level in levels),
+        where_text=where_text,
         filters=[(name, _levels(electorate, name)) for name in choices],
         options=asking.loaded.question.options,
         option=table.answer.option,
         is_scale=asking.loaded.question.kind == "ordinal",
+        told_of=words_of(asking.loaded.fit, of=table.answer.estimand),
         place=(asking.served.release.survey_id, asking.served.release.question_id),
-        named=asking.release_id,
+        named=asking.named,
     )
     columns = {NONE: "", ANSWERS: " by answer"}.get(second, f" by {second}")
     return Shown(

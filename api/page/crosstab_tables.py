@@ -42,7 +42,14 @@ class Cells:
 
 
 def cells_of(
-    asking: Asking, first: str, second: str, where: Labels, *, option: str | None, measure: str | None
+    asking: Asking,
+    first: str,
+    second: str,
+    where: Labels,
+    *,
+    option: str | None,
+    measure: str | None,
+    estimand: str | None = None,
 ) -> Cells:
     """Every number of a table.
 
@@ -52,13 +59,15 @@ def cells_of(
         What rows and columns are: a demographic or a level of areas; of columns also `NONE` or `ANSWERS`.
     option, measure
         Whose share, or that it is the mean; of numbers it always is.
+    estimand
+        Of reports or of the truth, see `api.misreport`.
     """
     if second == ANSWERS:
-        return _by_answer(asking, first, where)
+        return _by_answer(asking, first, where, estimand)
     is_mean = measure == MEAN or asking.loaded.question.kind == "numeric"
 
     def ask(*names: str) -> EstimatesPayload | MeansPayload:
-        query = _query(asking, names, where)
+        query = _query(asking, names, where, estimand)
         return asking.means(**query) if is_mean else asking.estimates(**query, option=option)
 
     table = ask(first) if second == NONE else ask(first, second)
@@ -73,9 +82,9 @@ def cells_of(
     )
 
 
-def _by_answer(asking: Asking, first: str, where: Labels) -> Cells:
-    table = asking.every_option(**_query(asking, (first,), where))
-    everybody = asking.every_option(where=where)
+def _by_answer(asking: Asking, first: str, where: Labels, estimand: str | None) -> Cells:
+    table = asking.every_option(**_query(asking, (first,), where, estimand))
+    everybody = asking.every_option(where=where, estimand=estimand)
     options = asking.loaded.question.options
     return Cells(
         table,
@@ -87,11 +96,11 @@ def _by_answer(asking: Asking, first: str, where: Labels) -> Cells:
     )
 
 
-def _query(asking: Asking, names: tuple[str, ...], where: Labels) -> dict[str, Any]:
+def _query(asking: Asking, names: tuple[str, ...], where: Labels, estimand: str | None) -> dict[str, Any]:
     """Demographics and at most one level of areas."""
     parents = [name for name in names if name in asking.loaded.electorate.parents]
     by = tuple(name for name in names if name not in parents)
-    return {"level": parents[0] if parents else None, "by": by, "where": where}
+    return {"level": parents[0] if parents else None, "by": by, "where": where, "estimand": estimand}
 
 
 def _rows(answer: EstimatesPayload | MeansPayload) -> list[Any]:

@@ -1,5 +1,6 @@
 """One district: what people there think, what that rests on, and groups within it."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -7,7 +8,9 @@ from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
+from api.answer_payloads import AreaEstimate, AreaMean
 from api.auth import Principal
+from api.labels import DISTRICT
 from api.measures import MEAN, value_of
 from api.page import words
 from api.page.asking import Asking, ask_release
@@ -35,41 +38,45 @@ def district_page(
     request: Request[Any, Any, Any],
     principal: NamedDependency[Principal],
     services: NamedDependency[Services],
+    population: Annotated[str | None, QueryParameter(description="Whom it is about.")] = None,
     release: Annotated[str | None, QueryParameter()] = None,
 ) -> Response[Any]:
     """One district."""
-    asking = ask_release(services, survey_id, question_id, release)
-    asked = (principal.role, asking.release_id, district)
+    asking = ask_release(services, survey_id, question_id, release, population=population)
+    asked = (principal.role, *asking.named.values(), district)
     of_kind = {"binary": _district, "numeric": _by_mean}.get(asking.loaded.question.kind, _of_several)
-    shown = kept(services, "district", asked, (asking.served,), lambda: of_kind(asking, principal, district))
+
+    def ask() -> Shown:
+        return of_kind(asking, principal, district)
+
+    shown = kept(services, "district", asked, (asking.served,), ask, population=asking.population)
     return whole_page(request, shown)
 
 
 def _district(asking: Asking, principal: Principal, district: str) -> Shown:
-    head = head_of(asking, principal, "pageDistrict", "districts", district)
+    head = head_of(asking, principal, "pageDistrict", "districts", district, also={})
     profile = asking.profile(district=district)
-    groups = {
-        one.name: [row for row in profile.groups if list(row.groups) == [one.name]]
-        for one in asking.loaded.declaration.demographics
-    }
+    there = {"level": DISTRICT, "districts": (district,)}
+    answer = asking.estimates(**there)
+    row = next(iter(answer.estimates), None)
+    groups = {name: asking.estimates(**there, by=(name,)).estimates for name in _demographics(asking)}
     main = part(
         "district.html",
         head=head,
         profile=profile,
+        row=row,
         groups=groups,
         chart=groups_figure(
-            profile,
-            # Named by their group alone: all of them are there.
-            [msgspec.structs.replace(row, area="all") for row in profile.groups],
-            reference=None if profile.district is None else profile.district.share,
+            answer,
+            _by_group_alone(groups),
+            reference=None if row is None else row.share,
             title=f"Share of “{profile.option}” in groups there",
         ),
         place=(asking.served.release.survey_id, asking.served.release.question_id),
-        named=asking.release_id,
+        named=asking.named,
         nation=asking.estimates().estimates,
     )
-    told = profile.district
-    said = "" if told is None else f" {profile.name}: {words.value(told)}, {words.in_interval(told)}."
+    said = "" if row is None else f" {profile.name}: {words.value(row)}, {words.in_interval(row)}."
     return Shown(
         f"{profile.name}: {head.text}",
         main,
@@ -78,19 +85,21 @@ def _district(asking: Asking, principal: Principal, district: str) -> Shown:
 
 
 def _of_several(asking: Asking, principal: Principal, district: str) -> Shown:
-    head = head_of(asking, principal, "pageDistrict", "districts", district)
+    head = head_of(asking, principal, "pageDistrict", "districts", district, also={})
     options = asking.loaded.question.options
     profiles = {option: asking.profile(district=district, option=option) for option in options}
     profile = profiles[options[0]]
-    within = asking.every_option(level="district", districts=(district,))
-    leaders = asking.leaders(level="district", districts=(district,)).leaders
-    groups: dict[str, list[OptionsRow]] = {}
-    for row in by_option(row for one in profiles.values() for row in one.groups):
-        groups.setdefault(next(iter(row.groups)), []).append(row)
+    there = {"level": DISTRICT, "districts": (district,)}
+    within = asking.every_option(**there)
+    leaders = asking.leaders(**there).leaders
+    groups: dict[str, list[OptionsRow]] = {
+        name: by_option(asking.every_option(**there, by=(name,)).estimates) for name in _demographics(asking)
+    }
     nation = asking.every_option()
-    score = None
+    ranks, score = None, None
     if asking.loaded.question.kind == "ordinal":
-        score = asking.ranks(level="district", districts=(district,), measure=MEAN)
+        ranks = asking.ranks(**there, measure=MEAN)
+        score = next(iter(asking.means(**there).means), None)
     answers = [msgspec.structs.replace(within, estimates=[row], option=row.option) for row in within.estimates]
     main = part(
         "district_several.html",
@@ -99,13 +108,14 @@ def _of_several(asking: Asking, principal: Principal, district: str) -> Shown:
         options=options,
         places={option: one.district for option, one in profiles.items()},
         leader=leaders[0] if leaders else None,
+        ranks=ranks,
         score=score,
-        shares=within.estimates,
+        shares={row.option: row for row in within.estimates},
         nation={row.option: row for row in nation.estimates},
         chart=toplines_figure(answers) if answers else None,
         groups=groups,
         place=(asking.served.release.survey_id, asking.served.release.question_id),
-        named=asking.release_id,
+        named=asking.named,
     )
     told = f" {profile.name}: “{leaders[0].option}” leads." if leaders else ""
     return Shown(
@@ -116,31 +126,40 @@ def _of_several(asking: Asking, principal: Principal, district: str) -> Shown:
 
 
 def _by_mean(asking: Asking, principal: Principal, district: str) -> Shown:
-    head = head_of(asking, principal, "pageDistrict", "districts", district)
+    head = head_of(asking, principal, "pageDistrict", "districts", district, also={})
     profile = asking.profile(district=district)
-    told = profile.district
-    groups = {
-        one.name: [row for row in profile.groups if list(row.groups) == [one.name]]
-        for one in asking.loaded.declaration.demographics
-    }
+    there = {"level": DISTRICT, "districts": (district,)}
+    answer = asking.means(**there)
+    whole = next(iter(answer.means), None)
+    groups = {name: asking.means(**there, by=(name,)).means for name in _demographics(asking)}
     main = part(
         "district_means.html",
         head=head,
         profile=profile,
+        whole=whole,
         nation=next(iter(asking.means().means), None),
         groups=groups,
         chart=groups_figure(
-            profile,
-            [msgspec.structs.replace(row, area="all") for row in profile.groups],
-            reference=None if told is None else value_of(told),
+            answer,
+            _by_group_alone(groups),
+            reference=None if whole is None else value_of(whole),
             title="Means of groups there",
         ),
         place=(asking.served.release.survey_id, asking.served.release.question_id),
-        named=asking.release_id,
+        named=asking.named,
     )
-    said = "" if told is None else f" {profile.name}: {words.value(told)}."
+    said = "" if whole is None else f" {profile.name}: {words.value(whole)}."
     return Shown(
         f"{profile.name}: {head.text}",
         main,
         announcement=f"Updated: release {asking.served.release.number}.{said}",
     )
+
+
+def _demographics(asking: Asking) -> list[str]:
+    return [one.name for one in asking.loaded.declaration.demographics]
+
+
+def _by_group_alone[R: (AreaEstimate, AreaMean)](groups: Mapping[str, Sequence[R]]) -> list[R]:
+    """Rows of one district, named by their group alone: all of them are there."""
+    return [msgspec.structs.replace(row, area="all") for rows in groups.values() for row in rows]

@@ -41,16 +41,17 @@ def districts_page(
     services: NamedDependency[Services],
     order: Annotated[str | None, QueryParameter()] = None,
     option: Annotated[str | None, QueryParameter(description="Of several: the option whose map is shown.")] = None,
+    population: Annotated[str | None, QueryParameter(description="Whom it is about.")] = None,
     release: Annotated[str | None, QueryParameter()] = None,
 ) -> Response[Any]:
     """Every district."""
-    asking = ask_release(services, survey_id, question_id, release)
+    asking = ask_release(services, survey_id, question_id, release, population=population)
     kind = asking.loaded.question.kind
     orders = {name: text for name, text in ORDERS.items() if kind != "numeric" or name != "closest"}
     if kind == "ordinal":
         orders["closest"] = SCALE_CLOSEST
     order = one_of("order", order or "highest", orders)
-    asked = (principal.role, asking.release_id, order, option or None)
+    asked = (principal.role, *asking.named.values(), order, option or None)
 
     def ask() -> Shown:
         if kind == "binary":
@@ -59,11 +60,12 @@ def districts_page(
             return _districts_by_mean(asking, principal, order, orders)
         return _districts_of_several(asking, principal, order, option or None)
 
-    return whole_page(request, kept(services, "districts", asked, (asking.served,), ask))
+    shown = kept(services, "districts", asked, (asking.served,), ask, population=asking.population)
+    return whole_page(request, shown)
 
 
 def _districts(asking: Asking, principal: Principal, order: str) -> Shown:
-    head = head_of(asking, principal, "pageDistricts", "districts")
+    head = head_of(asking, principal, "pageDistricts", "districts", also={"order": order})
     answer = asking.estimates(level="district")
     keys: dict[str, Any] = {
         "name": lambda row: (row.area_name, row.area),
@@ -82,13 +84,13 @@ def _districts(asking: Asking, principal: Principal, order: str) -> Shown:
         parents=asking.loaded.electorate.parents,
         parent_of=_parents(asking),
         place=(asking.served.release.survey_id, asking.served.release.question_id),
-        named=asking.release_id,
+        named=asking.named,
     )
     return Shown(f"Districts: {head.text}", main, announcement=f"Updated: release {asking.served.release.number}.")
 
 
 def _districts_of_several(asking: Asking, principal: Principal, order: str, option: str | None) -> Shown:
-    head = head_of(asking, principal, "pageDistricts", "districts")
+    head = head_of(asking, principal, "pageDistricts", "districts", also={"order": order, "option": option})
     option = chosen(asking, option)
     leaders = asking.leaders(level="district")
     shares = {one.area: one.shares for one in by_option(asking.every_option(level="district").estimates)}
@@ -114,13 +116,13 @@ def _districts_of_several(asking: Asking, principal: Principal, order: str, opti
         order=order,
         orders=orders,
         place=(asking.served.release.survey_id, asking.served.release.question_id),
-        named=asking.release_id,
+        named=asking.named,
     )
     return Shown(f"Districts: {head.text}", main, announcement=f"Updated: release {asking.served.release.number}.")
 
 
 def _districts_by_mean(asking: Asking, principal: Principal, order: str, orders: dict[str, str]) -> Shown:
-    head = head_of(asking, principal, "pageDistricts", "districts")
+    head = head_of(asking, principal, "pageDistricts", "districts", also={"order": order})
     answer = asking.means(level="district")
     is_scale = asking.loaded.question.kind == "ordinal"
     keys: dict[str, Any] = {
@@ -138,7 +140,7 @@ def _districts_by_mean(asking: Asking, principal: Principal, order: str, orders:
         order=order,
         orders=orders,
         place=(asking.served.release.survey_id, asking.served.release.question_id),
-        named=asking.release_id,
+        named=asking.named,
     )
     return Shown(f"Districts: {head.text}", main, announcement=f"Updated: release {asking.served.release.number}.")
 

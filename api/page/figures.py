@@ -83,4 +83,4 @@ def revision_figure(asking: Asking, answer: RevisionPayload) -> Chart | None:
 def district_address(asking: Asking, row: GroupRow) -> str:
     """Where the page of a district is."""
     release = asking.served.release
-    return question_address(release.survey_id, release.question_id, "districts", row.area, release=asking.release_id)
+    return question_address(release.survey_id, release.question_id, "districts", row.area, **asking.named)

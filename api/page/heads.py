@@ -1,12 +1,15 @@
 """What every page of a question begins with: where one is, what was asked, which release answers, what else."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from api.auth import PAGES, ROLES, Principal
 from api.group_query import EstimateQuery
+from api.misreport import words_of
 from api.page.addresses import question_address, survey_address
 from api.page.asking import Asking
+from api.page.population import Choice, Other, others_of, populations_to_choose, truly
 from api.systematic_words import how_shown
 from api.whom import doubts_about, notes_of, whom, whom_sentence
 
@@ -50,15 +53,19 @@ class Head:
     """Address of this page for this very release."""
     whom: str
     """Whom its answers are about, in a sentence; empty for everybody."""
-    others: list[str]
-    """On the first page: what is thought among other populations, a sentence for each."""
+    populations: list[Choice]
+    """Those that the page can be about; none where there is no choice."""
+    others: list[Other]
+    """On the first page: what people did where it tells what they report, and what other populations think."""
+    whom_warnings: list[str]
+    """What is to be known of who belongs to them."""
     warnings: list[str]
     data_notes: list[str]
     systematic: str
     """How the error that polls share is shown, and what it is; empty where none is declared."""
 
 
-def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head:
+def head_of(asking: Asking, principal: Principal, here: str, *more: str, also: Mapping[str, Any] | None = None) -> Head:
     """The head of a page.
 
     Parameters
@@ -67,16 +74,18 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head
         Operation id of the page.
     more
         The rest of its path after the question.
+    also
+        What else its address says, to be kept when another population is chosen; None for a page that has no choice.
     """
     served, release, loaded = asking.served, asking.served.release, asking.loaded
     place = (release.survey_id, release.question_id)
-    named: Any = {"release": asking.release_id}
+    named: Any = asking.named
     of_release = (release.survey_id, "releases", release.id)
     reasons = _tabs(
         principal,
         here,
         ("pageRepresentation", "Who was interviewed", survey_address(*of_release, "representation")),
-        ("pageMethods", "Raw and weighted", question_address(*place, "methods", **named)),
+        ("pageMethods", "Raw and weighted", question_address(*place, "methods", release=asking.release_id)),
         ("pageChecks", "Checks", survey_address(*of_release, "checks")),
         ("pageDiagnostics", "Diagnostics", survey_address(*of_release, "diagnostics")),
         ("pageTrackRecord", "Track record", question_address(*place, "track-record")),
@@ -98,6 +107,7 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head
         ("pageRevision", "What changed", question_address(*place, "revision", **named)),
         ("pageWhomToAsk", "Whom to ask", question_address(*place, "whom-to-ask", **named)),
     )
+    of_page: Any = {} if also is None else {"population": asking.population}
     absent = set() if asking.has_periods else {"Trend"}
     absent |= {"Seats"} if kind in ("ordinal", "numeric") else set()
     tabs = [tab for tab in tabs if tab.name not in absent]
@@ -116,12 +126,14 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str) -> Head
         is_held=served.state.hold is not None,
         is_current=served.state.release_id == release.id,
         is_named=asking.release_id is not None,
-        latest=question_address(*place, *more),
-        permanent=question_address(*place, *more, release=release.id),
+        latest=question_address(*place, *more, **of_page),
+        permanent=question_address(*place, *more, **of_page, release=release.id),
         whom=whom_sentence(whom(served, about, interval=EstimateQuery().interval)),
-        others=asking.among_others() if here == "pageQuestion" else [],
-        warnings=[*loaded.verdict.warnings, *doubts_about(served, about.among)],
-        data_notes=[*served.data_notes, *notes_of(served, about.among)],
+        populations=[] if also is None else populations_to_choose(asking, *more, also=also),
+        others=[*truly(asking), *others_of(asking)] if here == "pageQuestion" else [],
+        whom_warnings=[*doubts_about(served, about.among), *notes_of(served, about.among)],
+        warnings=list(loaded.verdict.warnings),
+        data_notes=[*served.data_notes, *words_of(loaded.fit)],
         systematic=how_shown(loaded),
     )
 

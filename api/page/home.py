@@ -105,7 +105,13 @@ def _first(asking: Asking) -> tuple[AreaEstimate | AreaMean | None, str]:
     question = asking.loaded.question
     if question.kind == "numeric":
         answer = asking.means()
-        return next(iter(answer.means), None), answer.unit or "on average"
+        return next(iter(answer.means), None), f"{answer.unit or 'on average'}{_among(asking)}"
     rows = asking.estimates().estimates if question.kind == "binary" else asking.leaders().leaders
     row = next(iter(rows), None)
-    return row, "" if row is None else f"“{row.option}”"
+    return row, "" if row is None else f"“{row.option}”{_among(asking)}"
+
+
+def _among(asking: Asking) -> str:
+    """Whom a headline is about, where it is not everybody."""
+    among = asking.about.among
+    return "" if among is None else f" among {among.population.people}"

@@ -7,6 +7,7 @@ is signed in, is made for every request.
 import hashlib
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -26,6 +27,14 @@ FORM: Final = 1
 _SLOTS: Final = Slots(4, waiting=28)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked of a page, in the form in which `api.answering` finds the releases that tell whom it is about."""
+
+    asked: Hashable
+    population: str | None
+
+
 class _Kept(msgspec.Struct, frozen=True):
     title: str
     main: str
@@ -38,6 +47,8 @@ def kept(
     asked: Hashable,
     served: tuple[Served, ...],
     make: Callable[[], Shown],
+    *,
+    population: str | None = None,
 ) -> Shown:
     """What a page shows, from memory or made now.
 
@@ -49,10 +60,14 @@ def kept(
         Everything else that it depends on; equal if equal, with a ``repr`` that tells others apart.
     served
         The releases that it rests on. The boundaries of their survey are looked up here.
+    population
+        Whom the page is about; None: the question's own population. The releases that tell who belongs to it are looked
+        up here.
     """
+    query = _Asked(asked, population)
     # Maps are drawn with boundaries, which are no part of any release.
     shapes = services.memory.find_boundaries(served[0].release.survey_id)
-    basis = (FORM, entity_tag(served, asked, services.settings), shapes)
+    basis = (FORM, entity_tag(served, query, services.settings), shapes)
     tag = f"page:{name}:{hashlib.sha256(repr(basis).encode()).hexdigest()}"
     made: list[Shown] = []
 
@@ -65,7 +80,7 @@ def kept(
         made.append(make())
         return msgspec.json.encode(_Kept(made[0].title, str(made[0].main), made[0].announcement))
 
-    _, body = services.answers.get(tag, turn, of=ids_of(served, asked))
+    _, body = services.answers.get(tag, turn, of=ids_of(served, query))
     found = msgspec.json.decode(body, type=_Kept)
     release = served[0].release
     return Shown(

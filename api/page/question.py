@@ -52,27 +52,30 @@ def question_page(
     principal: NamedDependency[Principal],
     services: NamedDependency[Services],
     option: Annotated[str | None, QueryParameter(description="Of several: the option that is shown.")] = None,
+    population: Annotated[str | None, QueryParameter(description="Whom it is about.")] = None,
     release: Annotated[str | None, QueryParameter()] = None,
 ) -> Response[Any]:
     """What is thought of a question."""
-    asking = ask_release(services, survey_id, question_id, release)
+    asking = ask_release(services, survey_id, question_id, release, population=population)
     earlier = asking.earlier()
     with services.store.read() as session:
         record = tuple(record_in_words(track_record(session, survey_id, question_id, level=DISTRICT)))
     # The first page tells of every population, whatever its answers are about.
     told_by = asking.served.populations
-    asked = (principal.role, asking.release_id, asking.served.confirmation, record, option or None, told_by)
+    asked = (principal.role, *asking.named.values(), asking.served.confirmation, record, option or None, told_by)
     rests_on = (asking.served,) if earlier is None else (asking.served, earlier)
-    shown = kept(
-        services, "question", asked, rests_on, lambda: _question(asking, principal, earlier, record, option or None)
-    )
+
+    def ask() -> Shown:
+        return _question(asking, principal, earlier, record, option or None)
+
+    shown = kept(services, "question", asked, rests_on, ask, population=asking.population)
     return whole_page(request, shown)
 
 
 def _question(
     asking: Asking, principal: Principal, earlier: Served | None, record: tuple[str, ...], option: str | None
 ) -> Shown:
-    head = head_of(asking, principal, "pageQuestion")
+    head = head_of(asking, principal, "pageQuestion", also={"option": option})
     loaded, served = asking.loaded, asking.served
     template, about, told = _opinion(asking, earlier, option)
     main = part(
@@ -85,7 +88,7 @@ def _question(
         record=record,
         reasons=head.reasons,
         place=(served.release.survey_id, served.release.question_id),
-        named=asking.release_id,
+        named=asking.named,
         **about,
     )
     return Shown(

@@ -71,20 +71,32 @@ def revision_page(
     before: Annotated[str | None, QueryParameter()] = None,
     option: Annotated[str | None, QueryParameter()] = None,
     measure: Annotated[str | None, QueryParameter(description="Of a scale: share or mean.")] = None,
+    population: Annotated[str | None, QueryParameter(description="Whom it is about.")] = None,
     release: Annotated[str | None, QueryParameter()] = None,
 ) -> Response[Any]:
     """What a release says differently from an earlier one."""
-    asking = ask_release(services, survey_id, question_id, release)
+    asking = ask_release(services, survey_id, question_id, release, population=population)
     earlier = asking.earlier(before or None)
     named = measured(asking, option, measure)
-    asked = (principal.role, asking.release_id, before or None, *named.values())
+    asked = (principal.role, *asking.named.values(), before or None, *named.values())
     rests_on = (asking.served,) if earlier is None else (asking.served, earlier)
-    shown = kept(services, "revision", asked, rests_on, lambda: _revision(asking, principal, earlier, named))
+    also = {"before": before, **named}
+
+    def ask() -> Shown:
+        return _revision(asking, principal, earlier, named, also)
+
+    shown = kept(services, "revision", asked, rests_on, ask, population=asking.population)
     return whole_page(request, shown)
 
 
-def _revision(asking: Asking, principal: Principal, earlier: Served | None, named: dict[str, str | None]) -> Shown:
-    head = head_of(asking, principal, "pageRevision", "revision")
+def _revision(
+    asking: Asking,
+    principal: Principal,
+    earlier: Served | None,
+    named: dict[str, str | None],
+    also: dict[str, str | None],
+) -> Shown:
+    head = head_of(asking, principal, "pageRevision", "revision", also=also)
     whole, districts, why = None, None, "This is the first release of the question: there is none before it."
     if earlier is not None:
         try:
@@ -106,6 +118,6 @@ def _revision(asking: Asking, principal: Principal, earlier: Served | None, name
         if districts is None
         else revision_figure(asking, msgspec.structs.replace(districts, revisions=largest[:LARGEST])),
         place=(asking.served.release.survey_id, asking.served.release.question_id),
-        named=asking.release_id,
+        named=asking.named,
     )
     return Shown(f"What changed: {head.text}", main, announcement=f"Updated: release {asking.served.release.number}.")

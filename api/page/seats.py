@@ -37,21 +37,22 @@ def seats_page(
     services: NamedDependency[Services],
     seats: Annotated[str | None, QueryParameter(description="Column of the districts with their seats.")] = None,
     option: Annotated[str | None, QueryParameter()] = None,
+    population: Annotated[str | None, QueryParameter(description="Whom it is about.")] = None,
     release: Annotated[str | None, QueryParameter()] = None,
 ) -> Response[Any]:
     """Seats by plurality."""
-    asking = ask_release(services, survey_id, question_id, release)
-    asked = (principal.role, asking.release_id, seats or None, option or None)
+    asking = ask_release(services, survey_id, question_id, release, population=population)
+    asked = (principal.role, *asking.named.values(), seats or None, option or None)
 
     def ask() -> Shown:
         return _seats(asking, principal, seats or None, option or None)
 
-    shown = kept(services, "seats", asked, (asking.served,), ask)
+    shown = kept(services, "seats", asked, (asking.served,), ask, population=asking.population)
     return whole_page(request, shown)
 
 
 def _seats(asking: Asking, principal: Principal, column: str | None, option: str | None) -> Shown:
-    head = head_of(asking, principal, "pageSeats", "seats")
+    head = head_of(asking, principal, "pageSeats", "seats", also={"seats": column, "option": option})
     try:
         answer, why = asking.seats(seats=column, option=option), ""
         closest = asking.battleground(seats=column, option=option)
@@ -69,6 +70,6 @@ def _seats(asking: Asking, principal: Principal, column: str | None, option: str
         versus=None if closest is None else closest.versus,
         choices=[(one, one) for one in asking.loaded.question.options],
         place=(asking.served.release.survey_id, asking.served.release.question_id),
-        named=asking.release_id,
+        named=asking.named,
     )
     return Shown(f"Seats: {head.text}", main, announcement=f"Updated: release {asking.served.release.number}.")

@@ -115,7 +115,7 @@ def _methods(asking: Asking, principal: Principal, by: str, named: dict[str, str
         by=by,
         choices=choices,
         place=(asking.served.release.survey_id, asking.served.release.question_id),
-        named=asking.release_id,
+        named=asking.named,
     )
     return Shown(f"Methods: {head.text}", main, announcement=f"Updated: release {asking.served.release.number}.")
 

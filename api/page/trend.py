@@ -43,19 +43,24 @@ def trend_page(
     by: Annotated[str | None, QueryParameter()] = None,
     option: Annotated[str | None, QueryParameter(description="Of several; without it, and of everybody, all.")] = None,
     measure: Annotated[str | None, QueryParameter(description="Of a scale: share or mean.")] = None,
+    population: Annotated[str | None, QueryParameter(description="Whom it is about.")] = None,
     release: Annotated[str | None, QueryParameter()] = None,
 ) -> Response[Any]:
     """The share or the mean in every period."""
-    asking = ask_release(services, survey_id, question_id, release)
+    asking = ask_release(services, survey_id, question_id, release, population=population)
     by = by or EVERYBODY
     chosen = measured(asking, option, measure)
-    asked = (principal.role, asking.release_id, by, *chosen.values())
-    shown = kept(services, "trend", asked, (asking.served,), lambda: _trend(asking, principal, by, chosen))
+    asked = (principal.role, *asking.named.values(), by, *chosen.values())
+
+    def ask() -> Shown:
+        return _trend(asking, principal, by, chosen)
+
+    shown = kept(services, "trend", asked, (asking.served,), ask, population=asking.population)
     return whole_page(request, shown)
 
 
 def _trend(asking: Asking, principal: Principal, by: str, chosen: dict[str, str | None]) -> Shown:
-    head = head_of(asking, principal, "pageTrend", "trend")
+    head = head_of(asking, principal, "pageTrend", "trend", also={"by": by, **chosen})
     electorate = asking.loaded.electorate
     choices = (EVERYBODY, *electorate.demographics, *electorate.parents)
     one_of("group", by, choices)
@@ -94,7 +99,7 @@ def _trend(asking: Asking, principal: Principal, by: str, chosen: dict[str, str 
         by=by,
         choices=choices,
         place=(asking.served.release.survey_id, asking.served.release.question_id),
-        named=asking.release_id,
+        named=asking.named,
     )
     return Shown(f"Trend: {head.text}", main, announcement=f"Updated: release {asking.served.release.number}.")
 

@@ -40,18 +40,23 @@ def whom_to_ask_page(
     targets: Annotated[str | None, QueryParameter(description="What is to become narrower, likewise.")] = None,
     n: Annotated[int, QueryParameter()] = 100,
     option: Annotated[str | None, QueryParameter(description="Of several: the option that is meant.")] = None,
+    population: Annotated[str | None, QueryParameter(description="Whom it is about.")] = None,
     release: Annotated[str | None, QueryParameter()] = None,
 ) -> Response[Any]:
     """What further interviews would narrow."""
-    asking = ask_release(services, survey_id, question_id, release)
+    asking = ask_release(services, survey_id, question_id, release, population=population)
     query = {"by": by or DISTRICT, "targets": targets or DISTRICT, "n": n, "option": option or None}
-    asked = (principal.role, asking.release_id, *query.values())
-    shown = kept(services, "whom-to-ask", asked, (asking.served,), lambda: _whom_to_ask(asking, principal, query))
+    asked = (principal.role, *asking.named.values(), *query.values())
+
+    def ask() -> Shown:
+        return _whom_to_ask(asking, principal, query)
+
+    shown = kept(services, "whom-to-ask", asked, (asking.served,), ask, population=asking.population)
     return whole_page(request, shown)
 
 
 def _whom_to_ask(asking: Asking, principal: Principal, query: dict[str, Any]) -> Shown:
-    head = head_of(asking, principal, "pageWhomToAsk", "whom-to-ask")
+    head = head_of(asking, principal, "pageWhomToAsk", "whom-to-ask", also=query)
     electorate = asking.loaded.electorate
     choices = (*levels_of(electorate.parents)[1:], *electorate.demographics)
     by = one_of("group", query["by"], choices)
@@ -75,6 +80,6 @@ def _whom_to_ask(asking: Asking, principal: Principal, query: dict[str, Any]) ->
         options=asking.loaded.question.options if len(asking.loaded.question.options) > 2 else (),
         option=query["option"],
         place=(asking.served.release.survey_id, asking.served.release.question_id),
-        named=asking.release_id,
+        named=asking.named,
     )
     return Shown(f"Whom to ask: {head.text}", main, announcement=f"Updated: release {asking.served.release.number}.")

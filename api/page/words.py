@@ -10,6 +10,7 @@ from api.charts.measures import is_of_means, number
 
 __all__ = [
     "apart",
+    "capital",
     "chance",
     "count",
     "day",
@@ -21,6 +22,7 @@ __all__ = [
     "percent",
     "plain",
     "points",
+    "sentence",
     "sure",
     "value",
     "what",
@@ -131,6 +133,16 @@ def moment(when: datetime) -> str:
     """A moment: "2 March 2026, 12:01 UTC"."""
     utc = when.astimezone(UTC)
     return f"{day(utc)}, {utc:%H:%M} UTC"
+
+
+def capital(sentence: str) -> str:
+    """A sentence or a name as a line begins with it: "adults" is "Adults", "US adults" stays."""
+    return sentence[:1].upper() + sentence[1:]
+
+
+def sentence(text: str) -> str:
+    """A warning as a sentence: with a capital, and a full stop."""
+    return capital(text if text.endswith((".", "!", "?")) else f"{text}.")
 
 
 def plain(value: object) -> str:

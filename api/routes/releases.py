@@ -12,6 +12,7 @@ from api.check_payloads import describe_concerns
 from api.confirmed import describe_confirmation
 from api.data_notes import data_notes
 from api.list_pages import LISTED, ListPage
+from api.misreport import words_of
 from api.payloads import (
     DiagnosticCheck,
     DiagnosticsPayload,
@@ -142,7 +143,7 @@ def describe_release(session: Session, release: ReleaseRecord, *, min_interviews
         answers=release.has_draws,
         pinned_since=pin.at if (pin := pins.find_pin(session, release.id)) else None,
         warnings=list(FitVerdict.from_json(cast(dict[str, Any], fit.verdict)).warnings),
-        data_notes=data_notes(fit, has_draws=release.has_draws),
+        data_notes=[*data_notes(fit, has_draws=release.has_draws), *words_of(fit)],
         confirmation=describe_confirmation(release, confirmations.find_confirmation(session, release.fit_id)),
         concerns=None if (found := checks.concerns_of(session, release.fit_id)) is None else describe_concerns(found),
         n_waves=len(used) if isinstance(used, list) else 0,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from api.data_notes import data_notes
+from api.misreport import words_of
 from api.statement.payloads import StatementSection, StatementTable
 from api.statement.records import Records
 from mrp.terms import observed_columns
@@ -53,7 +54,7 @@ def _quality(records: Records) -> StatementSection:
         rows += [[wave.pollster, wave.reference, sentence] for sentence in over]
     if not rows:
         text.append("No check of a wave in this release was over its limit.")
-    text += data_notes(records.fit, has_draws=records.release.has_draws)
+    text += [*data_notes(records.fit, has_draws=records.release.has_draws), *words_of(records.fit)]
     table = StatementTable("What was noticed of waves in this release", ["pollster", "wave", "noticed"], rows)
     return StatementSection("quality", "Data processing and quality", ["AAPOR 10"], text, [table] if rows else [])
 

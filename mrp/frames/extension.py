@@ -20,7 +20,7 @@ Kastellec, Lax, Malecki and Phillips (2015), "Polarizing the electoral connectio
 Court confirmation politics", Journal of Politics 77(3), 787-804 (party added to a frame by a first model).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,7 @@ from mrp.laplace.engine import LaplaceSettings
 from mrp.latents import LatentDraws
 from mrp.outcomes import CategoricalOutcome, Fitted, draws_many
 from mrp.priors import Priors
+from mrp.progress import Progress
 
 if TYPE_CHECKING:
     from mrp.fit import Engine
@@ -111,6 +112,7 @@ def fit_variable(
     engine: "Engine" = "laplace",
     seed: int,
     laplace: LaplaceSettings = LaplaceSettings(),
+    on_progress: Callable[[Progress], None] | None = None,
 ) -> Fitted:
     """Fit the model of a variable given the cells.
 
@@ -124,6 +126,8 @@ def fit_variable(
         Of the variable; as `mrp.outcomes.CategoricalOutcome` takes options.
     drop
         Answers of nobody who is in the frame, or that say nothing. Left out, they are taken for like the others.
+    on_progress
+        Told how far the fit is.
 
     Raises
     ------
@@ -137,7 +141,16 @@ def fit_variable(
     outcome = CategoricalOutcome(Options(tuple(levels)))
     design = outcome.build(formula, electorate)
     counts = outcome.collapse(interviews, by=design.count_columns, answer=variable, drop=drop)
-    return outcome.fit(design, electorate, counts, priors or Priors(), engine=engine, seed=seed, laplace=laplace)
+    return outcome.fit(
+        design,
+        electorate,
+        counts,
+        priors or Priors(),
+        engine=engine,
+        seed=seed,
+        laplace=laplace,
+        on_progress=on_progress,
+    )
 
 
 def extend_cells(
@@ -148,6 +161,7 @@ def extend_cells(
     n_draws: int = 20,
     margins: Mapping[str, pl.DataFrame] | None = None,
     proportions: Collection[str] = (),
+    on_draw: Callable[[int], None] | None = None,
 ) -> FrameDraws:
     """Frames with the variable, one for each of some draws of its model.
 
@@ -163,6 +177,8 @@ def extend_cells(
     proportions
         Names of margins of which only the proportions within what they share with the frame matter, such as votes,
         which not everybody in the frame has cast.
+    on_draw
+        Told how many draws are raked.
 
     Raises
     ------
@@ -181,6 +197,8 @@ def extend_cells(
             seed = labels.with_columns(pl.Series(PEOPLE, people[s]))
             raked = rake_cells(seed, known, proportions=proportions).built.cells
             people[s] = labels.join(raked, on=labels.columns, how="left", maintain_order="left")[PEOPLE].to_numpy()
+            if on_draw is not None:
+                on_draw(s + 1)
     order = labels.with_row_index("\x00row").sort(labels.columns)["\x00row"].to_numpy()
     return FrameDraws(labels[order], people[:, order])
 

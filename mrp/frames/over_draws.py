@@ -31,7 +31,7 @@ from mrp.outcomes import AnyDesign, draws_many
 from mrp.poststratification import AreaDraws
 from mrp.turnout import Turnout, VoterDraws, joint_source, spread_over, voter_draws_many
 
-__all__ = ["draws_over_frames", "frame_sd", "people_by_draw", "voters_over_frames"]
+__all__ = ["draws_over_frames", "each_frame", "frame_sd", "people_by_draw", "voters_over_frames"]
 
 type Floats = NDArray[np.float64]
 
@@ -69,7 +69,7 @@ def draws_over_frames(
     """
     parts = [
         draws_many(replace_draws(latents, rows), design, world, groupings, at=at)
-        for rows, world in _each_frame(latents, electorate, frames)
+        for rows, world in each_frame(latents, electorate, frames)
     ]
     source = latents.n_chains, latents.points, latents.fit
     return tuple(_together([part[g] for part in parts], *source) for g in range(len(groupings)))
@@ -110,8 +110,10 @@ def voters_over_frames(
     # Paired before they are shared out among the frames: of those of one frame, the spread would be another.
     paired = [replace_draws(one.latents, spread_over(one.latents.draws.shape[0], n_draws)) for one in turnout]
     parts = []
-    for rows, world in _each_frame(latents, electorate, frames):
-        chain = [Turnout(replace_draws(of, rows), one.design) for of, one in zip(paired, turnout, strict=True)]
+    for rows, world in each_frame(latents, electorate, frames):
+        chain = [
+            Turnout(replace_draws(of, rows), one.design, one.misreport) for of, one in zip(paired, turnout, strict=True)
+        ]
         parts.append(voter_draws_many(replace_draws(latents, rows), design, world, chain, groupings, at=at))
     source = joint_source(latents, turnout)
     return tuple(
@@ -128,10 +130,16 @@ def people_by_draw(frames: FrameDraws, n_draws: int) -> Floats:
     return np.resize(frames.n_people.sum(axis=1), n_draws)
 
 
-def _each_frame(
+def each_frame(
     latents: LatentDraws, electorate: Electorate, frames: FrameDraws
 ) -> Iterator[tuple[NDArray[np.int64], Electorate]]:
-    """The draws that are made with each frame, and the electorate with its people."""
+    """The draws that are made with each frame, and the electorate with its people.
+
+    Raises
+    ------
+    FrameError
+        If there are more frames than draws, or their cells are not those of the electorate.
+    """
     n_draws, n_frames = latents.draws.shape[0], len(frames.n_people)
     if n_frames > n_draws:
         raise FrameError(f"{n_draws:,} draws cannot use {n_frames:,} frames; give fewer frames, or more draws")

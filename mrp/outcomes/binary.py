@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
 
+from mrp.common_passes import CommonPasses
 from mrp.counts import collapse
 from mrp.design import Design, build_design
 from mrp.dispersion import WEIGHTED_AND_DISPERSED
@@ -81,6 +82,7 @@ class BinaryOutcome:
         seed: int,
         nuts: NutsSettings = NutsSettings(),
         laplace: LaplaceSettings = LaplaceSettings(),
+        common: CommonPasses | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> "FittedModel":
         from mrp.fit import fit_model
@@ -95,5 +97,6 @@ class BinaryOutcome:
             nuts=nuts,
             laplace=laplace,
             dispersion="beta-binomial" if self.dispersed else "none",
+            common=common,
             on_progress=on_progress,
         )

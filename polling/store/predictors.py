@@ -126,9 +126,19 @@ def get_predictors(session: Session, survey_id: str, upload_id: str) -> Predicto
     return _record(row)
 
 
-def known_by(session: Session, survey_id: str, columns: Collection[str], day: date) -> dict[str, PredictorRecord]:
-    """Column -> the upload that holds for it on a day; columns of which nothing was uploaded by then are left out."""
+def known_by(
+    session: Session, survey_id: str, columns: Collection[str], day: date, *, received_by: datetime | None = None
+) -> dict[str, PredictorRecord]:
+    """Column -> the upload that holds for it on a day; columns of which nothing was uploaded by then are left out.
+
+    Parameters
+    ----------
+    received_by
+        Uploads that were received later do not count; None: all count.
+    """
     found = list_predictors(session, survey_id)
+    if received_by is not None:
+        found = [one for one in found if one.received_at <= received_by]
     by_day = sorted((one for one in found if one.as_of <= day), key=lambda one: (one.as_of, one.number))
     return {column: one for one in by_day for column in one.columns if column in columns}
 

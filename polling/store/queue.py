@@ -16,8 +16,9 @@ new token. What a worker writes is checked against it in the same transaction:
 and the caller's transaction rolls back with all its effects.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from itertools import takewhile
 from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Select, case, func, literal, select, text, update
@@ -39,6 +40,7 @@ __all__ = [
     "ask",
     "cancel",
     "claim",
+    "claim_beside",
     "explain",
     "fail",
     "finish",
@@ -47,6 +49,7 @@ __all__ = [
     "heartbeat",
     "list_jobs",
     "next_due",
+    "waiting_beside",
 ]
 
 MAX_ATTEMPTS = 3
@@ -151,6 +154,27 @@ def claim(session: Session, *, owner: str, now: datetime, lease: timedelta, lane
             return _take(session, dead, owner=owner, now=now, lease=lease)
     due = _next_due(session, now, lane)
     return None if due is None else _take(session, due, owner=owner, now=now, lease=lease)
+
+
+def waiting_beside(session: Session, like: JobRecord, *, questions: Collection[str], now: datetime) -> int:
+    """How many jobs `claim_beside` would give, one after the other, if nothing else became due."""
+    return len(_beside(session, like, questions, now))
+
+
+def claim_beside(
+    session: Session, like: JobRecord, *, questions: Collection[str], owner: str, now: datetime, lease: timedelta
+) -> Claim | None:
+    """Take the job whose turn is next if it is of the same kind and survey as one that is being done.
+
+    For whoever has hands free while a job is done and will do nothing else. Nobody's turn is passed over: if the next
+    turn is that of another survey, or of a question that is not among ``questions``, there is nothing to take. A job
+    that was tried before is not taken either.
+    """
+    for job_id in _beside(session, like, questions, now):
+        job = _lock_first(session, select(Job).where(Job.id == job_id, turns.is_due(now)))
+        if job is not None:  # else another worker takes it
+            return _take(session, job, owner=owner, now=now, lease=lease)
+    return None
 
 
 def heartbeat(
@@ -270,6 +294,20 @@ def _next_due(session: Session, now: datetime, lane: Lane) -> Job | None:
     )
     # On PostgreSQL another worker may be taking what is first, or have taken it.
     return next((job for job in due if job is not None), None)
+
+
+def _beside(session: Session, like: JobRecord, questions: Collection[str], now: datetime) -> list[str]:
+    """Ids of the jobs that come next, up to the first that is not like the one given."""
+    in_turn = turns.in_turn(session, now, turns.lane_of(like.kind))
+    mine = select(Job.id).where(
+        Job.kind == like.kind,
+        Job.survey_id == like.survey_id,
+        Job.question_id.in_(questions),
+        Job.attempt == 0,
+        turns.is_due(now),
+    )
+    alike = set(session.scalars(mine))
+    return list(takewhile(alike.__contains__, in_turn))
 
 
 def _lock_first(session: Session, jobs: Select[Job]) -> Job | None:

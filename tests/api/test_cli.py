@@ -333,6 +333,14 @@ def test_a_worker_can_do_one_job_and_end(run: Run, town: Path):
     assert result.output == ""
 
 
+@pytest.mark.parametrize(
+    ("address", "said"), [("dask://127.0.0.1:1", "No Dask scheduler answers"), ("127.0.0.1:1", "is no executor")]
+)
+def test_a_worker_without_its_cluster_does_not_start(run: Run, address: str, said: str):
+    result = run("worker", "--once", "--executor", address, code=3)
+    assert said in result.output
+
+
 def report(**changes: Any) -> Any:
     import polars as pl
 

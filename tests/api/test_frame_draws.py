@@ -36,7 +36,7 @@ def drawn(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
         assert world.push("records", turnout_csv(), pollster="Beta", role="admin").status_code == 202
         world.work()
         before = world.release()
-        report_of(world.settings.data_dir / SURVEY / "frame.csv")
+        report_of(world.settings.data_dir / SURVEY / "frame.csv", source="Census", date="2021")
         two(OLD).rename({"n_people": "count"}).write_csv(world.settings.data_dir / SURVEY / "draws.csv")
         told = 'count = "count"\nsource = "Census"\ndate = "2021"\ndraws = "draws.csv"'
         change_survey(world, "survey.toml", 'count = "count"', told)

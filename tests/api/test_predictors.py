@@ -1,7 +1,7 @@
 """District predictors over HTTP, on the command line and with the client; what releases say of them."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from api.cli import cli
 from api.client import Hustings, Problem
 from api.provenance import fit_inputs, model_differences
 from polling.store import releases
-from tests.api.world import DISTRICTS, SURVEY, World, change_survey
+from tests.api.world import DISTRICTS, SURVEY, World, change_survey, wave_csv
 from tests.contract.served import Served, served_world
 
 URL = f"/v1/surveys/{SURVEY}/predictors"
@@ -67,6 +67,26 @@ def test_what_is_of_persons_is_refused_with_one_fault(world: World):
     assert "individual-level" in problem["detail"]
     assert problem["faults"][0]["file"] == "income.csv"
     assert world.get(URL, "analyst").json()["uploads"] == []
+
+
+def test_seats_are_those_that_were_uploaded_by_its_day_before_it_was_published(world: World):
+    world.release()
+    seats = f"{QUESTION}/seats?seats=income"
+    assert world.get(seats).status_code == 422  # of the table, no whole numbers
+    world.now += timedelta(minutes=1)
+    assert post(world, table(2), as_of="2026-02-01", source="the boundary commission").status_code == 201
+    assert world.get(seats).status_code == 422  # a release stays what it is
+    world.now += timedelta(minutes=1)
+    world.release("w2", wave_csv(200, start=1000))
+    world.now += timedelta(minutes=1)
+    post(world, table(9), as_of="2026-02-01", source="received later")
+    world.services.releases._loaded._values.clear()  # as another process would see it
+
+    told = world.get(seats).json()
+    assert told["n_seats"] == sum(range(2, 8))
+    assert told["data_notes"] == ["Seats are those of upload 1 of income, as of 2026-02-01 (the boundary commission)."]
+    assert world.get(f"{QUESTION}/battleground?seats=income").json()["data_notes"] == told["data_notes"]
+    assert world.get(f"{QUESTION}/seats").json()["data_notes"] == []
 
 
 def test_a_release_says_which_predictors_it_knew(world: World):

@@ -16,9 +16,10 @@ from click.testing import CliRunner
 from numpy.testing import assert_allclose
 
 from api.cli import cli
-from api.data_notes import data_notes, of_reports
+from api.misreport import words_of
 from api.page.asking import ask_release
 from api.report import make_report
+from jobs.misreport import declared_misreport
 from jobs.turnout import turnout_of
 from mrp.grouping import Grouping
 from mrp.poststratification import area_draws
@@ -280,18 +281,18 @@ def test_both_intervals_are_scored_and_never_pooled(both: World):
     assert "mrp with systematic error" in page.text
 
 
-def test_estimates_of_what_people_report_say_so(both: World):
+def test_reports_that_are_all_right_are_the_truth(both: World):
     fit = loaded(both).fit
-    assert not of_reports(fit)
-    assert ask(both, "estimates", question="rail")["of_reports"] is False
+    assert declared_misreport(fit) is None
+    assert words_of(fit) == []
+    answer = ask(both, "estimates", question="rail")
+    assert (answer["estimand"], answer["of_reports"]) == (None, False)
 
     known = fit.inputs["known_totals"] | {"reported": {"sensitivity": 0.9, "specificity": 0.92}}
     misreported = replace(fit, inputs=fit.inputs | {"known_totals": known})
-    assert of_reports(misreported)
-    (note,) = data_notes(misreported, has_draws=True)
-    assert "not of what they did: 90% of those who did it say so, and 92% of the others" in note
+    assert declared_misreport(misreported) is not None
     # A question that moves along is of what it asks.
-    assert not of_reports(replace(misreported, question_id="tax"))
+    assert declared_misreport(replace(misreported, question_id="tax")) is None
 
 
 def test_what_tells_of_voters_errs_in_the_second_score_where_that_is_declared(both: World):

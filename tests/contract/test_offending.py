@@ -37,6 +37,7 @@ WRONG: dict[str, list[tuple[str, str | None]]] = {
     "before": [("never", None)],
     "as_of": [("moon", None), ("2026-01-01T00:00:00", None), ("0001-01-01T00:00:00+14:00", None)],
     "uncertainty": [("totl", "total")],
+    "estimand": [("truht", "truth")],
     "seats": [("incom", "income")],
     "n": [("0", None), ("x", None)],
     "targets": [("agee", "age"), ("moon", None)],

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,13 @@ from mrp.outcomes import design_from_json
 from mrp.outcomes.designs import AnyDesign, draws_many
 from mrp.poststratification import cell_shares
 from mrp.shifts import as_fitted
+from polling.errors import PredictorsRejected
 from polling.store import fits, releases
 from polling.store.records import FitRecord
 from tests.jobs.house import NOON, House, furnish
 from tests.jobs.kinds import HOME, with_party
 from tests.jobs.test_partners import in_here, with_labels, without, work
+from tests.jobs.test_predictors import prepare, upload
 
 KNOWN = """
 [systematic_error]
@@ -184,6 +187,32 @@ def test_inputs_name_the_totals_and_the_scale(fitted: House):
     assert len(known["sha256"]) == 64
     assert inputs["systematic_error"]["national_sd"] == 0.04
     assert inputs["systematic_error"]["correlation"] == 0.7
+
+
+def test_uploaded_totals_take_the_place_of_those_of_the_table_from_their_day_on(house: House):
+    house.push(1)
+    before = {question: prepare(house, question) for question in QUESTIONS}
+    asked = {job.question_id for job in upload(house, date(2025, 8, 1), "the recount", old_enough=0.4).jobs}
+    after = {question: prepare(house, question) for question in QUESTIONS}
+
+    assert asked == {"voting_age", "rail"}
+    for question in asked:
+        totals = after[question].request.adjustments.totals
+        assert totals is not None
+        assert totals.shares["share"] == {f"D0{n}": pytest.approx(0.39 + 0.01 * n) for n in range(1, 9)}
+        known = after[question].inputs["known_totals"]
+        assert (known["date"], known["source"]) == ("2025-08-01", "the recount")
+        assert known["sha256"] != before[question].inputs["known_totals"]["sha256"]
+        # The same interviews make the same fit, whatever it is calibrated to.
+        assert after[question].request.seed == before[question].request.seed
+        assert [one["columns"] for one in after[question].inputs["predictors"]] == [["old_enough"]]
+
+
+def test_uploaded_totals_that_cannot_be_are_refused(house: House):
+    with pytest.raises(PredictorsRejected, match="the total of district 'D07' must be above 0 and below 1"):
+        upload(house, date(2025, 8, 2), old_enough=0.94)
+    with pytest.raises(PredictorsRejected, match="the totals of district 'D01' sum to"):
+        upload(house, date(2025, 8, 2), of_rail=0.9)
 
 
 def test_the_verdict_warns_of_reports_and_the_diagnostics_tell_how_far_areas_moved(fitted: House):

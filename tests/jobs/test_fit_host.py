@@ -14,7 +14,7 @@ import pytest
 
 from jobs.errors import FitCancelled, FitProcessFailed
 from jobs.fit_host import FitHost
-from jobs.fit_request import FitRequest, FitResult
+from jobs.fit_request import FORMAT_VERSION, FitRequest, FitResult
 from jobs.settings import Settings
 from mrp.electorate import Electorate
 from mrp.laplace.engine import LaplaceSettings
@@ -34,10 +34,15 @@ for line in sys.stdin:
     if formula == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         time.sleep(60)
+    if formula == "sleeps-once" and not os.path.exists(__file__ + ".slept"):
+        open(__file__ + ".slept", "w").close()
+        print('{{"stage": "asleep", "share": 0.5}}', flush=True)
+        time.sleep(60)
     if formula == "crash":
         print("the ground shook", file=sys.stderr)
         sys.exit(7)
-    head = dict(format_version=7, others=[], design=None, verdict=None, diagnostics=None, priors=None, seconds=dict())
+    head = dict(format_version={version}, others=[], seconds=dict())
+    head |= dict.fromkeys(["design", "verdict", "diagnostics", "priors"])
     head |= dict(engine="nuts" if formula == "nuts" else "laplace", versions=dict(pid=os.getpid()))
     open(folder + "/draws.npz", "wb").close()
     json.dump(head, open(folder + "/result.json", "w"))
@@ -46,12 +51,38 @@ for line in sys.stdin:
 '''
 
 
+def write_stand_in(folder: Path) -> Path:
+    """The stand-in as a program."""
+    program = folder / "stand-in"
+    program.write_text(STAND_IN.format(python=sys.executable, version=FORMAT_VERSION))
+    program.chmod(0o700)
+    return program
+
+
+def small_request(formula: str = "(1|district) + (1|gender)") -> FitRequest:
+    """Two districts, one demographic."""
+    cells = pl.DataFrame({"district": ["A", "A", "B", "B"], "gender": ["F", "M", "F", "M"]})
+    return FitRequest(
+        outcome=BinaryOutcome(("yes", "no")),
+        formula=formula,
+        priors={},
+        seed=1,
+        engine="laplace",
+        laplace=LaplaceSettings(points=60, draws=200),
+        nuts=NutsSettings(chains=2, tune=50, draws=50, target_accept=0.8, retry_target_accept=0.9, cores=2),
+        electorate=Electorate(
+            frame=cells.with_columns(n_people=pl.Series([10.0, 20.0, 30.0, 40.0])),
+            districts=pl.DataFrame({"code": ["A", "B"], "name": ["A", "B"]}),
+            district="district",
+            demographics={"gender": ("F", "M")},
+        ),
+        counts=cells.with_columns(n=pl.Series([15, 16, 17, 18]), y=pl.Series([7, 8, 9, 11])),
+    )
+
+
 @pytest.fixture
 def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = tmp_path / "stand-in"
-    program.write_text(STAND_IN.format(python=sys.executable))
-    program.chmod(0o700)
-    monkeypatch.setattr("jobs.fit_host.sys.executable", str(program))
+    monkeypatch.setattr("jobs.fit_host.sys.executable", str(write_stand_in(tmp_path)))
 
 
 @pytest.fixture
@@ -68,23 +99,7 @@ def host() -> Iterator[FitHost]:
 
 @pytest.fixture
 def fit(host: FitHost, settings: Settings) -> Callable[..., FitResult]:
-    cells = pl.DataFrame({"district": ["A", "A", "B", "B"], "gender": ["F", "M", "F", "M"]})
-    request = FitRequest(
-        outcome=BinaryOutcome(("yes", "no")),
-        formula="(1|district) + (1|gender)",
-        priors={},
-        seed=1,
-        engine="laplace",
-        laplace=LaplaceSettings(points=60, draws=200),
-        nuts=NutsSettings(chains=2, tune=50, draws=50, target_accept=0.8, retry_target_accept=0.9, cores=2),
-        electorate=Electorate(
-            frame=cells.with_columns(n_people=pl.Series([10.0, 20.0, 30.0, 40.0])),
-            districts=pl.DataFrame({"code": ["A", "B"], "name": ["A", "B"]}),
-            district="district",
-            demographics={"gender": ("F", "M")},
-        ),
-        counts=cells.with_columns(n=pl.Series([15, 16, 17, 18]), y=pl.Series([7, 8, 9, 11])),
-    )
+    request = small_request()
 
     def run(formula: str | None = None, *, by: FitHost = host, cancel: Callable[[], bool] = bool) -> FitResult:
         one = request if formula is None else replace(request, formula=formula)

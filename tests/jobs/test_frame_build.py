@@ -14,16 +14,17 @@ from api.cli import cli
 from fixtures import write_demo
 from jobs.errors import JobsError
 from jobs.frame_build import BuiltFrame, build_frame
-from jobs.frame_report import write_frame
+from jobs.frame_report import unnamed_draws, write_frame
 from mrp.errors import FrameError
 from mrp.frames import FrameDraws
 from polling.errors import RecipeRejected
 from polling.folder import load_survey_folder
 from polling.frame_recipe import load_recipe
-from polling.frame_report import frame_checks
+from polling.frame_report import NAME_THE_DRAWS
 from polling.store import surveys
 from polling.store.engine import open_store
 from tests.mrp.frames.planted import BASE, VOTES, country
+from tests.polling.test_frame_report import frame_checks
 
 HEAD = """
 [frame]
@@ -424,6 +425,22 @@ draws = 4
     report = json.loads((tmp_path / "frame.json").read_text())
     assert report["n_draws"] == 4
     said = frame_checks(tmp_path / "frame.parquet")
+    # Nobody reads the draws yet; the build says so, and the report of the frame does not: that can change.
+    assert NAME_THE_DRAWS in result.output
+    assert NAME_THE_DRAWS not in " ".join(report["warnings"])
+    assert f"Warning of the build: {NAME_THE_DRAWS}" in said
+    (tmp_path / "survey.toml").write_text('[frame]\ndraws = "frame_draws.parquet"\n')
+    assert unnamed_draws(tmp_path) == ()
+    (tmp_path / "survey.toml").write_text("[frame]\n")
+    assert unnamed_draws(tmp_path) == (NAME_THE_DRAWS,)
+    shares: list[float] = []
+    stages: list[str] = []
+    build_frame(
+        load_recipe(tmp_path / "frame.toml"), on_progress=lambda *told: (stages.append(told[0]), shares.append(told[1]))
+    )
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert {"count", "extend: draw", "extend: rake the draws"} <= set(stages)
     assert f"{report['n_cells_created']:,} of its cells are in none of the tables" in " ".join(said)
     assert [f"Assumed in building it: {one}" for one in report["assumptions"]] == [
         one for one in said if one.startswith("Assumed")

@@ -18,6 +18,7 @@ from mrp.electorate import Electorate
 from mrp.frames import FrameDraws, voters_over_frames
 from mrp.grouping import Grouping
 from mrp.latents import LatentDraws
+from mrp.misreport import Misreport
 from mrp.poststratification import area_draws
 from mrp.scoring import score
 from mrp.systematic import SystematicError, with_systematic_error
@@ -80,6 +81,23 @@ def test_a_question_about_voters_is_compared_among_them(release: ReleaseDraws):
     found = rows_of(replace(release, turnout=turnout), known(*DISTRICTS))["mrp", "place"]
     assert found["rmse"] == pytest.approx(expected["rmse"])
     assert found["rmse"] != pytest.approx(rows_of(release, known(*DISTRICTS))["mrp", "place"]["rmse"], rel=1e-6)
+
+
+def test_reports_that_are_wrong_at_times_are_scored_as_what_people_did(release: ReleaseDraws):
+    told = Misreport(0.9, 0.95)
+    found = rows_of(replace(release, misreport=told), known(*DISTRICTS))
+    draws = area_draws(release.latents, release.design, release.electorate, by=("place",)).draws
+    expected = score(np.clip((draws - 0.05) / 0.85, 0, 1), np.array([0.45, 0.55, 0.6, 0.52])).to_json()
+
+    row = found["mrp", "place"]
+    assert row["estimand"] == "truth"
+    assert (row["rmse"], row["coverage"]) == (pytest.approx(expected["rmse"]), expected["coverage"])
+    # What rests on counts is of reports, as it was.
+    plain = rows_of(release, known(*DISTRICTS))
+    assert {key: row for key, row in found.items() if key[0] != "mrp"} == {
+        key: row for key, row in plain.items() if key[0] != "mrp"
+    }
+    assert not any("estimand" in row for row in plain.values())
 
 
 def test_draws_with_the_systematic_error_are_scored_beside_the_others(release: ReleaseDraws):

@@ -15,7 +15,7 @@ from mrp.categorical.poststratification import option_draws
 from mrp.design import Design, build_design
 from mrp.electorate import Electorate
 from mrp.errors import FrameError, ShapeMismatch
-from mrp.known_totals import Calibrated, calibrate, moved_along, reported
+from mrp.known_totals import Calibrated, calibrate, moved_along
 from mrp.latents import LatentDraws
 from mrp.outcomes import design_from_json
 from mrp.poststratification import area_draws, cell_shares
@@ -198,15 +198,6 @@ def test_a_question_moves_along_with_another_as_their_districts_hang_together():
         - area_draws(y, design(), WORLD, by=("district",)).draws
     )
     assert (np.sign(moved[[0, -1]]) == np.sign(np.stack([-met.delta[0, :, 0], met.delta[-1, :, 0]]))).all()
-
-
-def test_what_would_be_reported_of_a_total():
-    assert reported(0.5, sensitivity=1, specificity=1) == 0.5
-    assert_allclose(reported(0.4, sensitivity=0.9, specificity=0.8), 0.9 * 0.4 + 0.2 * 0.6)
-    with pytest.raises(FrameError, match="says nothing of what was"):
-        reported(0.4, sensitivity=0.5, specificity=0.5)
-    with pytest.raises(FrameError, match="sensitivity is 0"):
-        reported(0.4, sensitivity=0, specificity=1)
 
 
 @pytest.mark.parametrize(

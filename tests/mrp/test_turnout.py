@@ -18,6 +18,7 @@ from mrp.errors import DrawsError, FrameError, UncoveredPopulation
 from mrp.grouping import Grouping
 from mrp.known_totals import calibrate
 from mrp.latents import LatentDraws
+from mrp.misreport import LEAST, Misreport
 from mrp.numeric import NumericDesign
 from mrp.numeric.unit import Unit
 from mrp.ordinal import build_ordinal_design
@@ -189,6 +190,39 @@ def test_turnout_that_meets_known_totals_meets_them_here():
         latents_of("binary"), BINARY, WORLD, [Turnout(met.latents, met.design)], [Grouping(("district",))]
     )
     assert_allclose(found.turnout.draws, np.tile(list(known.values()), (N_DRAWS, 1)), atol=1e-5)
+
+
+def test_who_reports_wrongly_that_they_vote_is_counted_as_what_they_did():
+    # Of the young half say that they vote, of the old three quarters, a fifth of those who do not and a tenth fewer of
+    # those who do: (0.5 - 0.2) / 0.7 of 100 and (0.75 - 0.2) / 0.7 of 300 do. A fifth and three fifths of them say yes.
+    frame = pl.DataFrame({"district": ["A", "A"], "age": ["young", "old"], "n_people": [100.0, 300.0]})
+    one = Electorate(frame, pl.DataFrame({"code": ["A"], "name": ["A"]}), "district", {"age": ("young", "old")})
+    design = build_design("(1|age)", one)
+    opinion = drawn(design, np.array([[0, np.log(0.2 / 0.8), np.log(0.6 / 0.4)]]))
+    voting = Turnout(drawn(design, np.array([[0, 0, np.log(3)]])), design, Misreport(0.9, 0.8))
+
+    (nation,) = voter_draws_many(opinion, design, one, [voting], [Grouping()])
+
+    voters = 100 * 0.3 / 0.7, 300 * 0.55 / 0.7
+    assert_allclose(nation.turnout.draws, [[sum(voters) / 400]], rtol=1e-6)
+    assert_allclose(nation.drawn.of("share").draws, [[(0.2 * voters[0] + 0.6 * voters[1]) / sum(voters)]], rtol=1e-6)
+
+
+def test_known_turnout_is_that_of_people_and_not_of_reports_and_cells_stay_possible():
+    known, told = dict(zip(WORLD.codes, (0.3, 0.5, 0.7, 0.4, 0.6, 0.55), strict=True)), Misreport(0.95, 0.8)
+    plain = turnout(sd=0.3)
+    reported = {code: told.reported(one) for code, one in known.items()}
+    met = calibrate(plain.latents, plain.design, WORLD, {"share": reported}, by="district")
+    voting = Turnout(met.latents, met.design, told)
+    (found,) = voter_draws_many(latents_of("binary"), BINARY, WORLD, [voting], [Grouping(("district",))])
+    assert_allclose(found.turnout.draws, np.tile(list(known.values()), (N_DRAWS, 1)), atol=1e-5)
+
+    # Where fewer say that they vote than would if nobody did, next to nobody does, and they have a mean still.
+    few = Turnout(everybody_alike(0.1).latents, everybody_alike(0.1).design, told)
+    (none,) = voter_draws_many(latents_of("binary"), BINARY, WORLD, [few], [Grouping()])
+    (whole,) = draws_many(latents_of("binary"), BINARY, WORLD, [Grouping()])
+    assert_allclose(none.turnout.draws, LEAST, rtol=1e-3)
+    assert_allclose(none.drawn.draws, whole.draws, rtol=1e-4)
 
 
 def test_draws_of_one_number_go_together_by_their_place_and_others_are_spread_evenly():

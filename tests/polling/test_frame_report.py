@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from polling.folder import load_survey_folder
-from polling.frame_report import frame_checks
+from polling.frame_report import NAME_THE_DRAWS, told_of_frame
 from tests.api.world import write_survey
 
 
@@ -20,6 +20,9 @@ def report_of(frame: Path, **more: Any) -> dict[str, Any]:
     ]
     report = {
         "format_version": 1,
+        "source": "Census of Somewhere",
+        "date": "2024-07-04",
+        "n_draws": 0,
         "n_cells_created": 1200,
         "n_cells_without_people": 1300,
         "assumptions": ["Age and sex go together as in the sample."],
@@ -30,6 +33,10 @@ def report_of(frame: Path, **more: Any) -> dict[str, Any]:
     }
     frame.with_name("frame.json").write_text(json.dumps(report))
     return report
+
+
+def frame_checks(frame: Path, *, draws_named: bool = False, **declared: str) -> tuple[str, ...]:
+    return told_of_frame(frame, declared=declared, draws_named=draws_named).checks
 
 
 @pytest.fixture
@@ -78,3 +85,38 @@ def test_a_survey_takes_over_what_is_said_of_its_frame(tmp_path: Path):
     report_of(tmp_path / bare.frame_file)
     assert load_survey_folder(tmp_path).declaration.frame_checks == frame_checks(tmp_path / bare.frame_file)
     assert len(frame_checks(tmp_path / bare.frame_file)) == 5
+
+
+def test_the_source_and_the_date_of_the_build_count_before_those_of_the_survey_which_is_said(frame: Path):
+    declared = {"frame_source": "a census", "frame_date": "2024-07-04"}
+    assert told_of_frame(frame, declared=declared, draws_named=False).facts == declared
+    report_of(frame)
+    told = told_of_frame(frame, declared=declared, draws_named=False)
+    assert told.facts == {"frame_source": "Census of Somewhere", "frame_date": "2024-07-04"}
+    (differs,) = [one for one in told.checks if "survey.toml" in one]
+    assert differs.startswith("survey.toml tells another source of the frame, 'a census'")
+    assert told_of_frame(frame, declared={}, draws_named=False).facts == told.facts
+    assert told_of_frame(frame, declared=told.facts, draws_named=False).checks == told.checks[:-1]
+    # That of another file tells nothing of this one.
+    frame.write_text("district,count\nD1,4\n")
+    assert told_of_frame(frame, declared=declared, draws_named=False).facts == declared
+
+
+def test_draws_that_the_survey_does_not_read_are_warned_of(frame: Path):
+    report_of(frame, n_draws=20)
+    assert frame_checks(frame)[-1] == f"Warning of the build: {NAME_THE_DRAWS}"
+    assert NAME_THE_DRAWS not in " ".join(frame_checks(frame, draws_named=True))
+    report_of(frame)
+    assert NAME_THE_DRAWS not in " ".join(frame_checks(frame))
+
+
+def test_a_survey_tells_the_source_of_the_build_of_its_frame(tmp_path: Path):
+    write_survey(tmp_path)
+    toml = tmp_path / "survey.toml"
+    toml.write_text(toml.read_text().replace("[frame]\n", '[frame]\nsource = "a guess"\n'))
+    bare = load_survey_folder(tmp_path).declaration
+    assert bare.facts["frame_source"] == "a guess"
+    report_of(tmp_path / bare.frame_file)
+    told = load_survey_folder(tmp_path).declaration
+    assert (told.facts["frame_source"], told.facts["frame_date"]) == ("Census of Somewhere", "2024-07-04")
+    assert {**told.facts, **bare.facts, "frame_date": ""} == {**bare.facts, "frame_date": ""}

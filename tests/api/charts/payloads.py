@@ -27,6 +27,7 @@ HEAD: dict[str, Any] = {
     "survey_version": 1,
     "warnings": [],
     "data_notes": [],
+    "estimand": None,
     "of_reports": False,
     "confirmation": ConfirmationPayload("none", None, "It was not asked."),
     "measure": "share",

@@ -224,7 +224,7 @@ def test_the_first_screen_takes_two_passes_over_the_cells_whatever_the_options(
     passes: list[int] = []
     for where in ("api.margins.drawn_many", "api.release_cache.drawn_many", "api.breakdown.drawn_many"):
         monkeypatch.setattr(where, lambda *given, **more: passes.append(1) or drawn_many(*given, **more))
-    monkeypatch.setattr("api.page.question.kept", lambda *given: given[-1]())
+    monkeypatch.setattr("api.page.question.kept", lambda *given, **more: given[-1]())
     page(kinds, "party")
 
     # One for districts, from which larger areas and the whole follow, and one for groups.

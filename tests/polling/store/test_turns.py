@@ -162,3 +162,57 @@ def test_what_is_sent_to_webhooks_has_a_lane_of_its_own(store: Store):
     taken_over = [claim(store, late), claim(store, late), claim(store, late)]
     assert [one and one.job.kind for one in taken_over] == ["refit", "refit", None]
     assert {sent(late) for _ in range(3)} == {"h1", "h2", "h1/7"}
+
+
+def claim_beside(store: Store, like: JobRecord, at: datetime, *questions: str) -> Claim | None:
+    with store.write() as session:
+        assert queue.waiting_beside(session, like, questions=questions, now=at) in range(21)
+        return queue.claim_beside(session, like, questions=questions, owner="w", now=at, lease=LEASE)
+
+
+def test_beside_a_job_those_of_its_survey_are_taken_as_their_turns_come(store: Store):
+    add(store, "large")
+    for n in range(4):
+        ask(store, "large", f"q{n}", NOW + seconds(n / 100))
+    now = NOW + seconds(1)
+    first = claim(store, now)
+    assert first is not None
+    with store.write() as session:
+        assert queue.waiting_beside(session, first.job, questions=("q1", "q2", "q3"), now=now) == 3
+
+    beside = [claim_beside(store, first.job, now, "q1", "q2", "q3") for _ in range(4)]
+
+    assert [one and one.job.question_id for one in beside] == ["q1", "q2", "q3", None]
+    assert len({one.token for one in beside if one}) == 3
+
+
+def test_beside_a_job_nobody_elses_turn_is_passed_over(store: Store):
+    add(store, "large", "small")
+    for n in range(3):
+        ask(store, "large", f"q{n}")
+    first = claim(store, NOW)
+    assert first is not None
+    ask(store, "small", "q")
+
+    assert claim_beside(store, first.job, NOW, "q1", "q2") is None
+    assert work(store, NOW)[0].survey_id == "small"
+    taken = claim_beside(store, first.job, NOW, "q1", "q2")
+    assert taken is not None
+    assert taken.job.question_id == "q1"
+
+
+def test_beside_a_job_no_question_is_taken_that_is_not_named_or_was_tried_before(store: Store):
+    add(store, "large")
+    for n in range(4):
+        ask(store, "large", f"q{n}", NOW + seconds(n / 100))
+    now = NOW + seconds(1)
+    first = claim(store, now)
+    second = claim(store, now)
+    assert first is not None
+    assert second is not None
+    with store.write() as session:
+        queue.fail(session, second, now=now, code="fit-crashed", detail="", retry_after=timedelta(0))
+
+    assert claim_beside(store, first.job, now, "q3") is None  # q2 comes before
+    taken = claim_beside(store, first.job, now + seconds(1), "q1", "q2", "q3")
+    assert taken is None or taken.job.question_id != "q1"
