@@ -121,7 +121,9 @@ def break_cluster(*, surveys: int, size: int, seed: int = 1, say: Callable[[str]
             machines.close()
             seen.expect(fitting, "no process was kept for the next fit")
             wait_for(lambda: not any(map(alive, fitting)), 30, "the processes end with their Dask workers")
-        left = [thread.name for thread in threading.enumerate() if thread.name in ("dask-fit", "dask-connect", "worker")]
+        left = [
+            thread.name for thread in threading.enumerate() if thread.name in ("dask-fit", "dask-connect", "worker")
+        ]
         seen.expect(not left, f"threads are left: {left}")
         return seen
 

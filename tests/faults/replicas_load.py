@@ -39,6 +39,8 @@ SIZE = 60
 """Interviews of a wave."""
 TIMEOUT_S = 300.0
 """Longer than any limit of the service itself: what takes longer never ends."""
+GONE_TOO = (200, 410)
+"""Of a release by name: draws that rest on somebody who was erased meanwhile are deleted by the next refit."""
 PACES: dict[str, tuple[float, int]] = {
     "read": (0.25, 4),
     "ask many at once": (3.0, 1),
@@ -214,8 +216,7 @@ class Load:
 
     def _read(self, chance: random.Random) -> None:
         _, path, parameters = path_of(chance.choice(ANSWERS), chance)
-        # The release before may have lost its draws, with somebody who was erased: then its revision is 410.
-        ok = (200, 410) if path.endswith("revision") else (200,)
+        ok = GONE_TOO if path.endswith("revision") else (200,)  # it looks at the release before, too
         reply = self.send("read", chance.randrange(2), "GET", path, role="reader", params=parameters, ok=ok)
         if (
             reply.status_code == 200 and chance.random() < 0.3
@@ -236,23 +237,23 @@ class Load:
     def _page(self, chance: random.Random) -> None:
         replica, question = chance.randrange(2), chance.choice(QUESTIONS)
         path = chance.choice(PAGES)
+        ok = GONE_TOO if "{release}" in path else (200,)
         release = self.current(replica, question) if "{release}" in path else ""
         path = path.format(s=SURVEY, q=question, release=release)
         cookie = {"Accept": "text/html", "Cookie": "; ".join(f"{a}={b}" for a, b in self._cookies.items())}
-        self.send("page", replica, "GET", path, role=None, headers=cookie)
+        self.send("page", replica, "GET", path, role=None, headers=cookie, ok=ok)
 
     def _document(self, chance: random.Random) -> None:
         replica, ask = chance.randrange(2), chance.choice(DOCUMENTS)
         release = self.current(replica, chance.choice(QUESTIONS))
         path = f"{BASE}/releases/{release}/{ask.path}".rstrip("/")
-        self.send("document", 1 - replica, "GET", path, role="analyst", params=ask.parameters)
+        self.send("document", 1 - replica, "GET", path, role="analyst", params=ask.parameters, ok=GONE_TOO)
 
     def _draw(self, asks: Sequence[Ask], chance: random.Random) -> None:
         replica, ask = chance.randrange(2), chance.choice(asks)
         release = self.current(replica, chance.choice(ask.of))
         path = f"{BASE}/releases/{release}/{ask.path}"
-        # Draws that rest on somebody who was erased meanwhile are deleted by the next refit: then 410 is right.
-        self.send("draw", 1 - replica, "GET", path, role="analyst", params=ask.parameters, ok=(200, 410))
+        self.send("draw", 1 - replica, "GET", path, role="analyst", params=ask.parameters, ok=GONE_TOO)
 
     def _push(self, chance: random.Random) -> None:
         self.push(100 + self._next("push"), chance.randrange(2))
