@@ -31,6 +31,7 @@ from jobs.errors import FitCancelled, FitImpossible, FitProcessFailed, JobsError
 from jobs.executors import Executor
 from jobs.fit_host import FitHost
 from jobs.fit_request import FitProgress, FitRequest, FitResult
+from jobs.freed_memory import FreedMemory
 from jobs.heartbeat import beating
 from jobs.helping import LEAST_WAITING, Hand, Host, MakeHost, Roll, fitted_apart
 from jobs.refit import prepare_refit, store_result
@@ -114,6 +115,7 @@ class Worker:
         self._counted = CountedParts()
         self._counting = threading.Lock()
         self._counted_finer = CountedParts(most_mb=50)
+        self._freed = FreedMemory()
 
     def run(self, stop: threading.Event) -> None:
         """Do jobs until ``stop`` is set; a fit that is running then goes back to the queue.
@@ -133,6 +135,7 @@ class Worker:
                         self._executor.start(self.settings)  # ahead of the next fit
                     busy = self.turn(self._clock())
                     pause = 0.0 if busy else self._until_due()
+                    self._freed.give_back()
                 except Exception:  # a worker outlives a database that was away for a moment
                     log.exception("a turn of the worker failed")
                     busy, pause = False, self.settings.worker_poll_s
