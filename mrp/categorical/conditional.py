@@ -44,12 +44,13 @@ type _Prior = tuple[Floats, Floats, float]
 _MAX_STEPS = 60
 # Gain of the last Newton step: the mode is then within a thousandth of a posterior sd.
 _TOLERANCE = 1e-6
-# Where each step takes long the mode is not polished: draws around it are weighted by their exact density anyway.
+# Where each step takes long and the likelihood is corrected, the mode is not polished: draws around it are weighted by
+# their exact density anyway.
 _ROUGH_TOLERANCE = 1e-2
 # But a search needs values that go with their gradient.
 _SEARCH_TOLERANCE = 1e-4
-# Multiplications of a step, from which few are made: about a fifth of a second.
-_LONG = 5e8
+# Multiplications of a step, from which few are made: about a fiftieth of a second.
+_LONG = 5e7
 # Coordinates from which the Laplace formula is corrected, and by how many pairs of draws on both sides of the mean.
 _MANY, _PAIRS = 1000, 2
 
@@ -158,12 +159,12 @@ class CategoricalConditional:
 
     @property
     def costly(self) -> bool:
-        """Whether a Newton step takes a tenth of a second or more."""
+        """Whether a Newton step takes a fiftieth of a second or more."""
         n_cells, n_entries = len(self._data[0]), self._data[1].shape[1] + 1
         of_cells = n_cells * (n_entries * self._width) ** 2 / 2
         n_blocks = self._n_block // self._block_size if self._n_block else 0
         algebra = step_cost(self._n_rest, self._n_block, self._block_size if n_blocks else 1)
-        return bool(self._probes.size) and of_cells + algebra > _LONG
+        return of_cells + algebra > _LONG
 
     @property
     def n_coordinates(self) -> int:
@@ -299,7 +300,7 @@ class CategoricalConditional:
         """The mode, and the factors of the negative Hessian, of the point before the last step."""
         precision, block_precision, normaliser = prior
         given = (self._mean, precision, block_precision)
-        tolerance = rough if self.costly else _TOLERANCE
+        tolerance = rough if self._probes.size and self.costly else _TOLERANCE
         start = near.point if near else np.concatenate([self._mean, np.zeros(self._n_block)])
         rest, block = self._parts(start)
         value = kernels.log_joint(rest, block, given, self._data)

@@ -24,10 +24,11 @@ def usual():
     return fit_categorical_laplace(DESIGN, COUNTS, Priors(), seed=1, settings=SETTINGS)
 
 
-@pytest.fixture
-def costly(monkeypatch):
-    """As if it had thousands of latents."""
-    monkeypatch.setattr("mrp.categorical.conditional._MANY", 1)
+@pytest.fixture(params=["corrected", "as it is"])
+def costly(request, monkeypatch):
+    """As if a step took long, with the correction that thousands of latents have and without it."""
+    if request.param == "corrected":
+        monkeypatch.setattr("mrp.categorical.conditional._MANY", 1)
     monkeypatch.setattr("mrp.categorical.conditional._LONG", 1.0)
 
 
