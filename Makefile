@@ -11,7 +11,8 @@ help:
 	 'make test-slow    the tests that take longer: fits on the public cases' \
 	 'make references   sample anew what the fast engine is compared with (CASES="rw1 ar1": these only)' \
 	 'make faults       kill -9 at every point of what changes waves, 20 times each (TIMES=1 ONLY=push: less), and' \
-	 '                  of a whole service under load, its worker, database, disk, clock (LIVE=service-killed)' \
+	 '                  of a whole service under load, its worker, database, disk, clock (LIVE=service-killed), and of' \
+	 '                  a Dask cluster in the middle of forty fits' \
 	 'make replicas     two web servers and two workers on PostgreSQL under mixed load for half an hour (MINUTES=2: less)' \
 	 'make fuzz         3,000 requests made from /openapi.json on each store (CASES=300 ONLY=sqlite: less)' \
 	 'make bench        speed and accuracy, with reports in tests/benchmarks/reports' \
@@ -58,7 +59,8 @@ bench: setup
 	.venv/bin/hustings bench pages $(CCES) --json > $(REPORTS)/.part
 	@mv $(REPORTS)/.part $(REPORTS)/pages.json && cat $(REPORTS)/pages.json
 
-# With the interviews of cces2018 where they are, else with those of a synthetic survey; the burst is always synthetic.
+# With the interviews of cces2018 where they are, else with those of a synthetic survey; the burst and the many
+# questions are always synthetic.
 live: REPORTS = tests/benchmarks/reports
 live: ALL = $(and $(CCES),--interviews responses.parquet)
 live: setup
@@ -69,11 +71,14 @@ live: setup
 	@mv $(REPORTS)/.part $(REPORTS)/live_all.json && cat $(REPORTS)/live_all.json
 	.venv/bin/hustings bench burst --json > $(REPORTS)/.part
 	@mv $(REPORTS)/.part $(REPORTS)/burst.json && cat $(REPORTS)/burst.json
+	.venv/bin/hustings bench forty --json > $(REPORTS)/.part
+	@mv $(REPORTS)/.part $(REPORTS)/forty.json && cat $(REPORTS)/forty.json
 	.venv/bin/hustings bench dask --json > $(REPORTS)/.part
 	@mv $(REPORTS)/.part $(REPORTS)/dask.json && cat $(REPORTS)/dask.json
 
 faults: setup
 	$(if $(LIVE),,.venv/bin/python -m tests.faults.drill --times $(or $(TIMES),20) $(if $(ONLY),--only $(ONLY),--report))
+	$(if $(ONLY)$(LIVE),,.venv/bin/python -m tests.faults.dask --report)
 	$(if $(ONLY),,.venv/bin/python -m tests.faults.live $(if $(TIMES),--times $(TIMES)) $(if $(LIVE),--only $(LIVE),--report))
 
 replicas: export OPENBLAS_NUM_THREADS = 1

@@ -10,7 +10,9 @@ of a question of two options. Of numbers and of scales eta is the same, and each
 
 *draws* has a row for each draw s and a column for each latent l; *design* the weights of the latents in each of its
 rows r, where they are not 0; *cells* the cells j of the frame, with their people and the row of the design that is
-theirs: cells that the model does not tell apart share one. Nothing of the interviews is in them, neither answers nor
+theirs: cells that the model does not tell apart share one. Of a survey with F frames, n_people is their mean, and the
+people of each frame are columns of their own: draw s of an answer is made with those of ``.people[f]``, f = s mod F.
+Nothing of the interviews is in them, neither answers nor
 how many there were. Columns of our own begin with a dot, as no name of a survey does.
 """
 
@@ -21,6 +23,7 @@ import polars as pl
 
 from api.errors import EstimateRefused
 from api.measures import scores_of
+from api.misreport import told_of
 from api.release_cache import LoadedRelease
 from mrp.design import Design
 from mrp.grouping import cells_of
@@ -63,6 +66,7 @@ def about_draws(loaded: LoadedRelease, *, period: str | None) -> dict[str, Any]:
         "text": question.text,
         "option": question.options[0] if question.kind == "binary" else None,
         "base": list(question.base),
+        "estimand": told_of(loaded),
         "release_id": release.id,
         "release_number": release.number,
         "published_at": release.published_at.isoformat(),
@@ -72,6 +76,8 @@ def about_draws(loaded: LoadedRelease, *, period: str | None) -> dict[str, Any]:
         "district": loaded.electorate.district,
         "period": period,
         "n_chains": loaded.latents.n_chains,
+        "uncertainty": loaded.uncertainty,
+        **_frames(loaded),
         **_answers(loaded),
     }
 
@@ -89,6 +95,15 @@ def _answers(loaded: LoadedRelease) -> dict[str, Any]:
             "spacing": spacing(design.n_options).tolist(),
         }
     return {}
+
+
+def _frames(loaded: LoadedRelease) -> dict[str, Any]:
+    """Which frame goes with which draw, where there are several."""
+    if loaded.frames is None:
+        return {}
+    n = len(loaded.frames.n_people)
+    use = f"answers are made of draw s with the people of .people[s mod {n}]; n_people of cells is the mean of all"
+    return {"n_frames": n, "use_of_frames": use}
 
 
 def _draws(loaded: LoadedRelease) -> pl.DataFrame:
@@ -111,10 +126,16 @@ def _cells(loaded: LoadedRelease) -> pl.DataFrame:
     electorate, keys = loaded.electorate, list(loaded.design.cell_columns)
     columns = dict.fromkeys((*electorate.cell_columns, *electorate.parents))
     cells = cells_of(electorate, tuple(columns), {})
+    of_frames: list[str] = []
+    if loaded.frames is not None:
+        people = {f".people[{f}]": of for f, of in enumerate(loaded.frames.n_people)}
+        of_frames = list(people)
+        table = loaded.frames.cells.with_columns(pl.Series(name, of) for name, of in people.items())
+        cells = cells.join(table, on=list(electorate.cell_columns), how="left", maintain_order="left")
     if not keys:
         return cells.select(pl.lit(0, dtype=pl.UInt32).alias(".row"), pl.all())
     joined = cells.join(_rows(loaded), on=keys, how="left", maintain_order="left")
-    return joined.select(".row", *columns, "n_people")
+    return joined.select(".row", *columns, "n_people", *of_frames)
 
 
 def _design(loaded: LoadedRelease, period: str | None) -> pl.DataFrame:

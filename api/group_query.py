@@ -40,6 +40,7 @@ __all__ = [
     "prepare_means",
     "prepare_of_everybody",
     "prepare_query",
+    "with_uncertainty",
 ]
 
 NATION = "nation"
@@ -286,15 +287,32 @@ def _with_uncertainty(loaded: LoadedRelease, query: EstimateQuery) -> LoadedRele
         if not query.is_chance and query.uncertainty == "total":
             raise EstimateRefused(
                 "uncertainty chooses between two sets of draws where one probability is given: ranks, chances, "
-                "differences of groups, districts and seats. Here leave it out; estimates give both intervals."
+                "differences of groups, districts, seats and whom to ask. Here leave it out; estimates give both "
+                "intervals."
             )
-        if query.uncertainty == "total" and loaded.with_error is None:
-            raise EstimateRefused(
-                f"No systematic error is declared for question {loaded.question.id}, or its release is older. Leave "
-                "uncertainty out, or declare [systematic_error] in the survey."
-            )
-    takes_total = query.is_chance and query.uncertainty != "model"
-    return loaded.with_error if takes_total and loaded.with_error is not None else loaded
+    if query.uncertainty is None and query.is_chance and loaded.with_error is not None:
+        return loaded.with_error
+    return with_uncertainty(loaded, query.uncertainty or "model")
+
+
+def with_uncertainty(loaded: LoadedRelease, uncertainty: str) -> LoadedRelease:
+    """The release with its first draws (model), or with those that have the systematic error (total).
+
+    Raises
+    ------
+    UnknownChoice
+        If there is no such uncertainty.
+    EstimateRefused
+        If no systematic error is declared.
+    """
+    if one_of("uncertainty", uncertainty, UNCERTAINTIES) == "model":
+        return loaded
+    if loaded.with_error is None:
+        raise EstimateRefused(
+            f"No systematic error is declared for question {loaded.question.id}, or its release is older. Leave "
+            "uncertainty out, or declare [systematic_error] in the survey."
+        )
+    return loaded.with_error
 
 
 def load_among(cache: ReleaseCache, served: Served, query: EstimateQuery, settings: Settings) -> LoadedRelease:

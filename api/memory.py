@@ -25,6 +25,7 @@ from api.errors import DatabaseAway, NoReleaseYet
 from api.populations import find_populations
 from api.release_cache import ReleaseCache
 from api.served import Served, find_served
+from jobs.freed_memory import FreedMemory
 from polling.declaration import SurveyDeclaration
 from polling.errors import DrawsNotFound, QuestionNotFound, SurveyNotFound
 from polling.once import Once
@@ -277,10 +278,12 @@ class Memory:
             self._away.clear()
 
     def _look_on(self) -> None:
+        freed = FreedMemory()
         while not self._stop.is_set():
             try:
                 self.look()
                 self._after_look()
+                freed.give_back()
             except OperationalError:
                 self._note_away()
             except Exception as error:  # the next look may fare better; requests meet the same and answer for it

@@ -74,8 +74,9 @@ def words_of(fit: FitRecord, *, of: str | None = REPORTS) -> list[str]:
     if of == TRUTH:
         told = (
             "Estimates are of what people did, turned back from what they report, as far as the declared rates are "
-            f"right: {rates}. An error of the rates is in no interval. Draws that would be below 0 or above 1 are put "
-            "there; a row of which more than 1% were has the flag cut-to-possible."
+            f"right: {rates}. An error of the rates is in no interval; one that polls share, where it is declared, is "
+            f"of reports, and of what people did {1 / misreport.slope:.3g} times as large. Draws that would be below 0 "
+            "or above 1 are put there; a row of which more than 1% were has the flag cut-to-possible."
         )
     else:
         told = (

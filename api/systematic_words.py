@@ -59,8 +59,8 @@ def how_shown(loaded: LoadedRelease) -> str:
         return ""
     return (
         "Where there are two intervals, the one in brackets, and lighter in charts, has the error that polls share "
-        "besides; maps are coloured by the other one. Chances, ranks and seats have that error too, and changes and "
-        f"comparisons of methods have not. {declared.meaning}"
+        "besides; maps are coloured by the other one. Chances, ranks, seats and whom to ask have that error too, and "
+        f"changes and comparisons of methods have not. {declared.meaning}"
     )
 
 

@@ -2,10 +2,13 @@
 
 The groups who could be asked are those of ``level``, ``by`` and ``where``; the estimates that are to become narrower
 are of the level and the demographics of ``targets``. Both have ``min_people`` people at least. See `mrp.whom_to_ask`.
+
+Where a systematic error is declared, the intervals are those with it unless the query asks for the model's: what
+interviews take off them is less, for that error stays.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,7 @@ from api.measures import MEAN
 from api.misreport import refuse_truth
 from api.release_cache import ReleaseCache
 from api.served import Served
+from api.systematic_words import uncertainty_head
 from api.whom_to_ask_payloads import GroupNarrowing, NarrowedTarget, WhomToAskPayload
 from jobs.settings import Settings
 from mrp.electorate import Electorate
@@ -44,6 +48,10 @@ class WhomToAskQuery(EstimateQuery):
     targets: tuple[str, ...] = (DISTRICT,)
     """A level, demographics, or both."""
 
+    @property
+    def is_chance(self) -> bool:
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class PreparedNarrowing:
@@ -51,6 +59,9 @@ class PreparedNarrowing:
 
     groups: Prepared
     targets: Prepared
+    """Both of draws without the systematic error: it tells nothing of one answer from another."""
+    is_total: bool
+    """Whether the intervals that become narrower are those with the systematic error."""
 
     @property
     def is_large(self) -> bool:
@@ -76,10 +87,12 @@ def prepare_whom_to_ask(
     )
     loaded = load(cache, served, settings)
     level, by = _named(query.targets, loaded.electorate)
+    about = {name: getattr(query, name) for name in EstimateQuery.__dataclass_fields__ if name not in WHO}
+    about["uncertainty"] = "model"
     is_one = query.measure == MEAN or loaded.question.kind == "numeric"
     prepare = prepare_query if is_one else prepare_estimates
-    groups = prepare(cache, served, query, settings)
-    about = {name: getattr(query, name) for name in EstimateQuery.__dataclass_fields__ if name not in WHO}
+    is_total = prepare(cache, served, query, settings).loaded.uncertainty == "total"
+    groups = prepare(cache, served, replace(query, uncertainty="model"), settings)
     targets = prepare(cache, served, EstimateQuery(level=level, by=by, **about), settings)
     if len(groups.options) == 1:
         # Interviews where an option does not stand tell nothing of it, and there is nothing to be told there.
@@ -92,12 +105,13 @@ def prepare_whom_to_ask(
             "stand there."
         )
     n_draws, n_options = loaded.latents.draws.shape[0], max(1, len(groups.options))
-    if n_options * (n_draws * (n_groups + n_targets) + n_groups * n_targets) > MOST_NUMBERS:
+    n_kinds = 2 if is_total else 1
+    if n_options * (n_draws * (n_groups + n_kinds * n_targets) + n_groups * n_targets) > MOST_NUMBERS:
         raise EstimateRefused(
             f"{n_groups:,} groups and {n_targets:,} targets are too many to be compared. Name fewer demographics in by "
             "or targets, or one option."
         )
-    return PreparedNarrowing(groups, targets)
+    return PreparedNarrowing(groups, targets, is_total)
 
 
 def answer_whom_to_ask(prepared: PreparedNarrowing, settings: Settings) -> WhomToAskPayload:
@@ -116,13 +130,13 @@ def answer_whom_to_ask(prepared: PreparedNarrowing, settings: Settings) -> WhomT
             **facts.counted,
             narrower=float(of_group.mean()),
             most=NarrowedTarget(**names[best], narrower=float(of_group[best])),
-            sentence=_sentence(facts.names, query, names[best], of_group),
+            sentence=_sentence(facts.names, query, names[best], of_group, is_total=prepared.is_total),
         )
         for facts, of_group in zip(group_facts(groups, settings), lost, strict=True)
         for best in (int(of_group.argmax()),)
     ]
     return WhomToAskPayload(
-        **groups_head(groups, settings),
+        **groups_head(groups, settings) | _uncertainty(prepared),
         n=query.n,
         targets=list(query.targets),
         n_targets=len(names),
@@ -138,9 +152,29 @@ def _narrowing(prepared: PreparedNarrowing, n: float) -> Narrowing:
     if len(groups.options) > 1:
         by_option = [one.draws_by_option(which) for one, which in ((targets, wanted), (groups, rows))]
         of_targets, of_groups = (dict(zip(groups.options, one, strict=True)) for one in by_option)
-        return expected_narrowing_of_options(of_targets, of_groups, n=n)
-    asked = groups.measured(rows)
-    return expected_narrowing(targets.draws(wanted), asked.areas, n=n, answer_variance=asked.answer_variance)
+        found = expected_narrowing_of_options(of_targets, of_groups, n=n)
+    else:
+        asked = groups.measured(rows)
+        found = expected_narrowing(targets.draws(wanted), asked.areas, n=n, answer_variance=asked.answer_variance)
+    second = targets.with_error if prepared.is_total else None
+    if second is None:
+        return found
+    of_second = second.draws_by_option(wanted) if len(groups.options) > 1 else (second.draws(wanted),)
+    return found.with_error(np.concatenate([one.draws.std(axis=0) for one in of_second]))
+
+
+def _uncertainty(prepared: PreparedNarrowing) -> dict[str, Any]:
+    """What the head says of the intervals."""
+    if not prepared.is_total:
+        return {}
+    about = uncertainty_head(prepared.groups.loaded)
+    declared = about["systematic_error"]
+    assert declared is not None  # else there are no draws with it
+    words = (
+        "The intervals that would become narrower hold the systematic error too, which no interview narrows: with "
+        f"uncertainty=model they are the model's alone, of which interviews take a larger part. {declared.meaning}"
+    )
+    return {**about, "uncertainty": "total", "uncertainty_meaning": words}
 
 
 def _named(targets: Sequence[str], electorate: Electorate) -> tuple[str, tuple[str, ...]]:
@@ -166,18 +200,24 @@ def _target_names(targets: Prepared) -> list[dict[str, Any]]:
 
 
 def _sentence(
-    group: Mapping[str, Any], query: WhomToAskQuery, target: Mapping[str, Any], lost: "np.ndarray[Any, Any]"
+    group: Mapping[str, Any],
+    query: WhomToAskQuery,
+    target: Mapping[str, Any],
+    lost: "np.ndarray[Any, Any]",
+    *,
+    is_total: bool,
 ) -> str:
     of = f" of “{target['option']}”" if target["option"] else ""
     first = (
         f"{query.n:,} further interviews in {_told(group)} would narrow the {100 * query.interval:g}% interval{of} in "
-        f"{_told(target)} by {_part(float(lost.max()))}"
+        f"{_told(target)}{' with the error that polls share' if is_total else ''} by {_part(float(lost.max()))}"
     )
-    return (
+    whole = (
         f"{first}."
         if len(lost) == 1
         else f"{first}, the most, and all {len(lost):,} by {_part(float(lost.mean()))} on average."
     )
+    return f"{whole} That error itself does not shrink with interviews." if is_total else whole
 
 
 def _told(names: Mapping[str, Any]) -> str:

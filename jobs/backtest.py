@@ -19,7 +19,8 @@ from typing import Any, cast
 
 import polars as pl
 
-from jobs.backtest_among import among_of, chain_among, district_draws
+from jobs.backtest_among import among_of, district_draws
+from jobs.backtest_basis import basis_of, chain_among
 from jobs.backtest_options import report_options
 from jobs.backtest_report import BacktestReport
 from jobs.backtest_waves import BacktestPlan, PushedWave, plan_backtest, split_waves
@@ -39,6 +40,7 @@ from polling.bundle import SurveyBundle
 from polling.secrets import SecretsFile
 from polling.store import fits, queue
 from polling.store.engine import Store, open_store
+from polling.store.fit_inputs import partners_noted
 from polling.store.records import FitRecord, JobRecord
 from polling.store.schema import upgrade
 
@@ -146,6 +148,12 @@ def backtest(
         options=reports if len(reports) > 1 else {},
         together=scored.together,
         absent=first.absent,
+        basis=basis_of(
+            bundle,
+            plan.question,
+            partners=[name for name, of in partners_noted(fit.record.inputs).items() if of],
+            among=bool(fit.turnout),
+        ),
         unit=asked.unit or "unit of the answers" if asked.kind == "numeric" else None,
     )
 

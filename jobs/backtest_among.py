@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from sqlalchemy.orm import Session
 
-from jobs.misreport import declared_misreport
+from jobs.misreport import declared_misreport, misreport_of
 from jobs.release_scores import ReleaseDraws
 from mrp.categorical.poststratification import OptionDraws
 from mrp.design import Design
@@ -21,17 +21,10 @@ from mrp.outcomes import AnyDesign, design_from_json
 from mrp.turnout import Turnout
 from mrp.verdict import FitVerdict
 from polling.bundle import SurveyBundle
-from polling.declaration import SurveyDeclaration
-from polling.population import EVERYBODY, Population, chain_of
+from polling.population import Population
 from polling.store import fits
 
-__all__ = ["among_of", "chain_among", "district_draws", "not_among"]
-
-
-def chain_among(declaration: SurveyDeclaration, question_id: str) -> tuple[Population, ...]:
-    """The population that a question is about, last, after those that it is within; empty: everybody."""
-    name = declaration.question(question_id).population
-    return () if name is None or name == EVERYBODY else chain_of(declaration.populations, name)
+__all__ = ["among_of", "district_draws", "not_among"]
 
 
 def among_of(
@@ -74,7 +67,7 @@ def district_draws(
     *,
     question: str,
 ) -> OptionDraws:
-    """Estimates of all districts, made as those of a release are: among voters, and over the frames that there are."""
+    """Estimates of all districts, made as those of a release are: among voters, over all frames, of what people did."""
     latents, design = fitted
     release = ReleaseDraws(
         latents,
@@ -84,6 +77,7 @@ def district_draws(
         last_result=None,
         counts=None,
         turnout=turnout,
+        misreport=misreport_of(bundle.declaration.question(question)),
         frames=None if bundle.frame_draws is None else FrameDraws.from_table(bundle.frame_draws),
     )
     (drawn,) = release.drawn([Grouping(by=(electorate.district,))])

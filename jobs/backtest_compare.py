@@ -63,7 +63,7 @@ def compare(bench: Bench, *, models: Mapping[str, str], engines: Sequence[str], 
     for name, formula in models.items():
         if problems := formula_problems(replace(bench.question, model=formula, priors={}), bench.house.bundle):
             raise BacktestImpossible(f"Model {name} cannot be used: {problems[0]}")
-    bench.expect(len(models) * len(engines))
+    bench.expect(len(models) * len(engines), samples=len(engines))
     candidates = []
     baselines: Mapping[str, Scored] = {}
     for name, formula in models.items():
@@ -78,8 +78,8 @@ def compare(bench: Bench, *, models: Mapping[str, str], engines: Sequence[str], 
                     engine=engine,
                     engine_used=fit.engine,
                     seconds=fit.seconds,
-                    publishable=fit.verdict.publishable,
-                    problems=tuple(problem.message for problem in fit.verdict.problems),
+                    publishable=fit.publishable,
+                    problems=fit.problems,
                     scores=bench.score(fit),
                 )
             )

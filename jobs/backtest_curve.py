@@ -10,16 +10,15 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
-import polars as pl
-from numpy.typing import NDArray
 
 from jobs.backtest_fits import Bench
 from jobs.backtest_report import ScoreRow
+from jobs.backtest_sample import subsample
 from jobs.backtest_score import Scored
 from jobs.errors import BacktestImpossible
 from mrp.holdout import HeldOutScores
 
-__all__ = ["CurvePoint", "CurveReport", "default_sizes", "learning_curve", "subsample"]
+__all__ = ["CurvePoint", "CurveReport", "default_sizes", "learning_curve"]
 
 LEAST: Final = 50
 """Interviews of the smallest default sample."""
@@ -92,23 +91,28 @@ def learning_curve(bench: Bench, *, sizes: Sequence[int] | None = None, seeds: i
             f"Counts of question {bench.question.id} cannot be sampled: of a cell's numbers the mean and the squares "
             "are known. A plain backtest and folds are made of it."
         )
-    if bench.question.weights == "likelihood":
-        raise BacktestImpossible("Weighted counts cannot be sampled: they are no whole interviews.")
+    declaration = bench.house.bundle.declaration
+    for one in (bench.question, *(declaration.question(part.question) for part in bench.chain)):
+        if one.weights == "likelihood":
+            raise BacktestImpossible(
+                f"Weighted counts cannot be sampled: those of question {one.id} are no whole interviews."
+            )
     counts = bench.add(list(bench.counts().values()))
     total = int(counts["n"].sum())
     wanted = sorted({min(size, total) for size in sizes or default_sizes(total)})
     # All interviews are the same sample for every seed.
     orders = [(seed, n) for n in wanted for seed in range(1, seeds + 1) if n < total or seed == 1]
-    bench.expect(len(orders))
+    bench.expect(len(orders), samples=len(orders))
     points = []
     for seed, n in orders:
         sample, left = subsample(counts, n, seed=seed)
-        fit = bench.fit(sample, name=f"{n:,} interviews, seed {seed}", seed=seed, engine="laplace")
+        name = f"{n:,} interviews, seed {seed}"
+        fit = bench.fit(sample, name=name, seed=seed, engine="laplace", part=n / total)
         points.append(
             CurvePoint(
                 n=n,
                 seed=seed,
-                publishable=fit.verdict.publishable,
+                publishable=fit.publishable,
                 truth=bench.score(fit),
                 baselines=bench.score_baselines(sample, fit.design),
                 left=bench.score_interviews(fit, left, seed=seed) if left.height else None,
@@ -121,38 +125,6 @@ def default_sizes(total: int) -> tuple[int, ...]:
     """All interviews, and each time half as many, as long as there are enough."""
     sizes = [total // 2**step for step in range(STEPS)]
     return tuple(sorted({total, *(size for size in sizes if size >= LEAST)}))
-
-
-def subsample(counts: pl.DataFrame, n: int, *, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The first n interviews of a random order, and the rest, both as counts.
-
-    Parameters
-    ----------
-    counts
-        Cells with whole ``n`` and ``y``, or a column of answers for each option.
-    n
-        At most as many as there are.
-    seed
-        Of the order: samples with the same seed are nested.
-    """
-    names = ["y"] if "y" in counts.columns else [name for name in counts.columns if name.startswith("y[")]
-    answers = counts.select(names).cast(pl.Int64).to_numpy()
-    if names == ["y"]:  # and the others, whom no column counts
-        answers = np.column_stack([answers, counts["n"].cast(pl.Int64).to_numpy() - answers[:, 0]])
-    # An interview of a cell and an answer, as often as there are.
-    which = np.repeat(np.arange(answers.size), answers.ravel())
-    order = np.random.default_rng(seed).permutation(which.size)
-    sample, left = (
-        _counted(counts, names, np.bincount(which[chosen], minlength=answers.size).reshape(answers.shape))
-        for chosen in (order[:n], order[n:])
-    )
-    return sample, left
-
-
-def _counted(counts: pl.DataFrame, names: Sequence[str], answers: NDArray[np.int64]) -> pl.DataFrame:
-    made = {name: answers[:, k] for k, name in enumerate(names)} | {"n": answers.sum(axis=1)}
-    columns = [pl.Series(name, values, dtype=counts[name].dtype) for name, values in made.items()]
-    return counts.with_columns(columns).filter(pl.col("n") > 0)
 
 
 def _curve_row(method: str, n: int, truth: Sequence[ScoreRow], left: Sequence[HeldOutScores | None]) -> dict[str, Any]:

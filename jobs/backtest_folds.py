@@ -77,19 +77,19 @@ def run_folds(bench: Bench, k: int, *, seed: int = 1) -> FoldsReport:
             "wave_parts."
         )
     k = min(k, len(references))
-    bench.expect(k)
+    bench.expect(k, samples=k)
     folds = []
     for number in range(k):
         held_out = references[number::k]
         fitted = bench.add([counts for name, counts in counts_of.items() if name not in held_out])
         left = bench.add([counts_of[name] for name in held_out])
-        fit = bench.fit(fitted, name=f"fold {number + 1} of {k}", seed=seed)
+        fit = bench.fit(fitted, name=f"fold {number + 1} of {k}", seed=seed, without=held_out)
         folds.append(
             Fold(
                 number=number + 1,
                 held_out=tuple(held_out),
                 n_fitted=int(fitted["n"].sum()),
-                publishable=fit.verdict.publishable,
+                publishable=fit.publishable,
                 interviews=bench.score_interviews(fit, left, seed=seed),
                 national_mean=score_alike(fitted, fit.design, bench.electorate, left),
                 truth=bench.score(fit),

@@ -52,6 +52,8 @@ class BacktestHouse:
     """When waves arrive; moves on as they do."""
     held: list[str] = field(default_factory=list)
     """References of deliveries that the quality checks held."""
+    pushed: dict[str, PushedWave] = field(default_factory=dict)
+    """Id of each wave that was received -> the wave."""
 
     def push(self, wave: PushedWave) -> str:
         """Receive a wave; its id. Refits of other questions are not done."""
@@ -82,18 +84,30 @@ class BacktestHouse:
             for job in queue.list_jobs(session, states=("queued",)):
                 if job.question_id not in (None, self.plan.question):
                     queue.cancel(session, job.id, now=self.now)
+        self.pushed[received.wave.id] = wave
         return received.wave.id
 
-    def push_all(self) -> dict[str, PushedWave]:
-        """Receive every wave that asks the question, and ask for no fit; id of each -> the wave."""
-        pushed = {self.push(wave): wave for wave in self.waves}
+    def push_all(self) -> None:
+        """Receive every wave, and ask for no fit."""
+        for wave in self.waves:
+            self.push(wave)
         with self.store.write() as session:
             for job in queue.list_jobs(session, states=("queued",)):
                 queue.cancel(session, job.id, now=self.now)
+
+    def asking(self, question_id: str) -> dict[str, PushedWave]:
+        """The waves that were received and ask a question: id of each -> the wave.
+
+        Raises
+        ------
+        BacktestImpossible
+            If there is none.
+        """
+        with self.store.read() as session:
             known = {one.id: one for one in waves.list_waves(session, self.bundle.declaration.id)}
-        asked = {key: wave for key, wave in pushed.items() if self.plan.question in known[key].questions}
+        asked = {key: wave for key, wave in self.pushed.items() if question_id in known[key].questions}
         if not asked:
-            raise BacktestImpossible(f"No interview of {self.plan.interviews} answers question {self.plan.question}.")
+            raise BacktestImpossible(f"No interview of {self.plan.interviews} answers question {question_id}.")
         return asked
 
     def work(self, *, fit: RunFit, seed: int | None = None) -> None:

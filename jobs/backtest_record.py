@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from jobs.adjustments import adjustments_of, frames_of
 from jobs.backtest_fits import BacktestFit, Bench
 from jobs.backtest_score import Scored
 from jobs.errors import BacktestImpossible
-from mrp.electorate import Electorate
-from mrp.grouping import Grouping
-from mrp.outcomes import draws_many
+from mrp.frames.totals_over_draws import calibrate_over_frames
 from mrp.systematic import SystematicError, national_sd_of, with_systematic_error
 
 __all__ = ["NationalErrors", "RecordReport", "fit_all", "national_errors", "scale_of", "score_with_record"]
@@ -76,7 +75,7 @@ def national_errors(bench: Bench, fit: BacktestFit) -> NationalErrors:
         raise BacktestImpossible(
             f"Nothing is known of what happened to the shares of {question.id}: a record needs [backtest] truth."
         )
-    (drawn,) = draws_many(fit.latents, fit.design, electorate, [Grouping((electorate.district,))])
+    drawn = bench.district_draws(fit)
     codes, people = list(drawn.areas[electorate.district]), drawn.areas["n_people"].to_numpy()
     errors, shares, sds = {}, {}, {}
     for option, truth in known.items():
@@ -128,10 +127,16 @@ def score_with_record(bench: Bench, record: Sequence[NationalErrors], *, correla
         correlation=correlation,
         record=tuple(record),
         model=bench.score(fit),
-        total=bench.score(_erring(fit, bench.electorate, error, seed=seed)),
+        total=bench.score(_erring(bench, fit, error, seed=seed)),
     )
 
 
-def _erring(fit: BacktestFit, electorate: Electorate, error: SystematicError, *, seed: int) -> BacktestFit:
+def _erring(bench: Bench, fit: BacktestFit, error: SystematicError, *, seed: int) -> BacktestFit:
+    """The fit with the error; what is known stays known, as in the second draws of a release (``mrp.adjusted``)."""
+    electorate = bench.electorate
     latents, design = with_systematic_error(fit.latents, fit.design, electorate, error, seed=seed)
+    totals = adjustments_of(bench.question, bench.house.bundle, partners=()).totals
+    if totals is not None:
+        frames = frames_of(bench.house.bundle)
+        latents = calibrate_over_frames(latents, design, electorate, totals.met, frames=frames, by=totals.by).latents
     return replace(fit, latents=latents, design=design)

@@ -6,6 +6,8 @@ from typing import Any
 
 import polars as pl
 
+from jobs.backtest_basis import Basis
+
 __all__ = ["BacktestReport", "OptionReport", "ScoreRow", "TogetherReport"]
 
 
@@ -104,6 +106,8 @@ class BacktestReport:
     """All of them together."""
     absent: Mapping[str, str] = field(default_factory=dict)
     """Method -> why it says nothing of ``option``."""
+    basis: Basis | None = None
+    """Whom estimates are about, over which frame, and what they meet."""
     unit: str | None = None
     """Of a question answered with a number: of its mean, which ``option`` then is, and of all scores."""
 
@@ -131,6 +135,7 @@ class BacktestReport:
                 "problems": [dict(problem) for problem in self.problems],
                 "warnings": list(self.warnings),
             },
+            **({} if self.basis is None else self.basis.to_json() | {"basis": self.basis.sentences()}),
             "formula": self.formula,
             "priors": self.priors,
             "baselines": {name: asdict(row) for name, row in self.baselines.items()},

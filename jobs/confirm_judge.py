@@ -62,6 +62,9 @@ def judge(prepared: PreparedConfirmation, result: FitResult) -> Judgement:
     if why:
         return Judgement("inconclusive", settled_nothing(release, why), numbers)
     electorate = prepared.request.electorate
+    over = _mean_of_frames(prepared)
+    if over:
+        numbers["frame"] = over
     # As the engines gave them: what meets known totals in both would agree whatever they are.
     asked, answered = (
         default_draws(*as_fitted(latents, design_from_json(prepared.design)), electorate)
@@ -82,6 +85,7 @@ def judge(prepared: PreparedConfirmation, result: FitResult) -> Judgement:
         sentence = (
             f"NUTS agrees with release {release.number}: the means of {n:,} estimates differ by typically "
             f"{found.typical:.2f} and at most {found.worst_mean:.2f} posterior sds ({found.worst_mean_of})."
+            f"{over}"
         )
         return Judgement("agrees", sentence, numbers)
     if found.may_be_chance:
@@ -90,8 +94,19 @@ def judge(prepared: PreparedConfirmation, result: FitResult) -> Judgement:
     more = len(found.problems) - 1
     others = f"; {more} more limit{'s are' if more > 1 else ' is'} broken" if more else ""
     return Judgement(
-        "disagrees", f"NUTS disagrees with release {release.number}: {found.problems[0]}{others}.", numbers
+        "disagrees", f"NUTS disagrees with release {release.number}: {found.problems[0]}{others}.{over}", numbers
     )
+
+
+def _mean_of_frames(prepared: PreparedConfirmation) -> str:
+    """Which frame both are compared over, where there are several; else empty.
+
+    One and the same for every draw of both: what frames add to the spread has nothing to do with the engines, and would
+    hide how they differ.
+    """
+    inputs: Any = prepared.fit.inputs
+    drawn = inputs.get("frame_draws") if isinstance(inputs, dict) else None
+    return f" Both are estimated over the mean of the {drawn['n']} frames." if drawn else ""
 
 
 def _that_vary(reference: Sequence[OptionDraws], own: Sequence[OptionDraws]) -> tuple[list[AreaDraws], list[AreaDraws]]:

@@ -62,7 +62,8 @@ class DaskSpeed:
     """Refits of each round."""
     wave_size: int
     cores: int
-    load_at_start: float
+    load_before: tuple[float, ...]
+    """Of the machine before each round. The ratio means something only where both are small."""
     one_worker_s: float
     two_workers_s: float
     """From the first job taken to the last release."""
@@ -92,7 +93,7 @@ def bench_dask(*, surveys: int, size: int, seed: int, say: Callable[[str], None]
     RuntimeError
         If the cluster does not start, or nothing moves any more.
     """
-    load = os.getloadavg()[0]
+    loads: list[float] = []
     seconds: list[float] = []
     with tempfile.TemporaryDirectory(prefix="hustings-dask-") as name:
         for number in WORKERS:
@@ -108,6 +109,7 @@ def bench_dask(*, surveys: int, size: int, seed: int, say: Callable[[str], None]
                         machines.start_worker()
                     with closing(dask_cluster(machines.address)) as cluster:
                         _warm(cluster, settings, number)
+                        loads.append(round(os.getloadavg()[0], 2))
                         seconds.append(_drain(store, settings, cluster, say))
                         say(f"{number} Dask worker{'s' if number > 1 else ''}: {seconds[-1]:.1f} s")
                 if number == WORKERS[0]:
@@ -119,7 +121,7 @@ def bench_dask(*, surveys: int, size: int, seed: int, say: Callable[[str], None]
         fits=refits,
         wave_size=size,
         cores=os.cpu_count() or 1,
-        load_at_start=round(load, 2),
+        load_before=tuple(loads),
         one_worker_s=round(one, 1),
         two_workers_s=round(two, 1),
         speed_up=round(one / two, 2),
@@ -246,5 +248,5 @@ def _published(store: Store) -> tuple[int, int]:
 def _median_fit(store: Store) -> float:
     with store.read() as session:
         jobs = queue.list_jobs(session, kind=REFIT)
-        each = [fits.get_fit(session, job.fit_id).seconds for job in jobs if job.fit_id is not None]
-    return round(statistics.median(sum(seconds.values()) for seconds in each), 2)
+        each: list[Any] = [fits.get_fit(session, job.fit_id).seconds for job in jobs if job.fit_id is not None]
+    return float(round(statistics.median(sum(seconds.values()) for seconds in each), 2))

@@ -121,6 +121,9 @@ class DaskCluster:
             log.info("connected to the Dask scheduler at %s", self.address)
         except OSError:  # as long as that is so, whoever waits says so in time
             time.sleep(AGAIN_S)
+        except Exception:
+            log.exception("a connection to the Dask scheduler at %s failed", self.address)
+            time.sleep(AGAIN_S)
         finally:
             with self._looking:
                 self._client, self._helper = made, None

@@ -84,7 +84,6 @@ class DaskExecutor:
                     if ordered.wait(TICK_S):
                         if (outcome := ordered.outcome()) is not None:
                             return _read(outcome, settings)
-                        self._cluster.lost(ordered.client)
                         ordered.forget()
                         ordered = None
                 elif (client := self._cluster.client()) is not None:
@@ -134,17 +133,18 @@ class _Ordered:
         return self._ended.wait(seconds)
 
     def outcome(self) -> Outcome | None:
-        """How it ended; None if the cluster has forgotten it."""
+        """How it ended; None if the cluster has forgotten it, which is told to the others if its scheduler is gone."""
         if self._value is not None:
             return msgspec.msgpack.decode(self._value, type=Outcome)
         error = self._error
-        if isinstance(error, distributed.KilledWorker):
-            detail = f"The Dask workers that fitted died, one after the other: {error}"
-            return Outcome(code="fit-crashed", detail=detail, retry=True)
-        if isinstance(error, distributed.CancelledError | OSError) or self.client.status != "running":
-            return None
-        detail = f"The cluster at {self._cluster.address} could not run the fit: {type(error).__name__}: {error}"
-        return Outcome(code="executor-failed", detail=detail, retry=True)
+        if self._future.status == "error":
+            died = isinstance(error, distributed.KilledWorker)
+            what = "lost the Dask workers that fitted" if died else f"could not run the fit: {type(error).__name__}"
+            detail = f"The cluster at {self._cluster.address} {what}: {error}"
+            return Outcome(code="fit-crashed" if died else "executor-failed", detail=detail, retry=True)
+        if getattr(error, "reason", None) == "scheduler-connection-lost" or self.client.status != "running":
+            self._cluster.lost(self.client)
+        return None  # otherwise by somebody who has the cluster in hand
 
     def forget(self) -> None:
         """Have it ended if it runs, and forgotten."""

@@ -113,8 +113,9 @@ def _do(order: Order) -> Outcome:
         raise distributed.Reschedule from None  # this machine leaves; another one fits
     except FitProcessFailed as error:
         return Outcome(code=error.code, detail=error.detail, retry=error.retry)
-    except JobsError as error:
-        return Outcome(code="executor-failed", detail=str(error), retry=True)
+    except (JobsError, OSError) as error:
+        detail = f"The Dask worker at {worker.address} could not fit: {error}"
+        return Outcome(code="executor-failed", detail=detail, retry=True)
 
 
 def _unwanted(worker: distributed.Worker, key: str) -> bool:

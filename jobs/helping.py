@@ -20,7 +20,7 @@ from polling.declaration import SurveyDeclaration
 from polling.store.records import JobRecord
 from polling.store.telling import telling_questions
 
-__all__ = ["LEAST_WAITING", "DoNext", "Hand", "Host", "MakeHost", "fitted_apart"]
+__all__ = ["LEAST_WAITING", "DoNext", "Hand", "Host", "MakeHost", "Roll", "fitted_apart"]
 
 LEAST_WAITING: Final = 4
 """Refits that have to wait for a hand to be asked."""
@@ -114,6 +114,31 @@ class Hand:
                 pass
         except Exception:  # a hand outlives a database that was away for a moment
             log.exception("a hand of the worker failed")
+
+
+class Roll:
+    """Numbers the refits of a survey that are begun one after the other, by whoever: "question 12 of 40"."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._survey: str | None = None
+        self._begun = self._waiting = 0
+
+    def call(self, survey_id: str, *, waiting: int) -> str:
+        """The place of a refit that begins now, behind which so many wait; nothing where it is the only one.
+
+        Examples
+        --------
+        >>> roll = Roll()
+        >>> [roll.call("demo", waiting=n) for n in (2, 1, 0, 0)]
+        ['question 1 of 3', 'question 2 of 3', 'question 3 of 3', '']
+        """
+        with self._lock:
+            if survey_id != self._survey or not self._waiting:
+                self._begun = 0
+            self._survey, self._begun, self._waiting = survey_id, self._begun + 1, waiting
+            n = self._begun + waiting
+            return f"question {self._begun} of {n}" if n > 1 else ""
 
 
 def fitted_apart(declaration: SurveyDeclaration) -> frozenset[str]:

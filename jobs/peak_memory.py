@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["peak_memory", "role_of"]
+__all__ = ["below", "peak_memory", "role_of"]
 
 EVERY_S = 0.25
 # What a command line contains -> whose it is; the first that fits counts.
@@ -32,7 +32,7 @@ def peak_memory(pid: int) -> Iterator[dict[str, float]]:
 
     def watch() -> None:
         while True:
-            for one in (pid, *_below(pid)):
+            for one in (pid, *below(pid)):
                 with suppress(OSError, ValueError):
                     role, peak = role_of(_command(one)), _peak_mb(one)
                     peaks[role] = max(peaks.get(role, 0.0), round(peak, 1))
@@ -53,12 +53,13 @@ def role_of(command: str) -> str:
     return next((role for part, role in _ROLES if part in f"{command} "), "other")
 
 
-def _below(pid: int) -> Iterator[int]:
+def below(pid: int) -> Iterator[int]:
+    """The processes that a process started, and those that these did, as far as they live."""
     for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
         with suppress(OSError):
             for child in map(int, tasks.read_text(encoding="ascii").split()):
                 yield child
-                yield from _below(child)
+                yield from below(child)
 
 
 def _command(pid: int) -> str:

@@ -184,7 +184,9 @@ class Settings:
             least=0,
         ),
     ] = 60.0
-    fit_cores: Annotated[int, About("Chains that one fit runs at the same time.", least=1)] = 2
+    fit_cores: Annotated[
+        int, About("Chains that one fit runs, and questions of a survey that are fitted, at the same time.", least=1)
+    ] = 2
     fit_nice: Annotated[int, About("Niceness of a fit process, so that answers come before fits.", least=0)] = 10
     fit_memory_mb: Annotated[
         int, About("Address space allowed to a fit process, in MB; 0 is without a limit.", least=0)

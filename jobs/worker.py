@@ -31,8 +31,9 @@ from jobs.errors import FitCancelled, FitImpossible, FitProcessFailed, JobsError
 from jobs.executors import Executor
 from jobs.fit_host import FitHost
 from jobs.fit_request import FitProgress, FitRequest, FitResult
+from jobs.freed_memory import FreedMemory
 from jobs.heartbeat import beating
-from jobs.helping import LEAST_WAITING, Hand, Host, MakeHost, fitted_apart
+from jobs.helping import LEAST_WAITING, Hand, Host, MakeHost, Roll, fitted_apart
 from jobs.refit import prepare_refit, store_result
 from jobs.restate import REFIT
 from jobs.score import score
@@ -110,9 +111,11 @@ class Worker:
         n_hands = 0 if make_host is None else settings.fit_cores - 1
         self._hands = tuple(Hand(self._do_beside, make_host) for _ in range(n_hands) if make_host)
         self._is_helped = False
+        self._roll = Roll()
         self._counted = CountedParts()
         self._counting = threading.Lock()
         self._counted_finer = CountedParts(most_mb=50)
+        self._freed = FreedMemory()
 
     def run(self, stop: threading.Event) -> None:
         """Do jobs until ``stop`` is set; a fit that is running then goes back to the queue.
@@ -132,6 +135,7 @@ class Worker:
                         self._executor.start(self.settings)  # ahead of the next fit
                     busy = self.turn(self._clock())
                     pause = 0.0 if busy else self._until_due()
+                    self._freed.give_back()
                 except Exception:  # a worker outlives a database that was away for a moment
                     log.exception("a turn of the worker failed")
                     busy, pause = False, self.settings.worker_poll_s
@@ -170,33 +174,34 @@ class Worker:
             except LeaseLost as lost:
                 log.warning("job %s: %s", claim.job.id, lost)
 
-    def _ask_hands(self, job: JobRecord, survey_id: str) -> None:
-        """Have other refits of the survey done meanwhile, if there are many."""
-        if not self._is_helped or job.question_id is None:
-            return
+    def _ask_hands(self, job: JobRecord, survey_id: str) -> str:
+        """Have other refits of the survey done meanwhile, if there are many; tells the place of this one among them."""
+        if not self._is_helped:
+            return ""
         with self.store.read() as session:
             apart = fitted_apart(surveys.get_declaration(session, survey_id))
-            if job.question_id not in apart:
-                return
             n_waiting = queue.waiting_beside(session, job, questions=apart, now=self._clock())
-        if n_waiting >= LEAST_WAITING:
+        if job.question_id in apart and n_waiting >= LEAST_WAITING:
             for hand in self._hands:
                 hand.help(job)
+        return self._roll.call(survey_id, waiting=n_waiting)
 
     def _do_beside(self, like: JobRecord, host: Host) -> bool:
         """Do the next refit that is like one of the worker's, by a hand."""
-        now = self._clock()
-        if self._stop.is_set() or like.survey_id is None:
+        now, survey_id = self._clock(), like.survey_id
+        if self._stop.is_set() or survey_id is None:
             return False
         with self.store.write() as session:
-            apart = fitted_apart(surveys.get_declaration(session, like.survey_id))
+            apart = fitted_apart(surveys.get_declaration(session, survey_id))
             claim = queue.claim_beside(
                 session, like, questions=apart, owner=self.owner, now=now, lease=self.settings.lease
             )
+            n_waiting = queue.waiting_beside(session, like, questions=apart, now=now)
         if claim is None or claim.job.question_id is None:
             return False
+        place = self._roll.call(survey_id, waiting=n_waiting)
         with self._begun(claim, now):
-            self._refit(claim, like.survey_id, claim.job.question_id, host, beside=True)
+            self._refit(claim, survey_id, claim.job.question_id, host, place=place, beside=True)
         return True
 
     def _until_due(self) -> float:
@@ -221,14 +226,22 @@ class Worker:
         if job.kind != REFIT or job.survey_id is None or job.question_id is None:
             self._fail(claim, "unknown-kind", f"This worker does not know how to do a job of kind {job.kind}.")
             return
-        self._ask_hands(job, job.survey_id)
+        place = self._ask_hands(job, job.survey_id)
         beside = any(hand.busy for hand in self._hands)
-        self._refit(claim, job.survey_id, job.question_id, self._fit, beside=beside)
+        self._refit(claim, job.survey_id, job.question_id, self._fit, place=place, beside=beside)
 
-    def _refit(self, claim: Claim, survey_id: str, question_id: str, fit: RunFit, *, beside: bool) -> None:
-        """Refit a question; ``beside`` others, which need cores too."""
+    def _refit(self, claim: Claim, survey_id: str, question_id: str, fit: RunFit, *, place: str, beside: bool) -> None:
+        """Refit a question.
+
+        Parameters
+        ----------
+        place
+            Among those that are refitted in a row, in words.
+        beside
+            Whether others are refitted at the same time, which need cores too.
+        """
         job = claim.job
-        log.info("refit of %s, attempt %d", job.key, claim.attempt)
+        log.info("refit of %s, attempt %d%s", job.key, claim.attempt, f", {place}" if place else "")
         try:
             with self._counting, self.store.read() as session:
                 prepared = prepare_refit(
@@ -244,7 +257,7 @@ class Worker:
             result = found or fit(
                 _with_one_core(prepared.request) if beside else prepared.request,
                 self.settings,
-                beat=lambda progress: self._beat(claim, progress),
+                beat=lambda progress: self._beat(claim, _placed(progress, place)),
                 stop=self._stop,
             )
             with self.store.write() as session:
@@ -393,3 +406,7 @@ class Worker:
 def _with_one_core(request: FitRequest) -> FitRequest:
     """The same fit, which is the same with any number of threads, beside others."""
     return replace(request, laplace=replace(request.laplace, threads=1))
+
+
+def _placed(progress: FitProgress | None, place: str) -> FitProgress | None:
+    return replace(progress, stage=f"{progress.stage}, {place}") if progress is not None and place else progress

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from mrp import raking as raking
     from mrp import revision as revision
     from mrp import seats as seats
+    from mrp.common_passes import common_passes
     from mrp.counts import collapse, observed_levels
     from mrp.design import Design, build_design
     from mrp.diagnostics import diagnose
@@ -70,6 +71,7 @@ __all__ = [
     "build_design",
     "check_formula",
     "collapse",
+    "common_passes",
     "diagnose",
     "fit_model",
     "from_datatree",
@@ -98,6 +100,7 @@ _HOMES = {
     "build_design": "mrp.design",
     "check_formula": "mrp.formula_check",
     "collapse": "mrp.counts",
+    "common_passes": "mrp.common_passes",
     "diagnose": "mrp.diagnostics",
     "fit_model": "mrp.fit",
     "from_datatree": "mrp.latents",

@@ -13,8 +13,9 @@ as reported ones do, and what is cut is cut as late as it can be.
 The model is of reports, and does not know that they lie between 1 - specificity and sensitivity. A draw of a small
 group may lie outside; what it says of the truth is below 0 or above 1, and is put there. That takes no truth out of an
 interval, since no truth is outside, and moves the mean of such a group inwards; `cut` is how many draws it befell. The
-alternative, a likelihood whose option is latent, would draw the cells of both engines towards the possible, for a link
-that neither has; on groups that are asked of hundreds both give the same (Gelman and Carpenter 2020).
+alternative, a likelihood in which the true option is latent (Gelman and Carpenter 2020), keeps every draw possible, and
+needs a link that neither engine has: it would be another fit of the same interviews, of which reports and truth could
+not be told beside each other draw by draw.
 
 The rates are taken as they are declared: an error of theirs is in no interval.
 

@@ -20,7 +20,7 @@ Goldstein and Wooff (2007), Bayes Linear Statistics.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -58,6 +58,21 @@ class Narrowing:
         """Part of its width that an interval loses, in [0, 1], shape (group, target)."""
         before = np.where(self.sd_before > 0, self.sd_before, 1.0)
         return np.where(self.sd_before > 0, 1 - self.sd_after / before, 0.0)
+
+    def with_error(self, sd: Floats) -> "Narrowing":
+        """The same of intervals with an error that interviews do not narrow, such as the one that polls share.
+
+        Interviews take as much off the variance as before, and the error keeps its own.
+
+        Parameters
+        ----------
+        sd
+            Standard deviation of each estimate with the error, shape (target,). One that is smaller than without it,
+            as draws of a small error can have, is taken for as large.
+        """
+        before = np.maximum(sd, self.sd_before)
+        gained = np.square(self.sd_before) - np.square(self.sd_after)
+        return replace(self, sd_before=before, sd_after=np.sqrt(np.maximum(np.square(before) - gained, 0.0)))
 
     def ranked(self) -> pl.DataFrame:
         """Groups by the mean over the targets of what their intervals lose, most first.

@@ -193,6 +193,8 @@ def _print(report: dict[str, Any]) -> None:
         click.echo(f"  {problem.get('message')}")
     for warning in verdict["warnings"]:
         click.echo(f"warning: {warning}")
+    for sentence in report.get("basis", ()):
+        click.echo(sentence)
     click.echo(f"model: {report['formula']}")
     for term, prior in report["priors"].items():
         click.echo(f"  {term}: {prior}")

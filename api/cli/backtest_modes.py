@@ -56,6 +56,8 @@ class Experiment:
                 "waves": list(bench.waves.values()),
                 "rule": split_rule(house.plan.declared),
                 "held": list(house.held),
+                **bench.basis.to_json(),
+                "basis": bench.basis.sentences(),
             }
         return head, done
 
@@ -306,6 +308,8 @@ def _print_head(head: dict[str, Any]) -> None:
     of = f"all options together ({', '.join(head['options'])})" if "options" in head else estimated(head)
     click.echo(f"{head['survey']}/{head['question']}, {of}: {len(head['waves'])} waves")
     click.echo(head["rule"])
+    for sentence in head["basis"]:
+        click.echo(sentence)
     for reference in head["held"]:
         click.echo(f"Wave {reference} was held by the quality checks and let through.")
 

@@ -177,6 +177,49 @@ def burst(*, surveys: int, waves: int, size: int, seed: int, json_: bool) -> Non
 
 
 @bench.command()
+@click.option("--questions", type=click.IntRange(1, 100), default=40, show_default=True, help="Of the survey.")
+@click.option("--size", type=click.IntRange(50), default=5000, show_default=True, help="Interviews of the wave.")
+@click.option("--fit-cores", type=click.IntRange(1), default=2, show_default=True, help="Fits beside each other.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Makes the survey and its wave.")
+@as_json
+def forty(*, questions: int, size: int, fit_cores: int, seed: int, json_: bool) -> None:
+    """Many questions of one survey: one wave goes in, a release of each question comes out.
+
+    The survey is made up, of the shape of cces2018: 50 districts, 12,000 cells. Progress goes to standard error.
+    """
+    from jobs.forty_bench import as_json as plain
+    from jobs.forty_bench import bench_forty
+
+    speed = bench_forty(
+        questions=questions,
+        size=size,
+        seed=seed,
+        fit_cores=fit_cores,
+        make_key=_make_key,
+        say=lambda line: click.echo(line, err=True),
+    )
+    if json_:
+        print_json(plain(speed))
+        return
+    print_table(
+        ("from last byte to release", "s"),
+        [
+            ("the first question", speed.first_s),
+            ("all of them", speed.all_s),
+            ("processor time", speed.cpu_s),
+            ("of each question", speed.cpu_per_question_s),
+            *((f"of a refit, {stage}", seconds) for stage, seconds in speed.stages_s.items()),
+        ],
+        title=f"{speed.released} of {speed.questions} questions released, at most {speed.most_at_once} fits at once",
+    )
+    print_table(
+        ("beside the truth", ""),
+        [("within the 90% interval of the nation", speed.covered), ("largest error", speed.largest_error)],
+    )
+    print_table(("memory", "MB"), [(f"peak of {role}", peak) for role, peak in speed.peak_mb.items()])
+
+
+@bench.command()
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
 @click.option("--data", "data_dir", type=click.Path(path_type=Path), help="Where the tables of FOLDER lie.")
 @click.option("--interviews", help="Another file of interviews than the one that [backtest] names.")

@@ -45,6 +45,7 @@ from api.trends import TrendQuery, answer_trend, prepare_trend
 from api.whom_to_ask import WhomToAskQuery, answer_whom_to_ask, prepare_whom_to_ask
 from api.whom_to_ask_payloads import WhomToAskPayload
 from jobs.settings import Settings
+from polling.errors import DrawsNotFound
 from polling.store import fits
 from polling.store.restatement import compare_waves
 
@@ -215,5 +216,12 @@ def ask_release(
     SurveyNotFound, QuestionNotFound, ReleaseNotFound, NoReleaseYet
         As ``api.answering.find``.
     """
-    served = find(services, Which(survey_id, question_id, release or None, as_of))
-    return Asking(services, served, release or None, population or None)
+    which = Which(survey_id, question_id, release or None, as_of)
+    asking = Asking(services, find(services, which), release or None, population or None)
+    if which.takes_current and asking.served.release.has_draws:
+        try:
+            _ = asking.loaded  # in memory from here on, so that all of the page is told by it
+        except DrawsNotFound:
+            # It gave way since, and its draws have gone with somebody who was erased.
+            return replace(asking, served=find(services, which))
+    return asking

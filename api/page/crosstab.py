@@ -1,6 +1,6 @@
 """Any crosstab by clicking: which demographic in rows, which in columns, of whom, at which level of areas."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from litestar import Request, Response, get
@@ -11,7 +11,7 @@ from litestar.response import Redirect
 from api.auth import Principal
 from api.label_text import labels_from
 from api.labels import Labels, one_of
-from api.misreport import words_of
+from api.misreport import TRUTH, words_of
 from api.page.addresses import question_address
 from api.page.asking import Asking, ask_release, measured
 from api.page.crosstab_tables import ANSWERS, NONE, cells_of
@@ -85,7 +85,7 @@ def _crosstab(asking: Asking, principal: Principal, asked: Table) -> Shown:
     where = asked.where
     where_text = ",".join(f"{column}:{level}" for column, levels in where for level in levels)
     also = {"rows": asked.rows, "columns": asked.columns, "where": where_text}
-    also |= {"option": asked.option, "measure": asked.measure}
+    also |= {"option": asked.option, "measure": asked.measure, "estimand": asked.estimand}
     head = head_of(asking, principal, "pageCrosstab", "crosstab", also=also)
     electorate = asking.loaded.electorate
     # Larger areas can be rows or columns like a demographic; districts have a page of their own.
@@ -101,6 +101,8 @@ def _crosstab(asking: Asking, principal: Principal, asked: Table) -> Shown:
     if second != NONE and not (second == ANSWERS and is_of_several):
         second = one_of("demographic", second, others)
     table = cells_of(asking, first, second, where, option=asked.option, measure=asked.measure, estimand=asked.estimand)
+    if table.answer.estimand == TRUTH:
+        head = replace(head, of_what="")  # the table says what it is of
     column_levels = _columns(asking, second, where)
     row_levels = [one for one in _levels(electorate, first) if _is_in(first, one, where)]
     main = part(

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from api.auth import PAGES, ROLES, Principal
 from api.group_query import EstimateQuery
-from api.misreport import words_of
+from api.misreport import of_reports, words_of
 from api.page.addresses import question_address, survey_address
 from api.page.asking import Asking
 from api.page.population import Choice, Other, others_of, populations_to_choose, truly
@@ -14,6 +14,8 @@ from api.systematic_words import how_shown
 from api.whom import doubts_about, notes_of, whom, whom_sentence
 
 __all__ = ["Head", "head_of"]
+
+REPORTED: Final = "Shares are of what people report of themselves, not of what they did."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class Head:
     """Address of this page for this very release."""
     whom: str
     """Whom its answers are about, in a sentence; empty for everybody."""
+    of_what: str
+    """That its estimates are of what people report, where that is wrong at declared rates; else empty."""
     populations: list[Choice]
     """Those that the page can be about; none where there is no choice."""
     others: list[Other]
@@ -129,6 +133,7 @@ def head_of(asking: Asking, principal: Principal, here: str, *more: str, also: M
         latest=question_address(*place, *more, **of_page),
         permanent=question_address(*place, *more, **of_page, release=release.id),
         whom=whom_sentence(whom(served, about, interval=EstimateQuery().interval)),
+        of_what=REPORTED if of_reports(loaded) else "",
         populations=[] if also is None else populations_to_choose(asking, *more, also=also),
         others=[*truly(asking), *others_of(asking)] if here == "pageQuestion" else [],
         whom_warnings=[*doubts_about(served, about.among), *notes_of(served, about.among)],

@@ -11,6 +11,7 @@ from api.answer_payloads import AreaEstimate, AreaMean
 from api.auth import PAGES, ROLES, Principal
 from api.charts import warm
 from api.errors import EstimateRefused, NoReleaseYet
+from api.misreport import of_reports
 from api.page.asking import Asking, ask_release
 from api.page.render import Shown, part, whole_page
 from api.page.signing import sign_in_page
@@ -108,7 +109,8 @@ def _first(asking: Asking) -> tuple[AreaEstimate | AreaMean | None, str]:
         return next(iter(answer.means), None), f"{answer.unit or 'on average'}{_among(asking)}"
     rows = asking.estimates().estimates if question.kind == "binary" else asking.leaders().leaders
     row = next(iter(rows), None)
-    return row, "" if row is None else f"“{row.option}”{_among(asking)}"
+    of_what = ", as people report it" if of_reports(asking.loaded) else ""
+    return row, "" if row is None else f"“{row.option}”{of_what}{_among(asking)}"
 
 
 def _among(asking: Asking) -> str:

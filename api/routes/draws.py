@@ -15,7 +15,7 @@ from api.auth import Principal
 from api.draws_tables import DRAWS, TABLE_NAMES, about_draws, make_table
 from api.edge import ONLY_HEAD
 from api.forms import TABLES, add_forms, find_form
-from api.group_query import find_period, load_release
+from api.group_query import find_period, load_release, with_uncertainty
 from api.labels import one_of
 from api.problems import documented
 from api.routes.releases import find_release
@@ -28,7 +28,7 @@ from jobs import ledger
 __all__ = ["draws_route"]
 
 FORMS: Final = {name: TABLES[name] for name in ("parquet", "arrow")}
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the tables."""
 
 
@@ -71,11 +71,20 @@ def get_draws(
     period: Annotated[
         str | None, QueryParameter(description="For the design: the period that is predicted. Default: the last one.")
     ] = None,
+    uncertainty: Annotated[
+        str | None,
+        QueryParameter(
+            description="model, or total: the second draws, with the systematic error and a latent for it in each "
+            "district; where one is declared. Default: model."
+        ),
+    ] = None,
     format: Annotated[  # noqa: A002 (the name of the parameter)
         str | None, QueryParameter(description="parquet or arrow. Default: what Accept prefers, else parquet.")
     ] = None,
 ) -> Response[bytes]:
     """Latent draws, design and frame of a release: three tables from which every estimate can be computed again.
+
+    Where the survey has several frames, cells have the people of each, and the file says which goes with which draw.
 
     Nothing of the interviews is in them. The README has the fifteen lines that make district estimates of them. A read
     is in the audit chain. Draws are not kept for ever: 410 says why they are gone.
@@ -85,9 +94,9 @@ def get_draws(
     with services.store.read() as session:
         release = find_release(session, survey_id, release_id)
         served = find_served(session, survey_id, release.question_id, release.id)
-    loaded = load_release(services.releases, served, services.settings)
+    loaded = with_uncertainty(load_release(services.releases, served, services.settings), uncertainty or "model")
     period = find_period(period, loaded.design.common)
-    basis = (VERSION, release.id, loaded.latents.fit, table, period, form)
+    basis = (VERSION, release.id, loaded.latents.fit, loaded.uncertainty, table, period, form)
     headers = {
         "ETag": f'"{hashlib.sha256(repr(basis).encode()).hexdigest()[:32]}"',
         "Cache-Control": "private, no-cache",

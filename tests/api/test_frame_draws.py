@@ -1,8 +1,11 @@
 """A survey with several frames: what they do not agree on is in every interval, and is told."""
 
+import io
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -134,3 +137,32 @@ def test_what_is_not_known_of_the_frame_is_told_in_answers_and_in_the_statement(
     assert loaded.fit.seed == earlier.fit.seed  # nothing that the likelihood sees is another
     over = loaded.drawn(())["share"].draws
     assert not np.allclose(over, area_draws(loaded.latents, loaded.design, loaded.electorate).draws, atol=1e-3)
+
+
+def test_the_people_of_every_frame_are_downloaded_and_the_file_says_which_goes_with_which_draw(
+    drawn: tuple[World, str],
+):
+    world, before = drawn
+    loaded = current(world)
+
+    def table(name: str, release: str = loaded.release.id) -> tuple[pl.DataFrame, dict[str, Any]]:
+        reply = world.get(f"/v1/surveys/{SURVEY}/releases/{release}/draws?table={name}", "analyst")
+        assert reply.status_code == 200, reply.text
+        told = pl.read_parquet_metadata(io.BytesIO(reply.content))["hustings"]
+        return pl.read_parquet(io.BytesIO(reply.content)), json.loads(told)
+
+    (draws, _), (design, _), (cells, told) = (table(name) for name in ("draws", "design", "cells"))
+    assert told["n_frames"] == 2
+    assert ".people[s mod 2]" in told["use_of_frames"]
+    people = cells.select(".people[0]", ".people[1]").to_numpy().T
+    assert_allclose(people.mean(axis=0), cells["n_people"])
+    weight = np.zeros((design[".row"].max() + 1, draws.width - 3))
+    weight[design[".row"], design[".latent"]] = design["weight"]
+    share = 1 / (1 + np.exp(-draws[:, 3:].to_numpy().astype(float) @ weight.T))[:, cells[".row"]]
+    nation = np.array([share[s] @ people[s % 2] / people[s % 2].sum() for s in range(len(share))])
+    (row,) = world.get(f"/v1/surveys/{SURVEY}/questions/rail/estimates", "reader").json()["estimates"]
+    assert_allclose([row["share"], row["sd"]], [nation.mean(), nation.std()], rtol=1e-5)
+    # Of one frame nothing is said.
+    alone, told = table("cells", before)
+    assert not {name for name in alone.columns if name.startswith(".people")}
+    assert "n_frames" not in told

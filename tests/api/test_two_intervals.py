@@ -401,3 +401,59 @@ def test_series_have_both_intervals_and_changes_say_that_the_error_cancels(world
     assert f'<span class="range total">({low} to {high}%)</span>' in page
     assert f"{low} to {high}% with the systematic error" in page
     assert "With the error that polls share" in page  # of the chart
+
+
+def test_whom_to_ask_is_of_the_interval_with_the_error_which_interviews_do_not_narrow(both: World):
+    def told(query: str = "", question: str = "tax") -> dict[str, Any]:
+        reply = both.get(
+            f"/v1/surveys/{SURVEY}/questions/{question}/whom-to-ask?level=district&n=200{query}", "analyst"
+        )
+        assert reply.status_code == 200, reply.text
+        body: dict[str, Any] = reply.json()
+        return body
+
+    total, model = told("&targets=nation"), told("&targets=nation&uncertainty=model")
+    assert (total["uncertainty"], model["uncertainty"]) == ("total", "model")
+    assert told("&targets=nation&uncertainty=total") == total
+    assert "which no interview narrows" in total["uncertainty_meaning"]
+    release = loaded(both, "tax")
+    sd, sd_total = (
+        area_draws(one.latents, one.design, one.electorate).draws.std() for one in (release, release.with_error)
+    )
+    narrower = {row["area"]: row["narrower"] for row in model["groups"]}
+    assert len(total["groups"]) == 6
+    for row in total["groups"]:
+        gained = sd**2 * (1 - (1 - narrower[row["area"]]) ** 2)
+        assert row["narrower"] == pytest.approx(1 - np.sqrt(1 - gained / sd_total**2), rel=1e-5, abs=1e-9)
+        assert row["narrower"] < narrower[row["area"]]
+        assert "with the error that polls share by " in row["sentence"]
+        assert row["sentence"].endswith("That error itself does not shrink with interviews.")
+    assert "polls share" not in model["groups"][0]["sentence"]
+    page = both.page(f"/surveys/{SURVEY}/questions/tax/whom-to-ask")
+    assert "That error itself does not shrink with interviews." in page.text
+    assert ", with the error that polls share," in page.text
+
+
+def test_the_second_draws_are_downloaded_too(both: World):
+    url = f"/v1/surveys/{SURVEY}/releases/{loaded(both, 'tax').release.id}/draws"
+
+    def table(name: str, uncertainty: str) -> tuple[pl.DataFrame, dict[str, Any]]:
+        reply = both.get(url, "analyst", params={"table": name, "uncertainty": uncertainty})
+        assert reply.status_code == 200, reply.text
+        told = pl.read_parquet_metadata(io.BytesIO(reply.content))["hustings"]
+        return pl.read_parquet(io.BytesIO(reply.content)), json.loads(told)
+
+    for uncertainty, low in (("model", "low"), ("total", "total_low")):
+        draws, told = table("draws", uncertainty)
+        assert told["uncertainty"] == uncertainty
+        cells, design = (table(name, uncertainty)[0] for name in ("cells", "design"))
+        weight = np.zeros((design[".row"].max() + 1, draws.width - 3))
+        weight[design[".row"], design[".latent"]] = design["weight"]
+        share = 1 / (1 + np.exp(-draws[:, 3:].to_numpy().astype(float) @ weight.T))[:, cells[".row"]]
+        people = cells["n_people"].to_numpy()
+        for row in ask(both, "estimates", level="district")["estimates"]:
+            there = (cells["district"] == row["area"]).to_numpy()
+            district = share[:, there] @ people[there] / people[there].sum()
+            assert np.quantile(district, 0.05) == pytest.approx(row[low], abs=2e-6)
+    refused = both.get(url, "analyst", params={"uncertainty": "totl"})
+    assert (refused.status_code, refused.json()["nearest"]) == (422, "total")

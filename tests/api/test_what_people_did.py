@@ -17,9 +17,11 @@ from numpy.testing import assert_allclose
 from api.cli import cli
 from api.client.questions import Asked as Question
 from api.client.questions import query_of
+from api.estimates import _cut
+from api.measured import Measured
 from api.page.words import percent
 from mrp.misreport import Misreport
-from mrp.poststratification import cell_shares
+from mrp.poststratification import AreaDraws, cell_shares
 from polling.store import releases, surveys
 from tests.api.conftest import _world
 from tests.api.totals import ERROR, FRIENDS, KNOWN, TOTALS, declare
@@ -138,6 +140,7 @@ def test_the_head_says_which_and_at_which_rates(told: World):
     (note,) = (note for note in truth["data_notes"] if "of what people did" in note)
     assert "as far as the declared rates are right" in note
     assert "An error of the rates is in no interval" in note
+    assert "of what people did 1.22 times as large" in note
     assert not any("not of what they did" in note for note in truth["data_notes"])
 
 
@@ -170,6 +173,29 @@ def test_chances_are_of_what_is_asked_for(told: World):
     (one,) = ask(told, "contrast", first="gender:woman", second="gender:man", estimand="truth")["contrasts"]
     (said,) = ask(told, "contrast", first="gender:woman", second="gender:man")["contrasts"]
     assert one["difference"] * TOLD.slope == pytest.approx(said["difference"], rel=1e-4)
+
+
+@pytest.mark.parametrize("what", ["rank", "battleground", "districts/D2"])
+def test_everything_that_follows_from_shares_is_of_them(told: World, what: str):
+    level = {"level": "district"} if what == "rank" else {}
+    truth, reports = (ask(told, what, estimand=of, uncertainty="model", **level) for of in ("truth", "reports"))
+
+    assert (truth["estimand"], reports["estimand"]) == ("truth", "reports")
+    rows = {"rank": "ranks", "battleground": "districts", "districts/D2": "groups"}[what]
+    said = {(row["area"], *row["groups"].values()): row["share"] for row in reports[rows]}
+    assert said
+    for row in truth[rows]:
+        assert TOLD.reported(row["share"]) == pytest.approx(said[row["area"], *row["groups"].values()], abs=1e-5)
+
+
+def test_a_row_of_which_more_than_one_draw_in_a_hundred_was_cut_says_so():
+    draws = np.full((200, 3), 0.4)
+    draws[:3, 0], draws[:2, 1] = 0, 1
+    table = pl.DataFrame({"district": ["A", "B", "C"], "n_people": [1e3] * 3})
+    areas = AreaDraws(table, draws)
+
+    assert _cut(Measured(areas, TOLD.answer_variance(areas))) == [("cut-to-possible",), (), ()]
+    assert _cut(Measured(areas)) == [()] * 3
 
 
 def test_a_population_that_is_told_by_reports_is_of_those_who_belong_to_it(told: World):
@@ -221,6 +247,12 @@ def test_pages_say_what_people_did_and_the_table_takes_the_choice(told: World):
         unescape(told.page(f"{place}/crosstab?rows=age{more}").text) for more in ("", "&estimand=truth")
     )
     assert "of what people report" in of_reports
+    reported = "Shares are of what people report of themselves, not of what they did."
+    assert [reported in text for text in (first, of_reports, of_truth)] == [True, True, False]
+    assert all(
+        reported in unescape(told.page(f"{place}/{page}").text) for page in ("districts", "seats", "districts/D2")
+    )
+    assert "“yes”, as people report it" in unescape(told.page(f"/surveys/{SURVEY}").text)
     assert "of what people did" in of_truth
     assert '<option value="truth" selected>' in of_truth
     for row in ask(told, by="age", estimand="truth")["estimates"]:

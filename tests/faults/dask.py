@@ -22,7 +22,6 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from jobs.dask_bench import due_fits, working
 from jobs.dask_cluster import DaskCluster
@@ -121,7 +120,9 @@ def break_cluster(*, surveys: int, size: int, seed: int = 1, say: Callable[[str]
             machines.close()
             seen.expect(fitting, "no process was kept for the next fit")
             wait_for(lambda: not any(map(alive, fitting)), 30, "the processes end with their Dask workers")
-        left = [thread.name for thread in threading.enumerate() if thread.name in ("dask-fit", "dask-connect", "worker")]
+        left = [
+            thread.name for thread in threading.enumerate() if thread.name in ("dask-fit", "dask-connect", "worker")
+        ]
         seen.expect(not left, f"threads are left: {left}")
         return seen
 
@@ -191,18 +192,10 @@ def _judge(store: Store, settings: Settings, seen: Broken) -> None:
         assert last.survey_id is not None
         assert last.question_id is not None
         assert last.fit_id is not None
-        again = prepare_refit(
-            session, settings, survey_id=last.survey_id, question_id=last.question_id, **_nothing_kept()
-        )
+        again = prepare_refit(session, settings, survey_id=last.survey_id, question_id=last.question_id)
         there = fits.load_draws(session, last.fit_id)
     here = run_fit(again.request, settings, beat=lambda _: False, stop=threading.Event())
     seen.expect(here.draws == there, f"{last.key}: the draws are not those of a fit at home")
-
-
-def _nothing_kept() -> dict[str, Any]:
-    from jobs.counted_parts import CountedParts
-
-    return {"seed": None, "memory": CountedParts()}
 
 
 def main() -> int:

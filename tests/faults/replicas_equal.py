@@ -14,7 +14,7 @@ import httpx
 from polling.store import releases
 from polling.store.engine import Store
 from tests.api.world import SURVEY
-from tests.faults.replicas_reads import ANALYST, ANSWERS, BASE, DOCUMENTS, QUESTIONS, Ask, path_of, plain_path
+from tests.faults.replicas_reads import ANALYST, ANSWERS, BASE, DOCUMENTS, PICTURES, QUESTIONS, Ask, path_of, plain_path
 
 __all__ = ["SWITCH_S", "Followers", "Switches", "Twins"]
 
@@ -39,7 +39,7 @@ class Twins:
         self.n_moved = 0
         """Comparisons that something was committed in the middle of."""
         self.wrong: Counter[str] = Counter()
-        self._clients = [httpx.Client(base_url=one, timeout=60, limits=_LIMITS) for one in addresses]
+        self._clients = [httpx.Client(base_url=one, timeout=300, limits=_LIMITS) for one in addresses]
         self._keys = {"reader": reader, "analyst": analyst}
         self._chance = random.Random(f"twins {seed}")
 
@@ -71,7 +71,7 @@ class Twins:
             for ask in ANSWERS:
                 if question in ask.of:
                     self._compare(f"{BASE}/questions/{question}/{ask.path}", ask.parameters, "reader")
-            for ask in (one for one in (*DOCUMENTS, *ANALYST) if question in one.of):
+            for ask in (one for one in (*DOCUMENTS, *ANALYST, *PICTURES) if question in one.of):
                 self._compare(f"{BASE}/releases/{release}/{ask.path}".rstrip("/"), ask.parameters, "analyst")
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 
 from tests.api.world import SURVEY
 
-__all__ = ["ANALYST", "ANSWERS", "DOCUMENTS", "PAGES", "QUESTIONS", "Ask", "path_of", "plain_path"]
+__all__ = ["ANALYST", "ANSWERS", "DOCUMENTS", "PAGES", "PICTURES", "QUESTIONS", "Ask", "path_of", "plain_path"]
 
 QUESTIONS: Final = ("rail", "party", "agree", "minutes")
 BASE: Final = f"/v1/surveys/{SURVEY}"
@@ -58,12 +58,13 @@ ANSWERS: Final = (
 ANALYST: Final = (
     Ask("draws", {"table": "cells"}, BINARY),
     Ask("draws", {"format": "arrow"}, BINARY),
-    Ask("datatree"),
     Ask("diagnostics"),
     Ask("figures"),
-    Ask("figures/variation"),
 )
 """Below a release; for analysts."""
+
+PICTURES: Final = (Ask("datatree"), Ask("figures/variation"))
+"""The same, each made by a process that imports a good deal."""
 
 DOCUMENTS: Final = (
     Ask(""),

@@ -10,12 +10,13 @@ import pytest
 
 from fixtures.survey_folder import WrittenSurvey
 from jobs.backtest_compare import compare
-from jobs.backtest_curve import default_sizes, learning_curve, subsample
+from jobs.backtest_curve import default_sizes, learning_curve
 from jobs.backtest_fits import Bench, open_bench
 from jobs.backtest_folds import run_folds
 from jobs.backtest_house import backtest_house
 from jobs.backtest_record import NationalErrors, fit_all, national_errors, score_with_record
 from jobs.backtest_replay import replay, truth_day
+from jobs.backtest_sample import subsample
 from jobs.backtest_waves import PushedWave, in_fieldwork_order, plan_backtest, split_rule, split_waves
 from jobs.errors import BacktestImpossible
 from jobs.fit_request import FitProgress

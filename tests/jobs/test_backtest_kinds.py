@@ -15,12 +15,13 @@ import pytest
 from fixtures.survey_folder import WrittenSurvey
 from jobs.backtest import backtest
 from jobs.backtest_compare import compare
-from jobs.backtest_curve import learning_curve, subsample
+from jobs.backtest_curve import learning_curve
 from jobs.backtest_fits import Bench, open_bench
 from jobs.backtest_folds import run_folds
 from jobs.backtest_house import backtest_house
 from jobs.backtest_methods import baselines_of
 from jobs.backtest_replay import replay
+from jobs.backtest_sample import subsample
 from jobs.backtest_score import Outcomes, score_estimates, score_methods
 from jobs.backtest_tables import Outcome, read_outcomes
 from jobs.errors import BacktestImpossible

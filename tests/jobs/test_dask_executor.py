@@ -13,10 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import dask
 import distributed
 import msgspec
 import pytest
+import trustme
 
 from jobs import dask_cluster as dask_cluster_module
 from jobs import dask_executor
@@ -42,15 +45,16 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             yield cluster.scheduler_address.replace("tcp://", "dask://")
 
 
-def local_cluster(port: int = 0) -> distributed.LocalCluster:
+def local_cluster(port: int = 0, **more: Any) -> distributed.LocalCluster:
+    told: dict[str, Any] = {"protocol": "tcp", **more}
     return distributed.LocalCluster(
         n_workers=1,
         threads_per_worker=1,
         processes=False,
         host="127.0.0.1",
-        protocol="tcp",
         scheduler_port=port,
         dashboard_address="127.0.0.1:0",
+        **told,
     )
 
 
@@ -134,6 +138,41 @@ def test_progress_comes_and_a_cancelled_fit_ends_on_the_other_machine(fit):
     assert pid_of(fit("small")) != process
 
 
+def test_a_full_disk_on_the_other_machine_is_told_and_may_be_tried_again(fit, monkeypatch):
+    def full(_folder):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("jobs.dask_fit.spool_folder", full)
+    with pytest.raises(FitProcessFailed, match=r"Dask worker at tcp://127.* could not fit: .*No space left") as failed:
+        fit("small")
+
+    assert (failed.value.code, failed.value.retry) == ("executor-failed", True)
+
+
+def test_a_task_that_breaks_is_told_and_may_be_tried_again(fit, monkeypatch):
+    monkeypatch.setattr("jobs.dask_fit._hosts", lambda _worker: 1 / 0)
+    with pytest.raises(FitProcessFailed, match=r"dask://127.* could not run the fit: ZeroDivisionError") as failed:
+        fit("small")
+
+    assert (failed.value.code, failed.value.retry) == ("executor-failed", True)
+
+
+def test_an_order_that_somebody_else_took_back_is_given_anew(fit, address):
+    taken: list[str] = []
+    with distributed.Client(address.replace("dask://", "tcp://"), set_as_default=False) as somebody:
+
+        def beat(progress: FitProgress) -> bool:
+            if progress.stage == "asleep" and not taken:
+                taken.extend(key for keys in somebody.processing().values() for key in keys)
+                somebody.cancel([distributed.Future(key, somebody) for key in taken], force=True)
+            return False
+
+        result = fit("sleeps-once", beat=beat)
+
+    assert len(taken) == 1
+    assert result.engine == "laplace"
+
+
 def test_a_worker_that_stops_takes_its_fit_with_it(fit):
     process, stop = pid_of(fit("small")), threading.Event()
 
@@ -202,12 +241,33 @@ def test_the_scheduler_goes_away_and_comes_back_and_the_fit_is_ordered_anew(sett
         with local_cluster(port):
             mine = closing_.enter_context(closing(dask_cluster(f"dask://127.0.0.1:{port}")))
             closing_.callback(stop.set)
-            fitting = pool.submit(DaskExecutor(mine), small_request("sleeps-once"), settings, beat=beat, stop=stop)
+            fitting = pool.submit(DaskExecutor(mine), small_request("sleeps-once-more"), settings, beat=beat, stop=stop)
             assert asleep.wait(10)
         with local_cluster(port):
             assert fitting.result(30).engine == "laplace"
 
     assert "wait" in seen[seen.index("asleep") :]
+    assert "awake" in seen  # what the new scheduler tells is heard too
+
+
+def test_a_cluster_with_certificates_is_asked_with_them_and_not_without(settings, address, tmp_path):
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(tmp_path / "both.pem")
+    files = {"ca-file": str(tmp_path / "ca.pem")}
+    for role in ("client", "scheduler", "worker"):
+        files |= {f"{role}.cert": str(tmp_path / "both.pem")}
+    with dask.config.set({f"distributed.comm.tls.{name}": file for name, file in files.items()}):
+        security = distributed.Security(require_encryption=True)
+        with local_cluster(protocol="tls", security=security) as cluster:
+            secure = cluster.scheduler_address.replace("tls://", "dask+tls://")
+            with closing(dask_cluster(secure)) as mine:
+                done = DaskExecutor(mine)(
+                    small_request("small"), settings, beat=lambda _: False, stop=threading.Event()
+                )
+            with pytest.raises(ExecutorUnusable, match=r"TLS needs dask\+tls://"):
+                dask_cluster(secure.replace("dask+tls", "dask"))
+    assert done.engine == "laplace"
 
 
 def test_a_job_goes_back_to_the_queue_when_the_cluster_stays_away(settings, monkeypatch):
@@ -219,6 +279,38 @@ def test_a_job_goes_back_to_the_queue_when_the_cluster_stays_away(settings, monk
         )
 
     assert len(beats) > 2  # the lease is kept meanwhile
+
+
+def test_a_connection_that_was_lost_and_made_again_by_itself_is_not_trusted(settings, monkeypatch):
+    """The scheduler is a new one, which has not been asked to tell of progress."""
+    monkeypatch.setattr(dask_executor, "AWAY_S", 0.2)
+    lost: list[object] = []
+
+    class Future:
+        status = "cancelled"
+
+        def result(self) -> bytes:
+            raise distributed.client.FutureCancelledError("a-fit", "scheduler-connection-lost")
+
+        def cancel(self) -> None:
+            pass
+
+    class Scheduler:
+        id, status = "me", "running"
+
+        def submit(self, *_arguments, **_more) -> Future:
+            return Future()
+
+    class Cluster:
+        def __init__(self) -> None:
+            self.address, self.progress, self.lost = "dask://somewhere:1", {}, lost.append
+
+        def client(self) -> Scheduler | None:
+            return None if lost else Scheduler()
+
+    with pytest.raises(ExecutorAway):
+        DaskExecutor(Cluster())(small_request(), settings, beat=lambda _: False, stop=threading.Event())
+    assert len(lost) == 1
 
 
 def test_what_travels_has_no_secrets(settings):

@@ -34,10 +34,13 @@ for line in sys.stdin:
     if formula == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         time.sleep(60)
-    if formula == "sleeps-once" and not os.path.exists(__file__ + ".slept"):
-        open(__file__ + ".slept", "w").close()
+    if formula.startswith("sleeps-once") and not os.path.exists(__file__ + formula):
+        open(__file__ + formula, "w").close()
         print('{{"stage": "asleep", "share": 0.5}}', flush=True)
         time.sleep(60)
+    elif formula.startswith("sleeps-once"):
+        print('{{"stage": "awake", "share": 0.9}}', flush=True)
+        time.sleep(0.5)
     if formula == "crash":
         print("the ground shook", file=sys.stderr)
         sys.exit(7)

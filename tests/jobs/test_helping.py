@@ -12,9 +12,9 @@ import pytest
 from fixtures.demo import demo_plans, demo_settings
 from fixtures.electorate import build_electorate
 from fixtures.survey_folder import WrittenSurvey, write_survey_folder
-from jobs.errors import FitProcessFailed, WorkerStopping
-from jobs.fit_request import FitRequest, FitResult
-from jobs.helping import LEAST_WAITING, fitted_apart
+from jobs.errors import FitCancelled, FitProcessFailed, WorkerStopping
+from jobs.fit_request import FitProgress, FitRequest, FitResult
+from jobs.helping import LEAST_WAITING, Roll, fitted_apart
 from jobs.survey import load_survey
 from jobs.worker import Worker
 from polling.declaration import SurveyDeclaration
@@ -47,11 +47,12 @@ def house(tmp_path: Path, many: WrittenSurvey) -> Iterator[House]:
 class Fits:
     """Stand-ins for the fits of a worker and of its hand, which note who did what."""
 
-    def __init__(self, during: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, during: Callable[[str], None] = lambda _: None, *, says: FitProgress | None = None) -> None:
         self.did: list[tuple[str, str, int]] = []
         """Who, which question, with how many threads."""
         self.closed = 0
         self._during = during
+        self._says = says
 
     def by(self, who: str) -> "_Fit":
         return _Fit(self, who)
@@ -61,6 +62,7 @@ class Fits:
 
     def run(self, who: str, request: FitRequest, *arguments: Any, **more: Any) -> FitResult:
         self.did.append((who, request.question, request.laplace.threads))
+        assert more["beat"](self._says) is False
         self._during(who)
         return FakeFit()(request, *arguments, **more)
 
@@ -78,7 +80,7 @@ class _Fit:
 
 def work(house: House, fits: Fits, *, until: Callable[[], bool] | None = None, **changes: Any) -> None:
     """Run a worker with one hand until nothing is left to refit."""
-    worker = house.worker(fit=fits.by("worker"), hosts=lambda: fits.by("hand"), **changes)
+    worker = house.worker(**({"fit": fits.by("worker"), "hosts": lambda: fits.by("hand")} | changes))
     stop = threading.Event()
     loop = threading.Thread(target=worker.run, args=(stop,))
     loop.start()
@@ -132,6 +134,36 @@ def test_fits_beside_each_other_have_a_core_each_and_say_what_is_always_said(hou
     assert stored == N_QUESTIONS * [house.settings.fit_cores]
 
 
+def test_whoever_waits_is_told_which_of_how_many_it_is(house: House):
+    told: list[str] = []
+
+    def tell(_who: str) -> None:
+        told.extend(job.progress["stage"] for job in house.jobs("running") if isinstance(job.progress, dict))
+
+    fits = Fits(tell, says=FitProgress("explore", 0.5))
+    house.push(1)
+    house.wait(2)
+    work(house, fits)
+
+    assert {one.partition(", ")[0] for one in told} == {"explore"}
+    assert {f"explore, question {n} of {N_QUESTIONS}" for n in range(1, N_QUESTIONS + 1)} >= set(told)
+    assert len(set(told)) > N_QUESTIONS // 2
+
+
+def test_refits_are_numbered_until_none_waits_and_for_each_survey_by_itself():
+    roll = Roll()
+
+    places = [roll.call(name, waiting=n) for name, n in (("a", 2), ("a", 1), ("b", 1), ("a", 0), ("a", 0), ("a", 5))]
+
+    assert places == ["question 1 of 3", "question 2 of 3", "question 1 of 2", "", "", "question 1 of 6"]
+
+
+def test_a_wave_that_comes_meanwhile_makes_them_more():
+    roll = Roll()
+
+    assert [roll.call("a", waiting=n) for n in (3, 2, 6)][1:] == ["question 2 of 4", "question 3 of 9"]
+
+
 def test_a_fit_that_fails_holds_no_other_one_up(house: House):
     def fail(who: str) -> None:
         if who == "hand":
@@ -145,6 +177,26 @@ def test_a_fit_that_fails_holds_no_other_one_up(house: House):
     failed = house.jobs("failed")
     assert {job.question_id for job in failed} == set(fits.of("hand"))
     assert {job.code for job in failed} <= {"fit-refused"}
+    assert {job.question_id for job in house.jobs("succeeded")} == set(fits.of("worker"))
+
+
+def test_a_question_that_is_cancelled_stops_by_itself(house: House):
+    class Endless(_Fit):
+        def __call__(self, request: FitRequest, *arguments: Any, **more: Any) -> FitResult:
+            fits.did.append(("hand", request.question, request.laplace.threads))
+            with house.store.write() as session:
+                [job] = queue.list_jobs(session, "many", question_id=request.question)
+                queue.cancel(session, job.id, now=house.now)
+            if more["beat"](None):
+                raise FitCancelled("The fit was cancelled.")
+            pytest.fail("nobody said that it was cancelled")
+
+    fits = Fits()
+    house.push(1)
+    house.wait(2)
+    work(house, fits, hosts=lambda: Endless(fits, "hand"))
+
+    assert {job.question_id: job.code for job in house.jobs("failed")} == dict.fromkeys(fits.of("hand"), "cancelled")
     assert {job.question_id for job in house.jobs("succeeded")} == set(fits.of("worker"))
 
 

@@ -8,7 +8,7 @@ from scipy.stats import beta
 
 from mrp.errors import DrawsError
 from mrp.poststratification import AreaDraws
-from mrp.whom_to_ask import expected_narrowing, expected_narrowing_of_options
+from mrp.whom_to_ask import Narrowing, expected_narrowing, expected_narrowing_of_options
 
 
 def areas(draws: np.ndarray, name: str = "district") -> AreaDraws:
@@ -117,3 +117,15 @@ def test_a_mean_that_is_asked_for_itself_is_known_as_of_a_normal_sample(n: int):
     assert_allclose(found.sd_after[0, 0] ** 2, 1 / (1 / 9 + n / 225), rtol=0.02)
     with pytest.raises(DrawsError, match="answer_variance is needed"):
         expected_narrowing(means, means, n=n)
+
+
+def test_an_error_that_interviews_do_not_narrow_stays_by_hand():
+    # Variances 0.04 and 0.01 with errors of 0.05 and 0: 0.09 and 0.01. Interviews take 0.03 and 0.0075 off.
+    areas_of = pl.DataFrame({"district": ["a", "b"], "n_people": [1.0, 1.0]})
+    found = Narrowing(areas_of[:1], areas_of, 10, np.array([0.2, 0.1]), np.array([[0.1, 0.05]]))
+    total = found.with_error(np.array([0.3, 0.1]))
+    assert_allclose(total.sd_before, [0.3, 0.1])
+    assert_allclose(total.sd_after, np.sqrt([[0.09 - 0.03, 0.01 - 0.0075]]))
+    assert_allclose(total.narrower[0], [1 - np.sqrt(2 / 3), 0.5])
+    # Draws of a small error may vary less than those without it.
+    assert_allclose(found.with_error(np.array([0.19, 0.1])).sd_after, found.sd_after)
