@@ -231,6 +231,7 @@ class _Run:
             "poststratify and answer the districts": answered - end,
         }
         self._say(f"published and answered after {answered - began:.1f} s")
+        self._say("; ".join(f"{name} {took:.1f} s" for name, took in stages.items()))
         return _Round(
             answered - began, processor_s(self._pid) - cpu, {name: round(one, 2) for name, one in stages.items()}
         )
