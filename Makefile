@@ -75,6 +75,8 @@ live: setup
 	@mv $(REPORTS)/.part $(REPORTS)/forty.json && cat $(REPORTS)/forty.json
 	.venv/bin/hustings bench dask --json > $(REPORTS)/.part
 	@mv $(REPORTS)/.part $(REPORTS)/dask.json && cat $(REPORTS)/dask.json
+	.venv/bin/hustings bench scale --json > $(REPORTS)/.part
+	@mv $(REPORTS)/.part $(REPORTS)/scale.json && cat $(REPORTS)/scale.json
 
 faults: setup
 	$(if $(LIVE),,.venv/bin/python -m tests.faults.drill --times $(or $(TIMES),20) $(if $(ONLY),--only $(ONLY),--report))

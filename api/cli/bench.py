@@ -357,6 +357,59 @@ def dask(*, surveys: int, size: int, seed: int, json_: bool) -> None:
     )
 
 
+@bench.command()
+@click.option(
+    "--size", type=click.FloatRange(0.02, 4), default=1.0, show_default=True, help="Of districts and interviews."
+)
+@click.option("--cells", type=click.IntRange(10), default=480, show_default=True, help="Populated cells of a district.")
+@click.option("--queries", type=click.IntRange(10), default=200, show_default=True, help="Crosstabs asked for.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Makes the electorate.")
+@as_json
+def scale(*, size: float, cells: int, queries: int, seed: int, json_: bool) -> None:
+    """A survey of the size of a country: all its waves to the districts of all options, and one more day's wave.
+
+    At size 1 it has 632 districts, 303,360 cells, five options and 100,000 interviews of 28 days, then 3,500 more;
+    smaller ones keep their shape. Ctrl-C ends it. Progress goes to standard error.
+    """
+    from fixtures.scale import ScaleSettings
+    from jobs.scale_bench import as_json as plain
+    from jobs.scale_bench import bench_scale
+
+    whole = ScaleSettings()
+    settings = ScaleSettings(
+        seed=seed,
+        n_districts=max(11, round(size * whole.n_districts)),
+        cells_per_district=cells,
+        n_interviews=max(28, round(size * whole.n_interviews)),
+        n_after=max(1, round(size * whole.n_after)),
+    )
+    speed = bench_scale(settings, queries=queries, make_key=_make_key, say=lambda line: click.echo(line, err=True))
+    if json_:
+        print_json(plain(speed))
+        return
+    print_table(
+        ("from first byte to estimates", "s", "processor (s)"),
+        [
+            (f"{speed.interviews:,} interviews", speed.full_s, speed.full_cpu_s),
+            (f"{speed.after:,} more", speed.update_s, speed.update_cpu_s),
+        ],
+        title=f"{speed.districts} districts, {speed.cells:,} cells",
+    )
+    print_table(
+        ("stage (s)", "all", "one day"),
+        [(name, took, speed.update_stages_s.get(name)) for name, took in speed.full_stages_s.items()],
+    )
+    print_table(
+        ("and", ""),
+        [
+            ("peak of a process (MB)", speed.peak_mb),
+            ("a release on disk (MB)", speed.release_mb),
+            ("crosstab of a district, 95% (ms)", speed.crosstab_p95_ms),
+            ("all districts by a demographic, 95% (ms)", speed.all_districts_p95_ms),
+        ],
+    )
+
+
 def _make_key(store: Any, secrets: Any, role: str, pollster: str | None) -> str:
     from datetime import UTC, datetime
 
