@@ -164,7 +164,7 @@ class CategoricalConditional:
         of_cells = n_cells * (n_entries * self._width) ** 2 / 2
         n_blocks = self._n_block // self._block_size if self._n_block else 0
         algebra = step_cost(self._n_rest, self._n_block, self._block_size if n_blocks else 1)
-        return of_cells + algebra > _LONG
+        return bool(of_cells + algebra > _LONG)
 
     @property
     def n_coordinates(self) -> int:
