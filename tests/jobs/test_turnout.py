@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from jobs.backtest_among import among_of, chain_among
+from jobs.backtest_among import among_of
+from jobs.backtest_basis import chain_among
 from jobs.turnout import turnout_of
 from mrp.design import build_design
 from mrp.electorate import Electorate
