@@ -165,9 +165,10 @@ class _Child:
         """End the process, and everything that it started."""
         if self._process.poll() is None:
             self._signal(signal.SIGTERM)
-            try:
-                self._process.wait(GRACE_S)
-            except subprocess.TimeoutExpired:
+            # Which ends with the process. To wait for that itself with a limit means to sleep and look, and a sleep may
+            # fail while the clock is set.
+            self._reader.join(GRACE_S)
+            if self._reader.is_alive():
                 self._signal(signal.SIGKILL)
         self._process.wait()
         self._reader.join()
