@@ -16,16 +16,13 @@ from jobs.settings import Settings
 if TYPE_CHECKING:
     from jobs.dask_cluster import DaskCluster
 
-__all__ = ["SCHEMES", "Executor", "dask_cluster", "require_dask"]
+__all__ = ["SCHEMES", "Executor", "Host", "dask_cluster", "require_dask"]
 
 SCHEMES = ("dask://", "dask+tls://")
 
 
-class Executor(Protocol):
-    """Runs one fit at a time."""
-
-    def start(self, settings: Settings) -> None:
-        """Be ready for the next fit."""
+class Host(Protocol):
+    """What fits, one order after the other, such as a ``jobs.fit_host.FitHost``."""
 
     def __call__(
         self,
@@ -39,6 +36,13 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """End what it holds."""
+
+
+class Executor(Host, Protocol):
+    """Runs one fit at a time for a worker."""
+
+    def start(self, settings: Settings) -> None:
+        """Be ready for the next fit."""
 
 
 def dask_cluster(address: str) -> "DaskCluster":

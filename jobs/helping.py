@@ -11,16 +11,15 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
-from jobs.fit_request import FitProgress, FitRequest, FitResult
+from jobs.executors import Host
 from jobs.partners import partners_of
-from jobs.settings import Settings
 from polling.declaration import SurveyDeclaration
 from polling.store.records import JobRecord
 from polling.store.telling import telling_questions
 
-__all__ = ["LEAST_WAITING", "DoNext", "Hand", "Host", "MakeHost", "Roll", "fitted_apart"]
+__all__ = ["LEAST_WAITING", "DoNext", "Hand", "MakeHost", "Roll", "fitted_apart"]
 
 LEAST_WAITING: Final = 4
 """Refits that have to wait for a hand to be asked."""
@@ -30,24 +29,6 @@ IDLE_S: Final = 600.0
 type MakeHost = Callable[[], Host]
 type DoNext = Callable[[JobRecord, Host], bool]
 """Does the next job like another one, if its turn has come; tells whether it did."""
-
-
-class Host(Protocol):
-    """What a hand fits with, such as a ``jobs.fit_host.FitHost``; used by its thread only."""
-
-    def __call__(
-        self,
-        request: FitRequest,
-        settings: Settings,
-        *,
-        beat: Callable[[FitProgress | None], bool],
-        stop: threading.Event,
-    ) -> FitResult:
-        """Fit, and wait for the result."""
-
-    def close(self) -> None:
-        """End what it holds."""
-
 
 log = logging.getLogger("hustings.worker")
 

@@ -28,12 +28,12 @@ from jobs.confirm_ask import CONFIRM
 from jobs.counted_parts import CountedParts
 from jobs.erasure import FREE_BYTES, free
 from jobs.errors import FitCancelled, FitImpossible, FitProcessFailed, JobsError, SourceUnreachable, WorkerStopping
-from jobs.executors import Executor
+from jobs.executors import Executor, Host
 from jobs.fit_host import FitHost
 from jobs.fit_request import FitProgress, FitRequest, FitResult
 from jobs.freed_memory import FreedMemory
 from jobs.heartbeat import beating
-from jobs.helping import LEAST_WAITING, Hand, Host, MakeHost, Roll, fitted_apart
+from jobs.helping import LEAST_WAITING, Hand, MakeHost, Roll, fitted_apart
 from jobs.refit import prepare_refit, store_result
 from jobs.restate import REFIT
 from jobs.score import score
