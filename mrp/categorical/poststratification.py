@@ -15,8 +15,8 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
-from mrp.categorical.cells import OptionBlocks
-from mrp.categorical.design import CategoricalDesign, CategoricalRows
+from mrp.categorical.cells import OptionBlocks, OptionRows
+from mrp.categorical.design import CategoricalDesign
 from mrp.categorical.posterior import LINK
 from mrp.cell_pass import area_weights, chunks_of
 from mrp.electorate import Electorate
@@ -140,7 +140,7 @@ def option_draws_many(
     cells, grouped = grouped_cells(design, electorate, groupings, at)
     weights = area_weights(cells["n_people"].to_numpy(), grouped)
     total = np.zeros((design.n_options, weights.shape[0], latents.draws.shape[0]))
-    _add_up(total, latents.draws, design.rows(cells), weights)
+    _add_up(total, latents.draws, OptionRows.of(design.rows(cells)), weights)
     return drawn_options(np.clip(total, 0, 1), [areas for _, areas in grouped], design.options, latents)
 
 
@@ -173,7 +173,7 @@ def drawn_options(
     )
 
 
-def _add_up(total: Floats, draws: NDArray[np.float32], rows: CategoricalRows, weights: sparse.csc_array) -> None:
+def _add_up(total: Floats, draws: NDArray[np.float32], rows: OptionRows, weights: sparse.csc_array) -> None:
     """Add the weighted shares of all cells to ``total``, shape (option, area, draw), in place."""
     k, n_cells, n_draws = len(total), weights.shape[1], draws.shape[0]
     least = max(1, _LEAST // max(k * n_cells, 1))
@@ -181,9 +181,9 @@ def _add_up(total: Floats, draws: NDArray[np.float32], rows: CategoricalRows, we
     chunks = list(chunks_of(weights, max(1, _CHUNK * n_parts // max(k * n_draws, 1))))
 
     def some_draws(start: int, stop: int) -> None:
-        shares = OptionBlocks.of(draws[start:stop], rows, k)
+        shares = OptionBlocks.of(draws[start:stop], rows)
         for chunk in chunks:
-            for o, share in enumerate(shares(chunk.start, chunk.stop)):
-                total[o, chunk.areas, start:stop] += chunk.weights @ share
+            for option, share in zip(*shares.of_standing(chunk.start, chunk.stop), strict=True):
+                total[option, chunk.areas, start:stop] += chunk.weights @ share
 
     in_threads(some_draws, n_draws, least=least)
