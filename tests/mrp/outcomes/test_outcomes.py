@@ -56,7 +56,7 @@ def test_several_options_by_the_common_path_are_those_of_their_own():
     ]
     assert_frame_equal(outcome.add(halves, design.count_columns), counts)
 
-    fitted = outcome.fit(design, parties.WORLD, counts, Priors(), engine="laplace", seed=1, laplace=FEW)
+    fitted = outcome.fit(design, parties.WORLD, counts, Priors(), engine="laplace", seed=2, laplace=FEW)
     read = design_from_json(written(design.to_json()))
     assert estimands(read) == parties.PARTIES
     (drawn,) = draws_many(fitted.latents, read, parties.WORLD, [Grouping(by=("district",))])
