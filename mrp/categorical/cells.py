@@ -10,9 +10,12 @@ from mrp.categorical.design import CategoricalDesign, CategoricalRows
 from mrp.cell_pass import linear_predictor
 from mrp.latents import LatentDraws
 
-__all__ = ["OptionBlocks", "cell_options"]
+__all__ = ["OptionBlocks", "cell_options", "option_blocks"]
 
 type Single = NDArray[np.float32]
+
+# Numbers held at a time, as in `mrp.cell_pass`; of all options together.
+_CHUNK = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,11 @@ class OptionBlocks:
         n_common = draws.shape[1] - rows.own.shape[1]
         by_option = tuple(np.ascontiguousarray(draws[:, o:n_common:n_options].T) for o in range(n_options))
         return cls(rows, by_option, draws[:, n_common:].T)
+
+    @property
+    def n_draws(self) -> int:
+        """How many draws the shares are of."""
+        return self.of_own.shape[1]
 
     def __call__(self, start: int, stop: int) -> Single:
         """Of the cells from ``start`` to ``stop``, shape (option, cell, draw)."""
@@ -55,6 +63,18 @@ def cell_options(latents: LatentDraws, design: CategoricalDesign, cells: pl.Data
     cells
         `CategoricalDesign.cell_columns`, and those of ``count_columns`` whose effects are to be in the shares.
     """
+    blocks = option_blocks(latents, design, cells, most_draws=most_draws)
+    shares = np.empty((design.n_options, cells.height, blocks.n_draws), dtype=np.float32)
+    step = max(1, _CHUNK // (blocks.n_draws * design.n_options))
+    for start in range(0, cells.height, step):
+        stop = min(start + step, cells.height)
+        shares[:, start:stop] = blocks(start, stop)
+    return shares.transpose(0, 2, 1)
+
+
+def option_blocks(
+    latents: LatentDraws, design: CategoricalDesign, cells: pl.DataFrame, *, most_draws: int
+) -> OptionBlocks:
+    """The same, a block of cells at a time."""
     step = -(-latents.draws.shape[0] // most_draws)
-    shares = OptionBlocks.of(latents.draws[::step], design.rows(cells), design.n_options)
-    return shares(0, cells.height).transpose(0, 2, 1)
+    return OptionBlocks.of(latents.draws[::step], design.rows(cells), design.n_options)

@@ -30,9 +30,11 @@ subpopulation estimates", arXiv:2312.06334: both scores of estimates, with cells
 Gneiting and Raftery (2007), "Strictly proper scoring rules, prediction, and estimation", JASA 102, 359-378: CRPS.
 """
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,10 +43,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.special import logsumexp
 
-from mrp.checks.answered import answered_cells
+from mrp.checks.answered import AnsweredCells, answered_blocks
 from mrp.electorate import Electorate
 from mrp.errors import ScoreError
-from mrp.laplace.pareto import smoothed_weights
+from mrp.heed import Heed, nobody
+from mrp.laplace.pareto import smoothed_rows
 from mrp.latents import LatentDraws
 from mrp.outcomes.designs import AnyDesign
 
@@ -58,6 +61,8 @@ CAUTION = (
 )
 MAX_K = 0.7
 _MOST_DRAWS, _LEAST_DRAWS = 1000, 200
+# Numbers of a block of cells whose draws are added up, or whose weights are smoothed: they stay in the cache.
+_BLOCK = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +131,7 @@ class EstimateScore:
 
 
 def leave_cells_out(
-    latents: LatentDraws, design: AnyDesign, electorate: Electorate, counts: pl.DataFrame
+    latents: LatentDraws, design: AnyDesign, electorate: Electorate, counts: pl.DataFrame, *, heed: Heed = nobody
 ) -> dict[str, LeftOut]:
     """Predict every cell from the others.
 
@@ -134,6 +139,8 @@ def leave_cells_out(
     ----------
     latents, design, electorate, counts
         As for `mrp.checks.answered.answered_cells`.
+    heed
+        Called between blocks of cells; see `mrp.heed`.
 
     Returns
     -------
@@ -141,20 +148,33 @@ def leave_cells_out(
         What is estimated (`mrp.outcomes.designs.estimands`) -> its cells. The scores of the model are those of all
         answers, the same in each.
     """
-    found = answered_cells(latents, design, electorate, counts, most_draws=_MOST_DRAWS, least_draws=_LEAST_DRAWS)
-    likelihood, n_cells = found.likelihood, found.cells.height
+    blocks = answered_blocks(
+        latents, design, electorate, counts, most_draws=_MOST_DRAWS, least_draws=_LEAST_DRAWS, heed=heed
+    )
+    parts = [_left_out(block, heed) for block in blocks]
+    # Each estimand is taken out of the parts: there is room for all draws once, and not twice.
+    return {name: _together_again([part.pop(name) for part in parts]) for name in tuple(parts[0])}
+
+
+def _left_out(block: AnsweredCells, heed: Heed) -> dict[str, LeftOut]:
+    """Of a block of cells."""
+    likelihood = np.ascontiguousarray(block.likelihood.T)  # (cell, draw)
+    n_cells, n_draws = likelihood.shape
     elpd, k_hat = np.empty(n_cells), np.empty(n_cells)
-    means = {name: np.empty(n_cells) for name in found.of}
-    for cell in range(n_cells):
-        weight, k_hat[cell] = smoothed_weights(-likelihood[:, cell])
-        elpd[cell] = logsumexp(likelihood[:, cell], b=weight)
-        for name, one in found.of.items():
-            means[name][cell] = weight @ one.expected[:, cell]
-    density = logsumexp(likelihood, axis=0) - math.log(len(likelihood))
+    means = {name: np.empty(n_cells) for name in block.of}
+    step = max(1, _BLOCK // n_draws)
+    for start in range(0, n_cells, step):
+        heed()
+        here = slice(start, start + step)
+        weight, k_hat[here] = smoothed_rows(-likelihood[here])
+        elpd[here] = logsumexp(likelihood[here], b=weight, axis=1)
+        for name, one in block.of.items():
+            means[name][here] = np.einsum("cs,sc->c", weight, one.expected[:, here])
+    density = logsumexp(likelihood, axis=1) - math.log(n_draws)
     return {
         name: LeftOut(
-            cells=found.cells,
-            n=found.n,
+            cells=block.cells,
+            n=block.n,
             observed=one.observed,
             mean=means[name],
             share=one.expected,
@@ -164,8 +184,25 @@ def leave_cells_out(
             variance=one.variance,
             stands=one.stands,
         )
-        for name, one in found.of.items()
+        for name, one in block.of.items()
     }
+
+
+def _together_again(parts: Sequence[LeftOut]) -> LeftOut:
+    """One estimand in the cells of all blocks."""
+    if len(parts) == 1:
+        return parts[0]
+
+    def joined(name: str) -> Any:
+        own = [getattr(part, name) for part in parts]
+        return None if own[0] is None else np.concatenate(own)
+
+    rest = ("n", "observed", "mean", "elpd", "density", "k_hat", "variance", "stands")
+    return LeftOut(
+        cells=pl.concat([part.cells for part in parts]),
+        share=np.concatenate([part.share for part in parts], axis=1),
+        **{name: joined(name) for name in rest},
+    )
 
 
 def elpd_difference(one: LeftOut, other: LeftOut) -> tuple[float, float]:
@@ -184,7 +221,7 @@ def elpd_difference(one: LeftOut, other: LeftOut) -> tuple[float, float]:
 
 
 def estimate_scores(
-    left_out: Mapping[str, LeftOut], electorate: Electorate, *, least: int = 30
+    left_out: Mapping[str, LeftOut], electorate: Electorate, *, least: int = 30, heed: Heed = nobody
 ) -> tuple[EstimateScore, ...]:
     """Score poststratified estimates of the nation, the districts, their parents, and each demographic.
 
@@ -194,13 +231,15 @@ def estimate_scores(
         See `leave_cells_out`.
     least
         Areas with fewer interviews are left out: of them little can be told, and little can be learned.
+    heed
+        Called between blocks of cells.
 
     Returns
     -------
     tuple
         By level; of several options those of all together, and then of each.
     """
-    of_each = {option: _scores_of(one, electorate, least=least) for option, one in left_out.items()}
+    of_each = {option: _scores_of(one, electorate, least=least, heed=heed) for option, one in left_out.items()}
     if len(of_each) == 1:
         return tuple(one for scores in of_each.values() for one in scores.values())
     levels = list(dict.fromkeys(level for scores in of_each.values() for level in scores))
@@ -209,7 +248,7 @@ def estimate_scores(
     return (*together, *named)
 
 
-def _scores_of(left_out: LeftOut, electorate: Electorate, *, least: int) -> dict[str, EstimateScore]:
+def _scores_of(left_out: LeftOut, electorate: Electorate, *, least: int, heed: Heed) -> dict[str, EstimateScore]:
     """By level."""
     frame = electorate.frame.select(*electorate.cell_columns, "n_people")
     people = left_out.cells.join(frame, on=electorate.cell_columns, how="left", maintain_order="left")["n_people"]
@@ -217,8 +256,36 @@ def _scores_of(left_out: LeftOut, electorate: Electorate, *, least: int) -> dict
     if left_out.stands is not None:
         weight = weight * left_out.stands
     levels: list[str | None] = [None, *electorate.cell_columns, *electorate.parents]
-    scores = [_score(left_out, weight, level, least=least) for level in levels]
+    area = [_areas_of(left_out, level) for level in levels]
+    moved = _moved(left_out, weight, area, heed)
+    scores = map(partial(_score, left_out, weight, least=least), levels, area, moved)
     return {one.level: one for one in scores if one is not None}
+
+
+def _areas_of(left_out: LeftOut, level: str | None) -> NDArray[np.int64]:
+    """Which area of a level each cell is in."""
+    if level is None:
+        return np.zeros(left_out.cells.height, dtype=np.int64)
+    return left_out.cells[level].rank("dense").cast(pl.Int64).to_numpy() - 1
+
+
+def _moved(left_out: LeftOut, people: Floats, area: Sequence[NDArray[np.int64]], heed: Heed) -> list[Floats]:
+    """By how many people each draw of an area is away from the mean of its draws, for each level (draw, area)."""
+    n_draws, n_cells = left_out.share.shape
+    n_areas = [int(one.max()) + 1 for one in area]
+    starts = np.cumsum([0, *n_areas])
+    total = np.zeros((starts[-1], n_draws))
+    rows = np.stack([of + start for of, start in zip(area, starts[:-1], strict=True)])  # (level, cell)
+    step = max(1, _BLOCK // n_draws)
+    for start in range(0, n_cells, step):
+        heed()
+        here = slice(start, start + step)
+        share = left_out.share[:, here].T.astype(np.float64)
+        away = (share - share.mean(axis=1, keepdims=True)) * people[here, None]
+        cell = np.broadcast_to(np.arange(len(away)), (len(area), len(away)))
+        at = (rows[:, here].ravel(), cell.ravel())
+        total += sparse.csr_array((np.ones(cell.size), at), shape=(len(total), len(away))) @ away
+    return [total[first:last].T for first, last in itertools.pairwise(starts)]
 
 
 def _together(scores: Sequence[EstimateScore]) -> EstimateScore:
@@ -235,11 +302,10 @@ def _together(scores: Sequence[EstimateScore]) -> EstimateScore:
     )
 
 
-def _score(left_out: LeftOut, people: Floats, level: str | None, *, least: int) -> EstimateScore | None:
-    area = np.zeros(len(people), dtype=np.int64)
-    if level is not None:
-        area = left_out.cells[level].rank("dense").cast(pl.Int64).to_numpy() - 1
-    n_areas = int(area.max()) + 1
+def _score(
+    left_out: LeftOut, people: Floats, level: str | None, area: NDArray[np.int64], moved: Floats, *, least: int
+) -> EstimateScore | None:
+    n_areas = moved.shape[1]
     total = np.bincount(area, people, n_areas)
     kept = (total > 0) & (np.bincount(area, left_out.n, n_areas) >= least)
     if not kept.any():
@@ -248,9 +314,7 @@ def _score(left_out: LeftOut, people: Floats, level: str | None, *, least: int) 
     error = np.bincount(area, weight * (left_out.mean - left_out.observed), n_areas)[kept]
     of_one = left_out.mean * (1 - left_out.mean) if left_out.variance is None else left_out.variance
     noise = np.bincount(area, weight**2 * of_one / left_out.n, n_areas)[kept]
-    moved = (left_out.share - left_out.share.mean(axis=0)) * weight
-    by_area = sparse.csc_array((np.ones(len(area)), (np.arange(len(area)), area)), shape=(len(area), n_areas))
-    draws = (by_area.T @ moved.T).T[:, kept] + error
+    draws = moved[:, kept] / total[kept] + error
     return EstimateScore(
         level=level or "nation",
         n_areas=int(kept.sum()),

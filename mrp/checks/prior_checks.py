@@ -32,6 +32,7 @@ from mrp.checks.free_parameters import FreeParameter, common_draws, free_paramet
 from mrp.checks.prior_draws import prior_draws
 from mrp.electorate import Electorate
 from mrp.grouping import Grouping
+from mrp.heed import Heed, nobody
 from mrp.latents import LatentDraws
 from mrp.numeric.design import NumericDesign
 from mrp.numeric.unit import Unit
@@ -109,6 +110,7 @@ def prior_predictive(
     *,
     seed: int,
     observed: Mapping[str, float] | None = None,
+    heed: Heed = nobody,
 ) -> dict[str, PriorPredictive]:
     """Draw national and district shares, or means, from the prior.
 
@@ -117,6 +119,8 @@ def prior_predictive(
     observed
         Shares among the interviews, in [0, 1], by what is estimated, to compare with; they may be rounded or perturbed.
         Of an option that stands in some districts, among those that were asked there.
+    heed
+        Called now and then; see `mrp.heed`.
 
     Returns
     -------
@@ -125,7 +129,7 @@ def prior_predictive(
     """
     latents = prior_draws(design, priors, n=_N_DRAWS, seed=seed)
     by = (Grouping(), Grouping(by=(electorate.district,)))
-    nations, every = draws_many(latents, design, electorate, by)
+    nations, every = draws_many(latents, design, electorate, by, heed=heed)
     codes = every.areas[electorate.district].to_list()
     unit = design.require_unit() if isinstance(design, NumericDesign) else None
     several = len(estimands(design)) > 1

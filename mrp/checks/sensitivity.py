@@ -35,6 +35,7 @@ from mrp.electorate import Electorate
 from mrp.errors import ShapeMismatch
 from mrp.evidence import hyper_names
 from mrp.grouping import Grouping
+from mrp.heed import Heed, nobody
 from mrp.hyper import HyperSpace, correlation_name, hyper_space, mixing_name
 from mrp.latents import LatentDraws
 from mrp.numeric.design import NumericDesign
@@ -88,6 +89,7 @@ def sensitivity(
     *,
     priors: Priors,
     hypers: NDArray[np.floating[Any]],
+    heed: Heed = nobody,
 ) -> tuple[Sensitivity, ...]:
     """Power-scaling sensitivity of every parameter of a prior and of headline estimates.
 
@@ -100,6 +102,8 @@ def sensitivity(
     hypers
         Natural values of standard deviations, correlations and mixings, as in `mrp.hyper.HyperSpace`, of each of the
         draws of ``latents``; shape (draw, parameter).
+    heed
+        Called now and then; see `mrp.heed`.
 
     Returns
     -------
@@ -108,7 +112,7 @@ def sensitivity(
     """
     of_prior = log_priors(latents, design, priors, hypers)
     prior = np.sum(list(of_prior.values()), axis=0)
-    likelihood = log_likelihood(latents, design, electorate, counts)
+    likelihood = log_likelihood(latents, design, electorate, counts, heed=heed)
     values = {one.name: one.draws for one in free_parameters(latents, design, priors)}
     names = [name for name in of_prior if name not in values]
     if isinstance(design, NumericDesign):
@@ -119,11 +123,12 @@ def sensitivity(
     by = [(), *((name,) for name in electorate.demographics), (electorate.district,)]
     several = len(estimands(design)) > 1
     for columns, areas in zip(
-        by, draws_many(latents, design, electorate, [Grouping(by=one) for one in by]), strict=True
+        by, draws_many(latents, design, electorate, [Grouping(by=one) for one in by], heed=heed), strict=True
     ):
         for option in areas.options:
             draws = areas.of(option).draws
             for k, row in enumerate(areas.areas.iter_rows(named=True)):
+                heed()
                 name = " ".join((columns[0], str(row[columns[0]]))) if columns else NATION
                 told = f"{name}, {option}" if several else name
                 found.append(_judge(told, draws[:, k], prior, likelihood, of_prior))
