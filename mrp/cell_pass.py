@@ -18,7 +18,15 @@ from mrp.combined_terms import combine
 from mrp.design import DesignRows
 from mrp.threads import in_threads, parts_of
 
-__all__ = ["Chunk", "add_up", "area_weights", "chunks_of", "inverse_logit", "linear_predictor", "share_rows"]
+__all__ = [
+    "Chunk",
+    "add_up",
+    "area_weights",
+    "chunks_of",
+    "inverse_logit",
+    "linear_predictor",
+    "share_rows",
+]
 
 # Numbers held at a time: 200,000 float32 are 800 kB, of a level-2 cache of a megabyte or more.
 _CHUNK = 200_000

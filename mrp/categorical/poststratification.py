@@ -191,14 +191,18 @@ def _add_up(
     at_once = max(1, _UNHEEDED // (step * k * n_draws))
     chunks = list(chunks_of(weights, step))
 
+    def prepare(start: int, stop: int) -> tuple[int, OptionBlocks]:
+        return start, OptionBlocks.of(draws[start:stop], rows, k)
+
+    heed()
+    prepared = dict(in_threads(prepare, n_draws, least=least))
     for first in range(0, len(chunks), at_once):
         heed()
         here = chunks[first : first + at_once]
 
         def some_draws(start: int, stop: int, here: Sequence[Chunk] = here) -> None:
-            shares = OptionBlocks.of(draws[start:stop], rows, k)
             for chunk in here:
-                for o, share in enumerate(shares(chunk.start, chunk.stop)):
+                for o, share in enumerate(prepared[start](chunk.start, chunk.stop)):
                     total[o, chunk.areas, start:stop] += chunk.weights @ share
 
         in_threads(some_draws, n_draws, least=least)

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.special import gammaln
 
-from mrp.categorical.cells import cell_options
+from mrp.categorical.cells import OptionBlocks, cell_options, option_blocks
 from mrp.categorical.counts import count_name, weight_name
 from mrp.categorical.design import CategoricalDesign
+from mrp.checks.margin_sums import blocks_of
 from mrp.checks.margins import with_parents
 from mrp.checks.predictive import Predicted, predict_counts
 from mrp.design import Design
@@ -32,7 +33,7 @@ from mrp.laplace.coordinates import incidence
 from mrp.latents import LatentDraws
 from mrp.numeric.design import NumericDesign
 from mrp.numeric.merging import are_weighted, mass_of
-from mrp.ordinal.cells import cell_scale
+from mrp.ordinal.cells import ScaleBlocks, cell_scale, scale_blocks
 from mrp.ordinal.design import OrdinalDesign
 from mrp.outcomes.designs import MEAN, SHARE, AnyDesign
 
@@ -133,9 +134,38 @@ def log_likelihood(
     Parameters and errors as of `answered_cells`.
     """
     n_draws = latents.draws.shape[0]
+    if isinstance(design, CategoricalDesign | OrdinalDesign):
+        return _of_chosen(latents, design, electorate, counts, heed)
     total = np.zeros(n_draws)
     for some in _blocks(latents, design, electorate, counts, draws=n_draws, whole=False, heed=heed):
         total += some.likelihood.sum(axis=1)
+    return total
+
+
+def _of_chosen(
+    latents: LatentDraws,
+    design: CategoricalDesign | OrdinalDesign,
+    electorate: Electorate,
+    counts: pl.DataFrame,
+    heed: Heed,
+) -> Floats:
+    """The log likelihood of options: of a row with one interview one option's share is needed."""
+    if latents.names != design.latent_names:
+        raise DrawsError("the draws and the design are not of the same fit")
+    rows = _rows_of(electorate, counts)[0]
+    n, y = _multinomial(design, rows.counts)
+    n_draws = latents.draws.shape[0]
+    shares: OptionBlocks | ScaleBlocks
+    if isinstance(design, OrdinalDesign):
+        shares = scale_blocks(latents, design, rows.counts, most_draws=n_draws)
+    else:
+        shares = option_blocks(latents, design, rows.counts, most_draws=n_draws)
+    total = np.full(n_draws, _coefficient(rows.total(n), rows.total(y)).sum())
+    for start, stop in blocks_of(rows.counts.height, n_draws):
+        heed()
+        for k, share in enumerate(shares(start, stop)):
+            chose = np.flatnonzero(y[k, start:stop])
+            total += y[k, start + chose] @ np.log(np.maximum(share[chose].astype(np.float64), _LEAST))
     return total
 
 
@@ -144,6 +174,16 @@ def _of_cells(electorate: Electorate, counts: pl.DataFrame) -> tuple[pl.DataFram
     counts = counts.filter((pl.col("n") > 0) & pl.all_horizontal(pl.col(electorate.cell_columns).is_not_null()))
     names = counts.select(pl.col(electorate.cell_columns).cast(pl.String))
     return counts, names.unique(maintain_order=True)
+
+
+def _rows_of(electorate: Electorate, counts: pl.DataFrame) -> "tuple[_Rows, pl.DataFrame]":
+    """Rows in the order of their cells, and these."""
+    counts, cells = _of_cells(electorate, counts)
+    names = counts.select(pl.col(electorate.cell_columns).cast(pl.String))
+    found = names.join(cells.with_row_index("#"), on=electorate.cell_columns, how="left", maintain_order="left")["#"]
+    at = found.cast(pl.Int64).to_numpy()
+    order = np.argsort(at, kind="stable")
+    return _Rows(counts[order], at[order], cells.height), cells
 
 
 def _n_draws(design: AnyDesign, n_cells: int, most: int, least: int) -> int:
@@ -167,14 +207,8 @@ def _blocks(
     """Blocks of cells, each with all rows of its cells."""
     if latents.names != design.latent_names:
         raise DrawsError("the draws and the design are not of the same fit")
-    counts, cells = _of_cells(electorate, counts)
-    names = counts.select(pl.col(electorate.cell_columns).cast(pl.String))
-    found = names.join(
-        cells.with_row_index("#"), on=electorate.cell_columns, how="left", maintain_order="left", coalesce=True
-    )["#"]
-    at = found.cast(pl.Int64).to_numpy()
-    order = np.argsort(at, kind="stable")
-    counts, at = counts[order], at[order]
+    all_rows, cells = _rows_of(electorate, counts)
+    counts, at = all_rows.counts, all_rows.cell
     table = with_parents(cells, electorate)
     step = -(-latents.draws.shape[0] // draws)
     some = replace(latents, draws=latents.draws[::step], n_chains=1, points=None)
@@ -240,12 +274,7 @@ def _options(
         shares = cell_scale(latents, design, rows.counts, most_draws=draws)
     else:
         shares = cell_options(latents, design, rows.counts, most_draws=draws)
-    n = rows.column("n")
-    y = np.stack([rows.column(count_name(option)) for option in design.options])
-    if "weight" in rows.counts.columns:
-        weight = rows.column("weight")
-        n = weight**2 / rows.column("weight_square")
-        y = n * np.stack([rows.column(weight_name(option)) for option in design.options]) / weight
+    n, y = _multinomial(design, rows.counts)
     stands = design.stands(rows.counts)
     whole, chosen = rows.total(n), rows.total(y)
     likelihood = np.zeros((shares.shape[1], rows.n_cells)) + _coefficient(whole, chosen)
@@ -255,6 +284,19 @@ def _options(
         expected = (rows.total(n * shares[k]) / whole).astype(np.float32)
         of[option] = Answered(chosen[k] / whole, expected, None, rows.total(stands[:, k].astype(float)) > 0)
     return AnsweredCells(table, whole, likelihood, of)
+
+
+def _multinomial(design: CategoricalDesign | OrdinalDesign, counts: pl.DataFrame) -> tuple[Floats, Floats]:
+    """Interviews of each row, and those for each option; with weights of as many as have the variance."""
+
+    def columns(*names: str) -> Floats:
+        return counts.select(pl.col(names).cast(pl.Float64)).to_numpy().T
+
+    if "weight" not in counts.columns:
+        return columns("n")[0], columns(*map(count_name, design.options))
+    weight, square = columns("weight", "weight_square")
+    n = weight**2 / square
+    return n, n * columns(*map(weight_name, design.options)) / weight
 
 
 def _numbers(latents: LatentDraws, design: NumericDesign, rows: _Rows, table: pl.DataFrame) -> AnsweredCells:
