@@ -14,7 +14,8 @@ from jobs.check_shown import ShownCounts, Told, told_misfits
 from mrp.categorical.counts import count_name
 from mrp.categorical.design import CategoricalDesign
 from mrp.checks.concerns import Concern, house_concerns, misfit_concerns, worst_first
-from mrp.checks.left_out import CAUTION, MAX_K, EstimateScore, estimate_scores, leave_cells_out
+from mrp.checks.estimate_scores import EstimateScore, estimate_scores
+from mrp.checks.left_out import CAUTION, MAX_K, leave_cells_out
 from mrp.checks.margins import margins_of
 from mrp.checks.misfit import judge_margins
 from mrp.checks.of_means import SLOPE, predictive_of_means, size_in_unit

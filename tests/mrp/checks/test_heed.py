@@ -8,7 +8,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from mrp.checks.answered import log_likelihood
-from mrp.checks.left_out import LeftOut, estimate_scores, leave_cells_out
+from mrp.checks.estimate_scores import estimate_scores
+from mrp.checks.left_out import LeftOut, leave_cells_out
 from mrp.checks.margins import margins_of
 from mrp.checks.of_kinds import predictive_by_estimand
 from mrp.checks.prior_checks import prior_predictive
@@ -78,7 +79,7 @@ def test_block_by_block_is_as_all_at_once(kind: str, monkeypatch: pytest.MonkeyP
         return heed
 
     whole = everything(kind, count(0))
-    for module in ("answered", "left_out", "margin_sums"):
+    for module in ("answered", "estimate_scores", "left_out", "margin_sums"):
         monkeypatch.setattr(f"mrp.checks.{module}._BLOCK", 700)
     monkeypatch.setattr("mrp.categorical.poststratification._CHUNK", 700)
     monkeypatch.setattr("mrp.categorical.poststratification._UNHEEDED", 1)
