@@ -38,7 +38,7 @@ class OptionBlocks:
     @property
     def n_draws(self) -> int:
         """How many draws the shares are of."""
-        return self.of_own.shape[1]
+        return int(self.of_own.shape[1])
 
     def __call__(self, start: int, stop: int) -> Single:
         """Of the cells from ``start`` to ``stop``, shape (option, cell, draw)."""

@@ -16,7 +16,8 @@ from mrp.checks.prior_checks import prior_predictive
 from mrp.checks.sensitivity import parameter_space, sensitivity
 from mrp.outcomes import BinaryOutcome, OrdinalOutcome
 from mrp.priors import Priors
-from tests.mrp.checks.test_kinds import FORMULA, NUMBERS, PARTIES, SOUTH, WORLD, asked, drawn
+from tests.mrp.checks.test_kinds import FORMULA, NUMBERS, PARTIES, SOUTH, asked, drawn
+from tests.mrp.checks.worlds import WORLD
 
 BY = (*WORLD.cell_columns, "pollster")
 KINDS: dict[str, tuple[Any, str, str]] = {
@@ -69,7 +70,7 @@ def numbers(value: Any) -> list[float]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_block_by_block_is_as_all_at_once(kind: str, monkeypatch: pytest.MonkeyPatch):
+def test_block_by_block_is_as_all_at_once(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = [0, 0]
 
     def count(which: int) -> Callable[[], None]:
@@ -92,7 +93,7 @@ def test_block_by_block_is_as_all_at_once(kind: str, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_check_ends_where_it_is_told_to(kind: str):
+def test_a_check_ends_where_it_is_told_to(kind: str) -> None:
     class Enough(Exception):
         pass
 
