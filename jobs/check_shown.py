@@ -38,7 +38,7 @@ __all__ = ["ShownCounts", "told_misfits"]
 
 _REACH = 1.6448536269514722  # of the central 90% interval
 _BANDS = (0.05, 0.01, 0.001, 0.0001)
-_AT_ONCE = 20_000
+_AT_ONCE = 10_000
 """Cells that are perturbed between two looks at whether to go on: a second's work."""
 
 

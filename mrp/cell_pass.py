@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
-from mrp.combined_terms import combine
+from mrp.combined_terms import CombinedTerms, combine
 from mrp.design import DesignRows
 from mrp.threads import in_threads, parts_of
 
@@ -26,6 +26,7 @@ __all__ = [
     "inverse_logit",
     "linear_predictor",
     "share_rows",
+    "with_blocks",
 ]
 
 # Numbers held at a time: 200,000 float32 are 800 kB, of a level-2 cache of a megabyte or more.
@@ -79,7 +80,7 @@ def add_up(
     def some_draws(start: int, stop: int) -> None:
         by_latent = np.ascontiguousarray(draws[start:stop].T)
         if combined:
-            by_latent = combined.latents([_block(by_latent, one) for one in combined.blocks], by_latent)
+            by_latent = with_blocks(by_latent, combined)
         most = max((chunk.stop - chunk.start for chunk in chunks), default=0)
         eta = np.empty((most, stop - start), dtype=np.float32)
         for chunk in chunks:
@@ -102,7 +103,7 @@ def share_rows(draws: NDArray[np.float32], rows: DesignRows | None, n_cells: int
     def some_draws(start: int, stop: int) -> None:
         by_latent = np.ascontiguousarray(draws[start:stop].T)
         if combined:
-            by_latent = combined.latents([_block(by_latent, one) for one in combined.blocks], by_latent)
+            by_latent = with_blocks(by_latent, combined)
         step = max(1, _CHUNK // max(stop - start, 1))
         for first in range(0, n_cells, step):
             last = min(first + step, n_cells)
@@ -112,11 +113,14 @@ def share_rows(draws: NDArray[np.float32], rows: DesignRows | None, n_cells: int
     return shares
 
 
-def _block(by_latent: NDArray[np.float32], rows: DesignRows) -> NDArray[np.float32]:
-    """Sum of the terms of some rows, without the intercept, shape (row, draw)."""
-    total = np.zeros((rows.index.shape[0], by_latent.shape[1]), dtype=np.float32)
-    _add_terms(total, by_latent, rows.x, rows.index, rows.weight)
-    return total
+def with_blocks(by_latent: NDArray[np.float32], combined: CombinedTerms) -> NDArray[np.float32]:
+    """What rows whose terms are blocks read, from draws of the latents of their design, shapes (latent, draw)."""
+    blocks = []
+    for rows in combined.blocks:
+        total = np.zeros((rows.index.shape[0], by_latent.shape[1]), dtype=np.float32)
+        _add_terms(total, by_latent, rows.x, rows.index, rows.weight)
+        blocks.append(total)
+    return combined.latents(blocks, by_latent)
 
 
 @dataclass(frozen=True, slots=True)

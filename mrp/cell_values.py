@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from mrp.categorical.cells import OptionBlocks
+from mrp.categorical.cells import OptionBlocks, OptionRows
 from mrp.categorical.design import CategoricalDesign
 from mrp.cell_pass import inverse_logit, linear_predictor
 from mrp.design import DesignRows
@@ -43,7 +43,7 @@ def cell_values(design: AnyDesign, cells: pl.DataFrame) -> Callable[[Single], Bl
         these cells; shares are in [0, 1], means in the unit of the question.
     """
     if isinstance(design, CategoricalDesign):
-        return partial(OptionBlocks.of, rows=design.rows(cells), n_options=design.n_options)
+        return partial(OptionBlocks.of, rows=OptionRows.of(design.rows(cells)))
     rows = design.common.rows(cells) if design.common.has_terms else None
     if isinstance(design, OrdinalDesign):
         return partial(_ordinal, rows, design.n_options)

@@ -206,9 +206,9 @@ class CategoricalConditional:
             mode = replace(mode, log_likelihood=float(logsumexp(log_ratio[:n]) - np.log(n)))
         return Look(mode, gradient, self.latents(points[n:]), log_ratio[n:])
 
-    def between(self, modes: Sequence[CategoricalMode], shares: Floats) -> CategoricalMode:
-        """Where to start that is made of several modes, of each a share; shares add up to 1."""
-        return replace(modes[0], point=shares @ np.stack([mode.point for mode in modes]))
+    def between(self, modes: Sequence[CategoricalMode], shares: Floats) -> list[CategoricalMode]:
+        """Where to start, made of several modes: one start for each row of ``shares``, which adds up to 1."""
+        return [replace(modes[0], point=point) for point in shares @ np.stack([mode.point for mode in modes])]
 
     def draw(self, hypers: Floats, near: CategoricalMode, noise: Floats) -> tuple[Floats, Floats]:
         """Draw latents from the normal distribution around their shifted mode.

@@ -15,8 +15,8 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
-from mrp.categorical.cells import OptionBlocks
-from mrp.categorical.design import CategoricalDesign, CategoricalRows
+from mrp.categorical.cells import OptionBlocks, OptionRows
+from mrp.categorical.design import CategoricalDesign
 from mrp.categorical.posterior import LINK
 from mrp.cell_pass import Chunk, area_weights, chunks_of
 from mrp.electorate import Electorate
@@ -146,7 +146,7 @@ def option_draws_many(
     weights = area_weights(cells["n_people"].to_numpy(), grouped)
     total = np.zeros((design.n_options, weights.shape[0], latents.draws.shape[0]))
     heed()
-    _add_up(total, latents.draws, design.rows(cells), weights, heed)
+    _add_up(total, latents.draws, OptionRows.of(design.rows(cells)), weights, heed)
     return drawn_options(np.clip(total, 0, 1), [areas for _, areas in grouped], design.options, latents)
 
 
@@ -179,9 +179,7 @@ def drawn_options(
     )
 
 
-def _add_up(
-    total: Floats, draws: NDArray[np.float32], rows: CategoricalRows, weights: sparse.csc_array, heed: Heed
-) -> None:
+def _add_up(total: Floats, draws: NDArray[np.float32], rows: OptionRows, weights: sparse.csc_array, heed: Heed) -> None:
     """Add the weighted shares of all cells to ``total``, shape (option, area, draw), in place."""
     k, n_cells, n_draws = len(total), weights.shape[1], draws.shape[0]
     least = max(1, _LEAST // max(k * n_cells, 1))
@@ -192,7 +190,7 @@ def _add_up(
     chunks = list(chunks_of(weights, step))
 
     def prepare(start: int, stop: int) -> tuple[int, OptionBlocks]:
-        return start, OptionBlocks.of(draws[start:stop], rows, k)
+        return start, OptionBlocks.of(draws[start:stop], rows)
 
     heed()
     prepared = dict(in_threads(prepare, n_draws, least=least))
@@ -202,7 +200,7 @@ def _add_up(
 
         def some_draws(start: int, stop: int, here: Sequence[Chunk] = here) -> None:
             for chunk in here:
-                for o, share in enumerate(prepared[start](chunk.start, chunk.stop)):
-                    total[o, chunk.areas, start:stop] += chunk.weights @ share
+                for option, share in zip(*prepared[start].of_standing(chunk.start, chunk.stop), strict=True):
+                    total[option, chunk.areas, start:stop] += chunk.weights @ share
 
         in_threads(some_draws, n_draws, least=least)

@@ -181,6 +181,11 @@ class Conditional:
         better = float(logsumexp(log_ratio) - np.log(len(self._probes)))
         return replace(mode, log_likelihood=better)
 
+    def between(self, modes: Sequence[Mode], shares: Floats) -> list[Mode]:
+        """Where to start, made of several modes: one start for each row of ``shares``, which adds up to 1."""
+        rest, own = (shares @ np.stack(parts) for parts in zip(*((mode.rest, mode.own) for mode in modes), strict=True))
+        return [replace(modes[0], rest=r, own=o) for r, o in zip(rest, own, strict=True)]
+
     def latents(self, mode: Mode) -> Floats:
         """A mode in the order of `mrp.design.Design.latent_names`, shape (latent,)."""
         return np.asarray(self._ordered(mode.rest[None], mode.own[None])[0])

@@ -15,6 +15,7 @@ The likelihood need not be concave. Where its negative Hessian is not positive d
 that is, which leads uphill too; at the mode it is again.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -161,6 +162,10 @@ class DenseConditional:
         """
         points, log_ratio = self._draw(hypers, *self._climb(hypers, near), noise)
         return self.latents(points), log_ratio
+
+    def between(self, modes: Sequence[DenseMode], shares: Floats) -> list[DenseMode]:
+        """Where to start, made of several modes: one start for each row of ``shares``, which adds up to 1."""
+        return [replace(modes[0], point=point) for point in shares @ np.stack([mode.point for mode in modes])]
 
     def latents(self, points: Floats) -> Floats:
         """Latents from coordinates, shapes (draw, coordinate) and (draw, latent)."""

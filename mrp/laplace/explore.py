@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrp.laplace.few import explore_few
+from mrp.laplace.foretold import Foretelling
 from mrp.laplace.interface import Costly, Exploration, Given, ModeFound, ParameterSpace
 from mrp.laplace.pareto import efficiency, smoothed_weights
 from mrp.laplace.search import Found, find_mode
@@ -38,6 +39,8 @@ __all__ = ["explore"]
 type Floats = NDArray[np.float64]
 
 _WALKERS = 400
+# Points between two reports of progress, and between two forecasts of modes; and modes that each forecast knows.
+_PORTION, _TOLD_BY = 50, 150
 # Points of the last round where each takes long.
 _FEWEST = 50
 _MAX_ROUNDS = 8
@@ -158,22 +161,25 @@ class _Known[Mode: ModeFound]:
         return lambda working: power * (surrogate(self.coordinates(working)) + self._space.log_prior(working))
 
     def add(self, points: Floats, report: Callable[[float], None] = lambda _: None) -> Floats:
-        """Evaluate the rows of ``points``, each from the mode of the nearest known; returns log likelihoods."""
-        starts: Sequence[Mode] = [self._first] * len(points)
-        if len(self.modes):
-            x, known = self.coordinates(points), self.coordinates(self.points)
-            starts = [self.modes[int(np.argmin(((known - row) ** 2).sum(axis=1)))] for row in x]
-        natural = self._space.natural(points)
-        modes: list[Mode] = []
-        for at in range(0, len(points), 50):  # in portions, so that a request to stop is heard
-            modes += self._threads.map(self._conditional.mode, natural[at : at + 50], starts[at : at + 50])
-            report(min(1.0, (at + 50) / len(points)))
-        value = np.array([mode.log_likelihood for mode in modes])
-        self.points, self.value = np.concatenate([self.points, points]), np.concatenate([self.value, value])
-        self.modes += modes
-        self.n_evaluations += len(modes)
-        self.n_newton_steps += sum(mode.n_steps for mode in modes)
-        return value
+        """Evaluate the rows of ``points``, each from where its mode is foretold to be; returns log likelihoods."""
+        natural, n_before = self._space.natural(points), len(self.modes)
+        for at in range(0, len(points), _PORTION):
+            part = slice(at, at + _PORTION)
+            modes = list(self._threads.map(self._conditional.mode, natural[part], self._foretold(points[part])))
+            self.points = np.concatenate([self.points, points[part]])
+            self.value = np.concatenate([self.value, [mode.log_likelihood for mode in modes]])
+            self.modes += modes
+            report(min(1.0, (at + _PORTION) / len(points)))
+        self.n_evaluations += len(points)
+        self.n_newton_steps += sum(mode.n_steps for mode in self.modes[n_before:])
+        return self.value[n_before:]
+
+    def _foretold(self, points: Floats) -> Sequence[Mode]:
+        if len(self.modes) < 2 * (self._space.size + 1):
+            return [self._first] * len(points)
+        modes = self.modes[-_TOLD_BY:]
+        shares = Foretelling(self.coordinates(self.points[-_TOLD_BY:]))(self.coordinates(points))
+        return self._conditional.between(modes, shares)
 
     def surrogate(self) -> Surrogate:
         relevance = self.value + self._space.log_prior(self.points)

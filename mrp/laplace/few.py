@@ -8,7 +8,7 @@ of `mrp.laplace.explore`: find the mode, look around it, draw from a surrogate u
 as those of the exact posterior, and weight the draws of a last round by exact over surrogate density.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mrp.laplace.foretold import Foretelling
 from mrp.laplace.gradient_surrogate import GradientSurrogate
 from mrp.laplace.interface import Costly, Exploration, Look, ModeFound, ParameterSpace
 from mrp.laplace.pareto import efficiency, smoothed_weights
@@ -151,34 +152,17 @@ class _Looks[Mode: ModeFound]:
         others = np.asarray(self._space.natural(stepped)[:, n:].imag) * 1e30
         return np.concatenate([of_sds, others], axis=1)
 
-    def _foretold(self, points: Floats) -> list[Mode]:
+    def _foretold(self, points: Floats) -> Sequence[Mode]:
         """Where to start at the rows of ``points``: a linear trend of the modes and what is near."""
         modes = self._modes[1:]
         if len(modes) < 2 * (self._space.size + 1):
             return [self._modes[0]] * len(points)
-        known = self.coordinates(self._points)
-        centre, scale = known.mean(axis=0), known.std(axis=0) + 1e-9
-        shares = _shares((self.coordinates(points) - centre) / scale, (known - centre) / scale)
-        return [self._conditional.between(modes, row) for row in shares]
+        shares = Foretelling(self.coordinates(self._points))(self.coordinates(points))
+        return self._conditional.between(modes, shares)
 
 
 def _within(report: Callable[[float], None], begin: float, end: float, share: float) -> None:
     report(begin + (end - begin) * share)
-
-
-def _shares(x: Floats, known: Floats) -> Floats:
-    """What each known point counts at the rows of ``x`` by a process with a linear trend; rows sum to 1."""
-    trend, at = (np.column_stack([np.ones(len(part)), part]) for part in (known, x))
-    kernel = _correlation(known, known) + 1e-6 * np.eye(len(known))
-    system = np.block([[kernel, trend], [trend.T, np.zeros((trend.shape[1],) * 2)]])
-    right = np.column_stack([_correlation(x, known), at])
-    return np.asarray(np.linalg.solve(system, right.T)[: len(known)].T)
-
-
-def _correlation(x: Floats, y: Floats) -> Floats:
-    # Modes are so smooth in the parameters that a process of any length foretells them; this one is long.
-    distance = (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1) - 2 * x @ y.T
-    return np.asarray(np.exp(-0.5 * np.maximum(distance, 0) / 64))
 
 
 def _values[Mode: ModeFound](looks: list[Look[Mode]]) -> Floats:

@@ -76,6 +76,9 @@ class Given[Mode: ModeFound](Protocol):
     def draw(self, hypers: Floats, near: Mode, noise: Floats, /) -> tuple[Floats, Floats]:
         """Latents, shape (draw, latent), and the log of their exact over their normal density, shape (draw,)."""
 
+    def between(self, modes: Sequence[Mode], shares: Floats, /) -> Sequence[Mode]:
+        """Where to start, made of several modes: one start for each row of ``shares``, which adds up to 1."""
+
 
 @runtime_checkable
 class Costly[Mode: ModeFound](Given[Mode], Protocol):
@@ -87,9 +90,6 @@ class Costly[Mode: ModeFound](Given[Mode], Protocol):
 
     def look(self, hypers: Floats, near: Mode, noise: Floats, /) -> Look[Mode]:
         """`mode`, `slope` and `draw` at once."""
-
-    def between(self, modes: Sequence[Mode], shares: Floats, /) -> Mode:
-        """Where to start that is made of several modes, of each a share; shares add up to 1."""
 
 
 class ParameterSpace(Protocol):

@@ -14,6 +14,7 @@ so that there is nothing to iterate, nothing to correct, and no pass over cells:
 which blocks such as those of a district each are taken apart, see `mrp.numeric.elimination`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,6 +96,10 @@ class NumericConditional:
     def mode(self, hypers: Floats, _near: NumericMode | None = None) -> NumericMode:
         """Find the mean of the latents; there is no need of another to start from."""
         return self._solved(hypers)[0]
+
+    def between(self, modes: Sequence[NumericMode], shares: Floats) -> list[NumericMode]:
+        """Any: there is no need of one to start from."""
+        return [modes[0]] * len(shares)
 
     def slope(self, hypers: Floats, _near: NumericMode | None = None) -> tuple[NumericMode, Floats]:
         """The mode, and the gradient of its log likelihood by the natural values, shape (parameter,).

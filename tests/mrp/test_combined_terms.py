@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from mrp.cell_pass import _block, linear_predictor
+from mrp.cell_pass import linear_predictor, with_blocks
 from mrp.combined_terms import combine
 from mrp.design import DesignRows
 
@@ -60,7 +60,7 @@ def test_the_sums_are_those_of_the_terms(case: tuple[DesignRows, int]):
     combined = combine(rows)
     if combined is None:
         return
-    latents = combined.latents([_block(by_latent, one) for one in combined.blocks], by_latent)
+    latents = with_blocks(by_latent, combined)
     out = np.empty((rows.x.shape[0], N_DRAWS), dtype=np.float32)
     made = linear_predictor(latents, combined.rows, 0, out.shape[0], out=out)
 

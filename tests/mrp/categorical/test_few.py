@@ -61,5 +61,5 @@ def test_a_look_is_mode_slope_and_draw_at_once():
     assert_allclose(look.gradient, slope)
     assert_allclose(look.latents, latents)
     assert_allclose(look.log_ratio, log_ratio)
-    middle = conditional.between([near, mode], np.array([0.5, 0.5]))
+    (middle,) = conditional.between([near, mode], np.array([[0.5, 0.5]]))
     assert_allclose(middle.point, (near.point + mode.point) / 2)
