@@ -62,7 +62,7 @@ those of districts with few interviews lean on the sd of districts a little, and
 NATION = "nation"
 _STEP = 0.01
 # Of all cells, options and draws: twenty seconds' work. Of more, draws are left out, evenly; what does not depend on a
-# prior at all has a sensitivity to it of 0.004 at most in 2,000 draws, and of 0.01 in 500.
+# prior at all has a sensitivity to it of 0.004 at most in 2,000 draws, of 0.006 in 667.
 _MOST_NUMBERS, _LEAST_DRAWS = 1_050_000_000, 500
 
 
