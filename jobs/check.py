@@ -13,7 +13,7 @@ import io
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -37,6 +37,7 @@ from jobs.refit import electorate_of, laplace_settings, nuts_settings
 from jobs.settings import Settings
 from mrp.errors import MrpError
 from mrp.evidence import Evidence
+from mrp.heed import Heed, nobody
 from mrp.latents import LatentDraws
 from mrp.outcomes import design_from_json
 from mrp.priors import parse_priors
@@ -50,6 +51,9 @@ from polling.store.fit_inputs import partners_noted
 from polling.store.records import Claim, ReleaseRecord
 
 __all__ = ["check", "prepare_check", "request_of"]
+
+SHORT_S = 5.0
+"""A fit that takes no longer is not ended in its middle."""
 
 log = logging.getLogger("hustings.worker")
 
@@ -67,8 +71,8 @@ def check(
 ) -> None:
     """Do a job of kind ``check``, and end it or give it back.
 
-    What needs no fit is kept first; what does gives way to other work between two fits, and goes on later with the kind
-    that was not made yet.
+    Every kind of check is kept as soon as it is made. It gives way to other work, in the middle of a kind too, and goes
+    on later with the first that was not made. Nothing is read or written while it computes.
 
     Parameters
     ----------
@@ -85,36 +89,38 @@ def check(
         If the job belongs to another worker by now.
     """
     job = claim.job
-    keep_on = GivingWay(job, store, settings, beat=beat, besides=(CHECK, CONFIRM), clock=clock)
+    keep_on = GivingWay(job, store, settings, beat=beat, besides=(CHECK, CONFIRM), clock=clock, refits_of=job.survey_id)
     try:
-        with beating(lambda: beat(None), settings.heartbeat_s):
+        with beating(lambda: beat(None), settings.heartbeat_s) as pulse:
+            heed = keep_on.heeding(pulse, stop)
             with store.read() as session:
                 checked = prepare_check(
-                    session, settings, survey_id=job.survey_id or "", question_id=job.question_id or "", memory=memory
+                    session,
+                    settings,
+                    survey_id=job.survey_id or "",
+                    question_id=job.question_id or "",
+                    memory=memory,
+                    heed=heed,
                 )
-                made = {one.kind for one in checks.checks_of(session, checked.release.fit_id)}
-                request = request_of(session, settings, checked)
+                made = {one.kind: one.made_at for one in checks.checks_of(session, checked.release.fit_id)}
+                request, took_s = request_of(session, settings, checked), _took_s(session, checked)
             wanted = kinds(settings, since=clock() - checked.release.published_at)
-            # What an earlier attempt made, or an earlier look at a young release, need not be made again.
-            again = [kind for kind in wanted if kind not in made] or wanted
-            at_once = {kind: make(checked) for kind, make in CHECKS.items() if kind in again}
-        with store.write() as session:
-            _keep(session, checked.release, at_once, now=clock())
-            queue.heartbeat(session, claim, now=clock(), lease=settings.lease)  # no lease, no effect
+            again = _missing(wanted, made, since=job.first_asked_at)
 
-        def fit_once(one: FitRequest, limits: Settings) -> FitResult:
-            # Between fits: to end one in its middle would cost whoever waits the start of another process.
-            if keep_on(None):
-                raise FitCancelled("The check gives way.")
-            return fit(one, limits, beat=beat, stop=stop)
-
-        refits = Refits(request, fit_once, settings, ends=time.monotonic() + settings.check_budget_s)
-        for kind in again:
-            if kind in REFIT_CHECKS:
-                found = not_alone(checked) or REFIT_CHECKS[kind](checked, refits)
+            def keep(kind: str, found: Made) -> None:
                 with store.write() as session:
-                    _keep(session, checked.release, {kind: found}, now=clock())
-                    queue.heartbeat(session, claim, now=clock(), lease=settings.lease)
+                    _keep(session, checked.release, kind, found, now=clock())
+                    queue.heartbeat(session, claim, now=clock(), lease=settings.lease)  # no lease, no effect
+
+            for kind in (one for one in again if one in CHECKS):
+                heed()
+                keep(kind, CHECKS[kind](checked))
+            run_fit = _fits(fit, keep_on, beat=beat, stop=stop, took_s=took_s)
+            ends = time.monotonic() + settings.check_budget_s
+            refits = Refits(request, run_fit, settings, ends=ends, expected_s=took_s)
+            for kind in (one for one in again if one in REFIT_CHECKS):
+                heed()
+                keep(kind, not_alone(checked) or REFIT_CHECKS[kind](checked, refits))
         with store.write() as session:
             concerns = checks.concerns_of(session, checked.release.fit_id)
             code = "check-dropped" if concerns is None else "checked"
@@ -140,10 +146,55 @@ def check(
         _fail(claim, store, "internal-error", detail, now=clock(), retry_after=after)
 
 
+def _missing(wanted: Sequence[str], made: Mapping[str, datetime], *, since: datetime) -> list[str]:
+    """Kinds that are to be made: those that were not; if all were, all that were made before somebody asked again."""
+    return [kind for kind in wanted if kind not in made] or [kind for kind in wanted if made[kind] < since]
+
+
+def _took_s(session: Session, checked: CheckedRelease) -> float | None:
+    """Seconds that the release's fit took, if it was one by the engine that fits again."""
+    fit = fits.get_fit(session, checked.release.fit_id)
+    seconds: Any = fit.seconds
+    return float(sum(seconds.values())) if fit.engine == "laplace" and seconds else None
+
+
+def _fits(
+    fit: Callable[..., FitResult],
+    keep_on: GivingWay,
+    *,
+    beat: Callable[[FitProgress | None], bool],
+    stop: threading.Event,
+    took_s: float | None,
+) -> Callable[[FitRequest, Settings], FitResult]:
+    """Fits that give way: between two of them, and a long one in its middle.
+
+    To end a fit costs whoever waits the start of another process, three seconds; a short one ends sooner by itself.
+    """
+    within = took_s is None or took_s > SHORT_S
+
+    def fit_once(one: FitRequest, limits: Settings) -> FitResult:
+        if keep_on(None):
+            raise FitCancelled("The check gives way.")
+        return fit(one, limits, beat=keep_on if within else beat, stop=stop)
+
+    return fit_once
+
+
 def prepare_check(
-    session: Session, settings: Settings, *, survey_id: str, question_id: str, memory: CountedParts | None = None
+    session: Session,
+    settings: Settings,
+    *,
+    survey_id: str,
+    question_id: str,
+    memory: CountedParts | None = None,
+    heed: Heed = nobody,
 ) -> CheckedRelease:
     """Read what the release that is served was fitted on.
+
+    Parameters
+    ----------
+    heed
+        Called while it is read, and by the checks; see ``mrp.heed``.
 
     Raises
     ------
@@ -161,6 +212,7 @@ def prepare_check(
     fit = fits.get_fit(session, release.fit_id)
     electorate = electorate_of(bundle_of_fit(session, survey, fit.inputs))
     finer, partners = None, tuple(partners_noted(fit.inputs))
+    heed()
     try:
         counted = count_interviews(
             session,
@@ -173,6 +225,7 @@ def prepare_check(
         finer, _ = without_astray(counted.counts, declaration.question(question_id), electorate)
     except (FitImpossible, PollingError) as error:  # waves that were fitted are gone, or do not fit the codebook now
         log.info("pollsters and periods of %s/%s are not checked: %s", survey_id, question_id, error)
+    heed()
     design: Any = fits.load_design(session, release.fit_id)
     evidence = fits.load_evidence(session, release.fit_id)
     latents, fitted = as_fitted(
@@ -191,6 +244,7 @@ def prepare_check(
         partners=tuple(name for name, of in partners_noted(fit.inputs).items() if of is not None),
         rules=DisclosureRules(settings.min_people, settings.min_interviews),
         key=SecretsFile(settings.secrets_file).disclosure_key(),
+        heed=heed,
     )
 
 
@@ -229,21 +283,15 @@ def _are_same(finer: pl.DataFrame, stored: pl.DataFrame) -> bool:
     return np.allclose(totals[0], totals[1], rtol=1e-9)
 
 
-def _keep(
-    session: Session,
-    release: ReleaseRecord,
-    made: Mapping[str, Made],
-    *,
-    now: datetime,
-) -> None:
-    """Store checks, unless somebody in the fit was erased since it was read."""
+def _keep(session: Session, release: ReleaseRecord, kind: str, found: Made, *, now: datetime) -> None:
+    """Store a check, unless somebody in the fit was erased since it was read."""
     if fits.get_fit(session, release.fit_id).contains_erased_at is not None:
         return
-    for kind, (content, concerns) in made.items():
-        told = [one.to_json() for one in concerns]
-        checks.add_check(session, release, kind=kind, content=content, concerns=told, now=now)
-    if made:
-        checks.tell(session, release, now=now)
+    content, concerns = found
+    checks.add_check(
+        session, release, kind=kind, content=content, concerns=[one.to_json() for one in concerns], now=now
+    )
+    checks.tell(session, release, now=now)
 
 
 def _sentence(release: ReleaseRecord, concerns: tuple[checks.ConcernRecord, ...] | None) -> str:

@@ -14,7 +14,8 @@ from jobs.check_shown import ShownCounts, Told, told_misfits
 from mrp.categorical.counts import count_name
 from mrp.categorical.design import CategoricalDesign
 from mrp.checks.concerns import Concern, house_concerns, misfit_concerns, worst_first
-from mrp.checks.left_out import CAUTION, MAX_K, EstimateScore, estimate_scores, leave_cells_out
+from mrp.checks.estimate_scores import EstimateScore, estimate_scores
+from mrp.checks.left_out import CAUTION, MAX_K, leave_cells_out
 from mrp.checks.margins import margins_of
 from mrp.checks.misfit import judge_margins
 from mrp.checks.of_means import SLOPE, predictive_of_means, size_in_unit
@@ -24,6 +25,7 @@ from mrp.checks.prior_checks import prior_concerns, prior_conflicts, prior_predi
 from mrp.checks.sensitivity import SENSITIVE, parameter_space, sensitivity, sensitivity_concerns
 from mrp.design import Design
 from mrp.electorate import Electorate
+from mrp.heed import Heed, nobody
 from mrp.latents import LatentDraws
 from mrp.numeric.design import NumericDesign
 from mrp.ordinal.design import OrdinalDesign
@@ -62,13 +64,15 @@ class CheckedRelease:
     """The installation's disclosure key."""
     partners: tuple[str, ...] = ()
     """Questions that were fitted together with this one."""
+    heed: Heed = nobody
+    """What a check calls between parts of its work: it raises what stops the check."""
 
     @property
     def design(self) -> Design:
         """Of a binary question the design; of another what it has in common with that."""
         return self.fitted.common
 
-    @property
+    @cached_property
     def by_estimand(self) -> dict[str, ShownCounts]:
         """The counts of every share that is estimated as they may be told; of a mean none are.
 
@@ -80,26 +84,22 @@ class CheckedRelease:
             return {}
         stands = self.fitted.stands(self.counts)
         return {
-            option: self.shown_of(count_name(option), self.counts.filter(pl.Series(stands[:, k])))
+            option: replace(self.shown, answer=count_name(option), counts=self.counts.filter(pl.Series(stands[:, k])))
             for k, option in enumerate(self.fitted.options)
         }
 
     @cached_property
     def shown(self) -> ShownCounts:
         """The counts as they may be told."""
-        return self.shown_of("y", self.counts)
-
-    def shown_of(self, answer: str, counts: pl.DataFrame) -> ShownCounts:
-        """The counts of an answer as they may be told; ``counts`` are those of the places where it can be given."""
         return ShownCounts(
-            counts=counts,
+            counts=self.counts,
             stored=self.stored,
             electorate=self.electorate,
             survey=self.release.survey_id,
             question=self.release.question_id,
             key=self.key,
             rules=self.rules,
-            answer=answer,
+            heed=self.heed,
         )
 
 
@@ -111,7 +111,7 @@ def check_predictive(checked: CheckedRelease) -> Made:
         return _check_means(checked, checked.fitted)
     design, electorate, shown = checked.design, checked.electorate, checked.shown
     margins = margins_of(electorate, checked.counts)
-    found = posterior_predictive(checked.latents, design, electorate, checked.counts, margins)
+    found = posterior_predictive(checked.latents, design, electorate, checked.counts, margins, heed=checked.heed)
     told = {one.margin.columns: shown.of(one.margin.columns) for one in found}
     # What is judged is what may be told.
     seen = [MarginCheck(one.margin, _told_groups(one.groups, told[one.margin.columns])) for one in found]
@@ -126,7 +126,9 @@ def check_predictive(checked: CheckedRelease) -> Made:
 def _check_options(checked: CheckedRelease, design: CategoricalDesign | OrdinalDesign) -> Made:
     """Posterior predictive checks of every option by every margin."""
     margins = margins_of(checked.electorate, checked.counts)
-    found = predictive_of_options(checked.latents, design, checked.electorate, checked.counts, margins)
+    found = predictive_of_options(
+        checked.latents, design, checked.electorate, checked.counts, margins, heed=checked.heed
+    )
     names = dict(checked.electorate.districts.select("code", "name").iter_rows())
     content: dict[str, Any] = {}
     concerns: list[Concern] = []
@@ -153,7 +155,7 @@ def _check_means(checked: CheckedRelease, design: NumericDesign) -> Made:
     far the worst groups are off, in few steps.
     """
     margins = margins_of(checked.electorate, checked.counts)
-    found = predictive_of_means(checked.latents, design, checked.electorate, checked.counts, margins)
+    found = predictive_of_means(checked.latents, design, checked.electorate, checked.counts, margins, heed=checked.heed)
     large = {one.margin.columns: checked.shown.large_enough(one.margin.columns) for one in found}
     seen = [
         MarginCheck(one.margin, tuple(group for group in one.groups if group.levels in large[one.margin.columns]))
@@ -170,8 +172,8 @@ def _check_means(checked: CheckedRelease, design: NumericDesign) -> Made:
 
 def check_left_out(checked: CheckedRelease) -> Made:
     """The score of the model by leaving cells out, and beside it those of its estimates: sums over many cells."""
-    left_out = leave_cells_out(checked.latents, checked.fitted, checked.electorate, checked.counts)
-    scores = estimate_scores(left_out, checked.electorate, least=checked.rules.min_interviews)
+    left_out = leave_cells_out(checked.latents, checked.fitted, checked.electorate, checked.counts, heed=checked.heed)
+    scores = estimate_scores(left_out, checked.electorate, least=checked.rules.min_interviews, heed=checked.heed)
     whole = next(iter(left_out.values()))  # the score of the model is that of all answers
     return _of_means(checked) | {
         "caution": CAUTION,
@@ -202,6 +204,7 @@ def check_priors(checked: CheckedRelease) -> Made:
         checked.priors,
         seed=checked.seed,
         observed={name: told[1] for name, told in everybody.items() if told is not None},
+        heed=checked.heed,
     )
     conflicts = prior_conflicts(checked.latents, checked.fitted, checked.priors)
     first, *others = (one.to_json() for one in predictive.values())
@@ -230,6 +233,7 @@ def check_sensitivity(checked: CheckedRelease) -> Made:
         checked.counts,
         priors=checked.priors,
         hypers=checked.hypers,
+        heed=checked.heed,
     )
     return {"sensitive_from": SENSITIVE, "quantities": [one.to_json() for one in found]}, sensitivity_concerns(found)
 

@@ -58,6 +58,8 @@ class Refits:
     settings: Settings
     ends: float
     """When the budget is used up, by the clock of ``time.monotonic``."""
+    expected_s: float | None = None
+    """Seconds that a fit is expected to take: as many as the last one, or that of the release; None: not known."""
     failed: dict[str, str] = field(default_factory=dict)
     """Group -> why the fit without it says nothing."""
 
@@ -65,11 +67,30 @@ class Refits:
     def left_s(self) -> float:
         return self.ends - time.monotonic()
 
+    @property
+    def affords(self) -> bool:
+        """Whether there is time for one more."""
+        return self.left_s > (self.expected_s or 0)
+
+    @property
+    def too_long(self) -> Made | None:
+        """Why no fit at all is made, if one takes longer than all may."""
+        budget = self.settings.check_budget_s
+        if self.expected_s is None or self.expected_s <= budget:
+            return None
+        sentence = (
+            f"A fit of this model takes about {self.expected_s:.0f} s, and those of a check may take {budget:g} s "
+            "together (check_budget_s): none was made."
+        )
+        return {"skipped": sentence}, ()
+
     def fit(self, counts: pl.DataFrame, name: str) -> Fitted | None:
         """A fit of these counts; None if it cannot be trusted."""
         limit = replace(self.settings, fit_timeout_s=max(1.0, min(self.settings.fit_timeout_s, self.left_s)))
+        began = time.monotonic()
         try:
             result = self.run(replace(self.request, counts=counts), limit)
+            self.expected_s = time.monotonic() - began
         except FitProcessFailed as error:
             self.failed[name] = error.detail
             return None
@@ -84,13 +105,15 @@ def leave_out_pollsters(checked: CheckedRelease, refits: Refits) -> Made:
     """Each pollster beside what the others predict of it."""
     if "pollster" not in checked.counts.columns:
         return {"skipped": "The waves are not those that were fitted any more."}, ()
+    if (skipped := refits.too_long) is not None:
+        return skipped
     told = _told(checked, "pollster")
     names, later = _groups(checked, "pollster")
     if len(names) + len(later) < 2:
         return {"skipped": "There is one pollster with enough interviews."}, ()
     found: list[HeldOutPollster] = []
     for name in names:
-        if refits.left_s <= 0:
+        if not refits.affords:
             later = (*later, name)
             continue
         rest, own = without(checked.counts, checked.electorate, "pollster", name)
@@ -98,7 +121,9 @@ def leave_out_pollsters(checked: CheckedRelease, refits: Refits) -> Made:
         if fitted is None:
             continue
         whole = (checked.latents, checked.fitted)
-        found += pollster_held_out(whole, fitted, checked.electorate, own, pollster=name, seed=checked.seed)
+        found += pollster_held_out(
+            whole, fitted, checked.electorate, own, pollster=name, seed=checked.seed, heed=checked.heed
+        )
     n_pollsters = len({one.pollster for one in found})
     rows: list[Json] = []
     for one in found:
@@ -123,18 +148,20 @@ def leave_out_areas(checked: CheckedRelease, refits: Refits) -> Made:
     column = _parent(checked)
     if column is None:
         return {"skipped": "No parent of the districts has 3 areas or more."}, ()
+    if (skipped := refits.too_long) is not None:
+        return skipped
     told = _told(checked, column)
     names, later = _groups(checked, column)
     found: list[HeldOutArea] = []
     for name in names:
-        if refits.left_s <= 0:
+        if not refits.affords:
             later = (*later, name)
             continue
         rest, own = without(checked.counts, checked.electorate, column, name)
         fitted = refits.fit(_as_stored(rest, checked, refits), name) if rest.height else None
         if fitted is not None:
             least = checked.rules.min_interviews
-            found += area_held_out(fitted, checked.electorate, own, area=name, least=least)
+            found += area_held_out(fitted, checked.electorate, own, area=name, least=least, heed=checked.heed)
     rows: list[Json] = []
     for one in found:
         row: dict[str, Json] = {"area": one.area} | _of_option(one.option)

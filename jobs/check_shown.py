@@ -13,7 +13,7 @@ one mode.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from mrp.checks.margins import with_parents
 from mrp.checks.misfit import FALSE_ALARM, MarginMisfit
 from mrp.checks.predictive import INTERVAL, GroupCheck
 from mrp.electorate import Electorate
+from mrp.heed import Heed, nobody
 from mrp.terms import OBSERVED
 from polling.disclosure import (
     ANSWER_NOISE_VARIANCE,
@@ -37,6 +38,8 @@ __all__ = ["ShownCounts", "told_misfits"]
 
 _REACH = 1.6448536269514722  # of the central 90% interval
 _BANDS = (0.05, 0.01, 0.001, 0.0001)
+_AT_ONCE = 10_000
+"""Cells that are perturbed between two looks at whether to go on: a second's work."""
 
 
 type Told = Mapping[tuple[str, ...], tuple[int, float, float]]
@@ -58,15 +61,15 @@ class ShownCounts:
     rules: DisclosureRules
     answer: str = "y"
     """Column of the answers that are told: ``y``, or that of an option."""
+    heed: Heed = nobody
+    """Called between parts of the work; see ``mrp.heed``."""
+    perturbed: dict[tuple[str, ...], pl.DataFrame] = field(default_factory=dict, compare=False, repr=False)
+    """Cells of the districts that were perturbed before, by what they are counted by: it takes seconds for many, is
+    asked for at every margin of every option, and is the same each time."""
 
     def of(self, columns: tuple[str, ...]) -> Told:
         """What may be told of a margin."""
-        cells = self.electorate.cell_columns
-        period = ("period",) if "period" in self.stored and "period" not in cells else ()
-        by = (*cells, *period)
-        if any(one in OBSERVED and one not in by for one in columns):
-            by = columns
-        shown = perturb_counts(self.counts, by=by, survey=self.survey, question=self.question, key=self.key)
+        shown, by = self._perturbed_for(columns)
         shown = self._weighted(shown, by)
         if self.electorate.district in shown.columns:
             shown = with_parents(shown, self.electorate)
@@ -81,18 +84,37 @@ class ShownCounts:
 
     def large_enough(self, columns: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
         """Groups of a margin with so many interviews that something may be told of them."""
-        cells = self.electorate.cell_columns
-        by = (*cells, *("period" for one in self.stored if one == "period" and one not in cells))
-        if any(one in OBSERVED and one not in by for one in columns):
-            by = columns
-        counts = self.counts.select(*by, "n")
-        shown = perturb_counts(counts, by=by, survey=self.survey, key=self.key)
+        shown, _ = self._perturbed_for(columns)
         if self.electorate.district in shown.columns:
             shown = with_parents(shown, self.electorate)
         n = pl.col("n").sum()
         grouped = shown.group_by(list(columns)).agg(n) if columns else shown.select(n)
         grouped = grouped.filter(pl.col("n") >= self.rules.min_interviews)
         return frozenset(tuple(map(str, row[: len(columns)])) for row in grouped.iter_rows())
+
+    def _perturbed_for(self, columns: tuple[str, ...]) -> tuple[pl.DataFrame, tuple[str, ...]]:
+        """Perturbed cells that a margin is told from, and what they are counted by."""
+        cells, district = self.electorate.cell_columns, self.electorate.district
+        period = ("period",) if "period" in self.stored and "period" not in cells else ()
+        by = (*cells, *period)
+        if any(one in OBSERVED and one not in by for one in columns):
+            return self._perturb(self.counts, columns), columns
+        here = self.counts[district].unique()
+        kept = self.perturbed.get(by)
+        missing = here if kept is None else here.filter(~here.is_in(kept[district].unique().implode()))
+        if kept is None or len(missing):
+            # Cells are perturbed each by itself, so that parts of the country can be one after the other.
+            own = self.counts.filter(pl.col(district).is_in(missing.implode(), nulls_equal=True))
+            n_parts = 1 + own.height // _AT_ONCE
+            part = own[district].rank("dense").fill_null(0) % n_parts
+            new = [self._perturb(own.filter(part == k), by) for k in range(n_parts)]
+            kept = pl.concat([*(() if kept is None else (kept,)), *new]).sort(by)
+            self.perturbed[by] = kept
+        return kept.filter(pl.col(district).is_in(here.implode(), nulls_equal=True)), by
+
+    def _perturb(self, counts: pl.DataFrame, by: tuple[str, ...]) -> pl.DataFrame:
+        self.heed()
+        return perturb_counts(counts, by=by, survey=self.survey, question=self.question, key=self.key)
 
     def _weighted(self, shown: pl.DataFrame, by: tuple[str, ...]) -> pl.DataFrame:
         """With weights in the likelihood: the weighted number of answers of each cell, with the noise of the other."""

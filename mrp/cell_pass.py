@@ -18,7 +18,16 @@ from mrp.combined_terms import CombinedTerms, combine
 from mrp.design import DesignRows
 from mrp.threads import in_threads, parts_of
 
-__all__ = ["add_up", "area_weights", "chunks_of", "inverse_logit", "linear_predictor", "share_rows", "with_blocks"]
+__all__ = [
+    "Chunk",
+    "add_up",
+    "area_weights",
+    "chunks_of",
+    "inverse_logit",
+    "linear_predictor",
+    "share_rows",
+    "with_blocks",
+]
 
 # Numbers held at a time: 200,000 float32 are 800 kB, of a level-2 cache of a megabyte or more.
 _CHUNK = 200_000
@@ -115,7 +124,7 @@ def with_blocks(by_latent: NDArray[np.float32], combined: CombinedTerms) -> NDAr
 
 
 @dataclass(frozen=True, slots=True)
-class _Chunk:
+class Chunk:
     """Some cells next to each other, and the areas that they are in."""
 
     start: int
@@ -125,7 +134,7 @@ class _Chunk:
     """Shape (area of these, cell of these)."""
 
 
-def chunks_of(weights: sparse.csc_array, step: int) -> Iterator[_Chunk]:
+def chunks_of(weights: sparse.csc_array, step: int) -> Iterator[Chunk]:
     n_cells = weights.shape[1]
     for start in range(0, n_cells, step):
         stop = min(start + step, n_cells)
@@ -133,7 +142,7 @@ def chunks_of(weights: sparse.csc_array, step: int) -> Iterator[_Chunk]:
         areas, position = np.unique(weights.indices[first:last], return_inverse=True)
         pointers = weights.indptr[start : stop + 1] - first
         here = sparse.csc_array((weights.data[first:last], position, pointers), shape=(areas.size, stop - start))
-        yield _Chunk(start, stop, areas, here)
+        yield Chunk(start, stop, areas, here)
 
 
 def linear_predictor(

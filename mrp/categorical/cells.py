@@ -12,9 +12,12 @@ from mrp.combined_terms import CombinedTerms, combine
 from mrp.design import DesignRows
 from mrp.latents import LatentDraws
 
-__all__ = ["OptionBlocks", "OptionRows", "cell_options"]
+__all__ = ["OptionBlocks", "OptionRows", "cell_options", "option_blocks"]
 
 type Single = NDArray[np.float32]
+
+# Numbers held at a time, as in `mrp.cell_pass`; of all options together.
+_CHUNK = 200_000
 
 _NOT_STANDING = -1e30
 """In place of an offset of minus infinity: zero times it is zero, and its exponential is 0."""
@@ -79,6 +82,11 @@ class OptionBlocks:
         """Of draws of all latents, shape (draw, latent)."""
         return cls(rows, tuple(rows.latents(draws, option) for option in range(rows.n_options)))
 
+    @property
+    def n_draws(self) -> int:
+        """How many draws the shares are of."""
+        return int(self.by_option[0].shape[1])
+
     def __call__(self, start: int, stop: int) -> Single:
         """Of the cells from ``start`` to ``stop``, shape (option, cell, draw)."""
         options, shares = self.of_standing(start, stop)
@@ -108,6 +116,18 @@ def cell_options(latents: LatentDraws, design: CategoricalDesign, cells: pl.Data
     cells
         `CategoricalDesign.cell_columns`, and those of ``count_columns`` whose effects are to be in the shares.
     """
+    blocks = option_blocks(latents, design, cells, most_draws=most_draws)
+    shares = np.empty((design.n_options, cells.height, blocks.n_draws), dtype=np.float32)
+    step = max(1, _CHUNK // (blocks.n_draws * design.n_options))
+    for start in range(0, cells.height, step):
+        stop = min(start + step, cells.height)
+        shares[:, start:stop] = blocks(start, stop)
+    return shares.transpose(0, 2, 1)
+
+
+def option_blocks(
+    latents: LatentDraws, design: CategoricalDesign, cells: pl.DataFrame, *, most_draws: int
+) -> OptionBlocks:
+    """The same, a block of cells at a time."""
     step = -(-latents.draws.shape[0] // most_draws)
-    shares = OptionBlocks.of(latents.draws[::step], OptionRows.of(design.rows(cells)))
-    return shares(0, cells.height).transpose(0, 2, 1)
+    return OptionBlocks.of(latents.draws[::step], OptionRows.of(design.rows(cells)))

@@ -18,10 +18,11 @@ from scipy import sparse
 from mrp.categorical.cells import OptionBlocks, OptionRows
 from mrp.categorical.design import CategoricalDesign
 from mrp.categorical.posterior import LINK
-from mrp.cell_pass import area_weights, chunks_of
+from mrp.cell_pass import Chunk, area_weights, chunks_of
 from mrp.electorate import Electorate
 from mrp.errors import DrawsError
 from mrp.grouping import Grouping
+from mrp.heed import Heed, nobody
 from mrp.latents import LatentDraws
 from mrp.poststratification import AreaDraws, grouped_cells, require_read
 from mrp.threads import in_threads, parts_of
@@ -32,6 +33,8 @@ type Floats = NDArray[np.float64]
 
 # Numbers held at a time, and those that are worth a thread, as in `mrp.cell_pass`; of all options together.
 _CHUNK, _LEAST = 200_000, 200_000
+# Numbers between two looks at whether to go on: a second's work or two.
+_UNHEEDED = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +124,12 @@ def option_draws_many(
     groupings: Sequence[Grouping],
     *,
     at: Mapping[str, str] | None = None,
+    heed: Heed = nobody,
 ) -> tuple[OptionDraws, ...]:
     """Draws for several breakdowns of the population in one pass over its cells.
 
-    Parameters and errors as those of `mrp.poststratification.area_draws_many`.
+    Parameters and errors as those of `mrp.poststratification.area_draws_many`; ``heed`` is called every second or so
+    (`mrp.heed`).
     """
     if latents.names != design.latent_names or latents.link != LINK:
         raise DrawsError(
@@ -140,7 +145,8 @@ def option_draws_many(
     cells, grouped = grouped_cells(design, electorate, groupings, at)
     weights = area_weights(cells["n_people"].to_numpy(), grouped)
     total = np.zeros((design.n_options, weights.shape[0], latents.draws.shape[0]))
-    _add_up(total, latents.draws, OptionRows.of(design.rows(cells)), weights)
+    heed()
+    _add_up(total, latents.draws, OptionRows.of(design.rows(cells)), weights, heed)
     return drawn_options(np.clip(total, 0, 1), [areas for _, areas in grouped], design.options, latents)
 
 
@@ -173,17 +179,28 @@ def drawn_options(
     )
 
 
-def _add_up(total: Floats, draws: NDArray[np.float32], rows: OptionRows, weights: sparse.csc_array) -> None:
+def _add_up(total: Floats, draws: NDArray[np.float32], rows: OptionRows, weights: sparse.csc_array, heed: Heed) -> None:
     """Add the weighted shares of all cells to ``total``, shape (option, area, draw), in place."""
     k, n_cells, n_draws = len(total), weights.shape[1], draws.shape[0]
     least = max(1, _LEAST // max(k * n_cells, 1))
     n_parts = parts_of(n_draws, least=least)
-    chunks = list(chunks_of(weights, max(1, _CHUNK * n_parts // max(k * n_draws, 1))))
+    step = max(1, _CHUNK * n_parts // max(k * n_draws, 1))
+    # So many chunks between two looks: threads that are at work are not told.
+    at_once = max(1, _UNHEEDED // (step * k * n_draws))
+    chunks = list(chunks_of(weights, step))
 
-    def some_draws(start: int, stop: int) -> None:
-        shares = OptionBlocks.of(draws[start:stop], rows)
-        for chunk in chunks:
-            for option, share in zip(*shares.of_standing(chunk.start, chunk.stop), strict=True):
-                total[option, chunk.areas, start:stop] += chunk.weights @ share
+    def prepare(start: int, stop: int) -> tuple[int, OptionBlocks]:
+        return start, OptionBlocks.of(draws[start:stop], rows)
 
-    in_threads(some_draws, n_draws, least=least)
+    heed()
+    prepared = dict(in_threads(prepare, n_draws, least=least))
+    for first in range(0, len(chunks), at_once):
+        heed()
+        here = chunks[first : first + at_once]
+
+        def some_draws(start: int, stop: int, here: Sequence[Chunk] = here) -> None:
+            for chunk in here:
+                for option, share in zip(*prepared[start].of_standing(chunk.start, chunk.stop), strict=True):
+                    total[option, chunk.areas, start:stop] += chunk.weights @ share
+
+        in_threads(some_draws, n_draws, least=least)

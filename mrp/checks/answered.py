@@ -19,29 +19,33 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.special import gammaln
 
-from mrp.categorical.cells import cell_options
+from mrp.categorical.cells import OptionBlocks, cell_options, option_blocks
 from mrp.categorical.counts import count_name, weight_name
 from mrp.categorical.design import CategoricalDesign
+from mrp.checks.margin_sums import blocks_of
 from mrp.checks.margins import with_parents
 from mrp.checks.predictive import Predicted, predict_counts
 from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.errors import DrawsError
+from mrp.heed import Heed, nobody
 from mrp.laplace.coordinates import incidence
 from mrp.latents import LatentDraws
 from mrp.numeric.design import NumericDesign
 from mrp.numeric.merging import are_weighted, mass_of
-from mrp.ordinal.cells import cell_scale
+from mrp.ordinal.cells import ScaleBlocks, cell_scale, scale_blocks
 from mrp.ordinal.design import OrdinalDesign
 from mrp.outcomes.designs import MEAN, SHARE, AnyDesign
 
-__all__ = ["Answered", "AnsweredCells", "answered_cells", "log_likelihood"]
+__all__ = ["Answered", "AnsweredCells", "answered_blocks", "answered_cells", "log_likelihood"]
 
 type Floats = NDArray[np.float64]
 
 _LEAST = 1e-9
-# Of several arrays of as many numbers: a hundred megabytes.
+# Of several arrays of as many numbers, if all cells are looked at together: a hundred megabytes.
 MOST_NUMBERS = 6_000_000
+# Of a block of cells: some tenths of a second.
+_BLOCK = 1_500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,35 +104,132 @@ def answered_cells(
     DrawsError
         If the draws are those of another design.
     """
-    if latents.names != design.latent_names:
-        raise DrawsError("the draws and the design are not of the same fit")
-    counts = counts.filter((pl.col("n") > 0) & pl.all_horizontal(pl.col(electorate.cell_columns).is_not_null()))
-    names = counts.select(pl.col(electorate.cell_columns).cast(pl.String))
-    cells = names.unique(maintain_order=True).with_row_index("#")
-    found = names.join(cells, on=electorate.cell_columns, how="left", maintain_order="left")["#"]
-    size = max(cells.height, 1) * (1 if isinstance(design, Design | NumericDesign) else len(design.options))
-    draws = max(least_draws, min(most_draws, MOST_NUMBERS // size))
-    rows = _Rows(counts, found.cast(pl.Int64).to_numpy(), cells.height)
-    table = with_parents(cells.drop("#"), electorate)
-    if isinstance(design, Design):
-        predicted = predict_counts(latents, design, electorate, counts, most_draws=draws)
-        return _shares(predicted, rows, table)
-    if isinstance(design, NumericDesign):
-        return _numbers(latents, design, rows, table, draws)
-    return _options(latents, design, rows, table, draws)
+    draws = _n_draws(design, _of_cells(electorate, counts)[1].height, most_draws, least_draws)
+    return next(_blocks(latents, design, electorate, counts, draws=draws, whole=True, heed=nobody))
 
 
-def log_likelihood(latents: LatentDraws, design: AnyDesign, electorate: Electorate, counts: pl.DataFrame) -> Floats:
+def answered_blocks(
+    latents: LatentDraws,
+    design: AnyDesign,
+    electorate: Electorate,
+    counts: pl.DataFrame,
+    *,
+    most_draws: int,
+    least_draws: int = 1,
+    heed: Heed = nobody,
+) -> Iterator[AnsweredCells]:
+    """The same, some cells after the other, so that many cells need little memory; with no interview one empty block.
+
+    Parameters and errors as of `answered_cells`.
+    """
+    draws = _n_draws(design, _of_cells(electorate, counts)[1].height, most_draws, least_draws)
+    yield from _blocks(latents, design, electorate, counts, draws=draws, whole=False, heed=heed)
+
+
+def log_likelihood(
+    latents: LatentDraws, design: AnyDesign, electorate: Electorate, counts: pl.DataFrame, *, heed: Heed = nobody
+) -> Floats:
     """Log likelihood of all interviews at every draw, up to a constant, shape (draw,).
 
     Parameters and errors as of `answered_cells`.
     """
-    parts = []
-    for some in _portions(latents, max(1, MOST_NUMBERS // max(counts.height, 1) // 4)):
-        n_draws = some.draws.shape[0]
-        found = answered_cells(some, design, electorate, counts, most_draws=n_draws, least_draws=n_draws)
-        parts.append(found.likelihood.sum(axis=1))
-    return np.concatenate(parts)
+    n_draws = latents.draws.shape[0]
+    if isinstance(design, CategoricalDesign | OrdinalDesign):
+        return _of_chosen(latents, design, electorate, counts, heed)
+    total = np.zeros(n_draws)
+    for some in _blocks(latents, design, electorate, counts, draws=n_draws, whole=False, heed=heed):
+        total += some.likelihood.sum(axis=1)
+    return total
+
+
+def _of_chosen(
+    latents: LatentDraws,
+    design: CategoricalDesign | OrdinalDesign,
+    electorate: Electorate,
+    counts: pl.DataFrame,
+    heed: Heed,
+) -> Floats:
+    """The log likelihood of options: of a row with one interview one option's share is needed."""
+    if latents.names != design.latent_names:
+        raise DrawsError("the draws and the design are not of the same fit")
+    rows = _rows_of(electorate, counts)[0]
+    n, y = _multinomial(design, rows.counts)
+    n_draws = latents.draws.shape[0]
+    shares: OptionBlocks | ScaleBlocks
+    if isinstance(design, OrdinalDesign):
+        shares = scale_blocks(latents, design, rows.counts, most_draws=n_draws)
+    else:
+        shares = option_blocks(latents, design, rows.counts, most_draws=n_draws)
+    total = np.full(n_draws, _coefficient(rows.total(n), rows.total(y)).sum())
+    for start, stop in blocks_of(rows.counts.height, n_draws):
+        heed()
+        for k, share in enumerate(shares(start, stop)):
+            chose = np.flatnonzero(y[k, start:stop])
+            total += y[k, start + chose] @ np.log(np.maximum(share[chose].astype(np.float64), _LEAST))
+    return total
+
+
+def _of_cells(electorate: Electorate, counts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Counts with interviews and without gaps, and their cells in the order in which they come."""
+    counts = counts.filter((pl.col("n") > 0) & pl.all_horizontal(pl.col(electorate.cell_columns).is_not_null()))
+    names = counts.select(pl.col(electorate.cell_columns).cast(pl.String))
+    return counts, names.unique(maintain_order=True)
+
+
+def _rows_of(electorate: Electorate, counts: pl.DataFrame) -> "tuple[_Rows, pl.DataFrame]":
+    """Rows in the order of their cells, and these."""
+    counts, cells = _of_cells(electorate, counts)
+    names = counts.select(pl.col(electorate.cell_columns).cast(pl.String))
+    found = names.join(cells.with_row_index("#"), on=electorate.cell_columns, how="left", maintain_order="left")["#"]
+    at = found.cast(pl.Int64).to_numpy()
+    order = np.argsort(at, kind="stable")
+    return _Rows(counts[order], at[order], cells.height), cells
+
+
+def _n_draws(design: AnyDesign, n_cells: int, most: int, least: int) -> int:
+    return max(least, min(most, MOST_NUMBERS // (max(n_cells, 1) * _n_shares(design))))
+
+
+def _n_shares(design: AnyDesign) -> int:
+    return 1 if isinstance(design, Design | NumericDesign) else len(design.options)
+
+
+def _blocks(
+    latents: LatentDraws,
+    design: AnyDesign,
+    electorate: Electorate,
+    counts: pl.DataFrame,
+    *,
+    draws: int,
+    whole: bool,
+    heed: Heed,
+) -> Iterator[AnsweredCells]:
+    """Blocks of cells, each with all rows of its cells."""
+    if latents.names != design.latent_names:
+        raise DrawsError("the draws and the design are not of the same fit")
+    all_rows, cells = _rows_of(electorate, counts)
+    counts, at = all_rows.counts, all_rows.cell
+    table = with_parents(cells, electorate)
+    step = -(-latents.draws.shape[0] // draws)
+    some = replace(latents, draws=latents.draws[::step], n_chains=1, points=None)
+    most = counts.height if whole else _BLOCK // (len(some.draws) * _n_shares(design))
+    ends = np.searchsorted(at, np.arange(cells.height), side="right")  # of the rows of each cell
+    start = first = 0
+    while True:
+        heed()
+        stop = min(max(int(np.searchsorted(ends, first + most, side="right")), start + 1), cells.height)
+        last = int(ends[stop - 1]) if stop else 0
+        rows = _Rows(counts[first:last], at[first:last] - start, stop - start)
+        here = table[start:stop]
+        if isinstance(design, Design):
+            yield _shares(predict_counts(some, design, electorate, rows.counts, most_draws=None), rows, here)
+        elif isinstance(design, NumericDesign):
+            yield _numbers(some, design, rows, here)
+        else:
+            yield _options(some, design, rows, here)
+        start, first = stop, last
+        if start >= cells.height:
+            return
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +254,7 @@ def _shares(predicted: Predicted, rows: _Rows, table: pl.DataFrame) -> AnsweredC
     n_of_row = predicted.n**2 / predicted.spread  # with weights: as many equal ones as have its variance
     n = rows.total(n_of_row)
     observed = rows.total(n_of_row * predicted.y / predicted.n) / n
-    expected = predicted.sums(rows.cell, rows.n_cells)[0] / rows.total(predicted.n)
+    expected = predicted.expected(rows.cell, rows.n_cells) / rows.total(predicted.n)
     share = np.clip(predicted.share.astype(np.float64), _LEAST, 1 - _LEAST)
     y = n_of_row * predicted.y / predicted.n
     shape = (share.shape[1], rows.n_cells)
@@ -166,18 +267,14 @@ def _shares(predicted: Predicted, rows: _Rows, table: pl.DataFrame) -> AnsweredC
 
 
 def _options(
-    latents: LatentDraws, design: CategoricalDesign | OrdinalDesign, rows: _Rows, table: pl.DataFrame, draws: int
+    latents: LatentDraws, design: CategoricalDesign | OrdinalDesign, rows: _Rows, table: pl.DataFrame
 ) -> AnsweredCells:
+    draws = len(latents.draws)
     if isinstance(design, OrdinalDesign):
         shares = cell_scale(latents, design, rows.counts, most_draws=draws)
     else:
         shares = cell_options(latents, design, rows.counts, most_draws=draws)
-    n = rows.column("n")
-    y = np.stack([rows.column(count_name(option)) for option in design.options])
-    if "weight" in rows.counts.columns:
-        weight = rows.column("weight")
-        n = weight**2 / rows.column("weight_square")
-        y = n * np.stack([rows.column(weight_name(option)) for option in design.options]) / weight
+    n, y = _multinomial(design, rows.counts)
     stands = design.stands(rows.counts)
     whole, chosen = rows.total(n), rows.total(y)
     likelihood = np.zeros((shares.shape[1], rows.n_cells)) + _coefficient(whole, chosen)
@@ -189,11 +286,22 @@ def _options(
     return AnsweredCells(table, whole, likelihood, of)
 
 
-def _numbers(
-    latents: LatentDraws, design: NumericDesign, rows: _Rows, table: pl.DataFrame, draws: int
-) -> AnsweredCells:
+def _multinomial(design: CategoricalDesign | OrdinalDesign, counts: pl.DataFrame) -> tuple[Floats, Floats]:
+    """Interviews of each row, and those for each option; with weights of as many as have the variance."""
+
+    def columns(*names: str) -> Floats:
+        return counts.select(pl.col(names).cast(pl.Float64)).to_numpy().T
+
+    if "weight" not in counts.columns:
+        return columns("n")[0], columns(*map(count_name, design.options))
+    weight, square = columns("weight", "weight_square")
+    n = weight**2 / square
+    return n, n * columns(*map(weight_name, design.options)) / weight
+
+
+def _numbers(latents: LatentDraws, design: NumericDesign, rows: _Rows, table: pl.DataFrame) -> AnsweredCells:
     unit = design.require_unit()
-    some = latents.draws[:: -(-latents.draws.shape[0] // draws)].astype(np.float64)
+    some = latents.draws.astype(np.float64)
     means = unit.centre + unit.scale * (incidence(design.common, rows.counts) @ some[:, :-1].T).T
     variance = (unit.scale * some[:, -1:]) ** 2
     n, mass = rows.column("n"), rows.column(mass_of(rows.counts))
@@ -213,9 +321,3 @@ def _coefficient(n: Floats, chosen: Floats) -> Floats:
     """Logarithm of the multinomial coefficient: in which rows a cell's interviews are must not matter."""
     found: Floats = gammaln(n + 1) - gammaln(np.maximum(chosen, 0.0) + 1).sum(axis=0)
     return found
-
-
-def _portions(latents: LatentDraws, n: int) -> Iterator[LatentDraws]:
-    for start in range(0, latents.draws.shape[0], n):
-        part = latents.draws[start : start + n]
-        yield replace(latents, draws=part, n_chains=1, points=None)

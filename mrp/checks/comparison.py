@@ -13,7 +13,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from mrp.categorical.poststratification import OptionDraws
-from mrp.checks.left_out import EstimateScore, LeftOut, elpd_difference, estimate_scores, leave_cells_out
+from mrp.checks.estimate_scores import EstimateScore, estimate_scores
+from mrp.checks.left_out import LeftOut, elpd_difference, leave_cells_out
 from mrp.checks.margins import Margin, margins_of
 from mrp.checks.misfit import judge_margins
 from mrp.checks.of_kinds import predictive_by_estimand

@@ -32,6 +32,7 @@ from mrp.checks.predictive import GroupCheck
 from mrp.checks.told import told_size
 from mrp.electorate import Electorate
 from mrp.grouping import Grouping
+from mrp.heed import Heed, nobody
 from mrp.latents import LatentDraws
 from mrp.outcomes.designs import AnyDesign, draws_many
 from mrp.outcomes.surprises import surprises
@@ -108,6 +109,7 @@ def pollster_held_out(
     *,
     pollster: str,
     seed: int,
+    heed: Heed = nobody,
 ) -> tuple[HeldOutPollster, ...]:
     """Compare a pollster with the others.
 
@@ -119,6 +121,8 @@ def pollster_held_out(
         Counts of the pollster.
     seed
         Of the errors of polls.
+    heed
+        Called now and then; see `mrp.heed`.
 
     Returns
     -------
@@ -126,7 +130,7 @@ def pollster_held_out(
         One, or of several options one of each where the fit of the others knows its cells.
     """
     found = surprises(*rest, own, seed=seed)
-    nations = [draws_many(*one, electorate, (Grouping(),))[0] for one in (whole, rest)]
+    nations = [draws_many(*one, electorate, (Grouping(),), heed=heed)[0] for one in (whole, rest)]
     compared = []
     for name, one in found.items():
         if not one.measures:
@@ -155,6 +159,7 @@ def area_held_out(
     *,
     area: str,
     least: int = 30,
+    heed: Heed = nobody,
 ) -> tuple[HeldOutArea, ...]:
     """Compare an area with what the rest of the country predicts of it.
 
@@ -165,6 +170,8 @@ def area_held_out(
     own
         Counts of the area. Periods, pollsters and modes that only it has are not known to the fit: such rows are left
         out.
+    heed
+        Called now and then; see `mrp.heed`.
 
     Returns
     -------
@@ -177,7 +184,7 @@ def area_held_out(
     if known.is_empty() or not known["n"].sum() > 0:
         return ()
     margins = (Margin(()), Margin((electorate.district,)))
-    found = predictive_by_estimand(latents, design, electorate, known, margins)
+    found = predictive_by_estimand(latents, design, electorate, known, margins, heed=heed)
     compared = []
     for name, (everybody, districts) in found.items():
         if not everybody.groups:

@@ -1,4 +1,4 @@
-r"""Leave one cell out, without fitting again: scores of the model, and scores of the estimates.
+"""Leave one cell out, without fitting again: scores of the model.
 
 A *cell* is one of the population: a district with a level of every demographic; its interviews are left out together,
 whatever period and pollster they are of. With l[s, j] the log likelihood of cell ``j`` at draw ``s`` and w[s, j] the
@@ -7,17 +7,8 @@ Pareto-smoothed weights proportional to exp(-l[s, j]),
     elpd = sum_j log sum_s w[s, j] exp(l[s, j])                             the model's score; larger is better
     m[j] = sum_s w[s, j] p[s, j]                                            what the others say of cell ``j``
 
-The first judges predictions of cells. It does not judge poststratified estimates: errors of cells cancel in sums, and a
-model that orders cells well may sum badly (Kuh et al.). So beside it stands the score made for estimates, the squared
-error of the sum instead of the sum of squared errors, for an area ``a`` with ``N`` people in cells with interviews,
-
-    e[a] = sum_j N[j] (m[j] - y[j] / n[j]) / sum_j N[j],    v[a] = sum_j N[j]^2 p[j] (1 - p[j]) / n[j] / (sum_j N[j])^2,
-
-with v the noise of what was observed; of numbers the variance of one answer stands for p (1 - p). Told are the root of
-mean_a (e^2 - v), which has no noise in it, and the
-continuous ranked probability score of the area's distribution, that of the joint draws with every cell moved to m[j],
-plus the noise. Cells without interviews are people of whom nothing can be said here, in either score. The other cells
-of an area stay in the fit, so that the score of an area is smaller than its error; it puts models in the right order.
+This judges predictions of cells. It does not judge poststratified estimates: beside it stands a score of those,
+`mrp.checks.estimate_scores`.
 
 References
 ----------
@@ -31,24 +22,24 @@ Gneiting and Raftery (2007), "Strictly proper scoring rules, prediction, and est
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import sparse
 from scipy.special import logsumexp
 
-from mrp.checks.answered import answered_cells
+from mrp.checks.answered import AnsweredCells, answered_blocks
 from mrp.electorate import Electorate
 from mrp.errors import ScoreError
-from mrp.laplace.pareto import smoothed_weights
+from mrp.heed import Heed, nobody
+from mrp.laplace.pareto import smoothed_rows
 from mrp.latents import LatentDraws
 from mrp.outcomes.designs import AnyDesign
 
-__all__ = ["CAUTION", "EstimateScore", "LeftOut", "elpd_difference", "estimate_scores", "leave_cells_out"]
+__all__ = ["CAUTION", "LeftOut", "elpd_difference", "leave_cells_out"]
 
 type Floats = NDArray[np.float64]
 
@@ -58,6 +49,8 @@ CAUTION = (
 )
 MAX_K = 0.7
 _MOST_DRAWS, _LEAST_DRAWS = 1000, 200
+# Numbers of a block of cells whose weights are smoothed: they stay in the cache.
+_BLOCK = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,27 +99,8 @@ class LeftOut:
         return float(np.mean(~(self.k_hat <= MAX_K)))
 
 
-@dataclass(frozen=True, slots=True)
-class EstimateScore:
-    """How good estimates of areas of one kind are, by leaving cells out; smaller is better. Means are in their unit."""
-
-    level: str
-    """"nation", the district, a parent or a demographic."""
-    n_areas: int
-    error: float
-    """Root of the mean squared error beyond the noise of what was observed, as a share; 0 if there is none."""
-    noise: float
-    """Root of the mean variance of that noise: errors much smaller cannot be seen."""
-    crps: float
-    """Mean continuous ranked probability score, as a share."""
-    bias: float
-    """Mean of predicted minus observed, as a share."""
-    option: str | None = None
-    """Of several; None: of the only one, or of all together, whose errors are averaged."""
-
-
 def leave_cells_out(
-    latents: LatentDraws, design: AnyDesign, electorate: Electorate, counts: pl.DataFrame
+    latents: LatentDraws, design: AnyDesign, electorate: Electorate, counts: pl.DataFrame, *, heed: Heed = nobody
 ) -> dict[str, LeftOut]:
     """Predict every cell from the others.
 
@@ -134,6 +108,8 @@ def leave_cells_out(
     ----------
     latents, design, electorate, counts
         As for `mrp.checks.answered.answered_cells`.
+    heed
+        Called between blocks of cells; see `mrp.heed`.
 
     Returns
     -------
@@ -141,20 +117,33 @@ def leave_cells_out(
         What is estimated (`mrp.outcomes.designs.estimands`) -> its cells. The scores of the model are those of all
         answers, the same in each.
     """
-    found = answered_cells(latents, design, electorate, counts, most_draws=_MOST_DRAWS, least_draws=_LEAST_DRAWS)
-    likelihood, n_cells = found.likelihood, found.cells.height
+    blocks = answered_blocks(
+        latents, design, electorate, counts, most_draws=_MOST_DRAWS, least_draws=_LEAST_DRAWS, heed=heed
+    )
+    parts = [_left_out(block, heed) for block in blocks]
+    # Each estimand is taken out of the parts: there is room for all draws once, and not twice.
+    return {name: _together_again([part.pop(name) for part in parts]) for name in tuple(parts[0])}
+
+
+def _left_out(block: AnsweredCells, heed: Heed) -> dict[str, LeftOut]:
+    """Of a block of cells."""
+    likelihood = np.ascontiguousarray(block.likelihood.T)  # (cell, draw)
+    n_cells, n_draws = likelihood.shape
     elpd, k_hat = np.empty(n_cells), np.empty(n_cells)
-    means = {name: np.empty(n_cells) for name in found.of}
-    for cell in range(n_cells):
-        weight, k_hat[cell] = smoothed_weights(-likelihood[:, cell])
-        elpd[cell] = logsumexp(likelihood[:, cell], b=weight)
-        for name, one in found.of.items():
-            means[name][cell] = weight @ one.expected[:, cell]
-    density = logsumexp(likelihood, axis=0) - math.log(len(likelihood))
+    means = {name: np.empty(n_cells) for name in block.of}
+    step = max(1, _BLOCK // n_draws)
+    for start in range(0, n_cells, step):
+        heed()
+        here = slice(start, start + step)
+        weight, k_hat[here] = smoothed_rows(-likelihood[here])
+        elpd[here] = logsumexp(likelihood[here], b=weight, axis=1)
+        for name, one in block.of.items():
+            means[name][here] = np.einsum("cs,sc->c", weight, one.expected[:, here])
+    density = logsumexp(likelihood, axis=1) - math.log(n_draws)
     return {
         name: LeftOut(
-            cells=found.cells,
-            n=found.n,
+            cells=block.cells,
+            n=block.n,
             observed=one.observed,
             mean=means[name],
             share=one.expected,
@@ -164,8 +153,25 @@ def leave_cells_out(
             variance=one.variance,
             stands=one.stands,
         )
-        for name, one in found.of.items()
+        for name, one in block.of.items()
     }
+
+
+def _together_again(parts: Sequence[LeftOut]) -> LeftOut:
+    """One estimand in the cells of all blocks."""
+    if len(parts) == 1:
+        return parts[0]
+
+    def joined(name: str) -> Any:
+        own = [getattr(part, name) for part in parts]
+        return None if own[0] is None else np.concatenate(own)
+
+    rest = ("n", "observed", "mean", "elpd", "density", "k_hat", "variance", "stands")
+    return LeftOut(
+        cells=pl.concat([part.cells for part in parts]),
+        share=np.concatenate([part.share for part in parts], axis=1),
+        **{name: joined(name) for name in rest},
+    )
 
 
 def elpd_difference(one: LeftOut, other: LeftOut) -> tuple[float, float]:
@@ -181,93 +187,3 @@ def elpd_difference(one: LeftOut, other: LeftOut) -> tuple[float, float]:
     by_cell = one.elpd - other.elpd
     se = math.sqrt(len(by_cell) * float(by_cell.var(ddof=1))) if len(by_cell) > 1 else 0.0
     return float(by_cell.sum()), se
-
-
-def estimate_scores(
-    left_out: Mapping[str, LeftOut], electorate: Electorate, *, least: int = 30
-) -> tuple[EstimateScore, ...]:
-    """Score poststratified estimates of the nation, the districts, their parents, and each demographic.
-
-    Parameters
-    ----------
-    left_out
-        See `leave_cells_out`.
-    least
-        Areas with fewer interviews are left out: of them little can be told, and little can be learned.
-
-    Returns
-    -------
-    tuple
-        By level; of several options those of all together, and then of each.
-    """
-    of_each = {option: _scores_of(one, electorate, least=least) for option, one in left_out.items()}
-    if len(of_each) == 1:
-        return tuple(one for scores in of_each.values() for one in scores.values())
-    levels = list(dict.fromkeys(level for scores in of_each.values() for level in scores))
-    together = (_together([scores[level] for scores in of_each.values() if level in scores]) for level in levels)
-    named = (replace(one, option=option) for option, scores in of_each.items() for one in scores.values())
-    return (*together, *named)
-
-
-def _scores_of(left_out: LeftOut, electorate: Electorate, *, least: int) -> dict[str, EstimateScore]:
-    """By level."""
-    frame = electorate.frame.select(*electorate.cell_columns, "n_people")
-    people = left_out.cells.join(frame, on=electorate.cell_columns, how="left", maintain_order="left")["n_people"]
-    weight = people.fill_null(0).cast(pl.Float64).to_numpy()
-    if left_out.stands is not None:
-        weight = weight * left_out.stands
-    levels: list[str | None] = [None, *electorate.cell_columns, *electorate.parents]
-    scores = [_score(left_out, weight, level, least=least) for level in levels]
-    return {one.level: one for one in scores if one is not None}
-
-
-def _together(scores: Sequence[EstimateScore]) -> EstimateScore:
-    """All options of a level: each area and option counts alike, and no bias is left of shares that add up to 1."""
-    n = np.array([one.n_areas for one in scores], dtype=np.float64)
-    square = {name: np.array([getattr(one, name) for one in scores]) ** 2 for name in ("error", "noise")}
-    return EstimateScore(
-        level=scores[0].level,
-        n_areas=max(one.n_areas for one in scores),
-        error=math.sqrt(float(np.average(square["error"], weights=n))),
-        noise=math.sqrt(float(np.average(square["noise"], weights=n))),
-        crps=float(np.average([one.crps for one in scores], weights=n)),
-        bias=float(np.average([one.bias for one in scores], weights=n)),
-    )
-
-
-def _score(left_out: LeftOut, people: Floats, level: str | None, *, least: int) -> EstimateScore | None:
-    area = np.zeros(len(people), dtype=np.int64)
-    if level is not None:
-        area = left_out.cells[level].rank("dense").cast(pl.Int64).to_numpy() - 1
-    n_areas = int(area.max()) + 1
-    total = np.bincount(area, people, n_areas)
-    kept = (total > 0) & (np.bincount(area, left_out.n, n_areas) >= least)
-    if not kept.any():
-        return None
-    weight = people / np.where(total > 0, total, 1.0)[area]
-    error = np.bincount(area, weight * (left_out.mean - left_out.observed), n_areas)[kept]
-    of_one = left_out.mean * (1 - left_out.mean) if left_out.variance is None else left_out.variance
-    noise = np.bincount(area, weight**2 * of_one / left_out.n, n_areas)[kept]
-    moved = (left_out.share - left_out.share.mean(axis=0)) * weight
-    by_area = sparse.csc_array((np.ones(len(area)), (np.arange(len(area)), area)), shape=(len(area), n_areas))
-    draws = (by_area.T @ moved.T).T[:, kept] + error
-    return EstimateScore(
-        level=level or "nation",
-        n_areas=int(kept.sum()),
-        error=math.sqrt(max(0.0, float(np.mean(error**2 - noise)))),
-        noise=math.sqrt(float(noise.mean())),
-        crps=float(np.mean(_crps_around_zero(draws, noise))),
-        bias=float(error.mean()),
-    )
-
-
-def _crps_around_zero(draws: Floats, variance: Floats) -> Floats:
-    """CRPS of draws plus normal noise at the outcome 0: that of a normal distribution of the same mean and variance.
-
-    Shares of areas are sums of many cells.
-    """
-    mean, sd = draws.mean(axis=0), np.sqrt(draws.var(axis=0) + variance)
-    z = np.abs(mean) / np.maximum(sd, 1e-12)
-    density = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
-    above = np.array([math.erf(one / math.sqrt(2)) for one in z])
-    return np.asarray(sd * (z * above + 2 * density - 1 / math.sqrt(math.pi)))

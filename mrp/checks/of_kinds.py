@@ -10,6 +10,7 @@ from mrp.checks.of_options import predictive_of_options
 from mrp.checks.predictive import MarginCheck, posterior_predictive
 from mrp.design import Design
 from mrp.electorate import Electorate
+from mrp.heed import Heed, nobody
 from mrp.latents import LatentDraws
 from mrp.numeric.design import NumericDesign
 from mrp.outcomes.designs import MEAN, SHARE, AnyDesign
@@ -18,7 +19,13 @@ __all__ = ["predictive_by_estimand"]
 
 
 def predictive_by_estimand(
-    latents: LatentDraws, design: AnyDesign, electorate: Electorate, counts: pl.DataFrame, margins: Sequence[Margin]
+    latents: LatentDraws,
+    design: AnyDesign,
+    electorate: Electorate,
+    counts: pl.DataFrame,
+    margins: Sequence[Margin],
+    *,
+    heed: Heed = nobody,
 ) -> dict[str, tuple[MarginCheck, ...]]:
     """Check a fit by margins.
 
@@ -31,7 +38,7 @@ def predictive_by_estimand(
         By the names of `mrp.outcomes.designs.estimands`.
     """
     if isinstance(design, Design):
-        return {SHARE: posterior_predictive(latents, design, electorate, counts, margins)}
+        return {SHARE: posterior_predictive(latents, design, electorate, counts, margins, heed=heed)}
     if isinstance(design, NumericDesign):
-        return {MEAN: predictive_of_means(latents, design, electorate, counts, margins)}
-    return predictive_of_options(latents, design, electorate, counts, margins)
+        return {MEAN: predictive_of_means(latents, design, electorate, counts, margins, heed=heed)}
+    return predictive_of_options(latents, design, electorate, counts, margins, heed=heed)

@@ -20,10 +20,12 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.special import log_ndtr, logsumexp, ndtri_exp
 
+from mrp.checks.margin_sums import groups_of
 from mrp.checks.margins import Margin, with_parents
-from mrp.checks.predictive import GroupCheck, MarginCheck, groups_of
+from mrp.checks.predictive import GroupCheck, MarginCheck
 from mrp.electorate import Electorate
 from mrp.errors import DrawsError
+from mrp.heed import Heed, nobody
 from mrp.laplace.coordinates import incidence
 from mrp.latents import LatentDraws
 from mrp.numeric.counts_check import require_columns, require_numbers
@@ -47,6 +49,8 @@ def predictive_of_means(
     electorate: Electorate,
     counts: pl.DataFrame,
     margins: Sequence[Margin],
+    *,
+    heed: Heed = nobody,
 ) -> tuple[MarginCheck, ...]:
     """Check a fit by margins.
 
@@ -71,6 +75,7 @@ def predictive_of_means(
         names, group = groups_of(table, margin)
         groups = []
         for g, levels in enumerate(names):
+            heed()
             own = group == g
             w = weight[own] / weight[own].sum()
             middle, noise = w @ eta[own], residual * np.sqrt(square[own].sum()) / weight[own].sum()

@@ -9,20 +9,20 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from mrp.categorical.cells import cell_options
+from mrp.categorical.cells import OptionBlocks, option_blocks
 from mrp.categorical.counts import count_name
 from mrp.categorical.design import CategoricalDesign
+from mrp.checks.margin_sums import GroupedRows, blocks_of
 from mrp.checks.margins import Margin, with_parents
-from mrp.checks.predictive import MarginCheck, Predicted, check_margin
+from mrp.checks.predictive import ExpectedAnswers, MarginCheck, check_margins, n_draws_used
 from mrp.electorate import Electorate
 from mrp.errors import DrawsError
+from mrp.heed import Heed, nobody
 from mrp.latents import LatentDraws
-from mrp.ordinal.cells import cell_scale
+from mrp.ordinal.cells import ScaleBlocks, scale_blocks
 from mrp.ordinal.design import OrdinalDesign
 
 __all__ = ["predictive_of_options"]
-
-_MOST_DRAWS = 400
 
 
 def predictive_of_options(
@@ -31,6 +31,8 @@ def predictive_of_options(
     electorate: Electorate,
     counts: pl.DataFrame,
     margins: Sequence[Margin],
+    *,
+    heed: Heed = nobody,
 ) -> dict[str, tuple[MarginCheck, ...]]:
     """Check a fit by margins, option by option.
 
@@ -40,19 +42,25 @@ def predictive_of_options(
     if latents.names != design.latent_names:
         raise DrawsError("the draws and the design are not of the same fit")
     counts = counts.filter(pl.col("n") > 0)
+    n, most = counts["n"].cast(pl.Float64).to_numpy(), n_draws_used(counts.height)
+    shares: OptionBlocks | ScaleBlocks
     if isinstance(design, OrdinalDesign):
-        shares = cell_scale(latents, design, counts, most_draws=_MOST_DRAWS)
+        shares = scale_blocks(latents, design, counts, most_draws=most)
     else:
-        shares = cell_options(latents, design, counts, most_draws=_MOST_DRAWS)
+        shares = option_blocks(latents, design, counts, most_draws=most)
+    n_draws = shares.n_draws
+    grouped = GroupedRows.of(with_parents(counts, electorate), margins, heed)
+    expected = np.zeros((len(design.options), int(grouped.starts[-1]), n_draws))
+    of_one = np.empty((len(design.options), counts.height))
+    for start, stop in blocks_of(counts.height, n_draws):
+        heed()
+        for k, share in enumerate(shares(start, stop)):
+            of_one[k, start:stop] = (share * (1 - share)).mean(axis=1)
+            grouped.add(expected[k], share * n[start:stop, None].astype(np.float32), start)
     stands = design.stands(counts)
-    table, n = with_parents(counts, electorate), counts["n"].cast(pl.Float64).to_numpy()
     found = {}
     for k, option in enumerate(design.options):
-        here = np.flatnonzero(stands[:, k])
-        if not here.size:
-            found[option] = tuple(MarginCheck(margin, ()) for margin in margins)
-            continue
         y = counts[count_name(option)].cast(pl.Float64).to_numpy()
-        predicted = Predicted(table[here], n[here], y[here], n[here], np.arange(len(here)), shares[k][:, here])
-        found[option] = tuple(check_margin(predicted, margin) for margin in margins)
+        here = [grouped.totals(one * stands[:, k]) for one in (n, y, n * of_one[k])]
+        found[option] = check_margins(grouped, ExpectedAnswers(here[0], here[1], expected[k], here[2]), heed=heed)
     return found

@@ -32,20 +32,23 @@ from scipy import sparse
 from scipy.special import betainc, log_ndtr, ndtri_exp
 
 from mrp.cell_pass import share_rows
+from mrp.checks.margin_sums import GroupedRows, blocks_of
 from mrp.checks.margins import Margin, with_parents
 from mrp.counts import require_counts
 from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.errors import DrawsError
+from mrp.heed import Heed, nobody
 from mrp.latents import LatentDraws
 
 __all__ = [
     "INTERVAL",
+    "ExpectedAnswers",
     "GroupCheck",
     "MarginCheck",
     "Predicted",
-    "check_margin",
-    "groups_of",
+    "check_margins",
+    "n_draws_used",
     "posterior_predictive",
     "predict_counts",
 ]
@@ -110,8 +113,8 @@ class Predicted:
     share: NDArray[np.float32]
     """Draws of the share, shape (draw, cell)."""
 
-    def sums(self, group: NDArray[np.int64], n_groups: int) -> tuple[Floats, Floats]:
-        """Expected answers for the option and their variance in each group, given each draw.
+    def expected(self, group: NDArray[np.int64], n_groups: int) -> Floats:
+        """Expected answers for the option in each group, given each draw.
 
         Parameters
         ----------
@@ -120,15 +123,27 @@ class Predicted:
 
         Returns
         -------
-        tuple
-            Two arrays of shape (draw, group).
+        numpy.ndarray
+            Shape (draw, group).
         """
         member = np.flatnonzero(group >= 0)
         at = (self.cell[member], group[member])
-        shape = (self.share.shape[1], n_groups)
-        n, spread = (sparse.csc_array((of[member], at), shape=shape) for of in (self.n, self.spread))
-        noise = self.share * (1 - self.share)
-        return np.asarray((n.T @ self.share.T).T), np.asarray((spread.T @ noise.T).T)
+        n = sparse.csc_array((self.n[member], at), shape=(self.share.shape[1], n_groups))
+        return np.asarray((n.T @ self.share.T).T)
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedAnswers:
+    """What a fit expects of the groups of several margins beside what was observed, those of all side by side."""
+
+    n: Floats
+    """Interviews, shape (group,)."""
+    y: Floats
+    """Of them for the option."""
+    expected: Floats
+    """Of them expected for it, shape (group, draw)."""
+    noise: Floats
+    """Variance of their number in each group given its cells' shares, a mean over draws, shape (group,)."""
 
 
 def posterior_predictive(
@@ -137,6 +152,8 @@ def posterior_predictive(
     electorate: Electorate,
     counts: pl.DataFrame,
     margins: Sequence[Margin],
+    *,
+    heed: Heed = nobody,
 ) -> tuple[MarginCheck, ...]:
     """Check a fit by margins.
 
@@ -151,6 +168,8 @@ def posterior_predictive(
         demographics, and whatever else the design reads and margins name.
     margins
         See `mrp.checks.margins.margins_of`.
+    heed
+        Called between parts of the work; see `mrp.heed`.
 
     Raises
     ------
@@ -160,7 +179,17 @@ def posterior_predictive(
         If the draws are those of another design.
     """
     predicted = predict_counts(latents, design, electorate, counts)
-    return tuple(check_margin(predicted, margin) for margin in margins)
+    grouped = GroupedRows.of(predicted.table, margins, heed)
+    by_cell = predicted.share.T
+    expected = np.zeros((int(grouped.starts[-1]), by_cell.shape[1]))
+    of_one = np.empty(len(predicted.n))
+    for start, stop in blocks_of(len(predicted.n), by_cell.shape[1]):
+        heed()
+        share = by_cell[predicted.cell[start:stop]]
+        of_one[start:stop] = (share * (1 - share)).mean(axis=1)
+        grouped.add(expected, share * predicted.n[start:stop, None].astype(np.float32), start)
+    n, y, noise = (grouped.totals(one) for one in (predicted.n, predicted.y, predicted.spread * of_one))
+    return check_margins(grouped, ExpectedAnswers(n, y, expected, noise), heed=heed)
 
 
 def predict_counts(
@@ -187,9 +216,10 @@ def predict_counts(
         found = counts.join(cells, on=design.count_columns, how="left", maintain_order="left")["#"]
         cell, rows, n_cells = found.cast(pl.Int64).to_numpy(), design.rows(cells), cells.height
     n_draws = latents.draws.shape[0]
-    wanted = n_draws if most_draws is None else max(_LEAST_DRAWS, min(most_draws, _MOST_NUMBERS // n_cells))
-    draws = latents.draws[:: -(-n_draws // wanted)]
-    share = np.ascontiguousarray(share_rows(draws, rows, n_cells).T)
+    draws = latents.draws
+    if most_draws is not None:
+        draws = draws[:: -(-n_draws // n_draws_used(n_cells, most_draws))]
+    share = share_rows(draws, rows, n_cells).T
     n = counts["n"].cast(pl.Float64).to_numpy()
     y, spread = counts["y"].cast(pl.Float64).to_numpy(), n
     if "weight" in counts.columns:
@@ -199,22 +229,36 @@ def predict_counts(
     return Predicted(with_parents(counts, electorate), n, y, spread, cell, share)
 
 
-def check_margin(predicted: Predicted, margin: Margin) -> MarginCheck:
-    """Check a margin of counts whose shares were predicted."""
-    names, group = groups_of(predicted.table, margin)
+def n_draws_used(n_rows: int, most: int = _MOST_DRAWS) -> int:
+    """How many draws are used of as many cells: of many cells fewer."""
+    return max(_LEAST_DRAWS, min(most, _MOST_NUMBERS // max(n_rows, 1)))
+
+
+def check_margins(grouped: GroupedRows, answers: ExpectedAnswers, *, heed: Heed = nobody) -> tuple[MarginCheck, ...]:
+    """Check margins whose groups were predicted; a group without interviews is left out."""
+    checked = []
+    for k, margin in enumerate(grouped.margins):
+        heed()
+        first = int(grouped.starts[k])
+        asked = np.flatnonzero(answers.n[first : grouped.starts[k + 1]] > 0)
+        names = [grouped.names[k][g] for g in asked]
+        at = first + asked
+        own = ExpectedAnswers(answers.n[at], answers.y[at], answers.expected[at], answers.noise[at])
+        checked.append(_checked(margin, names, own))
+    return tuple(checked)
+
+
+def _checked(margin: Margin, names: list[tuple[str, ...]], answers: ExpectedAnswers) -> MarginCheck:
     if not names:
         return MarginCheck(margin, ())
-    member = np.flatnonzero(group >= 0)
-    of, n_groups = group[member], len(names)
-    n, y = (np.bincount(of, values[member], n_groups) for values in (predicted.n, predicted.y))
-    expected, noise = predicted.sums(group, n_groups)
-    expected, noise = np.clip(expected / n, 0, 1), noise / n**2
+    n, y = answers.n, answers.y
+    expected, noise = np.clip(answers.expected.T / n, 0, 1), answers.noise / n**2
     mean = expected.mean(axis=0)
-    sd = np.sqrt(expected.var(axis=0) + noise.mean(axis=0))
+    sd = np.sqrt(expected.var(axis=0) + noise)
     observed = y / n
     step = -(-len(expected) // _MOST_TAIL_DRAWS)
     # As many interviews as have the variance of the noise, and no more than there are.
-    same = np.minimum(n, (mean * (1 - mean)) / np.maximum(noise.mean(axis=0), 1e-300))
+    same = np.minimum(n, (mean * (1 - mean)) / np.maximum(noise, 1e-300))
     below, above = _tails(expected[::step], observed, same)
     pit, z, log_chance = _judged(observed, mean, sd, below, above)
     # By the normal distribution of the mean and the noise, which is how the chart of a group is read.
@@ -238,16 +282,6 @@ def check_margin(predicted: Predicted, margin: Margin) -> MarginCheck:
             for g, levels in enumerate(names)
         ),
     )
-
-
-def groups_of(table: pl.DataFrame, margin: Margin) -> tuple[list[tuple[str, ...]], NDArray[np.int64]]:
-    """Levels of each group in order, and the group of each row; -1 for a row with a gap."""
-    if not margin.columns:
-        return [()], np.zeros(table.height, dtype=np.int64)
-    keys = table.select(pl.col(margin.columns).cast(pl.String))
-    groups = keys.drop_nulls().unique().sort(margin.columns).with_row_index("#")
-    found = keys.join(groups, on=margin.columns, how="left", maintain_order="left")["#"]
-    return [row[1:] for row in groups.iter_rows()], found.cast(pl.Int64).fill_null(-1).to_numpy()
 
 
 def _tails(share: Floats, observed: Floats, n: Floats) -> tuple[Floats, Floats]:

@@ -1,15 +1,40 @@
 """Shares of all options of an ordered scale in some cells, draw by draw."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from mrp.cell_pass import inverse_logit, linear_predictor
+from mrp.design import DesignRows
 from mrp.latents import LatentDraws
 from mrp.ordinal.design import OrdinalDesign
 from mrp.ordinal.poststratification import between, middles
 
-__all__ = ["cell_scale"]
+__all__ = ["ScaleBlocks", "cell_scale", "scale_blocks"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleBlocks:
+    """Shares of all options in cells that are coded, a block of cells at a time."""
+
+    rows: DesignRows
+    by_latent: NDArray[np.float32]
+    """Draws of the common latents, shape (latent, draw)."""
+    middle: NDArray[np.float32]
+    """Cutpoints of an intercept of 0, shape (draw, cutpoint)."""
+
+    @property
+    def n_draws(self) -> int:
+        """How many draws the shares are of."""
+        return self.by_latent.shape[1]
+
+    def __call__(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Of the cells from ``start`` to ``stop``, shape (option, cell, draw)."""
+        v = np.empty((stop - start, self.n_draws), dtype=np.float32)
+        linear_predictor(self.by_latent, self.rows, start, stop, out=v)
+        return between(np.stack([inverse_logit(v - one) for one in self.middle.T]))
 
 
 def cell_scale(
@@ -22,11 +47,12 @@ def cell_scale(
     cells
         `OrdinalDesign.cell_columns`, and those of ``count_columns`` whose effects are to be in the shares.
     """
-    step = -(-latents.draws.shape[0] // most_draws)
-    draws = latents.draws[::step]
+    blocks = scale_blocks(latents, design, cells, most_draws=most_draws)
+    return blocks(0, cells.height).transpose(0, 2, 1)
+
+
+def scale_blocks(latents: LatentDraws, design: OrdinalDesign, cells: pl.DataFrame, *, most_draws: int) -> ScaleBlocks:
+    """The same, a block of cells at a time."""
+    draws = latents.draws[:: -(-latents.draws.shape[0] // most_draws)]
     by_latent = np.ascontiguousarray(draws[:, : design.n_common].T)
-    v = np.empty((cells.height, len(draws)), dtype=np.float32)
-    linear_predictor(by_latent, design.rows(cells), 0, cells.height, out=v)
-    middle = middles(draws, design.n_options)
-    above = np.stack([inverse_logit(v - middle[:, k]) for k in range(middle.shape[1])])
-    return between(above).transpose(0, 2, 1)
+    return ScaleBlocks(design.rows(cells), by_latent, middles(draws, design.n_options))

@@ -15,6 +15,7 @@ from mrp.design import Design
 from mrp.electorate import Electorate
 from mrp.errors import DrawsError
 from mrp.grouping import Grouping
+from mrp.heed import Heed, nobody
 from mrp.latents import LatentDraws
 from mrp.numeric.counts import numeric_design_effect
 from mrp.numeric.design import NumericDesign
@@ -82,13 +83,16 @@ def draws_many(
     groupings: Sequence[Grouping],
     *,
     at: Mapping[str, str] | None = None,
+    heed: Heed = nobody,
 ) -> tuple[OptionDraws, ...]:
     """Draws of every estimand for several breakdowns of the population, in one pass over its cells.
 
-    Parameters and errors as those of `mrp.poststratification.area_draws_many`.
+    Parameters and errors as those of `mrp.poststratification.area_draws_many`; ``heed`` is called before the pass, and
+    in that of several options, the longest, every second or so (`mrp.heed`).
     """
+    heed()
     if isinstance(design, CategoricalDesign):
-        return option_draws_many(latents, design, electorate, groupings, at=at)
+        return option_draws_many(latents, design, electorate, groupings, at=at, heed=heed)
     if isinstance(design, OrdinalDesign):
         return ordinal_draws_many(latents, design, electorate, groupings, at=at)
     if isinstance(design, NumericDesign):

@@ -18,7 +18,15 @@ from polling.store.release_records import ConfirmationRecord
 from polling.store.releases import get_release, lock_state
 from polling.store.tables import Confirmation, Fit, FitDraws, Job, QuestionState, Release
 
-__all__ = ["KINDS", "add_confirmation", "find_confirmation", "is_work_waiting", "n_inconclusive", "unconfirmed"]
+__all__ = [
+    "KINDS",
+    "add_confirmation",
+    "find_confirmation",
+    "is_coming",
+    "is_work_waiting",
+    "n_inconclusive",
+    "unconfirmed",
+]
 
 KINDS = {
     "agrees": "release-confirmed",
@@ -131,6 +139,12 @@ def is_work_waiting(session: Session, *, besides: Sequence[str], now: datetime, 
     same_work = select(running.id).where(running.kind == Job.kind, running.key == Job.key, running.state == "running")
     due = (Job.state == "queued") & (Job.run_after <= now - since) & Job.kind.not_in(besides) & ~same_work.exists()
     return session.scalar(select(Job.id).where(due).limit(1)) is not None
+
+
+def is_coming(session: Session, *, kind: str, survey_id: str, until: datetime) -> bool:
+    """Whether a job of a kind is queued for a survey and will be due by then, or is due already."""
+    queued = select(Job.id).where(Job.state == "queued", Job.kind == kind, Job.survey_id == survey_id)
+    return session.scalar(queued.where(Job.run_after <= until).limit(1)) is not None
 
 
 def _record(row: Confirmation) -> ConfirmationRecord:

@@ -2,6 +2,8 @@
 
 import io
 import json
+import sqlite3
+import threading
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -29,8 +31,8 @@ from jobs.check_candidates import compare_candidates
 from jobs.check_made import CHECKS, check_predictive
 from jobs.check_refits import REFIT_CHECKS
 from jobs.check_shown import ShownCounts
-from jobs.errors import FitImpossible, FitProcessFailed
-from polling.disclosure import DisclosureRules
+from jobs.errors import FitCancelled, FitImpossible, FitProcessFailed
+from polling.disclosure import DisclosureRules, perturb_counts
 from polling.errors import ReleaseNotFound, ReleaseRefused
 from polling.store import checks, fits, outbox, queue, releases
 from polling.store.records import JobRecord
@@ -333,6 +335,7 @@ def test_a_check_gives_way_to_a_refit_and_goes_on_with_what_is_missing(world: Wo
     serve(world)
     waiting = [True]
     monkeypatch.setattr("jobs.giving_way.confirmations.is_work_waiting", lambda *_, **__: waiting[0])
+    monkeypatch.setattr("jobs.giving_way.LOOK_S", 1e9)  # not while it computes
     inner = world.fit
 
     job = run(world)
@@ -344,6 +347,127 @@ def test_a_check_gives_way_to_a_refit_and_goes_on_with_what_is_missing(world: Wo
     world.now += timedelta(minutes=5)
     world.work()
     assert len(held_out(world, POLLSTERS)["groups"]) == 4
+
+
+def kept(world: World) -> set[str]:
+    with world.store.read() as session:
+        release = releases.current_release(session, SURVEY, "rail")
+        return {one.kind for one in checks.checks_of(session, release.fit_id)}
+
+
+def test_a_check_gives_way_in_the_middle_of_a_kind_and_goes_on_with_it(world: World, monkeypatch: pytest.MonkeyPatch):
+    serve(world)
+    waiting, tried = [False], []
+    monkeypatch.setattr("jobs.giving_way.confirmations.is_work_waiting", lambda *_, **__: waiting[0])
+    monkeypatch.setattr("jobs.giving_way.LOOK_S", 0.0)
+
+    def make(kind: str) -> Any:
+        def made(checked: Any) -> Any:
+            tried.append(kind)
+            if kind == LEFT_OUT and tried.count(kind) == 1:
+                waiting[0] = True  # a wave came in the meantime
+            return CHECKS[kind](checked)
+
+        return made
+
+    monkeypatch.setattr("jobs.check.CHECKS", {kind: make(kind) for kind in CHECKS})
+
+    job = run(world)
+    assert (job.state, job.attempt, job.run_after - world.now) == ("queued", 0, timedelta(minutes=1))
+    assert (tried, kept(world)) == ([PREDICTIVE, LEFT_OUT], {PREDICTIVE})
+
+    waiting[0] = False
+    world.now += timedelta(minutes=5)
+    world.work()
+    assert tried == [PREDICTIVE, LEFT_OUT, LEFT_OUT, PRIORS, SENSITIVITY]
+    assert kept(world) == {*CHECKS, *REFIT_CHECKS}
+
+
+def test_a_check_that_is_cancelled_while_it_computes_ends(world: World, monkeypatch: pytest.MonkeyPatch):
+    serve(world)
+    world.settings = replace(world.settings, heartbeat_s=0.05)
+
+    def cancelled(checked: Any) -> Any:
+        with world.store.write() as session:
+            job = queue.list_jobs(session, kind=CHECK, limit=1)[0]
+            queue.cancel(session, job.id, now=world.now)
+        for _ in range(10_000):  # it is told at the next sign of life
+            threading.Event().wait(0.01)
+            checked.heed()
+        raise AssertionError("it was not told")
+
+    monkeypatch.setattr("jobs.check.CHECKS", CHECKS | {LEFT_OUT: cancelled})
+    job = run(world)
+    assert (job.state, job.code, kept(world)) == ("failed", "cancelled", {PREDICTIVE})
+
+
+def test_nothing_is_read_while_it_computes(world: World, monkeypatch: pytest.MonkeyPatch):
+    serve(world)
+    busy = []
+
+    def made(checked: Any) -> Any:
+        with world.store.write() as session:
+            session.get_one(Fit, checked.release.fit_id)
+        with sqlite3.connect(world.store.path, isolation_level=None) as other:
+            busy.append(other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+        other.close()
+        return check_predictive(checked)
+
+    monkeypatch.setattr("jobs.check.CHECKS", CHECKS | {PREDICTIVE: made})
+    run(world)
+    assert busy == [0]
+
+
+def test_a_fit_that_would_take_longer_than_all_may_is_not_begun_and_that_is_said(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    serve(world)
+    n_fits = len(world.fit.requests)
+    monkeypatch.setattr("jobs.check._took_s", lambda *_: 250.0)
+    job = run(world)
+
+    assert (job.state, len(world.fit.requests)) == ("succeeded", n_fits)
+    assert "about 250 s" in held_out(world, POLLSTERS)["skipped"]
+    assert "60 s together" in held_out(world, POLLSTERS)["skipped"]
+
+
+@pytest.mark.parametrize(("took_s", "ended"), [(30.0, True), (2.0, False)])
+def test_a_long_fit_is_ended_for_others_and_a_short_one_is_not(
+    world: World, monkeypatch: pytest.MonkeyPatch, took_s: float, ended: bool
+):
+    serve(world)
+    inner, waiting, told = world.fit, [False], []
+    monkeypatch.setattr("jobs.giving_way.confirmations.is_work_waiting", lambda *_, **__: waiting[0])
+    monkeypatch.setattr("jobs.giving_way.LOOK_S", 1e9)
+    monkeypatch.setattr("jobs.check._took_s", lambda *_: took_s)
+
+    def fit(request: Any, settings: Any, *, beat: Any, stop: Any) -> Any:
+        waiting[0] = True
+        told.append(beat(None))
+        if told[-1]:
+            raise FitCancelled("The fit was cancelled.")
+        return inner(request, settings, beat=beat, stop=stop)
+
+    world.fit = fit
+    job = run(world)
+    # After the short one the next does not begin.
+    assert (job.state, told, held_out(world, POLLSTERS)) == ("queued", [ended], None)
+
+
+def test_cells_are_perturbed_once_for_all_margins_and_the_same():
+    counts = counts_of(interviews(seed=4, n=800))
+    one = shown(counts, least=0)
+    south = WORLD.districts.filter(pl.col("region") == "South")["code"].to_list()
+    here = counts.filter(pl.col("district").is_in(south))
+    part = replace(one, counts=here)
+    part.of(("district",))  # first the part, then the whole
+
+    for columns in ((), ("district",), ("sex", "age"), ("pollster",)):
+        assert one.of(columns) == shown(counts, least=0).of(columns)
+        assert part.of(columns) == shown(here, least=0).of(columns)
+        assert one.large_enough(columns) == frozenset(one.of(columns))
+    by = ("district", "sex", "age")
+    assert one.perturbed[by].equals(perturb_counts(counts, by=by, survey="s", question="q", key=b"k"))
 
 
 def test_a_fit_that_fails_says_nothing_and_is_named(world: World):

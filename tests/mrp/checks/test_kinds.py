@@ -10,7 +10,8 @@ from mrp.categorical.cells import cell_options
 from mrp.categorical.options import Options
 from mrp.checks.answered import answered_cells, log_likelihood
 from mrp.checks.concerns import Concern
-from mrp.checks.left_out import estimate_scores, leave_cells_out
+from mrp.checks.estimate_scores import estimate_scores
+from mrp.checks.left_out import leave_cells_out
 from mrp.checks.prior_checks import prior_concerns, prior_conflicts, prior_predictive
 from mrp.checks.prior_draws import prior_draws
 from mrp.checks.sensitivity import log_priors, parameter_space

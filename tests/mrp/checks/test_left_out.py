@@ -9,7 +9,8 @@ import xarray as xr
 from numpy.testing import assert_allclose
 from scipy.stats import binom, norm
 
-from mrp.checks.left_out import LeftOut, elpd_difference, estimate_scores, leave_cells_out
+from mrp.checks.estimate_scores import estimate_scores
+from mrp.checks.left_out import LeftOut, elpd_difference, leave_cells_out
 from mrp.errors import ScoreError
 from mrp.latents import LatentDraws
 from mrp.outcomes.designs import SHARE

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from mrp.laplace.pareto import smoothed_weights
+from mrp.laplace.pareto import smoothed_rows, smoothed_weights
 
 
 @pytest.mark.parametrize("n", [60, 226, 400, 2000])
@@ -42,3 +44,22 @@ def test_a_tail_that_says_nothing_is_not_trusted(log_weight: np.ndarray):
     weight, k_hat = smoothed_weights(log_weight)
     assert_allclose(weight.sum(), 1)
     assert k_hat == np.inf
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_draws=st.sampled_from([1, 4, 24, 25, 60, 200, 226, 400]),
+    spreads=st.lists(st.sampled_from([0.0, 1e-6, 0.02, 0.3, 1.0, 4.0]), min_size=1, max_size=6),
+)
+def test_many_sets_side_by_side_are_as_one_after_the_other(seed: int, n_draws: int, spreads: list[float]):
+    rng = np.random.default_rng(seed)
+    log_weight = np.stack([rng.normal(-5, spread, n_draws) for spread in spreads])
+    log_weight[0] = np.round(log_weight[0], 1)  # some of them equal
+
+    weight, k_hat = smoothed_rows(log_weight)
+
+    for row, own, shape in zip(log_weight, weight, k_hat, strict=True):
+        expected, expected_shape = smoothed_weights(row)
+        assert_allclose(own, expected, rtol=1e-9, atol=1e-15)
+        assert_allclose(shape, expected_shape, rtol=1e-9)
