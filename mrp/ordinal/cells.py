@@ -28,7 +28,7 @@ class ScaleBlocks:
     @property
     def n_draws(self) -> int:
         """How many draws the shares are of."""
-        return self.by_latent.shape[1]
+        return int(self.by_latent.shape[1])
 
     def __call__(self, start: int, stop: int) -> NDArray[np.float32]:
         """Of the cells from ``start`` to ``stop``, shape (option, cell, draw)."""
