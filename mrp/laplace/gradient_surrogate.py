@@ -74,6 +74,8 @@ class GradientSurrogate:
                 evidence = -0.5 * observed @ solved - np.log(np.diag(root)).sum()
                 if evidence > best:
                     best, self._length, self._height, self._solved = evidence, length, height, solved
+        self.evidence = float(best + n_slopes * np.log(self._scale).sum())
+        """Log density of what it was learnt from, up to a constant for as many numbers: by it `x` can be chosen."""
 
     def __call__(self, x: Floats) -> Floats:
         """Approximate log likelihood at the rows of ``x``, shape (point,)."""

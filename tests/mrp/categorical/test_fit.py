@@ -20,6 +20,7 @@ from mrp.categorical import (
     option_draws,
     sample_categorical_nuts,
 )
+from mrp.categorical.cells import OptionRows
 from mrp.categorical.fit import categorical_parity
 from mrp.design import build_design
 from mrp.errors import DrawsError, SamplingError
@@ -137,16 +138,15 @@ def test_two_options_have_the_posterior_of_the_binary_model():
 def test_every_term_moves_its_cells_and_one_that_is_forgotten_is_found(monkeypatch: pytest.MonkeyPatch):
     assert categorical_parity(DESIGN, WORLD) == ()
 
-    from mrp.categorical import cells
+    kept = OptionRows.latents
+    of_age = slice(DESIGN.common.offsets[1] * DESIGN.n_options, DESIGN.n_common * DESIGN.n_options)
 
-    kept = cells.linear_predictor
+    def forgets(self: OptionRows, draws: np.ndarray, option: int) -> np.ndarray:
+        draws = draws.copy()
+        draws[:, of_age] = 0
+        return kept(self, draws, option)
 
-    def forgets(by_latent, rows, start, stop, *, out):
-        by_latent = by_latent.copy()
-        by_latent[DESIGN.common.offsets[1] :] = 0
-        return kept(by_latent, rows, start, stop, out=out)
-
-    monkeypatch.setattr(cells, "linear_predictor", forgets)
+    monkeypatch.setattr(OptionRows, "latents", forgets)
     (problem,) = categorical_parity(DESIGN, WORLD)
     assert problem.code == "term-parity"
     assert "(1|age)" in problem.message

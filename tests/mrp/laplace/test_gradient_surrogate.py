@@ -52,3 +52,15 @@ def test_of_many_points_the_slopes_of_the_best_are_used(n):
     assert np.isfinite(surrogate(asked)).all()
     if n > 5:
         assert_allclose(surrogate(asked), bent(asked), atol=0.05)
+
+
+def test_the_evidence_tells_in_which_coordinates_a_likelihood_is_smooth():
+    """Seen as x^3 a quadratic of x bends; the evidence of both is of the same values and gradients."""
+    rng = np.random.default_rng(4)
+    known = rng.normal(2.0, 0.3, size=(20, 3))
+    value, slope = bent(known), gradient(known)
+    straight = GradientSurrogate(known, value, slope, relevance=value).evidence
+    cubed = GradientSurrogate(known**3, value, slope / (3 * known**2), relevance=value).evidence
+    assert straight > cubed - np.log(3 * known**2).sum() + 10
+    scaled = GradientSurrogate(1000 * known, value, slope / 1000, relevance=value).evidence
+    assert_allclose(scaled - 60 * np.log(1000), straight, atol=1e-3)
