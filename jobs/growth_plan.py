@@ -77,6 +77,16 @@ class Load:
     readers_a_s: float = 1.0
     """Requests, of all surveys."""
 
+    @property
+    def about(self) -> str:
+        """All of it in words."""
+        one = self.sizes
+        return (
+            f"{self.surveys} of {one.districts} districts, {one.cells:,} cells, {one.options} options and "
+            f"{one.interviews:,} interviews of {one.days} periods, {self.interviews_a_day:,.0f} more a day in "
+            f"{self.waves_a_day:g} wave each, {self.readers_a_s:,g} requests a second"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -120,6 +130,8 @@ class Plan:
     """What a load takes."""
 
     name: str
+    about: str
+    """The load in words."""
     fit_s: float
     refit_wall_s: float
     answer_s: float
@@ -192,6 +204,7 @@ def plan_for(
     cores = None if servers is None else workers * FIT_CORES + servers
     return Plan(
         name=load.name,
+        about=load.about,
         fit_s=one.fit_s,
         refit_wall_s=wall_s,
         answer_s=one.answer_s,
@@ -211,21 +224,22 @@ def plan_for(
 
 COUNTRY = Sizes(districts=632, cells=303_360, interviews=100_000, options=5, draws=2000)
 LOADS = (
-    Load("a city poll", Sizes(20, 2_000, 1_000, 5, 2000), interviews_a_day=40),
-    Load("the scale survey", COUNTRY, interviews_a_day=3_500, readers_a_s=10),
-    Load("ten such countries", COUNTRY, surveys=10, interviews_a_day=3_500, readers_a_s=100),
+    Load("city poll", Sizes(20, 2_000, 1_000, 5, 2000), interviews_a_day=40),
+    Load("country", COUNTRY, interviews_a_day=3_500, readers_a_s=10),
+    Load("ten countries", COUNTRY, surveys=10, interviews_a_day=3_500, readers_a_s=100),
     Load(
-        "100 surveys, 50,000 interviews a week together, all of a year, 1,000 readers a second",
+        "100 surveys",
         Sizes(50, 12_000, 26_000, 5, 2000, days=52),
         surveys=100,
         interviews_a_day=500 / 7,
         readers_a_s=1_000,
     ),
     Load(
-        "one survey, 50,000 interviews a week, all of a year, 1,000 readers a second",
+        "one of a year",
         Sizes(632, 303_360, 2_600_000, 5, 2000, days=52),
         interviews_a_day=50_000 / 7,
         readers_a_s=1_000,
     ),
 )
-"""The last two fit by week, all interviews of the year."""
+"""The country is the scale survey. The last two have 50,000 interviews a week, fitted by week, those of a year at once:
+dealt out to a hundred surveys of the shape of cces2018, or all in one."""

@@ -1,5 +1,6 @@
 """``hustings bench growth``: how costs follow from sizes, and what stated loads would take."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,53 +119,59 @@ def growth(
                 for one in found.beside
             ],
         )
-    for plan in found.plans:
-        _print_plan(plan)
+    _print_plans(found.plans)
 
 
 def _print_slopes(found: "Growth") -> None:
+    """Two lines for each cost: what was measured, and what is on paper."""
+    of = {(one.cost, one.driver): one for one in found.slopes}
+    drivers = list(dict.fromkeys(one.driver for one in found.slopes))
+    rows = []
+    for cost in dict.fromkeys(one.cost for one in found.slopes):
+        own = [of[cost, driver] for driver in drivers]
+        rows.append((_WORDS[cost], *(f"{one.measured:.2f} +- {one.standard_error:.2f}" for one in own)))
+        rows.append(
+            ("  on paper", *(f"{one.paper:.2f} ({one.paper_least:.1f} to {one.paper_most:.1f})" for one in own))
+        )
+    some = [of[found.slopes[0].cost, driver] for driver in drivers]
     print_table(
-        ("cost", "by", "from", "exponent", "+-", "on paper", "its terms"),
-        [
-            (
-                _WORDS[one.cost],
-                one.driver,
-                f"{one.values[0]:,} to {one.values[-1]:,}",
-                f"{one.measured:.2f}",
-                f"{one.standard_error:.2f}",
-                f"{one.paper:.2f}",
-                f"{one.paper_least:.1f} to {one.paper_most:.1f}",
-            )
-            for one in found.slopes
-        ],
-        title=f"{found.repeats} fits of each size, {found.looks:.0f} looks of a fit",
+        ("exponents", *(f"{one.driver} {one.values[0]:,} to {one.values[-1]:,}" for one in some)),
+        rows,
+        title=f"{found.repeats} fits of each size, of {found.looks:.0f} looks; in brackets the terms that grow least "
+        "and most",
     )
 
 
-def _print_plan(plan: "Plan") -> None:
-    first, *others = plan.limits
+def _print_plans(plans: Sequence["Plan"]) -> None:
     print_table(
-        ("", ""),
+        ("", *(plan.name for plan in plans)),
         [
-            ("a fit (processor s)", _short(plan.fit_s)),
-            ("a refit on two cores (s)", _short(plan.refit_wall_s)),
-            ("an answer computed (ms)", _short(1000 * plan.answer_s)),
-            ("memory of a fit (MB)", _short(plan.peak_mb)),
-            ("a release on disk (MB)", _short(plan.release_mb)),
-            ("cores for refits, all day", _short(plan.refit_cores)),
-            ("cores for readers", _short(plan.reader_cores)),
-            ("workers; web servers", f"{plan.workers}; {'' if plan.web_servers is None else plan.web_servers}"),
-            ("disk after a year (GB)", _short(plan.disk_gb)),
-            ("breaks first", f"{first.name}: {_short(100 * first.used)}% of it is used"),
-            *(("then", f"{one.name}: {_short(100 * one.used)}%") for one in others[:2]),
-            ("to pay a month", _short(plan.pay_a_month)),
+            ("a fit, processor s", *(_short(plan.fit_s) for plan in plans)),
+            ("a refit on two cores, s", *(_short(plan.refit_wall_s) for plan in plans)),
+            ("an answer computed, ms", *(_short(1000 * plan.answer_s) for plan in plans)),
+            ("memory of a fit, MB", *(_short(plan.peak_mb) for plan in plans)),
+            ("a release on disk, MB", *(_short(plan.release_mb) for plan in plans)),
+            ("cores for refits, all day", *(_short(plan.refit_cores) for plan in plans)),
+            ("cores for readers", *(_short(plan.reader_cores) for plan in plans)),
+            ("workers", *(_short(plan.workers) for plan in plans)),
+            ("web servers", *(_short(plan.web_servers) for plan in plans)),
+            ("disk after a year, GB", *(_short(plan.disk_gb) for plan in plans)),
+            ("to pay a month", *(_short(plan.pay_a_month) for plan in plans)),
         ],
-        title=plan.name,
     )
+    print_table(
+        ("", "breaks first", "used", "then", "used"),
+        [
+            (plan.name, *(word for one in plan.limits[:2] for word in (one.name, f"{_short(100 * one.used)}%")))
+            for plan in plans
+        ],
+    )
+    for plan in plans:
+        click.echo(f"{plan.name}: {plan.about}")
 
 
 def _short(value: float | None) -> str:
     """Two or three digits."""
     if value is None:
         return ""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2g}"
+    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.2g}"
