@@ -46,9 +46,10 @@ def beside_scale(
     paper = predict(whole)
     fit, estimates = by_exponents("fit_s", whole), by_exponents("estimates_s", whole)
     refit = None if fit is None or estimates is None else fit + 2 * estimates
-    peak = by_exponents("peak_mb", whole)
+    answer, peak = by_exponents("answer_s", whole), by_exponents("peak_mb", whole)
     return (
         Beside("processor seconds, waves to estimates", report["full_cpu_s"], paper.refit_s, refit),
+        Beside("crosstab of a district, ms", report["crosstab_p50_ms"], 1000 * paper.answer_s, _thousandfold(answer)),
         Beside("release on disk, MB", report["release_mb"], paper.draws_mb, by_exponents("draws_mb", whole)),
         Beside(
             "peak of the process that fits, MB",
@@ -57,6 +58,10 @@ def beside_scale(
             None if peak is None else PROCESS_MB + peak,
         ),
     )
+
+
+def _thousandfold(value: float | None) -> float | None:
+    return None if value is None else 1000 * value
 
 
 def read_facts(reports: Path) -> Facts:

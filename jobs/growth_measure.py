@@ -19,6 +19,7 @@ from mrp.electorate import Electorate
 from mrp.laplace.engine import LaplaceSettings
 from mrp.latents import LatentDraws
 from mrp.priors import Priors
+from mrp.verdict import judge_laplace
 
 __all__ = ["Measured", "measure"]
 
@@ -40,7 +41,7 @@ class Measured:
     newton_steps: float
     """Of each, in the mean."""
     fit_s: float
-    """Processor seconds of the Laplace engine."""
+    """Processor seconds of the Laplace engine, and of the verdict on what it found."""
     estimates_s: float
     """Of the nation, every district and every demographic, all options."""
     answer_s: float
@@ -78,8 +79,10 @@ def measure(sizes: Sizes, seed: int, *, model: str = MODEL, points: int = 400) -
     fitted = time.process_time()
     latents = categorical_latents(tree, nation.design)
     at_hand = time.process_time()
-    default_option_estimates(latents, nation.design, nation.electorate)
+    estimates = default_option_estimates(latents, nation.design, nation.electorate)
     estimated = time.process_time()
+    judge_laplace(tree, [one.by_option() for one in estimates], ())
+    judged = time.process_time()
     peak = _memory_mb("VmHWM")
     return Measured(
         sizes=sizes,
@@ -88,7 +91,7 @@ def measure(sizes: Sizes, seed: int, *, model: str = MODEL, points: int = 400) -
         latents=nation.design.n_latents,
         looks=int(tree.attrs["evaluations"]),
         newton_steps=float(tree.attrs["newton_steps"]),
-        fit_s=fitted - began,
+        fit_s=fitted - began + judged - estimated,
         estimates_s=estimated - at_hand,
         answer_s=_answer_s(latents, nation, nation.electorate),
         draws_mb=len(latents.to_bytes()) / 1e6,

@@ -6,8 +6,9 @@ a kind among what is common to districts, n coordinates of that, and B of the di
     fit         looks * (N (q w)^2 / 2              a pass over the kinds
                          + n^3 / 3 + n^2 B + n B w + B w^2)        blocks eliminated, the rest solved
                 + draws * N (q w + K)               the exact density of each draw
-    estimates   cells * draws * K  + cells * q      every share of every draw; the coded frame
-    look        one of the looks, with its share of the draws
+    looks       follow the model's standard deviations, and on paper no size
+    look        one of them, with its share of the draws
+    estimates   (cells + areas) * draws * K + cells * q       every share of every draw; the coded frame
     answer      estimates of one district, and cells * q
     draws_mb    draws * latents * 4 bytes           before they are compressed
     peak_mb     8 bytes of draws * latents and draws * areas * K, 16 of kinds * q and cells * q, in a few copies
@@ -36,7 +37,7 @@ __all__ = [
 ]
 
 DRIVERS = ("interviews", "cells", "districts", "options", "draws")
-COSTS = ("fit_s", "look_s", "estimates_s", "answer_s", "draws_mb", "peak_mb")
+COSTS = ("fit_s", "looks", "look_s", "estimates_s", "answer_s", "draws_mb", "peak_mb")
 GROUPS = 34
 """Areas of the default estimates beside districts: the nation, and the levels of the eight demographics."""
 
@@ -120,10 +121,12 @@ def work(sizes: Sizes, structure: Structure, *, looks: float) -> dict[str, dict[
     }
     return {
         "fit_s": fit,
+        "looks": {"once": looks},
         "look_s": {term: amount / looks for term, amount in fit.items()},
         "estimates_s": {
             "once": 1.0,
             "shares": float(sizes.cells * sizes.draws * sizes.options),
+            "areas": float(areas * sizes.draws * sizes.options),
             "frame": float(sizes.cells * entries),
         },
         "answer_s": {
@@ -169,6 +172,6 @@ def paper_exponents(
     def whole(one: Sizes) -> float:
         return sum(factors[term] * amount for term, amount in work(one, structure, looks=looks)[cost].items())
 
-    terms = [term for term in work(sizes, structure, looks=looks)[cost] if term != "once"]
-    each = [secant(of(term), sizes, driver, value) for term in terms]
+    terms = work(sizes, structure, looks=looks)[cost]
+    each = [secant(of(term), sizes, driver, value) for term in terms if term != "once" or len(terms) == 1]
     return min(each), max(each), secant(whole, sizes, driver, value)

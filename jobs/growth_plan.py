@@ -39,8 +39,8 @@ DAY_S = 86_400.0
 MONTH_H = 730.0
 FIT_CORES = 2
 """Threads of a Laplace fit, and so the cores of a worker."""
-PROCESS_MB = 250.0
-"""What a process that fits holds before it has a survey: the interpreter and its libraries."""
+PROCESS_MB = 400.0
+"""What a process that fits holds beside a survey: the interpreter, its libraries and compiled kernels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +147,8 @@ class Plan:
     disk_gb: float
     """After a year: draws held, and what is kept for ever."""
     for_ever_gb_a_year: float
+    effects_used: float
+    """Of the most that the engine solves for at once; of the model, and not of how much is asked."""
     limits: tuple[Limit, ...]
     """Of one machine that does it all, the first to be met first."""
     pay_a_month: float | None
@@ -194,7 +196,6 @@ def plan_for(
         Limit("cores, for refits", refit_cores / machine.cores),
         Limit("time between two waves of a survey", load.waves_a_day * wall_s / DAY_S),
         Limit("fit_timeout_s", wall_s / settings.fit_timeout_s),
-        Limit("effects that the engine solves for", one.effects / MOST_COORDINATES),
         Limit("disk, after a year", disk_gb / machine.disk_gb),
     ]
     if one.peak_mb is not None:
@@ -217,6 +218,7 @@ def plan_for(
         web_servers=servers,
         disk_gb=disk_gb,
         for_ever_gb_a_year=for_ever_gb,
+        effects_used=one.effects / MOST_COORDINATES,
         limits=tuple(sorted(limits, key=lambda limit: -limit.used)),
         pay_a_month=None if cores is None else cores * MONTH_H * prices.core_hour + disk_gb * prices.gb_month,
     )

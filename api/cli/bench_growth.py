@@ -16,6 +16,7 @@ __all__ = ["growth"]
 
 _WORDS = {
     "fit_s": "fit (processor s)",
+    "looks": "looks of a fit",
     "look_s": "a look of the fit (processor s)",
     "estimates_s": "estimates (processor s)",
     "answer_s": "an answer (processor s)",
@@ -147,6 +148,7 @@ def _print_plans(plans: Sequence["Plan"]) -> None:
         ("", *(plan.name for plan in plans)),
         [
             ("a fit, processor s", *(_short(plan.fit_s) for plan in plans)),
+            ("of the effects that can be solved for", *(f"{100 * plan.effects_used:.0f}%" for plan in plans)),
             ("a refit on two cores, s", *(_short(plan.refit_wall_s) for plan in plans)),
             ("an answer computed, ms", *(_short(1000 * plan.answer_s) for plan in plans)),
             ("memory of a fit, MB", *(_short(plan.peak_mb) for plan in plans)),

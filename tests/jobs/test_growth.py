@@ -119,7 +119,9 @@ def test_the_work_of_a_small_survey_is_that_worked_out_by_hand():
         "draws": pytest.approx(100 * 1400 * (4 * 2 + 3)),
     }
     assert found["look_s"]["pass"] == pytest.approx(1400 * 50)
-    assert found["estimates_s"] == {"once": 1, "shares": 50 * 100 * 3, "frame": 50 * 4}
+    assert found["looks"] == {"once": 2}
+    # 34 areas beside districts.
+    assert found["estimates_s"] == {"once": 1, "shares": 50 * 100 * 3, "areas": 39 * 100 * 3, "frame": 50 * 4}
     assert found["answer_s"] == {"once": 1, "shares": 10 * 100 * 3, "frame": 50 * 4}
     # (11 vectors + 5 districts) * 3 options + 1
     assert n_latents(sizes, STRUCTURE) == 49
@@ -141,6 +143,7 @@ def test_exponents_on_paper_are_between_those_of_the_terms():
     least, most, whole = of(cost="fit_s", factors=factors)
     assert (least, most) == (0, 1)
     assert 0 < whole < 1
+    assert of(cost="looks", factors={"once": 1.0}) == (0, 0, 0)
     assert of(cost="draws_mb", factors={"draws": 0.7}) == (1, 1, pytest.approx(1))
     assert of(cost="fit_s", factors=factors | {"once": 1e9})[2] == pytest.approx(0, abs=1e-3)
 
@@ -166,7 +169,7 @@ def test_a_party_that_splits_leaves_each_half_half_of_its_voters():
 
 # ------------------------------------------------------------------------------------------------------------ plans
 
-ONE = Predicted(fit_s=90.0, estimates_s=5.0, answer_s=0.02, draws_mb=10.0, peak_mb=1750.0, effects=600)
+ONE = Predicted(fit_s=90.0, estimates_s=5.0, answer_s=0.02, draws_mb=10.0, peak_mb=1600.0, effects=600)
 MACHINE = Machine(cores=2, memory_gb=8.0, disk_gb=100.0)
 FACTS = Facts(reads_per_s=5000.0, wave_bytes=30.0, row_bytes=300.0)
 
@@ -199,8 +202,8 @@ def test_a_plan_is_that_worked_out_by_hand():
     assert found.disk_gb == pytest.approx(held + ever)
     assert found.pay_a_month == pytest.approx(5 * 730 * 0.1 + (held + ever) * 0.5)
     used = {one.name: one.used for one in found.limits}
-    assert used["memory of one fit"] == 0.25
-    assert used["effects that the engine solves for"] == 0.2
+    assert used["memory of one fit"] == 0.25  # 400 MB of the process, 1,600 of the fit, of 8 GB
+    assert found.effects_used == 0.2
     assert used["cores, for refits"] == 1
     assert found.limits[0].name == "disk, after a year"
 
@@ -208,9 +211,7 @@ def test_a_plan_is_that_worked_out_by_hand():
 def test_what_breaks_first_depends_on_the_load_and_the_machine():
     sizes = Sizes(66, 1, 1, 5, 1)
     assert plan(Load("quiet", sizes)).limits[0].name == "memory of one fit"
-    assert plan(Load("quiet", sizes), machine=Machine(memory_gb=64)).limits[0].name == (
-        "effects that the engine solves for"
-    )
+    assert plan(Load("quiet", sizes), machine=Machine(memory_gb=400)).limits[0].name == "fit_timeout_s"
     assert plan(Load("read", sizes, readers_a_s=10_000)).limits[0].name == "cores, for readers"
     slow = dataclasses.replace(ONE, fit_s=10_000.0)
     assert plan(Load("slow", sizes), slow).limits[0].name == "fit_timeout_s"
@@ -252,14 +253,16 @@ def test_planted_growth_is_found_and_all_drivers_but_one_are_held(tmp_path: Path
 def test_the_scale_survey_is_foretold_beside_its_report(tmp_path: Path):
     assert run(tmp_path).beside == ()
     assert read_facts(tmp_path).reads_per_s is None
-    report = {"districts": 632, "cells": 303_360, "interviews": 100_000, "full_cpu_s": 165.0, "release_mb": 18.3}
-    (tmp_path / "scale.json").write_text(json.dumps(report | {"peak_mb": 1800.0, "peak_mb_of": {"worker": 1800.0}}))
+    report: dict[str, object] = {"districts": 632, "cells": 303_360, "interviews": 100_000, "full_cpu_s": 165.0}
+    report |= {"release_mb": 18.3, "crosstab_p50_ms": 70.0, "peak_mb": 1800.0, "peak_mb_of": {"worker": 1800.0}}
+    (tmp_path / "scale.json").write_text(json.dumps(report))
     (tmp_path / "api.json").write_text('{"reads_per_s": 6000.0}')
     (tmp_path / "burst.json").write_text('{"wave_size": 1000, "bytes_of": {"wave": 27000}}')
-    seconds, disk, memory = beside_scale(tmp_path, lambda _: ONE, lambda _cost, _sizes: 2.0)
+    seconds, answer, disk, memory = beside_scale(tmp_path, lambda _: ONE, lambda _cost, _sizes: 2.0)
     assert dataclasses.astuple(seconds)[1:] == (165.0, 100.0, 6.0)
+    assert dataclasses.astuple(answer)[1:] == (70.0, 20.0, 2000.0)
     assert dataclasses.astuple(disk)[1:] == (18.3, 10.0, 2.0)
-    assert dataclasses.astuple(memory)[1:] == (1800.0, 2000.0, 252.0)
+    assert dataclasses.astuple(memory)[1:] == (1800.0, 2000.0, 402.0)
     assert read_facts(tmp_path) == Facts(reads_per_s=6000.0, wave_bytes=27.0, row_bytes=300.0)
     seconds, *_ = run(tmp_path).beside
     assert seconds.by_exponents is not None
