@@ -16,13 +16,13 @@ from typing import Any
 
 from jobs.growth_beside import Beside, beside_scale, read_facts
 from jobs.growth_measure import Measured, measure
-from jobs.growth_nation import LEAST_CELLS, LEAST_DISTRICTS, MOST_OPTIONS
+from jobs.growth_nation import ladder
 from jobs.growth_paper import COSTS, DRIVERS, Sizes, paper_exponents, resized, work
 from jobs.growth_plan import LOADS, Facts, Machine, Plan, Predicted, Prices, plan_for
 from jobs.growth_slopes import exponent, factors_of, pooled_sd
 from jobs.settings import Settings
 
-__all__ = ["Growth", "Slope", "as_json", "bench_growth", "ladder"]
+__all__ = ["Growth", "Slope", "as_json", "bench_growth"]
 
 type Measure = Callable[[Sizes, int], Measured]
 
@@ -66,31 +66,6 @@ class Growth:
     new_answers: float
     facts: Facts
     plans: tuple[Plan, ...]
-
-
-def ladder(base: Sizes, times: int) -> list[tuple[str, Sizes]]:
-    """The sizes beside the base, each with the driver that differs.
-
-    Raises
-    ------
-    ValueError
-        If one of them cannot be made; what to do is in the message.
-    """
-    rungs = [
-        (driver, resized(base, driver, times * getattr(base, driver))) for driver in DRIVERS if driver != "options"
-    ]
-    fewer, more = max(2, base.options - 1), min(MOST_OPTIONS, base.options + 2)
-    rungs += [("options", resized(base, "options", k)) for k in (fewer, more) if k != base.options]
-    for _, sizes in [("base", base), *rungs]:
-        if sizes.districts < LEAST_DISTRICTS:
-            raise ValueError(f"There are {LEAST_DISTRICTS} regions: {sizes.districts} districts are too few.")
-        if sizes.cells < LEAST_CELLS * sizes.districts:
-            raise ValueError(
-                f"{sizes.districts} districts need {LEAST_CELLS} cells each, and {sizes.cells} cells do not give them: "
-                f"choose {times * LEAST_CELLS} cells of a district or more, since districts grow {times}-fold within "
-                "the same cells."
-            )
-    return rungs
 
 
 def bench_growth(
@@ -161,7 +136,7 @@ def bench_growth(
             answer_s=told["answer_s"],
             draws_mb=told["draws_mb"],
             peak_mb=told.get("peak_mb"),
-            effects=(structure.vectors + one.days - structure.days) * (one.options - 1),
+            effects=(structure.vectors + structure.longer(one)) * (one.options - 1),
         )
 
     slopes = tuple(_slopes(measured, base, costs, factors, looks))

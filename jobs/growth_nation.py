@@ -11,21 +11,19 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 
+from fixtures.errors import FixtureError
 from fixtures.scale import DEMOGRAPHICS, OPTIONS, POLLSTERS, STANDING, ScaleElectorate, ScaleSettings
 from fixtures.scale_survey import FIRST_DAY, MODEL
 from fixtures.streams import stream
-from jobs.growth_paper import Sizes, Structure
+from jobs.growth_paper import DRIVERS, Sizes, Structure, resized
 from mrp.categorical.counts import collapse_options
 from mrp.categorical.design import CategoricalDesign, build_categorical_design
 from mrp.categorical.options import Options
 from mrp.counts import observed_levels
 from mrp.electorate import Electorate
-from mrp.laplace.elimination import choose_elimination
 
-__all__ = ["LEAST_CELLS", "LEAST_DISTRICTS", "MODEL", "MOST_OPTIONS", "Nation", "make_nation", "structure_of"]
+__all__ = ["MODEL", "MOST_OPTIONS", "Nation", "ladder", "make_nation", "structure_of"]
 
-LEAST_DISTRICTS, LEAST_CELLS = 11, 10
-"""One district of each region; cells of each."""
 MOST_OPTIONS = 2 * len(OPTIONS)
 _ENOUGH = 4
 """Interviews for each that is wanted, where some are of people who vote for none of the options: the first two parties
@@ -42,6 +40,31 @@ class Nation:
     first_district: str
 
 
+def ladder(base: Sizes, times: int) -> list[tuple[str, Sizes]]:
+    """The sizes beside the base, each with the driver that differs: so many times as large, options a few more or less.
+
+    Raises
+    ------
+    ValueError
+        If one of them cannot be made; what to do is in the message.
+    """
+    rungs = [
+        (driver, resized(base, driver, times * getattr(base, driver))) for driver in DRIVERS if driver != "options"
+    ]
+    around = max(2, base.options - 1), min(MOST_OPTIONS, base.options + 2)
+    rungs += [("options", resized(base, "options", k)) for k in around if k != base.options]
+    for driver, sizes in [("base", base), *rungs]:
+        try:
+            _settings(sizes, 0)
+        except FixtureError as error:
+            held = f": districts grow {times}-fold within the same cells" if driver == "districts" else ""
+            raise ValueError(
+                f"{sizes.districts:,} districts of {sizes.cells / sizes.districts:g} cells with {sizes.interviews:,} "
+                f"interviews cannot be made{held}. {error}"
+            ) from None
+    return rungs
+
+
 def make_nation(sizes: Sizes, *, seed: int, model: str = MODEL) -> Nation:
     """Make people and ask them.
 
@@ -52,15 +75,7 @@ def make_nation(sizes: Sizes, *, seed: int, model: str = MODEL) -> Nation:
     mrp.errors.MrpError
         If the model cannot be built.
     """
-    few = sizes.options < len(OPTIONS)
-    settings = ScaleSettings(
-        seed=seed,
-        n_districts=sizes.districts,
-        cells_per_district=round(sizes.cells / sizes.districts),
-        n_interviews=sizes.interviews * (_ENOUGH if few else 1),
-        n_waves=sizes.days,
-    )
-    made = ScaleElectorate(settings)
+    made = ScaleElectorate(_settings(sizes, seed))
     electorate = Electorate(made.frame, made.districts, "district", DEMOGRAPHICS, frozenset({"age"}))
     parties = _parties(sizes.options)
     options = Options(
@@ -83,15 +98,29 @@ def structure_of(nation: Nation, sizes: Sizes) -> Structure:
     """What of the cost is the model's, read from a design of it."""
     common = nation.design.common
     n_free = 1 + len(common.coefficient_names)
-    apart = choose_elimination(common.effects, n_free).terms
-    rest = [effect for k, effect in enumerate(common.effects) if k not in apart]
-    of_districts = sum(common.effects[k].size for k in apart)
+    district = nation.electorate.district
+    rest = [effect for effect in common.effects if district not in {factor.name for factor in effect.factors}]
+    of_districts = sum(effect.size for effect in common.effects) - sum(effect.size for effect in rest)
     return Structure(
         vectors=n_free + sum(effect.n_coordinates for effect in rest),
         effects=nation.design.n_common - of_districts,
         entries=n_free + sum(len(effect.columns) for effect in rest),
+        per_district=of_districts // sizes.districts,
         own=len(nation.design.own),
         days=sizes.days,
+        per_day=sum(effect.size for effect in rest if "period" in {factor.name for factor in effect.factors})
+        // sizes.days,
+    )
+
+
+def _settings(sizes: Sizes, seed: int) -> ScaleSettings:
+    few = sizes.options < len(OPTIONS)
+    return ScaleSettings(
+        seed=seed,
+        n_districts=sizes.districts,
+        cells_per_district=round(sizes.cells / sizes.districts),
+        n_interviews=sizes.interviews * (_ENOUGH if few else 1),
+        n_waves=sizes.days,
     )
 
 

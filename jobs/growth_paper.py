@@ -1,10 +1,10 @@
 r"""What the size of a survey costs, on paper: the work that the algorithms do, in numbers of their own.
 
 With w = K - 1 directions over K options, N kinds of interviews (equal in everything that the model reads), q entries of
-a kind among what is common to districts, n coordinates of that, and B of the districts, w each:
+a kind among what is common to districts, n coordinates of that, and B of the districts, b each:
 
     fit         looks * (N (q w)^2 / 2              a pass over the kinds
-                         + n^3 / 3 + n^2 B + n B w + B w^2)        blocks eliminated, the rest solved
+                         + n^3 / 3 + n^2 B + n B b + B b^2)        blocks eliminated, the rest solved
                 + draws * N (q w + K)               the exact density of each draw
     looks       follow the model's standard deviations, and on paper no size
     look        one of them, with its share of the draws
@@ -66,10 +66,18 @@ class Structure:
     """Vectors over options that are not of a district; more than coordinates where these sum to zero."""
     entries: int
     """Of a cell in rest."""
+    per_district: int
+    """Effects of each district, all of its terms."""
     own: int
     """Coefficients of the options' own predictors."""
     days: int
-    """The number of days that this was read with; each more is a vector more."""
+    """The number of days that this was read with ..."""
+    per_day: int
+    """... and how many vectors each more brings."""
+
+    def longer(self, sizes: Sizes) -> int:
+        """Vectors more than were read, in a survey of other days."""
+        return self.per_day * (sizes.days - self.days)
 
 
 def resized(sizes: Sizes, driver: str, value: int) -> Sizes:
@@ -91,7 +99,7 @@ def n_kinds(sizes: Sizes) -> float:
 
 def n_latents(sizes: Sizes, structure: Structure) -> int:
     """Numbers of a draw."""
-    vectors = structure.effects + sizes.days - structure.days + sizes.districts
+    vectors = structure.effects + structure.longer(sizes) + structure.per_district * sizes.districts
     return vectors * sizes.options + structure.own
 
 
@@ -109,14 +117,14 @@ def work(sizes: Sizes, structure: Structure, *, looks: float) -> dict[str, dict[
         Cost -> term -> multiplications, numbers passed, or MB. ``once`` is 1: what does not grow.
     """
     width, kinds = sizes.options - 1, n_kinds(sizes)
-    rest = (structure.vectors + sizes.days - structure.days) * width + structure.own
+    rest = (structure.vectors + structure.longer(sizes)) * width + structure.own
     latents, entries = n_latents(sizes, structure), structure.entries
-    areas = sizes.districts + GROUPS
+    areas, block = sizes.districts + GROUPS, structure.per_district * width
     megabytes = (8 * sizes.draws * (latents + areas * sizes.options) + 16 * (kinds + sizes.cells) * (entries + 1)) / 1e6
     fit = {
         "once": 1.0,
         "pass": looks * kinds * ((entries + 1) * width) ** 2 / 2,
-        "algebra": looks * step_cost(rest, sizes.districts * width, width),
+        "algebra": looks * step_cost(rest, sizes.districts * block, block),
         "draws": sizes.draws * kinds * (entries * width + sizes.options),
     }
     return {

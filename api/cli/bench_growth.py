@@ -84,9 +84,9 @@ def growth(
     from functools import partial
 
     from jobs.growth_bench import as_json as plain
-    from jobs.growth_bench import bench_growth, ladder
+    from jobs.growth_bench import bench_growth
     from jobs.growth_measure import measure
-    from jobs.growth_nation import MODEL
+    from jobs.growth_nation import MODEL, ladder
     from jobs.growth_paper import Sizes
     from jobs.growth_plan import Machine, Prices
 
@@ -170,6 +170,7 @@ def _print_plans(plans: Sequence["Plan"]) -> None:
     )
     for plan in plans:
         click.echo(f"{plan.name}: {plan.about}")
+    click.echo("Twice the surveys are twice the refits and the disk; twice the readers twice the cores for them.")
 
 
 def _short(value: float | None) -> str:

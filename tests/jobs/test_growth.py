@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from api.cli import cli
-from jobs.growth_bench import Growth, as_json, bench_growth, ladder
+from jobs.growth_bench import Growth, as_json, bench_growth
 from jobs.growth_beside import beside_scale, read_facts
 from jobs.growth_measure import Measured, measure
-from jobs.growth_nation import make_nation, structure_of
+from jobs.growth_nation import ladder, make_nation, structure_of
 from jobs.growth_paper import DRIVERS, Sizes, Structure, n_kinds, n_latents, paper_exponents, work
 from jobs.growth_plan import Facts, Load, Machine, Plan, Predicted, Prices, plan_for
 from jobs.growth_slopes import exponent, factors_of, pooled_sd
@@ -23,7 +23,7 @@ from jobs.settings import Settings
 MODEL = "own(log(past)) + (1|age) + (1|district)"
 SMALL = Sizes(districts=22, cells=880, interviews=300, options=3, draws=100, days=3)
 NOISE = 0.02
-STRUCTURE = Structure(vectors=10, effects=11, entries=4, own=1, days=28)
+STRUCTURE = Structure(vectors=10, effects=11, entries=4, per_district=1, own=1, days=28, per_day=1)
 
 
 def planted(sizes: Sizes, seed: int) -> Measured:
@@ -148,15 +148,18 @@ def test_exponents_on_paper_are_between_those_of_the_terms():
     assert of(cost="fit_s", factors=factors | {"once": 1e9})[2] == pytest.approx(0, abs=1e-3)
 
 
-@pytest.mark.parametrize("options", [2, 4, 5, 7])
-def test_latents_on_paper_are_those_of_the_design(options: int):
+@pytest.mark.parametrize(
+    ("options", "model"),
+    [(2, MODEL), (4, MODEL), (5, f"{MODEL} + rw1(period)"), (7, f"{MODEL} + (1|district:gender)"), (5, "(1|age)")],
+)
+def test_latents_on_paper_are_those_of_the_design(options: int, model: str):
     sizes = dataclasses.replace(SMALL, options=options)
-    nation = make_nation(sizes, seed=1, model=MODEL)
+    nation = make_nation(sizes, seed=1, model=model)
     assert nation.design.n_options == options
     assert int(nation.counts["n"].sum()) == sizes.interviews
     assert n_latents(sizes, structure_of(nation, sizes)) == nation.design.n_latents
-    larger = dataclasses.replace(sizes, districts=44)
-    assert n_latents(larger, structure_of(nation, sizes)) == make_nation(larger, seed=1, model=MODEL).design.n_latents
+    larger = dataclasses.replace(sizes, districts=44, days=5)
+    assert n_latents(larger, structure_of(nation, sizes)) == make_nation(larger, seed=1, model=model).design.n_latents
 
 
 def test_a_party_that_splits_leaves_each_half_half_of_its_voters():
@@ -216,6 +219,13 @@ def test_what_breaks_first_depends_on_the_load_and_the_machine():
     slow = dataclasses.replace(ONE, fit_s=10_000.0)
     assert plan(Load("slow", sizes), slow).limits[0].name == "fit_timeout_s"
     assert plan(Load("often", sizes, waves_a_day=24), slow).limits[0].name == "cores, for refits"
+
+
+def test_surveys_multiply_refits_and_disk_and_readers_their_cores():
+    one, two = (plan(Load("many", Sizes(66, 1, 1, 5, 1), surveys=n, readers_a_s=100 * n)) for n in (10, 20))
+    for cost in ("refit_cores", "disk_gb", "reader_cores"):
+        assert getattr(two, cost) == pytest.approx(2 * getattr(one, cost))
+    assert (two.peak_mb, two.refit_wall_s) == (one.peak_mb, one.refit_wall_s)
 
 
 def test_without_a_report_of_readers_nothing_is_said_of_them():
@@ -302,7 +312,9 @@ def test_people_get_tables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ("--cells 10", "choose 40 cells of a district or more"),
+        ("--cells 10", "320 districts of 2.5 cells with 8,000 interviews cannot be made: districts grow 4-fold"),
+        ("--districts 1000 --times 10", "10,000 districts"),
+        ("--cells 1000 --times 10", "choose 10 to 5,000"),
         ("--repeats 1", "--repeats"),
         ("--options 9", "--options"),
         ("--core-hour -1", "--core-hour"),
