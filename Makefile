@@ -77,6 +77,8 @@ live: setup
 	@mv $(REPORTS)/.part $(REPORTS)/dask.json && cat $(REPORTS)/dask.json
 	.venv/bin/hustings bench scale --json > $(REPORTS)/.part
 	@mv $(REPORTS)/.part $(REPORTS)/scale.json && cat $(REPORTS)/scale.json
+	.venv/bin/hustings bench growth --json > $(REPORTS)/.part
+	@mv $(REPORTS)/.part $(REPORTS)/growth.json && cat $(REPORTS)/growth.json
 
 faults: setup
 	$(if $(LIVE),,.venv/bin/python -m tests.faults.drill --times $(or $(TIMES),20) $(if $(ONLY),--only $(ONLY),--report))

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from api.cli.bench_growth import growth
 from api.cli.output import as_json, print_json, print_table
 
 __all__ = ["bench"]
@@ -14,6 +15,9 @@ __all__ = ["bench"]
 @click.group(short_help="Measure speed and memory.")
 def bench() -> None:
     """Measurements on this machine, with made-up data; nothing of the service is touched."""
+
+
+bench.add_command(growth)
 
 
 @bench.command()

@@ -45,12 +45,15 @@ _MAX_STEPS = 60
 # Gain of the last Newton step: the mode is then within a thousandth of a posterior sd.
 _TOLERANCE = 1e-6
 # Where each step takes long and the likelihood is corrected, the mode is not polished: draws around it are weighted by
-# their exact density anyway.
-_ROUGH_TOLERANCE = 1e-2
+# their exact density anyway. From where modes are foretold one step is then enough, after which the log likelihood of
+# 100,000 interviews is wrong by 0.002.
+_ROUGH_TOLERANCE = 0.5
 # But a search needs values that go with their gradient.
-_SEARCH_TOLERANCE = 1e-4
+_SEARCH_TOLERANCE = 1e-2
 # Multiplications of a step, from which few are made: about a fiftieth of a second.
 _LONG = 5e7
+# Of many cells every so-manieth is a part that tells nearly where all of them lead.
+_PART, _OF_CELLS = 8, 20_000
 # Coordinates from which the Laplace formula is corrected, and by how many pairs of draws on both sides of the mean.
 _MANY, _PAIRS = 1000, 2
 
@@ -77,6 +80,7 @@ class CategoricalConditional:
     """
 
     def __init__(self, design: CategoricalDesign, counts: pl.DataFrame, priors: Priors) -> None:
+        self._made_of = design, counts, priors
         common, rows, effects = design.common, design.rows(counts), design.common.effects
         self._width, self._n_own = design.n_options - 1, len(design.own)
         over_options = zero_sum_basis(design.n_options)
@@ -165,6 +169,14 @@ class CategoricalConditional:
         n_blocks = self._n_block // self._block_size if self._n_block else 0
         algebra = step_cost(self._n_rest, self._n_block, self._block_size if n_blocks else 1)
         return bool(of_cells + algebra > _LONG)
+
+    @property
+    def part(self) -> "CategoricalConditional | None":
+        """The same latents given an eighth of the cells; None of few cells."""
+        design, counts, priors = self._made_of
+        if counts.height < _OF_CELLS:
+            return None
+        return CategoricalConditional(design, counts.gather_every(_PART), priors)
 
     @property
     def n_coordinates(self) -> int:

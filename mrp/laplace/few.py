@@ -34,8 +34,9 @@ _PORTION = 16
 _FIRST, _MORE = 3, 2
 """Looks of the first round and of each that follows, times the number of parameters."""
 _MAX_ROUNDS = 6
-_ENOUGH, _TOLERABLE = 0.8, 0.6
-"""Efficiency of a round from which its surrogate is good enough, and of the last below which it is repeated."""
+_ENOUGH, _TOLERABLE = 0.65, 0.6
+"""Efficiency of a round from which its surrogate, which learns of it too, is good enough; and of the last below which
+it is repeated."""
 _MAX_LAST_ROUNDS = 3
 _EXPLORING, _KEPT = 0.8, 0.9
 """Powers of the surrogate, as in `mrp.laplace.explore`; there are more parameters, which pay for each tail."""

@@ -88,6 +88,10 @@ class Costly[Mode: ModeFound](Given[Mode], Protocol):
     def costly(self) -> bool:
         """Whether it does."""
 
+    @property
+    def part(self) -> Given[Mode] | None:
+        """The same latents given a part of the counts, for a search to begin with; None where that saves nothing."""
+
     def look(self, hypers: Floats, near: Mode, noise: Floats, /) -> Look[Mode]:
         """`mode`, `slope` and `draw` at once."""
 

@@ -5,11 +5,12 @@ import pytest
 from numpy.testing import assert_allclose
 
 from mrp.agreement import agreement, moments
-from mrp.categorical.conditional import CategoricalConditional
+from mrp.categorical.conditional import CategoricalConditional, option_space
 from mrp.categorical.counts import coarsest_options
 from mrp.categorical.fit import default_option_estimates, fit_categorical_laplace
 from mrp.categorical.posterior import categorical_latents
 from mrp.laplace.engine import LaplaceSettings
+from mrp.laplace.search import find_mode
 from mrp.priors import Priors
 from tests.mrp.categorical.parties import PARTIES, WORLD, counted, design, poll
 
@@ -63,3 +64,17 @@ def test_a_look_is_mode_slope_and_draw_at_once():
     assert_allclose(look.log_ratio, log_ratio)
     (middle,) = conditional.between([near, mode], np.array([[0.5, 0.5]]))
     assert_allclose(middle.point, (near.point + mode.point) / 2)
+
+
+def test_a_search_that_begins_with_a_part_of_the_cells_ends_where_one_of_all_does(monkeypatch: pytest.MonkeyPatch):
+    space = option_space(DESIGN, Priors())
+    monkeypatch.setattr("mrp.categorical.conditional._LONG", 1.0)
+    conditional = CategoricalConditional(DESIGN, coarsest_options(DESIGN, COUNTS), Priors())
+    assert conditional.part is None
+    whole = find_mode(conditional, space)
+    monkeypatch.setattr("mrp.categorical.conditional._OF_CELLS", 10)
+    monkeypatch.setattr("mrp.categorical.conditional._PART", 3)
+    assert conditional.part is not None
+    both = find_mode(conditional, space)
+    # Logarithms of sds that are known to 0.25 or so: a search ends where their slope is 0.3, a tenth of that away.
+    assert_allclose(space.free(both.centre), space.free(whole.centre), atol=0.05)
