@@ -3,8 +3,8 @@
     .venv/bin/python -m tests.agreement.nation              sample the NUTS reference, store what is compared: minutes
 
 The model is that of `fixtures.scale_survey`, with its twelve standard deviations; of its electorate there are 44
-districts of 60 cells, and of its interviews 3,000 on 7 days. So a look takes long enough for few of them to be made,
-and several standard deviations are told by their priors as much as by interviews.
+districts of 60 cells, and of its interviews 3,000 on 7 days. So a look takes long enough for few of them to be made.
+The seconds of the stored reference are by the clock, half of them waiting for other programs.
 
 Shares are known as well as those of `tests.agreement.references`, standard deviations are not: NUTS walks slowly where
 one of a few levels may be zero, of which 8,000 draws that accept 99% were worth 270. Of them a reference needs an R-hat

@@ -2,8 +2,8 @@
 
 Its parameters are explored by few looks, as those of the large survey are, whose likelihood is corrected besides; and
 by the many of smaller models. Few are 400 here and not the 100 of the defaults, of which the errors of tails are not
-known: of the 95% quantile of sd (1|district) 100 looks with seed 3 say an error of 0.04 sds where those with four other
-seeds say 0.2 to 0.4, and are 0.65 off; 400 are 0.09 off.
+known: of the 95% quantile of sd (1|district) 100 looks with seed 3 say an error of 0.04 sds where those with two other
+seeds say 0.4 and 0.2, and are 0.65 off; 400 are 0.09 off.
 """
 
 from functools import cache
