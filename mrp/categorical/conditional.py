@@ -50,8 +50,8 @@ _TOLERANCE = 1e-6
 _ROUGH_TOLERANCE = 0.5
 # But a search needs values that go with their gradient.
 _SEARCH_TOLERANCE = 1e-2
-# Multiplications of a step, from which few are made: about a fiftieth of a second.
-_LONG = 5e7
+# Multiplications of a step that take about a fiftieth of a second.
+_FIFTIETH = 5e7
 # Of many cells every so-manieth is a part that tells nearly where all of them lead.
 _PART, _OF_CELLS = 8, 20_000
 # Coordinates from which the Laplace formula is corrected, and by how many pairs of draws on both sides of the mean.
@@ -162,13 +162,13 @@ class CategoricalConditional:
         self._probes = np.concatenate([half, -half])
 
     @property
-    def costly(self) -> bool:
-        """Whether a Newton step takes a fiftieth of a second or more."""
+    def cost(self) -> float:
+        """What a Newton step takes, in fiftieths of a second, roughly."""
         n_cells, n_entries = len(self._data[0]), self._data[1].shape[1] + 1
         of_cells = n_cells * (n_entries * self._width) ** 2 / 2
         n_blocks = self._n_block // self._block_size if self._n_block else 0
         algebra = step_cost(self._n_rest, self._n_block, self._block_size if n_blocks else 1)
-        return bool(of_cells + algebra > _LONG)
+        return float(of_cells + algebra) / _FIFTIETH
 
     @property
     def part(self) -> "CategoricalConditional | None":
@@ -312,7 +312,7 @@ class CategoricalConditional:
         """The mode, and the factors of the negative Hessian, of the point before the last step."""
         precision, block_precision, normaliser = prior
         given = (self._mean, precision, block_precision)
-        tolerance = rough if self._probes.size and self.costly else _TOLERANCE
+        tolerance = rough if self._probes.size and self.cost > 1 else _TOLERANCE
         start = near.point if near else np.concatenate([self._mean, np.zeros(self._n_block)])
         rest, block = self._parts(start)
         value = kernels.log_joint(rest, block, given, self._data)

@@ -41,8 +41,8 @@ type Floats = NDArray[np.float64]
 _WALKERS = 400
 # Points between two reports of progress, and between two forecasts of modes; and modes that each forecast knows.
 _PORTION, _TOLD_BY = 50, 150
-# Points of the last round where each takes long.
-_FEWEST = 50
+# Points of the last round where each takes long: fewer the longer, down to a part of the points, or so many.
+_FEWER, _FEWEST = 4, 50
 _MAX_ROUNDS = 8
 # Efficiency of a round, ESS over points, from which its surrogate is good enough for the last round.
 _ENOUGH = 0.85
@@ -75,7 +75,7 @@ def explore[Mode: ModeFound](
         The parameters and their priors.
     n_points
         Points of the last round; four times as many come back if the tail of their weights seemed too heavy. Of a model
-        that takes long a quarter, see `mrp.laplace.few`.
+        that takes long fewer, down to a quarter, see `mrp.laplace.few`.
     n_draws
         Draws of the latents that will be wanted at all points together.
     rng
@@ -93,8 +93,8 @@ def explore[Mode: ModeFound](
     if not space.size:
         mode = conditional.mode(np.empty(0))
         return Exploration(np.empty((1, 0)), np.zeros(1), np.zeros(1), (mode,), 1, mode.n_steps)
-    if isinstance(conditional, Costly) and conditional.costly:
-        few = max(_FEWEST, n_points // 4)
+    if isinstance(conditional, Costly) and conditional.cost > 1:
+        few = max(_FEWEST, int(n_points / min(conditional.cost, _FEWER)))
         return explore_few(conditional, space, n_points=few, n_draws=n_draws, rng=rng, threads=threads, report=report)
     start = find_mode(conditional, space)
     known = _Known(conditional, space, threads, start)

@@ -82,11 +82,11 @@ class Given[Mode: ModeFound](Protocol):
 
 @runtime_checkable
 class Costly[Mode: ModeFound](Given[Mode], Protocol):
-    """One of which a look may take so long that few should be made, see `mrp.laplace.few`."""
+    """One of which a look may take so long that few should be made, see `mrp.laplace.few`: where `cost` is above 1."""
 
     @property
-    def costly(self) -> bool:
-        """Whether it does."""
+    def cost(self) -> float:
+        """What a Newton step takes, in fiftieths of a second, roughly."""
 
     @property
     def part(self) -> Given[Mode] | None:

@@ -40,7 +40,7 @@ def find_mode[Mode: ModeFound](conditional: Given[Mode], space: ParameterSpace) 
     Where each evaluation takes long and there are many cells, the search begins with a part of them. What it learns of
     the curvature there is what all cells have, but for how much more they tell.
     """
-    part = conditional.part if isinstance(conditional, Costly) and conditional.costly else None
+    part = conditional.part if isinstance(conditional, Costly) and conditional.cost > 1 else None
     if part is None:
         return _search(conditional, space, space.start(), None)
     rough = _search(part, space, space.start(), None)

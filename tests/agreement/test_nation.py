@@ -18,7 +18,7 @@ from mrp.laplace.engine import LaplaceSettings
 from tests.agreement.nation import MAX_R_HAT_OF_SDS, MIN_ESS_OF_SDS, NAME, SEED, Country, load_country
 from tests.agreement.references import MAX_R_HAT, MIN_ESS, read_reference
 
-PRECISE = LaplaceSettings(points=1600, draws=8000)
+PRECISE = LaplaceSettings(points=800, draws=8000)
 """Half of the Monte-Carlo error of the defaults."""
 FEW = 700
 """Looks that few are fewer than, with the most points that are asked for here."""
@@ -73,7 +73,7 @@ def test_few_looks_with_a_corrected_likelihood_agree_with_nuts(seed: int, monkey
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_many_looks_agree_with_nuts(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("mrp.categorical.conditional._LONG", 1e12)
+    monkeypatch.setattr("mrp.categorical.conditional._FIFTIETH", 1e12)
 
     assert compare(settings=LaplaceSettings(), few=False).problems == ()
 

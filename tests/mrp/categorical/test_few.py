@@ -30,7 +30,7 @@ def costly(request, monkeypatch):
     """As if a step took long, with the correction that thousands of latents have and without it."""
     if request.param == "corrected":
         monkeypatch.setattr("mrp.categorical.conditional._MANY", 1)
-    monkeypatch.setattr("mrp.categorical.conditional._LONG", 1.0)
+    monkeypatch.setattr("mrp.categorical.conditional._FIFTIETH", 1.0)
 
 
 def estimates(tree):
@@ -68,7 +68,7 @@ def test_a_look_is_mode_slope_and_draw_at_once():
 
 def test_a_search_that_begins_with_a_part_of_the_cells_ends_where_one_of_all_does(monkeypatch: pytest.MonkeyPatch):
     space = option_space(DESIGN, Priors())
-    monkeypatch.setattr("mrp.categorical.conditional._LONG", 1.0)
+    monkeypatch.setattr("mrp.categorical.conditional._FIFTIETH", 1.0)
     conditional = CategoricalConditional(DESIGN, coarsest_options(DESIGN, COUNTS), Priors())
     assert conditional.part is None
     whole = find_mode(conditional, space)
