@@ -113,7 +113,10 @@ class RepeatedParameter(RequestRefused):
 
     def __init__(self, name: str) -> None:
         self.parameter = name
-        super().__init__(f"The query parameter {name!r} was given more than once. Give it once.")
+        super().__init__(
+            f"The query parameter {name!r} was given more than once. Give it once; several values have commas between "
+            "them, such as by=age,gender."
+        )
 
 
 class NulCharacter(RequestRefused):

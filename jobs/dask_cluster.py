@@ -40,6 +40,8 @@ class DaskCluster:
         self._place = host.strip("[]"), int(port)
         self._looking = threading.Lock()
         self._client: distributed.Client | None = None
+        self._made_on: Any = None
+        """The stream of the client when the connection was made."""
         self._helper: threading.Thread | None = None
         self._closed = False
         _log_as_we_do()
@@ -57,7 +59,7 @@ class DaskCluster:
             If nobody answers, or a Dask worker has other versions.
         """
         try:
-            self._client = client = self._open()
+            self._client, self._made_on = client, _ = self._open()
         except OSError as error:
             raise ExecutorUnusable(
                 f"No Dask scheduler answers at {self.address}: {error}. Start one with `dask scheduler`, or correct "
@@ -90,7 +92,8 @@ class DaskCluster:
         """The connection, or None while there is none; then one is being made."""
         with self._looking:
             client = self._client
-            if client is not None and client.status == "running":
+            # A client that lost its scheduler finds the next by itself, which has not been asked to tell of progress.
+            if client is not None and client.status == "running" and client.scheduler_comm is self._made_on:
                 return client
             self._renew()
             return None
@@ -115,7 +118,7 @@ class DaskCluster:
         if old is not None:
             log.warning("the connection to the Dask scheduler at %s was lost", self.address)
             _end(old)
-        made = None
+        made: tuple[distributed.Client | None, Any] = None, None
         try:
             made = self._open()
             log.info("connected to the Dask scheduler at %s", self.address)
@@ -126,14 +129,16 @@ class DaskCluster:
             time.sleep(AGAIN_S)
         finally:
             with self._looking:
-                self._client, self._helper = made, None
+                (self._client, self._made_on), self._helper = made, None
 
-    def _open(self) -> distributed.Client:
+    def _open(self) -> tuple[distributed.Client, Any]:
+        """A client that hears of progress, and the stream that it has."""
         # A client that finds nobody leaves a thread behind; so look first.
         socket.create_connection(self._place, timeout=CONNECT_S).close()
         client = distributed.Client(self._address, timeout=CONNECT_S, set_as_default=False)
+        stream = client.scheduler_comm
         client.subscribe_topic(topic_of(client), self._hear)
-        return client
+        return client, stream
 
     def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
         told = event[1]

@@ -245,7 +245,8 @@ def _end_with_parent(parent: int) -> None:
 def _limit() -> None:
     import resource
 
-    os.nice(int(os.environ.get("HUSTINGS_FIT_NICE", "0")))
+    # Whoever started it may have some niceness already.
+    os.nice(max(0, int(os.environ.get("HUSTINGS_FIT_NICE", "0")) - os.nice(0)))
     limit_mb = int(os.environ.get("HUSTINGS_FIT_MEMORY_MB", "0"))
     if limit_mb and sys.platform == "linux":  # elsewhere it cannot be kept; `hustings doctor` says so
         resource.setrlimit(resource.RLIMIT_AS, (limit_mb << 20, limit_mb << 20))

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from jobs import logs
 from jobs.backup_job import BACKUP, back_up
@@ -34,6 +35,7 @@ from jobs.fit_request import FitProgress, FitRequest, FitResult
 from jobs.freed_memory import FreedMemory
 from jobs.heartbeat import beating
 from jobs.helping import LEAST_WAITING, Hand, MakeHost, Roll, fitted_apart
+from jobs.leisure import at_leisure
 from jobs.refit import prepare_refit, store_result
 from jobs.restate import REFIT
 from jobs.score import score
@@ -221,7 +223,7 @@ class Worker:
             self._read(claim, job.survey_id, job.key.partition("/")[2])
             return
         if job.kind in (BACKUP, CONFIRM, CHECK, SCORE):
-            self._at_leisure(claim)
+            at_leisure(partial(self._unawaited, claim), nice=self.settings.fit_nice)
             return
         if job.kind != REFIT or job.survey_id is None or job.question_id is None:
             self._fail(claim, "unknown-kind", f"This worker does not know how to do a job of kind {job.kind}.")
@@ -281,7 +283,7 @@ class Worker:
             detail = f"An unexpected {type(error).__name__}; the log of the worker has the details."
             self._fail(claim, "internal-error", detail, retry_after=self._pause(claim))
 
-    def _at_leisure(self, claim: Claim) -> None:
+    def _unawaited(self, claim: Claim) -> None:
         """What nobody waits for: a backup, a check, scores, a confirmation."""
         if claim.job.kind == BACKUP:
             back_up(

@@ -10,6 +10,7 @@ from api.cli.asked import (
     begin_with,
     difference_of,
     flags_text,
+    listed,
     measure_of,
     number_cells,
     number_of,
@@ -114,8 +115,8 @@ def rank(asked: Asked) -> None:
 
 @ask.command(short_help="The difference of two groups, areas or options.")
 @asked
-@click.option("--first", help=f"Who is compared: {SIDE}")
-@click.option("--second", help=f"With whom: {SIDE}")
+@listed("--first", default=None, help_=f"Who is compared: {SIDE}")
+@listed("--second", default=None, help_=f"With whom: {SIDE}")
 @click.option("--versus", help="Instead of both: the option over which the lead of --option is asked.")
 def contrast(asked: Asked, *, first: str | None, second: str | None, versus: str | None) -> None:
     """Print how much larger one share or mean is: --first age:65+ --second age:18-29, or --versus OPTION."""

@@ -35,6 +35,7 @@ __all__ = [
     "begin_with",
     "difference_of",
     "flags_text",
+    "listed",
     "measure_of",
     "number_cells",
     "number_of",
@@ -45,19 +46,29 @@ __all__ = [
     "what_of",
 ]
 
+
+def listed(name: str, *, default: str | None, help_: str) -> Callable[..., Any]:
+    """An option of several values with commas between: given twice, it would forget the first."""
+
+    def once(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> str | None:
+        if len(given) > 1:
+            raise click.BadParameter("given more than once; give it once, with commas between", context, parameter)
+        return given[0] if given else default
+
+    return click.option(name, multiple=True, callback=once, help=help_, show_default=default or False)
+
+
 _OPTIONS = (
     click.argument("survey_id", metavar="SURVEY"),
     click.argument("question_id", metavar="QUESTION"),
     click.option(
         "--level", help="nation, a parent level or district. Default: district if districts are named, else nation."
     ),
-    click.option("--districts", default="", help="District codes, separated by commas."),
-    click.option("--by", default="", help="Demographics, separated by commas."),
-    click.option("--where", default="", help="Who is counted: column:level, separated by commas, such as age:65+."),
-    click.option("--merge", default="", help="Levels taken together, such as 'age:18-29|30-39=young'."),
-    click.option(
-        "--interval", default="0.9", show_default=True, help="Probability of the central interval; several with commas."
-    ),
+    listed("--districts", default="", help_="District codes, separated by commas."),
+    listed("--by", default="", help_="Demographics, separated by commas."),
+    listed("--where", default="", help_="Who is counted: column:level, separated by commas, such as age:65+."),
+    listed("--merge", default="", help_="Levels taken together, such as 'age:18-29|30-39=young'."),
+    listed("--interval", default="0.9", help_="Probability of the central interval; several with commas."),
     click.option("--option", help="Whose share. Default: the first option."),
     click.option("--measure", help="share or mean. Default: the mean of numbers, of all other questions the share."),
     click.option("--period", help="A period of the model, such as 2026-W09. Default: the last one that it has."),

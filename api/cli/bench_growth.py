@@ -108,6 +108,14 @@ def growth(
         say=lambda line: click.echo(line, err=True),
         fit=partial(measure, model=model or MODEL, points=points),
     )
+    if any(plan.reader_cores is None for plan in found.plans):
+        click.echo(
+            f"No api.json and burst.json in {reports}: readers and prices are left out; see --reports.", err=True
+        )
+    if not found.beside:
+        click.echo(
+            f"No scale.json in {reports}: nothing stands beside what is foretold of it; see --reports.", err=True
+        )
     if json_:
         print_json(plain(found))
         return

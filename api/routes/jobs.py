@@ -133,7 +133,7 @@ def describe_job(job: JobRecord, expected_end: datetime | None = None, *, of_all
         state=job.state,
         code=job.code,
         detail=job.detail if of_all else _told_to_a_pollster(job),
-        progress=progress.get("share"),
+        progress=1.0 if job.state == "succeeded" else progress.get("share"),
         stage=progress.get("stage"),
         expected_end_at=expected_end,
         cancel_requested=job.cancel_requested,

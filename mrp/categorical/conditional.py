@@ -67,6 +67,8 @@ class CategoricalMode:
     log_likelihood: float
     """log p(y | parameters), up to a constant that is the same for all, nearly."""
     n_steps: int
+    shift: Floats | None = None
+    """How far the mean of the latents is from the point, shape (coordinate,), where that was asked for."""
 
 
 class CategoricalConditional:
@@ -206,21 +208,35 @@ class CategoricalConditional:
         mode, factors = self._climb(hypers, self._prior(hypers), near, rough=_SEARCH_TOLERANCE)
         return mode, self._gradient(hypers, mode, kernels.third_order(self._parts(mode.point), factors, self._data))
 
-    def look(self, hypers: Floats, near: CategoricalMode, noise: Floats) -> Look[CategoricalMode]:
-        """`mode`, `slope` and `draw` at once; the gradient is that of `slope`, of the likelihood before correction."""
+    def look(
+        self, hypers: Floats, near: CategoricalMode, noise: Floats, *, steep: bool = True
+    ) -> Look[CategoricalMode]:
+        """`mode`, `slope` and `draw` at once; the gradient is that of `slope`, of the likelihood before correction.
+
+        If not ``steep`` there is no gradient, and the mean of the draws is as far from the mode as at ``near``.
+        """
         prior = self._prior(hypers)
         mode, factors = self._climb(hypers, prior, near)
-        around = kernels.third_order(self._parts(mode.point), factors, self._data)
-        gradient = self._gradient(hypers, mode, around)
-        points, log_ratio = self._draw_around(prior, mode, factors, around, np.concatenate([self._probes, noise]))
+        shift = near.shift
+        gradient = np.full(len(hypers), np.nan)
+        if steep or shift is None:
+            around = kernels.third_order(self._parts(mode.point), factors, self._data)
+            gradient, shift = self._gradient(hypers, mode, around), np.concatenate(around[:2])
+        points, log_ratio = self._draw_around(prior, mode, factors, shift, np.concatenate([self._probes, noise]))
         n = len(self._probes)
-        if n:
-            mode = replace(mode, log_likelihood=float(logsumexp(log_ratio[:n]) - np.log(n)))
+        likelihood = float(logsumexp(log_ratio[:n]) - np.log(n)) if n else mode.log_likelihood
+        mode = replace(mode, log_likelihood=likelihood, shift=shift)
         return Look(mode, gradient, self.latents(points[n:]), log_ratio[n:])
 
     def between(self, modes: Sequence[CategoricalMode], shares: Floats) -> list[CategoricalMode]:
         """Where to start, made of several modes: one start for each row of ``shares``, which adds up to 1."""
-        return [replace(modes[0], point=point) for point in shares @ np.stack([mode.point for mode in modes])]
+        starts = [
+            replace(modes[0], point=point, shift=None) for point in shares @ np.stack([one.point for one in modes])
+        ]
+        shifts = [one.shift for one in modes if one.shift is not None]
+        if len(shifts) < len(modes):
+            return starts
+        return [replace(one, shift=shift) for one, shift in zip(starts, shares @ np.stack(shifts), strict=True)]
 
     def draw(self, hypers: Floats, near: CategoricalMode, noise: Floats) -> tuple[Floats, Floats]:
         """Draw latents from the normal distribution around their shifted mode.
@@ -355,19 +371,18 @@ class CategoricalConditional:
         return gradient
 
     def _draw(self, prior: _Prior, mode: CategoricalMode, factors: _Factors, noise: Floats) -> tuple[Floats, Floats]:
-        around = kernels.third_order(self._parts(mode.point), factors, self._data)
-        return self._draw_around(prior, mode, factors, around, noise)
+        shift, shift_block, _, _ = kernels.third_order(self._parts(mode.point), factors, self._data)
+        return self._draw_around(prior, mode, factors, np.concatenate([shift, shift_block]), noise)
 
     def _draw_around(
-        self, prior: _Prior, mode: CategoricalMode, factors: _Factors, around: _Around, noise: Floats
+        self, prior: _Prior, mode: CategoricalMode, factors: _Factors, shift: Floats, noise: Floats
     ) -> tuple[Floats, Floats]:
         precision, block_precision, normaliser = prior
-        rest, block = self._parts(mode.point)
-        shift, shift_block, _, _ = around
+        mean = self._parts(mode.point + shift)
         n = self._n_rest
         out = np.empty((len(noise), n)), np.empty((len(noise), self._n_block))
         log_ratio = kernels.draw(
-            (rest + shift, block + shift_block),
+            mean,
             factors,
             (np.ascontiguousarray(noise[:, :n]), np.ascontiguousarray(noise[:, n:])),
             (self._mean, precision, block_precision),

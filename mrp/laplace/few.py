@@ -3,7 +3,8 @@ r"""Explore the parameters of the priors where each look takes most of a second:
 Of a national survey with several options a Newton step passes a hundred thousand cells and solves for thousands of
 latents. So each look gives the gradient with the likelihood, which costs a third more and says as much as a look for
 every parameter (`mrp.laplace.gradient_surrogate`), starts from what the modes of all looks before foretell, so that it
-needs one or two steps, and, in the last round, draws the latents while it has the factors at hand. Else it is the way
+needs one or two steps, and, in the last round, draws the latents while it has the factors at hand and leaves the
+gradient out: how far the mean of the latents is from their mode is foretold then, too. Else it is the way
 of `mrp.laplace.explore`: find the mode, look around it, draw from a surrogate until draws would serve nearly as well
 as those of the exact posterior, and weight the draws of a last round by exact over surrogate density.
 """
@@ -84,7 +85,8 @@ def explore_few[Mode: ModeFound](
         proposal = looks.log_density(looks.surrogate(), _KEPT)
         drawn = draw_surrogate(rng, space, proposal, near=near, n=max(_WALKERS, 2 * n_points))[:n_points]
         noise = [rng.standard_normal((n_each, conditional.n_coordinates)) for _ in drawn]
-        found = looks.add(drawn, noise, report=partial(_within, report, 1 - left, 1 - left / 2))
+        report_part = partial(_within, report, 1 - left, 1 - left / 2)
+        found = looks.add(drawn, noise, steep=False, report=report_part)
         log_density = _values(found) + space.log_prior(drawn)
         log_weight = log_density - proposal(drawn)
         if efficiency(log_weight) >= _TOLERABLE and smoothed_weights(log_weight)[1] <= MAX_K_HAT:
@@ -131,7 +133,8 @@ class _Looks[Mode: ModeFound]:
         tried: list[tuple[float, Floats]] = []
         for times in _OFFSETS:
             self._offset = times * self._centre
-            volume = float(np.log(self._natural_by_coordinate(self._points)).sum())
+            steep = np.isfinite(self._gradients).all(axis=1)
+            volume = float(np.log(self._natural_by_coordinate(self._points[steep])).sum())
             tried.append((self._surrogate().evidence + volume, self._offset))
         self._offset = max(tried, key=lambda one: one[0])[1]
         return self._surrogate()
@@ -142,9 +145,14 @@ class _Looks[Mode: ModeFound]:
         return GradientSurrogate(self.coordinates(self._points), self._values, slopes, relevance=relevance)
 
     def add(
-        self, points: Floats, noise: list[Floats] | None = None, report: Callable[[float], None] = lambda _: None
+        self,
+        points: Floats,
+        noise: list[Floats] | None = None,
+        *,
+        steep: bool = True,
+        report: Callable[[float], None] = lambda _: None,
     ) -> list[Look[Mode]]:
-        """Look at the rows of ``points``, with draws of latents from ``noise``."""
+        """Look at the rows of ``points``, with draws of latents from ``noise``; with gradients if ``steep``."""
         nothing = np.empty((0, self._conditional.n_coordinates))
         noise = noise or [nothing] * len(points)
         natural = self._space.natural(points)
@@ -152,7 +160,8 @@ class _Looks[Mode: ModeFound]:
         for at in range(0, len(points), _PORTION):
             part = slice(at, at + _PORTION)
             starts = self._foretold(points[part])
-            new = list(self._threads.map(self._conditional.look, natural[part], starts, noise[part]))
+            look = partial(self._conditional.look, steep=steep)
+            new = list(self._threads.map(look, natural[part], starts, noise[part]))
             self._points = np.concatenate([self._points, points[part]])
             self._values = np.concatenate([self._values, _values(new)])
             self._gradients = np.concatenate([self._gradients, [look.gradient for look in new]])

@@ -39,7 +39,8 @@ class GradientSurrogate:
     x
         Where it is known, shape (point, parameter).
     value, gradient
-        Log likelihood there, shape (point,), and its gradient by ``x``, shape (point, parameter).
+        Log likelihood there, shape (point,), and its gradient by ``x``, shape (point, parameter); NaN where it is not
+        known.
     relevance
         Log posterior density there, which decides how closely each value is followed, shape (point,).
     """
@@ -53,8 +54,9 @@ class GradientSurrogate:
         self._scale = np.sqrt(np.average((x - self._centre) ** 2, axis=0, weights=weight)) + 1e-9
         self._points = (x - self._centre) / self._scale
         slopes = gradient * self._scale
-        n_slopes = min(n, max(0, (_MOST - n) // d))
-        self._with_slope = np.sort(np.argsort(-relevance, kind="stable")[:n_slopes])
+        steep = np.flatnonzero(np.isfinite(gradient).all(axis=1))
+        n_slopes = min(len(steep), max(0, (_MOST - n) // d))
+        self._with_slope = np.sort(steep[np.argsort(-relevance[steep], kind="stable")[:n_slopes]])
         observed = np.concatenate([value - self._top, slopes[self._with_slope].ravel()])
         noise = np.concatenate(
             [

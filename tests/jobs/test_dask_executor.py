@@ -250,6 +250,33 @@ def test_the_scheduler_goes_away_and_comes_back_and_the_fit_is_ordered_anew(sett
     assert "awake" in seen  # what the new scheduler tells is heard too
 
 
+def test_a_scheduler_that_is_another_before_anything_is_ordered_tells_of_progress_too(settings, address):
+    """The client finds it by itself, sooner than anybody sees that the first was away."""
+    seen: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with ExitStack() as closing_:
+        with local_cluster(port):
+            mine = closing_.enter_context(closing(dask_cluster(f"dask://127.0.0.1:{port}")))
+            client = mine.client()
+            assert client is not None
+            stream = client.scheduler_comm
+        with local_cluster(port):
+            ends = time.monotonic() + 20
+            while client.status != "running" or client.scheduler_comm in (None, stream):
+                assert time.monotonic() < ends
+                time.sleep(0.02)
+            done = DaskExecutor(mine)(
+                small_request("tells"),
+                settings,
+                beat=lambda progress: bool(seen.append(progress.stage)),
+                stop=threading.Event(),
+            )
+
+    assert done.engine == "laplace"
+    assert "awake" in seen
+
+
 def test_a_cluster_with_certificates_is_asked_with_them_and_not_without(settings, address, tmp_path):
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")

@@ -38,7 +38,7 @@ for line in sys.stdin:
         open(__file__ + formula, "w").close()
         print('{{"stage": "asleep", "share": 0.5}}', flush=True)
         time.sleep(60)
-    elif formula.startswith("sleeps-once"):
+    elif formula.startswith("sleeps-once") or formula == "tells":
         print('{{"stage": "awake", "share": 0.9}}', flush=True)
         time.sleep(0.5)
     if formula == "crash":
