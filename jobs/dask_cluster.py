@@ -65,6 +65,10 @@ class DaskCluster:
                 f"No Dask scheduler answers at {self.address}: {error}. Start one with `dask scheduler`, or correct "
                 "the address; TLS needs dask+tls:// and certificates in Dask's configuration."
             ) from None
+        except MemoryError:  # the first bytes of whatever answers were taken for the length of a message
+            raise ExecutorUnusable(
+                f"What answers at {self.address} is no Dask scheduler. Correct the address."
+            ) from None
         try:
             _require_same(client.run(program, on_error="return"))
         except ExecutorUnusable:
