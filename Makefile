@@ -7,7 +7,7 @@ help:
 	@printf '%s\n' \
 	 'make demo         set up, run the demo survey from wave to estimate, keep serving' \
 	 'make demo EXIT=1  the same, but stop after printing; status 0 only if every step happened' \
-	 'make test         set up, run the tests (some twenty minutes on two cores)' \
+	 'make test         set up, run the tests (some twelve minutes on two cores)' \
 	 'make test-slow    the tests that take longer: fits on the public cases' \
 	 'make references   sample anew what the fast engine is compared with (CASES="rw1 ar1": these only)' \
 	 'make faults       kill -9 at every point of what changes waves, 20 times each (TIMES=1 ONLY=push: less), and' \

@@ -93,7 +93,11 @@ def _platform(settings: Settings) -> Finding:
     found = f"{platform.system()} {platform.release()}, {platform.machine()}"
     if sys.platform == "linux":
         return Finding(True, found)
-    lacks = ["files are parsed without a limit on memory", "the fit of a killed worker runs to its end"]
+    lacks = [
+        "files are parsed without a limit on memory",
+        "the fit of a killed worker runs to its end",
+        "checks have no niceness",
+    ]
     if settings.fit_memory_mb:
         lacks.append("fit_memory_mb is not kept")
     return Finding(

@@ -65,6 +65,7 @@ def test_the_readme_names_every_use_of_a_single_system():
         "api/cli/__init__.py",
         "api/cli/parent.py",
         "jobs/fit_process.py",
+        "jobs/leisure.py",
         "jobs/settings.py",
         "polling/formats/process.py",
     }
