@@ -73,7 +73,7 @@ live: setup
 	@mv $(REPORTS)/.part $(REPORTS)/burst.json && cat $(REPORTS)/burst.json
 	.venv/bin/hustings bench forty --json > $(REPORTS)/.part
 	@mv $(REPORTS)/.part $(REPORTS)/forty.json && cat $(REPORTS)/forty.json
-	.venv/bin/hustings bench dask --json > $(REPORTS)/.part
+	.venv/bin/hustings bench dask --size 90000 --json > $(REPORTS)/.part
 	@mv $(REPORTS)/.part $(REPORTS)/dask.json && cat $(REPORTS)/dask.json
 	.venv/bin/hustings bench scale --json > $(REPORTS)/.part
 	@mv $(REPORTS)/.part $(REPORTS)/scale.json && cat $(REPORTS)/scale.json
