@@ -85,8 +85,8 @@ def explore_few[Mode: ModeFound](
         proposal = looks.log_density(looks.surrogate(), _KEPT)
         drawn = draw_surrogate(rng, space, proposal, near=near, n=max(_WALKERS, 2 * n_points))[:n_points]
         noise = [rng.standard_normal((n_each, conditional.n_coordinates)) for _ in drawn]
-        report_part = partial(_within, report, 1 - left, 1 - left / 2)
-        found = looks.add(drawn, noise, steep=False, report=report_part)
+        told = partial(_within, report, 1 - left, 1 - left / 2)
+        found = looks.add(drawn, noise, steep=False, report=told)
         log_density = _values(found) + space.log_prior(drawn)
         log_weight = log_density - proposal(drawn)
         if efficiency(log_weight) >= _TOLERABLE and smoothed_weights(log_weight)[1] <= MAX_K_HAT:
@@ -130,14 +130,15 @@ class _Looks[Mode: ModeFound]:
         """Learnt from all looks, in the coordinates in which they are likeliest; few looks choose these."""
         if self._points.size > _CHOOSING:
             return self._surrogate()
-        tried: list[tuple[float, Floats]] = []
+        tried: list[tuple[float, Floats, GradientSurrogate]] = []
+        steep = np.isfinite(self._gradients).all(axis=1)
         for times in _OFFSETS:
             self._offset = times * self._centre
-            steep = np.isfinite(self._gradients).all(axis=1)
+            made = self._surrogate()
             volume = float(np.log(self._natural_by_coordinate(self._points[steep])).sum())
-            tried.append((self._surrogate().evidence + volume, self._offset))
-        self._offset = max(tried, key=lambda one: one[0])[1]
-        return self._surrogate()
+            tried.append((made.evidence + volume, self._offset, made))
+        _, self._offset, best = max(tried, key=lambda one: one[0])
+        return best
 
     def _surrogate(self) -> GradientSurrogate:
         relevance = self._values + self._space.log_prior(self._points)

@@ -69,7 +69,8 @@ def draw_surrogate(
     share = 0.0
     while share < 1:
         gain = log_density(x) - log_t(x)
-        if not np.isfinite(gain).all():
+        # A density may be nothing somewhere, but not everywhere.
+        if not (gain < np.inf).all() or np.isneginf(gain).all():
             raise SamplingError("the surrogate of the standard deviations is not finite; fit with NUTS")
         step = _step(gain, 1 - share, effective=n / 2)
         share += step

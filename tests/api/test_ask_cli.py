@@ -148,3 +148,15 @@ def test_the_representation_of_a_release_is_told_as_over_http(weekly: World, run
     assert any(line.split()[:3] == ["district", "D5", "District"] for line in table.splitlines())
     assert "'maybe'" in run("representation", SURVEY, "rail", "--option", "maybe", code=2).output
     assert "no release 'none'" in run("representation", SURVEY, "rail", "--release", "none", code=2).output
+
+
+@pytest.mark.parametrize("option", ["--by", "--where", "--districts", "--interval", "--merge"])
+def test_a_list_that_is_given_twice_is_refused_and_none_of_it_forgotten(run: Run, option: str):
+    done = run("estimates", SURVEY, "rail", option, "one", option, "two", code=2)
+    assert f"'{option}': given more than once; give it once, with commas between" in done.output
+
+
+@pytest.mark.parametrize("option", ["--first", "--second"])
+def test_so_is_a_side_of_a_contrast(run: Run, option: str):
+    done = run("ask", "contrast", SURVEY, "rail", option, "age:young", option, "gender:F", code=2)
+    assert "with commas between" in done.output

@@ -277,6 +277,20 @@ def test_a_scheduler_that_is_another_before_anything_is_ordered_tells_of_progres
     assert "awake" in seen
 
 
+def test_what_answers_and_is_no_scheduler_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch):
+    """Dask takes the first bytes of another protocol for the length of a message."""
+
+    def client(*_arguments: object, **_more: object) -> None:
+        raise MemoryError("Unable to allocate 3.07 EiB")
+
+    monkeypatch.setattr(dask_cluster_module.distributed, "Client", client)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as other,
+        pytest.raises(ExecutorUnusable, match=r"is no Dask scheduler\. Correct the address\."),
+    ):
+        dask_cluster(f"dask://127.0.0.1:{other.getsockname()[1]}")
+
+
 def test_a_cluster_with_certificates_is_asked_with_them_and_not_without(settings, address, tmp_path):
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")

@@ -299,6 +299,8 @@ def test_the_smallest_measurement_runs_and_gives_one_document():
         used = [limit["used"] for limit in one["limits"]]
         assert used == sorted(used, reverse=True)
     assert done.stderr.count("processor seconds") == 12
+    assert "No api.json and burst.json in none" in done.stderr
+    assert "No scale.json in none" in done.stderr
 
 
 def test_people_get_tables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

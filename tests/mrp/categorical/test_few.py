@@ -1,5 +1,7 @@
 """A model whose every look takes long is explored by few: the same posterior."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -64,6 +66,24 @@ def test_a_look_is_mode_slope_and_draw_at_once():
     assert_allclose(look.log_ratio, log_ratio)
     (middle,) = conditional.between([near, mode], np.array([[0.5, 0.5]]))
     assert_allclose(middle.point, (near.point + mode.point) / 2)
+
+
+def test_a_look_without_slope_draws_around_the_mean_that_is_foretold():
+    conditional = CategoricalConditional(DESIGN, coarsest_options(DESIGN, COUNTS), Priors())
+    one, two = np.full(3, 0.4), np.full(3, 0.5)
+    noise = np.random.default_rng(1).standard_normal((3, conditional.n_coordinates))
+    steep = conditional.look(one, conditional.mode(one), noise)
+    other = conditional.look(two, steep.mode, noise)
+    flat = conditional.look(one, steep.mode, noise, steep=False)
+    assert np.isnan(flat.gradient).all()
+    assert_allclose(flat.latents, steep.latents, atol=1e-4)
+    assert_allclose(flat.log_ratio, steep.log_ratio, atol=1e-3)
+
+    (middle,) = conditional.between([steep.mode, other.mode], np.array([[0.75, 0.25]]))
+    assert_allclose(middle.shift, 0.75 * steep.mode.shift + 0.25 * other.mode.shift)
+    assert conditional.between([steep.mode, conditional.mode(two)], np.array([[0.5, 0.5]]))[0].shift is None
+    without = replace(steep.mode, shift=np.zeros_like(steep.mode.shift))
+    assert np.abs(conditional.look(one, without, noise, steep=False).latents - steep.latents).max() > 0.01
 
 
 def test_a_search_that_begins_with_a_part_of_the_cells_ends_where_one_of_all_does(monkeypatch: pytest.MonkeyPatch):

@@ -49,7 +49,16 @@ def test_walkers_that_start_from_a_few_candidates_stay_with_them(monkeypatch: py
         assert_normal(drawn(off=0.5, wide=4.0))
 
 
-def test_a_density_that_is_no_number_is_refused():
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_density_that_is_no_number_is_refused(value: float):
     near = CENTRE, ROOT @ ROOT.T
     with pytest.raises(SamplingError, match="not finite; fit with NUTS"):
-        draw_surrogate(np.random.default_rng(1), SPACE, lambda x: np.full(len(x), np.nan), near=near, n=100)
+        draw_surrogate(np.random.default_rng(1), SPACE, lambda x: np.full(len(x), value), near=near, n=100)
+
+
+def test_nobody_walks_where_the_density_is_nothing():
+    def cut(working: Floats) -> Floats:
+        return np.where(working[:, 0] > CENTRE[0], -np.inf, log_normal(working))
+
+    found = draw_surrogate(np.random.default_rng(1), SPACE, cut, near=(CENTRE, 4 * ROOT @ ROOT.T), n=400)
+    assert (found[:, 0] <= CENTRE[0]).all()
