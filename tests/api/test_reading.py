@@ -98,6 +98,7 @@ def test_a_job_can_be_followed_to_its_end(world: World):
 
     body = world.get(job["url"]).json()
     assert (body["state"], body["code"], body["question"], body["attempt"]) == ("succeeded", "published", "rail", 1)
+    assert body["progress"] == 1.0
     assert "400 interviews" in body["detail"]
     assert body["fit_id"] == world.get(f"{BASE}/questions/rail/releases").json()["releases"][0]["fit_id"]
     assert [one["id"] for one in world.get(f"{BASE}/jobs").json()["jobs"]] == [job["id"]]

@@ -1,5 +1,6 @@
 """The worker: one job a turn, published once, every end explained. The fit itself is a stand-in here."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -284,6 +285,30 @@ def test_a_job_of_an_unknown_kind_fails_with_a_reason(house):
     house.worker().turn(house.now)
 
     assert [job.code for job in house.jobs("failed")] == ["unknown-kind"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread has no niceness of its own elsewhere")
+def test_what_nobody_waits_for_is_done_with_the_niceness_of_fits(house, monkeypatch):
+    found = []
+    monkeypatch.setattr("jobs.worker.check", lambda *_, **__: found.append(os.getpriority(os.PRIO_PROCESS, 0)))
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    with house.store.write() as session:
+        queue.ask(
+            session,
+            kind="check",
+            key="check/demo/rail",
+            survey_id="demo",
+            question_id="rail",
+            now=house.now,
+            quiet=house.settings.quiet,
+            patience=house.settings.patience,
+        )
+    house.wait(2)
+
+    house.worker().turn(house.now)
+
+    assert house.settings.fit_nice > 0
+    assert found == [min(19, before + house.settings.fit_nice)]
 
 
 def test_the_loop_ends_soon_after_it_is_told_to(house):
